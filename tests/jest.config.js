@@ -1,0 +1,14 @@
+/**
+ * Tests run on what `tsc -b` emitted: the very files that ship, with threads and child processes started as users start them.
+ * @type {import('jest').Config}
+ */
+export default {
+  rootDir: '..',
+  roots: ['<rootDir>/packages', '<rootDir>/services', '<rootDir>/tests'],
+  testMatch: ['**/dist/**/*.test.js'],
+  testEnvironment: '<rootDir>/tests/jest/ortEnvironment.cjs',
+  snapshotResolver: '<rootDir>/tests/jest/snapshotResolver.cjs',
+  transform: {},
+  testTimeout: 60_000,
+  maxWorkers: 2,
+};
