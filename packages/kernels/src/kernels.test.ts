@@ -6,13 +6,13 @@ import { adamWScalars, type Kernels, openJavaScriptKernels, openKernels, sumLane
 import { type WasmMemory, webAssembly } from './webAssembly.ts';
 
 const { fround } = Math;
-const LENGTH = 4096; // float32 elements a range; each range starts at a multiple of 4 * LENGTH bytes
+const LENGTH = 1024; // float32 elements a range; each range starts at a multiple of 4 * LENGTH bytes
 const RANGES = 5;
 
 /** Runs `use` on the WebAssembly kernels and on the twin, over memories with the same random words, and compares all bytes. */
 function expectSameBits(words: readonly number[], shared: boolean, use: (kernels: Kernels) => void): void {
   const [wasm, javaScript] = [openKernels, openJavaScriptKernels].map((open) => {
-    const memory = new webAssembly.Memory({ initial: 2, maximum: 2, shared });
+    const memory = new webAssembly.Memory({ initial: 1, maximum: 1, shared });
     fill(memory, words);
     use(open(memory));
     return canonical(memory.buffer);
@@ -94,7 +94,7 @@ test('sumSquares gives the bits of the JavaScript twin, and the same bits when a
   fc.assert(
     fc.property(words, lengths, offset, fc.nat(100), fc.boolean(), (values, length, at, cut, shared) => {
       const sums = [openKernels, openJavaScriptKernels].flatMap((open) => {
-        const memory = new webAssembly.Memory({ initial: 2, maximum: 2, shared });
+        const memory = new webAssembly.Memory({ initial: 1, maximum: 1, shared });
         fill(memory, values);
         const sums = new Float64Array(memory.buffer, lanes, 16).fill(0);
         const { sumSquares } = open(memory);
@@ -110,7 +110,7 @@ test('sumSquares gives the bits of the JavaScript twin, and the same bits when a
 });
 
 test('the sum of squares is finite exactly when every element is', () => {
-  const memory = new webAssembly.Memory({ initial: 2, maximum: 2, shared: false });
+  const memory = new webAssembly.Memory({ initial: 1, maximum: 1, shared: false });
   const floats = new Float32Array(memory.buffer, 64, 1024).fill(3.4028234663852886e38);
   const lanes = new Float64Array(memory.buffer, 0, 8);
   const { sumSquares } = openKernels(memory);
