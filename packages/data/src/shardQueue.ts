@@ -73,7 +73,7 @@ export async function openShardQueue({
     prefix: 'maestro',
     lockDuration: lockMs,
     skipVersionCheck: true,
-    streams: { events: { maxLen: MAX_EVENTS } },
+    skipMetasUpdate: true, // enqueue does it
     defaultJobOptions: {
       removeOnComplete: KEPT_COMPLETED,
       removeOnFail: KEPT_COMPLETED,
@@ -131,7 +131,14 @@ export async function openShardQueue({
       redis.call('enqueue shards', async () => {
         const jobsByRank = queues.map((): Parameters<Queue<Shard>['addBulk']>[0] => []);
         for (const shard of shards) jobsByRank[shard.virtualRank]!.push({ name: 'shard', data: shard, opts: { jobId: shardId(shard) } });
-        await Promise.all(jobsByRank.map((jobs, rank) => (jobs.length > 0 ? queues[rank]!.addBulk(jobs) : undefined)));
+        await Promise.all(
+          queues.map(async (queue, rank) => {
+            if (jobsByRank[rank]!.length === 0) return;
+            // Here and not once at the start, because clear() removes this setting too.
+            await queue.getBackend().setQueueMeta({ 'opts.maxLenEvents': MAX_EVENTS });
+            await queue.addBulk(jobsByRank[rank]!);
+          }),
+        );
       }),
     lease: (virtualRank) => redis.call('lease a shard', () => lease(virtualRank)),
     waitForLease: async (virtualRank, signal) => {

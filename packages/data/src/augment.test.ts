@@ -1,0 +1,72 @@
+import { expect, test } from '@jest/globals';
+import { randomStream } from '@maestro/random';
+import { augmentConfig, drawCrop, drawFlip } from './augment.ts';
+import { drawIdsShuffle } from './idsShuffle.ts';
+import { normalisationTable, writePlanes } from './normalisation.ts';
+
+const RANGE = augmentConfig(1);
+
+test('defaults are the recipe of the MAE paper, and each part can be replaced', () => {
+  expect(augmentConfig(3)).toEqual({
+    scale: [0.2, 1],
+    ratio: [3 / 4, 4 / 3],
+    flip: true,
+    mean: [0.485, 0.456, 0.406],
+    std: [0.229, 0.224, 0.225],
+  });
+  expect(augmentConfig(1, { mean: [0.2], flip: false })).toMatchObject({ mean: [0.2], std: [0.5], flip: false });
+});
+
+test.each([
+  [{ scale: [0, 1] }, 'augment.scale: found [0,1]'],
+  [{ scale: [0.5, 1.1] }, 'augment.scale'],
+  [{ ratio: [2, 1] }, 'augment.ratio: found [2,1], allowed is [least, most] with 0 < least <= most'],
+  [{ mean: [0, 0, 0] }, 'augment.mean: found [0,0,0], allowed is 1 number(s), one per channel'],
+  [{ std: [0] }, 'augment.std'],
+] as const)('an option out of its range is refused by name: %j', (overrides, message) => {
+  expect(() => augmentConfig(1, overrides)).toThrow(message);
+});
+
+test('crop and flip depend on seed, epoch and sample, and on nothing drawn before', () => {
+  const image = { width: 640, height: 480 };
+  const address = { seed: 3, epoch: 2, index: 77 };
+  const crop = drawCrop(address, image, RANGE);
+  drawCrop({ ...address, index: 78 }, image, RANGE);
+  expect(drawCrop(address, image, RANGE)).toEqual(crop);
+  for (const other of [{ seed: 4 }, { epoch: 3 }, { index: 78 }])
+    expect(drawCrop({ ...address, ...other }, image, RANGE)).not.toEqual(crop);
+  const flips = Array.from({ length: 4000 }, (_, index) => drawFlip({ ...address, index }));
+  expect(flips.filter(Boolean).length / flips.length).toBeCloseTo(0.5, 1);
+});
+
+test('idsShuffle is the stable ascending argsort of the sample’s mask noise', () => {
+  const address = { seed: 9, epoch: 4, index: 12 };
+  for (const patches of [1, 64, 196]) {
+    const out = new BigInt64Array(patches + 1).fill(-1n);
+    drawIdsShuffle(address, new Float64Array(patches), new Int32Array(out.buffer), 2);
+    const random = randomStream({ ...address, purpose: 'mask' });
+    const noise = Array.from({ length: patches }, () => random.uniform());
+    const expected = noise.map((_, patch) => patch).sort((a, b) => noise[a]! - noise[b]! || a - b);
+    expect(Array.from(out, Number)).toEqual([-1, ...expected]);
+  }
+});
+
+test('pixels become normalised planes, mirrored when asked, and grey fills three channels', () => {
+  const colour = Uint8Array.of(0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 255); // [2, 2, 3]
+  const table = normalisationTable({ mean: [0, 0.5, 0], std: [1 / 255, 1, 1] });
+  const out = new Float32Array(13);
+  writePlanes(colour, { size: 2, table, flip: false, out, offset: 1 });
+  expect([...out.subarray(0, 5)]).toEqual([0, 0, 30, 60, 90]);
+  expect(out[5]).toBeCloseTo(10 / 255 - 0.5, 6);
+  expect(out[12]).toBe(1);
+  writePlanes(colour, { size: 2, table, flip: true, out, offset: 1 });
+  expect([...out.subarray(1, 5)]).toEqual([30, 0, 90, 60]);
+  writePlanes(Uint8Array.of(1, 2, 3, 4), {
+    size: 2,
+    table: normalisationTable({ mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] }),
+    flip: false,
+    out,
+    offset: 0,
+  });
+  expect([...out.subarray(0, 12)].map((value) => Math.round(value))).toEqual([1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]);
+});
