@@ -1,0 +1,91 @@
+import type { Dims } from './dim.ts';
+import { DTYPES, type DType } from './dtype.ts';
+import type { Attribute, Graph, Node, Tensor, ValueType } from './graph.ts';
+import { liveProgram, type Program } from './program.ts';
+import { ProtoWriter } from './protoWriter.ts';
+
+/** The ONNX operator set the graphs are written in; 18 is the least for ReduceMean with axes as an input. */
+export const OPSET = 20;
+
+/** The version of the ONNX file format that goes with opset 20. */
+export const IR_VERSION = 9;
+
+/** AttributeProto.AttributeType of onnx.proto. */
+const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
+
+/**
+ * The graph as an ONNX model, in pieces that make the file when put one after another. Large constants are views of the arrays
+ * the graph was given, so nothing large is copied. The bytes depend on nothing but how the graph was built.
+ * Field numbers are those of onnx.proto; tensors are little-endian, as every machine that ONNX Runtime supports.
+ */
+export function encodeModelChunks(graph: Graph): readonly Uint8Array[] {
+  const program = liveProgram(graph);
+  return new ProtoWriter()
+    .int(1, IR_VERSION)
+    .string(2, 'maestro')
+    .message(7, (writer) => writeGraph(writer, program))
+    .message(8, (writer) => writer.string(1, '').int(2, OPSET))
+    .chunks();
+}
+
+/** The graph as the bytes of an ONNX model. See {@link encodeModelChunks} for writing a large one to a file. */
+export function encodeModel(graph: Graph): Uint8Array {
+  const chunks = encodeModelChunks(graph);
+  const model = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    model.set(chunk, at);
+    at += chunk.length;
+  }
+  return model;
+}
+
+function writeGraph(writer: ProtoWriter, { name, inputs, constants, nodes, outputs, nameOf }: Program): void {
+  for (const node of nodes) writer.message(1, (inner) => writeNode(inner, node, nameOf));
+  writer.string(2, name);
+  for (const constant of constants) writer.message(5, (inner) => writeConstant(inner, constant));
+  for (const input of inputs) writer.message(11, (inner) => writeValueInfo(inner, input.name, input));
+  for (const output of outputs) writer.message(12, (inner) => writeValueInfo(inner, nameOf(output), output));
+}
+
+function writeNode(writer: ProtoWriter, { op, name, inputs, outputs, attributes }: Node, nameOf: Program['nameOf']): void {
+  for (const input of inputs) writer.string(1, nameOf(input));
+  for (const output of outputs) writer.string(2, nameOf(output));
+  writer.string(3, name).string(4, op);
+  for (const [key, value] of Object.entries(attributes)) {
+    writer.message(5, (inner) => writeAttribute(inner.string(1, key), value));
+  }
+}
+
+function writeAttribute(writer: ProtoWriter, value: Attribute): void {
+  if (typeof value === 'number') writer.int(3, value).int(20, ATTRIBUTE_TYPE.int);
+  else if (typeof value === 'string') writer.string(4, value).int(20, ATTRIBUTE_TYPE.string);
+  else if ('float' in value) writer.float(2, value.float).int(20, ATTRIBUTE_TYPE.float);
+  else {
+    for (const item of value) writer.int(8, item);
+    writer.int(20, ATTRIBUTE_TYPE.ints);
+  }
+}
+
+function writeConstant(writer: ProtoWriter, { name, dtype, dims, data }: Tensor): void {
+  for (const dim of dims) writer.int(1, dim as number);
+  writer.int(2, DTYPES[dtype].onnx).string(8, name);
+  writer.bytes(9, new Uint8Array(data!.buffer, data!.byteOffset, data!.byteLength));
+}
+
+function writeValueInfo(writer: ProtoWriter, name: string, { dtype, dims, sequence }: ValueType): void {
+  writer.string(1, name).message(2, (type) => {
+    if (sequence) type.message(4, (inner) => inner.message(1, (element) => writeTensorType(element, dtype)));
+    else writeTensorType(type, dtype, dims);
+  });
+}
+
+function writeTensorType(writer: ProtoWriter, dtype: DType, dims?: Dims): void {
+  writer.message(1, (tensor) => {
+    tensor.int(1, DTYPES[dtype].onnx);
+    if (dims === undefined) return;
+    tensor.message(2, (shape) => {
+      for (const dim of dims) shape.message(1, (inner) => (typeof dim === 'number' ? inner.int(1, dim) : inner.string(2, dim)));
+    });
+  });
+}

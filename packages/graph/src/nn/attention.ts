@@ -1,0 +1,36 @@
+import { customVjp } from '../customVjp.ts';
+import { staticDim } from '../dim.ts';
+import type { Tensor } from '../graph.ts';
+import { mul, sub } from '../ops/elementwise.ts';
+import { matMul } from '../ops/linalg.ts';
+import { swapLastAxes } from '../ops/movement.ts';
+import { reduceSum, softmax } from '../ops/reduction.ts';
+
+/**
+ * softmax(q·kᵀ·scale)·v for q, k, v [..., T, dh], the leading axes (such as N, heads) equal; `scale` defaults to dh^-0.5.
+ * q is scaled rather than the T×T scores. The backward keeps only the probabilities and uses the row sums of dO·O
+ * ([T, dh]) for those of dP·P ([T, T]), as in FlashAttention (Dao et al. 2022, appendix B).
+ */
+export function attention(q: Tensor, k: Tensor, v: Tensor, { scale }: { readonly scale?: number } = {}): Tensor {
+  const factor = scale ?? staticDim(q.dims.at(-1), `attention over '${q.name}'`) ** -0.5;
+  return customVjp('Attention', [q, k, v], () => {
+    const scaledQ = mul(q, factor);
+    const p = softmax(matMul(scaledQ, swapLastAxes(k))); // [..., T, T]
+    const output = matMul(p, v);
+    return {
+      output,
+      vjp: (d) => {
+        const dv = matMul(swapLastAxes(p), d);
+        const dp = matMul(d, swapLastAxes(v));
+        const rowSums = reduceSum(mul(d, output), {
+          axes: [-1],
+          keepDims: true,
+        });
+        const ds = mul(p, sub(dp, rowSums));
+        const dq = mul(matMul(ds, k), factor);
+        const dk = matMul(swapLastAxes(ds), scaledQ);
+        return [dq, dk, dv];
+      },
+    };
+  });
+}

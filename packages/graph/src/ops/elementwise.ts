@@ -1,0 +1,192 @@
+import { broadcastDims, sameDims } from '../dim.ts';
+import { DTYPES, type DType, isFloat } from '../dtype.ts';
+import type { Attributes, Tensor, ValueType } from '../graph.ts';
+import { GraphError } from '../graphError.ts';
+import { binary, emitterOf, type Rules, unary } from '../rule.ts';
+import { unbroadcast } from './reduction.ts';
+
+/** A tensor, or a number that becomes a scalar constant of the other operand's dtype. */
+export type Operand = Tensor | number;
+
+const same = ([x]: readonly Tensor[]): ValueType => ({
+  dtype: x!.dtype,
+  dims: x!.dims,
+});
+
+function sameFloat(inputs: readonly Tensor[]): ValueType {
+  if (!isFloat(inputs[0]!.dtype)) throw new GraphError('needs a float tensor');
+  return same(inputs);
+}
+
+function broadcast(inputs: readonly Tensor[]): ValueType {
+  const { dtype } = inputs[0]!;
+  if (inputs.some((input) => input.dtype !== dtype)) throw new GraphError('operands have different dtypes; cast one of them');
+  return { dtype, dims: broadcastDims(...inputs.map(({ dims }) => dims)) };
+}
+
+const compare = (inputs: readonly Tensor[]): ValueType => ({
+  ...broadcast(inputs),
+  dtype: 'bool',
+});
+
+function logical(inputs: readonly Tensor[]): ValueType {
+  if (inputs.some(({ dtype }) => dtype !== 'bool')) throw new GraphError('operands must be bool');
+  return broadcast(inputs);
+}
+
+function inferWhere([condition, ...branches]: readonly Tensor[]): ValueType {
+  if (condition!.dtype !== 'bool') throw new GraphError('the condition must be bool');
+  return {
+    ...broadcast(branches),
+    dims: broadcastDims(condition!.dims, ...branches.map(({ dims }) => dims)),
+  };
+}
+
+function inferCast([x]: readonly Tensor[], { to }: Attributes): ValueType {
+  const entry = Object.entries(DTYPES).find(([, { onnx }]) => onnx === to);
+  if (entry === undefined) throw new GraphError(`unknown element type ${String(to)}`);
+  return { dtype: entry[0] as DType, dims: x!.dims };
+}
+
+/** Shape rules and vjps of the ops that work element by element. `d` is the cotangent of the output `y`. */
+export const elementwiseRules = {
+  Add: binary(broadcast, (d, a, b) => [() => unbroadcast(d, a), () => unbroadcast(d, b)]),
+  Sub: binary(broadcast, (d, a, b) => [() => unbroadcast(d, a), () => unbroadcast(neg(d), b)]),
+  Mul: binary(broadcast, (d, a, b) => [() => unbroadcast(mul(d, b), a), () => unbroadcast(mul(d, a), b)]),
+  Div: binary(broadcast, (d, a, b, y) => [() => unbroadcast(div(d, b), a), () => unbroadcast(neg(div(mul(d, y), b)), b)]),
+  // The exponent's own gradient is y·ln(a), which no model here needs.
+  Pow: binary(broadcast, (d, a, b) => [() => unbroadcast(mul(d, mul(b, pow(a, sub(b, 1)))), a)]),
+  Max: binary(broadcast, (d, a, b) => [
+    () => unbroadcast(where(greaterOrEqual(a, b), d, 0), a),
+    () => unbroadcast(where(less(a, b), d, 0), b),
+  ]),
+  Min: binary(broadcast, (d, a, b) => [
+    () => unbroadcast(where(lessOrEqual(a, b), d, 0), a),
+    () => unbroadcast(where(greater(a, b), d, 0), b),
+  ]),
+
+  Neg: unary(same, (d) => neg(d)),
+  Reciprocal: unary(sameFloat, (d, _, y) => neg(mul(d, mul(y, y)))),
+  Sqrt: unary(sameFloat, (d, _, y) => div(mul(d, 0.5), y)),
+  Exp: unary(sameFloat, (d, _, y) => mul(d, y)),
+  Log: unary(sameFloat, (d, x) => div(d, x)),
+  Tanh: unary(sameFloat, (d, _, y) => mul(d, sub(1, mul(y, y)))),
+  Erf: unary(sameFloat, (d, x) => mul(d, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI)))),
+  Identity: unary(same, (d) => d),
+  Cast: unary(inferCast, (d, x) => cast(d, x.dtype)),
+
+  Where: {
+    infer: inferWhere,
+    vjp: ({ cotangents: [d], inputs: [condition, a, b] }) => [
+      undefined,
+      () => unbroadcast(where(condition!, d!, 0), a!),
+      () => unbroadcast(where(condition!, 0, d!), b!),
+    ],
+  },
+
+  Equal: binary(compare),
+  Greater: binary(compare),
+  GreaterOrEqual: binary(compare),
+  Less: binary(compare),
+  LessOrEqual: binary(compare),
+  And: binary(logical),
+  Or: binary(logical),
+  Not: unary(logical),
+} satisfies Rules;
+
+const emit = emitterOf(elementwiseRules);
+
+/** The operand as a tensor, in the dtype and graph of `other`. */
+function operand(x: Operand, other: Operand): Tensor {
+  if (typeof x !== 'number') return x;
+  if (typeof other === 'number') throw new GraphError('one operand must be a tensor; for a constant use graph.scalar()');
+  return other.graph.scalar(x, other.dtype);
+}
+
+/** Drops an Expand that broadcasting against `other` does for free. */
+function withoutExpand(x: Tensor, other: Tensor): Tensor {
+  if (x.node?.op !== 'Expand' || !sameDims(x.dims, other.dims)) return x;
+  return x.node.inputs[0]!;
+}
+
+function pair(op: keyof typeof elementwiseRules, a: Operand, b: Operand): Tensor {
+  const left = operand(a, b);
+  const right = operand(b, a);
+  const first = withoutExpand(left, right);
+  return emit(op, [first, first === left ? withoutExpand(right, left) : right])[0]!;
+}
+
+/** a + b, broadcasting as numpy does (as all two-operand functions here do). */
+export const add = (a: Operand, b: Operand): Tensor => pair('Add', a, b);
+
+/** a - b. */
+export const sub = (a: Operand, b: Operand): Tensor => pair('Sub', a, b);
+
+/** a · b, element by element. */
+export const mul = (a: Operand, b: Operand): Tensor => pair('Mul', a, b);
+
+/** a / b. */
+export const div = (a: Operand, b: Operand): Tensor => pair('Div', a, b);
+
+/** a to the power b; the gradient goes to `a` alone. */
+export const pow = (a: Operand, b: Operand): Tensor => pair('Pow', a, b);
+
+/** The larger of a and b; at a tie the gradient goes to `a`. */
+export const max = (a: Operand, b: Operand): Tensor => pair('Max', a, b);
+
+/** The smaller of a and b; at a tie the gradient goes to `a`. */
+export const min = (a: Operand, b: Operand): Tensor => pair('Min', a, b);
+
+/** a = b, as bool. */
+export const equal = (a: Operand, b: Operand): Tensor => pair('Equal', a, b);
+
+/** a > b, as bool. */
+export const greater = (a: Operand, b: Operand): Tensor => pair('Greater', a, b);
+
+/** a >= b, as bool. */
+export const greaterOrEqual = (a: Operand, b: Operand): Tensor => pair('GreaterOrEqual', a, b);
+
+/** a < b, as bool. */
+export const less = (a: Operand, b: Operand): Tensor => pair('Less', a, b);
+
+/** a <= b, as bool. */
+export const lessOrEqual = (a: Operand, b: Operand): Tensor => pair('LessOrEqual', a, b);
+
+/** Both of two bools. */
+export const and = (a: Tensor, b: Tensor): Tensor => pair('And', a, b);
+
+/** Either of two bools. */
+export const or = (a: Tensor, b: Tensor): Tensor => pair('Or', a, b);
+
+/** The opposite of a bool. */
+export const not = (x: Tensor): Tensor => emit('Not', [x])[0]!;
+
+/** -x. */
+export const neg = (x: Tensor): Tensor => emit('Neg', [x])[0]!;
+
+/** 1 / x. */
+export const reciprocal = (x: Tensor): Tensor => emit('Reciprocal', [x])[0]!;
+
+/** The square root. */
+export const sqrt = (x: Tensor): Tensor => emit('Sqrt', [x])[0]!;
+
+/** e to the power x. */
+export const exp = (x: Tensor): Tensor => emit('Exp', [x])[0]!;
+
+/** The natural logarithm. */
+export const log = (x: Tensor): Tensor => emit('Log', [x])[0]!;
+
+/** The hyperbolic tangent. */
+export const tanh = (x: Tensor): Tensor => emit('Tanh', [x])[0]!;
+
+/** The error function. */
+export const erf = (x: Tensor): Tensor => emit('Erf', [x])[0]!;
+
+/** x again, as a value of its own. */
+export const identity = (x: Tensor): Tensor => emit('Identity', [x])[0]!;
+
+/** x in another dtype; x itself when it has that dtype already. A gradient passes between float dtypes only. */
+export const cast = (x: Tensor, dtype: DType): Tensor => (x.dtype === dtype ? x : emit('Cast', [x], { to: DTYPES[dtype].onnx })[0]!);
+
+/** `a` where `condition` (bool) holds, else `b`. */
+export const where = (condition: Tensor, a: Operand, b: Operand): Tensor => emit('Where', [condition, operand(a, b), operand(b, a)])[0]!;

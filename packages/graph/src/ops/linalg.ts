@@ -1,0 +1,104 @@
+import { broadcastDims, formatDims } from '../dim.ts';
+import { isFloat } from '../dtype.ts';
+import type { Attributes, Tensor, ValueType } from '../graph.ts';
+import { GraphError } from '../graphError.ts';
+import { emitterOf, type Rules } from '../rule.ts';
+import { mul } from './elementwise.ts';
+import { reshape, swapLastAxes } from './movement.ts';
+import { unbroadcast } from './reduction.ts';
+
+function checkFloats(inputs: readonly Tensor[]): void {
+  const { dtype } = inputs[0]!;
+  if (!isFloat(dtype) || inputs.some((input) => input.dtype !== dtype)) throw new GraphError('needs float tensors of one dtype');
+}
+
+function inferMatMul(inputs: readonly Tensor[]): ValueType {
+  checkFloats(inputs);
+  const [a, b] = inputs.map(({ dims }) => dims) as [ValueType['dims'], ValueType['dims']];
+  if (a.length < 2 || b.length < 2) throw new GraphError('needs matrices: at least two axes each');
+  if (a.at(-1) !== b.at(-2))
+    throw new GraphError(`inner dimensions differ: ${a.at(-1)} of ${formatDims(a)}, ${b.at(-2)} of ${formatDims(b)}`);
+  return {
+    dtype: inputs[0]!.dtype,
+    dims: [...broadcastDims(a.slice(0, -2), b.slice(0, -2)), a.at(-2)!, b.at(-1)!],
+  };
+}
+
+function inferGemm(inputs: readonly Tensor[], { transA, transB }: Attributes): ValueType {
+  checkFloats(inputs);
+  const [a, b, c] = inputs;
+  if (a!.dims.length !== 2 || b!.dims.length !== 2) throw new GraphError('needs two matrices');
+  const [rows, innerA] = transA === 1 ? [a!.dims[1]!, a!.dims[0]!] : [a!.dims[0]!, a!.dims[1]!];
+  const [innerB, columns] = transB === 1 ? [b!.dims[1]!, b!.dims[0]!] : [b!.dims[0]!, b!.dims[1]!];
+  if (innerA !== innerB) throw new GraphError(`inner dimensions differ: ${innerA} and ${innerB}`);
+  const dims = [rows, columns];
+  if (c !== undefined && formatDims(broadcastDims(c.dims, dims)) !== formatDims(dims)) {
+    throw new GraphError(`the addend ${formatDims(c.dims)} does not broadcast to ${formatDims(dims)}`);
+  }
+  return { dtype: a!.dtype, dims };
+}
+
+const floatOf = (attribute: Attributes[string] | undefined): number => (attribute as { readonly float: number }).float;
+
+/** Shape rules and vjps of the matrix products. */
+export const linalgRules = {
+  MatMul: {
+    infer: inferMatMul,
+    vjp: ({ cotangents, inputs }) => {
+      const [d, a, b] = [cotangents[0]!, inputs[0]!, inputs[1]!];
+      return [
+        () => unbroadcast(matMul(d, swapLastAxes(b)), a),
+        () => {
+          // A shared right-hand matrix: one product over all rows instead of a batch of products that are then summed.
+          if (b.dims.length === 2)
+            return gemm(flattenRows(a), flattenRows(d), undefined, {
+              transA: true,
+            });
+          return unbroadcast(matMul(swapLastAxes(a), d), b);
+        },
+      ];
+    },
+  },
+  Gemm: {
+    infer: inferGemm,
+    vjp: ({ cotangents, inputs, attributes }) => {
+      const [d, a, b, c] = [cotangents[0]!, inputs[0]!, inputs[1]!, inputs[2]];
+      const alpha = floatOf(attributes.alpha);
+      const beta = floatOf(attributes.beta);
+      const transA = attributes.transA === 1;
+      const transB = attributes.transB === 1;
+      return [
+        () => (transA ? gemm(b, d, undefined, { alpha, transA: transB, transB: true }) : gemm(d, b, undefined, { alpha, transB: !transB })),
+        () => (transB ? gemm(d, a, undefined, { alpha, transA: true, transB: transA }) : gemm(a, d, undefined, { alpha, transA: !transA })),
+        c && (() => unbroadcast(beta === 1 ? d : mul(d, beta), c)),
+      ];
+    },
+  },
+} satisfies Rules;
+
+const emit = emitterOf(linalgRules);
+
+/** [..., M, K] times [..., K, N]; the leading axes broadcast. */
+export const matMul = (a: Tensor, b: Tensor): Tensor => emit('MatMul', [a, b])[0]!;
+
+/** How {@link gemm} reads its operands and scales its terms. */
+export interface GemmOptions {
+  readonly alpha?: number;
+  readonly beta?: number;
+  readonly transA?: boolean;
+  readonly transB?: boolean;
+}
+
+/** alpha·op(a)·op(b) + beta·c for matrices a, b; `c` broadcasts to [M, N]. op transposes where transA or transB say so. */
+export function gemm(a: Tensor, b: Tensor, c?: Tensor, { alpha = 1, beta = 1, transA = false, transB = false }: GemmOptions = {}): Tensor {
+  const attributes = {
+    alpha: { float: alpha },
+    beta: { float: beta },
+    transA: transA ? 1 : 0,
+    transB: transB ? 1 : 0,
+  };
+  return emit('Gemm', c === undefined ? [a, b] : [a, b, c], attributes)[0]!;
+}
+
+/** [..., C] as the matrix [rows, C]. */
+export const flattenRows = (x: Tensor): Tensor => (x.dims.length === 2 ? x : reshape(x, [-1, x.dims.at(-1)!]));
