@@ -1,1 +1,12 @@
-export {};
+export { type DeviceDiagnosis, diagnoseDevice } from './device.ts';
+export type { EngineLogger } from './engineLogger.ts';
+export { type Evaluator, type EvaluatorOptions, openEvaluator } from './evaluator.ts';
+export type { Evaluation, EvaluationInput } from './evaluatorHost.ts';
+export type { FlatLayout, FlatTensor } from './flatLayout.ts';
+export type { DeviceFinding } from './judgeCuda.ts';
+export type { OutputPath } from './outputPath.ts';
+export { runModel, type TensorValue } from './runModel.ts';
+export { type RuntimeBuild, runtimeBuild } from './runtimeBuild.ts';
+export type { Device, ModelSource } from './session.ts';
+export { openTrainer, type Trainer, type TrainerMemory, type TrainerOptions, type TrainerSnapshot } from './trainer.ts';
+export type { FlatState, MicroBatchInput, MicroBatchResult } from './trainerHost.ts';

@@ -1,0 +1,5 @@
+/** The part of a pino logger that the engine writes to. */
+export interface EngineLogger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}

@@ -1,0 +1,83 @@
+/** The files that onnxruntime-node loads for CUDA, beside its addon. */
+export const PROVIDER_FILES = ['libonnxruntime_providers_cuda.so', 'libonnxruntime_providers_shared.so'] as const;
+
+/** The least driver for a CUDA major version (CUDA release notes, "CUDA Toolkit and Minimum Required Driver Version", Linux). */
+const LEAST_DRIVER: Readonly<Record<string, number>> = { '12': 525, '13': 580 };
+
+/** What was looked at, and found, on the way to CUDA. */
+export interface CudaFacts {
+  /** Such as `linux/x64`. */
+  readonly platform: string;
+  /** The folder of the addon. */
+  readonly folder: string;
+  readonly missingFiles: readonly string[];
+  /** The output of `ldd` on the provider, when it is there. */
+  readonly ldd?: string;
+  /** Names in /dev that are NVIDIA devices. */
+  readonly deviceNodes: readonly string[];
+  /** /proc/driver/nvidia/version. */
+  readonly driver: string | undefined;
+}
+
+/** One thing that a device needs: whether it is there, what was found, and what to do when it is not (else empty). */
+export interface DeviceFinding {
+  readonly what: string;
+  readonly ok: boolean;
+  readonly found: string;
+  readonly fix: string;
+}
+
+/** What the facts mean for ONNX Runtime on CUDA, in the order in which to put things right. */
+export function judgeCuda({ platform, folder, missingFiles, ldd, deviceNodes, driver }: CudaFacts): DeviceFinding[] {
+  const missingLibraries = [...new Set([...(ldd ?? '').matchAll(/^\s*(\S+) => not found/gm)].map(([, soname]) => soname!))];
+  const cudaMajor = /libcudart\.so\.(\d+)/.exec(ldd ?? '')?.[1];
+  const driverMajor = Number(/(?:Kernel Module\D*|NVRM version\D*)(\d+)\.\d+/.exec(driver ?? '')?.[1] ?? Number.NaN);
+  const leastDriver = cudaMajor === undefined ? undefined : LEAST_DRIVER[cudaMajor];
+  const isWsl = deviceNodes.includes('dxg');
+  const driverIsOld = leastDriver !== undefined && driverMajor < leastDriver;
+
+  return [
+    {
+      what: 'platform',
+      ok: platform === 'linux/x64',
+      found: platform,
+      fix: 'onnxruntime-node has a CUDA provider for linux/x64 only; use device cpu.',
+    },
+    {
+      what: 'CUDA provider of ONNX Runtime',
+      ok: missingFiles.length === 0,
+      found: missingFiles.length === 0 ? `in ${folder}` : `${missingFiles.join(' and ')} missing in ${folder}`,
+      fix:
+        'Run `ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install` (CUDA 12, downloads from nuget.org), ' +
+        'or copy both files out of the npm package com.github.asus4.onnxruntime.linux-x64-gpu@0.4.9 (the same version for CUDA 13).',
+    },
+    {
+      what: 'CUDA libraries',
+      ok: missingLibraries.length === 0,
+      found:
+        ldd === undefined
+          ? 'not checked without the provider'
+          : missingLibraries.length === 0
+            ? 'all found'
+            : `${missingLibraries.join(', ')} not found`,
+      fix: `Install the CUDA ${cudaMajor ?? ''} runtime, cuBLAS, cuRAND and what else is named (${sourceOf(missingLibraries)}), and put their folder on LD_LIBRARY_PATH before Node starts.`,
+    },
+    {
+      what: 'NVIDIA device',
+      ok: deviceNodes.length > 0,
+      found: deviceNodes.length > 0 ? deviceNodes.map((name) => `/dev/${name}`).join(', ') : 'no /dev/nvidia0',
+      fix: 'Install the NVIDIA driver; in a container, start it with `--gpus all` (NVIDIA Container Toolkit).',
+    },
+    {
+      what: 'NVIDIA driver',
+      ok: isWsl || (driver !== undefined && !driverIsOld),
+      found: driver === undefined ? 'no /proc/driver/nvidia/version' : (driver.split('\n')[0] ?? ''),
+      fix: `Install an NVIDIA driver${leastDriver === undefined ? '' : ` of version ${leastDriver} or later, as CUDA ${cudaMajor} needs`}.`,
+    },
+  ].map((finding) => (finding.ok ? { ...finding, fix: '' } : finding));
+}
+
+function sourceOf(libraries: readonly string[]): string {
+  const sources = libraries.map((soname) => (soname === 'libcuda.so.1' ? 'libcuda.so.1 comes with the driver' : soname));
+  return sources.join(', ');
+}

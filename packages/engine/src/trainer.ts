@@ -1,0 +1,184 @@
+import {
+  type AdamWOptions,
+  maxSegmentFloats,
+  openSegments,
+  planSegments,
+  type SegmentedArenaDescription,
+  type SegmentedFloats,
+} from '@maestro/kernels';
+import { MaestroError } from '@maestro/protocol';
+import { STAGING_FLOATS } from './applyAdamW.ts';
+import { startComputeThread } from './computeThread.ts';
+import { requireDevice } from './device.ts';
+import type { EngineLogger } from './engineLogger.ts';
+import type { FlatLayout } from './flatLayout.ts';
+import type { OutputPath } from './outputPath.ts';
+import type { Device, ModelSource } from './session.ts';
+import type { FlatState, MicroBatchInput, MicroBatchResult, TrainerCalls, TrainerHostOptions, TrainerReady } from './trainerHost.ts';
+
+/** How to open a {@link Trainer}. */
+export interface TrainerOptions {
+  /** Inputs: every parameter by name, `images` [N,C,H,W], `ids_shuffle` int64 [N,L], `grad_scale` []. Outputs: a sequence first, `loss` [], `grad.<name>`. */
+  readonly trainingModel: ModelSource;
+  readonly layout: FlatLayout;
+  readonly imageShape: readonly [channels: number, height: number, width: number];
+  /** Patches of an image, L. */
+  readonly patches: number;
+  /** Most samples in one `forwardBackward`. */
+  readonly microBatch: number;
+  /** Shared vectors for partial sums: the most maximal complete subtrees that this member's virtual ranks can form. */
+  readonly maxPartials: number;
+  /** Height of the tree over this member's virtual ranks, ceil(log2(virtual ranks)): decides how many gradients are held. */
+  readonly treeDepth: number;
+  readonly device?: Device;
+  /** Intra-op threads of ONNX Runtime; part of a job's identity. Default 1. */
+  readonly threads?: number;
+  readonly logger?: EngineLogger;
+  /** Default `auto`: in place when the self-test passes. Both give the same bits. */
+  readonly outputPath?: OutputPath | 'auto';
+  /** Most float32 elements of a vector in one memory. Default: what 4 GiB allow. Never changes a bit; small values are for tests. */
+  readonly segmentFloats?: number;
+}
+
+/** Bytes that a trainer holds. Slots and shared vectors take real memory only once they were written. */
+export interface TrainerMemory {
+  readonly parametersBytes: number;
+  readonly momentsBytes: number;
+  readonly treeBytes: number;
+  readonly sharedBytes: number;
+  readonly snapshotBytes: number;
+  readonly inputsBytes: number;
+}
+
+/** A copy of all state, SharedArrayBuffer-backed; the next `snapshot` writes to the same buffers. */
+export interface TrainerSnapshot extends Required<FlatState> {}
+
+/**
+ * Forward, backward and AdamW of one replica, in a compute thread of its own. Calls are served one at a time in the order in
+ * which they are made; the caller's thread is never blocked.
+ */
+export interface Trainer {
+  /** `maxPartials` shared gradient vectors that `takePartial` writes and the collective reads. */
+  readonly partials: readonly SegmentedFloats[];
+  /** The shared gradient vector that the collective writes and `apply` reads. */
+  readonly reduced: SegmentedFloats;
+  /** To open `partials` (`partial0`..) and `reduced` on another thread, by `openSegments`. */
+  readonly shared: SegmentedArenaDescription<string>;
+  /** How outputs come back now. */
+  readonly outputPath: OutputPath;
+  /** Sets parameters, moments (default zero) and step, and clears the tree. SharedArrayBuffer-backed arrays are not copied on the way. */
+  load(state: FlatState): Promise<void>;
+  /** Computes the gradient of one micro batch: it becomes the leaf, or is added to it when `accumulate`. */
+  forwardBackward(batch: MicroBatchInput): Promise<MicroBatchResult>;
+  /** Pushes the leaf on the stack of subtrees. */
+  pushLeaf(): Promise<void>;
+  /** Replaces the top two subtrees by their sum, left + right. */
+  mergeTop(): Promise<void>;
+  /** Pops the top subtree into `partials[index]`. */
+  takePartial(index: number): Promise<void>;
+  /** Drops the leaf and the stack, to begin a step again. */
+  clearTree(): Promise<void>;
+  /**
+   * One AdamW step on `reduced`. `step` counts from 1 and rises with every call.
+   *
+   * @throws MaestroError `conflict` when these parameters already have that step.
+   */
+  apply(options: AdamWOptions): Promise<{ readonly seconds: number }>;
+  snapshot(): Promise<TrainerSnapshot>;
+  memory(): TrainerMemory;
+  /** Ends the thread and frees its memory. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a trainer. Parameters are zero until `load`.
+ *
+ * @throws MaestroError `device-unavailable` with a diagnosis, or `invalid-argument` when model and layout do not fit.
+ */
+export async function openTrainer({
+  trainingModel,
+  layout,
+  imageShape,
+  patches,
+  microBatch,
+  maxPartials,
+  treeDepth,
+  device = 'cpu',
+  threads = 1,
+  logger,
+  outputPath = 'auto',
+  segmentFloats,
+}: TrainerOptions): Promise<Trainer> {
+  for (const [name, value] of Object.entries({ patches, microBatch, maxPartials, threads })) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new MaestroError('invalid-argument', `openTrainer: ${name} must be at least 1, found ${value}`);
+  }
+  await requireDevice('openTrainer', device);
+
+  const treeSlots = treeDepth + 2;
+  const most = Math.min(maxSegmentFloats(3 + treeSlots, { staging: STAGING_FLOATS }), maxSegmentFloats(maxPartials + 1));
+  const plan = planSegments({ length: layout.length, tensors: layout.tensors, maxFloats: Math.min(most, segmentFloats ?? most) });
+  const partialNames = Array.from({ length: maxPartials }, (_, i) => `partial${i}`);
+  const { vectors, description } = openSegments({ plan, vectors: ['reduced', ...partialNames], shared: true });
+  const options: TrainerHostOptions = {
+    trainingModel,
+    layout,
+    plan,
+    imageShape,
+    patches,
+    microBatch,
+    treeSlots,
+    device,
+    threads,
+    outputPath,
+    shared: description,
+  };
+  const thread = await startComputeThread<TrainerCalls, TrainerReady>({
+    name: 'maestro-trainer',
+    entry: new URL('./trainerMain.js', import.meta.url),
+    options,
+  });
+
+  let path = thread.ready.outputPath;
+  let kept: Omit<TrainerSnapshot, 'step'> | undefined;
+  const vectorBytes = layout.length * Float32Array.BYTES_PER_ELEMENT;
+  const newVector = () => new Float32Array(new SharedArrayBuffer(vectorBytes));
+  if (path === 'copying') logger?.warn({ reason: thread.ready.outputPathReason }, 'outputs are copied');
+
+  return {
+    partials: partialNames.map((name) => vectors[name]!),
+    reduced: vectors.reduced!,
+    shared: description,
+    get outputPath() {
+      return path;
+    },
+    load: (state) => thread.call('load', state),
+    async forwardBackward(batch) {
+      const result = await thread.call('forwardBackward', batch);
+      if (result.fallback !== undefined) {
+        path = 'copying';
+        logger?.warn({ reason: result.fallback }, 'outputs are copied');
+      }
+      return result;
+    },
+    pushLeaf: () => thread.call('pushLeaf', undefined),
+    mergeTop: () => thread.call('mergeTop', undefined),
+    takePartial: (index) => thread.call('takePartial', index),
+    clearTree: () => thread.call('clearTree', undefined),
+    apply: (adamW) => thread.call('apply', adamW),
+    async snapshot() {
+      kept ??= { parameters: newVector(), firstMoments: newVector(), secondMoments: newVector() };
+      const { step } = await thread.call('snapshot', kept);
+      return { ...kept, step };
+    },
+    memory: () => ({
+      parametersBytes: vectorBytes,
+      momentsBytes: 2 * vectorBytes,
+      treeBytes: treeSlots * vectorBytes,
+      sharedBytes: (maxPartials + 1) * vectorBytes,
+      snapshotBytes: kept === undefined ? 0 : 3 * vectorBytes,
+      inputsBytes: microBatch * (4 * imageShape[0] * imageShape[1] * imageShape[2] + 8 * patches),
+    }),
+    close: () => thread.close(),
+  };
+}

@@ -1,0 +1,4 @@
+import { serveCompute } from './serveCompute.ts';
+import { openTrainerHost } from './trainerHost.ts';
+
+await serveCompute(openTrainerHost);
