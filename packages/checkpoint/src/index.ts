@@ -1,1 +1,29 @@
-export {};
+export { checkpointHash, type TrainingTensors } from './checkpointHash.ts';
+export { type CheckpointProblem, type CheckpointReport, describeProblems } from './checkpointReport.ts';
+export {
+  type ListedCheckpoint,
+  latestValidCheckpoint,
+  listCheckpoints,
+  type OnInvalid,
+  type Retention,
+  readLatestCheckpoint,
+  retainCheckpoints,
+  stepsToRemove,
+} from './checkpointStore.ts';
+export type { FileDigest } from './fileDigest.ts';
+export { folderStep, stepFolder } from './folderNames.ts';
+export { cleanLeftovers } from './leftovers.ts';
+export { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, STATE_FILE } from './manifest.ts';
+export { type Checkpoint, type ReadCheckpointOptions, readCheckpoint } from './readCheckpoint.ts';
+export {
+  type DecodedTensor,
+  decodeSafetensors,
+  encodeSafetensors,
+  readSafetensors,
+  type SafetensorsContent,
+  writeSafetensors,
+} from './safetensors.ts';
+export { DTYPE_BYTES, type Dtype, type TensorEntry } from './safetensorsHeader.ts';
+export { type FlatTensorLayout, flatTensors, type NamedTensor } from './tensor.ts';
+export { verifyCheckpoint } from './verifyCheckpoint.ts';
+export { type CheckpointPhase, type WriteCheckpointOptions, type WrittenCheckpoint, writeCheckpoint } from './writeCheckpoint.ts';

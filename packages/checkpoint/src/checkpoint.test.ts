@@ -1,0 +1,277 @@
+import { createHash } from 'node:crypto';
+import { appendFile, cp, mkdir, mkdtemp, open, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { MaestroError } from '@maestro/protocol';
+import {
+  checkpointHash,
+  flatTensors,
+  latestValidCheckpoint,
+  readCheckpoint,
+  readLatestCheckpoint,
+  type TrainingTensors,
+  verifyCheckpoint,
+  writeCheckpoint,
+} from './index.ts';
+import { encodeManifest } from './manifest.ts';
+
+let root = '';
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'maestro-checkpoint-'));
+});
+afterEach(() => rm(root, { recursive: true }));
+
+const layout = {
+  tensors: [
+    { name: 'norm.weight', shape: [3], offset: 16, size: 3 },
+    { name: 'blocks.0.attn.qkv.weight', shape: [2, 4], offset: 0, size: 8 },
+    { name: 'cls_token', shape: [1, 1, 2], offset: 32, size: 2 },
+  ],
+};
+const LENGTH = 48;
+
+/** The training state that `step` steps would leave, in shared memory as the engine gives it. */
+function training(step: number): TrainingTensors {
+  const vector = (salt: number) => {
+    const values = new Float32Array(new SharedArrayBuffer(LENGTH * 4));
+    for (let index = 0; index < LENGTH; index++) values[index] = Math.sin(step * 31 + index * salt);
+    return flatTensors(layout, values);
+  };
+  return { parameters: vector(1), firstMoments: vector(2), secondMoments: vector(3) };
+}
+
+/** Memory of the same layout, to read into. */
+function emptyTraining(): TrainingTensors {
+  const vector = () => flatTensors(layout, new Float32Array(LENGTH));
+  return { parameters: vector(), firstMoments: vector(), secondMoments: vector() };
+}
+
+const state = { epoch: 2, seed: 7, config: { preset: 'mae_vit_tiny_patch4' } };
+const write = (step: number) => writeCheckpoint({ root, step, ...training(step), state });
+const plain = ({ parameters, firstMoments, secondMoments }: TrainingTensors) =>
+  [parameters, firstMoments, secondMoments].map((list) =>
+    Object.fromEntries(list.map(({ name, shape, data }) => [name, { shape, data: [...data] }])),
+  );
+const thrownBy = (promise: Promise<unknown>): Promise<MaestroError> =>
+  promise.then(
+    () => Promise.reject(new Error('nothing was thrown')),
+    (error: MaestroError) => error,
+  );
+
+test('a checkpoint comes back as it was written: tensors, moments, state and hash', async () => {
+  const written = await write(1234);
+  expect(written.dir).toBe(join(root, 'step-00001234'));
+  expect((await readdir(written.dir)).sort()).toEqual(['manifest.json', 'model.safetensors', 'optimizer.safetensors', 'state.json']);
+  const read = await readCheckpoint(written.dir);
+  expect(plain(read)).toEqual(plain(training(1234)));
+  expect(read.state).toEqual({ ...state, step: 1234 });
+  expect([read.step, read.checkpointHash]).toEqual([1234, written.checkpointHash]);
+  expect(await verifyCheckpoint(written.dir)).toMatchObject({
+    valid: true,
+    problems: [],
+    extraFiles: [],
+    step: 1234,
+    checkpointHash: read.checkpointHash,
+  });
+});
+
+test('the checkpoint hash is SHA-256 over name, parameter and both moments in name order', async () => {
+  const { parameters, firstMoments, secondMoments } = training(5);
+  const hash = createHash('sha256');
+  for (const name of ['blocks.0.attn.qkv.weight', 'cls_token', 'norm.weight']) {
+    hash.update(name);
+    for (const list of [parameters, firstMoments, secondMoments]) {
+      const { data } = list.find((tensor) => tensor.name === name)!;
+      const bytes = Buffer.alloc(data.length * 4);
+      for (const [index, value] of data.entries()) bytes.writeFloatLE(value, index * 4);
+      hash.update(bytes);
+    }
+  }
+  expect(await checkpointHash({ parameters: [...parameters].reverse(), firstMoments, secondMoments })).toBe(hash.digest('hex'));
+});
+
+test('the same training state gives the same bytes on disk', async () => {
+  const [first, second] = [join(root, 'one'), join(root, 'two')];
+  await writeCheckpoint({ root: first, step: 3, ...training(3), state });
+  await writeCheckpoint({ root: second, step: 3, ...training(3), state });
+  for (const file of await readdir(join(first, 'step-00000003'))) {
+    expect(await readFile(join(first, 'step-00000003', file))).toEqual(await readFile(join(second, 'step-00000003', file)));
+  }
+});
+
+test('a checkpoint is read straight into the memory of a model', async () => {
+  const { dir } = await write(8);
+  const into = emptyTraining();
+  const read = await readCheckpoint(dir, { into });
+  expect(plain(into)).toEqual(plain(training(8)));
+  expect(read.parameters.map(({ data }) => data.buffer)).toEqual(into.parameters.map(() => into.parameters[0]!.data.buffer));
+});
+
+test.each<[string, (tensors: TrainingTensors) => TrainingTensors, string]>([
+  [
+    'lacks a parameter',
+    (tensors) => pick(tensors, (list) => list.slice(1)),
+    'model.safetensors holds norm.weight [3], which this model has not',
+  ],
+  [
+    'has one more',
+    (tensors) => pick(tensors, (list) => [...list, { name: 'z', shape: [1], data: new Float32Array(1) }]),
+    'model.safetensors lacks z',
+  ],
+  [
+    'has another shape',
+    (tensors) => pick(tensors, ([first, ...rest]) => [{ ...first!, shape: [3, 1] }, ...rest]),
+    'holds norm.weight [3], this model has [3, 1]',
+  ],
+])('a model that %s is told so, and no older checkpoint is tried', async (_, change, message) => {
+  await write(1);
+  const { dir } = await write(2);
+  const invalid: MaestroError[] = [];
+  const error = await thrownBy(readLatestCheckpoint(root, { into: change(emptyTraining()), onInvalid: (error) => invalid.push(error) }));
+  expect(error).toMatchObject({ code: 'conflict', message: expect.stringContaining(`checkpoint ${dir} is of another model: `) });
+  expect(error.message).toContain(message);
+  expect(invalid).toEqual([]);
+});
+
+function pick(tensors: TrainingTensors, change: (list: TrainingTensors['parameters']) => TrainingTensors['parameters']): TrainingTensors {
+  return {
+    parameters: change(tensors.parameters),
+    firstMoments: change(tensors.firstMoments),
+    secondMoments: change(tensors.secondMoments),
+  };
+}
+
+test('any changed byte of any file is found, by verifying and by reading', async () => {
+  const { dir } = await write(40);
+  for (const name of await readdir(dir)) {
+    const path = join(dir, name);
+    const original = await readFile(path);
+    const file = await open(path, 'r+');
+    // Every byte of the small files and of the headers' beginnings; a sample of the rest. The change walks through bits and values.
+    for (let at = 0; at < original.length; at += at < 700 ? 1 : 5) {
+      const changed = original[at]! ^ (at % 3 === 0 ? 1 << (at % 8) : 1 + (at % 255));
+      await file.write(Uint8Array.of(changed), 0, 1, at);
+      const report = await verifyCheckpoint(dir);
+      const into = at % 2 === 0 ? { into: emptyTraining() } : {};
+      const error = await thrownBy(readCheckpoint(dir, into));
+      if (report.valid || error.code !== 'checkpoint-invalid') throw new Error(`${name} byte ${at}: ${report.valid} ${error.message}`);
+      await file.write(original, at, 1, at);
+    }
+    await file.close();
+  }
+  expect((await verifyCheckpoint(dir)).valid).toBe(true);
+});
+
+const DAMAGE: [string, (dir: string) => Promise<unknown>, RegExp][] = [
+  ['a truncated file', (dir) => truncate(join(dir, 'model.safetensors'), 100), /^model.safetensors has 100 bytes, the manifest says \d+$/],
+  ['an empty file', (dir) => truncate(join(dir, 'state.json'), 0), /^state.json has 0 bytes, the manifest says \d+$/],
+  [
+    'a longer file',
+    (dir) => appendFile(join(dir, 'optimizer.safetensors'), 'x'),
+    /^optimizer.safetensors has \d+ bytes, the manifest says \d+$/,
+  ],
+  ['a missing file', (dir) => rm(join(dir, 'optimizer.safetensors')), /^optimizer.safetensors is missing$/],
+  ['a missing manifest', (dir) => rm(join(dir, 'manifest.json')), /^manifest.json is missing, so the checkpoint was never finished$/],
+  ['a manifest that is not JSON', (dir) => writeFile(join(dir, 'manifest.json'), '{'), /^manifest.json is not JSON: /],
+  [
+    'a manifest of a newer format',
+    (dir) => writeFile(join(dir, 'manifest.json'), '{"version":2}'),
+    /^manifest.json has version 2, this build reads version 1: use a newer maestro$/,
+  ],
+  ['a manifest with other fields', (dir) => writeFile(join(dir, 'manifest.json'), '{"version":1}'), /^manifest.json is malformed: /],
+  ['a manifest that was edited', edited, /^manifest.json was changed after it was written: its own SHA-256 does not fit$/],
+  [
+    'a folder where a file should be',
+    async (dir) => {
+      await rm(join(dir, 'state.json'));
+      await mkdir(join(dir, 'state.json'));
+    },
+    /^state.json has \d+ bytes|^state.json cannot be read/,
+  ],
+  ['a renamed folder', (dir) => rename(dir, join(root, 'step-00000099')), /^manifest.json is of step 2, the folder's name says 99$/],
+];
+
+async function edited(dir: string): Promise<void> {
+  const path = join(dir, 'manifest.json');
+  await writeFile(path, (await readFile(path, 'utf8')).replace('"step": 2', '"step": 1'));
+}
+
+test.each(DAMAGE)('%s is named, and the newest valid checkpoint is taken instead', async (_, damage, message) => {
+  const valid = await write(1);
+  const { dir } = await write(2);
+  await damage(dir);
+  const invalid: MaestroError[] = [];
+  const onInvalid = (error: MaestroError) => invalid.push(error);
+  expect(await latestValidCheckpoint(root, { onInvalid })).toMatchObject({ step: 1, checkpointHash: valid.checkpointHash });
+  expect((await readLatestCheckpoint(root, { onInvalid }))?.checkpointHash).toBe(valid.checkpointHash);
+  expect(invalid.map(({ code }) => code)).toEqual(['checkpoint-invalid', 'checkpoint-invalid']);
+  const problems = invalid[0]!.details.problems as { file: string; message: string }[];
+  expect(problems.map(({ file, message }) => `${file} ${message}`)).toEqual([expect.stringMatching(message)]);
+  expect(invalid[0]!.message).toBe(
+    `checkpoint ${invalid[0]!.details.dir} is invalid: ${problems.map((found) => `${found.file} ${found.message}`).join('; ')}`,
+  );
+});
+
+test('all problems are reported at once', async () => {
+  const { dir } = await write(2);
+  await rm(join(dir, 'state.json'));
+  await truncate(join(dir, 'model.safetensors'), 5);
+  expect((await verifyCheckpoint(dir)).problems).toMatchObject([
+    { file: 'model.safetensors' },
+    { file: 'state.json', message: 'is missing' },
+  ]);
+});
+
+test('a file that the manifest does not know is reported and does no harm', async () => {
+  const { dir } = await write(2);
+  await writeFile(join(dir, 'notes.txt'), 'mine');
+  expect(await verifyCheckpoint(dir)).toMatchObject({ valid: true, extraFiles: ['notes.txt'] });
+  expect((await readCheckpoint(dir)).step).toBe(2);
+});
+
+test('tensors that do not have the hash that the manifest promises are refused, though every file has its digest', async () => {
+  const { dir } = await write(2);
+  const { manifest } = await manifestOf(dir);
+  await writeFile(join(dir, 'manifest.json'), encodeManifest({ ...manifest, checkpointHash: 'ab'.repeat(32) }));
+  const message = /^has the checkpoint hash (ab){32}, the tensors have [0-9a-f]{64}$/;
+  expect((await verifyCheckpoint(dir)).problems).toEqual([{ file: 'manifest.json', message: expect.stringMatching(message) }]);
+  expect(await thrownBy(readCheckpoint(dir))).toMatchObject({
+    code: 'checkpoint-invalid',
+    details: { problems: [{ message: expect.stringMatching(message) }] },
+  });
+});
+
+test('moments of another model are refused, though every file has its digest', async () => {
+  const { dir } = await write(2);
+  const other = await writeCheckpoint({ root: join(root, 'other'), step: 2, state, ...pick(training(2), (list) => list.slice(1)) });
+  await cp(join(other.dir, 'optimizer.safetensors'), join(dir, 'optimizer.safetensors'));
+  const [mine, theirs] = [await manifestOf(dir), await manifestOf(other.dir)];
+  const files = { ...mine.manifest.files, 'optimizer.safetensors': theirs.manifest.files['optimizer.safetensors']! };
+  await writeFile(join(dir, 'manifest.json'), encodeManifest({ ...mine.manifest, files }));
+  const message = expect.stringContaining(
+    'does not fit the model: parameter norm.weight [3] needs moments of the same name and shape, found none',
+  );
+  expect((await verifyCheckpoint(dir)).problems).toEqual([{ file: expect.any(String), message }]);
+  expect((await thrownBy(readCheckpoint(dir))).message).toEqual(message);
+});
+
+async function manifestOf(dir: string): Promise<{ manifest: Parameters<typeof encodeManifest>[0] }> {
+  return { manifest: JSON.parse(await readFile(join(dir, 'manifest.json'), 'utf8')) };
+}
+
+test('a folder that is not there is not found', async () => {
+  for (const read of [verifyCheckpoint, readCheckpoint]) {
+    expect(await thrownBy(read(join(root, 'step-00000007')))).toMatchObject({
+      code: 'not-found',
+      message: expect.stringContaining('there is no such folder'),
+    });
+  }
+});
+
+test('a read or a verification that is cancelled ends with the reason', async () => {
+  const { dir } = await write(2);
+  const signal = AbortSignal.abort(new Error('enough'));
+  await expect(readCheckpoint(dir, { signal })).rejects.toThrow('enough');
+  await expect(verifyCheckpoint(dir, { signal })).rejects.toThrow('enough');
+});

@@ -1,0 +1,22 @@
+import { statfs } from 'node:fs/promises';
+import { MaestroError } from '@maestro/protocol';
+
+/** Room for folders and rounding to blocks beyond the files themselves. */
+const SLACK_BYTES = 1 << 20;
+
+/**
+ * Checks that a folder's file system has room for `neededBytes` more, before anything is written.
+ *
+ * @throws MaestroError `storage` with both figures and what to do
+ */
+export async function requireSpace(folder: string, neededBytes: number, doing: string): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  const freeBytes = bavail * bsize;
+  if (freeBytes >= neededBytes + SLACK_BYTES) return;
+  const message = `${doing}: it needs ${megabytes(neededBytes)}, ${megabytes(freeBytes)} are free: free space, or keep fewer checkpoints`;
+  throw new MaestroError('storage', message, { details: { neededBytes, freeBytes } });
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}

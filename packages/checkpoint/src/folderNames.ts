@@ -1,0 +1,44 @@
+import { hostname } from 'node:os';
+
+/** Digits of a step in a folder's name, so that names sort like steps up to a hundred million. */
+const STEP_DIGITS = 8;
+
+/** The folder of a step's checkpoint: `step-00001234`. */
+export function stepFolder(step: number): string {
+  return `step-${String(step).padStart(STEP_DIGITS, '0')}`;
+}
+
+/** The step of a checkpoint folder's name, or undefined for any other name. */
+export function folderStep(name: string): number | undefined {
+  const step = Number(/^step-(\d{8,15})$/.exec(name)?.[1] ?? Number.NaN);
+  return stepFolder(step) === name ? step : undefined;
+}
+
+/**
+ * Why a folder is not (or no longer) a checkpoint: being written, moved aside for a new one of the same step, or being removed.
+ * Each state is entered by one rename, so what `step-...` names is always whole.
+ */
+export type PassingState = 'writing' | 'replaced' | 'removing';
+
+/** A folder on its way in or out, and the process that has it in hand. */
+export interface PassingFolder {
+  readonly state: PassingState;
+  readonly step: number;
+  readonly pid: number;
+  readonly host: string;
+}
+
+let count = 0;
+
+/** A name for a folder on its way, that no other process and no other call of this one uses: `.writing-step-00001234-77-1-host`. */
+export function passingFolder(state: PassingState, step: number): string {
+  return `.${state}-${stepFolder(step)}-${process.pid}-${count++}-${hostname()}`;
+}
+
+/** Reads a name that {@link passingFolder} made; undefined for any other. */
+export function parsePassingFolder(name: string): PassingFolder | undefined {
+  const match = /^\.(writing|replaced|removing)-(step-\d+)-(\d+)-\d+-(.*)$/.exec(name);
+  const step = match === null ? undefined : folderStep(match[2]!);
+  if (match === null || step === undefined) return undefined;
+  return { state: match[1] as PassingState, step, pid: Number(match[3]), host: match[4]! };
+}

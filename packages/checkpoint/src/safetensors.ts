@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import { MaestroError } from '@maestro/protocol';
+import { type FileDigest, readRange, type WriteOptions, writeDurably } from './fileDigest.ts';
+import {
+  encodeHeader,
+  LENGTH_BYTES,
+  parseHeader,
+  parseHeaderLength,
+  type SafetensorsHeader,
+  type TensorEntry,
+} from './safetensorsHeader.ts';
+import { bytesOf, elementCount, type NamedTensor, sortedTensors, valueBytes } from './tensor.ts';
+
+/** A tensor of any dtype as it lies in memory that holds a safetensors file. */
+export interface DecodedTensor extends TensorEntry {
+  /** A view of the file's bytes, little-endian. */
+  readonly bytes: Uint8Array;
+}
+
+/** What {@link readSafetensors} gives: the tensors in name order, and the digest of the bytes that were read. */
+export interface SafetensorsContent extends FileDigest {
+  readonly tensors: readonly NamedTensor[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A safetensors file as parts that are views of the tensors' own memory, in name order. */
+export function safetensorsParts(tensors: readonly NamedTensor[], metadata: Readonly<Record<string, string>> = {}): Uint8Array[] {
+  const sorted = sortedTensors(tensors);
+  return [encodeHeader(sorted, metadata), ...sorted.map(valueBytes)];
+}
+
+/**
+ * A whole safetensors file in memory: for small files; {@link writeSafetensors} needs no second copy.
+ * Equal tensors and metadata give equal bytes, in whatever order they come.
+ */
+export function encodeSafetensors(tensors: readonly NamedTensor[], metadata?: Readonly<Record<string, string>>): Uint8Array {
+  return new Uint8Array(Buffer.concat(safetensorsParts(tensors, metadata)));
+}
+
+/**
+ * Reads a safetensors file that lies in memory; the tensors, of any dtype, are views of `bytes`.
+ *
+ * @throws MaestroError `checkpoint-invalid` naming what is wrong with the file
+ */
+export function decodeSafetensors(bytes: Uint8Array): { tensors: DecodedTensor[]; metadata: Readonly<Record<string, string>> } {
+  const length = parseHeaderLength(bytes, bytes.length);
+  const { entries, metadata } = parseHeader(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length), bytes.length);
+  return { tensors: entries.map((entry) => ({ ...entry, bytes: bytes.subarray(entry.begin, entry.end) })), metadata };
+}
+
+/**
+ * Writes tensors as a new file (`path` must not exist) that is on the device when this resolves, straight from the tensors' memory,
+ * which must not change meanwhile.
+ *
+ * @returns the file's size and SHA-256
+ */
+export function writeSafetensors(
+  path: string,
+  tensors: readonly NamedTensor[],
+  { metadata = {}, ...options }: WriteOptions & { readonly metadata?: Readonly<Record<string, string>> } = {},
+): Promise<FileDigest> {
+  return writeDurably(path, safetensorsParts(tensors, metadata), options);
+}
+
+/**
+ * Reads a file of F32 tensors.
+ *
+ * @param target gives the memory that a tensor is read into, of as many elements as it has; default: a new array
+ * @throws MaestroError `checkpoint-invalid` for a file that is broken or holds another dtype
+ */
+export async function readSafetensors(
+  path: string,
+  { target = allocate, signal }: { readonly target?: (entry: TensorEntry) => Float32Array; readonly signal?: AbortSignal | undefined } = {},
+): Promise<SafetensorsContent> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    const { header, headBytes } = await readHeader(file, size);
+    const hash = createHash('sha256').update(headBytes);
+    const tensors: NamedTensor[] = [];
+    for (const entry of header.entries) {
+      const data = target(requireF32(entry));
+      const read = await readRange(file, { ...entry, target: bytesOf(data), hash, signal });
+      if (read !== entry.end - entry.begin)
+        throw new MaestroError('checkpoint-invalid', `the file ended while tensor ${entry.name} was read`);
+      tensors.push({ name: entry.name, shape: entry.shape, data });
+    }
+    return { tensors: sortedTensors(tensors), metadata: header.metadata, sizeBytes: size, sha256: hash.digest('hex') };
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Reads and checks the head of an open safetensors file of `sizeBytes`.
+ *
+ * @throws MaestroError `checkpoint-invalid`
+ */
+export async function readHeader(file: FileHandle, sizeBytes: number): Promise<{ header: SafetensorsHeader; headBytes: Uint8Array }> {
+  const first = new Uint8Array(LENGTH_BYTES);
+  const { bytesRead } = await file.read(first, 0, LENGTH_BYTES, 0);
+  const length = parseHeaderLength(first.subarray(0, bytesRead), sizeBytes);
+  const headBytes = new Uint8Array(LENGTH_BYTES + length);
+  await file.read(headBytes, 0, headBytes.length, 0);
+  return { header: parseHeader(headBytes.subarray(LENGTH_BYTES), sizeBytes), headBytes };
+}
+
+/** The entry, if it is F32. */
+export function requireF32(entry: TensorEntry): TensorEntry {
+  if (entry.dtype !== 'F32') throw new MaestroError('checkpoint-invalid', `tensor ${entry.name} is ${entry.dtype}, expected F32`);
+  return entry;
+}
+
+function allocate({ shape }: TensorEntry): Float32Array {
+  return new Float32Array(elementCount(shape));
+}

@@ -1,0 +1,61 @@
+import { MaestroError } from '@maestro/protocol';
+
+/** A float32 tensor with its name: row-major, `data.length` is the product of `shape`. The data may lie in a SharedArrayBuffer. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Number of elements of a tensor of this shape; 1 for a scalar (`[]`). */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+/** Order by Unicode code point, which is the order of the UTF-8 bytes; `<` on strings orders by UTF-16 unit instead. */
+export function compareNames(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** Tensors in name order, checked: distinct well-formed names and shapes of non-negative integers. */
+export function sortedTensors<T extends Pick<NamedTensor, 'name' | 'shape'>>(tensors: readonly T[]): T[] {
+  const sorted = [...tensors].sort((a, b) => compareNames(a.name, b.name));
+  sorted.forEach(({ name, shape }, index) => {
+    if (name === '__metadata__' || Buffer.from(name).toString() !== name) {
+      const message = `tensor name ${JSON.stringify(name)} cannot be stored: it must be valid Unicode and not __metadata__`;
+      throw new MaestroError('invalid-argument', message);
+    }
+    if (name === sorted[index - 1]?.name) throw new MaestroError('invalid-argument', `tensor ${name} is given twice`);
+    if (!shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) {
+      throw new MaestroError('invalid-argument', `tensor ${name} has the shape [${shape.join(', ')}], expected non-negative integers`);
+    }
+  });
+  return sorted;
+}
+
+/**
+ * The bytes of a tensor's values, without a copy: little-endian, as every platform that ONNX Runtime is built for.
+ *
+ * @throws MaestroError `invalid-argument` when there are not as many values as the shape says
+ */
+export function valueBytes({ name, shape, data }: NamedTensor): Uint8Array {
+  if (elementCount(shape) !== data.length) {
+    throw new MaestroError('invalid-argument', `tensor ${name}: shape [${shape.join(', ')}] does not fit ${data.length} values`);
+  }
+  return bytesOf(data);
+}
+
+/** The bytes of a float32 array, without a copy. */
+export function bytesOf(data: Float32Array): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** Where each tensor lies in one flat vector, in elements; the layout of package mae has this form. */
+export interface FlatTensorLayout {
+  readonly tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly offset: number; readonly size: number }[];
+}
+
+/** The tensors of a flat vector (parameters, or one of the moments), as views of it. */
+export function flatTensors({ tensors }: FlatTensorLayout, vector: Float32Array): NamedTensor[] {
+  return tensors.map(({ name, shape, offset, size }) => ({ name, shape, data: vector.subarray(offset, offset + size) }));
+}

@@ -1,0 +1,70 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { alignStored, hashTraining } from './checkpointHash.ts';
+import {
+  attempt,
+  beginExamination,
+  type CheckpointReport,
+  compareDigest,
+  type Examination,
+  readState,
+  reportOf,
+} from './checkpointReport.ts';
+import { digestFile, readRange } from './fileDigest.ts';
+import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, STATE_FILE } from './manifest.ts';
+import { readHeader, requireF32 } from './safetensors.ts';
+import type { TensorEntry } from './safetensorsHeader.ts';
+
+/**
+ * Examines a checkpoint in full: every file's size and SHA-256, the structure of the tensor files, that moments fit parameters, and the
+ * checkpoint hash over the tensors themselves. It needs a megabyte of memory whatever the model's size.
+ *
+ * @returns a report with each problem; it does not throw for a bad checkpoint
+ * @throws MaestroError `not-found` when there is no such folder
+ */
+export async function verifyCheckpoint(dir: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<CheckpointReport> {
+  const examination = await beginExamination(dir);
+  const { manifest, problems, readable } = examination;
+  for (const file of readable) {
+    if (file === STATE_FILE) await readState(examination);
+    else {
+      await withFile(examination, file, async (handle) => {
+        compareDigest(examination, file, (await digestFile(handle, manifest!.files[file]!.sizeBytes, signal)).sha256);
+      });
+    }
+  }
+  // What the digests vouch for is as it was written; whether that was right is what the tensors say.
+  if (problems.length === 0) await verifyTensors(examination, signal);
+  return reportOf(examination);
+}
+
+async function verifyTensors(examination: Examination, signal?: AbortSignal): Promise<void> {
+  const { manifest, problems } = examination;
+  await withFile(examination, MODEL_FILE, (model) =>
+    withFile(examination, OPTIMIZER_FILE, async (optimizer) => {
+      const aligned = alignStored(await entriesOf(model), await entriesOf(optimizer));
+      const hash = await hashTraining(aligned, async (hash, { file, begin, end }) => {
+        await readRange(file, { begin, end, hash, signal });
+      });
+      if (hash !== manifest!.checkpointHash) {
+        problems.push({ file: MANIFEST_FILE, message: `has the checkpoint hash ${manifest!.checkpointHash}, the tensors have ${hash}` });
+      }
+    }),
+  );
+}
+
+async function entriesOf(file: FileHandle): Promise<(TensorEntry & { file: FileHandle })[]> {
+  const { header } = await readHeader(file, (await file.stat()).size);
+  return header.entries.map((entry) => ({ ...requireF32(entry), file }));
+}
+
+async function withFile(examination: Examination, name: string, work: (file: FileHandle) => Promise<void>): Promise<void> {
+  await attempt(examination.problems, name, async () => {
+    const file = await open(join(examination.dir, name), 'r');
+    try {
+      await work(file);
+    } finally {
+      await file.close();
+    }
+  });
+}

@@ -1,0 +1,227 @@
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rename, rm, utimes } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { requireSpace } from './diskSpace.ts';
+import { folderStep, parsePassingFolder, stepFolder } from './folderNames.ts';
+import {
+  type CheckpointPhase,
+  cleanLeftovers,
+  latestValidCheckpoint,
+  listCheckpoints,
+  retainCheckpoints,
+  stepsToRemove,
+  verifyCheckpoint,
+  writeCheckpoint,
+} from './index.ts';
+import { isAbandoned } from './leftovers.ts';
+
+let root = '';
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'maestro-checkpoint-'));
+});
+afterEach(() => rm(root, { recursive: true }));
+
+function options(step: number, scale = 1) {
+  const list = (value: number) => [{ name: 'w', shape: [4], data: new Float32Array(4).fill(value * scale + step) }];
+  return { root, step, parameters: list(1), firstMoments: list(2), secondMoments: list(3), state: {} };
+}
+
+/** Every phase of a write, in order, as `name target`. */
+const PHASES = [
+  'write model.safetensors',
+  'fsync model.safetensors',
+  'write optimizer.safetensors',
+  'fsync optimizer.safetensors',
+  'write state.json',
+  'fsync state.json',
+  'write manifest.json',
+  'fsync manifest.json',
+  'fsync step-00000002',
+  'rename step-00000002',
+  'fsync ROOT',
+];
+const describePhase = ({ name, target }: CheckpointPhase) => `${name} ${target === root ? 'ROOT' : target}`;
+const steps = async () => (await listCheckpoints(root)).map(({ step }) => step);
+const failOnInvalid = (error: Error) => {
+  throw error;
+};
+
+test('the manifest is written last, and the folder appears after everything is flushed', async () => {
+  const phases: string[] = [];
+  await writeCheckpoint({
+    ...options(2),
+    onPhase: async (phase) => {
+      phases.push(describePhase(phase));
+      expect(await steps()).toEqual(describePhase(phase) === 'fsync ROOT' ? [2] : []);
+    },
+  });
+  expect(phases).toEqual(PHASES);
+});
+
+test.each(PHASES)('a process killed at "%s" leaves the checkpoint before valid, and the next write clears what it left', async (phase) => {
+  await writeCheckpoint(options(1));
+  const script = `import { writeCheckpoint } from '${new URL('./index.js', import.meta.url).href}';
+    const list = (value) => [{ name: 'w', shape: [4], data: new Float32Array(4).fill(value) }];
+    const root = process.argv[1];
+    await writeCheckpoint({ root, step: 2, parameters: list(1), firstMoments: list(2), secondMoments: list(3), state: {},
+      onPhase: ({ name, target }) => {
+        if (\`\${name} \${target === root ? 'ROOT' : target}\` === '${phase}') process.kill(process.pid, 'SIGKILL');
+      } });`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, root], { stdio: 'inherit' });
+  const signal = await new Promise((resolve) => child.on('close', (_, name) => resolve(name)));
+  expect(signal).toBe('SIGKILL');
+  const isThere = phase === 'fsync ROOT';
+  expect((await latestValidCheckpoint(root, { onInvalid: failOnInvalid }))?.step).toBe(isThere ? 2 : 1);
+  expect((await readdir(root)).filter((name) => name.startsWith('.writing')).length).toBe(isThere ? 0 : 1);
+  await writeCheckpoint(options(3));
+  expect((await readdir(root)).sort()).toEqual(
+    isThere ? ['step-00000001', 'step-00000002', 'step-00000003'] : ['step-00000001', 'step-00000003'],
+  );
+});
+
+test.each([
+  ['ENOSPC', 'the disk is full: free space, or keep fewer checkpoints'],
+  ['EROFS', 'the file system is read-only: choose another folder, or mount it writable'],
+  ['EACCES', "permission denied: check the folder's owner and mode"],
+  ['EIO', "the device reports an input/output error: check the disk and the kernel's log"],
+  ['ESTALE', 'stale handle'],
+])('a file system that answers %s at any phase gives a storage error, and earlier checkpoints stay', async (code, remedy) => {
+  await writeCheckpoint(options(1));
+  for (const phase of PHASES) {
+    const failure = Object.assign(new Error('stale handle'), { code });
+    const write = writeCheckpoint({
+      ...options(2),
+      onPhase: (reached) => {
+        if (describePhase(reached) === phase) throw failure;
+      },
+    });
+    await expect(write).rejects.toMatchObject({
+      code: 'storage',
+      message: `writing the checkpoint of step 2 in ${root}: ${remedy} (${code})`,
+      cause: failure,
+    });
+    expect((await verifyCheckpoint(join(root, stepFolder(1)))).valid).toBe(true);
+    expect((await readdir(root)).filter((name) => name.startsWith('.'))).toEqual([]);
+    await rm(join(root, stepFolder(2)), { recursive: true, force: true });
+  }
+});
+
+test('a root that cannot be made is a storage error that says why', async () => {
+  await expect(writeCheckpoint({ ...options(1), root: '/dev/null/checkpoints' })).rejects.toMatchObject({
+    code: 'storage',
+    message: 'writing the checkpoint of step 1 in /dev/null/checkpoints: a part of the path is a file, not a folder (ENOTDIR)',
+  });
+});
+
+test('too little space is found before anything is written, with both figures', async () => {
+  await requireSpace(root, 1, 'writing');
+  await expect(requireSpace(root, Number.MAX_SAFE_INTEGER / 2, 'writing the checkpoint')).rejects.toMatchObject({
+    code: 'storage',
+    message: expect.stringMatching(
+      /^writing the checkpoint: it needs 4503599627\.4 MB, [\d.]+ MB are free: free space, or keep fewer checkpoints$/,
+    ),
+  });
+});
+
+test('a write that is cancelled ends with the reason and leaves nothing', async () => {
+  const controller = new AbortController();
+  const write = writeCheckpoint({
+    ...options(2),
+    signal: controller.signal,
+    onPhase: ({ target }) => {
+      if (target === 'optimizer.safetensors') controller.abort(new Error('job cancelled'));
+    },
+  });
+  await expect(write).rejects.toThrow('job cancelled');
+  expect(await readdir(root)).toEqual([]);
+});
+
+test('a checkpoint of a step that has one takes its place', async () => {
+  const first = await writeCheckpoint(options(2));
+  const second = await writeCheckpoint(options(2, 10));
+  expect(second.checkpointHash).not.toBe(first.checkpointHash);
+  expect(await verifyCheckpoint(second.dir)).toMatchObject({ valid: true, checkpointHash: second.checkpointHash });
+  expect(await readdir(root)).toEqual(['step-00000002']);
+});
+
+test.each([-1, 0.5, Number.NaN])('%p is not a step', async (step) => {
+  await expect(writeCheckpoint(options(step))).rejects.toMatchObject({ code: 'invalid-argument' });
+});
+
+test('moments that do not fit the parameters are refused, and nothing is made', async () => {
+  const [moment] = options(1).firstMoments;
+  for (const firstMoments of [[], [{ ...moment!, name: 'x' }], [{ ...moment!, shape: [2, 2] }]]) {
+    await expect(writeCheckpoint({ ...options(1), firstMoments })).rejects.toThrow(
+      'parameter w [4] needs moments of the same name and shape, found',
+    );
+  }
+  const { parameters, firstMoments, secondMoments } = options(1);
+  const extra = { ...moment!, name: 'x' };
+  await expect(writeCheckpoint({ ...options(1), firstMoments: [...firstMoments, extra], secondMoments, parameters })).rejects.toThrow(
+    'moments x have no parameter',
+  );
+  expect(await readdir(root)).toEqual([]);
+});
+
+test('checkpoints are listed by step, and what is not one is not listed', async () => {
+  for (const step of [30, 4, 100_000_000]) await writeCheckpoint(options(step));
+  for (const name of ['step-5', 'step-000000005', 'step-0000000x', 'notes']) await mkdir(join(root, name));
+  expect(await steps()).toEqual([4, 30, 100_000_000]);
+  expect(await listCheckpoints(join(root, 'nowhere'))).toEqual([]);
+  expect(await latestValidCheckpoint(join(root, 'nowhere'), { onInvalid: failOnInvalid })).toBeUndefined();
+});
+
+test('a folder is named after its step, and only names so made are read', () => {
+  expect(stepFolder(1234)).toBe('step-00001234');
+  for (const step of [0, 1234, 99_999_999, 1_000_000_000]) expect(folderStep(stepFolder(step))).toBe(step);
+  for (const name of ['step-1234', 'step-000001234', 'xstep-00001234', 'step-00001234x', '.writing'])
+    expect(folderStep(name)).toBeUndefined();
+});
+
+test('the last checkpoints are kept, whatever is newer than the current one stays', () => {
+  expect(stepsToRemove([1, 2, 3, 4], { current: 4, keepLast: 2 })).toEqual([2, 1]);
+  expect(stepsToRemove([1, 2, 3, 4], { current: 4, keepLast: 1 })).toEqual([3, 2, 1]);
+  expect(stepsToRemove([1, 2, 3, 9], { current: 3, keepLast: 2 })).toEqual([1]);
+  expect(stepsToRemove([4], { current: 4, keepLast: 3 })).toEqual([]);
+  expect(() => stepsToRemove([4], { current: 4, keepLast: 0 })).toThrow('keepLast must be a whole number of 1 or more, found 0');
+});
+
+test('retention removes the folders of old checkpoints', async () => {
+  for (const step of [1, 2, 3]) await writeCheckpoint(options(step));
+  expect(await retainCheckpoints(root, { current: 3, keepLast: 2 })).toEqual([1]);
+  expect((await readdir(root)).sort()).toEqual(['step-00000002', 'step-00000003']);
+});
+
+const gone = `999999999-0-${hostname()}`;
+
+test('what dead processes left is cleared, a checkpoint moved aside for none comes back, and a living process is left alone', async () => {
+  await writeCheckpoint(options(1));
+  const { dir } = await writeCheckpoint(options(2));
+  await rename(dir, join(root, `.replaced-step-00000002-${gone}`));
+  await mkdir(join(root, `.replaced-step-00000001-${gone}`));
+  await mkdir(join(root, `.removing-step-00000009-${gone}`));
+  await mkdir(join(root, `.writing-step-00000003-${gone}`));
+  const kept = [`.writing-step-00000004-${process.ppid}-0-${hostname()}`, '.writing-step-00000005-1-0-elsewhere', '.writing-by-hand'];
+  for (const name of kept) await mkdir(join(root, name));
+  const old = `.writing-step-00000006-1-0-elsewhere`;
+  await mkdir(join(root, old));
+  await utimes(join(root, old), 0, 0);
+
+  const cleared = await cleanLeftovers(root);
+  expect(cleared.length).toBe(5);
+  expect((await readdir(root)).sort()).toEqual([...kept, 'step-00000001', 'step-00000002'].sort());
+  expect((await verifyCheckpoint(dir)).valid).toBe(true);
+});
+
+test('a folder is abandoned when its process here is gone, or after an hour', () => {
+  const here = { host: 'a', isRunning: (pid: number) => pid === 1 };
+  const folder = (name: string) => parsePassingFolder(name)!;
+  const minutes = (count: number) => count * 60_000;
+  expect(isAbandoned(folder('.writing-step-00000001-1-0-a'), minutes(59), here)).toBe(false);
+  expect(isAbandoned(folder('.writing-step-00000001-2-0-a'), 0, here)).toBe(true);
+  expect(isAbandoned(folder('.writing-step-00000001-2-0-b-c'), minutes(59), here)).toBe(false);
+  expect(isAbandoned(folder('.writing-step-00000001-2-0-b-c'), minutes(61), here)).toBe(true);
+  expect(parsePassingFolder('.writing-step-1-2-0-b')).toBeUndefined();
+});
