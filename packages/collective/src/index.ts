@@ -1,1 +1,18 @@
-export {};
+export {
+	type Addition,
+	type AddProgram,
+	type Chunk,
+	type Partial,
+	type PlanMember,
+	type PlanOptions,
+	planReduce,
+	type ReducePlan,
+} from "./plan.ts";
+export {
+	type LocalProgram,
+	type LocalStep,
+	maxPartials,
+	type RankRange,
+	treeSubtrees,
+} from "./tree.ts";
+export type { FloatVector } from "./vector.ts";

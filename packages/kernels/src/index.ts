@@ -1,1 +1,18 @@
-export {};
+export { type AdamWOptions, type AdamWScalars, adamWScalars } from './adamWScalars.ts';
+export { type Arena, type ArenaOptions, MAX_ARENA_FLOATS, openArena } from './arena.ts';
+export { openJavaScriptKernels } from './javaScriptKernels.ts';
+export { type Kernels, openKernels, SUM_SQUARES_BLOCK, SUM_SQUARES_LANES, sumLanes } from './kernels.ts';
+export { maxSegmentFloats, planSegments, type Segment, type SegmentPlan } from './planSegments.ts';
+export {
+  addFloats,
+  blockSumSquares,
+  copyFloats,
+  type FloatPart,
+  firstNonFinite,
+  openSegments,
+  type SegmentedArena,
+  type SegmentedArenaDescription,
+  type SegmentedFloats,
+  sliceParts,
+} from './segmentedFloats.ts';
+export type { WasmMemory } from './webAssembly.ts';

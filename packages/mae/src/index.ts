@@ -1,1 +1,59 @@
-export {};
+export {
+  ADAMW_DEFAULTS,
+  type AdamWSettings,
+  type ParameterGroups,
+  parameterGroups,
+  weightDecayOf,
+} from './adamW.ts';
+export {
+  gridSize,
+  keptPatches,
+  type MaeConfig,
+  type MaeOptions,
+  type Masking,
+  maeConfig,
+  patchCount,
+  patchLength,
+} from './config.ts';
+export { blockFlops, type ForwardFlops, forwardFlops } from './flops.ts';
+export { initParameters, initTensor } from './initialise.ts';
+export {
+  accuracy,
+  type FeatureTable,
+  type KnnOptions,
+  knnClassify,
+} from './knn.ts';
+export {
+  type LearningRateSchedule,
+  learningRateAt,
+  peakLearningRate,
+} from './learningRate.ts';
+export {
+  drawIdsShuffle,
+  drawMaskNoise,
+  idsRestore,
+  type MaskAddress,
+} from './masking.ts';
+export {
+  FLAT_ALIGNMENT,
+  type FlatLayout,
+  type FlatTensor,
+  flatLayout,
+  type ParameterSpec,
+  parameterSpecs,
+} from './parameters.ts';
+export { patchify, unpatchify } from './patches.ts';
+export {
+  denormalisePatches,
+  IMAGENET_STATISTICS,
+  normalisePatches,
+  type PixelStatistics,
+  pixelsToBytes,
+  TARGET_EPS,
+} from './pixels.ts';
+export {
+  decoderPositions,
+  encoderPositions,
+  sinCosPositions,
+} from './positions.ts';
+export { type MaePreset, PRESETS, type PresetName } from './presets.ts';

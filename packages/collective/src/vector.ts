@@ -1,0 +1,86 @@
+import { MaestroError } from "@maestro/protocol";
+
+/**
+ * A flat float32 vector: one array, or several that follow each other, for vectors larger than one memory.
+ * Segments may end anywhere; blocks and chunks are counted over the whole vector.
+ */
+export type FloatVector = Float32Array | readonly Float32Array[];
+
+/** A vector made ready for byte copies: see {@link openVector}. */
+export interface OpenVector {
+	/** Elements. */
+	readonly length: number;
+	/** Copies elements `first .. first + count - 1` to `target`, from byte `at` on. */
+	readonly read: (
+		first: number,
+		count: number,
+		target: Uint8Array,
+		at: number,
+	) => void;
+	/** Copies `count` elements from byte `at` of `source` to element `first` on. */
+	readonly write: (
+		first: number,
+		count: number,
+		source: Uint8Array,
+		at: number,
+	) => void;
+}
+
+/**
+ * Views a vector as bytes. Copies from and to shared memory are word by word when both sides lie alike modulo 8 bytes and byte by
+ * byte, three times slower, when they do not; callers keep their side a multiple of 8.
+ */
+export function openVector(vector: FloatVector): OpenVector {
+	const segments = vector instanceof Float32Array ? [vector] : vector;
+	const bytes = segments.map(
+		(segment) =>
+			new Uint8Array(segment.buffer, segment.byteOffset, segment.byteLength),
+	);
+	const ends: number[] = [];
+	let length = 0;
+	for (const segment of segments) {
+		length += segment.length;
+		ends.push(length);
+	}
+
+	/** Calls `copy` for each run of elements that lies in one segment. */
+	const walk = (
+		first: number,
+		count: number,
+		at: number,
+		copy: (segment: Uint8Array, from: number, size: number, at: number) => void,
+	) => {
+		if (first < 0 || first + count > length) {
+			throw new MaestroError(
+				"internal",
+				`internal: elements ${first}..${first + count - 1} do not lie in a vector of ${length}`,
+			);
+		}
+		let index = 0;
+		while (ends[index]! <= first) index++;
+		let next = first;
+		let offset = at;
+		while (next < first + count) {
+			const begin = index === 0 ? 0 : ends[index - 1]!;
+			const run = Math.min(first + count, ends[index]!) - next;
+			copy(bytes[index]!, (next - begin) * 4, run * 4, offset);
+			next += run;
+			offset += run * 4;
+			index++;
+		}
+	};
+
+	return {
+		length,
+		read: (first, count, target, at) => {
+			walk(first, count, at, (segment, from, size, offset) =>
+				target.set(segment.subarray(from, from + size), offset),
+			);
+		},
+		write: (first, count, source, at) => {
+			walk(first, count, at, (segment, from, size, offset) =>
+				segment.set(source.subarray(offset, offset + size), from),
+			);
+		},
+	};
+}

@@ -1,0 +1,82 @@
+import { permutation } from '@maestro/random';
+import { type AugmentConfig, drawCrop, drawFlip } from './augment.ts';
+import type { Dataset } from './dataset.ts';
+import { drawIdsShuffle } from './idsShuffle.ts';
+import { normalisationTable, writePlanes } from './normalisation.ts';
+import type { PositionRange } from './schedule.ts';
+import { createSquareReader } from './squareReader.ts';
+
+/** What, beside data set and positions, decides the content of a batch. All of it is part of the job's identity. */
+export interface BatchConfig {
+  /** Side of the square images, in pixels. */
+  readonly imageSize: number;
+  readonly channels: 1 | 3;
+  readonly augment: AugmentConfig;
+  readonly seed: number;
+  /** Patches per image: the length of idsShuffle. */
+  readonly patches: number;
+}
+
+/** A sample that could not be decoded. */
+export interface SkippedSample {
+  readonly index: number;
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** What came of a batch: `count` images at its front, and the samples that were left out. */
+export interface FilledBatch {
+  readonly count: number;
+  readonly skipped: readonly SkippedSample[];
+}
+
+/** Fills a batch's memory: a pure function of (data set, config, positions), whoever calls it and whatever was filled before. */
+export type BatchFiller = (positions: PositionRange, images: Float32Array, idsShuffle: BigInt64Array) => Promise<FilledBatch>;
+
+/**
+ * A filler that writes normalised images [count, C, H, W] and patch orders [count, patches]. A broken sample takes no place: those after
+ * it move up.
+ *
+ * @throws MaestroError (from the filler) when a sample cannot be read at all, which is no property of the sample.
+ */
+export function createBatchFiller(dataset: Dataset, { imageSize, channels, augment, seed, patches }: BatchConfig): BatchFiller {
+  const reader = createSquareReader(dataset, imageSize, channels);
+  const table = normalisationTable(augment);
+  const imageLength = channels * imageSize * imageSize;
+  const keys = new Float64Array(patches);
+  let order = permutation({ seed, epoch: 0, length: dataset.length });
+  let orderEpoch = 0;
+
+  return async ({ epoch, first, count: asked }, images, idsShuffle) => {
+    if (epoch !== orderEpoch) {
+      order = permutation({ seed, epoch, length: dataset.length });
+      orderEpoch = epoch;
+    }
+    const idsWords = new Int32Array(idsShuffle.buffer, idsShuffle.byteOffset, idsShuffle.length * 2);
+    const skipped: SkippedSample[] = [];
+    let count = 0;
+    for (let position = first; position < first + asked; position++) {
+      const index = order(position);
+      const address = { seed, epoch, index };
+      const pixels = await reader.read(index, (width, height) => drawCrop(address, { width, height }, augment));
+      if ('broken' in pixels) {
+        skipped.push({
+          index,
+          name: dataset.name(index),
+          reason: pixels.broken,
+        });
+        continue;
+      }
+      writePlanes(pixels, {
+        size: imageSize,
+        table,
+        flip: augment.flip && drawFlip(address),
+        out: images,
+        offset: count * imageLength,
+      });
+      drawIdsShuffle(address, keys, idsWords, count * patches * 2);
+      count++;
+    }
+    return { count, skipped };
+  };
+}

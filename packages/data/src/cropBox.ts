@@ -1,0 +1,64 @@
+import type { RandomStream } from '@maestro/random';
+
+const { exp, floor, log, max, min, sqrt } = Math;
+const TRIES = 10;
+
+/** A rectangle of an image, in whole pixels. */
+export interface CropBox {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The part of an image that a random crop may take. */
+export interface CropRange {
+  /** Least and most share of the image's area, 0 < least <= most <= 1. */
+  readonly scale: readonly [number, number];
+  /** Least and most width / height. */
+  readonly ratio: readonly [number, number];
+}
+
+/**
+ * A random crop as torchvision's `RandomResizedCrop.get_params` draws it (v0.20, transforms.py): area uniform, aspect ratio uniform
+ * in its logarithm, ten tries, then the largest central crop within the ratios.
+ */
+export function randomCropBox(width: number, height: number, { scale, ratio }: CropRange, random: RandomStream): CropBox {
+  const logLeast = log(ratio[0]);
+  const logMost = log(ratio[1]);
+  for (let tried = 0; tried < TRIES; tried++) {
+    const area = width * height * (scale[0] + (scale[1] - scale[0]) * random.uniform());
+    const aspect = exp(logLeast + (logMost - logLeast) * random.uniform());
+    const w = roundHalfEven(sqrt(area * aspect));
+    const h = roundHalfEven(sqrt(area / aspect));
+    if (w > 0 && w <= width && h > 0 && h <= height) {
+      const top = floor(random.uniform() * (height - h + 1));
+      const left = floor(random.uniform() * (width - w + 1));
+      return { left, top, width: w, height: h };
+    }
+  }
+  const aspect = width / height;
+  const w = aspect > ratio[1] ? max(1, roundHalfEven(height * ratio[1])) : width;
+  const h = aspect < ratio[0] ? max(1, roundHalfEven(width / ratio[0])) : height;
+  return centred(width, height, w, h);
+}
+
+/** The central square that is left when the shorter side is resized to `size / fraction` and `size` x `size` cut from the middle. */
+export function centralCropBox(width: number, height: number, fraction: number): CropBox {
+  const side = max(1, roundHalfEven(min(width, height) * fraction));
+  return centred(width, height, side, side);
+}
+
+const centred = (width: number, height: number, w: number, h: number): CropBox => ({
+  left: floor((width - w) / 2),
+  top: floor((height - h) / 2),
+  width: w,
+  height: h,
+});
+
+/** Rounds as Python does, halves to the even neighbour. */
+function roundHalfEven(value: number): number {
+  const below = floor(value);
+  const rest = value - below;
+  return rest < 0.5 || (rest === 0.5 && below % 2 === 0) ? below : below + 1;
+}

@@ -1,0 +1,64 @@
+import { type IdxSource, idxDataset, readIdx } from './idx.ts';
+import { type ImageFolderSource, imageFolderDataset, scanImageFolder } from './imageFolder.ts';
+
+/** Where a data set lies and how to read it (the `data` part of a job file). */
+export type DatasetSpec =
+  | {
+      readonly format: 'idx';
+      readonly path: string;
+      readonly split?: 'train' | 'test';
+    }
+  | { readonly format: 'image-folder'; readonly path: string };
+
+/** One sample as it is stored: pixels in memory, or the bytes of an image file. */
+export type Sample =
+  | {
+      readonly kind: 'pixels';
+      /** [height, width, channels], not to be written to. */
+      readonly data: Uint8Array;
+      readonly width: number;
+      readonly height: number;
+      readonly channels: 1 | 3;
+    }
+  | { readonly kind: 'encoded'; readonly bytes: Uint8Array };
+
+/** What describes an open data set to another thread: structured-cloneable, pixels shared and not copied. */
+export type DatasetSource = IdxSource | ImageFolderSource;
+
+/** A data set: samples 0..length-1 in an order that is the same on every machine. */
+export interface Dataset {
+  readonly length: number;
+  /** Channels of the samples as stored; image files count as 3. */
+  readonly channels: 1 | 3;
+  /** Class names by label; empty where the samples have no labels. */
+  readonly classes: readonly string[];
+  /** SHA-256 (hex) over count, names, sizes and content (image folders: of samples spread evenly over the set). Independent of the path. */
+  readonly fingerprint: string;
+  readonly source: DatasetSource;
+  /** A name that lets a person find the sample: the file's path under the root, or `train#17`. */
+  name(index: number): string;
+  /** The class of a sample, 0..classes.length-1, or undefined where it has none. */
+  label(index: number): number | undefined;
+  /** @throws MaestroError `data-invalid` when the stored sample cannot be read or is not the one that was fingerprinted. */
+  read(index: number): Promise<Sample>;
+}
+
+/**
+ * Opens the data set that `spec` names: lists it, checks its form and takes its fingerprint.
+ *
+ * @throws MaestroError `not-found` when the path does not exist, `data-invalid` when what is there is no such data set, `cancelled`.
+ */
+export async function openDataset(spec: DatasetSpec, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Dataset> {
+  const options = signal === undefined ? {} : { signal };
+  switch (spec.format) {
+    case 'idx':
+      return idxDataset(await readIdx(spec, options));
+    case 'image-folder':
+      return imageFolderDataset(await scanImageFolder(spec, options));
+  }
+}
+
+/** The data set that `source` describes, without reading or checking anything again. */
+export function reopenDataset(source: DatasetSource): Dataset {
+  return source.format === 'idx' ? idxDataset(source) : imageFolderDataset(source);
+}

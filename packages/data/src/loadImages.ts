@@ -1,0 +1,72 @@
+import { MaestroError } from '@maestro/protocol';
+import type { SkippedSample } from './batchFiller.ts';
+import { centralCropBox } from './cropBox.ts';
+import type { Dataset } from './dataset.ts';
+import { defaultNormalisation, type Normalisation, normalisationTable, writePlanes } from './normalisation.ts';
+import { createSquareReader } from './squareReader.ts';
+
+/** Images for evaluation. */
+export interface EvaluationImages {
+  /** [indices.length, C, H, W], normalised. */
+  readonly images: Float32Array;
+  /** The samples that are in `images`, in order: those asked for less the broken ones. */
+  readonly indices: readonly number[];
+  /** [indices.length], -1 where a sample has no label. */
+  readonly labels: Int32Array;
+  readonly skipped: readonly SkippedSample[];
+}
+
+/**
+ * Loads samples without augmentation: of an image file the central square of `cropFraction` x its shorter side, of pixels in memory the
+ * whole image centred on black, as in training.
+ *
+ * @param cropFraction 224/256 by default, the usual share of ImageNet evaluation (resize to 256, cut 224).
+ * @throws MaestroError `data-invalid` when a sample cannot be read, `cancelled`.
+ */
+export async function loadImages(
+  dataset: Dataset,
+  indices: readonly number[],
+  {
+    imageSize,
+    channels,
+    normalisation = defaultNormalisation(channels),
+    cropFraction = 224 / 256,
+    signal,
+  }: {
+    readonly imageSize: number;
+    readonly channels: 1 | 3;
+    readonly normalisation?: Normalisation;
+    readonly cropFraction?: number;
+    readonly signal?: AbortSignal;
+  },
+): Promise<EvaluationImages> {
+  const reader = createSquareReader(dataset, imageSize, channels);
+  const table = normalisationTable(normalisation);
+  const imageLength = channels * imageSize * imageSize;
+  const fraction = dataset.source.format === 'idx' ? 1 : cropFraction;
+  const images = new Float32Array(indices.length * imageLength);
+  const loaded: number[] = [];
+  const skipped: SkippedSample[] = [];
+  for (const index of indices) {
+    if (signal?.aborted) throw new MaestroError('cancelled', 'loading images was cancelled');
+    const pixels = await reader.read(index, (width, height) => centralCropBox(width, height, fraction));
+    if ('broken' in pixels) {
+      skipped.push({ index, name: dataset.name(index), reason: pixels.broken });
+      continue;
+    }
+    writePlanes(pixels, {
+      size: imageSize,
+      table,
+      flip: false,
+      out: images,
+      offset: loaded.length * imageLength,
+    });
+    loaded.push(index);
+  }
+  return {
+    images: images.subarray(0, loaded.length * imageLength),
+    indices: loaded,
+    labels: Int32Array.from(loaded, (index) => dataset.label(index) ?? -1),
+    skipped,
+  };
+}

@@ -1,0 +1,269 @@
+import { Worker } from 'node:worker_threads';
+import { errorMessage, MaestroError } from '@maestro/protocol';
+import type { BatchConfig, FilledBatch, SkippedSample } from './batchFiller.ts';
+import { createBrokenTally } from './brokenTally.ts';
+import type { Dataset } from './dataset.ts';
+import type { LoaderReply, LoaderRequest, SlotMemory } from './loaderMessages.ts';
+import type { PositionRange } from './schedule.ts';
+
+/** How to load, beside what ({@link BatchConfig}): none of it changes a bit of any batch. */
+export interface LoaderOptions extends BatchConfig {
+  readonly dataset: Dataset;
+  /** Most samples in a batch. */
+  readonly microBatch: number;
+  /** Threads that decode, 1 or more (default 1). sharp works in libuv's pool: above 4, raise UV_THREADPOOL_SIZE with it. */
+  readonly threads?: number;
+  /** Batches made ahead of the one in use, 1 or more (default 2). Memory: (ahead + 1) x microBatch images in float32. */
+  readonly aheadBatches?: number;
+  /** Closes the loader; whoever waits gets `cancelled`. */
+  readonly signal?: AbortSignal;
+}
+
+/** One loaded batch, valid until it is released. */
+export interface MicroBatch {
+  /** [count, C, H, W], normalised, backed by shared memory. */
+  readonly images: Float32Array;
+  /** [count, patches], backed by shared memory. */
+  readonly idsShuffle: BigInt64Array;
+  /** Images in the batch: the positions asked for less the broken ones. */
+  readonly count: number;
+  /** The samples that could not be decoded. */
+  readonly skipped: readonly SkippedSample[];
+  /** Gives the memory back to the loader; the views must not be used after. A second call does nothing. */
+  release(): void;
+}
+
+/** Makes batches ahead of their use, off the calling thread, in a fixed ring of shared memory. */
+export interface Loader {
+  /** Distinct broken samples so far. */
+  readonly brokenSamples: number;
+  /**
+   * Says which batches will be asked for next, in order; replaces what was said before. Batches made but no longer wanted are dropped.
+   * As many are made ahead as the ring holds.
+   */
+  prefetch(batches: readonly PositionRange[]): void;
+  /**
+   * The batch of `positions`, made now where it was not prefetched.
+   *
+   * @throws MaestroError `data-invalid` when samples cannot be read or more than 1 % are broken (for good: each later call fails alike),
+   *   `cancelled` when `signal` aborts or the loader is closed, `internal` when every batch of the ring is held unreleased.
+   */
+  batch(positions: PositionRange, options?: { readonly signal?: AbortSignal }): Promise<MicroBatch>;
+  /** Ends the threads. Batches that are out stay readable. */
+  close(): Promise<void>;
+}
+
+interface Order {
+  readonly positions: PositionRange;
+  state: 'waiting' | 'filling' | 'filled';
+  /** The ring's slot, once filling. */
+  slot: number;
+  filled?: FilledBatch;
+  isDropped: boolean;
+  claim?: { resolve(order: Order): void; reject(error: unknown): void };
+}
+
+/** Starts a loader. */
+export function openLoader(options: LoaderOptions): Loader {
+  const { dataset, imageSize, channels, augment, seed, patches, microBatch, threads = 1, aheadBatches = 2, signal } = options;
+  for (const [name, value] of Object.entries({
+    imageSize,
+    patches,
+    microBatch,
+    threads,
+    aheadBatches,
+  })) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new MaestroError('invalid-argument', `openLoader: ${name} must be a whole number of at least 1, found ${value}`);
+    }
+  }
+  const imageLength = channels * imageSize * imageSize;
+  const slots: SlotMemory[] = Array.from({ length: aheadBatches + 1 }, () => ({
+    images: new SharedArrayBuffer(microBatch * imageLength * Float32Array.BYTES_PER_ELEMENT),
+    idsShuffle: new SharedArrayBuffer(microBatch * patches * BigInt64Array.BYTES_PER_ELEMENT),
+  }));
+  const freeSlots = slots.map((_, slot) => slot);
+  const orderOfSlot = new Array<Order | undefined>(slots.length);
+  const tally = createBrokenTally(dataset.length);
+  const config: BatchConfig = { imageSize, channels, augment, seed, patches };
+  const workers = Array.from(
+    { length: threads },
+    () =>
+      new Worker(new URL('./loaderThread.js', import.meta.url), {
+        workerData: { source: dataset.source, config, slots },
+      }),
+  );
+  const idle = [...workers];
+  let orders: Order[] = [];
+  let heldSlots = 0;
+  let failure: MaestroError | undefined;
+
+  const fail = (error: MaestroError) => {
+    if (failure !== undefined) return;
+    failure = error;
+    const claims = orders.flatMap(({ claim }) => claim ?? []);
+    orders = [];
+    for (const { reject } of claims) reject(error);
+  };
+
+  const freeSlot = (slot: number) => {
+    orderOfSlot[slot] = undefined;
+    freeSlots.push(slot);
+  };
+
+  const drop = (order: Order) => {
+    order.isDropped = true;
+    if (order.state === 'filled') freeSlot(order.slot);
+  };
+
+  /** Hands waiting orders, claimed ones first, to idle threads while there is memory for them. */
+  const pump = () => {
+    while (failure === undefined && idle.length > 0) {
+      const next = orders.find(({ state, claim }) => state === 'waiting' && claim) ?? orders.find(({ state }) => state === 'waiting');
+      if (next === undefined) return;
+      if (freeSlots.length === 0) {
+        const spare = next.claim && orders.findLast(({ state, claim }) => state === 'filled' && !claim);
+        if (!spare) return;
+        drop(spare);
+        orders = orders.filter((order) => order !== spare);
+      }
+      next.slot = freeSlots.pop()!;
+      next.state = 'filling';
+      orderOfSlot[next.slot] = next;
+      idle.pop()!.postMessage({
+        slot: next.slot,
+        positions: next.positions,
+      } satisfies LoaderRequest);
+    }
+  };
+
+  const receive = (worker: Worker, reply: LoaderReply) => {
+    idle.push(worker);
+    const order = orderOfSlot[reply.slot]!;
+    if ('code' in reply) {
+      freeSlot(reply.slot);
+      fail(new MaestroError(reply.code, reply.message));
+      return;
+    }
+    try {
+      tally.record(order.positions, reply.skipped);
+    } catch (error) {
+      fail(error as MaestroError);
+      return;
+    }
+    order.state = 'filled';
+    order.filled = reply;
+    if (order.isDropped) freeSlot(reply.slot);
+    else order.claim?.resolve(order);
+    pump();
+  };
+
+  for (const worker of workers) {
+    worker.on('message', (reply: LoaderReply) => receive(worker, reply));
+    worker.on('error', (cause) =>
+      fail(new MaestroError('internal', `internal: a loader thread failed: ${errorMessage(cause)}`, { cause })),
+    );
+    worker.on('exit', (code) => fail(new MaestroError('internal', `internal: a loader thread ended by itself (exit code ${code})`)));
+  }
+
+  const take = (order: Order): MicroBatch => {
+    const { slot } = order;
+    const { count, skipped } = order.filled!;
+    orders = orders.filter((other) => other !== order);
+    heldSlots++;
+    let isReleased = false;
+    return {
+      images: new Float32Array(slots[slot]!.images, 0, count * imageLength),
+      idsShuffle: new BigInt64Array(slots[slot]!.idsShuffle, 0, count * patches),
+      count,
+      skipped,
+      release: () => {
+        if (isReleased) return;
+        isReleased = true;
+        heldSlots--;
+        freeSlot(slot);
+        pump();
+      },
+    };
+  };
+
+  const close = async () => {
+    signal?.removeEventListener('abort', abort);
+    fail(new MaestroError('cancelled', 'the loader was closed'));
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  };
+  const abort = () => void close();
+  if (signal?.aborted) abort();
+  else signal?.addEventListener('abort', abort, { once: true });
+
+  return {
+    get brokenSamples() {
+      return tally.broken;
+    },
+    prefetch: (batches) => {
+      if (failure !== undefined) return;
+      const unclaimed = orders.filter(({ claim }) => !claim);
+      const wanted = batches.map((positions) => {
+        const at = unclaimed.findIndex((order) => isSame(order.positions, positions));
+        return at === -1 ? newOrder(positions) : unclaimed.splice(at, 1)[0]!;
+      });
+      unclaimed.forEach(drop);
+      orders = [...orders.filter(({ claim }) => claim), ...wanted];
+      pump();
+    },
+    batch: async (positions, { signal: waitSignal } = {}) => {
+      if (failure !== undefined) throw failure;
+      if (waitSignal?.aborted) throw new MaestroError('cancelled', 'waiting for a batch was cancelled');
+      if (positions.count > microBatch) {
+        throw new MaestroError('internal', `internal: a batch of ${positions.count} asked of a loader made for ${microBatch}`);
+      }
+      if (heldSlots === slots.length) {
+        throw new MaestroError(
+          'internal',
+          `internal: all ${slots.length} batches of the loader are held; release one before asking for more`,
+        );
+      }
+      let order = orders.find((candidate) => !candidate.claim && isSame(candidate.positions, positions));
+      if (order === undefined) {
+        order = newOrder(positions);
+        orders.unshift(order);
+      }
+      return take(order.state === 'filled' ? order : await claimed(order, waitSignal));
+    },
+    close,
+  };
+
+  /** Resolves when the order is filled; from now on it is not dropped. */
+  function claimed(order: Order, waitSignal: AbortSignal | undefined): Promise<Order> {
+    return new Promise((resolve, reject) => {
+      const cancel = () => {
+        delete order.claim;
+        drop(order);
+        orders = orders.filter((other) => other !== order);
+        reject(new MaestroError('cancelled', 'waiting for a batch was cancelled'));
+      };
+      const settle = () => waitSignal?.removeEventListener('abort', cancel);
+      order.claim = {
+        resolve: (filled) => {
+          settle();
+          resolve(filled);
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      };
+      waitSignal?.addEventListener('abort', cancel, { once: true });
+      pump();
+    });
+  }
+}
+
+const newOrder = (positions: PositionRange): Order => ({
+  positions,
+  state: 'waiting',
+  slot: -1,
+  isDropped: false,
+});
+
+const isSame = (a: PositionRange, b: PositionRange): boolean => a.epoch === b.epoch && a.first === b.first && a.count === b.count;

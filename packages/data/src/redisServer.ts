@@ -1,0 +1,133 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, constants, mkdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { MaestroError } from '@maestro/protocol';
+
+const START_TIMEOUT_MS = 15_000;
+const STOP_TIMEOUT_MS = 15_000;
+const PORT_TRIES = 5;
+const KEPT_LOG_LINES = 12;
+
+/**
+ * Runs redis-server ("$@") for as long as standard input stays open. The pipe closes when this process ends in whatever way, kill -9
+ * included, so that no server is left behind.
+ */
+const WATCHDOG = `exec 3<&0
+"$@" </dev/null 3<&- &
+server=$!
+( while read -r line; do :; done; kill -TERM $server ) <&3 2>/dev/null &
+watcher=$!
+exec 3<&-
+trap 'kill -TERM $server' TERM INT
+while kill -0 $server 2>/dev/null; do wait $server; status=$?; done
+kill $watcher 2>/dev/null
+exit $status`;
+
+/** A Redis that belongs to this process. */
+export interface RedisServer {
+  /** For clients on this machine, `redis://127.0.0.1:PORT`. */
+  readonly url: string;
+  /** Ends the server after it has written its data. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts redis-server on loopback with its append-only file in `dir` (synced each second): the data outlives server and machine.
+ * The binary is MAESTRO_REDIS_SERVER or the `redis-server` on PATH. The server ends with this process.
+ *
+ * @param port a free one is chosen when it is left out.
+ * @throws MaestroError `redis-unavailable` when there is no binary, or with the server's own words when it does not start.
+ */
+export async function startRedisServer({
+  dir,
+  port,
+  env = process.env,
+}: {
+  readonly dir: string;
+  readonly port?: number;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}): Promise<RedisServer> {
+  const binary = await findBinary(env);
+  await mkdir(dir, { recursive: true });
+  for (let tried = 1; ; tried++) {
+    const chosen = port ?? (await freePort());
+    const started = await launch(binary, dir, chosen);
+    if ('stop' in started) return started;
+    const isPortTaken = /address already in use/i.test(started.log);
+    if (!isPortTaken || port !== undefined || tried === PORT_TRIES) {
+      throw new MaestroError('redis-unavailable', `${binary} did not start on port ${chosen} in ${dir}: ${started.log}`);
+    }
+  }
+}
+
+async function findBinary(env: Readonly<Record<string, string | undefined>>): Promise<string> {
+  const named = env.MAESTRO_REDIS_SERVER;
+  const candidates = named ? [named] : (env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'redis-server'));
+  for (const candidate of candidates) {
+    const isExecutable = await access(candidate, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isExecutable) return candidate;
+  }
+  throw new MaestroError(
+    'redis-unavailable',
+    named
+      ? `MAESTRO_REDIS_SERVER names ${named}, which is no program that can be run`
+      : 'no redis-server on PATH: install Redis (Debian: apt-get install redis-server), set MAESTRO_REDIS_SERVER to the program, or REDIS_URL to a running server',
+  );
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return (address as { port: number }).port;
+}
+
+type Watched = ChildProcessByStdio<Writable, Readable, Readable>;
+
+async function launch(binary: string, dir: string, port: number): Promise<RedisServer | { readonly log: string }> {
+  const server = [binary, '--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--daemonize', 'no', '--logfile', ''];
+  const durability = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''];
+  const child: Watched = spawn('/bin/sh', ['-c', WATCHDOG, 'redis-watchdog', ...server, ...durability], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true, // a group of its own: Ctrl-C must not end Redis before those who still write to it
+  });
+  const exited = once(child, 'exit');
+  const lines: string[] = [];
+  const keep = (line: string) => {
+    lines.push(line);
+    if (lines.length > KEPT_LOG_LINES) lines.shift();
+  };
+  child.stdin.on('error', () => undefined); // the pipe of a server that has ended; 'exit' tells so
+  createInterface({ input: child.stderr }).on('line', keep);
+
+  const isReady = await new Promise<boolean>((resolve) => {
+    const timer = setTimeout(() => resolve(false), START_TIMEOUT_MS);
+    const settle = (ready: boolean) => {
+      clearTimeout(timer);
+      resolve(ready);
+    };
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      keep(line);
+      if (line.includes('Ready to accept connections')) settle(true);
+    });
+    exited.then(() => settle(false));
+  });
+  const stop = async () => {
+    child.stdin.end();
+    const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), STOP_TIMEOUT_MS);
+    await exited;
+    clearTimeout(timer);
+  };
+  if (isReady) return { url: `redis://127.0.0.1:${port}`, stop };
+  await stop();
+  return { log: lines.join(' | ') || 'it said nothing' };
+}

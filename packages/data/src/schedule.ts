@@ -1,0 +1,161 @@
+import { MaestroError } from '@maestro/protocol';
+
+/** What decides which samples each step takes. */
+export interface ScheduleOptions {
+  /** Samples in the data set. */
+  readonly samples: number;
+  readonly virtualRanks: number;
+  /** Samples per virtual rank and accumulation. */
+  readonly microBatch: number;
+  /** Micro-batches that each virtual rank adds up in one step. */
+  readonly accumulation?: number;
+  readonly epochs: number;
+  /** Ends the run after so many steps, should that be before the last epoch's end. */
+  readonly maxSteps?: number;
+  /** Steps per window, the unit in which samples are leased; the last window of an epoch may be shorter. */
+  readonly windowSteps?: number;
+  /** What becomes of an epoch's last samples when they do not fill a step: left out of that epoch, or a smaller step. Never duplicates. */
+  readonly lastBatch?: 'drop' | 'keep';
+}
+
+/** A checked {@link ScheduleOptions} with the sizes that follow from it. Steps, epochs and windows count from 0. */
+export interface Schedule extends Required<Omit<ScheduleOptions, 'maxSteps'>> {
+  /** Samples per full step: virtualRanks x microBatch x accumulation. */
+  readonly globalBatch: number;
+  readonly stepsPerEpoch: number;
+  readonly windowsPerEpoch: number;
+  readonly totalSteps: number;
+}
+
+/** A run of positions in an epoch's permutation. */
+export interface PositionRange {
+  readonly epoch: number;
+  readonly first: number;
+  readonly count: number;
+}
+
+/** Consecutive steps of one epoch. `window` counts from 0 in each epoch. */
+export interface StepWindow {
+  readonly epoch: number;
+  readonly window: number;
+  readonly firstStep: number;
+  readonly steps: number;
+}
+
+/** One virtual rank's part of a window: what a worker leases. The samples follow from it and the schedule. */
+export interface Shard extends StepWindow {
+  readonly virtualRank: number;
+}
+
+/**
+ * Lays out a run.
+ *
+ * @throws MaestroError `invalid-argument` when an option is no positive integer, or the data set does not fill one step.
+ */
+export function planSchedule(options: ScheduleOptions): Schedule {
+  const { samples, virtualRanks, microBatch, accumulation = 1, epochs, maxSteps, windowSteps = 16, lastBatch = 'drop' } = options;
+  for (const [name, value] of Object.entries({
+    samples,
+    virtualRanks,
+    microBatch,
+    accumulation,
+    epochs,
+    maxSteps,
+    windowSteps,
+  })) {
+    if (value !== undefined && (!Number.isSafeInteger(value) || value < 1)) {
+      throw new MaestroError('invalid-argument', `schedule.${name}: expected a whole number of at least 1, found ${value}`);
+    }
+  }
+  const globalBatch = virtualRanks * microBatch * accumulation;
+  const stepsPerEpoch = lastBatch === 'keep' ? Math.ceil(samples / globalBatch) : Math.floor(samples / globalBatch);
+  if (stepsPerEpoch === 0) {
+    throw new MaestroError(
+      'invalid-argument',
+      `schedule: ${samples} samples do not fill one step of ${globalBatch} (${virtualRanks} virtual ranks x ${microBatch} x ${accumulation}); lower microBatch or virtualRanks, or set lastBatch to 'keep'`,
+    );
+  }
+  const totalSteps = Math.min(stepsPerEpoch * epochs, maxSteps ?? Number.POSITIVE_INFINITY);
+  const windowsPerEpoch = Math.ceil(stepsPerEpoch / windowSteps);
+  return {
+    samples,
+    virtualRanks,
+    microBatch,
+    accumulation,
+    epochs,
+    windowSteps,
+    lastBatch,
+    globalBatch,
+    stepsPerEpoch,
+    windowsPerEpoch,
+    totalSteps,
+  };
+}
+
+/** All positions of `step`: globalBatch of them, fewer only in a kept last step. */
+export function positionsOfStep(schedule: Schedule, step: number): PositionRange {
+  const { stepsPerEpoch, globalBatch, samples } = schedule;
+  requireStep(schedule, step);
+  const first = (step % stepsPerEpoch) * globalBatch;
+  return {
+    epoch: Math.floor(step / stepsPerEpoch),
+    first,
+    count: Math.min(globalBatch, samples - first),
+  };
+}
+
+/**
+ * The positions of one micro-batch. A step's positions are split evenly, in order, over (virtual rank, micro-batch), so that a kept
+ * last step keeps every rank busy; `count` may then be below microBatch, even 0.
+ */
+export function positionsOfMicroBatch(
+  schedule: Schedule,
+  {
+    step,
+    virtualRank,
+    micro = 0,
+  }: {
+    readonly step: number;
+    readonly virtualRank: number;
+    readonly micro?: number;
+  },
+): PositionRange {
+  const { virtualRanks, accumulation } = schedule;
+  if (!(virtualRank >= 0 && virtualRank < virtualRanks && micro >= 0 && micro < accumulation)) {
+    throw new MaestroError('internal', `internal: virtual rank ${virtualRank}, micro-batch ${micro} of ${virtualRanks} x ${accumulation}`);
+  }
+  const { epoch, first, count } = positionsOfStep(schedule, step);
+  const cells = virtualRanks * accumulation;
+  const cell = virtualRank * accumulation + micro;
+  const from = Math.floor((cell * count) / cells);
+  return {
+    epoch,
+    first: first + from,
+    count: Math.floor(((cell + 1) * count) / cells) - from,
+  };
+}
+
+/** The window that holds `step`. No window crosses an epoch's end or the run's. */
+export function windowOfStep(schedule: Schedule, step: number): StepWindow {
+  const { stepsPerEpoch, windowSteps, totalSteps } = schedule;
+  requireStep(schedule, step);
+  const epoch = Math.floor(step / stepsPerEpoch);
+  const window = Math.floor((step % stepsPerEpoch) / windowSteps);
+  const firstStep = epoch * stepsPerEpoch + window * windowSteps;
+  const end = Math.min(firstStep + windowSteps, (epoch + 1) * stepsPerEpoch, totalSteps);
+  return { epoch, window, firstStep, steps: end - firstStep };
+}
+
+/** The shards of `window`, one per virtual rank. */
+export function shardsOfWindow(schedule: Schedule, window: StepWindow): Shard[] {
+  return Array.from({ length: schedule.virtualRanks }, (_, virtualRank) => ({
+    ...window,
+    virtualRank,
+  }));
+}
+
+function requireStep({ totalSteps }: Schedule, step: number): void {
+  if (!Number.isSafeInteger(step) || step < 0 || step >= totalSteps) {
+    throw new MaestroError('internal', `internal: step ${step} lies outside 0..${totalSteps - 1}`);
+  }
+}

@@ -1,0 +1,188 @@
+import { isMaestroError, MaestroError } from '@maestro/protocol';
+import { Job, Queue, type QueueOptions } from 'bullmq';
+import { connectRedis } from './redisConnection.ts';
+import type { Shard } from './schedule.ts';
+
+/**
+ * Completed shards are remembered so long, per virtual rank, that enqueueing one again is a no-op; shards are enqueued at most two windows
+ * ahead, so a coordinator that starts over repeats no older ones. All else of a completed shard leaves Redis.
+ */
+const KEPT_COMPLETED = 4;
+/** BullMQ notes each change of state in a stream that nobody here reads. */
+const MAX_EVENTS = 10;
+const POLL_MS = 20;
+
+/** A shard that is being worked. Its lock belongs to (job, virtual rank): whoever owns the rank now may renew and complete it. */
+export interface Lease {
+  readonly shard: Shard;
+}
+
+/** How many shards of a virtual rank wait, and how many are leased. */
+export interface ShardDepth {
+  readonly virtualRank: number;
+  readonly waiting: number;
+  readonly leased: number;
+}
+
+/** The shards of one job: a BullMQ queue per virtual rank, first in, first out. The ledger, not the queue, says what is committed. */
+export interface ShardQueue {
+  /** Adds shards behind those there are. A shard that waits, is leased or was lately completed is not added again. */
+  enqueue(shards: readonly Shard[]): Promise<void>;
+  /** Leases the rank's next shard, or says that none waits. */
+  lease(virtualRank: number): Promise<Lease | undefined>;
+  /** Leases the rank's next shard as soon as there is one; throws `cancelled` when `signal` aborts. */
+  waitForLease(virtualRank: number, signal: AbortSignal): Promise<Lease>;
+  /** The shards of a rank that its former owner left leased, oldest first, with their locks renewed. For a rank's new owner. */
+  takeOver(virtualRank: number): Promise<Lease[]>;
+  /** Renews the locks, expired ones too. Throws `conflict` naming a shard that is no longer leased: it was completed or the job rewound. */
+  extend(leases: readonly Lease[]): Promise<void>;
+  /** Completes a shard. False when that had been done before (by whoever), or the shard is gone with a rewind. */
+  complete(lease: Lease): Promise<boolean>;
+  /** Removes every shard of the job, leased ones too: to rewind it (then enqueue from the step to resume at) or to forget it. */
+  clear(): Promise<void>;
+  depth(): Promise<ShardDepth[]>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a job's shard queue; coordinator and workers each open their own. All virtual ranks share one connection. Locks are never
+ * taken away when they expire (no stalled check runs): a rank changes hands by a new view and {@link ShardQueue.takeOver} alone.
+ *
+ * Every call fails with `redis-unavailable` when Redis does not answer within `timeoutMs`, and may be repeated.
+ *
+ * @param lockMs how long a lease's lock lasts unless extended: it shows whether an owner is alive (default 30 000).
+ */
+export async function openShardQueue({
+  redisUrl,
+  jobId,
+  virtualRanks,
+  lockMs = 30_000,
+  timeoutMs = 10_000,
+}: {
+  readonly redisUrl: string;
+  readonly jobId: string;
+  readonly virtualRanks: number;
+  readonly lockMs?: number;
+  readonly timeoutMs?: number;
+}): Promise<ShardQueue> {
+  const redis = await connectRedis(redisUrl, { timeoutMs });
+  // `lockDuration` is a worker's option, read from here by the backend's moveToActive: leasing needs no BullMQ worker, of which each
+  // would hold a blocking connection of its own.
+  const options: QueueOptions & { lockDuration: number } = {
+    connection: redis.client,
+    prefix: 'maestro',
+    lockDuration: lockMs,
+    skipVersionCheck: true,
+    streams: { events: { maxLen: MAX_EVENTS } },
+    defaultJobOptions: {
+      removeOnComplete: KEPT_COMPLETED,
+      removeOnFail: KEPT_COMPLETED,
+      attempts: 1,
+    },
+  };
+  const queues = Array.from({ length: virtualRanks }, (_, rank) => {
+    const queue = new Queue<Shard>(`shards-${jobId}-${rank}`, options);
+    queue.on('error', () => undefined); // the connection keeps its last error and every call reports it
+    return queue;
+  });
+  const queueOf = (virtualRank: number): Queue<Shard> => {
+    const queue = queues[virtualRank];
+    if (queue === undefined) throw new MaestroError('internal', `internal: virtual rank ${virtualRank} of ${virtualRanks}`);
+    return queue;
+  };
+  const tokenOf = (virtualRank: number): string => `${jobId}/${virtualRank}`;
+  const lockKey = (queue: Queue<Shard>, id: string): string => `${queue.toKey(id)}:lock`;
+
+  /** An expired lock is set anew: the token says whose it is, and nobody else takes what is leased. */
+  const relock = async ({ shard }: Lease): Promise<void> => {
+    const queue = queueOf(shard.virtualRank);
+    const id = shardId(shard);
+    const token = tokenOf(shard.virtualRank);
+    if ((await queue.getBackend().extendLock(id, token, lockMs)) === 1) return;
+    if ((await queue.getJobState(id)) !== 'active') {
+      throw new MaestroError('conflict', `shard ${id} of virtual rank ${shard.virtualRank} of ${jobId} is no longer leased`);
+    }
+    await redis.client.set(lockKey(queue, id), token, 'PX', lockMs);
+  };
+
+  const lease = async (virtualRank: number): Promise<Lease | undefined> => {
+    const queue = queueOf(virtualRank);
+    const [data, id] = await queue.getBackend().moveToActive(tokenOf(virtualRank), '');
+    return data && id ? { shard: Job.fromJSON<Shard>(queue, data, id).data } : undefined;
+  };
+
+  const complete = async ({ shard }: Lease): Promise<boolean> => {
+    const queue = queueOf(shard.virtualRank);
+    const job = await Job.fromId<Shard>(queue, shardId(shard));
+    if (job === undefined || (await job.getState()) !== 'active') return false;
+    try {
+      await relock({ shard });
+      await job.moveToCompleted(null, tokenOf(shard.virtualRank), false);
+      return true;
+    } catch (error) {
+      // Between the look and the move another owner of the rank was faster.
+      if (isMaestroError(error, 'conflict') || (await queue.getJobState(shardId(shard))) !== 'active') return false;
+      throw error;
+    }
+  };
+
+  return {
+    enqueue: (shards) =>
+      redis.call('enqueue shards', async () => {
+        const jobsByRank = queues.map((): Parameters<Queue<Shard>['addBulk']>[0] => []);
+        for (const shard of shards) jobsByRank[shard.virtualRank]!.push({ name: 'shard', data: shard, opts: { jobId: shardId(shard) } });
+        await Promise.all(jobsByRank.map((jobs, rank) => (jobs.length > 0 ? queues[rank]!.addBulk(jobs) : undefined)));
+      }),
+    lease: (virtualRank) => redis.call('lease a shard', () => lease(virtualRank)),
+    waitForLease: async (virtualRank, signal) => {
+      for (;;) {
+        if (signal.aborted) throw new MaestroError('cancelled', `waiting for a shard of virtual rank ${virtualRank} was cancelled`);
+        const leased = await redis.call('lease a shard', () => lease(virtualRank));
+        if (leased !== undefined) return leased;
+        await pause(POLL_MS, signal);
+      }
+    },
+    takeOver: (virtualRank) =>
+      redis.call('take over leases', async () => {
+        const active = await queueOf(virtualRank).getActive();
+        const leases = active.map(({ data }) => ({ shard: data })).sort((a, b) => a.shard.firstStep - b.shard.firstStep);
+        for (const leased of leases) await relock(leased);
+        return leases;
+      }),
+    extend: (leases) => redis.call('extend leases', async () => void (await Promise.all(leases.map(relock)))),
+    complete: (leased) => redis.call('complete a shard', () => complete(leased)),
+    clear: () =>
+      redis.call('clear shards', async () => {
+        for (const queue of queues) await queue.obliterate({ force: true });
+      }),
+    depth: () =>
+      redis.call('count shards', () =>
+        Promise.all(
+          queues.map(async (queue, virtualRank) => {
+            const { wait = 0, active = 0 } = await queue.getJobCounts('wait', 'active');
+            return { virtualRank, waiting: wait, leased: active };
+          }),
+        ),
+      ),
+    close: async () => {
+      await Promise.all(queues.map((queue) => queue.close()));
+      await redis.close();
+    },
+  };
+}
+
+/** The same for the same shard of the same job, so that enqueueing twice adds it once. */
+const shardId = ({ epoch, window }: Shard): string => `e${epoch}-w${window}`;
+
+/** Resolves after `ms`, or at once when `signal` aborts. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

@@ -1,0 +1,72 @@
+import type { Kernels } from './kernels.ts';
+import type { WasmMemory } from './webAssembly.ts';
+
+const { fround, sqrt } = Math;
+
+/** The plain JavaScript twin of `openKernels`: the same bits, slower; the reference that the WebAssembly is tested against. */
+export function openJavaScriptKernels({ buffer }: WasmMemory): Kernels {
+  const floats = new Float32Array(buffer);
+  const doubles = new Float64Array(buffer);
+  const halves = new Uint16Array(buffer);
+  const words = new Uint32Array(buffer);
+  const checkEnd = (bytes: number) => {
+    if (bytes > buffer.byteLength) throw new RangeError(`kernels: range ends at byte ${bytes} of a memory of ${buffer.byteLength}`);
+  };
+
+  return {
+    add(dst, a, b, length) {
+      checkEnd(Math.max(dst, a, b) + 4 * length);
+      for (let i = 0; i < length; i++) floats[dst / 4 + i] = floats[a / 4 + i]! + floats[b / 4 + i]!;
+    },
+
+    adamW(
+      parameters,
+      gradient,
+      firstMoments,
+      secondMoments,
+      length,
+      gradScale,
+      decay,
+      beta1Rest,
+      beta2,
+      beta2Rest,
+      correction,
+      epsilon,
+      negativeStepSize,
+    ) {
+      checkEnd(Math.max(parameters, gradient, firstMoments, secondMoments) + 4 * length);
+      for (let i = 0; i < length; i++) {
+        const g = fround(floats[gradient / 4 + i]! * gradScale);
+        const oldM = floats[firstMoments / 4 + i]!;
+        const m = fround(oldM + fround(fround(g - oldM) * beta1Rest));
+        const v = fround(fround(floats[secondMoments / 4 + i]! * beta2) + fround(fround(beta2Rest * g) * g));
+        const denominator = fround(fround(fround(sqrt(v)) / correction) + epsilon);
+        floats[firstMoments / 4 + i] = m;
+        floats[secondMoments / 4 + i] = v;
+        floats[parameters / 4 + i] = fround(floats[parameters / 4 + i]! * decay) + fround(fround(negativeStepSize * m) / denominator);
+      }
+    },
+
+    sumSquares(src, length, lanes) {
+      checkEnd(Math.max(src + 4 * length, lanes + 64));
+      for (let i = 0; i < length; i++) {
+        const x = floats[src / 4 + i]!;
+        doubles[lanes / 8 + (i & 7)] = doubles[lanes / 8 + (i & 7)]! + x * x;
+      }
+    },
+
+    packBfloat16(dst, src, length) {
+      checkEnd(Math.max(dst + 2 * length, src + 4 * length));
+      for (let i = 0; i < length; i++) {
+        const bits = words[src / 4 + i]!;
+        const isNotANumber = (bits & 0x7fffffff) > 0x7f800000;
+        halves[dst / 2 + i] = isNotANumber ? (bits >>> 16) | 0x40 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+      }
+    },
+
+    unpackBfloat16(dst, src, length) {
+      checkEnd(Math.max(dst + 4 * length, src + 2 * length));
+      for (let i = 0; i < length; i++) words[dst / 4 + i] = halves[src / 2 + i]! << 16;
+    },
+  };
+}

@@ -1,0 +1,189 @@
+;; The hot loops of training, over float32 ranges of one imported memory. Every address is a byte offset, every length a count
+;; of elements. Loops count down what is left, because an end address of 2^32 would wrap to 0.
+;; Only operations that IEEE 754 rounds exactly are used, in the order that kernels.ts states, so that the plain JavaScript
+;; twin gives the same bits.
+(module
+  (import "arena" "memory" (memory 0 65536))
+
+  ;; dst[i] = a[i] + b[i]; dst may be a or b.
+  (func (export "add") (param $dst i32) (param $a i32) (param $b i32) (param $length i32)
+    (block $done
+      (loop $next
+        (br_if $done (i32.lt_u (local.get $length) (i32.const 16)))
+        (v128.store (local.get $dst) (f32x4.add (v128.load (local.get $a)) (v128.load (local.get $b))))
+        (v128.store offset=16 (local.get $dst) (f32x4.add (v128.load offset=16 (local.get $a)) (v128.load offset=16 (local.get $b))))
+        (v128.store offset=32 (local.get $dst) (f32x4.add (v128.load offset=32 (local.get $a)) (v128.load offset=32 (local.get $b))))
+        (v128.store offset=48 (local.get $dst) (f32x4.add (v128.load offset=48 (local.get $a)) (v128.load offset=48 (local.get $b))))
+        (local.set $dst (i32.add (local.get $dst) (i32.const 64)))
+        (local.set $a (i32.add (local.get $a) (i32.const 64)))
+        (local.set $b (i32.add (local.get $b) (i32.const 64)))
+        (local.set $length (i32.sub (local.get $length) (i32.const 16)))
+        (br $next)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $length)))
+        (f32.store (local.get $dst) (f32.add (f32.load (local.get $a)) (f32.load (local.get $b))))
+        (local.set $dst (i32.add (local.get $dst) (i32.const 4)))
+        (local.set $a (i32.add (local.get $a) (i32.const 4)))
+        (local.set $b (i32.add (local.get $b) (i32.const 4)))
+        (local.set $length (i32.sub (local.get $length) (i32.const 1)))
+        (br $next))))
+
+  ;; One AdamW update. g: gradient, m and v: first and second moment, p: parameters.
+  (func (export "adamW")
+    (param $p i32) (param $g i32) (param $m i32) (param $v i32) (param $length i32)
+    (param $gradScale f32) (param $decay f32) (param $beta1Rest f32) (param $beta2 f32) (param $beta2Rest f32)
+    (param $correction f32) (param $epsilon f32) (param $negativeStepSize f32)
+    (local $gradScale4 v128) (local $decay4 v128) (local $beta1Rest4 v128) (local $beta24 v128) (local $beta2Rest4 v128)
+    (local $correction4 v128) (local $epsilon4 v128) (local $negativeStepSize4 v128)
+    (local $g4 v128) (local $m4 v128) (local $v4 v128)
+    (local $g1 f32) (local $m1 f32) (local $v1 f32)
+    (local.set $gradScale4 (f32x4.splat (local.get $gradScale)))
+    (local.set $decay4 (f32x4.splat (local.get $decay)))
+    (local.set $beta1Rest4 (f32x4.splat (local.get $beta1Rest)))
+    (local.set $beta24 (f32x4.splat (local.get $beta2)))
+    (local.set $beta2Rest4 (f32x4.splat (local.get $beta2Rest)))
+    (local.set $correction4 (f32x4.splat (local.get $correction)))
+    (local.set $epsilon4 (f32x4.splat (local.get $epsilon)))
+    (local.set $negativeStepSize4 (f32x4.splat (local.get $negativeStepSize)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.lt_u (local.get $length) (i32.const 4)))
+        (local.set $g4 (f32x4.mul (v128.load (local.get $g)) (local.get $gradScale4)))
+        (local.set $m4 (v128.load (local.get $m)))
+        (local.set $m4 (f32x4.add (local.get $m4) (f32x4.mul (f32x4.sub (local.get $g4) (local.get $m4)) (local.get $beta1Rest4))))
+        (local.set $v4
+          (f32x4.add
+            (f32x4.mul (v128.load (local.get $v)) (local.get $beta24))
+            (f32x4.mul (f32x4.mul (local.get $beta2Rest4) (local.get $g4)) (local.get $g4))))
+        (v128.store (local.get $m) (local.get $m4))
+        (v128.store (local.get $v) (local.get $v4))
+        (v128.store (local.get $p)
+          (f32x4.add
+            (f32x4.mul (v128.load (local.get $p)) (local.get $decay4))
+            (f32x4.div
+              (f32x4.mul (local.get $negativeStepSize4) (local.get $m4))
+              (f32x4.add (f32x4.div (f32x4.sqrt (local.get $v4)) (local.get $correction4)) (local.get $epsilon4)))))
+        (local.set $p (i32.add (local.get $p) (i32.const 16)))
+        (local.set $g (i32.add (local.get $g) (i32.const 16)))
+        (local.set $m (i32.add (local.get $m) (i32.const 16)))
+        (local.set $v (i32.add (local.get $v) (i32.const 16)))
+        (local.set $length (i32.sub (local.get $length) (i32.const 4)))
+        (br $next)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $length)))
+        (local.set $g1 (f32.mul (f32.load (local.get $g)) (local.get $gradScale)))
+        (local.set $m1 (f32.load (local.get $m)))
+        (local.set $m1 (f32.add (local.get $m1) (f32.mul (f32.sub (local.get $g1) (local.get $m1)) (local.get $beta1Rest))))
+        (local.set $v1
+          (f32.add
+            (f32.mul (f32.load (local.get $v)) (local.get $beta2))
+            (f32.mul (f32.mul (local.get $beta2Rest) (local.get $g1)) (local.get $g1))))
+        (f32.store (local.get $m) (local.get $m1))
+        (f32.store (local.get $v) (local.get $v1))
+        (f32.store (local.get $p)
+          (f32.add
+            (f32.mul (f32.load (local.get $p)) (local.get $decay))
+            (f32.div
+              (f32.mul (local.get $negativeStepSize) (local.get $m1))
+              (f32.add (f32.div (f32.sqrt (local.get $v1)) (local.get $correction)) (local.get $epsilon)))))
+        (local.set $p (i32.add (local.get $p) (i32.const 4)))
+        (local.set $g (i32.add (local.get $g) (i32.const 4)))
+        (local.set $m (i32.add (local.get $m) (i32.const 4)))
+        (local.set $v (i32.add (local.get $v) (i32.const 4)))
+        (local.set $length (i32.sub (local.get $length) (i32.const 1)))
+        (br $next))))
+
+  ;; Adds x[i]^2 to float64 lane i mod 8 at $lanes.
+  (func (export "sumSquares") (param $src i32) (param $length i32) (param $lanes i32)
+    (local $x v128) (local $d v128) (local $x1 f64)
+    (local $sum0 v128) (local $sum1 v128) (local $sum2 v128) (local $sum3 v128)
+    (local.set $sum0 (v128.load (local.get $lanes)))
+    (local.set $sum1 (v128.load offset=16 (local.get $lanes)))
+    (local.set $sum2 (v128.load offset=32 (local.get $lanes)))
+    (local.set $sum3 (v128.load offset=48 (local.get $lanes)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.lt_u (local.get $length) (i32.const 8)))
+        (local.set $x (v128.load (local.get $src)))
+        (local.set $d (f64x2.promote_low_f32x4 (local.get $x)))
+        (local.set $sum0 (f64x2.add (local.get $sum0) (f64x2.mul (local.get $d) (local.get $d))))
+        (local.set $d (f64x2.promote_low_f32x4 (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $x) (local.get $x))))
+        (local.set $sum1 (f64x2.add (local.get $sum1) (f64x2.mul (local.get $d) (local.get $d))))
+        (local.set $x (v128.load offset=16 (local.get $src)))
+        (local.set $d (f64x2.promote_low_f32x4 (local.get $x)))
+        (local.set $sum2 (f64x2.add (local.get $sum2) (f64x2.mul (local.get $d) (local.get $d))))
+        (local.set $d (f64x2.promote_low_f32x4 (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $x) (local.get $x))))
+        (local.set $sum3 (f64x2.add (local.get $sum3) (f64x2.mul (local.get $d) (local.get $d))))
+        (local.set $src (i32.add (local.get $src) (i32.const 32)))
+        (local.set $length (i32.sub (local.get $length) (i32.const 8)))
+        (br $next)))
+    (v128.store (local.get $lanes) (local.get $sum0))
+    (v128.store offset=16 (local.get $lanes) (local.get $sum1))
+    (v128.store offset=32 (local.get $lanes) (local.get $sum2))
+    (v128.store offset=48 (local.get $lanes) (local.get $sum3))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $length)))
+        (local.set $x1 (f64.promote_f32 (f32.load (local.get $src))))
+        (f64.store (local.get $lanes) (f64.add (f64.load (local.get $lanes)) (f64.mul (local.get $x1) (local.get $x1))))
+        (local.set $src (i32.add (local.get $src) (i32.const 4)))
+        (local.set $lanes (i32.add (local.get $lanes) (i32.const 8)))
+        (local.set $length (i32.sub (local.get $length) (i32.const 1)))
+        (br $next))))
+
+  ;; The upper half of a float32, rounded to nearest, ties to even; a NaN stays a (quiet) NaN of the same sign.
+  (func $round4 (param $bits v128) (result v128)
+    (v128.bitselect
+      (v128.or (i32x4.shr_u (local.get $bits) (i32.const 16)) (v128.const i32x4 0x40 0x40 0x40 0x40))
+      (i32x4.shr_u
+        (i32x4.add
+          (i32x4.add (local.get $bits) (v128.const i32x4 0x7fff 0x7fff 0x7fff 0x7fff))
+          (v128.and (i32x4.shr_u (local.get $bits) (i32.const 16)) (v128.const i32x4 1 1 1 1)))
+        (i32.const 16))
+      (i32x4.gt_s
+        (v128.and (local.get $bits) (v128.const i32x4 0x7fffffff 0x7fffffff 0x7fffffff 0x7fffffff))
+        (v128.const i32x4 0x7f800000 0x7f800000 0x7f800000 0x7f800000))))
+
+  ;; float32 -> bfloat16: $length numbers of 4 bytes at $src become $length numbers of 2 bytes at $dst.
+  (func (export "packBfloat16") (param $dst i32) (param $src i32) (param $length i32)
+    (block $done
+      (loop $next
+        (br_if $done (i32.lt_u (local.get $length) (i32.const 8)))
+        (v128.store (local.get $dst)
+          (i16x8.narrow_i32x4_u
+            (call $round4 (v128.load (local.get $src)))
+            (call $round4 (v128.load offset=16 (local.get $src)))))
+        (local.set $dst (i32.add (local.get $dst) (i32.const 16)))
+        (local.set $src (i32.add (local.get $src) (i32.const 32)))
+        (local.set $length (i32.sub (local.get $length) (i32.const 8)))
+        (br $next)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $length)))
+        (i32.store16 (local.get $dst) (i32x4.extract_lane 0 (call $round4 (v128.load32_zero (local.get $src)))))
+        (local.set $dst (i32.add (local.get $dst) (i32.const 2)))
+        (local.set $src (i32.add (local.get $src) (i32.const 4)))
+        (local.set $length (i32.sub (local.get $length) (i32.const 1)))
+        (br $next))))
+
+  ;; bfloat16 -> float32, exact.
+  (func (export "unpackBfloat16") (param $dst i32) (param $src i32) (param $length i32)
+    (block $done
+      (loop $next
+        (br_if $done (i32.lt_u (local.get $length) (i32.const 8)))
+        (v128.store (local.get $dst) (i32x4.shl (v128.load16x4_u (local.get $src)) (i32.const 16)))
+        (v128.store offset=16 (local.get $dst) (i32x4.shl (v128.load16x4_u offset=8 (local.get $src)) (i32.const 16)))
+        (local.set $dst (i32.add (local.get $dst) (i32.const 32)))
+        (local.set $src (i32.add (local.get $src) (i32.const 16)))
+        (local.set $length (i32.sub (local.get $length) (i32.const 8)))
+        (br $next)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $length)))
+        (i32.store (local.get $dst) (i32.shl (i32.load16_u (local.get $src)) (i32.const 16)))
+        (local.set $dst (i32.add (local.get $dst) (i32.const 4)))
+        (local.set $src (i32.add (local.get $src) (i32.const 2)))
+        (local.set $length (i32.sub (local.get $length) (i32.const 1)))
+        (br $next)))))

@@ -1,0 +1,53 @@
+import { MAX_ARENA_FLOATS } from './arena.ts';
+
+/** A contiguous piece of a flat vector, in float32 elements. */
+export interface Segment {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** A flat vector of `length` floats cut into segments that follow one another without gaps. */
+export interface SegmentPlan {
+  readonly length: number;
+  readonly segments: readonly Segment[];
+}
+
+/**
+ * Cuts a flat vector into as few segments as `maxFloats` allows, never inside a tensor. Greedy from the left, so the plan is a
+ * pure function of its arguments.
+ *
+ * @param tensors where tensors begin, in order; the first at 0. Each reaches to the next, the last to `length`.
+ * @param maxFloats float32 elements that one segment may have.
+ * @throws RangeError when a tensor is larger than a segment, or the offsets are not ascending from 0.
+ */
+export function planSegments({
+  length,
+  tensors,
+  maxFloats,
+}: {
+  readonly length: number;
+  readonly tensors: readonly { readonly name: string; readonly offset: number }[];
+  readonly maxFloats: number;
+}): SegmentPlan {
+  const segments: Segment[] = [];
+  let start = 0;
+  tensors.forEach(({ name, offset }, i) => {
+    const end = tensors[i + 1]?.offset ?? length;
+    if (offset > end || (i === 0 && offset !== 0)) throw new RangeError(`planSegments: ${name} begins at ${offset} and ends at ${end}`);
+    if (end - offset > maxFloats) {
+      throw new RangeError(`planSegments: ${name} has ${end - offset} floats, a segment holds ${maxFloats}; a tensor is never split`);
+    }
+    if (end - start > maxFloats) {
+      segments.push({ start, length: offset - start });
+      start = offset;
+    }
+  });
+  segments.push({ start, length: length - start });
+  return { length, segments };
+}
+
+/** The most floats that a segment may have when `vectors` such vectors and the ranges of `scratch` share one memory. */
+export function maxSegmentFloats(vectors: number, scratch: Readonly<Record<string, number>> = {}): number {
+  const scratchFloats = Object.values(scratch).reduce((sum, length) => sum + Math.ceil(length / 16) * 16, 0);
+  return Math.floor((MAX_ARENA_FLOATS - scratchFloats) / vectors / 16) * 16;
+}

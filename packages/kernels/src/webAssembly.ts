@@ -1,0 +1,23 @@
+/** The slice of the WebAssembly API that maestro uses; TypeScript declares it only with the DOM. */
+export interface WasmMemory {
+  readonly buffer: ArrayBufferLike;
+}
+
+interface WebAssemblyApi {
+  readonly Memory: new (descriptor: { initial: number; maximum: number; shared: boolean }) => WasmMemory;
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object, imports: Record<string, Record<string, unknown>>) => { readonly exports: unknown };
+}
+
+export const webAssembly = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
+
+/** Bytes of one WebAssembly page. */
+export const PAGE_BYTES = 65_536;
+
+/** Pages of the largest memory: 4 GiB. */
+export const MAX_PAGES = 65_536;
+
+/** Whether several threads can hold this memory. True across realms, where `instanceof` is not. */
+export function isShared(memory: WasmMemory): boolean {
+  return Object.prototype.toString.call(memory.buffer) === '[object SharedArrayBuffer]';
+}

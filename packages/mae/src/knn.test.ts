@@ -1,0 +1,61 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { accuracy, knnClassify } from './index.ts';
+
+const row = (values: Float32Array, index: number, dim: number) => [...values.subarray(index * dim, (index + 1) * dim)];
+
+/** The definition, written plainly. */
+function plainKnn(train: Float32Array, labels: number[], test: Float32Array, dim: number, k: number): number[] {
+  const unit = (values: number[]) => {
+    const norm = Math.hypot(...values) || 1;
+    return values.map((value) => value / norm);
+  };
+  return Array.from({ length: test.length / dim }, (_, t) => {
+    const query = unit(row(test, t, dim));
+    const ranked = labels
+      .map((label, i) => ({ label, i, similarity: unit(row(train, i, dim)).reduce((sum, value, d) => sum + value * query[d]!, 0) }))
+      .sort((a, b) => b.similarity - a.similarity || a.i - b.i)
+      .slice(0, k);
+    const votes = new Map<number, number>();
+    for (const { label, similarity } of ranked) votes.set(label, (votes.get(label) ?? 0) + Math.exp(similarity / 0.07));
+    return [...votes].sort((a, b) => b[1] - a[1])[0]![0];
+  });
+}
+
+test('neighbours vote by similarity, as the plain definition has it', () => {
+  const vectors = (count: number, dim: number) =>
+    fc.array(fc.float({ min: -1, max: 1, noNaN: true }), { minLength: count * dim, maxLength: count * dim });
+  fc.assert(
+    fc.property(
+      fc
+        .record({
+          train: vectors(13, 6),
+          test: vectors(5, 6),
+          labels: fc.array(fc.nat({ max: 2 }), { minLength: 13, maxLength: 13 }),
+          k: fc.integer({ min: 1, max: 20 }),
+        })
+        .filter(
+          // Near-ties are decided by rounding, which the definition does not fix: spread the vectors out.
+          ({ train }) => new Set(train).size > 70,
+        ),
+      ({ train, test: queries, labels, k }) => {
+        const features = Float32Array.from(train);
+        const found = knnClassify({ train: { features, labels }, test: Float32Array.from(queries), dim: 6, k });
+        expect([...found]).toEqual(plainKnn(features, labels, Float32Array.from(queries), 6, k));
+      },
+    ),
+    { numRuns: 30, seed: 1 },
+  );
+});
+
+test('equal similarities prefer the earlier training sample', () => {
+  const features = Float32Array.of(1, 0, 2, 0, 3, 0);
+  expect([...knnClassify({ train: { features, labels: [2, 1, 0] }, test: Float32Array.of(1, 0), dim: 2, k: 1 })]).toEqual([2]);
+  expect(accuracy([1, 2, 3, 4], [1, 2, 0, 4])).toBe(0.75);
+});
+
+test('tables that do not fit are refused', () => {
+  expect(() => knnClassify({ train: { features: new Float32Array(5), labels: [0] }, test: new Float32Array(2), dim: 2 })).toThrow(
+    'expected rows of 2 features',
+  );
+});

@@ -1,0 +1,43 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { denormalisePatches, normalisePatches, patchify, pixelsToBytes, unpatchify } from './index.ts';
+
+test('patchify puts the channel fastest, then the column, then the row of a patch', () => {
+  const images = Float32Array.from({ length: 2 * 4 * 4 }, (_, i) => i); // [1, 2, 4, 4]
+  const patches = patchify({ imageSize: 4, patchSize: 2, channels: 2 }, images);
+  expect([...patches.subarray(0, 8)]).toEqual([0, 16, 1, 17, 4, 20, 5, 21]);
+  expect([...patches.subarray(8, 16)]).toEqual([2, 18, 3, 19, 6, 22, 7, 23]);
+  expect([...patches.subarray(16, 18)]).toEqual([8, 24]);
+});
+
+test('unpatchify undoes patchify for any geometry', () => {
+  const size = fc.integer({ min: 1, max: 4 });
+  fc.assert(
+    fc.property(size, size, size, size, (grid, patchSize, channels, count) => {
+      const geometry = { imageSize: grid * patchSize, patchSize, channels };
+      const images = Float32Array.from({ length: count * channels * geometry.imageSize ** 2 }, (_, i) => i);
+      return unpatchify(geometry, patchify(geometry, images)).every((value, i) => value === images[i]);
+    }),
+  );
+  expect(() => patchify({ imageSize: 4, patchSize: 2, channels: 1 }, new Float32Array(15))).toThrow('a multiple of 16 elements, found 15');
+});
+
+test('normalised patches have mean 0 and unbiased variance 1, and denormalising gives the pixels back', () => {
+  const patches = Float32Array.from({ length: 32 }, (_, i) => Math.sin(i * i));
+  const normalised = normalisePatches(patches, 16);
+  for (const start of [0, 16]) {
+    const patch = normalised.subarray(start, start + 16);
+    expect(patch.reduce((sum, value) => sum + value, 0)).toBeCloseTo(0, 5);
+    expect(patch.reduce((sum, value) => sum + value * value, 0) / 15).toBeCloseTo(1, 5);
+  }
+  const restored = denormalisePatches({ prediction: normalised, patches, length: 16 });
+  restored.forEach((value, i) => {
+    expect(value).toBeCloseTo(patches[i]!, 6);
+  });
+});
+
+test('pixels become bytes with the channel last, clamped to what a byte holds', () => {
+  const images = Float32Array.of(0, 1, 9, -9, 0, 2, 0, 0); // [1, 2, 2, 2]
+  const bytes = pixelsToBytes({ images, imageSize: 2, statistics: { mean: [0.5, 0.2], std: [0.1, 0.2] } });
+  expect([...bytes]).toEqual([128, 51, 153, 153, 255, 51, 0, 51]);
+});

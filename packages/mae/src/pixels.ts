@@ -1,0 +1,102 @@
+import { MaestroError } from '@maestro/protocol';
+
+/** Added to a patch's variance before the square root when targets are normalised (reference implementation). */
+export const TARGET_EPS = 1e-6;
+
+/** Mean and standard deviation of each channel on the 0..1 scale. */
+export interface PixelStatistics {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** The statistics of ImageNet's training images (RGB) that the paper's recipes normalise with. */
+export const IMAGENET_STATISTICS: PixelStatistics = {
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+};
+
+/**
+ * Normalises each patch by its own mean and unbiased variance (n - 1) over all its values: the target of `normPixLoss`.
+ * @param patches [any, P] in one array. @returns the same shape, in `out` (which may be `patches` itself).
+ */
+export function normalisePatches(
+  patches: Float32Array,
+  length: number,
+  out: Float32Array = new Float32Array(patches.length),
+): Float32Array {
+  forEachPatch(patches, length, (start, mean, deviation) => {
+    for (let i = start; i < start + length; i++) out[i] = (patches[i]! - mean) / deviation;
+  });
+  return out;
+}
+
+/**
+ * Undoes {@link normalisePatches} on predictions, with the mean and deviation of the true patches, so that a model trained with
+ * `normPixLoss` can be looked at.
+ * @param prediction [any, P]. @param patches the true patches, same shape. @returns the same shape, in `out`.
+ */
+export function denormalisePatches(
+  {
+    prediction,
+    patches,
+    length,
+  }: {
+    readonly prediction: Float32Array;
+    readonly patches: Float32Array;
+    readonly length: number;
+  },
+  out: Float32Array = new Float32Array(prediction.length),
+): Float32Array {
+  if (prediction.length !== patches.length) {
+    throw new MaestroError(
+      'invalid-argument',
+      `denormalisePatches: expected ${patches.length} predicted values, found ${prediction.length}`,
+    );
+  }
+  forEachPatch(patches, length, (start, mean, deviation) => {
+    for (let i = start; i < start + length; i++) out[i] = prediction[i]! * deviation + mean;
+  });
+  return out;
+}
+
+/**
+ * Turns normalised pixels back into bytes for a picture: [N, C, H, W] -> [N, H, W, C] of 0..255, rounded and clamped.
+ * @throws MaestroError `invalid-argument` when the length is not a whole number of images of the statistics' channels.
+ */
+export function pixelsToBytes(
+  {
+    images,
+    imageSize,
+    statistics: { mean, std },
+  }: {
+    readonly images: Float32Array;
+    readonly imageSize: number;
+    readonly statistics: PixelStatistics;
+  },
+  out: Uint8ClampedArray = new Uint8ClampedArray(images.length),
+): Uint8ClampedArray {
+  const channels = mean.length;
+  const area = imageSize * imageSize;
+  if (images.length % (channels * area) !== 0) {
+    throw new MaestroError('invalid-argument', `pixelsToBytes: expected a multiple of ${channels * area} values, found ${images.length}`);
+  }
+  for (let plane = 0; plane < images.length / area; plane++) {
+    const channel = plane % channels;
+    const first = (plane - channel) * area + channel;
+    for (let pixel = 0; pixel < area; pixel++) {
+      out[first + pixel * channels] = 255 * (images[plane * area + pixel]! * std[channel]! + mean[channel]!);
+    }
+  }
+  return out;
+}
+
+function forEachPatch(patches: Float32Array, length: number, visit: (start: number, mean: number, deviation: number) => void): void {
+  for (let start = 0; start < patches.length; start += length) {
+    let sum = 0;
+    for (let i = start; i < start + length; i++) sum += patches[i]!;
+    const mean = sum / length;
+    let squares = 0;
+    for (let i = start; i < start + length; i++) squares += (patches[i]! - mean) ** 2;
+    visit(start, mean, Math.sqrt(squares / (length - 1) + TARGET_EPS));
+  }
+}

@@ -1,0 +1,66 @@
+/** What a preset fixes: the sizes of the images and of the two transformers. Rates and losses are the job's to choose. */
+export interface MaePreset {
+  readonly imageSize: number;
+  readonly channels: number;
+  readonly patchSize: number;
+  readonly embedDim: number;
+  readonly depth: number;
+  readonly numHeads: number;
+  readonly decoderEmbedDim: number;
+  readonly decoderDepth: number;
+  readonly decoderNumHeads: number;
+}
+
+const PAPER_DECODER = {
+  decoderEmbedDim: 512,
+  decoderDepth: 8,
+  decoderNumHeads: 16,
+} as const;
+
+/**
+ * Named sizes: the three of the paper (He et al. 2021, arXiv 2111.06377, table 8 and section 4), for 224 x 224 RGB images, and
+ * `mae_vit_tiny_patch4` for 32 x 32 grey images, small enough to learn on two CPU cores in minutes.
+ */
+export const PRESETS = {
+  mae_vit_base_patch16: {
+    imageSize: 224,
+    channels: 3,
+    patchSize: 16,
+    embedDim: 768,
+    depth: 12,
+    numHeads: 12,
+    ...PAPER_DECODER,
+  },
+  mae_vit_large_patch16: {
+    imageSize: 224,
+    channels: 3,
+    patchSize: 16,
+    embedDim: 1024,
+    depth: 24,
+    numHeads: 16,
+    ...PAPER_DECODER,
+  },
+  mae_vit_huge_patch14: {
+    imageSize: 224,
+    channels: 3,
+    patchSize: 14,
+    embedDim: 1280,
+    depth: 32,
+    numHeads: 16,
+    ...PAPER_DECODER,
+  },
+  mae_vit_tiny_patch4: {
+    imageSize: 32,
+    channels: 1,
+    patchSize: 4,
+    embedDim: 192,
+    depth: 4,
+    numHeads: 3,
+    decoderEmbedDim: 96,
+    decoderDepth: 2,
+    decoderNumHeads: 3,
+  },
+} as const satisfies Record<string, MaePreset>;
+
+/** A key of {@link PRESETS}. */
+export type PresetName = keyof typeof PRESETS;

@@ -1,0 +1,58 @@
+import { fileURLToPath } from 'node:url';
+import {
+  type ChannelOptions,
+  type GrpcObject,
+  loadPackageDefinition,
+  Metadata,
+  type ServiceClientConstructor,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { ERROR_CODES, type ErrorCode, errorMessage, isMaestroError, MaestroError } from './errors.ts';
+
+const PROTO_ROOT = fileURLToPath(new URL('../../../proto', import.meta.url));
+const ERROR_CODE_KEY = 'maestro-error-code';
+
+/** Channel options of control connections: liveness is checked every 2 s, and a peer that does not answer for 4 s is gone. */
+export const CONTROL_CHANNEL_OPTIONS: ChannelOptions = {
+  'grpc.keepalive_time_ms': 2000,
+  'grpc.keepalive_timeout_ms': 4000,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.enable_channelz': 0,
+  'grpc.initial_reconnect_backoff_ms': 200,
+  'grpc.max_reconnect_backoff_ms': 2000,
+};
+
+/** Loads a service of `proto/maestro/v1/<file>` by its name; fields are in camelCase and 64-bit integers become numbers. */
+export function loadService(file: string, service: string): ServiceClientConstructor {
+  const definition = loadSync(`maestro/v1/${file}`, {
+    includeDirs: [PROTO_ROOT],
+    longs: Number,
+    enums: String,
+    defaults: true,
+    oneofs: true,
+    arrays: true,
+  });
+  const root = loadPackageDefinition(definition);
+  return ((root['maestro'] as GrpcObject)['v1'] as GrpcObject)[service] as ServiceClientConstructor;
+}
+
+/** The gRPC form of an error: its status, and its code in the trailer `maestro-error-code`. */
+export function toServiceError(error: unknown): Partial<ServiceError> {
+  const code: ErrorCode = isMaestroError(error) ? error.code : 'internal';
+  const metadata = new Metadata();
+  metadata.set(ERROR_CODE_KEY, code);
+  const details = isMaestroError(error) ? error.message : `internal: ${errorMessage(error)}`;
+  return { code: status[ERROR_CODES[code].grpc], details, metadata };
+}
+
+/** The error behind a failed call; `what` names the call. A server that cannot be reached gives `unavailable`. */
+export function fromServiceError(error: unknown, what: string): MaestroError {
+  const { code, details, metadata } = error as Partial<ServiceError>;
+  const known = metadata?.get(ERROR_CODE_KEY)[0];
+  if (typeof known === 'string' && known in ERROR_CODES)
+    return new MaestroError(known as ErrorCode, details ?? errorMessage(error), { cause: error });
+  const fallback: ErrorCode = code === status.CANCELLED ? 'cancelled' : code === status.DEADLINE_EXCEEDED ? 'timeout' : 'unavailable';
+  return new MaestroError(fallback, `${what}: ${details ?? errorMessage(error)}`, { cause: error });
+}

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { MaestroError } from './errors.ts';
+import { describeIssues } from './schemaIssues.ts';
+
+const count = z.int().positive();
+
+/** Names of the model presets; the shapes behind them are in @maestro/mae. */
+export const PRESET_NAMES = ['mae_vit_tiny_patch4', 'mae_vit_base_patch16', 'mae_vit_large_patch16', 'mae_vit_huge_patch14'] as const;
+
+const model = z.strictObject({
+  preset: z.enum(PRESET_NAMES).default('mae_vit_base_patch16').describe('shape that the other keys override'),
+  imageSize: count.max(1024).optional().describe('pixels per side; a multiple of patchSize'),
+  channels: z.literal([1, 3]).optional().describe('1 grey, 3 RGB'),
+  patchSize: count.optional(),
+  embedDim: count.optional().describe('width of the encoder; a multiple of numHeads, and of 4'),
+  depth: count.optional(),
+  numHeads: count.optional(),
+  decoderEmbedDim: count.optional(),
+  decoderDepth: count.optional(),
+  decoderNumHeads: count.optional(),
+  mlpRatio: count.optional(),
+  maskRatio: z.number().gt(0).lt(1).default(0.75).describe('share of the patches that is hidden'),
+  masking: z.literal('random').default('random'),
+  normPixLoss: z.boolean().default(true).describe('predict patches normalised by their own mean and deviation'),
+});
+
+/** Where the images are, and how they are read. */
+const data = z.discriminatedUnion('format', [
+  z.strictObject({
+    format: z.literal('idx'),
+    path: z.string().min(1).describe('folder with train-images-idx3-ubyte and its siblings, plain or .gz'),
+    split: z.enum(['train', 'test']).default('train'),
+  }),
+  z.strictObject({ format: z.literal('image-folder'), path: z.string().min(1).describe('folder of images; sub-folders are classes') }),
+]);
+
+const augment = z.strictObject({
+  scale: z
+    .tuple([z.number().gt(0).max(1), z.number().gt(0).max(1)])
+    .default([0.2, 1])
+    .describe('area of the crop, as a share of the image'),
+  ratio: z
+    .tuple([z.number().gt(0), z.number().gt(0)])
+    .default([3 / 4, 4 / 3])
+    .describe('width over height of the crop'),
+  flip: z.boolean().default(true).describe('mirror every other image'),
+  mean: z.array(z.number()).optional().describe('per channel, of values in 0..1'),
+  std: z.array(z.number().positive()).optional().describe('per channel, of values in 0..1'),
+});
+
+const schedule = z.strictObject({
+  epochs: z.number().positive().optional().describe('how long to train; give this or steps'),
+  steps: count.optional().describe('how long to train; give this or epochs'),
+  warmupEpochs: z.number().min(0).optional().describe('linear warm-up; 5 % of the training when left out'),
+  baseLr: z.number().positive().default(1.5e-4).describe('learning rate at a global batch of 256; scaled linearly'),
+  minLr: z.number().min(0).default(0),
+  microBatch: count.default(64).describe('images in one run of the training graph'),
+  accumulation: count.default(1).describe('runs whose gradients a virtual rank adds in one step'),
+  lastBatch: z.enum(['drop', 'keep']).default('drop').describe('what to do with an incomplete last batch of an epoch'),
+  windowSteps: count.max(4096).default(32).describe('steps whose data is leased at once'),
+});
+
+const optimizer = z.strictObject({
+  beta1: z.number().min(0).lt(1).default(0.9),
+  beta2: z.number().min(0).lt(1).default(0.95),
+  eps: z.number().positive().default(1e-8),
+  weightDecay: z.number().min(0).default(0.05),
+});
+
+const resources = z.strictObject({
+  virtualRanks: count.max(64).default(8).describe('fixed logical ranks; at least maxWorkers'),
+  minWorkers: count.default(1),
+  maxWorkers: count.optional().describe('virtualRanks when left out'),
+  device: z.enum(['cpu', 'cuda']).default('cpu'),
+});
+
+const checkpoint = z.strictObject({
+  everySteps: count.default(200),
+  keepLast: count.default(3),
+  resumeFrom: z.string().min(1).optional().describe('checkpoint folder to go on from'),
+});
+
+/** The job file: everything that decides a training run. Unknown keys are refused; defaults are the paper's where it has them. */
+export const jobSpecSchema = z
+  .strictObject({
+    name: z.string().min(1).max(100).default('mae'),
+    recipe: z.literal('mae-pretrain').default('mae-pretrain'),
+    model: model.prefault({}),
+    data,
+    augment: augment.prefault({}),
+    schedule: schedule.prefault({}),
+    optimizer: optimizer.prefault({}),
+    resources: resources.prefault({}),
+    checkpoint: checkpoint.prefault({}),
+    seed: z.int().min(0).default(0),
+  })
+  .superRefine((spec, context) => {
+    const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+    const { schedule, resources, augment } = spec;
+    if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'give either epochs or steps');
+    const maxWorkers = resources.maxWorkers ?? resources.virtualRanks;
+    if (maxWorkers > resources.virtualRanks) {
+      refuse(['resources', 'maxWorkers'], `at most virtualRanks (${resources.virtualRanks}), found ${maxWorkers}`);
+    }
+    if (resources.minWorkers > maxWorkers)
+      refuse(['resources', 'minWorkers'], `at most maxWorkers (${maxWorkers}), found ${resources.minWorkers}`);
+    for (const key of ['scale', 'ratio'] as const) {
+      if (augment[key][0] > augment[key][1]) refuse(['augment', key], `expected [low, high], found [${augment[key].join(', ')}]`);
+    }
+  });
+
+/** A job file after validation, with every default filled in. */
+export type JobSpec = z.infer<typeof jobSpecSchema>;
+
+/** Where a job's images are. */
+export type DataSpec = JobSpec['data'];
+
+/** A name in {@link PRESET_NAMES}. */
+export type PresetName = (typeof PRESET_NAMES)[number];
+
+/**
+ * Checks a job file and fills in its defaults.
+ * @throws MaestroError `invalid-argument` that lists every problem with its path, what was found and what is allowed.
+ */
+export function parseJobSpec(input: unknown): JobSpec {
+  const result = jobSpecSchema.safeParse(input);
+  if (result.success) return result.data;
+  const issues = describeIssues(result.error, jobSpecSchema, input);
+  throw new MaestroError('invalid-argument', `job file: ${issues.join('; ')}`, { details: { issues } });
+}
+
+/** SHA-256 (hex) of what decides a job's bits in its file: all but its name, its number of workers and where checkpoints come from. */
+export function specHash(spec: JobSpec): string {
+  const { name: _name, checkpoint: _checkpoint, resources, data, ...rest } = spec;
+  const { virtualRanks, device } = resources;
+  const { path: _path, ...format } = data;
+  return createHash('sha256')
+    .update(JSON.stringify({ ...rest, format, virtualRanks, device }))
+    .digest('hex');
+}

@@ -1,0 +1,84 @@
+/** Messages of proto/maestro/v1/jobs.proto; quantities and meaning are documented there. */
+
+/** Every state of a job. The last three are terminal. */
+export const JOB_STATES = ['queued', 'starting', 'running', 'succeeded', 'failed', 'cancelled'] as const;
+
+/** A state in {@link JOB_STATES}. */
+export type JobState = (typeof JOB_STATES)[number];
+
+/** Whether a job in `state` has ended; such a state never changes. */
+export function isTerminal(state: JobState): boolean {
+  return state === 'succeeded' || state === 'failed' || state === 'cancelled';
+}
+
+/** One observation of a job, after the Kubernetes convention. */
+export interface Condition {
+  readonly type: string;
+  readonly status: boolean;
+  readonly reason: string;
+  readonly message: string;
+  readonly lastTransitionTime: string;
+}
+
+/** A member of a job's present view, with what it was last heard to do. */
+export interface JobMember {
+  readonly name: string;
+  readonly id: string;
+  readonly firstRank: number;
+  readonly ranks: number;
+  readonly phase: string;
+  readonly step: number;
+  readonly lastHeard: string;
+}
+
+/** How far a job is. `step` counts committed steps; times are in seconds. */
+export interface JobProgress {
+  readonly step: number;
+  readonly totalSteps: number;
+  readonly epoch: number;
+  readonly totalEpochs: number;
+  readonly images: number;
+  readonly lossFirst: number;
+  readonly loss: number;
+  readonly lr: number;
+  readonly gradNorm: number;
+  readonly imagesPerSecond: number;
+  readonly etaSeconds: number;
+  readonly skippedImages: number;
+}
+
+/** A checkpoint of a job on disk. */
+export interface JobCheckpoint {
+  readonly step: number;
+  readonly path: string;
+  readonly hash: string;
+}
+
+/** A job as its clients see it. Times are RFC 3339, empty when not reached. */
+export interface Job {
+  readonly id: string;
+  readonly name: string;
+  readonly state: JobState;
+  readonly message: string;
+  readonly specJson: string;
+  readonly createdAt: string;
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly generation: number;
+  readonly members: readonly JobMember[];
+  readonly conditions: readonly Condition[];
+  readonly progress: JobProgress | null;
+  readonly checkpoints: readonly JobCheckpoint[];
+}
+
+/** A worker that is connected to the coordinator; `jobId` is empty when it is free. */
+export interface WorkerInfo {
+  readonly name: string;
+  readonly id: string;
+  readonly address: string;
+  readonly device: string;
+  readonly threads: number;
+  readonly pid: number;
+  readonly host: string;
+  readonly jobId: string;
+}
