@@ -1,1 +1,1 @@
-export {};
+export { connectJobClient, type JobClient } from './jobClient.ts';

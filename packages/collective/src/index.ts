@@ -1,18 +1,18 @@
 export {
-	type Addition,
-	type AddProgram,
-	type Chunk,
-	type Partial,
-	type PlanMember,
-	type PlanOptions,
-	planReduce,
-	type ReducePlan,
-} from "./plan.ts";
+  type Addition,
+  type AddProgram,
+  type Chunk,
+  type Partial,
+  type PlanMember,
+  type PlanOptions,
+  planReduce,
+  type ReducePlan,
+} from './plan.ts';
 export {
-	type LocalProgram,
-	type LocalStep,
-	maxPartials,
-	type RankRange,
-	treeSubtrees,
-} from "./tree.ts";
-export type { FloatVector } from "./vector.ts";
+  type LocalProgram,
+  type LocalStep,
+  maxPartials,
+  type RankRange,
+  treeSubtrees,
+} from './tree.ts';
+export type { FloatVector } from './vector.ts';

@@ -7,6 +7,7 @@ export {
   openDataset,
 } from './dataset.ts';
 export { IMAGE_EXTENSIONS, imageBuild, MAX_PIXELS } from './imageCodec.ts';
+export { jobLearningRate, jobSchedule } from './jobSchedule.ts';
 export {
   type Loader,
   type LoaderOptions,
@@ -15,6 +16,7 @@ export {
 } from './loader.ts';
 export { type EvaluationImages, loadImages } from './loadImages.ts';
 export { defaultNormalisation, type Normalisation } from './normalisation.ts';
+export { connectRedis, type RedisConnection } from './redisConnection.ts';
 export { type RedisServer, startRedisServer } from './redisServer.ts';
 export { type GridOptions, renderGrid } from './renderGrid.ts';
 export {

@@ -35,7 +35,7 @@ export function loadService(file: string, service: string): ServiceClientConstru
     arrays: true,
   });
   const root = loadPackageDefinition(definition);
-  return ((root['maestro'] as GrpcObject)['v1'] as GrpcObject)[service] as ServiceClientConstructor;
+  return ((root.maestro as GrpcObject).v1 as GrpcObject)[service] as ServiceClientConstructor;
 }
 
 /** The gRPC form of an error: its status, and its code in the trailer `maestro-error-code`. */

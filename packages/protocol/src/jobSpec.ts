@@ -50,7 +50,7 @@ const augment = z.strictObject({
 });
 
 const schedule = z.strictObject({
-  epochs: z.number().positive().optional().describe('how long to train; give this or steps'),
+  epochs: count.optional().describe('how long to train; give this or steps'),
   steps: count.optional().describe('how long to train; give this or epochs'),
   warmupEpochs: z.number().min(0).optional().describe('linear warm-up; 5 % of the training when left out'),
   baseLr: z.number().positive().default(1.5e-4).describe('learning rate at a global batch of 256; scaled linearly'),

@@ -34,6 +34,12 @@ export interface View extends OfView {
   readonly restoreFrom: string;
 }
 
+/** What a worker is doing; `jobId` is empty when it is free. */
+export interface Heartbeat extends OfView {
+  readonly step: number;
+  readonly phase: string;
+}
+
 /** An image that could not be read, and why. */
 export interface SkippedImage {
   readonly name: string;
@@ -56,7 +62,12 @@ export interface StepCommitted extends OfView {
   readonly lr: number;
   readonly images: number;
   readonly stepSeconds: number;
-  readonly skipped: readonly SkippedImage[];
+}
+
+/** Images that a member could not read. */
+export interface ImagesSkipped extends OfView {
+  readonly step: number;
+  readonly images: readonly SkippedImage[];
 }
 
 /** Where a checkpoint was written, and its hash (SHA-256 over parameters and moments in name order, hex). */
@@ -78,12 +89,12 @@ export interface Left extends OfView {
 /** What a worker says on its control stream. */
 export type WorkerMessage =
   | ({ readonly kind: 'hello' } & Hello)
-  | { readonly kind: 'heartbeat' }
+  | ({ readonly kind: 'heartbeat' } & Heartbeat)
   | ({ readonly kind: 'formed' } & Formed)
-  | ({ readonly kind: 'phase'; readonly step: number; readonly phase: string } & OfView)
   | ({ readonly kind: 'committed' } & StepCommitted)
   | ({ readonly kind: 'checkpoint' } & CheckpointWritten)
-  | ({ readonly kind: 'left' } & Left);
+  | ({ readonly kind: 'left' } & Left)
+  | ({ readonly kind: 'skipped' } & ImagesSkipped);
 
 /** What the coordinator says on a worker's control stream. */
 export type CoordinatorMessage =

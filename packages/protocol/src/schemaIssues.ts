@@ -34,7 +34,7 @@ function keysAt(root: SchemaNode, path: readonly string[], input: unknown): stri
   for (const key of path) node = node?.properties?.[key];
   const variants = node?.oneOf ?? node?.anyOf ?? (node === undefined ? [] : [node]);
   const format = (valueAt(input, path) as { format?: unknown } | undefined)?.format;
-  const chosen = variants.filter((variant) => variants.length === 1 || variant.properties?.['format']?.const === format);
+  const chosen = variants.filter((variant) => variants.length === 1 || variant.properties?.format?.const === format);
   return chosen.flatMap((variant) => Object.keys(variant.properties ?? {}));
 }
 

@@ -1,0 +1,72 @@
+import { type Client, type ClientReadableStream, credentials, type ServiceError } from '@grpc/grpc-js';
+import { CONTROL_CHANNEL_OPTIONS, fromServiceError, type Job, loadService, MaestroError, type WorkerInfo } from '@maestro/protocol';
+
+const DEADLINE_MS = 10_000;
+
+/** The job API of a coordinator. Every failure is a MaestroError with the server's code; `unavailable` when it cannot be reached. */
+export interface JobClient {
+  /** Submits a job file. With an idempotency key, a repeated call gives the same job. */
+  submitJob(request: { readonly spec: unknown; readonly idempotencyKey?: string }): Promise<Job>;
+  getJob(id: string): Promise<Job>;
+  /** Newest first. */
+  listJobs(): Promise<Job[]>;
+  listWorkers(): Promise<WorkerInfo[]>;
+  cancelJob(id: string): Promise<Job>;
+  /** The job now and at each change; ends with the job. Stops quietly when `signal` is aborted. */
+  watchJob(id: string, options?: { readonly signal?: AbortSignal }): AsyncGenerator<Job>;
+  close(): void;
+}
+
+type Method<Request, Response> = (
+  request: Request,
+  options: { deadline: number },
+  reply: (error: ServiceError | null, response: Response) => void,
+) => void;
+
+/** The methods that the loaded service definition gives the client. */
+interface Stub extends Client {
+  submitJob: Method<{ specJson: string; idempotencyKey: string }, Job>;
+  getJob: Method<{ id: string }, Job>;
+  cancelJob: Method<{ id: string }, Job>;
+  listJobs: Method<object, { jobs: Job[] }>;
+  listWorkers: Method<object, { workers: WorkerInfo[] }>;
+  watchJob(request: { id: string }): ClientReadableStream<Job>;
+}
+
+/** Connects to the coordinator at `address` (host:port); the connection is made with the first call. */
+export function connectJobClient(address: string): JobClient {
+  const Service = loadService('jobs.proto', 'Jobs');
+  const stub = new Service(address, credentials.createInsecure(), CONTROL_CHANNEL_OPTIONS) as unknown as Stub;
+
+  const call = <Request, Response>(name: string, method: Method<Request, Response>, request: Request): Promise<Response> =>
+    new Promise((resolve, reject) => {
+      method.call(stub, request, { deadline: Date.now() + DEADLINE_MS }, (error, response) => {
+        if (error !== null) reject(fromServiceError(error, `${name} at ${address}`));
+        else resolve(response);
+      });
+    });
+
+  return {
+    submitJob: ({ spec, idempotencyKey = '' }) => call('submit', stub.submitJob, { specJson: JSON.stringify(spec), idempotencyKey }),
+    getJob: (id) => call('get', stub.getJob, { id }),
+    listJobs: async () => (await call('list', stub.listJobs, {})).jobs,
+    listWorkers: async () => (await call('list workers', stub.listWorkers, {})).workers,
+    cancelJob: (id) => call('cancel', stub.cancelJob, { id }),
+    async *watchJob(id, { signal } = {}) {
+      if (signal?.aborted === true) return;
+      const stream = stub.watchJob({ id });
+      const stop = (): void => stream.cancel();
+      signal?.addEventListener('abort', stop, { once: true });
+      try {
+        for await (const job of stream) yield job as Job;
+      } catch (error) {
+        const failure = error instanceof MaestroError ? error : fromServiceError(error, `watch at ${address}`);
+        if (failure.code !== 'cancelled') throw failure;
+      } finally {
+        signal?.removeEventListener('abort', stop);
+        stream.cancel();
+      }
+    },
+    close: () => stub.close(),
+  };
+}

@@ -1,0 +1,20 @@
+import type { LearningRateSchedule } from '@maestro/mae';
+import type { JobSpec } from '@maestro/protocol';
+import { planSchedule, type Schedule } from './schedule.ts';
+
+/** Share of a run that warms up when its file does not say; the paper's 40 of 800 epochs (He et al. 2021, table 8). */
+const WARMUP_SHARE = 0.05;
+
+/** The steps of a job over a data set of `samples`. A run given in steps may end within an epoch. */
+export function jobSchedule({ schedule, resources }: JobSpec, samples: number): Schedule {
+  const { microBatch, accumulation, windowSteps, lastBatch, epochs, steps } = schedule;
+  const length = epochs !== undefined ? { epochs } : { epochs: steps!, maxSteps: steps! };
+  return planSchedule({ samples, virtualRanks: resources.virtualRanks, microBatch, accumulation, windowSteps, lastBatch, ...length });
+}
+
+/** The learning rate of a job as a function of the epoch. A run given in steps is as many epochs long as its steps make. */
+export function jobLearningRate({ schedule }: JobSpec, { globalBatch, totalSteps, stepsPerEpoch }: Schedule): LearningRateSchedule {
+  const epochs = totalSteps / stepsPerEpoch;
+  const { baseLr, minLr, warmupEpochs = WARMUP_SHARE * epochs } = schedule;
+  return { baseLr, minLr, globalBatch, warmupEpochs: Math.min(warmupEpochs, epochs), epochs };
+}

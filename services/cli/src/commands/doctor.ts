@@ -1,0 +1,95 @@
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { availableParallelism, freemem, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { connectRedis, startRedisServer } from '@maestro/data';
+import { diagnoseDevice, runtimeBuild } from '@maestro/engine';
+import { errorMessage } from '@maestro/protocol';
+import type { Command } from 'commander';
+
+/** One thing that was looked at. `required` ones decide the exit code. */
+interface Finding {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly required: boolean;
+  readonly detail: string;
+}
+
+const LEAST_NODE_MAJOR = 20;
+const REDIS_TIMEOUT_MS = 3000;
+const LEAST_FREE_BYTES = 1e9;
+
+/** `maestro doctor`: whether this machine has what maestro needs, and what to do where it has not. */
+export function addDoctorCommand(program: Command): void {
+  program
+    .command('doctor')
+    .description('look at Node, Redis, ONNX Runtime, CUDA, memory and disk; exit code 1 when something that is needed is missing')
+    .option('--device <device>', 'cuda makes CUDA a need', 'cpu')
+    .option('--json', 'print JSON')
+    .action(async ({ device, json }: { device: string; json?: boolean }) => {
+      const findings = [
+        nodeVersion(),
+        await redis(),
+        await runtime('cpu', true),
+        await runtime('cuda', device === 'cuda'),
+        memory(),
+        await disk(),
+      ];
+      const lines = findings.map(
+        ({ name, ok, required, detail }) => `${ok ? 'ok     ' : required ? 'MISSING' : 'absent '}  ${name.padEnd(12)} ${detail}`,
+      );
+      process.stdout.write(`${json === true ? JSON.stringify(findings) : lines.join('\n')}\n`);
+      if (findings.some(({ ok, required }) => required && !ok)) process.exitCode = 1;
+    });
+}
+
+function nodeVersion(): Finding {
+  const ok = Number(process.versions.node.split('.')[0]) >= LEAST_NODE_MAJOR;
+  return { name: 'Node', ok, required: true, detail: `${process.version}${ok ? '' : `; install Node ${LEAST_NODE_MAJOR} or newer`}` };
+}
+
+async function redis(): Promise<Finding> {
+  const url = process.env['REDIS_URL'];
+  const dir = await mkdtemp(join(tmpdir(), 'maestro-doctor-'));
+  try {
+    const server = url === undefined ? await startRedisServer({ dir }) : { url, stop: async () => undefined };
+    try {
+      const connection = await connectRedis(server.url, { timeoutMs: REDIS_TIMEOUT_MS });
+      const version = /redis_version:(\S+)/.exec(await connection.client.info('server'))?.[1];
+      await connection.close();
+      return {
+        name: 'Redis',
+        ok: true,
+        required: true,
+        detail: `${version} ${url === undefined ? '(started here to try it)' : `at ${url}`}`,
+      };
+    } finally {
+      await server.stop();
+    }
+  } catch (error) {
+    return { name: 'Redis', ok: false, required: true, detail: errorMessage(error) };
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function runtime(device: 'cpu' | 'cuda', required: boolean): Promise<Finding> {
+  const { ok, findings } = await diagnoseDevice(device);
+  const problems = findings.map(({ what, found, fix }) => `${what}: ${found}; ${fix}`).join('\n                       ');
+  return { name: device === 'cpu' ? 'ONNX Runtime' : 'CUDA', ok, required, detail: ok ? JSON.stringify(runtimeBuild()) : problems };
+}
+
+function memory(): Finding {
+  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+  return {
+    name: 'Machine',
+    ok: true,
+    required: false,
+    detail: `${availableParallelism()} cores, ${gigabytes(freemem())} of ${gigabytes(totalmem())} memory free`,
+  };
+}
+
+async function disk(): Promise<Finding> {
+  const { bavail, bsize } = await statfs(process.cwd());
+  const free = bavail * bsize;
+  return { name: 'Disk', ok: free > LEAST_FREE_BYTES, required: false, detail: `${(free / 1e9).toFixed(1)} GB free in ${process.cwd()}` };
+}

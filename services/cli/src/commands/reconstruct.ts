@@ -1,0 +1,77 @@
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { latestValidCheckpoint, STATE_FILE } from '@maestro/checkpoint';
+import { loadImages, openDataset } from '@maestro/data';
+import { type DataSpec, errorMessage, MaestroError } from '@maestro/protocol';
+import type { Command } from 'commander';
+import { checkpointRoot } from '../connection.ts';
+import { spread } from '../evaluation/knnAccuracy.ts';
+import { loadCheckpoint, openModel, specOfCheckpoint } from '../evaluation/openModel.ts';
+import { reconstructionPicture } from '../evaluation/picture.ts';
+import { reconstruct } from '../evaluation/reconstruct.ts';
+import { positiveInteger } from '../options.ts';
+
+interface ReconstructOptions {
+  readonly data?: string;
+  readonly out: string;
+  readonly count: number;
+  readonly json?: boolean;
+}
+
+/** `maestro reconstruct`: what a checkpoint makes of masked images, as a picture and as numbers. */
+export function addReconstructCommand(program: Command): void {
+  program
+    .command('reconstruct')
+    .description('draw what a checkpoint makes of masked images (a PNG: original, masked, prediction, pasted)')
+    .argument('<checkpoint>', 'a checkpoint folder, or a job id for its newest valid checkpoint')
+    .option('--data <folder>', "images to take (default: the job's own data, of IDX sets the test split)")
+    .option('--out <file>', 'where the picture goes', 'reconstruction.png')
+    .option('--count <n>', 'images', positiveInteger, 8)
+    .option('--json', 'print JSON')
+    .action(async (target: string, { data, out, count, json }: ReconstructOptions) => {
+      const dir = await checkpointFolder(resolve(program.opts<{ dataDir: string }>().dataDir), target);
+      const spec = specOfCheckpoint(JSON.parse(await readFile(join(dir, STATE_FILE), 'utf8')), dir);
+      const model = await openModel(spec);
+      try {
+        const { step, checkpointHash } = await loadCheckpoint(model, dir);
+        const dataset = await openDataset(await heldOut(spec.data, data));
+        const { config, evaluator, normalisation } = model;
+        const { imageSize, channels } = config;
+        const { images } = await loadImages(dataset, spread(dataset.length, count), {
+          imageSize,
+          channels: channels as 1 | 3,
+          normalisation,
+        });
+        const result = await reconstruct({ evaluator, config, images, statistics: normalisation, seed: 0 });
+        const picture = resolve(out);
+        await writeFile(picture, await reconstructionPicture(result, { config, normalisation, rows: count }));
+        const { maskedMse, meanFillMse } = result;
+        const report = { checkpoint: dir, step, checkpointHash, images: result.count, maskedMse, meanFillMse, picture };
+        const text = `step ${step}: squared error on masked patches ${maskedMse.toFixed(5)} over ${result.count} images (filled with the visible mean: ${meanFillMse.toFixed(5)})\n${picture}`;
+        process.stdout.write(`${json === true ? JSON.stringify(report) : text}\n`);
+      } finally {
+        await model.evaluator.close();
+      }
+    });
+}
+
+async function checkpointFolder(dataDir: string, target: string): Promise<string> {
+  if (!target.startsWith('job-')) return resolve(target);
+  const root = checkpointRoot(dataDir, target);
+  const latest = await latestValidCheckpoint(root, {
+    onInvalid: (error) => process.stderr.write(`maestro: passed over: ${errorMessage(error)}\n`),
+  });
+  if (latest === undefined) throw new MaestroError('not-found', `reconstruct: no valid checkpoint in ${root}`);
+  return latest.dir;
+}
+
+/** The data to draw from: a folder that was named, read as the job reads its own, else the job's; of an IDX set the test split. */
+async function heldOut(trained: DataSpec, folder: string | undefined): Promise<DataSpec> {
+  const path = folder === undefined ? trained.path : resolve(folder);
+  await stat(path).catch((error: unknown) => {
+    throw new MaestroError('not-found', `reconstruct: ${path}: ${errorMessage(error)}; name a folder of images with --data`, {
+      cause: error,
+    });
+  });
+  return trained.format === 'idx' ? { format: 'idx', path, split: 'test' } : { format: trained.format, path };
+}

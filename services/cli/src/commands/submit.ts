@@ -1,0 +1,91 @@
+import { type Job, MaestroError, parseJobSpec } from '@maestro/protocol';
+import type { Command } from 'commander';
+import { type JobFile, readJobFile, setKeys, withAbsolutePaths } from '../jobFile.ts';
+import { collect } from '../options.ts';
+import { createProgressView } from '../progressView.ts';
+import { withClient } from '../withClient.ts';
+
+interface SubmitOptions {
+  readonly recipe?: string;
+  readonly set: readonly string[];
+  readonly follow?: boolean;
+  readonly dryRun?: boolean;
+  readonly idempotencyKey?: string;
+  readonly resume?: string;
+  readonly json?: boolean;
+}
+
+/** Exit code of a job that did not succeed. */
+const EXIT_CODES: Readonly<Record<string, number>> = { succeeded: 0, failed: 1, cancelled: 3 };
+
+/** `maestro submit`: hands a job file to the coordinator. */
+export function addSubmitCommand(program: Command): void {
+  program
+    .command('submit')
+    .description('submit a job file (YAML or JSON)')
+    .argument('[file]', 'job file; leave it out to give everything with --set')
+    .option('--recipe <name>', 'recipe, such as mae-pretrain')
+    .option('--set <key=value>', 'set a key of the job file, such as schedule.epochs=3; may be repeated', collect, [])
+    .option('--resume <checkpoint>', 'go on from a checkpoint folder')
+    .option('--follow', 'show progress until the job ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
+    .option('--dry-run', 'only check the file, and print it with all defaults')
+    .option('--idempotency-key <key>', 'submitting twice with the same key gives the same job')
+    .option('--json', 'print the job as JSON')
+    .action(async (file: string | undefined, options: SubmitOptions) => {
+      const spec = await buildSpec(file, options);
+      if (options.dryRun === true) {
+        process.stdout.write(`${JSON.stringify(parseJobSpec(spec), null, 2)}\n`);
+        return;
+      }
+      await withClient(program, async (client) => {
+        const { idempotencyKey } = options;
+        const job = await client.submitJob({ spec, ...(idempotencyKey !== undefined && { idempotencyKey }) });
+        if (options.follow !== true) {
+          process.stdout.write(options.json === true ? `${JSON.stringify(job)}\n` : `${job.id}\n`);
+          return;
+        }
+        const last = await follow(job, client.watchJob(job.id));
+        process.stdout.write(options.json === true ? `${JSON.stringify(last)}\n` : `${last.id} ${last.state}: ${last.message}\n`);
+        process.exitCode = EXIT_CODES[last.state] ?? 1;
+      });
+    });
+}
+
+/** Shows a job's progress on standard error until it ends; Ctrl-C leaves the job running and says how to come back. */
+async function follow(submitted: Job, updates: AsyncGenerator<Job>): Promise<Job> {
+  const view = createProgressView(process.stderr);
+  const detach = (): void => {
+    view.end();
+    process.stderr.write(
+      `detached; the job goes on. See it with \`maestro describe ${submitted.id}\`, end it with \`maestro cancel ${submitted.id}\`\n`,
+    );
+    process.exit(0);
+  };
+  process.once('SIGINT', detach);
+  let last = submitted;
+  try {
+    for await (const job of updates) {
+      last = job;
+      view.show(job);
+    }
+  } finally {
+    view.end();
+    process.off('SIGINT', detach);
+  }
+  return last;
+}
+
+async function buildSpec(file: string | undefined, { recipe, set, resume }: SubmitOptions): Promise<JobFile> {
+  if (file === undefined && set.length === 0) {
+    throw new MaestroError(
+      'invalid-argument',
+      'submit: give a job file, or keys with --set (such as --set data.format=image-folder --set data.path=DIR)',
+    );
+  }
+  const pairs = [
+    ...set,
+    ...(recipe === undefined ? [] : [`recipe=${recipe}`]),
+    ...(resume === undefined ? [] : [`checkpoint.resumeFrom=${JSON.stringify(resume)}`]),
+  ];
+  return withAbsolutePaths(setKeys(file === undefined ? {} : await readJobFile(file), pairs));
+}

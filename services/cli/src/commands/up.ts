@@ -1,0 +1,76 @@
+import { resolve } from 'node:path';
+import { MaestroError } from '@maestro/protocol';
+import type { Command } from 'commander';
+import { startCluster } from '../cluster.ts';
+import { readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
+import { positiveInteger } from '../options.ts';
+
+const POLL_MS = 100;
+const DOWN_TIMEOUT_MS = 30_000;
+const DEFAULT_PORT = 7070;
+
+/** `maestro up` and `maestro down`: a cluster on this machine. */
+export function addUpCommands(program: Command): void {
+  program
+    .command('up')
+    .description('start redis, a coordinator and workers on this machine; ends them all on Ctrl-C')
+    .option('--workers <n>', 'worker processes', positiveInteger, 2)
+    .option('--threads <n>', "threads per worker; part of a job's identity", positiveInteger, 1)
+    .option('--device <device>', 'cpu or cuda', 'cpu')
+    .option('--port <port>', 'port of the coordinator', positiveInteger, DEFAULT_PORT)
+    .action(async ({ workers, threads, device, port }: { workers: number; threads: number; device: string; port: number }) => {
+      const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
+      const running = await readClusterFile(dataDir);
+      if (running !== undefined && isAlive(running.pid)) {
+        throw new MaestroError(
+          'conflict',
+          `up: a cluster runs already (process ${running.pid}, ${running.coordinator}); end it with \`maestro down\`, or give another --data-dir`,
+        );
+      }
+      if (device !== 'cpu' && device !== 'cuda') throw new MaestroError('invalid-argument', `up: --device ${device}: expected cpu or cuda`);
+      const cluster = await startCluster({ workers, threads, device, port, dataDir, redisUrl: process.env['REDIS_URL'] });
+      const { coordinator, redisUrl, processes } = cluster;
+      await writeClusterFile(dataDir, { coordinator, redisUrl, pid: process.pid });
+      process.stdout.write(`coordinator at ${coordinator}, redis at ${redisUrl}, data in ${dataDir}\n`);
+      for (const { name, pid } of processes) process.stdout.write(`  ${name}  process ${pid}\n`);
+      process.stdout.write('ready; submit a job from another terminal with `maestro submit FILE --follow`, Ctrl-C ends the cluster\n');
+      const stopped = new Promise<void>((done) => {
+        process.once('SIGINT', () => done());
+        process.once('SIGTERM', () => done());
+      });
+      // A worker's death is the coordinator's to handle; here it is only told.
+      void cluster.broken.then((what) => process.stderr.write(`maestro: ${what}\n`));
+      await stopped;
+      process.stdout.write('stopping\n');
+      await cluster.stop();
+      await removeClusterFile(dataDir);
+    });
+
+  program
+    .command('down')
+    .description('end the cluster that `maestro up` started')
+    .action(async () => {
+      const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
+      const running = await readClusterFile(dataDir);
+      if (running === undefined || !isAlive(running.pid))
+        throw new MaestroError('not-found', `down: no cluster runs with the data folder ${dataDir}`);
+      process.kill(running.pid, 'SIGTERM');
+      const deadlineMs = Date.now() + DOWN_TIMEOUT_MS;
+      while (isAlive(running.pid)) {
+        if (Date.now() > deadlineMs)
+          throw new MaestroError('timeout', `down: process ${running.pid} did not end within ${DOWN_TIMEOUT_MS / 1000} s`);
+        await new Promise((done) => setTimeout(done, POLL_MS));
+      }
+      await removeClusterFile(dataDir);
+      process.stdout.write('stopped\n');
+    });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

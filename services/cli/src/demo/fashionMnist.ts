@@ -1,0 +1,77 @@
+import { execFile } from 'node:child_process';
+import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { errorMessage, MaestroError } from '@maestro/protocol';
+
+const run = promisify(execFile);
+
+const PACKAGE = 'dataset-fashion-mnist';
+/** Where Debian's package keeps the files. */
+const PACKAGE_DIR = 'usr/share/datasets/fashion-mnist';
+/** The data set's own home (Xiao, Rasul & Vollgraf 2017, arXiv 1708.07747; MIT licence). */
+const PUBLIC_URL = 'http://fashion-mnist.s3-website.eu-central-1.amazonaws.com';
+const FILES = ['train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz', 't10k-images-idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz'];
+const DOWNLOAD_TIMEOUT_MS = 120_000;
+
+/**
+ * Gives the folder with Fashion-MNIST's four IDX files: the installed Debian package, else an earlier copy in `cacheDir`, else a
+ * fresh one from Debian's package (unpacked, not installed: needs no root) or from the data set's public address.
+ *
+ * @param note is told, in a sentence, what takes time.
+ * @throws MaestroError `unavailable` with every way that was tried and how it failed.
+ */
+export async function fashionMnist(cacheDir: string, note: (text: string) => void): Promise<string> {
+  const target = join(cacheDir, 'fashion-mnist');
+  for (const dir of [`/${PACKAGE_DIR}`, target]) if (await isComplete(dir)) return dir;
+  await mkdir(cacheDir, { recursive: true });
+  const failures: string[] = [];
+  for (const [name, fetchInto] of [
+    ['Debian package', fromDebian],
+    ['public files', fromPublicAddress],
+  ] as const) {
+    const partial = join(cacheDir, `.fashion-mnist-${process.pid}`);
+    try {
+      note(`getting Fashion-MNIST (30 MB, ${name})`);
+      await mkdir(partial, { recursive: true });
+      const files = await fetchInto(partial);
+      await rm(target, { recursive: true, force: true });
+      await rename(files, target);
+      return target;
+    } catch (error) {
+      failures.push(`${name}: ${errorMessage(error).split('\n')[0]}`);
+    } finally {
+      await rm(partial, { recursive: true, force: true });
+    }
+  }
+  throw new MaestroError(
+    'unavailable',
+    `Fashion-MNIST could not be had (${failures.join('; ')}); put its four .gz files into ${target}, or train on images of your own with --data DIR`,
+  );
+}
+
+async function fromDebian(dir: string): Promise<string> {
+  await run('apt-get', ['download', PACKAGE], { cwd: dir });
+  const archive = (await readdir(dir)).find((name) => name.endsWith('.deb'));
+  if (archive === undefined) throw new Error('apt-get download left no file');
+  await run('dpkg', ['-x', archive, '.'], { cwd: dir });
+  return join(dir, PACKAGE_DIR);
+}
+
+async function fromPublicAddress(dir: string): Promise<string> {
+  for (const file of FILES) {
+    const response = await fetch(`${PUBLIC_URL}/${file}`, { signal: AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS) });
+    if (!response.ok) throw new Error(`${file}: HTTP ${response.status}`);
+    await writeFile(join(dir, file), new Uint8Array(await response.arrayBuffer()));
+  }
+  return dir;
+}
+
+async function isComplete(dir: string): Promise<boolean> {
+  try {
+    await Promise.all(FILES.map((file) => access(join(dir, file))));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,70 @@
+import { flatTensors, readCheckpoint } from '@maestro/checkpoint';
+import { augmentConfig, type Normalisation } from '@maestro/data';
+import { type Evaluator, openEvaluator } from '@maestro/engine';
+import {
+  buildEvalModel,
+  type FlatLayout,
+  flatLayout,
+  initParameters,
+  type MaeConfig,
+  maeConfig,
+  parameterSpecs,
+  patchCount,
+} from '@maestro/mae';
+import { type JobSpec, MaestroError, parseJobSpec } from '@maestro/protocol';
+
+/** A model that can be asked, with what it was trained as. */
+export interface OpenModel {
+  readonly spec: JobSpec;
+  readonly config: MaeConfig;
+  readonly layout: FlatLayout;
+  readonly normalisation: Normalisation;
+  readonly evaluator: Evaluator;
+}
+
+/** Opens a job's model; its parameters are those that the job starts from until others are loaded. */
+export async function openModel(spec: JobSpec, { threads = 1 }: { readonly threads?: number } = {}): Promise<OpenModel> {
+  const config = maeConfig(spec.model);
+  const layout = flatLayout(parameterSpecs(config));
+  const { channels, imageSize } = config;
+  const { mean, std } = augmentConfig(channels as 1 | 3, definedStatistics(spec));
+  const evaluator = await openEvaluator({
+    evalModel: buildEvalModel(config),
+    layout,
+    imageShape: [channels, imageSize, imageSize],
+    patches: patchCount(config),
+    threads,
+  });
+  await evaluator.load(initParameters(config, layout, spec.seed));
+  return { spec, config, layout, normalisation: { mean, std }, evaluator };
+}
+
+/** Loads a checkpoint into an open model of the same shape. */
+export async function loadCheckpoint(
+  { layout, evaluator }: OpenModel,
+  dir: string,
+): Promise<{ readonly step: number; readonly checkpointHash: string }> {
+  const vectors = {
+    parameters: new Float32Array(layout.length),
+    firstMoments: new Float32Array(layout.length),
+    secondMoments: new Float32Array(layout.length),
+  };
+  const into = {
+    parameters: flatTensors(layout, vectors.parameters),
+    firstMoments: flatTensors(layout, vectors.firstMoments),
+    secondMoments: flatTensors(layout, vectors.secondMoments),
+  };
+  const { step, checkpointHash } = await readCheckpoint(dir, { into });
+  await evaluator.load(vectors.parameters);
+  return { step, checkpointHash };
+}
+
+/** The job file that a checkpoint was trained with. */
+export function specOfCheckpoint(state: Readonly<Record<string, unknown>>, dir: string): JobSpec {
+  if (state['spec'] === undefined) throw new MaestroError('checkpoint-invalid', `${dir}: its state.json holds no job file`);
+  return parseJobSpec(state['spec']);
+}
+
+function definedStatistics({ augment: { mean, std } }: JobSpec): Partial<Normalisation> {
+  return { ...(mean !== undefined && { mean }), ...(std !== undefined && { std }) };
+}

@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { errorMessage, MaestroError } from '@maestro/protocol';
+import { parse } from 'yaml';
+
+/** A job file as it was written: not checked yet. */
+export type JobFile = Record<string, unknown>;
+
+/**
+ * Reads a job file, YAML or JSON. Relative data and checkpoint paths are taken from the folder one works in.
+ * @throws MaestroError `not-found`, or `invalid-argument` with line and column when it is not YAML.
+ */
+export async function readJobFile(path: string): Promise<JobFile> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new MaestroError('not-found', `job file ${path}: ${errorMessage(error)}`, { cause: error });
+  }
+  try {
+    const parsed: unknown = parse(text);
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('expected a mapping of keys');
+    return parsed as JobFile;
+  } catch (error) {
+    throw new MaestroError('invalid-argument', `job file ${path}: ${errorMessage(error).split('\n')[0]}`, { cause: error });
+  }
+}
+
+/**
+ * Sets `key=value` pairs in a job file; keys are dotted paths, values are read as YAML (`schedule.epochs=3`).
+ * @throws MaestroError `invalid-argument` when a pair has no `=`, or a path leads through a value.
+ */
+export function setKeys(file: JobFile, pairs: readonly string[]): JobFile {
+  const result = structuredClone(file);
+  for (const pair of pairs) {
+    const at = pair.indexOf('=');
+    if (at < 1) throw new MaestroError('invalid-argument', `--set ${pair}: expected key=value, such as schedule.epochs=3`);
+    const path = pair.slice(0, at).split('.');
+    const last = path.pop()!;
+    let node: JobFile = result;
+    for (const key of path) {
+      node[key] ??= {};
+      if (typeof node[key] !== 'object' || node[key] === null)
+        throw new MaestroError('invalid-argument', `--set ${pair}: ${key} is a value, not a section`);
+      node = node[key] as JobFile;
+    }
+    node[last] = parse(pair.slice(at + 1));
+  }
+  return result;
+}
+
+/** Makes the paths in a job file absolute, for workers that run elsewhere on this machine. */
+export function withAbsolutePaths(file: JobFile): JobFile {
+  const result = structuredClone(file);
+  const data = result['data'] as JobFile | undefined;
+  const checkpoint = result['checkpoint'] as JobFile | undefined;
+  if (typeof data?.['path'] === 'string') data['path'] = resolve(data['path']);
+  if (typeof checkpoint?.['resumeFrom'] === 'string') checkpoint['resumeFrom'] = resolve(checkpoint['resumeFrom']);
+  return result;
+}

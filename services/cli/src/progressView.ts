@@ -1,0 +1,78 @@
+import type { Job } from '@maestro/protocol';
+
+const BAR_WIDTH = 28;
+const PLAIN_EVERY_MS = 5000;
+const MIN_REDRAW_MS = 80;
+
+/** Where progress is shown: a terminal gets one line that is redrawn, anything else a plain line every few seconds. */
+export interface ProgressOutput {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+/** Shows a job's progress. */
+export interface ProgressView {
+  show(job: Job): void;
+  /** Leaves the last line standing. */
+  end(): void;
+}
+
+/** A live view of a job on `output`. `now` gives milliseconds. */
+export function createProgressView(output: ProgressOutput, now: () => number = Date.now): ProgressView {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  let lastHeadline = '';
+  let isLineOpen = false;
+  const isLive = output.isTTY === true;
+  const note = (text: string): void => {
+    if (isLineOpen) output.write('\n');
+    isLineOpen = false;
+    output.write(`${text}\n`);
+  };
+  return {
+    show(job) {
+      const { progress, state, message } = job;
+      const headline = `${state}: ${message}`;
+      if (headline !== lastHeadline) note(headline);
+      lastHeadline = headline;
+      if (progress === null || progress.images === 0) return;
+      const isLast = progress.step >= progress.totalSteps;
+      const nowMs = now();
+      if (!isLast && nowMs - lastMs < (isLive ? MIN_REDRAW_MS : PLAIN_EVERY_MS)) return;
+      lastMs = nowMs;
+      const line = progressLine(progress);
+      if (isLive) output.write(`\r${line.slice(0, (output.columns ?? 120) - 1)}\x1b[K`);
+      else output.write(`${line}\n`);
+      isLineOpen = isLive;
+    },
+    end() {
+      if (isLineOpen) output.write('\n');
+      isLineOpen = false;
+    },
+  };
+}
+
+/** One line: bar, step, epoch, loss, learning rate, speed and time left. */
+export function progressLine(progress: NonNullable<Job['progress']>): string {
+  const { step, totalSteps, epoch, totalEpochs, loss, lr, imagesPerSecond, etaSeconds } = progress;
+  const share = totalSteps === 0 ? 1 : step / totalSteps;
+  const filled = Math.round(share * BAR_WIDTH);
+  const width = String(totalSteps).length;
+  return [
+    `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] ${String(Math.floor(share * 100)).padStart(3)} %`,
+    `step ${String(step).padStart(width)}/${totalSteps}`,
+    `epoch ${epoch.toFixed(2)}/${Number(totalEpochs.toFixed(2))}`,
+    `loss ${loss.toFixed(4)}`,
+    `lr ${lr.toExponential(2)}`,
+    `${imagesPerSecond.toFixed(0)} images/s`,
+    `ETA ${duration(etaSeconds)}`,
+  ].join('  ');
+}
+
+/** `1:05`, or `2:00:09` from an hour on. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}

@@ -1,0 +1,24 @@
+import { resolve } from 'node:path';
+import { connectJobClient, type JobClient } from '@maestro/client';
+import { isMaestroError, MaestroError } from '@maestro/protocol';
+import type { Command } from 'commander';
+import { coordinatorAddress } from './connection.ts';
+
+/** Runs `work` with a client of the coordinator that the options name. One that is not there is told with what to do about it. */
+export async function withClient<Result>(program: Command, work: (client: JobClient) => Promise<Result>): Promise<Result> {
+  const { coordinator, dataDir } = program.opts<{ coordinator?: string; dataDir: string }>();
+  const address = await coordinatorAddress({ flag: coordinator, dataDir: resolve(dataDir) });
+  const client = connectJobClient(address);
+  try {
+    return await work(client);
+  } catch (error) {
+    if (!isMaestroError(error, 'unavailable')) throw error;
+    throw new MaestroError(
+      'unavailable',
+      `no coordinator answers at ${address}; start one with \`maestro up\`, or name it with --coordinator (${error.message})`,
+      { cause: error },
+    );
+  } finally {
+    client.close();
+  }
+}

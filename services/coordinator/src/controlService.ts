@@ -1,0 +1,56 @@
+import type { handleBidiStreamingCall, Server } from '@grpc/grpc-js';
+import {
+  type CoordinatorMessage,
+  errorMessage,
+  fromWire,
+  isMaestroError,
+  loadService,
+  MaestroError,
+  toWire,
+  type Wire,
+  type WorkerMessage,
+} from '@maestro/protocol';
+import type { Coordinator, WorkerSession } from './coordinator.ts';
+
+/** Serves `maestro.v1.Coordinator`, the workers' control streams, on `server`. */
+export function addControlService(server: Server, coordinator: Coordinator): void {
+  const { service } = loadService('coordinator.proto', 'Coordinator');
+
+  const attach: handleBidiStreamingCall<Wire, Wire> = (call) => {
+    let session: WorkerSession | undefined;
+    const send = (message: CoordinatorMessage): void => void call.write(toWire(message));
+    const close = (evidence: string): void => {
+      session?.closed(evidence);
+      session = undefined;
+    };
+    const refuse = (error: unknown): void => {
+      send({ kind: 'refused', code: isMaestroError(error) ? error.code : 'internal', message: errorMessage(error) });
+      call.end();
+    };
+    call.on('data', (wire: Wire) => {
+      const message = fromWire<WorkerMessage>(wire);
+      if (message === undefined) return;
+      try {
+        if (message.kind === 'hello') {
+          if (session !== undefined) throw new MaestroError('protocol-violation', `worker ${message.name}: hello was sent twice`);
+          session = coordinator.attach(message, send);
+        } else if (session === undefined) {
+          throw new MaestroError('protocol-violation', `control stream: expected hello first, found ${message.kind}`);
+        } else {
+          session.receive(message);
+        }
+      } catch (error) {
+        refuse(error);
+      }
+    });
+    call.on('end', () => {
+      close('it closed its control stream');
+      call.end();
+    });
+    call.on('cancelled', () => close('its control stream was reset'));
+    call.on('close', () => close('its control stream was reset'));
+    call.on('error', (error: Error) => close(`its control stream failed: ${error.message}`));
+  };
+
+  server.addService(service, { Attach: attach });
+}

@@ -1,0 +1,41 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { assignRanks } from './assignRanks.ts';
+import { placeJobs } from './placement.ts';
+
+const free = (...names: string[]) => names.map((name) => ({ name, id: `${name}:1`, address: '', device: 'cpu' }));
+const job = (id: string, minWorkers: number, maxWorkers: number, device = 'cpu') => ({ id, minWorkers, maxWorkers, device });
+
+test('jobs get as many free workers as they may use, in order of submission', () => {
+  const placed = placeJobs([job('one', 1, 2), job('two', 1, 8)], free('c', 'a', 'b'));
+  expect(placed.map(({ jobId, workers, reason }) => [jobId, workers.map(({ name }) => name).join(), reason])).toEqual([
+    ['one', 'a,b', 'placed on a, b'],
+    ['two', 'c', 'placed on c'],
+  ]);
+});
+
+test('a job that lacks workers says how many, and holds back only those that want the same device', () => {
+  const placed = placeJobs([job('big', 4, 4), job('small', 1, 1), job('gpu', 1, 1, 'cuda')], free('a', 'b', 'c'));
+  expect(placed.map(({ reason }) => reason)).toEqual([
+    'waiting: needs 4 cpu workers, 3 free',
+    'waiting: behind big',
+    'waiting: needs 1 cuda worker, 0 free',
+  ]);
+});
+
+test('virtual ranks are dealt in contiguous ranges that cover all of them and differ by one at most', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: 64 }), (virtualRanks, count) => {
+      fc.pre(count <= virtualRanks);
+      const members = assignRanks({ workers: free(...Array.from({ length: count }, (_, i) => `w${i}`)), virtualRanks });
+      let next = 0;
+      for (const { firstRank, ranks } of members) {
+        expect(firstRank).toBe(next);
+        next += ranks;
+      }
+      expect(next).toBe(virtualRanks);
+      const sizes = members.map(({ ranks }) => ranks);
+      expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
+    }),
+  );
+});

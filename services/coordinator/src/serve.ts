@@ -1,0 +1,47 @@
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { CONTROL_CHANNEL_OPTIONS, errorMessage, MaestroError } from '@maestro/protocol';
+import { addControlService } from './controlService.ts';
+import type { Coordinator } from './coordinator.ts';
+import { addJobService } from './jobService.ts';
+
+/** A listening server. */
+export interface ListeningServer {
+  /** host:port, with the port that was picked when 0 was asked for. */
+  readonly address: string;
+  /** Ends every call and stops listening. */
+  close(): Promise<void>;
+}
+
+const CLOSE_GRACE_MS = 1000;
+
+/**
+ * Serves the job API and the workers' control streams at `listen` (host:port).
+ * @throws MaestroError `unavailable` when the address cannot be listened on.
+ */
+export async function serve(coordinator: Coordinator, listen: string): Promise<ListeningServer> {
+  const server = new Server(CONTROL_CHANNEL_OPTIONS);
+  addJobService(server, coordinator);
+  addControlService(server, coordinator);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(listen, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else
+        reject(
+          new MaestroError('unavailable', `cannot listen at ${listen}: ${errorMessage(error)}; is another coordinator running?`, {
+            cause: error,
+          }),
+        );
+    });
+  });
+  return {
+    address: `${listen.slice(0, listen.lastIndexOf(':'))}:${port}`,
+    close: () =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => server.forceShutdown(), CLOSE_GRACE_MS);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
+  };
+}

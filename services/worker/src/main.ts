@@ -1,0 +1,39 @@
+import { openCollective } from '@maestro/collective';
+import { MaestroError } from '@maestro/protocol';
+import { createLogger, runService } from '@maestro/telemetry';
+import { runWorker } from './worker.ts';
+
+/**
+ * A worker is configured by `MAESTRO_COORDINATOR` and `MAESTRO_COLLECTIVE_LISTEN` (host:port), `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`,
+ * `MAESTRO_WORKER_NAME`, `MAESTRO_DEVICE` (cpu or cuda) and `MAESTRO_THREADS`.
+ */
+const {
+  MAESTRO_COORDINATOR: coordinator = '127.0.0.1:7070',
+  MAESTRO_COLLECTIVE_LISTEN: listen = '127.0.0.1:0',
+  MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
+  MAESTRO_DATA_DIR: dataDir = '.maestro',
+  MAESTRO_WORKER_NAME: name = `worker-${process.pid}`,
+  MAESTRO_DEVICE: device = 'cpu',
+  MAESTRO_THREADS: threadsText = '1',
+} = process.env;
+const logger = createLogger({ role: 'worker', worker: name });
+
+await runService(
+  async (signal) => {
+    const threads = Number(threadsText);
+    if (!Number.isInteger(threads) || threads < 1) {
+      throw new MaestroError('invalid-argument', `MAESTRO_THREADS: expected a whole number of at least 1, found ${threadsText}`);
+    }
+    if (device !== 'cpu' && device !== 'cuda')
+      throw new MaestroError('invalid-argument', `MAESTRO_DEVICE: expected cpu or cuda, found ${device}`);
+    // Started by another process of ours, the worker ends with it.
+    process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+    const collective = await openCollective({ address: listen });
+    try {
+      await runWorker({ name, coordinator, redisUrl, dataDir, device, threads, collective, logger, signal });
+    } finally {
+      await collective.close();
+    }
+  },
+  { logger },
+);

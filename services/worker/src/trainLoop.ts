@@ -1,0 +1,205 @@
+import type { Group, LocalStep } from '@maestro/collective';
+import { type Loader, type PositionRange, positionsOfMicroBatch, positionsOfStep, type Schedule } from '@maestro/data';
+import type { Trainer } from '@maestro/engine';
+import { type SegmentedFloats, sliceParts } from '@maestro/kernels';
+import {
+  type FlatLayout,
+  keptPatches,
+  type LearningRateSchedule,
+  learningRateAt,
+  type MaeConfig,
+  patchCount,
+  patchLength,
+} from '@maestro/mae';
+import { type JobSpec, MaestroError, type SkippedImage } from '@maestro/protocol';
+import type { ShardReader } from './shardReader.ts';
+
+/** The phases of a step, as they show in heartbeats and error messages. */
+export type Phase = 'starting' | 'data' | 'compute' | 'reduce' | 'apply' | 'checkpoint' | 'stopping';
+
+/** What a member reports of a step that it has applied; times in seconds. */
+export interface StepReport {
+  /** Steps done, this one included. */
+  readonly step: number;
+  readonly loss: number;
+  /** Euclidean norm of the summed gradient. */
+  readonly gradNorm: number;
+  readonly lr: number;
+  /** Images in the global batch, broken ones left out. */
+  readonly images: number;
+  readonly stepSeconds: number;
+}
+
+/** Everything a member trains with. */
+export interface TrainLoopOptions {
+  readonly spec: JobSpec;
+  readonly config: MaeConfig;
+  readonly layout: FlatLayout;
+  readonly schedule: Schedule;
+  readonly learningRate: LearningRateSchedule;
+  /** Steps already done. */
+  readonly startStep: number;
+  /** The order in which this member's virtual ranks are computed and added. */
+  readonly program: readonly LocalStep[];
+  readonly trainer: Trainer;
+  readonly loader: Loader;
+  readonly shards: ShardReader;
+  readonly group: Group;
+  readonly onPhase: (step: number, phase: Phase) => void;
+  /** Called with images that this member could not read. */
+  readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
+  /** Called after each step that was applied; the next step waits for it. */
+  readonly onStep: (report: StepReport) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/** Scalars that each virtual rank contributes to a step: its part of the loss, and its images. */
+export const SCALARS_PER_RANK = 2;
+
+/** Micro-batches that the loader is told of ahead of the one in use. */
+const PREFETCH = 4;
+
+/**
+ * Trains from `startStep` to the end of the schedule. Parameters, moments and losses depend on the job alone; how many members
+ * share the virtual ranks changes only the time it takes.
+ *
+ * @throws the signal's reason when it is aborted, between phases; the trainer then holds the state of the last applied step.
+ * @throws MaestroError `non-finite`, `data-invalid`, `peer-lost`, `redis-unavailable`.
+ */
+export async function trainLoop(options: TrainLoopOptions): Promise<void> {
+  const {
+    spec,
+    config,
+    layout,
+    schedule,
+    learningRate,
+    startStep,
+    program,
+    trainer,
+    loader,
+    shards,
+    group,
+    onPhase,
+    onSkipped,
+    onStep,
+    signal,
+  } = options;
+  const { virtualRanks, accumulation, totalSteps, stepsPerEpoch } = schedule;
+  const removed = patchCount(config) - keptPatches(config);
+  const ranks = program.flatMap((local) => (local.op === 'leaf' ? [local.rank] : []));
+  const upcoming = microBatchOrder(schedule, ranks);
+  const scalars = new Float64Array(ranks.length * SCALARS_PER_RANK);
+
+  for (let step = startStep; step < totalSteps; step++) {
+    const startedMs = performance.now();
+    const lr = learningRateAt(learningRate, step / stepsPerEpoch);
+    const planned = positionsOfStep(schedule, step).count;
+    // d(loss)/d(prediction) = 2 error / (P * removed * B): micro-batch gradients sum to the global batch's.
+    const gradScale = 2 / (patchLength(config) * removed * planned);
+
+    // Data: the window's shards are ours, and the next ones are asked for.
+    onPhase(step, 'data');
+    await shards.enter(step);
+
+    // Compute: each virtual rank's gradient, added along the fixed tree as far as this member's ranks reach.
+    let leaf = 0;
+    for (const local of program) {
+      if (local.op === 'leaf') {
+        let loss = 0;
+        let images = 0;
+        for (let micro = 0; micro < accumulation; micro++) {
+          signal.throwIfAborted();
+          onPhase(step, 'data');
+          const wanted = upcoming(step, leaf * accumulation + micro, PREFETCH);
+          loader.prefetch(wanted);
+          const batch = await loader.batch(wanted[0]!, { signal });
+          onPhase(step, 'compute');
+          const { count } = batch;
+          loss += (
+            await trainer.forwardBackward({ images: batch.images, idsShuffle: batch.idsShuffle, count, gradScale, accumulate: micro > 0 })
+          ).loss;
+          images += count;
+          if (batch.skipped.length > 0) onSkipped(step, batch.skipped);
+          batch.release();
+        }
+        await trainer.pushLeaf();
+        scalars[leaf * SCALARS_PER_RANK] = loss;
+        scalars[leaf * SCALARS_PER_RANK + 1] = images;
+        leaf++;
+      } else if (local.op === 'merge') {
+        await trainer.mergeTop();
+      } else {
+        await trainer.takePartial(local.index);
+      }
+    }
+
+    // Reduce: the tree's upper part, over all members; every member gets the same sum and the same scalars.
+    signal.throwIfAborted();
+    onPhase(step, 'reduce');
+    const total = await group.allReduce({ step, scalars });
+    const images = sumOverRanks(total.scalars, virtualRanks, 1);
+    // Each micro-batch's loss was divided by the images planned; broken ones count for neither.
+    const loss = images === 0 ? Number.NaN : (sumOverRanks(total.scalars, virtualRanks, 0) * planned) / images;
+    const gradNorm = Math.sqrt(total.sumSquares);
+    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
+      throw nonFinite({ step, loss, layout, reduced: trainer.reduced });
+    }
+
+    // Apply: the same AdamW on every replica.
+    onPhase(step, 'apply');
+    await trainer.apply({ ...spec.optimizer, lr, step: step + 1 });
+    await shards.leave(step);
+    await onStep({ step: step + 1, loss, gradNorm, lr, images, stepSeconds: (performance.now() - startedMs) / 1000 });
+  }
+}
+
+/** Sums one scalar over the virtual ranks in order, so that the sum is the same whoever computed them. */
+function sumOverRanks(scalars: Float64Array, virtualRanks: number, which: number): number {
+  let sum = 0;
+  for (let rank = 0; rank < virtualRanks; rank++) sum += scalars[rank * SCALARS_PER_RANK + which]!;
+  return sum;
+}
+
+/** The member's micro-batches as one sequence over steps: `(step, index, count)` gives `count` of them from micro-batch `index` of `step`. */
+function microBatchOrder(schedule: Schedule, ranks: readonly number[]): (step: number, index: number, count: number) => PositionRange[] {
+  const { accumulation, totalSteps } = schedule;
+  const perStep = ranks.length * accumulation;
+  return (step, index, count) => {
+    const ranges: PositionRange[] = [];
+    for (let i = index; i < index + count; i++) {
+      const at = step + Math.floor(i / perStep);
+      if (at >= totalSteps) break;
+      const cell = i % perStep;
+      ranges.push(
+        positionsOfMicroBatch(schedule, { step: at, virtualRank: ranks[Math.floor(cell / accumulation)]!, micro: cell % accumulation }),
+      );
+    }
+    return ranges;
+  };
+}
+
+/** Names the tensors whose gradients are not finite: the first few are where to look. */
+function nonFinite({
+  step,
+  loss,
+  layout,
+  reduced,
+}: {
+  readonly step: number;
+  readonly loss: number;
+  readonly layout: FlatLayout;
+  readonly reduced: SegmentedFloats;
+}): MaestroError {
+  const names = layout.tensors
+    .filter(({ offset, size }) => sliceParts(reduced, offset, size).some(({ floats }) => !floats.every(Number.isFinite)))
+    .map(({ name }) => name);
+  const where =
+    names.length === 0
+      ? 'no gradient'
+      : `the gradients of ${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
+  return new MaestroError(
+    'non-finite',
+    `step ${step}: loss ${loss}, and ${where} are not finite; lower schedule.baseLr, or lengthen the warm-up`,
+    { details: { step, loss, names } },
+  );
+}
