@@ -126,10 +126,7 @@ async function readMaybeGzipped(file: string, signal: AbortSignal | undefined): 
     const bytes = await readFile(file, signal === undefined ? {} : { signal });
     return bytes[0] === 0x1f && bytes[1] === 0x8b ? await gunzip(bytes, { maxOutputLength: MAX_UNPACKED_BYTES }) : bytes;
   } catch (cause) {
-    if (signal?.aborted)
-      throw new MaestroError('cancelled', `reading ${file} was cancelled`, {
-        cause,
-      });
+    if (signal?.aborted) throw new MaestroError('cancelled', `reading ${file} was cancelled`, { cause });
     if (isMaestroError(cause)) throw cause;
     throw new MaestroError('data-invalid', `IDX file ${file}: cannot be read or unpacked (${errorMessage(cause)})`, { cause });
   }

@@ -45,11 +45,7 @@ export async function decodeSquare({
     const image = sharp(bytes, options);
     const pixels = await (orientation > 1 ? image.autoOrient() : image)
       .extract({ left, top, width, height })
-      .resize(size, size, {
-        fit: 'fill',
-        kernel: 'cubic',
-        fastShrinkOnLoad: false,
-      })
+      .resize(size, size, { fit: 'fill', kernel: 'cubic', fastShrinkOnLoad: false })
       .toColourspace(channels === 1 ? 'b-w' : 'srgb')
       .removeAlpha()
       .raw({ depth: 'uchar' })

@@ -1,19 +1,9 @@
 export { type AugmentConfig, augmentConfig } from './augment.ts';
 export type { BatchConfig, SkippedSample } from './batchFiller.ts';
-export {
-  type Dataset,
-  type DatasetSource,
-  type DatasetSpec,
-  openDataset,
-} from './dataset.ts';
+export { type Dataset, type DatasetSource, type DatasetSpec, openDataset } from './dataset.ts';
 export { IMAGE_EXTENSIONS, imageBuild, MAX_PIXELS } from './imageCodec.ts';
 export { jobLearningRate, jobSchedule } from './jobSchedule.ts';
-export {
-  type Loader,
-  type LoaderOptions,
-  type MicroBatch,
-  openLoader,
-} from './loader.ts';
+export { type Loader, type LoaderOptions, type MicroBatch, openLoader } from './loader.ts';
 export { type EvaluationImages, loadImages } from './loadImages.ts';
 export { defaultNormalisation, type Normalisation } from './normalisation.ts';
 export { connectRedis, type RedisConnection } from './redisConnection.ts';
@@ -31,9 +21,4 @@ export {
   shardsOfWindow,
   windowOfStep,
 } from './schedule.ts';
-export {
-  type Lease,
-  openShardQueue,
-  type ShardDepth,
-  type ShardQueue,
-} from './shardQueue.ts';
+export { type Lease, openShardQueue, type ShardDepth, type ShardQueue } from './shardQueue.ts';

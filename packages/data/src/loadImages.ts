@@ -54,13 +54,7 @@ export async function loadImages(
       skipped.push({ index, name: dataset.name(index), reason: pixels.broken });
       continue;
     }
-    writePlanes(pixels, {
-      size: imageSize,
-      table,
-      flip: false,
-      out: images,
-      offset: loaded.length * imageLength,
-    });
+    writePlanes(pixels, { size: imageSize, table, flip: false, out: images, offset: loaded.length * imageLength });
     loaded.push(index);
   }
   return {

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { errorMessage, MaestroError } from '@maestro/protocol';
-import type { BatchConfig, FilledBatch, SkippedSample } from './batchFiller.ts';
+import type { BatchConfig, SkippedSample } from './batchFiller.ts';
+import { type BatchOrder, createBatchRing } from './batchRing.ts';
 import { createBrokenTally } from './brokenTally.ts';
 import type { Dataset } from './dataset.ts';
 import type { LoaderReply, LoaderRequest, SlotMemory } from './loaderMessages.ts';
@@ -53,26 +54,15 @@ export interface Loader {
   close(): Promise<void>;
 }
 
-interface Order {
-  readonly positions: PositionRange;
-  state: 'waiting' | 'filling' | 'filled';
-  /** The ring's slot, once filling. */
-  slot: number;
-  filled?: FilledBatch;
-  isDropped: boolean;
-  claim?: { resolve(order: Order): void; reject(error: unknown): void };
+interface Waiter {
+  resolve(): void;
+  reject(error: MaestroError): void;
 }
 
 /** Starts a loader. */
 export function openLoader(options: LoaderOptions): Loader {
   const { dataset, imageSize, channels, augment, seed, patches, microBatch, threads = 1, aheadBatches = 2, signal } = options;
-  for (const [name, value] of Object.entries({
-    imageSize,
-    patches,
-    microBatch,
-    threads,
-    aheadBatches,
-  })) {
+  for (const [name, value] of Object.entries({ imageSize, patches, microBatch, threads, aheadBatches })) {
     if (!Number.isSafeInteger(value) || value < 1) {
       throw new MaestroError('invalid-argument', `openLoader: ${name} must be a whole number of at least 1, found ${value}`);
     }
@@ -82,8 +72,7 @@ export function openLoader(options: LoaderOptions): Loader {
     images: new SharedArrayBuffer(microBatch * imageLength * Float32Array.BYTES_PER_ELEMENT),
     idsShuffle: new SharedArrayBuffer(microBatch * patches * BigInt64Array.BYTES_PER_ELEMENT),
   }));
-  const freeSlots = slots.map((_, slot) => slot);
-  const orderOfSlot = new Array<Order | undefined>(slots.length);
+  const ring = createBatchRing(slots.length);
   const tally = createBrokenTally(dataset.length);
   const config: BatchConfig = { imageSize, channels, augment, seed, patches };
   const workers = Array.from(
@@ -94,67 +83,37 @@ export function openLoader(options: LoaderOptions): Loader {
       }),
   );
   const idle = [...workers];
-  let orders: Order[] = [];
-  let heldSlots = 0;
+  const waiters = new Map<BatchOrder, Waiter>();
   let failure: MaestroError | undefined;
 
   const fail = (error: MaestroError) => {
     if (failure !== undefined) return;
     failure = error;
-    const claims = orders.flatMap(({ claim }) => claim ?? []);
-    orders = [];
-    for (const { reject } of claims) reject(error);
+    for (const { reject } of waiters.values()) reject(error);
   };
 
-  const freeSlot = (slot: number) => {
-    orderOfSlot[slot] = undefined;
-    freeSlots.push(slot);
-  };
-
-  const drop = (order: Order) => {
-    order.isDropped = true;
-    if (order.state === 'filled') freeSlot(order.slot);
-  };
-
-  /** Hands waiting orders, claimed ones first, to idle threads while there is memory for them. */
   const pump = () => {
     while (failure === undefined && idle.length > 0) {
-      const next = orders.find(({ state, claim }) => state === 'waiting' && claim) ?? orders.find(({ state }) => state === 'waiting');
-      if (next === undefined) return;
-      if (freeSlots.length === 0) {
-        const spare = next.claim && orders.findLast(({ state, claim }) => state === 'filled' && !claim);
-        if (!spare) return;
-        drop(spare);
-        orders = orders.filter((order) => order !== spare);
-      }
-      next.slot = freeSlots.pop()!;
-      next.state = 'filling';
-      orderOfSlot[next.slot] = next;
-      idle.pop()!.postMessage({
-        slot: next.slot,
-        positions: next.positions,
-      } satisfies LoaderRequest);
+      const order = ring.next();
+      if (order === undefined) return;
+      idle.pop()!.postMessage({ slot: order.slot, positions: order.positions } satisfies LoaderRequest);
     }
   };
 
   const receive = (worker: Worker, reply: LoaderReply) => {
     idle.push(worker);
-    const order = orderOfSlot[reply.slot]!;
     if ('code' in reply) {
-      freeSlot(reply.slot);
       fail(new MaestroError(reply.code, reply.message));
       return;
     }
     try {
-      tally.record(order.positions, reply.skipped);
+      tally.record(reply.positions, reply.skipped);
     } catch (error) {
       fail(error as MaestroError);
       return;
     }
-    order.state = 'filled';
-    order.filled = reply;
-    if (order.isDropped) freeSlot(reply.slot);
-    else order.claim?.resolve(order);
+    const order = ring.fill(reply.slot, reply);
+    if (order !== undefined) waiters.get(order)?.resolve();
     pump();
   };
 
@@ -166,26 +125,32 @@ export function openLoader(options: LoaderOptions): Loader {
     worker.on('exit', (code) => fail(new MaestroError('internal', `internal: a loader thread ended by itself (exit code ${code})`)));
   }
 
-  const take = (order: Order): MicroBatch => {
-    const { slot } = order;
-    const { count, skipped } = order.filled!;
-    orders = orders.filter((other) => other !== order);
-    heldSlots++;
-    let isReleased = false;
-    return {
-      images: new Float32Array(slots[slot]!.images, 0, count * imageLength),
-      idsShuffle: new BigInt64Array(slots[slot]!.idsShuffle, 0, count * patches),
-      count,
-      skipped,
-      release: () => {
-        if (isReleased) return;
-        isReleased = true;
-        heldSlots--;
-        freeSlot(slot);
+  /** Resolves when the order is filled. */
+  const untilFilled = (order: BatchOrder, waitSignal: AbortSignal | undefined): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const settle = () => {
+        waiters.delete(order);
+        waitSignal?.removeEventListener('abort', cancel);
+      };
+      const cancel = () => {
+        settle();
+        ring.cancel(order);
+        reject(new MaestroError('cancelled', 'waiting for a batch was cancelled'));
         pump();
-      },
-    };
-  };
+      };
+      waiters.set(order, {
+        resolve: () => {
+          settle();
+          resolve();
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      });
+      waitSignal?.addEventListener('abort', cancel, { once: true });
+      pump();
+    });
 
   const close = async () => {
     signal?.removeEventListener('abort', abort);
@@ -201,14 +166,7 @@ export function openLoader(options: LoaderOptions): Loader {
       return tally.broken;
     },
     prefetch: (batches) => {
-      if (failure !== undefined) return;
-      const unclaimed = orders.filter(({ claim }) => !claim);
-      const wanted = batches.map((positions) => {
-        const at = unclaimed.findIndex((order) => isSame(order.positions, positions));
-        return at === -1 ? newOrder(positions) : unclaimed.splice(at, 1)[0]!;
-      });
-      unclaimed.forEach(drop);
-      orders = [...orders.filter(({ claim }) => claim), ...wanted];
+      ring.want(batches);
       pump();
     },
     batch: async (positions, { signal: waitSignal } = {}) => {
@@ -217,53 +175,31 @@ export function openLoader(options: LoaderOptions): Loader {
       if (positions.count > microBatch) {
         throw new MaestroError('internal', `internal: a batch of ${positions.count} asked of a loader made for ${microBatch}`);
       }
-      if (heldSlots === slots.length) {
+      if (ring.isHeld) {
         throw new MaestroError(
           'internal',
           `internal: all ${slots.length} batches of the loader are held; release one before asking for more`,
         );
       }
-      let order = orders.find((candidate) => !candidate.claim && isSame(candidate.positions, positions));
-      if (order === undefined) {
-        order = newOrder(positions);
-        orders.unshift(order);
-      }
-      return take(order.state === 'filled' ? order : await claimed(order, waitSignal));
+      const order = ring.claim(positions);
+      if (order.state !== 'filled') await untilFilled(order, waitSignal);
+      ring.take(order);
+      const { slot } = order;
+      const { count, skipped } = order.filled!;
+      let isReleased = false;
+      return {
+        images: new Float32Array(slots[slot]!.images, 0, count * imageLength),
+        idsShuffle: new BigInt64Array(slots[slot]!.idsShuffle, 0, count * patches),
+        count,
+        skipped,
+        release: () => {
+          if (isReleased) return;
+          isReleased = true;
+          ring.release(slot);
+          pump();
+        },
+      };
     },
     close,
   };
-
-  /** Resolves when the order is filled; from now on it is not dropped. */
-  function claimed(order: Order, waitSignal: AbortSignal | undefined): Promise<Order> {
-    return new Promise((resolve, reject) => {
-      const cancel = () => {
-        delete order.claim;
-        drop(order);
-        orders = orders.filter((other) => other !== order);
-        reject(new MaestroError('cancelled', 'waiting for a batch was cancelled'));
-      };
-      const settle = () => waitSignal?.removeEventListener('abort', cancel);
-      order.claim = {
-        resolve: (filled) => {
-          settle();
-          resolve(filled);
-        },
-        reject: (error) => {
-          settle();
-          reject(error);
-        },
-      };
-      waitSignal?.addEventListener('abort', cancel, { once: true });
-      pump();
-    });
-  }
 }
-
-const newOrder = (positions: PositionRange): Order => ({
-  positions,
-  state: 'waiting',
-  slot: -1,
-  isDropped: false,
-});
-
-const isSame = (a: PositionRange, b: PositionRange): boolean => a.epoch === b.epoch && a.first === b.first && a.count === b.count;

@@ -16,7 +16,7 @@ export interface LoaderRequest {
 
 /** A loader thread's answer: the slot is filled, or why it could not be. */
 export type LoaderReply =
-  | ({ readonly slot: number } & FilledBatch)
+  | (LoaderRequest & FilledBatch)
   | {
       readonly slot: number;
       readonly code: ErrorCode;

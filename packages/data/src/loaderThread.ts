@@ -18,6 +18,7 @@ parentPort!.on('message', async ({ slot, positions }: LoaderRequest) => {
   try {
     reply = {
       slot,
+      positions,
       ...(await fill(positions, images[slot]!, idsShuffle[slot]!)),
     };
   } catch (error) {

@@ -36,7 +36,8 @@ export async function renderGrid({
   assertInternal(Number.isInteger(scale) && scale >= 1 && rows.length > 0, 'renderGrid: a whole scale of at least 1, and rows to draw');
   const side = size * scale;
   const columns = Math.max(...rows.map((row) => row.length));
-  const letterScale = Math.max(1, Math.floor(side / 48));
+  const longestTitle = Math.max(1, ...(header ?? []).map((title) => title.length));
+  const letterScale = Math.max(1, Math.min(Math.floor(side / 32), Math.floor(side / (longestTitle * (GLYPH_WIDTH + 1)))));
   const headerHeight = header === undefined ? 0 : GLYPH_HEIGHT * letterScale + gap;
   const width = columns * (side + gap) + gap;
   const height = headerHeight + rows.length * (side + gap) + gap;

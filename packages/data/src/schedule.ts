@@ -54,15 +54,7 @@ export interface Shard extends StepWindow {
  */
 export function planSchedule(options: ScheduleOptions): Schedule {
   const { samples, virtualRanks, microBatch, accumulation = 1, epochs, maxSteps, windowSteps = 16, lastBatch = 'drop' } = options;
-  for (const [name, value] of Object.entries({
-    samples,
-    virtualRanks,
-    microBatch,
-    accumulation,
-    epochs,
-    maxSteps,
-    windowSteps,
-  })) {
+  for (const [name, value] of Object.entries({ samples, virtualRanks, microBatch, accumulation, epochs, maxSteps, windowSteps })) {
     if (value !== undefined && (!Number.isSafeInteger(value) || value < 1)) {
       throw new MaestroError('invalid-argument', `schedule.${name}: expected a whole number of at least 1, found ${value}`);
     }
@@ -148,10 +140,7 @@ export function windowOfStep(schedule: Schedule, step: number): StepWindow {
 
 /** The shards of `window`, one per virtual rank. */
 export function shardsOfWindow(schedule: Schedule, window: StepWindow): Shard[] {
-  return Array.from({ length: schedule.virtualRanks }, (_, virtualRank) => ({
-    ...window,
-    virtualRank,
-  }));
+  return Array.from({ length: schedule.virtualRanks }, (_, virtualRank) => ({ ...window, virtualRank }));
 }
 
 function requireStep({ totalSteps }: Schedule, step: number): void {

@@ -74,11 +74,7 @@ export async function openShardQueue({
     lockDuration: lockMs,
     skipVersionCheck: true,
     skipMetasUpdate: true, // enqueue does it
-    defaultJobOptions: {
-      removeOnComplete: KEPT_COMPLETED,
-      removeOnFail: KEPT_COMPLETED,
-      attempts: 1,
-    },
+    defaultJobOptions: { removeOnComplete: KEPT_COMPLETED, removeOnFail: KEPT_COMPLETED, attempts: 1 },
   };
   const queues = Array.from({ length: virtualRanks }, (_, rank) => {
     const queue = new Queue<Shard>(`shards-${jobId}-${rank}`, options);
