@@ -1,7 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { randomStream } from '@maestro/random';
 import { augmentConfig, drawCrop, drawFlip } from './augment.ts';
-import { drawIdsShuffle } from './idsShuffle.ts';
 import { normalisationTable, writePlanes } from './normalisation.ts';
 
 const RANGE = augmentConfig(1);
@@ -37,18 +36,6 @@ test('crop and flip depend on seed, epoch and sample, and on nothing drawn befor
     expect(drawCrop({ ...address, ...other }, image, RANGE)).not.toEqual(crop);
   const flips = Array.from({ length: 4000 }, (_, index) => drawFlip({ ...address, index }));
   expect(flips.filter(Boolean).length / flips.length).toBeCloseTo(0.5, 1);
-});
-
-test('idsShuffle is the stable ascending argsort of the sample’s mask noise', () => {
-  const address = { seed: 9, epoch: 4, index: 12 };
-  for (const patches of [1, 64, 196]) {
-    const out = new BigInt64Array(patches + 1).fill(-1n);
-    drawIdsShuffle(address, new Float64Array(patches), new Int32Array(out.buffer), 2);
-    const random = randomStream({ ...address, purpose: 'mask' });
-    const noise = Array.from({ length: patches }, () => random.uniform());
-    const expected = noise.map((_, patch) => patch).sort((a, b) => noise[a]! - noise[b]! || a - b);
-    expect(Array.from(out, Number)).toEqual([-1, ...expected]);
-  }
 });
 
 test('pixels become normalised planes, mirrored when asked, and grey fills three channels', () => {

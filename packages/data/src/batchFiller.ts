@@ -1,7 +1,7 @@
+import { drawIdsShuffle, drawMaskNoise } from '@maestro/mae';
 import { permutation } from '@maestro/random';
 import { type AugmentConfig, drawCrop, drawFlip } from './augment.ts';
 import type { Dataset } from './dataset.ts';
-import { drawIdsShuffle } from './idsShuffle.ts';
 import { normalisationTable, writePlanes } from './normalisation.ts';
 import type { PositionRange } from './schedule.ts';
 import { createSquareReader } from './squareReader.ts';
@@ -43,6 +43,7 @@ export function createBatchFiller(dataset: Dataset, { imageSize, channels, augme
   const reader = createSquareReader(dataset, imageSize, channels);
   const table = normalisationTable(augment);
   const imageLength = channels * imageSize * imageSize;
+  const noise = new Float32Array(patches);
   const keys = new Float64Array(patches);
   let order = permutation({ seed, epoch: 0, length: dataset.length });
   let orderEpoch = 0;
@@ -52,7 +53,6 @@ export function createBatchFiller(dataset: Dataset, { imageSize, channels, augme
       order = permutation({ seed, epoch, length: dataset.length });
       orderEpoch = epoch;
     }
-    const idsWords = new Int32Array(idsShuffle.buffer, idsShuffle.byteOffset, idsShuffle.length * 2);
     const skipped: SkippedSample[] = [];
     let count = 0;
     for (let position = first; position < first + asked; position++) {
@@ -74,7 +74,8 @@ export function createBatchFiller(dataset: Dataset, { imageSize, channels, augme
         out: images,
         offset: count * imageLength,
       });
-      drawIdsShuffle(address, keys, idsWords, count * patches * 2);
+      drawMaskNoise(address, noise);
+      drawIdsShuffle({ noise, keys }, idsShuffle.subarray(count * patches, (count + 1) * patches));
       count++;
     }
     return { count, skipped };
