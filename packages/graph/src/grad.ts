@@ -25,7 +25,7 @@ export function grad(loss: Tensor, wrt: readonly Tensor[]): readonly Tensor[] {
     if (!isFloat(tensor.dtype)) throw new GraphError(`grad: '${tensor.name}' is ${tensor.dtype}; only float tensors have a gradient`);
   }
   const nodes = graph.nodes.slice();
-  const active = dependents(nodes, wrt);
+  const active = dependents(graph, nodes, wrt);
   const cotangents = new Map<Tensor, Tensor>([[loss, graph.scalar(1, loss.dtype)]]);
 
   for (let index = nodes.length - 1; index >= 0; index--) {
@@ -46,12 +46,15 @@ export function grad(loss: Tensor, wrt: readonly Tensor[]): readonly Tensor[] {
   });
 }
 
-/** The float tensors that depend on any of `wrt`, those included. */
-function dependents(nodes: readonly Node[], wrt: readonly Tensor[]): ReadonlySet<Tensor> {
+/** The float tensors that depend on any of `wrt`, those included; a composite's output depends on its inputs whatever is inside. */
+function dependents({ composites }: Graph, nodes: readonly Node[], wrt: readonly Tensor[]): ReadonlySet<Tensor> {
   const active = new Set(wrt);
+  const isActive = (input: Tensor) => active.has(input);
   for (const { inputs, outputs } of nodes) {
-    if (!inputs.some((input) => active.has(input))) continue;
-    for (const output of outputs) if (isFloat(output.dtype)) active.add(output);
+    const passes = inputs.some(isActive);
+    for (const output of outputs) {
+      if (isFloat(output.dtype) && (passes || composites.get(output)?.inputs.some(isActive))) active.add(output);
+    }
   }
   return active;
 }

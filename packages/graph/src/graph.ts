@@ -1,4 +1,4 @@
-import { canonicalDims, type Dims, dimFactors, formatDims } from './dim.ts';
+import { canonicalDims, type Dim, type Dims, dimFactors, dimProduct, formatDims } from './dim.ts';
 import { type ConstantData, DTYPES, type DType, packNumbers } from './dtype.ts';
 import { GraphError } from './graphError.ts';
 
@@ -73,6 +73,7 @@ export class Graph {
   readonly #nodeCounts = new Map<string, number>();
   readonly #sharedConstants = new Map<string, Tensor>();
   readonly #symbolSizes = new Map<string, Tensor>();
+  readonly #shapeTensors = new Map<string, Tensor>();
   #scope = '';
 
   constructor(name = 'graph') {
@@ -210,18 +211,28 @@ export class Graph {
    */
   shapeTensor(dims: Dims): Tensor {
     if (dims.every((dim) => typeof dim === 'number')) return this.literal('int64', dims);
-    const parts = dims.map((dim) => {
-      const { coefficient, symbols } = dimFactors(dim);
-      let size: Tensor | undefined;
-      for (const symbol of symbols) {
-        const factor = this.#symbolSize(symbol);
-        size = size === undefined ? factor : this.addNode('Mul', [size, factor], {}, [{ dtype: 'int64', dims: [1] }])[0]!;
-      }
-      const number = this.literal('int64', [coefficient]);
-      if (size === undefined) return number;
-      return coefficient === 1 ? size : this.addNode('Mul', [size, number], {}, [{ dtype: 'int64', dims: [1] }])[0]!;
+    const key = formatDims(dims);
+    let shape = this.#shapeTensors.get(key);
+    if (shape === undefined) {
+      shape = this.inScope('', () => {
+        const parts = dims.map((dim) => this.#sizeTensor(dim));
+        if (parts.length === 1) return parts[0]!;
+        return this.addNode('Concat', parts, { axis: 0 }, [{ dtype: 'int64', dims: [dims.length], shapeValue: dims }])[0]!;
+      });
+      this.#shapeTensors.set(key, shape);
+    }
+    return shape;
+  }
+
+  /** One dimension as an int64 tensor [1]. */
+  #sizeTensor(dim: Dim): Tensor {
+    const { coefficient, symbols } = dimFactors(dim);
+    const factors = symbols.map((symbol) => this.#symbolSize(symbol));
+    if (coefficient !== 1 || symbols.length === 0) factors.push(this.literal('int64', [coefficient]));
+    return factors.reduce((product, factor) => {
+      const shapeValue = [dimProduct(product.shapeValue![0]!, factor.shapeValue![0]!)];
+      return this.addNode('Mul', [product, factor], {}, [{ dtype: 'int64', dims: [1], shapeValue }])[0]!;
     });
-    return this.addNode('Concat', parts, { axis: 0 }, [{ dtype: 'int64', dims: [dims.length], shapeValue: dims }])[0]!;
   }
 
   #symbolSize(symbol: string): Tensor {
@@ -237,7 +248,7 @@ export class Graph {
         dims: [1],
         shapeValue: [symbol],
       };
-      size = this.inScope('', () => this.addNode('Shape', [input], { start, end: start + 1 }, [type])[0]!);
+      size = this.addNode('Shape', [input], { start, end: start + 1 }, [type])[0]!;
       this.#symbolSizes.set(symbol, size);
     }
     return size;

@@ -30,12 +30,23 @@ export function printGraph(graph: Graph): string {
 
 const formatType = ({ dtype, dims, sequence }: ValueType): string => (sequence ? `sequence of ${dtype}` : `${dtype}${formatDims(dims)}`);
 
-function formatValues({ data, dims }: Tensor): string {
-  const values = Array.from(data as ArrayLike<number | bigint>, String);
+function formatValues({ data, dims, dtype }: Tensor): string {
+  const values = Array.from(data as ArrayLike<number | bigint>, (value) =>
+    dtype === 'float32' ? shortest(value as number) : String(value),
+  );
   return dims.length === 0 ? values[0]! : `[${values.join(' ')}]`;
 }
 
+/** The shortest decimal that rounds to the float32 `value`; nine digits always do. */
+function shortest(value: number): string {
+  for (let digits = 1; digits < 9; digits++) {
+    const decimal = Number(value.toPrecision(digits));
+    if (Math.fround(decimal) === value) return String(decimal);
+  }
+  return String(value);
+}
+
 function formatAttribute(value: Attribute): string {
-  if (typeof value === 'object') return 'float' in value ? String(value.float) : `[${value.join(' ')}]`;
+  if (typeof value === 'object') return 'float' in value ? shortest(Math.fround(value.float)) : `[${value.join(' ')}]`;
   return String(value);
 }

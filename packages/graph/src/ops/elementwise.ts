@@ -1,8 +1,10 @@
-import { broadcastDims, sameDims } from '../dim.ts';
+import { customVjp } from '../customVjp.ts';
+import { broadcastDims, type Dims, sameDims } from '../dim.ts';
 import { DTYPES, type DType, isFloat } from '../dtype.ts';
 import type { Attributes, Tensor, ValueType } from '../graph.ts';
 import { GraphError } from '../graphError.ts';
 import { binary, emitterOf, type Rules, unary } from '../rule.ts';
+import { expand } from './movement.ts';
 import { unbroadcast } from './reduction.ts';
 
 /** A tensor, or a number that becomes a scalar constant of the other operand's dtype. */
@@ -103,17 +105,27 @@ function operand(x: Operand, other: Operand): Tensor {
   return other.graph.scalar(x, other.dtype);
 }
 
-/** Drops an Expand that broadcasting against `other` does for free. */
-function withoutExpand(x: Tensor, other: Tensor): Tensor {
-  if (x.node?.op !== 'Expand' || !sameDims(x.dims, other.dims)) return x;
-  return x.node.inputs[0]!;
-}
-
+/**
+ * The op on two tensors, with any Expand moved behind it or left out where broadcasting does its work for free.
+ * Cotangents of reductions are Expands, so this keeps them small until they meet a full-sized tensor.
+ */
 function pair(op: keyof typeof elementwiseRules, a: Operand, b: Operand): Tensor {
   const left = operand(a, b);
   const right = operand(b, a);
-  const first = withoutExpand(left, right);
-  return emit(op, [first, first === left ? withoutExpand(right, left) : right])[0]!;
+  const [small, large] = left.node?.op === 'Expand' ? [left, right] : [right, left];
+  if (small.node?.op === 'Expand') {
+    const source = small.node.inputs[0]!;
+    const apply = (x: Tensor): Tensor => (small === left ? pair(op, x, large) : pair(op, large, x));
+    if (sameDims(small.dims, large.dims)) return apply(source);
+    if (fitsInto(large.dims, source.dims)) return expand(apply(source), small.dims);
+  }
+  return emit(op, [left, right])[0]!;
+}
+
+/** Whether `dims` broadcast to `target` without making it larger. */
+function fitsInto(dims: Dims, target: Dims): boolean {
+  const offset = target.length - dims.length;
+  return offset >= 0 && dims.every((dim, axis) => dim === 1 || dim === target[axis + offset]);
 }
 
 /** a + b, broadcasting as numpy does (as all two-operand functions here do). */
@@ -166,6 +178,9 @@ export const neg = (x: Tensor): Tensor => emit('Neg', [x])[0]!;
 
 /** 1 / x. */
 export const reciprocal = (x: Tensor): Tensor => emit('Reciprocal', [x])[0]!;
+
+/** x², with a gradient of one pass instead of the sum of two. */
+export const square = (x: Tensor): Tensor => customVjp('Square', [x], () => ({ output: mul(x, x), vjp: (d) => [mul(mul(d, 2), x)] }));
 
 /** The square root. */
 export const sqrt = (x: Tensor): Tensor => emit('Sqrt', [x])[0]!;

@@ -42,7 +42,7 @@ function inferSoftmax([x]: readonly Tensor[], { axis }: Attributes): ValueType {
 /** The cotangent of a reduced value, spread over the shape of `x` again. */
 function spread(d: Tensor, x: Tensor, axes: readonly number[]): Tensor {
   const kept = x.dims.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
-  return expand(reshape(d, kept), x.dims);
+  return expand(d.dims.length === 0 ? d : reshape(d, kept), x.dims);
 }
 
 /** How many elements of `x` go into one element of a reduction, as a number or a scalar tensor. */

@@ -1,0 +1,2 @@
+/** What `onnxruntime-node` means inside jest: see ortEnvironment.cjs. */
+module.exports = globalThis.onnxruntimeOfProcess;
