@@ -1,5 +1,5 @@
-import { MaestroError } from "@maestro/protocol";
-import type { OpenVector } from "./vector.ts";
+import { MaestroError } from '@maestro/protocol';
+import type { OpenVector } from './vector.ts';
 
 /** The kinds of {@link ChunkMessage}, by their number in proto/maestro/v1/collective.proto. */
 export const CHUNK_KINDS = { scalars: 1, partial: 2, reduced: 3 } as const;
@@ -9,21 +9,21 @@ export type ChunkKind = keyof typeof CHUNK_KINDS;
 
 /** Everything of a chunk message but its payload. */
 export interface ChunkHeader {
-	readonly generation: number;
-	readonly step: number;
-	readonly kind: ChunkKind;
-	/** The partial's slot in the plan. */
-	readonly slot: number;
-	/** First element of the payload in the flat vector. */
-	readonly first: number;
-	/** Scalars, or sums of squares a block. */
-	readonly values: Float64Array;
+  readonly generation: number;
+  readonly step: number;
+  readonly kind: ChunkKind;
+  /** The partial's slot in the plan. */
+  readonly slot: number;
+  /** First element of the payload in the flat vector. */
+  readonly first: number;
+  /** Scalars, or sums of squares a block. */
+  readonly values: Float64Array;
 }
 
 /** A decoded chunk message. `payload` views the bytes that were decoded. */
 export interface ChunkMessage extends ChunkHeader {
-	/** float32, little-endian; a multiple of 4 bytes. */
-	readonly payload: Uint8Array;
+  /** float32, little-endian; a multiple of 4 bytes. */
+  readonly payload: Uint8Array;
 }
 
 /**
@@ -31,9 +31,9 @@ export interface ChunkMessage extends ChunkHeader {
  * So the payload goes from the vector into the frame in one copy.
  */
 export interface ChunkFrame {
-	readonly length: number;
-	readonly byteLength: number;
-	readonly copy: (target: Uint8Array, at: number) => void;
+  readonly length: number;
+  readonly byteLength: number;
+  readonly copy: (target: Uint8Array, at: number) => void;
 }
 
 /** Bytes that gRPC puts before a message in its frame; with them the payload lies on a multiple of 8. */
@@ -42,59 +42,50 @@ const FRAME_PREFIX = 5;
 const MOST_VALUES = 1 << 16;
 const EMPTY_VALUES = new Float64Array(0);
 const EMPTY_PAYLOAD = new Uint8Array(0);
-const KIND_NAMES: readonly (ChunkKind | undefined)[] = [
-	undefined,
-	"scalars",
-	"partial",
-	"reduced",
-];
+const KIND_NAMES: readonly (ChunkKind | undefined)[] = [undefined, 'scalars', 'partial', 'reduced'];
 
 /** Bytes that a message may have around a payload, values included: the bound for gRPC's largest message is this plus the payload. */
 export function chunkOverhead(values: number): number {
-	return 96 + values * 8;
+  return 96 + values * 8;
 }
 
 /**
  * Encodes a chunk message with `count` elements of `source`, from element `header.first` on, as its payload.
  * The bytes are read when gRPC calls `copy`, which it does inside `write`.
  */
-export function encodeChunk(
-	header: ChunkHeader,
-	source?: OpenVector,
-	count = 0,
-): ChunkFrame {
-	const head = Buffer.allocUnsafe(chunkOverhead(header.values.length));
-	let at = 0;
-	at = writeVarintField(head, at, 1, header.generation);
-	at = writeVarintField(head, at, 2, header.step);
-	at = writeVarintField(head, at, 3, CHUNK_KINDS[header.kind]);
-	at = writeVarintField(head, at, 4, header.slot);
-	at = writeVarintField(head, at, 5, header.first);
-	if (header.values.length > 0) {
-		head[at++] = tag(6, 2);
-		at = writeVarint(head, at, header.values.length * 8);
-		for (const value of header.values) at = head.writeDoubleLE(value, at);
-	}
-	if (count > 0) {
-		const lengthSize = varintSize(count * 4);
-		const pad = (16 - ((FRAME_PREFIX + at + 2 + 1 + lengthSize) % 8)) % 8;
-		head[at++] = tag(7, 2);
-		head[at++] = pad;
-		head.fill(0, at, at + pad);
-		at += pad;
-		head[at++] = tag(8, 2);
-		at = writeVarint(head, at, count * 4);
-	}
-	const headLength = at;
-	const length = headLength + count * 4;
-	return {
-		length,
-		byteLength: length,
-		copy: (target, offset) => {
-			target.set(head.subarray(0, headLength), offset);
-			source?.read(header.first, count, target, offset + headLength);
-		},
-	};
+export function encodeChunk(header: ChunkHeader, source?: OpenVector, count = 0): ChunkFrame {
+  const head = Buffer.allocUnsafe(chunkOverhead(header.values.length));
+  let at = 0;
+  at = writeVarintField(head, at, 1, header.generation);
+  at = writeVarintField(head, at, 2, header.step);
+  at = writeVarintField(head, at, 3, CHUNK_KINDS[header.kind]);
+  at = writeVarintField(head, at, 4, header.slot);
+  at = writeVarintField(head, at, 5, header.first);
+  if (header.values.length > 0) {
+    head[at++] = tag(6, 2);
+    at = writeVarint(head, at, header.values.length * 8);
+    for (const value of header.values) at = head.writeDoubleLE(value, at);
+  }
+  if (count > 0) {
+    const lengthSize = varintSize(count * 4);
+    const pad = (16 - ((FRAME_PREFIX + at + 2 + 1 + lengthSize) % 8)) % 8;
+    head[at++] = tag(7, 2);
+    head[at++] = pad;
+    head.fill(0, at, at + pad);
+    at += pad;
+    head[at++] = tag(8, 2);
+    at = writeVarint(head, at, count * 4);
+  }
+  const headLength = at;
+  const length = headLength + count * 4;
+  return {
+    length,
+    byteLength: length,
+    copy: (target, offset) => {
+      target.set(head.subarray(0, headLength), offset);
+      source?.read(header.first, count, target, offset + headLength);
+    },
+  };
 }
 
 /**
@@ -102,169 +93,125 @@ export function encodeChunk(
  * Throws `protocol-violation` on truncated bytes, a wrong wire type, a number beyond 2^53, an unknown kind or a payload of part elements.
  */
 export function decodeChunk(bytes: Uint8Array): ChunkMessage {
-	const reader: Reader = {
-		bytes,
-		at: 0,
-		view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-	};
-	let generation = 0;
-	let step = 0;
-	let kind = 0;
-	let slot = 0;
-	let first = 0;
-	let values: Float64Array = EMPTY_VALUES;
-	let payload: Uint8Array = EMPTY_PAYLOAD;
-	while (reader.at < bytes.length) {
-		const key = readVarint(reader);
-		const field = Math.floor(key / 8);
-		const wire = key % 8;
-		if (field === 0) throw violation(`field number 0 at byte ${reader.at}`);
-		const expected = WIRE_TYPES[field];
-		const single = field === 6 && wire === 1;
-		if (expected !== undefined && wire !== expected && !single) {
-			throw violation(
-				`field ${field} has wire type ${wire}, expected ${expected}`,
-			);
-		}
-		if (field === 1) generation = readVarint(reader);
-		else if (field === 2) step = readVarint(reader);
-		else if (field === 3) kind = readVarint(reader);
-		else if (field === 4) slot = readVarint(reader);
-		else if (field === 5) first = readVarint(reader);
-		else if (field === 6)
-			values = appendValues(values, reader, single ? 8 : readVarint(reader));
-		else if (field === 8) payload = readBytes(reader, readVarint(reader));
-		else skip(reader, wire);
-	}
-	const name = KIND_NAMES[kind];
-	if (name === undefined) throw violation(`kind ${kind} is not one of 1, 2, 3`);
-	if (payload.length % 4 !== 0)
-		throw violation(
-			`a payload of ${payload.length} bytes is not a whole number of float32`,
-		);
-	return { generation, step, kind: name, slot, first, values, payload };
+  const reader: Reader = {
+    bytes,
+    at: 0,
+    view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+  };
+  let generation = 0;
+  let step = 0;
+  let kind = 0;
+  let slot = 0;
+  let first = 0;
+  let values: Float64Array = EMPTY_VALUES;
+  let payload: Uint8Array = EMPTY_PAYLOAD;
+  while (reader.at < bytes.length) {
+    const key = readVarint(reader);
+    const field = Math.floor(key / 8);
+    const wire = key % 8;
+    if (field === 0) throw violation(`field number 0 at byte ${reader.at}`);
+    const expected = WIRE_TYPES[field];
+    const single = field === 6 && wire === 1;
+    if (expected !== undefined && wire !== expected && !single) {
+      throw violation(`field ${field} has wire type ${wire}, expected ${expected}`);
+    }
+    if (field === 1) generation = readVarint(reader);
+    else if (field === 2) step = readVarint(reader);
+    else if (field === 3) kind = readVarint(reader);
+    else if (field === 4) slot = readVarint(reader);
+    else if (field === 5) first = readVarint(reader);
+    else if (field === 6) values = appendValues(values, reader, single ? 8 : readVarint(reader));
+    else if (field === 8) payload = readBytes(reader, readVarint(reader));
+    else skip(reader, wire);
+  }
+  const name = KIND_NAMES[kind];
+  if (name === undefined) throw violation(`kind ${kind} is not one of 1, 2, 3`);
+  if (payload.length % 4 !== 0) throw violation(`a payload of ${payload.length} bytes is not a whole number of float32`);
+  return { generation, step, kind: name, slot, first, values, payload };
 }
 
 interface Reader {
-	readonly bytes: Uint8Array;
-	readonly view: DataView;
-	at: number;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  at: number;
 }
 
 /** Wire type by field number. */
-const WIRE_TYPES: readonly (number | undefined)[] = [
-	undefined,
-	0,
-	0,
-	0,
-	0,
-	0,
-	2,
-	2,
-	2,
-];
+const WIRE_TYPES: readonly (number | undefined)[] = [undefined, 0, 0, 0, 0, 0, 2, 2, 2];
 
 function tag(field: number, wire: number): number {
-	return field * 8 + wire;
+  return field * 8 + wire;
 }
 
 function varintSize(value: number): number {
-	let size = 1;
-	for (
-		let rest = Math.floor(value / 128);
-		rest > 0;
-		rest = Math.floor(rest / 128)
-	)
-		size++;
-	return size;
+  let size = 1;
+  for (let rest = Math.floor(value / 128); rest > 0; rest = Math.floor(rest / 128)) size++;
+  return size;
 }
 
 function writeVarint(target: Uint8Array, at: number, value: number): number {
-	let rest = value;
-	let next = at;
-	while (rest >= 128) {
-		target[next++] = (rest % 128) + 128;
-		rest = Math.floor(rest / 128);
-	}
-	target[next++] = rest;
-	return next;
+  let rest = value;
+  let next = at;
+  while (rest >= 128) {
+    target[next++] = (rest % 128) + 128;
+    rest = Math.floor(rest / 128);
+  }
+  target[next++] = rest;
+  return next;
 }
 
 /** As proto3 does, a zero is left out. */
-function writeVarintField(
-	target: Uint8Array,
-	at: number,
-	field: number,
-	value: number,
-): number {
-	if (value === 0) return at;
-	target[at] = tag(field, 0);
-	return writeVarint(target, at + 1, value);
+function writeVarintField(target: Uint8Array, at: number, field: number, value: number): number {
+  if (value === 0) return at;
+  target[at] = tag(field, 0);
+  return writeVarint(target, at + 1, value);
 }
 
 function readVarint(reader: Reader): number {
-	let value = 0;
-	let scale = 1;
-	for (let count = 0; count < 10; count++) {
-		const byte = reader.bytes[reader.at++];
-		if (byte === undefined)
-			throw violation(
-				`the message ends inside a number, at byte ${reader.bytes.length}`,
-			);
-		value += (byte & 127) * scale;
-		if (byte < 128) {
-			if (!Number.isSafeInteger(value))
-				throw violation(`a number of ${value} is beyond 2^53`);
-			return value;
-		}
-		scale *= 128;
-	}
-	throw violation(`a number of more than 10 bytes ends at byte ${reader.at}`);
+  let value = 0;
+  let scale = 1;
+  for (let count = 0; count < 10; count++) {
+    const byte = reader.bytes[reader.at++];
+    if (byte === undefined) throw violation(`the message ends inside a number, at byte ${reader.bytes.length}`);
+    value += (byte & 127) * scale;
+    if (byte < 128) {
+      if (!Number.isSafeInteger(value)) throw violation(`a number of ${value} is beyond 2^53`);
+      return value;
+    }
+    scale *= 128;
+  }
+  throw violation(`a number of more than 10 bytes ends at byte ${reader.at}`);
 }
 
 function readBytes(reader: Reader, length: number): Uint8Array {
-	const begin = reader.at;
-	if (begin + length > reader.bytes.length) {
-		throw violation(
-			`a field of ${length} bytes at byte ${begin} does not fit in a message of ${reader.bytes.length}`,
-		);
-	}
-	reader.at = begin + length;
-	return reader.bytes.subarray(begin, reader.at);
+  const begin = reader.at;
+  if (begin + length > reader.bytes.length) {
+    throw violation(`a field of ${length} bytes at byte ${begin} does not fit in a message of ${reader.bytes.length}`);
+  }
+  reader.at = begin + length;
+  return reader.bytes.subarray(begin, reader.at);
 }
 
-function appendValues(
-	values: Float64Array,
-	reader: Reader,
-	length: number,
-): Float64Array {
-	const begin = reader.at;
-	readBytes(reader, length);
-	if (length % 8 !== 0)
-		throw violation(
-			`values of ${length} bytes are not a whole number of float64`,
-		);
-	const count = values.length + length / 8;
-	if (count > MOST_VALUES)
-		throw violation(`${count} values are more than ${MOST_VALUES}`);
-	const all = new Float64Array(count);
-	all.set(values);
-	for (let i = 0; i < length / 8; i++)
-		all[values.length + i] = reader.view.getFloat64(begin + i * 8, true);
-	return all;
+function appendValues(values: Float64Array, reader: Reader, length: number): Float64Array {
+  const begin = reader.at;
+  readBytes(reader, length);
+  if (length % 8 !== 0) throw violation(`values of ${length} bytes are not a whole number of float64`);
+  const count = values.length + length / 8;
+  if (count > MOST_VALUES) throw violation(`${count} values are more than ${MOST_VALUES}`);
+  const all = new Float64Array(count);
+  all.set(values);
+  for (let i = 0; i < length / 8; i++) all[values.length + i] = reader.view.getFloat64(begin + i * 8, true);
+  return all;
 }
 
 function skip(reader: Reader, wire: number): void {
-	if (wire === 0) readVarint(reader);
-	else if (wire === 1) readBytes(reader, 8);
-	else if (wire === 2) readBytes(reader, readVarint(reader));
-	else if (wire === 5) readBytes(reader, 4);
-	else
-		throw violation(
-			`wire type ${wire} at byte ${reader.at} is not one of 0, 1, 2, 5`,
-		);
+  if (wire === 0) readVarint(reader);
+  else if (wire === 1) readBytes(reader, 8);
+  else if (wire === 2) readBytes(reader, readVarint(reader));
+  else if (wire === 5) readBytes(reader, 4);
+  else throw violation(`wire type ${wire} at byte ${reader.at} is not one of 0, 1, 2, 5`);
 }
 
 function violation(message: string): MaestroError {
-	return new MaestroError("protocol-violation", `collective chunk: ${message}`);
+  return new MaestroError('protocol-violation', `collective chunk: ${message}`);
 }

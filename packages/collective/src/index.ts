@@ -1,18 +1,14 @@
+export { type Collective, type CollectiveOptions, type GroupMember, type JoinOptions, openCollective } from './collective.ts';
+export type { AllReduceResult, Group, Waiting } from './group.ts';
 export {
-	type Addition,
-	type AddProgram,
-	type Chunk,
-	type Partial,
-	type PlanMember,
-	type PlanOptions,
-	planReduce,
-	type ReducePlan,
-} from "./plan.ts";
-export {
-	type LocalProgram,
-	type LocalStep,
-	maxPartials,
-	type RankRange,
-	treeSubtrees,
-} from "./tree.ts";
-export type { FloatVector } from "./vector.ts";
+  type Addition,
+  type AddProgram,
+  type Chunk,
+  type Partial,
+  type PlanMember,
+  type PlanOptions,
+  planReduce,
+  type ReducePlan,
+} from './plan.ts';
+export { type LocalProgram, type LocalStep, maxPartials, type RankRange, treeSubtrees } from './tree.ts';
+export type { FloatVector } from './vector.ts';

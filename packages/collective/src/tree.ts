@@ -1,9 +1,9 @@
-import { MaestroError } from "@maestro/protocol";
+import { MaestroError } from '@maestro/protocol';
 
 /** Virtual ranks `first .. first + count - 1`. */
 export interface RankRange {
-	readonly first: number;
-	readonly count: number;
+  readonly first: number;
+  readonly count: number;
 }
 
 /**
@@ -11,82 +11,70 @@ export interface RankRange {
  * (`merge`, left + right), or move the top slot into partial `index` (`take`).
  */
 export type LocalStep =
-	| { readonly op: "leaf"; readonly rank: number }
-	| { readonly op: "merge" }
-	| { readonly op: "take"; readonly index: number };
+  | { readonly op: 'leaf'; readonly rank: number }
+  | { readonly op: 'merge' }
+  | { readonly op: 'take'; readonly index: number };
 
 /** What one member does before any byte is sent. */
 export interface LocalProgram {
-	/** The maximal complete subtrees of the range, in rank order: partial `i` is the sum over `subtrees[i]`. */
-	readonly subtrees: readonly RankRange[];
-	readonly steps: readonly LocalStep[];
-	/** Most slots in use at once. */
-	readonly stackDepth: number;
+  /** The maximal complete subtrees of the range, in rank order: partial `i` is the sum over `subtrees[i]`. */
+  readonly subtrees: readonly RankRange[];
+  readonly steps: readonly LocalStep[];
+  /** Most slots in use at once. */
+  readonly stackDepth: number;
 }
 
 /** Where the fixed tree splits a node of `count` ranks: the left child has this many. The whole numeric contract hangs on it. */
 export function leftCount(count: number): number {
-	return count >> 1;
+  return count >> 1;
 }
 
 /**
  * The local part of the tree sum for one member's contiguous ranks on the fixed binary tree over `0 .. virtualRanks - 1`.
  * Throws `invalid-argument` when the range is empty or outside the tree.
  */
-export function treeSubtrees(
-	first: number,
-	count: number,
-	virtualRanks: number,
-): LocalProgram {
-	const fits =
-		Number.isSafeInteger(first) &&
-		Number.isSafeInteger(count) &&
-		first >= 0 &&
-		count >= 1 &&
-		first + count <= virtualRanks;
-	if (!fits) {
-		throw new MaestroError(
-			"invalid-argument",
-			`treeSubtrees: ranks ${first}..${first + count - 1} do not lie in 0..${virtualRanks - 1}`,
-		);
-	}
-	const subtrees: RankRange[] = [];
-	const steps: LocalStep[] = [];
-	let stackDepth = 0;
+export function treeSubtrees(first: number, count: number, virtualRanks: number): LocalProgram {
+  const fits = Number.isSafeInteger(first) && Number.isSafeInteger(count) && first >= 0 && count >= 1 && first + count <= virtualRanks;
+  if (!fits) {
+    throw new MaestroError('invalid-argument', `treeSubtrees: ranks ${first}..${first + count - 1} do not lie in 0..${virtualRanks - 1}`);
+  }
+  const subtrees: RankRange[] = [];
+  const steps: LocalStep[] = [];
+  let stackDepth = 0;
 
-	const sum = (node: RankRange, depth: number): void => {
-		stackDepth = Math.max(stackDepth, depth + 1);
-		if (node.count === 1) {
-			steps.push({ op: "leaf", rank: node.first });
-			return;
-		}
-		const left = leftCount(node.count);
-		sum({ first: node.first, count: left }, depth);
-		sum({ first: node.first + left, count: node.count - left }, depth + 1);
-		steps.push({ op: "merge" });
-	};
+  const sum = (node: RankRange, depth: number): void => {
+    stackDepth = Math.max(stackDepth, depth + 1);
+    if (node.count === 1) {
+      steps.push({ op: 'leaf', rank: node.first });
+      return;
+    }
+    const left = leftCount(node.count);
+    sum({ first: node.first, count: left }, depth);
+    sum({ first: node.first + left, count: node.count - left }, depth + 1);
+    steps.push({ op: 'merge' });
+  };
 
-	const visit = (node: RankRange): void => {
-		const begin = Math.max(node.first, first);
-		const end = Math.min(node.first + node.count, first + count);
-		if (begin >= end) return;
-		if (end - begin === node.count) {
-			sum(node, 0);
-			steps.push({ op: "take", index: subtrees.length });
-			subtrees.push(node);
-			return;
-		}
-		const left = leftCount(node.count);
-		visit({ first: node.first, count: left });
-		visit({ first: node.first + left, count: node.count - left });
-	};
+  const visit = (node: RankRange): void => {
+    const begin = Math.max(node.first, first);
+    const end = Math.min(node.first + node.count, first + count);
+    if (begin >= end) return;
+    if (end - begin === node.count) {
+      sum(node, 0);
+      steps.push({ op: 'take', index: subtrees.length });
+      subtrees.push(node);
+      return;
+    }
+    const left = leftCount(node.count);
+    visit({ first: node.first, count: left });
+    visit({ first: node.first + left, count: node.count - left });
+  };
 
-	visit({ first: 0, count: virtualRanks });
-	return { subtrees, steps, stackDepth };
+  visit({ first: 0, count: virtualRanks });
+  return { subtrees, steps, stackDepth };
 }
 
 /** The most partials that a contiguous range of a tree over `virtualRanks` can leave, so the number that a trainer makes room for. */
 export function maxPartials(virtualRanks: number): number {
-	// Going down from the node that holds the whole range, each side of the cut leaves at most one subtree a level.
-	return Math.max(1, 2 * Math.ceil(Math.log2(virtualRanks)) - 2);
+  // Going down from the node that holds the whole range, each side of the cut leaves at most one subtree a level.
+  return Math.max(1, 2 * Math.ceil(Math.log2(virtualRanks)) - 2);
 }

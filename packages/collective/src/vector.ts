@@ -1,4 +1,4 @@
-import { MaestroError } from "@maestro/protocol";
+import { MaestroError } from '@maestro/protocol';
 
 /**
  * A flat float32 vector: one array, or several that follow each other, for vectors larger than one memory.
@@ -8,22 +8,12 @@ export type FloatVector = Float32Array | readonly Float32Array[];
 
 /** A vector made ready for byte copies: see {@link openVector}. */
 export interface OpenVector {
-	/** Elements. */
-	readonly length: number;
-	/** Copies elements `first .. first + count - 1` to `target`, from byte `at` on. */
-	readonly read: (
-		first: number,
-		count: number,
-		target: Uint8Array,
-		at: number,
-	) => void;
-	/** Copies `count` elements from byte `at` of `source` to element `first` on. */
-	readonly write: (
-		first: number,
-		count: number,
-		source: Uint8Array,
-		at: number,
-	) => void;
+  /** Elements. */
+  readonly length: number;
+  /** Copies elements `first .. first + count - 1` to `target`, from byte `at` on. */
+  readonly read: (first: number, count: number, target: Uint8Array, at: number) => void;
+  /** Copies `count` elements from byte `at` of `source` to element `first` on. */
+  readonly write: (first: number, count: number, source: Uint8Array, at: number) => void;
 }
 
 /**
@@ -31,56 +21,41 @@ export interface OpenVector {
  * byte, three times slower, when they do not; callers keep their side a multiple of 8.
  */
 export function openVector(vector: FloatVector): OpenVector {
-	const segments = vector instanceof Float32Array ? [vector] : vector;
-	const bytes = segments.map(
-		(segment) =>
-			new Uint8Array(segment.buffer, segment.byteOffset, segment.byteLength),
-	);
-	const ends: number[] = [];
-	let length = 0;
-	for (const segment of segments) {
-		length += segment.length;
-		ends.push(length);
-	}
+  const segments = vector instanceof Float32Array ? [vector] : vector;
+  const bytes = segments.map((segment) => new Uint8Array(segment.buffer, segment.byteOffset, segment.byteLength));
+  const ends: number[] = [];
+  let length = 0;
+  for (const segment of segments) {
+    length += segment.length;
+    ends.push(length);
+  }
 
-	/** Calls `copy` for each run of elements that lies in one segment. */
-	const walk = (
-		first: number,
-		count: number,
-		at: number,
-		copy: (segment: Uint8Array, from: number, size: number, at: number) => void,
-	) => {
-		if (first < 0 || first + count > length) {
-			throw new MaestroError(
-				"internal",
-				`internal: elements ${first}..${first + count - 1} do not lie in a vector of ${length}`,
-			);
-		}
-		let index = 0;
-		while (ends[index]! <= first) index++;
-		let next = first;
-		let offset = at;
-		while (next < first + count) {
-			const begin = index === 0 ? 0 : ends[index - 1]!;
-			const run = Math.min(first + count, ends[index]!) - next;
-			copy(bytes[index]!, (next - begin) * 4, run * 4, offset);
-			next += run;
-			offset += run * 4;
-			index++;
-		}
-	};
+  /** Calls `copy` for each run of elements that lies in one segment. */
+  const walk = (first: number, count: number, at: number, copy: (segment: Uint8Array, from: number, size: number, at: number) => void) => {
+    if (first < 0 || first + count > length) {
+      throw new MaestroError('internal', `internal: elements ${first}..${first + count - 1} do not lie in a vector of ${length}`);
+    }
+    let index = 0;
+    while (ends[index]! <= first) index++;
+    let next = first;
+    let offset = at;
+    while (next < first + count) {
+      const begin = index === 0 ? 0 : ends[index - 1]!;
+      const run = Math.min(first + count, ends[index]!) - next;
+      copy(bytes[index]!, (next - begin) * 4, run * 4, offset);
+      next += run;
+      offset += run * 4;
+      index++;
+    }
+  };
 
-	return {
-		length,
-		read: (first, count, target, at) => {
-			walk(first, count, at, (segment, from, size, offset) =>
-				target.set(segment.subarray(from, from + size), offset),
-			);
-		},
-		write: (first, count, source, at) => {
-			walk(first, count, at, (segment, from, size, offset) =>
-				segment.set(source.subarray(offset, offset + size), from),
-			);
-		},
-	};
+  return {
+    length,
+    read: (first, count, target, at) => {
+      walk(first, count, at, (segment, from, size, offset) => target.set(segment.subarray(from, from + size), offset));
+    },
+    write: (first, count, source, at) => {
+      walk(first, count, at, (segment, from, size, offset) => segment.set(source.subarray(offset, offset + size), from));
+    },
+  };
 }
