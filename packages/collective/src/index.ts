@@ -1,3 +1,5 @@
+export { type Collective, type CollectiveOptions, type GroupMember, type JoinOptions, openCollective } from './collective.ts';
+export type { AllReduceResult, Group, Waiting } from './group.ts';
 export {
   type Addition,
   type AddProgram,
@@ -8,11 +10,5 @@ export {
   planReduce,
   type ReducePlan,
 } from './plan.ts';
-export {
-  type LocalProgram,
-  type LocalStep,
-  maxPartials,
-  type RankRange,
-  treeSubtrees,
-} from './tree.ts';
+export { type LocalProgram, type LocalStep, maxPartials, type RankRange, treeSubtrees } from './tree.ts';
 export type { FloatVector } from './vector.ts';

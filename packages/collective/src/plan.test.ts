@@ -10,12 +10,6 @@ function treeExpression(first: number, count: number): string {
   return `(${treeExpression(first, left)}+${treeExpression(first + left, count - left)})`;
 }
 
-/** A sum in the form that addition's commuting cannot change: the operand with the lower rank first. */
-function added(a: string, b: string): string {
-  const lowest = (expression: string) => Number(/\d+/.exec(expression)![0]);
-  return lowest(a) < lowest(b) ? `(${a}+${b})` : `(${b}+${a})`;
-}
-
 /** Runs a member's local program on expressions. */
 function runLocal(first: number, count: number, virtualRanks: number): string[] {
   const { steps, stackDepth } = treeSubtrees(first, count, virtualRanks);
@@ -39,9 +33,9 @@ function runPlan(plan: ReducePlan): string[] {
   const local = plan.members.map(({ firstRank, ranks }) => runLocal(firstRank, ranks, plan.virtualRanks));
   return plan.programs.map(({ additions, result }, owner) => {
     const slots = plan.partials.map(({ member, index }) => local[member]![index]!);
-    for (const { into, from } of additions) {
+    for (const { into, left, right } of additions) {
       if (plan.partials[into]!.member === owner) throw new Error('an own partial was overwritten');
-      slots[into] = added(slots[into]!, slots[from]!);
+      slots[into] = `(${slots[left]!}+${slots[right]!})`;
     }
     return slots[result]!;
   });

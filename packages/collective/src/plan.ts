@@ -18,10 +18,11 @@ export interface Partial extends RankRange {
   readonly index: number;
 }
 
-/** One add of a program: slot `into` becomes `into + from`. */
+/** One add of a program: slot `into` becomes `left + right`; it is one of the two. */
 export interface Addition {
   readonly into: number;
-  readonly from: number;
+  readonly left: number;
+  readonly right: number;
 }
 
 /** Elements `first .. first + length - 1` of the flat vector; `first` is a multiple of the block size. */
@@ -125,10 +126,9 @@ function addProgram(partials: readonly Partial[], owner: number, virtualRanks: n
     const leftSize = leftCount(count);
     const left = sum(first, leftSize);
     const right = sum(first + leftSize, count - leftSize);
-    // Addition commutes bit for bit, so the sum may land on either side. One side is always free to be written: were both
-    // the owner's own partials, they would have been merged into one.
-    const [into, from] = partials[left]!.member === owner ? [right, left] : [left, right];
-    additions.push({ into, from });
+    // One side is always free to be written: were both the owner's own partials, they would have been merged into one.
+    const into = partials[left]!.member === owner ? right : left;
+    additions.push({ into, left, right });
     return into;
   };
   return { result: sum(0, virtualRanks), additions };

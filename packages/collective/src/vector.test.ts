@@ -13,7 +13,10 @@ test('a vector of several segments reads and writes as the one that they make', 
         const length = sizes.reduce((sum, size) => sum + size, 0);
         const flat = Float32Array.from({ length }, (_, i) => i + 0.5);
         let next = 0;
-        const segments = sizes.map((size) => flat.slice(next, (next += size)));
+        const segments = sizes.map((size) => {
+          next += size;
+          return flat.slice(next - size, next);
+        });
         const first = length === 0 ? 0 : a % length;
         const count = length === 0 ? 0 : b % (length - first + 1);
         const vector = openVector(segments);

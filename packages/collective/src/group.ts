@@ -1,0 +1,445 @@
+import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
+import { type ChunkMessage, decodeChunk, encodeChunk } from './codec.ts';
+import { type Lane, type Piece, planLane } from './lane.ts';
+import type { AbortNotice, Link, LinkEvents } from './link.ts';
+import type { ReducePlan } from './plan.ts';
+import { openReducer, type Reducer } from './reducer.ts';
+import { type FloatVector, type OpenVector, openVector } from './vector.ts';
+
+const NO_VALUES = new Float64Array(0);
+/** Pieces that are reduced before other events get a turn: a few milliseconds of work. */
+const PIECES_PER_TURN = 8;
+
+/** What a group works on. */
+export interface GroupOptions {
+  readonly plan: ReducePlan;
+  /** Index of this member in the plan. */
+  readonly self: number;
+  readonly generation: number;
+  /** This member's partial sums, one for each of its subtrees in rank order; more are ignored. Read, never written. */
+  readonly partials: readonly FloatVector[];
+  /** Where every member finds the sum. */
+  readonly reduced: FloatVector;
+  /** Scalars that travel with each virtual rank's gradient. */
+  readonly scalarsPerRank: number;
+  /** How long one all-reduce may take before it fails, naming the members it waits for. */
+  readonly stepTimeoutMs: number;
+}
+
+/** What every member knows after a step, equal bit for bit. The arrays are reused: valid until the next call. */
+export interface AllReduceResult {
+  /** k for each virtual rank, in rank order. */
+  readonly scalars: Float64Array;
+  /** Sum of squares of each block of the reduced vector. */
+  readonly blockSumSquares: Float64Array;
+  /** Their sum, in order. */
+  readonly sumSquares: number;
+  /** Whether every element of the reduced vector is finite. */
+  readonly finite: boolean;
+}
+
+/** What a step still waits for. */
+export interface Waiting {
+  readonly member: string;
+  readonly phase: 'reduce-scatter' | 'all-gather' | 'send';
+  readonly done: number;
+  readonly due: number;
+}
+
+interface Peer {
+  readonly index: number;
+  readonly id: string;
+  readonly inbound: Lane;
+  readonly outbound: Lane;
+  /** Rounds that the peer has begun, as far as its messages tell, and how much of the last has arrived. */
+  round: number;
+  step: number;
+  partialsReceived: number;
+  reducedReceived: number;
+  /** How much of this member's round has been sent to it. */
+  hasScalars: boolean;
+  partialsSent: number;
+  reducedSent: number;
+  isSending: boolean;
+  isHeld: boolean;
+  /** Why no more comes from it. */
+  gone: string | undefined;
+}
+
+interface Pending {
+  readonly resolve: (result: AllReduceResult) => void;
+  readonly reject: (error: MaestroError) => void;
+  readonly timer: NodeJS.Timeout;
+  readonly scalars: Float64Array;
+}
+
+/**
+ * The members of one view, summing vectors step by step.
+ *
+ * A step sends each peer the own partials of its chunk and, piece by piece as it is added up, the own chunk. Nothing waits in a
+ * circle: reduced pieces are always taken in, partials are taken in unless their sender is ahead of the slowest member, and the
+ * partials of a step depend on nothing that is received in it. A peer may be one step ahead at most, since its next step
+ * begins after it has this member's chunk, by when this member's staging is empty; what it sends early is staged, or waits in its stream.
+ */
+export class Group {
+  /** Aborted, with the error as its reason, when the group fails: also between steps. */
+  readonly signal: AbortSignal;
+  readonly #options: GroupOptions;
+  readonly #controller = new AbortController();
+  readonly #partials: readonly OpenVector[];
+  readonly #reduced: OpenVector;
+  readonly #reducer: Reducer;
+  readonly #blockSumSquares: Float64Array;
+  /** By parity of the round: a peer's scalars of the next step may come before this step ends. */
+  readonly #scalars: readonly [Float64Array, Float64Array];
+  readonly #peers: readonly Peer[];
+  #links: readonly (Link | undefined)[] = [];
+  #round = 0;
+  #step = 0;
+  #pending: Pending | undefined;
+  #error: MaestroError | undefined;
+  #closing: Promise<void> | undefined;
+  #hasTurn = false;
+
+  constructor(options: GroupOptions) {
+    const { plan, self, partials, reduced, scalarsPerRank } = options;
+    const own = plan.partials.filter(({ member }) => member === self).length;
+    if (partials.length < own) throw invalid(`${plan.members[self]!.id} holds ${own} partials, ${partials.length} vectors were given`);
+    this.signal = this.#controller.signal;
+    this.#options = options;
+    this.#partials = partials.slice(0, own).map(openVector);
+    this.#reduced = openVector(reduced);
+    for (const vector of [...this.#partials, this.#reduced]) {
+      if (vector.length !== plan.length) throw invalid(`vectors need ${plan.length} elements, one has ${vector.length}`);
+    }
+    this.#blockSumSquares = new Float64Array(Math.ceil(plan.length / plan.blockSize));
+    this.#reducer = openReducer({
+      plan,
+      self,
+      partials: this.#partials,
+      reduced: this.#reduced,
+      blockSumSquares: this.#blockSumSquares,
+    });
+    const scalars = () => new Float64Array(plan.virtualRanks * scalarsPerRank);
+    this.#scalars = [scalars(), scalars()];
+    this.#peers = plan.members.flatMap(({ id }, index) => (index === self ? [] : [newPeer(plan, self, index, id)]));
+  }
+
+  /** What links report to. */
+  get events(): LinkEvents {
+    return {
+      message: (index, bytes) => this.#receive(this.#peer(index), bytes),
+      inboundClosed: (index, reason, isLeaving) => this.#inboundClosed(this.#peer(index), reason, isLeaving),
+      outboundClosed: (index, reason) => {
+        const peer = this.#peer(index);
+        peer.gone ??= reason;
+        if (this.#pending !== undefined && !this.#hasSent(peer)) this.#lose(peer);
+      },
+      aborted: (index, { code, message, lost }) => {
+        const reporter = this.#peer(index).id;
+        const details = { reporter, ...this.#where(), ...(lost !== undefined && { member: lost }) };
+        this.#fail(new MaestroError(code, `${message} (reported by ${reporter})`, { details }), { isTold: true });
+      },
+    };
+  }
+
+  /** Gives the group its links, by member index; called once, before the first step. */
+  connect(links: readonly (Link | undefined)[]): void {
+    this.#links = links;
+  }
+
+  /**
+   * Sums the members' partials into every member's `reduced`. `scalars` holds k for each of this member's virtual ranks.
+   * One call at a time; the partials must not change and `reduced` must not be read until it resolves.
+   * Rejects with `peer-lost`, `timeout`, `protocol-violation`, or the error given to {@link abort}; the group is over then.
+   */
+  allReduce({ step, scalars }: { readonly step: number; readonly scalars: Float64Array }): Promise<AllReduceResult> {
+    const { plan, self, scalarsPerRank, stepTimeoutMs } = this.#options;
+    const { firstRank, ranks } = plan.members[self]!;
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    if (this.#pending !== undefined) return Promise.reject(invalid(`step ${this.#step} has not ended`));
+    if (scalars.length !== ranks * scalarsPerRank) {
+      return Promise.reject(invalid(`expected ${scalarsPerRank} scalars for each of ${ranks} virtual ranks, found ${scalars.length}`));
+    }
+    this.#round++;
+    this.#step = step;
+    const result = new Promise<AllReduceResult>((resolve, reject) => {
+      const timer = setTimeout(() => this.#fail(this.#timeout()), stepTimeoutMs);
+      this.#pending = { resolve, reject, timer, scalars: scalars.slice() };
+    });
+    this.#scalars[this.#parity()]!.set(scalars, firstRank * scalarsPerRank);
+    for (const peer of this.#peers) {
+      peer.hasScalars = false;
+      peer.partialsSent = 0;
+      peer.reducedSent = 0;
+      if (peer.gone !== undefined) this.#lose(peer);
+      else if (peer.round === this.#round) this.#checkStep(peer);
+    }
+    for (const peer of this.#peers) this.#send(peer);
+    this.#reduce();
+    return result;
+  }
+
+  /** What the step in progress still waits for; empty between steps. For "step 812: waiting for worker b at all-gather". */
+  waiting(): Waiting[] {
+    if (this.#pending === undefined) return [];
+    return this.#peers.flatMap((peer): Waiting[] => {
+      const { id: member, inbound, outbound, round } = peer;
+      const arrived =
+        round < this.#round ? { partials: 0, reduced: 0 } : { partials: peer.partialsReceived, reduced: peer.reducedReceived };
+      if (round > this.#round) return [];
+      if (arrived.partials < inbound.partialsDue) {
+        return [{ member, phase: 'reduce-scatter', done: arrived.partials, due: inbound.partialsDue }];
+      }
+      if (arrived.reduced < inbound.reducedDue || round < this.#round) {
+        return [{ member, phase: 'all-gather', done: arrived.reduced, due: inbound.reducedDue }];
+      }
+      const due = outbound.partialsDue + outbound.reducedDue;
+      return this.#hasSent(peer) ? [] : [{ member, phase: 'send', done: peer.partialsSent + peer.reducedSent, due }];
+    });
+  }
+
+  /** Ends the group at once: a step in progress rejects with `error`, and the peers are told. */
+  abort(error: MaestroError): void {
+    this.#fail(error);
+  }
+
+  /** Leaves the group. Peers that have what they need from this member may finish their step. */
+  async close(): Promise<void> {
+    this.#error ??= new MaestroError('cancelled', 'allReduce: the group is closed');
+    this.#settlePending((pending) => pending.reject(this.#error!));
+    this.#closing ??= Promise.resolve().then(() => this.#closeLinks());
+    await this.#closing;
+  }
+
+  #receive(peer: Peer, bytes: Uint8Array): boolean {
+    if (this.#error !== undefined) return true;
+    try {
+      const chunk = decodeChunk(bytes);
+      if (chunk.generation !== this.#options.generation) return true;
+      peer.isHeld = !this.#accept(peer, chunk);
+    } catch (error) {
+      this.#fail(isMaestroError(error) ? error : new MaestroError('internal', `internal: ${errorMessage(error)}`, { cause: error }));
+      return true;
+    }
+    if (!peer.isHeld) this.#reduce();
+    return !peer.isHeld;
+  }
+
+  /** Takes in one message, which must be the next one due; false when there is no room for it yet. */
+  #accept(peer: Peer, chunk: ChunkMessage): boolean {
+    if (chunk.kind === 'scalars') {
+      this.#acceptScalars(peer, chunk);
+    } else if (chunk.kind === 'partial') {
+      if (peer.round === 0 || peer.partialsReceived >= peer.inbound.partialsDue) throw this.#unexpected(peer, chunk);
+      const { slot, piece } = peer.inbound.partial(peer.partialsReceived);
+      if (chunk.slot !== slot || !this.#isPiece(peer, chunk, piece)) throw this.#unexpected(peer, chunk);
+      const { pieces } = this.#reducer;
+      const index = Math.floor((peer.partialsReceived * pieces) / peer.inbound.partialsDue);
+      if (!this.#reducer.stage(slot, (peer.round - 1) * pieces + index, chunk.payload)) return false;
+      peer.partialsReceived++;
+    } else {
+      if (peer.round !== this.#round || peer.reducedReceived >= peer.inbound.reducedDue) throw this.#unexpected(peer, chunk);
+      const piece = peer.inbound.reduced(peer.reducedReceived);
+      const { blockSize } = this.#options.plan;
+      const isWhole = chunk.values.length === Math.ceil(piece.count / blockSize);
+      if (!isWhole || !this.#isPiece(peer, chunk, piece)) throw this.#unexpected(peer, chunk);
+      this.#reduced.write(piece.first, piece.count, chunk.payload, 0);
+      this.#blockSumSquares.set(chunk.values, piece.first / blockSize);
+      peer.reducedReceived++;
+    }
+    return true;
+  }
+
+  #acceptScalars(peer: Peer, chunk: ChunkMessage): void {
+    const { plan, scalarsPerRank } = this.#options;
+    const { firstRank, ranks } = plan.members[peer.index]!;
+    const isNext = peer.round <= this.#round && (peer.round === 0 || this.#hasReceived(peer, peer.round));
+    if (!isNext || chunk.values.length !== ranks * scalarsPerRank) throw this.#unexpected(peer, chunk);
+    peer.round++;
+    peer.step = chunk.step;
+    peer.partialsReceived = 0;
+    peer.reducedReceived = 0;
+    this.#scalars[peer.round % 2]!.set(chunk.values, firstRank * scalarsPerRank);
+    if (peer.round === this.#round) this.#checkStep(peer);
+  }
+
+  #isPiece(peer: Peer, { step, first, payload }: ChunkMessage, piece: Piece): boolean {
+    return step === peer.step && first === piece.first && payload.length === piece.count * Float32Array.BYTES_PER_ELEMENT;
+  }
+
+  /** Adds up what is ready, a few pieces a turn, and passes it on. */
+  #reduce(): void {
+    if (this.#error !== undefined || this.#pending === undefined || this.#hasTurn) return;
+    const due = this.#round * this.#reducer.pieces;
+    let count = 0;
+    while (this.#reducer.done() < due && this.#reducer.isReady() && count < PIECES_PER_TURN) {
+      this.#reducer.reduceNext();
+      count++;
+    }
+    if (count > 0) {
+      for (const peer of this.#peers) this.#send(peer);
+      for (const peer of this.#peers) if (peer.isHeld) this.#links[peer.index]?.resume();
+    }
+    if (count === PIECES_PER_TURN) {
+      this.#hasTurn = true;
+      setImmediate(() => {
+        this.#hasTurn = false;
+        this.#reduce();
+      });
+    }
+    this.#settle();
+  }
+
+  /** Sends the next message to a peer when its stream has room: reduced pieces first, they are still in the cache and all wait for them. */
+  #send(peer: Peer): void {
+    const pending = this.#pending;
+    const link = this.#links[peer.index];
+    if (pending === undefined || link === undefined || peer.isSending || this.#error !== undefined) return;
+    const header = { generation: this.#options.generation, step: this.#step, slot: 0, first: 0, values: NO_VALUES };
+    const sent = () => {
+      peer.isSending = false;
+      this.#send(peer);
+    };
+    peer.isSending = true;
+    if (!peer.hasScalars) {
+      peer.hasScalars = true;
+      link.send(encodeChunk({ ...header, kind: 'scalars', values: pending.scalars }), sent);
+    } else if (peer.reducedSent < this.#reducedPieces()) {
+      const { first, count } = peer.outbound.reduced(peer.reducedSent++);
+      const block = first / this.#options.plan.blockSize;
+      const values = this.#blockSumSquares.subarray(block, block + Math.ceil(count / this.#options.plan.blockSize));
+      link.send(encodeChunk({ ...header, kind: 'reduced', first, values }, this.#reduced, count), sent);
+    } else if (peer.partialsSent < peer.outbound.partialsDue) {
+      const { slot, piece } = peer.outbound.partial(peer.partialsSent++);
+      const partial = this.#partials[this.#options.plan.partials[slot]!.index]!;
+      link.send(encodeChunk({ ...header, kind: 'partial', slot, first: piece.first }, partial, piece.count), sent);
+    } else {
+      peer.isSending = false;
+      return;
+    }
+    this.#settle();
+  }
+
+  /** Pieces of the own chunk that are reduced in this round. */
+  #reducedPieces(): number {
+    return this.#reducer.done() - (this.#round - 1) * this.#reducer.pieces;
+  }
+
+  #hasSent({ hasScalars, reducedSent, partialsSent, outbound }: Peer): boolean {
+    return hasScalars && reducedSent === outbound.reducedDue && partialsSent === outbound.partialsDue;
+  }
+
+  #hasReceived({ round, partialsReceived, reducedReceived, inbound }: Peer, of: number): boolean {
+    return round > of || (round === of && partialsReceived === inbound.partialsDue && reducedReceived === inbound.reducedDue);
+  }
+
+  #settle(): void {
+    if (this.#pending === undefined || this.#reducedPieces() < this.#reducer.pieces) return;
+    if (!this.#peers.every((peer) => this.#hasReceived(peer, this.#round) && this.#hasSent(peer))) return;
+    let sumSquares = 0;
+    for (const block of this.#blockSumSquares) sumSquares += block;
+    const result = {
+      scalars: this.#scalars[this.#parity()]!,
+      blockSumSquares: this.#blockSumSquares,
+      sumSquares,
+      finite: Number.isFinite(sumSquares),
+    };
+    this.#settlePending((pending) => pending.resolve(result));
+  }
+
+  #settlePending(settle: (pending: Pending) => void): void {
+    const pending = this.#pending;
+    if (pending === undefined) return;
+    this.#pending = undefined;
+    clearTimeout(pending.timer);
+    settle(pending);
+  }
+
+  #inboundClosed(peer: Peer, reason: string, isLeaving: boolean): void {
+    peer.gone ??= reason;
+    const isDone = this.#pending === undefined || this.#hasReceived(peer, this.#round);
+    if (!isLeaving || !isDone) this.#lose(peer);
+  }
+
+  #lose(peer: Peer): void {
+    const phase = this.waiting().find(({ member }) => member === peer.id)?.phase ?? 'between steps';
+    const message = `allReduce: lost ${peer.id} in ${phase} (${this.#place()}): ${peer.gone}`;
+    this.#fail(new MaestroError('peer-lost', message, { details: { member: peer.id, phase, ...this.#where() } }));
+  }
+
+  #timeout(): MaestroError {
+    const waiting = this.waiting();
+    const list = waiting.map(({ member, phase, done, due }) => `${member} at ${phase} (${done} of ${due} messages)`).join(', ');
+    const message = `allReduce: not done after ${this.#options.stepTimeoutMs} ms, waiting for ${list || 'this member'} (${this.#place()})`;
+    return new MaestroError('timeout', message, { details: { waiting, ...this.#where() } });
+  }
+
+  #checkStep(peer: Peer): void {
+    if (peer.step === this.#step) return;
+    const message = `allReduce: ${peer.id} is at step ${peer.step}, this member at step ${this.#step} (generation ${this.#options.generation})`;
+    this.#fail(new MaestroError('protocol-violation', message, { details: { member: peer.id, ...this.#where() } }));
+  }
+
+  #unexpected(peer: Peer, { kind, step, slot, first, values, payload }: ChunkMessage): MaestroError {
+    const found = `${kind} of step ${step}, slot ${slot}, first element ${first}, ${values.length} values, ${payload.length} bytes`;
+    return new MaestroError('protocol-violation', `allReduce: out of turn from ${peer.id} (${this.#place()}): ${found}`, {
+      details: { member: peer.id, ...this.#where() },
+    });
+  }
+
+  /** Ends the group with `error`: first the caller, then the peers, then the streams. */
+  #fail(error: MaestroError, { isTold = false } = {}): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    this.#settlePending((pending) => pending.reject(error));
+    this.#controller.abort(error);
+    const lost = error.code === 'peer-lost' ? String(error.details.member) : undefined;
+    const notice: AbortNotice = { code: error.code, message: error.message, ...(lost !== undefined && { lost }) };
+    const told = this.#peers.filter(({ id }) => !isTold && id !== lost).map(({ index }) => this.#links[index]?.abort(notice));
+    this.#closing = Promise.all(told).then(() => this.#closeLinks());
+  }
+
+  #closeLinks(): void {
+    for (const link of this.#links) link?.close();
+  }
+
+  #peer(index: number): Peer {
+    return this.#peers[index < this.#options.self ? index : index - 1]!;
+  }
+
+  #parity(): 0 | 1 {
+    return this.#round % 2 === 0 ? 0 : 1;
+  }
+
+  #place(): string {
+    return `step ${this.#step}, generation ${this.#options.generation}`;
+  }
+
+  #where(): { readonly step: number; readonly generation: number } {
+    return { step: this.#step, generation: this.#options.generation };
+  }
+}
+
+function newPeer(plan: ReducePlan, self: number, index: number, id: string): Peer {
+  return {
+    index,
+    id,
+    inbound: planLane(plan, index, self),
+    outbound: planLane(plan, self, index),
+    round: 0,
+    step: 0,
+    partialsReceived: 0,
+    reducedReceived: 0,
+    hasScalars: false,
+    partialsSent: 0,
+    reducedSent: 0,
+    isSending: false,
+    isHeld: false,
+    gone: undefined,
+  };
+}
+
+function invalid(message: string): MaestroError {
+  return new MaestroError('invalid-argument', `allReduce: ${message}`);
+}

@@ -1,0 +1,228 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { connectJobClient, type JobClient } from '@maestro/client';
+import { type Dataset, loadImages, openDataset } from '@maestro/data';
+import { type DataSpec, errorMessage, isMaestroError, type Job, MaestroError, parseJobSpec } from '@maestro/protocol';
+import { Command } from 'commander';
+import { startCluster } from '../cluster.ts';
+import { DEFAULT_DATA_DIR } from '../connection.ts';
+import { encodeSamples, knnAccuracy, spread } from '../evaluation/knnAccuracy.ts';
+import { loadCheckpoint, type OpenModel, openModel } from '../evaluation/openModel.ts';
+import { reconstructionPicture } from '../evaluation/picture.ts';
+import { type Reconstruction, reconstruct } from '../evaluation/reconstruct.ts';
+import { positiveInteger } from '../options.ts';
+import { createProgressView } from '../progressView.ts';
+import { demoJob } from './demoJob.ts';
+import { fashionMnist } from './fashionMnist.ts';
+
+/** How much is evaluated: enough for two digits, little enough for seconds. */
+const EVALUATION = { images: 1000, knnTrain: 4000, knnTest: 1000, pictureRows: 8 } as const;
+const EXIT_FAILED = 1;
+
+interface DemoOptions {
+  readonly workers: number;
+  readonly steps?: number;
+  readonly data?: string;
+  readonly json?: boolean;
+}
+
+/** Where the demo trains and where it looks: of Fashion-MNIST the test split, of a folder the folder itself. */
+interface DemoData {
+  readonly train: DataSpec;
+  readonly evaluation: DataSpec;
+}
+
+const program = new Command('demo')
+  .description('Pre-trains a small Masked Autoencoder on this machine, and shows what it learned.')
+  .option('--workers <n>', 'worker processes; the result is the same for any number', positiveInteger, 2)
+  .option('--steps <n>', 'training steps', positiveInteger)
+  .option('--data <dir>', 'train on the images in this folder instead of Fashion-MNIST')
+  .option('--json', 'end with one JSON object on standard output');
+program.parse();
+
+try {
+  await demo(program.opts<DemoOptions>());
+} catch (error) {
+  process.stderr.write(`demo: ${errorMessage(error)}\n`);
+  process.exitCode = EXIT_FAILED;
+}
+
+/** The main job, end to end: data, cluster, training, evaluation, picture. Everything a person reads goes to standard error with `--json`. */
+async function demo({ workers, steps, data, json = false }: DemoOptions): Promise<void> {
+  const screen = json ? process.stderr : process.stdout;
+  const say = (text: string): void => void screen.write(`${text}\n`);
+  const dataDir = resolve(DEFAULT_DATA_DIR, 'demo');
+  await mkdir(dataDir, { recursive: true });
+
+  const where = await demoData(data, say);
+  const [train, evaluation] = [await openDataset(where.train), await openDataset(where.evaluation)];
+  const jobFile = demoJob({
+    data: where.train,
+    channels: train.channels,
+    workers,
+    samples: train.length,
+    ...(steps !== undefined && { steps }),
+  });
+  const spec = parseJobSpec(jobFile);
+  say(`${train.length} images from ${where.train.path}; starting redis, a coordinator and ${workers} worker${workers === 1 ? '' : 's'}`);
+
+  const { job, seconds } = await trainOnCluster({ jobFile, workers, dataDir, screen });
+  const checkpoint = job.checkpoints.at(-1)!;
+  say(`trained ${job.progress!.step} steps on ${job.progress!.images} images in ${seconds.toFixed(1)} s; looking at what was learned`);
+
+  const model = await openModel(spec, { threads: 2 });
+  try {
+    const knnBefore = await knn(model, train, evaluation);
+    await loadCheckpoint(model, checkpoint.path);
+    const knnAfter = await knn(model, train, evaluation);
+    const result = await reconstructHeldOut(model, evaluation);
+    const picture = join(dataDir, 'reconstruction.png');
+    const { config, normalisation } = model;
+    await writeFile(picture, await reconstructionPicture(result, { config, normalisation, rows: EVALUATION.pictureRows }));
+
+    const { progress } = job;
+    const report = {
+      jobId: job.id,
+      workers,
+      steps: progress!.step,
+      images: progress!.images,
+      trainSeconds: seconds,
+      lossFirst: progress!.lossFirst,
+      lossLast: progress!.loss,
+      evalMaskedMse: result.maskedMse,
+      meanFillMse: result.meanFillMse,
+      knnBefore,
+      knnAfter,
+      imagesPerSecond: progress!.images / seconds,
+      checkpointHash: checkpoint.hash,
+      checkpointPath: checkpoint.path,
+      picture,
+    };
+    for (const line of summary(report, data !== undefined)) say(line);
+    if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  } finally {
+    await model.evaluator.close();
+  }
+}
+
+async function demoData(folder: string | undefined, say: (text: string) => void): Promise<DemoData> {
+  if (folder !== undefined) {
+    const own: DataSpec = { format: 'image-folder', path: resolve(folder) };
+    return { train: own, evaluation: own };
+  }
+  const path = await fashionMnist(resolve(DEFAULT_DATA_DIR, 'data'), say);
+  return { train: { format: 'idx', path, split: 'train' }, evaluation: { format: 'idx', path, split: 'test' } };
+}
+
+/** Runs the job on a cluster of its own; Ctrl-C ends both. */
+async function trainOnCluster({
+  jobFile,
+  workers,
+  dataDir,
+  screen,
+}: {
+  readonly jobFile: unknown;
+  readonly workers: number;
+  readonly dataDir: string;
+  readonly screen: NodeJS.WriteStream;
+}): Promise<{ readonly job: Job; readonly seconds: number }> {
+  const cluster = await startCluster({ workers, dataDir, redisUrl: process.env['REDIS_URL'] });
+  const client = connectJobClient(cluster.coordinator);
+  const view = createProgressView(screen);
+  let wasInterrupted = false;
+  try {
+    screen.write(`${cluster.processes.map(({ name, pid }) => `${name} (process ${pid})`).join(', ')}\n`);
+    const submitted = await client.submitJob({ spec: jobFile });
+    const interrupt = (): void => {
+      wasInterrupted = true;
+      client.cancelJob(submitted.id).catch(() => undefined); // The cluster ends in any case.
+    };
+    process.once('SIGINT', interrupt);
+    process.once('SIGTERM', interrupt);
+    const job = await lastState(client, submitted, view.show);
+    view.end();
+    if (wasInterrupted)
+      throw new MaestroError('cancelled', `interrupted; its checkpoints stay in ${join(dataDir, 'jobs', job.id, 'checkpoints')}`);
+    if (job.state !== 'succeeded') {
+      const last = job.checkpoints.at(-1);
+      const rescue = last === undefined ? '' : `\ndemo: the state after step ${last.step} is in ${last.path}`;
+      throw new MaestroError('unavailable', `job ${job.id} ${job.state}: ${job.message}${rescue}`);
+    }
+    return { job, seconds: (Date.parse(job.endedAt) - Date.parse(job.startedAt)) / 1000 };
+  } finally {
+    view.end();
+    client.close();
+    await cluster.stop();
+  }
+}
+
+async function lastState(client: JobClient, submitted: Job, show: (job: Job) => void): Promise<Job> {
+  let last = submitted;
+  try {
+    for await (const job of client.watchJob(submitted.id)) {
+      last = job;
+      show(job);
+    }
+  } catch (error) {
+    if (!isMaestroError(error, 'unavailable')) throw error;
+    throw new MaestroError('unavailable', `the coordinator was lost: ${error.message}`, { cause: error });
+  }
+  return last;
+}
+
+/** k-NN accuracy of the model's features, or null where the samples have no labels. */
+async function knn({ evaluator, config, normalisation }: OpenModel, train: Dataset, evaluation: Dataset): Promise<number | null> {
+  if (train.classes.length < 2) return null;
+  const of = { evaluator, config, normalisation };
+  const known = await encodeSamples({ ...of, dataset: train, samples: EVALUATION.knnTrain });
+  const asked = await encodeSamples({ ...of, dataset: evaluation, samples: EVALUATION.knnTest });
+  return knnAccuracy(known, asked, config.embedDim);
+}
+
+async function reconstructHeldOut({ evaluator, config, normalisation }: OpenModel, dataset: Dataset): Promise<Reconstruction> {
+  const { imageSize, channels } = config;
+  const { images } = await loadImages(dataset, spread(dataset.length, EVALUATION.images), {
+    imageSize,
+    channels: channels as 1 | 3,
+    normalisation,
+  });
+  return reconstruct({ evaluator, config, images, statistics: normalisation, seed: 0 });
+}
+
+interface Report {
+  readonly jobId: string;
+  readonly lossFirst: number;
+  readonly lossLast: number;
+  readonly evalMaskedMse: number;
+  readonly meanFillMse: number;
+  readonly knnBefore: number | null;
+  readonly knnAfter: number | null;
+  readonly imagesPerSecond: number;
+  readonly checkpointHash: string;
+  readonly checkpointPath: string;
+  readonly picture: string;
+}
+
+function summary(report: Report, isOwnData: boolean): string[] {
+  const { lossFirst, lossLast, evalMaskedMse, meanFillMse, knnBefore, knnAfter, imagesPerSecond, checkpointHash, checkpointPath, picture } =
+    report;
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+  return [
+    '',
+    `  loss                       ${lossFirst.toFixed(4)} -> ${lossLast.toFixed(4)}   (${imagesPerSecond.toFixed(0)} images/s)`,
+    `  error on masked patches    ${evalMaskedMse.toFixed(5)}, ${percent(evalMaskedMse / meanFillMse)} of filling in the visible mean (${meanFillMse.toFixed(5)})${isOwnData ? '' : ', test images'}`,
+    knnBefore === null || knnAfter === null
+      ? '  k-NN accuracy              no labels (put images into one sub-folder per class to see it)'
+      : `  k-NN accuracy              ${percent(knnBefore)} untrained -> ${percent(knnAfter)} trained`,
+    `  checkpoint                 ${checkpointPath}`,
+    `  checkpoint hash            ${checkpointHash} (the same for any --workers)`,
+    `  picture                    ${picture}`,
+    '',
+    'Try next:',
+    `  npm run maestro -- reconstruct ${checkpointPath} --out mine.png${isOwnData ? '' : '      other images of the test split'}`,
+    `  npm run maestro -- checkpoint verify ${checkpointPath}`,
+    '  npm run demo -- --data DIR          train on your own images',
+    '  npm run demo -- --workers 3         more workers, the same bits',
+    '  npm run maestro -- up               a cluster that takes jobs: `npm run maestro -- submit FILE --follow`',
+  ];
+}

@@ -1,0 +1,68 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { MemberAnswer, MemberCommand, MemberView } from './allReduceMember.ts';
+
+const MEMBER = fileURLToPath(new URL('./allReduceMember.js', import.meta.url));
+
+/** A member of a collective in a process of its own. */
+export interface MemberProcess {
+  readonly id: string;
+  readonly address: string;
+  readonly process: ChildProcess;
+  /** Sends a command; resolves with the next answer. Rejects when the process ends first. */
+  readonly ask: (command: MemberCommand) => Promise<MemberAnswer>;
+}
+
+/** Starts `count` members, `worker-0` and so on, that listen on addresses of their own. */
+export function startMembers(
+  count: number,
+  { keepaliveMs = 1000, address = () => '127.0.0.1:0' }: { readonly keepaliveMs?: number; readonly address?: (i: number) => string } = {},
+): Promise<MemberProcess[]> {
+  return Promise.all(Array.from({ length: count }, (_, i) => startMember(`worker-${i}`, address(i), keepaliveMs)));
+}
+
+async function startMember(id: string, address: string, keepaliveMs: number): Promise<MemberProcess> {
+  const child = fork(MEMBER, [id, address, String(keepaliveMs)], { stdio: 'inherit' });
+  const next = () =>
+    new Promise<MemberAnswer>((resolve, reject) => {
+      const exited = () => reject(new Error(`${id} ended`));
+      child.once('exit', exited);
+      child.once('message', (answer) => {
+        child.off('exit', exited);
+        resolve(answer as MemberAnswer);
+      });
+    });
+  const first = await next();
+  if (first.is !== 'listening') throw new Error(`${id} should listen first, it said ${first.is}`);
+  const ask = (command: MemberCommand) => {
+    const answer = next();
+    child.send(command);
+    return answer;
+  };
+  return { id, address: first.address, process: child, ask };
+}
+
+/** Ends the processes, stopped or not. */
+export function endMembers(members: readonly MemberProcess[]): void {
+  for (const member of members) member.process.kill('SIGKILL');
+}
+
+/** The view in which `members` share `virtualRanks` as evenly as they can. */
+export function evenView(
+  members: readonly MemberProcess[],
+  { generation, virtualRanks, length, segment = 0 }: Omit<MemberView, 'members' | 'segment'> & { readonly segment?: number },
+): MemberView {
+  const edge = (i: number) => Math.floor((i * virtualRanks) / members.length);
+  return {
+    generation,
+    virtualRanks,
+    length,
+    segment,
+    members: members.map(({ id, address }, i) => ({ id, address, firstRank: edge(i), ranks: edge(i + 1) - edge(i) })),
+  };
+}
+
+/** Tells all members the same; resolves with all answers. */
+export function askAll(members: readonly MemberProcess[], command: MemberCommand): Promise<MemberAnswer[]> {
+  return Promise.all(members.map((member) => member.ask(command)));
+}
