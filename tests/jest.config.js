@@ -8,6 +8,7 @@ export default {
   testMatch: ['**/dist/**/*.test.js'],
   testEnvironment: '<rootDir>/tests/jest/ortEnvironment.cjs',
   snapshotResolver: '<rootDir>/tests/jest/snapshotResolver.cjs',
+  reporters: ['default', '<rootDir>/tests/jest/countReporter.cjs'],
   transform: {},
   testTimeout: 60_000,
   maxWorkers: 2,
