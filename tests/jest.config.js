@@ -9,6 +9,7 @@ export default {
   testEnvironment: '<rootDir>/tests/jest/ortEnvironment.cjs',
   snapshotResolver: '<rootDir>/tests/jest/snapshotResolver.cjs',
   moduleNameMapper: { '^onnxruntime-node$': '<rootDir>/tests/jest/onnxruntime.cjs' },
+  reporters: ['default', '<rootDir>/tests/jest/countReporter.cjs'],
   transform: {},
   testTimeout: 60_000,
   maxWorkers: 2,

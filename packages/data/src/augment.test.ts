@@ -1,5 +1,4 @@
 import { expect, test } from '@jest/globals';
-import { randomStream } from '@maestro/random';
 import { augmentConfig, drawCrop, drawFlip } from './augment.ts';
 import { normalisationTable, writePlanes } from './normalisation.ts';
 

@@ -1,0 +1,79 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { root, say } from './environment.mjs';
+
+const LOCK = join(root, '.maestro/setup.lock');
+const POLL_MS = 100;
+
+/** Runs `work` while no other set-up of this clone works. The lock of a process that died is taken over. */
+export async function withLock(work, path = LOCK) {
+  let hasSaid = false;
+  while (!tryLock(path)) {
+    const owner = ownerOf(path);
+    if (owner !== undefined && !isRunning(owner)) takeAway(path, owner);
+    else {
+      if (!hasSaid) say(`waiting for another set-up of this clone${owner === undefined ? '' : ` (process ${owner})`}`);
+      hasSaid = true;
+      await setTimeout(POLL_MS);
+    }
+  }
+  // The name of a lock that is let go changes before its content goes, so that it is never seen half removed.
+  const release = () => takeAway(path, process.pid);
+  process.once('exit', release);
+  try {
+    return await work();
+  } finally {
+    process.off('exit', release);
+    release();
+  }
+}
+
+/** A folder with the owner's number in it appears whole, by a rename, or not at all: a rename onto a filled folder fails. */
+function tryLock(path) {
+  const mine = `${path}.${process.pid}`;
+  mkdirSync(mine, { recursive: true });
+  writeFileSync(join(mine, 'pid'), String(process.pid));
+  try {
+    renameSync(mine, path);
+    return true;
+  } catch {
+    rmSync(mine, { recursive: true, force: true });
+    return false;
+  }
+}
+
+/** Removes the lock if it is still that owner's; another may have taken it over since we looked, and then gets it back. */
+function takeAway(path, owner) {
+  const aside = join(dirname(path), `setup.unlock.${process.pid}`);
+  try {
+    renameSync(path, aside);
+  } catch {
+    return; // It is gone already.
+  }
+  if (ownerOf(aside) !== owner) {
+    try {
+      renameSync(aside, path);
+      return;
+    } catch {
+      // A third has locked meanwhile: two set-ups then work at once, which costs time and breaks nothing that npm and tsc do not mend.
+    }
+  }
+  rmSync(aside, { recursive: true, force: true });
+}
+
+function ownerOf(path) {
+  try {
+    return Number(readFileSync(join(path, 'pid'), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function isRunning(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}

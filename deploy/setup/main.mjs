@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build, isBuilt } from './build.mjs';
+import { hasDependencies, installDependencies } from './dependencies.mjs';
+import { fail, root, SetupError } from './environment.mjs';
+import { withLock } from './lock.mjs';
+import { findRedis, installRedis } from './redis.mjs';
+
+/**
+ * Makes the clone ready, then does what the arguments ask for.
+ *
+ * @param {string[]} args of `node deploy/setup.mjs`
+ */
+export async function main(args) {
+  const [mode, ...rest] = args;
+  try {
+    if (mode !== undefined && !['--build', '--run', '--test'].includes(mode))
+      fail(`unknown option ${mode}: there are --build, --run FILE and --test`);
+    await prepare({ needsRedis: mode !== '--build', mayUseRemoteRedis: mode !== '--test' });
+    if (mode === '--run') await run(rest);
+    if (mode === '--test') await test(rest);
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    process.stderr.write(`setup: ${error.message}\n`);
+    process.exitCode = 1;
+  }
+}
+
+/**
+ * The steps in order. Each first looks whether it has anything to do, which takes milliseconds; only then is the lock taken, and looked again,
+ * since another set-up may have done it meanwhile. Tests start servers of their own, so they want the program even with REDIS_URL.
+ */
+async function prepare({ needsRedis, mayUseRemoteRedis }) {
+  const steps = [
+    { isDone: hasDependencies, work: installDependencies },
+    { isDone: isBuilt, work: build },
+  ];
+  if (needsRedis && !(mayUseRemoteRedis && process.env.REDIS_URL))
+    steps.push({ isDone: () => findRedis() !== undefined, work: installRedis });
+  for (const { isDone, work } of steps) {
+    if (!isDone()) await withLock(async () => isDone() || (await work()));
+  }
+  const redis = findRedis();
+  if (redis !== undefined) process.env.MAESTRO_REDIS_SERVER = redis;
+}
+
+/**
+ * Runs a program of ours in this process, as if `node FILE ARG..` had been typed: its signals, exit code and standard streams are then its own.
+ */
+async function run([file, ...args]) {
+  if (file === undefined) fail('--run needs a file');
+  const path = resolve(root, file);
+  if (!existsSync(path)) fail(`there is no ${file} after the build`);
+  process.argv = [process.execPath, path, ...args];
+  await import(pathToFileURL(path).href);
+}
+
+/** Runs jest; the reporter in tests/jest prints the count as the last line of standard output. */
+async function test(args) {
+  // Jest runs ES modules through Node's vm modules, which are behind a flag and warn that they are.
+  const flags = ['--experimental-vm-modules'];
+  flags.push(process.allowedNodeEnvironmentFlags.has('--disable-warning') ? '--disable-warning=ExperimentalWarning' : '--no-warnings');
+  const env = { ...process.env, NODE_OPTIONS: [process.env.NODE_OPTIONS, ...flags].filter(Boolean).join(' ') };
+  const jest = resolve(root, 'node_modules/jest/bin/jest.js');
+  const child = spawn(process.execPath, [jest, '--config', resolve(root, 'tests/jest.config.js'), ...args], {
+    cwd: root,
+    env,
+    stdio: 'inherit',
+  });
+  // A terminal sends Ctrl-C to jest itself; this process waits for it to end.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  process.exitCode = await new Promise((done) => child.on('close', (code) => done(code ?? 1)));
+}
