@@ -49,10 +49,21 @@ test('features come from the eval model, or from a feature model with fewer inpu
   }
 });
 
-test('a model without the asked output, and images that do not fit, are refused', async () => {
-  const { runtimeBuild } = await import('./index.ts');
-  expect(runtimeBuild()).toMatchObject({ ort: '1.29.0', platform: `${process.platform}/${process.arch}` });
+test('images that do not fit are refused before ONNX Runtime sees them', async () => {
   await expect(evaluator.evaluate({ ...toyBatch(2, 0), count: 4 })).rejects.toThrow(
-    '4 samples need 64 image floats and 64 ids, found 32 and 32',
+    'evaluate: 4 samples need 64 image floats and 64 ids, found 32 and 32',
   );
 });
+
+test('a model without an output that an evaluation needs is refused by its name', async () => {
+  const options = { layout, imageShape: TOY_IMAGE_SHAPE, patches: TOY_PATCHES };
+  await expect(openEvaluator({ ...options, evalModel, featureModel: toyFreeOf('features') })).rejects.toThrow(
+    'feature model: the model has no output features',
+  );
+  await expect(openEvaluator({ ...options, evalModel: toyFreeOf('mask') })).rejects.toThrow('eval model: the model has no output mask');
+});
+
+/** The eval model without one of its outputs. */
+function toyFreeOf(output: string): Uint8Array {
+  return toyEvalModel(layout, { without: output });
+}

@@ -89,10 +89,6 @@ export class GradientRun {
     return { loss: this.#inputs.ranges.loss[0]!, ...(fallback !== undefined && { fallback }) };
   }
 
-  async release(): Promise<void> {
-    await this.#session.release();
-  }
-
   /** Copies the batch to where the tensors look, and gives the tensors. */
   #feedsOf({ images, idsShuffle, count, gradScale }: MicroBatchInput): Feeds {
     const { imageShape, patches, microBatch } = this.#options;

@@ -21,7 +21,9 @@ test('a machine with provider, libraries, device and driver is ready', () => {
 
 test('missing provider files are named with both ways to get them', () => {
   const { ldd: _, ...withoutLdd } = ready;
-  const [finding] = judgeCuda({ ...withoutLdd, missingFiles: ['libonnxruntime_providers_cuda.so'] }).filter(({ ok }) => !ok);
+  const findings = judgeCuda({ ...withoutLdd, missingFiles: ['libonnxruntime_providers_cuda.so'] });
+  const [finding] = findings.filter(({ ok }) => !ok);
+  expect(findings.map(({ what }) => what)).not.toContain('CUDA libraries');
   expect(finding).toMatchObject({
     what: 'CUDA provider of ONNX Runtime',
     found: 'libonnxruntime_providers_cuda.so missing in /app/bin',
@@ -63,13 +65,25 @@ test('the cpu needs nothing', async () => {
   expect(await diagnoseDevice('cpu')).toEqual({ ok: true, findings: [] });
 });
 
-test('opening a trainer on a device that is not there fails at once with what is missing', async () => {
-  const diagnosis = await diagnoseDevice('cuda');
-  const options = { layout: toyLayout(), imageShape: TOY_IMAGE_SHAPE, patches: TOY_PATCHES, microBatch: 1, maxPartials: 1, treeDepth: 0 };
-  if (diagnosis.ok) return;
-  await expect(openTrainer({ ...options, trainingModel: toyTrainingModel(options.layout), device: 'cuda' })).rejects.toMatchObject({
-    code: 'device-unavailable',
-    message: expect.stringContaining('openTrainer: device cuda cannot be used here.'),
-    details: { findings: diagnosis.findings },
+test('opening a trainer on cuda works where the diagnosis says so, else fails at once with what is missing', async () => {
+  const layout = toyLayout();
+  const { ok, findings } = await diagnoseDevice('cuda');
+  const opening = openTrainer({
+    trainingModel: toyTrainingModel(layout),
+    layout,
+    imageShape: TOY_IMAGE_SHAPE,
+    patches: TOY_PATCHES,
+    microBatch: 1,
+    maxPartials: 1,
+    treeDepth: 0,
+    device: 'cuda',
   });
+  if (ok) await (await opening).close();
+  else {
+    await expect(opening).rejects.toMatchObject({
+      code: 'device-unavailable',
+      message: expect.stringContaining('openTrainer: device cuda cannot be used here.'),
+      details: { findings },
+    });
+  }
 });

@@ -27,9 +27,8 @@ export interface DeviceFinding {
   readonly fix: string;
 }
 
-/** What the facts mean for ONNX Runtime on CUDA, in the order in which to put things right. */
+/** What the facts mean for ONNX Runtime on CUDA, in the order in which to put things right; libraries only once the provider is there. */
 export function judgeCuda({ platform, folder, missingFiles, ldd, deviceNodes, driver }: CudaFacts): DeviceFinding[] {
-  const missingLibraries = [...new Set([...(ldd ?? '').matchAll(/^\s*(\S+) => not found/gm)].map(([, soname]) => soname!))];
   const cudaMajor = /libcudart\.so\.(\d+)/.exec(ldd ?? '')?.[1];
   const driverMajor = Number(/(?:Kernel Module\D*|NVRM version\D*)(\d+)\.\d+/.exec(driver ?? '')?.[1] ?? Number.NaN);
   const leastDriver = cudaMajor === undefined ? undefined : LEAST_DRIVER[cudaMajor];
@@ -51,17 +50,7 @@ export function judgeCuda({ platform, folder, missingFiles, ldd, deviceNodes, dr
         'Run `ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install` (CUDA 12, downloads from nuget.org), ' +
         'or copy both files out of the npm package com.github.asus4.onnxruntime.linux-x64-gpu@0.4.9 (the same version for CUDA 13).',
     },
-    {
-      what: 'CUDA libraries',
-      ok: missingLibraries.length === 0,
-      found:
-        ldd === undefined
-          ? 'not checked without the provider'
-          : missingLibraries.length === 0
-            ? 'all found'
-            : `${missingLibraries.join(', ')} not found`,
-      fix: `Install the CUDA ${cudaMajor ?? ''} runtime, cuBLAS, cuRAND and what else is named (${sourceOf(missingLibraries)}), and put their folder on LD_LIBRARY_PATH before Node starts.`,
-    },
+    ...(ldd === undefined ? [] : [judgeLibraries(ldd, cudaMajor)]),
     {
       what: 'NVIDIA device',
       ok: deviceNodes.length > 0,
@@ -77,7 +66,14 @@ export function judgeCuda({ platform, folder, missingFiles, ldd, deviceNodes, dr
   ].map((finding) => (finding.ok ? { ...finding, fix: '' } : finding));
 }
 
-function sourceOf(libraries: readonly string[]): string {
-  const sources = libraries.map((soname) => (soname === 'libcuda.so.1' ? 'libcuda.so.1 comes with the driver' : soname));
-  return sources.join(', ');
+function judgeLibraries(ldd: string, cudaMajor: string | undefined): DeviceFinding {
+  const missing = [...new Set([...ldd.matchAll(/^\s*(\S+) => not found/gm)].map(([, soname]) => soname!))];
+  const wasRead = ldd.includes('=>');
+  const driverHint = missing.includes('libcuda.so.1') ? ' (libcuda.so.1 comes with the driver)' : '';
+  return {
+    what: 'CUDA libraries',
+    ok: missing.length === 0,
+    found: !wasRead ? `could not be checked: ${ldd.trim()}` : missing.length === 0 ? 'all found' : `${missing.join(', ')} not found`,
+    fix: `Install the CUDA${cudaMajor === undefined ? '' : ` ${cudaMajor}`} libraries that are named${driverHint}, and put their folder on LD_LIBRARY_PATH before Node starts.`,
+  };
 }

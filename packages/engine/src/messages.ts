@@ -1,8 +1,5 @@
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 
-/** The calls that a compute thread serves: each method takes one argument that can be posted, and answers once. */
-export type ComputeCalls<Calls> = { readonly [Method in keyof Calls]: (argument: never) => unknown };
-
 /** A call on its way to the compute thread. */
 export interface ComputeRequest {
   readonly id: number;

@@ -113,7 +113,13 @@ export async function openTrainerHost(options: TrainerHostOptions) {
 
   const calls = {
     load({ parameters, firstMoments, secondMoments, step }: FlatState): void {
-      for (const [name, values] of Object.entries({ parameters, firstMoments, secondMoments })) {
+      const state = Object.entries({ parameters, firstMoments, secondMoments });
+      for (const [name, values] of state) {
+        if (values !== undefined && values.length !== layout.length) {
+          throw new MaestroError('invalid-argument', `load: ${name} has ${values.length} floats, the layout ${layout.length}`);
+        }
+      }
+      for (const [name, values] of state) {
         if (values !== undefined) copyFloats(vector(name), values);
         else for (const { floats } of vector(name).parts) floats.fill(0);
       }
@@ -170,10 +176,6 @@ export async function openTrainerHost(options: TrainerHostOptions) {
       copyFloats(firstMoments, vector('firstMoments'));
       copyFloats(secondMoments, vector('secondMoments'));
       return { step: lastStep };
-    },
-
-    async release(_: undefined): Promise<void> {
-      await run.release();
     },
   };
   return { ready: run.ready, calls } satisfies ComputeHost<unknown, TrainerReady>;

@@ -58,17 +58,15 @@ export function toyTrainingModel(layout: FlatLayout, { sequence = true }: { read
   return encodeModel(graph);
 }
 
-/** The toy with the inputs and outputs of an eval model. */
-export function toyEvalModel(layout: FlatLayout): Uint8Array {
+/** The toy with the inputs and outputs of an eval model, less the output `without`. */
+export function toyEvalModel(layout: FlatLayout, { without }: { readonly without?: string } = {}): Uint8Array {
   const { graph, prediction, features, ids, errors } = toyGraph(layout);
-  graph.output('loss', reduceMean(errors, { axes: [1] }));
-  graph.output('prediction', reshape(prediction, ['N', 16, 1]));
-  graph.output('mask', ids);
-  graph.output('features', features);
+  const outputs = { loss: reduceMean(errors, { axes: [1] }), prediction: reshape(prediction, ['N', 16, 1]), mask: ids, features };
+  for (const [name, value] of Object.entries(outputs)) if (name !== without) graph.output(name, value);
   return encodeModel(graph);
 }
 
-/** Parameters and a micro batch that depend on nothing but `seed`. */
+/** A micro batch that depends on nothing but `seed`. */
 export function toyBatch(count: number, seed: number) {
   const images = new Float32Array(new SharedArrayBuffer(4 * count * 16)).map((_, i) => Math.sin(i * 0.7 + seed));
   const idsShuffle = new BigInt64Array(new SharedArrayBuffer(8 * count * 16));
