@@ -72,7 +72,7 @@ function backNode(node: Node, active: ReadonlySet<Tensor>, cotangents: Map<Tenso
     if (thunk === undefined) {
       throw new GraphError(`grad: op ${op} has no vjp for input ${at} ('${input.name}'), and a gradient must pass it in node '${name}'`);
     }
-    accumulate(cotangents, input, thunk(), `${op} in node '${name}'`);
+    accumulate(cotangents, input, thunk(), () => `${op} in node '${name}'`);
   });
 }
 
@@ -96,14 +96,14 @@ function backComposite(graph: Graph, composite: Composite, active: ReadonlySet<T
   }
   inputs.forEach((input, at) => {
     const cotangent = results[at];
-    if (cotangent !== undefined && active.has(input)) accumulate(cotangents, input, cotangent, describeComposite(composite));
+    if (cotangent !== undefined && active.has(input)) accumulate(cotangents, input, cotangent, () => describeComposite(composite));
   });
 }
 
-function accumulate(cotangents: Map<Tensor, Tensor>, tensor: Tensor, cotangent: Tensor, where: string): void {
+function accumulate(cotangents: Map<Tensor, Tensor>, tensor: Tensor, cotangent: Tensor, where: () => string): void {
   if (cotangent.dtype !== tensor.dtype || !sameDims(cotangent.dims, tensor.dims)) {
     throw new GraphError(
-      `grad: the vjp of ${where} gave ${cotangent.dtype}${formatDims(cotangent.dims)} for '${tensor.name}' ${tensor.dtype}${formatDims(tensor.dims)}`,
+      `grad: the vjp of ${where()} gave ${cotangent.dtype}${formatDims(cotangent.dims)} for '${tensor.name}' ${tensor.dtype}${formatDims(tensor.dims)}`,
     );
   }
   const sum = cotangents.get(tensor);

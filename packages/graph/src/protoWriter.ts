@@ -1,27 +1,39 @@
+/** Byte fields larger than this are referred to instead of copied. */
+const COPY_BYTES = 4096;
+
+const encoder = new TextEncoder();
+
+/** A large field: its bytes belong between the writer's own bytes before and after `at`. */
+interface Reference {
+  at: number;
+  readonly bytes: Uint8Array;
+}
+
 /**
- * The part of protobuf's wire format that ONNX needs (protobuf.dev/programming-guides/encoding), written as a list of chunks:
- * small fields are packed into shared pages, large byte fields are referred to and copied only when the file is put together.
+ * The part of protobuf's wire format that ONNX needs (protobuf.dev/programming-guides/encoding). Small fields are written into
+ * one growing buffer; large byte fields stay where they are until the file is put together.
  */
 export class ProtoWriter {
-  readonly #chunks: Uint8Array[] = [];
-  #page = new Uint8Array(PAGE_BYTES);
-  #start = 0;
+  #buffer = new Uint8Array(65536);
+  #view = new DataView(this.#buffer.buffer);
   #at = 0;
-  #flushedBytes = 0;
-
-  /** Bytes written so far. */
-  get sizeBytes(): number {
-    return this.#flushedBytes + this.#at - this.#start;
-  }
+  readonly #references: Reference[] = [];
+  #referredBytes = 0;
 
   /** What was written, in order; large fields are views of the arrays that were given. */
   chunks(): readonly Uint8Array[] {
-    this.#flush();
-    return this.#chunks;
+    const chunks: Uint8Array[] = [];
+    let from = 0;
+    for (const { at, bytes } of this.#references) {
+      chunks.push(this.#buffer.subarray(from, at), bytes);
+      from = at;
+    }
+    chunks.push(this.#buffer.subarray(from, this.#at));
+    return chunks;
   }
 
   /** An int64, int32 or enum field; negative values take ten bytes, as protobuf has it. */
-  int(field: number, value: number | bigint): this {
+  int(field: number, value: number): this {
     this.#varint(field * 8);
     this.#varint(value);
     return this;
@@ -31,81 +43,89 @@ export class ProtoWriter {
   float(field: number, value: number): this {
     this.#varint(field * 8 + 5);
     this.#reserve(4);
-    new DataView(this.#page.buffer).setFloat32(this.#at, value, true);
+    this.#view.setFloat32(this.#at, value, true);
     this.#at += 4;
     return this;
   }
 
   /** A string field. */
   string(field: number, value: string): this {
-    return this.bytes(field, encoder.encode(value));
+    return this.#delimited(field, () => {
+      // UTF-8 takes at most three bytes for each UTF-16 unit.
+      this.#reserve(3 * value.length);
+      this.#at += encoder.encodeInto(value, this.#buffer.subarray(this.#at)).written;
+    });
   }
 
-  /** A bytes field; above {@link COPY_BYTES} the view is kept instead of its content copied. */
+  /** A bytes field; when it is large the view is kept and must not change until the chunks are written. */
   bytes(field: number, value: Uint8Array): this {
-    this.#varint(field * 8 + 2);
-    this.#varint(value.length);
-    this.#append(value);
-    return this;
-  }
-
-  /** An embedded message, written by `body`. */
-  message(field: number, body: (writer: ProtoWriter) => void): this {
-    const inner = new ProtoWriter();
-    body(inner);
-    this.#varint(field * 8 + 2);
-    this.#varint(inner.sizeBytes);
-    for (const chunk of inner.chunks()) this.#append(chunk);
-    return this;
-  }
-
-  #append(value: Uint8Array): void {
-    if (value.length > COPY_BYTES) {
-      this.#flush();
-      this.#chunks.push(value);
-      this.#flushedBytes += value.length;
-      return;
-    }
-    this.#reserve(value.length);
-    this.#page.set(value, this.#at);
-    this.#at += value.length;
-  }
-
-  #varint(value: number | bigint): void {
-    this.#reserve(10);
-    if (typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER) {
-      let rest = value;
-      while (rest > 127) {
-        this.#page[this.#at++] = (rest % 128) | 128;
-        rest = Math.floor(rest / 128);
+    return this.#delimited(field, () => {
+      if (value.length > COPY_BYTES) {
+        this.#references.push({ at: this.#at, bytes: value });
+        this.#referredBytes += value.length;
+      } else {
+        this.#reserve(value.length);
+        this.#buffer.set(value, this.#at);
+        this.#at += value.length;
       }
-      this.#page[this.#at++] = rest;
+    });
+  }
+
+  /** An embedded message, whose fields `body` writes with this writer. */
+  message(field: number, body: (writer: this) => void): this {
+    return this.#delimited(field, () => body(this));
+  }
+
+  /** A field with its length in front: the content is written first, then moved up by what the length takes. */
+  #delimited(field: number, content: () => void): this {
+    this.#varint(field * 8 + 2);
+    const start = this.#at;
+    const referredBefore = this.#referredBytes;
+    const firstReference = this.#references.length;
+    content();
+    const end = this.#at;
+    const length = end - start + this.#referredBytes - referredBefore;
+    const prefix = varintBytes(length);
+    this.#reserve(prefix);
+    this.#buffer.copyWithin(start + prefix, start, end);
+    for (const reference of this.#references.slice(firstReference)) reference.at += prefix;
+    this.#at = start;
+    this.#varint(length);
+    this.#at = end + prefix;
+    return this;
+  }
+
+  #varint(value: number): void {
+    this.#reserve(10);
+    if (value < 0) {
+      let rest = BigInt.asUintN(64, BigInt(value));
+      while (rest > 127n) {
+        this.#buffer[this.#at++] = Number(rest & 127n) | 128;
+        rest >>= 7n;
+      }
+      this.#buffer[this.#at++] = Number(rest);
       return;
     }
-    let rest = BigInt.asUintN(64, BigInt(value));
-    while (rest > 127n) {
-      this.#page[this.#at++] = Number(rest & 127n) | 128;
-      rest >>= 7n;
+    let rest = value;
+    while (rest > 127) {
+      this.#buffer[this.#at++] = (rest % 128) | 128;
+      rest = Math.floor(rest / 128);
     }
-    this.#page[this.#at++] = Number(rest);
+    this.#buffer[this.#at++] = rest;
   }
 
   #reserve(sizeBytes: number): void {
-    if (this.#at + sizeBytes <= this.#page.length) return;
-    this.#flush();
-    this.#page = new Uint8Array(Math.max(PAGE_BYTES, sizeBytes));
-    this.#start = 0;
-    this.#at = 0;
-  }
-
-  #flush(): void {
-    if (this.#at === this.#start) return;
-    this.#chunks.push(this.#page.subarray(this.#start, this.#at));
-    this.#flushedBytes += this.#at - this.#start;
-    this.#start = this.#at;
+    if (this.#at + sizeBytes <= this.#buffer.length) return;
+    const larger = new Uint8Array(Math.max(2 * this.#buffer.length, this.#at + sizeBytes));
+    larger.set(this.#buffer.subarray(0, this.#at));
+    this.#buffer = larger;
+    this.#view = new DataView(larger.buffer);
   }
 }
 
-const PAGE_BYTES = 512;
-const COPY_BYTES = 1024;
-const encoder = new TextEncoder();
+/** How many bytes protobuf's varint takes for a whole number of at least 0. */
+function varintBytes(value: number): number {
+  let count = 1;
+  for (let rest = value; rest > 127; rest = Math.floor(rest / 128)) count++;
+  return count;
+}

@@ -1,5 +1,4 @@
 import { customVjp } from '../customVjp.ts';
-import { dimProduct } from '../dim.ts';
 import type { Tensor } from '../graph.ts';
 import { mul } from '../ops/elementwise.ts';
 import { flattenRows, gemm } from '../ops/linalg.ts';
@@ -47,5 +46,5 @@ const scaled = (x: Tensor, factor: number): Tensor => (factor === 1 ? x : mul(x,
 /** d [M, O] as [O, M], moved through [M, O, 1] so that ONNX Runtime does not fold the Transpose into the Gemm that reads it. */
 function transposedCopy(d: Tensor): Tensor {
   const [rows, columns] = [d.dims[0]!, d.dims[1]!];
-  return reshape(transpose(reshape(d, [rows, columns, 1]), [1, 0, 2]), [columns, dimProduct(rows, 1)]);
+  return reshape(transpose(reshape(d, [rows, columns, 1]), [1, 0, 2]), [columns, rows]);
 }

@@ -1,6 +1,8 @@
 import { customVjp } from '../customVjp.ts';
 import type { Tensor } from '../graph.ts';
 import { add, erf, exp, mul, sub } from '../ops/elementwise.ts';
+import { flattenRows } from '../ops/linalg.ts';
+import { reshape } from '../ops/movement.ts';
 import { type LinearOptions, linear } from './linear.ts';
 
 /** Weights of the two layers: fc1 [hidden, in] and [hidden], fc2 [out, hidden] and [out]. */
@@ -37,13 +39,7 @@ export function mlp(
   { weightGradient }: Pick<LinearOptions, 'weightGradient'> = {},
 ): Tensor {
   const options = weightGradient === undefined ? {} : { weightGradient };
-  const xs = linear(x, fc1Weight, fc1Bias, {
-    alpha: Math.SQRT1_2,
-    beta: Math.SQRT1_2,
-    ...options,
-  });
-  return linear(foldedGelu(xs), fc2Weight, fc2Bias, {
-    alpha: Math.SQRT1_2,
-    ...options,
-  });
+  const xs = linear(flattenRows(x), fc1Weight, fc1Bias, { alpha: Math.SQRT1_2, beta: Math.SQRT1_2, ...options });
+  const y = linear(foldedGelu(xs), fc2Weight, fc2Bias, { alpha: Math.SQRT1_2, ...options });
+  return reshape(y, [...x.dims.slice(0, -1), fc2Weight.dims[0]!]);
 }
