@@ -22,6 +22,7 @@ export interface ProgressView {
 export function createProgressView(output: ProgressOutput, now: () => number = Date.now): ProgressView {
   let lastMs = Number.NEGATIVE_INFINITY;
   let lastHeadline = '';
+  let lastLine = '';
   let isLineOpen = false;
   const isLive = output.isTTY === true;
   const note = (text: string): void => {
@@ -39,8 +40,10 @@ export function createProgressView(output: ProgressOutput, now: () => number = D
       const isLast = progress.step >= progress.totalSteps;
       const nowMs = now();
       if (!isLast && nowMs - lastMs < (isLive ? MIN_REDRAW_MS : PLAIN_EVERY_MS)) return;
-      lastMs = nowMs;
       const line = progressLine(progress);
+      if (line === lastLine) return;
+      lastMs = nowMs;
+      lastLine = line;
       if (isLive) output.write(`\r${line.slice(0, (output.columns ?? 120) - 1)}\x1b[K`);
       else output.write(`${line}\n`);
       isLineOpen = isLive;

@@ -104,18 +104,18 @@ test('a job is placed, forms, trains and succeeds', () => {
     formed a
     formed b
     committed a 1
+    finished b 2
     committed a 2
     checkpoint a 2
-    finished b 2
     finished a 2`);
   expect(transcript).toEqual([
     'placed b a -> starting; view to a g1 a=0..3 b=4..7; view to b g1 a=0..3 b=4..7',
     'formed a -> starting',
     'formed b -> running; enqueue 0; go to a; go to b',
     'committed a 1 -> running; ledger 1; enqueue 1',
+    'finished b 2 -> running',
     'committed a 2 -> running; ledger 2; enqueue 2',
     'checkpoint a 2 -> running; checkpoint 2',
-    'finished b 2 -> running',
     'finished a 2 -> ended; ended succeeded',
   ]);
   expect(run.message).toBe('finished after 2 steps');

@@ -193,8 +193,7 @@ function leave(run: JobRun, member: RunMember, left: Left, nowMs: number, timeou
     const message = `${member.name} left at step ${left.step}: ${left.errorMessage}`;
     return stop(after, { state: 'failed', reason: 'WorkerLeft', message }, nowMs, timeouts);
   }
-  const outcome: Outcome = run.outcome ?? { state: 'succeeded', reason: 'Finished', message: `finished after ${after.step} steps` };
-  return endWhenAllLeft({ ...after, outcome });
+  return endWhenAllLeft(after);
 }
 
 function lose(run: JobRun, member: RunMember, evidence: string, nowMs: number, timeouts: RunTimeouts): Transition {
@@ -245,8 +244,9 @@ function endWhenAllLeft(run: JobRun): Transition {
   return run.members.some(isPresent) ? unchanged(run) : end(run);
 }
 
+/** Without a reason to fail or cancel, all members have left because they had finished. */
 function end(run: JobRun): Transition {
-  const outcome = run.outcome ?? { state: 'failed', reason: 'Internal', message: 'internal: the run ended without an outcome' };
+  const outcome: Outcome = run.outcome ?? { state: 'succeeded', reason: 'Finished', message: `finished after ${run.step} steps` };
   return { run: { ...run, phase: 'ended', outcome, message: outcome.message }, effects: [{ type: 'ended', outcome }] };
 }
 

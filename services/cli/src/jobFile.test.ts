@@ -1,0 +1,48 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { readJobFile, setKeys, withAbsolutePaths } from './jobFile.ts';
+
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'maestro-jobfile-'));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+const written = async (text: string): Promise<string> => {
+  const path = join(dir, 'job.yaml');
+  await writeFile(path, text);
+  return path;
+};
+
+test('a job file is YAML or JSON', async () => {
+  expect(await readJobFile(await written('name: a\nschedule: { epochs: 2 }\n'))).toEqual({ name: 'a', schedule: { epochs: 2 } });
+  expect(await readJobFile(await written('{"name": "a"}'))).toEqual({ name: 'a' });
+});
+
+test('a file that is not there, or no mapping, is refused with its name and place', async () => {
+  await expect(readJobFile(join(dir, 'none.yaml'))).rejects.toThrow(/job file .*none\.yaml: ENOENT/);
+  await expect(readJobFile(await written('a: [1,\nb: 2'))).rejects.toThrow(/job file .*job\.yaml: .* at line \d/);
+  await expect(readJobFile(await written('- 1'))).rejects.toThrow('expected a mapping of keys');
+});
+
+test('--set puts typed values at dotted paths without changing what it was given', () => {
+  const file = { schedule: { epochs: 1 } };
+  expect(setKeys(file, ['schedule.epochs=3', 'model.normPixLoss=false', 'name=x=y'])).toEqual({
+    schedule: { epochs: 3 },
+    model: { normPixLoss: false },
+    name: 'x=y',
+  });
+  expect(file).toEqual({ schedule: { epochs: 1 } });
+  expect(() => setKeys(file, ['epochs'])).toThrow('--set epochs: expected key=value');
+  expect(() => setKeys({ seed: 1 }, ['seed.x=1'])).toThrow('seed is a value, not a section');
+});
+
+test('paths are made absolute, the rest stays', () => {
+  expect(withAbsolutePaths({ data: { format: 'idx', path: 'images' }, checkpoint: { resumeFrom: 'c' }, seed: 1 })).toEqual({
+    data: { format: 'idx', path: resolve('images') },
+    checkpoint: { resumeFrom: resolve('c') },
+    seed: 1,
+  });
+});
