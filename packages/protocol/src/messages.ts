@@ -49,9 +49,8 @@ export interface SkippedImage {
 /** What a member reports when it is ready for the first step of a view. */
 export interface Formed extends OfView {
   readonly step: number;
-  readonly datasetFingerprint: string;
   readonly datasetLength: number;
-  readonly stateHash: string;
+  readonly identityJson: string;
 }
 
 /** What the member with the lowest id reports of a step that it has applied; `step` counts the steps done. */

@@ -138,7 +138,7 @@ export async function startCoordinator({ store, openShards, inspectCheckpoint, l
         break;
       }
       case 'enqueueShards': {
-        active.shards ??= openShards(id, jobSchedule(active.spec, active.run.dataset!.length));
+        active.shards ??= openShards(id, jobSchedule(active.spec, active.run.common!.datasetLength));
         active.job = {
           ...active.job,
           progress: active.job.progress ?? initialProgress(active.shards.schedule, active.run.facts.startStep),

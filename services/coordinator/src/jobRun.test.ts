@@ -21,7 +21,7 @@ function parse(line: string, generation: number): RunEvent {
       return {
         type: 'formed',
         workerId,
-        formed: { ...of, step: 0, datasetFingerprint: number ?? 'same', datasetLength: 100, stateHash: '' },
+        formed: { ...of, step: 0, datasetLength: 100, identityJson: JSON.stringify({ threads: 1, dataset: number ?? 'same' }) },
       };
     case 'heartbeat':
       return { type: 'heartbeat', workerId, heartbeat: { ...of, step, phase: 'compute' } };
@@ -156,10 +156,10 @@ test("a member's own failure is the job's", () => {
   expect(run.phase).toBe('ended');
 });
 
-test('members that read different data sets are not let start', () => {
+test('members that differ in what decides bits are not let start, and the difference is named', () => {
   const { run } = play('placed a b\nformed a one\nformed b two');
   expect(run.phase).toBe('stopping');
-  expect(run.outcome?.message).toContain('b reads another data set than its peers');
+  expect(run.outcome?.message).toContain('b differs from its peers, so the bits would depend on who computes: dataset two where a has one');
 });
 
 test('a silent member is lost after the failure timeout, and stopping ends at its deadline', () => {

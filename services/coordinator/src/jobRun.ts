@@ -49,8 +49,11 @@ export interface JobRun {
   readonly outcome?: Outcome;
   /** When `stopping` ends even if members are silent. */
   readonly stopDeadlineMs?: number;
-  readonly dataset?: { readonly fingerprint: string; readonly length: number };
+  /** What the members have in common, and who said so first. */
+  readonly common?: { readonly by: string; readonly identity: Identity; readonly datasetLength: number };
 }
+
+type Identity = Readonly<Record<string, unknown>>;
 
 /** What can happen to a run. Messages of members carry their generation; those of an old one are ignored. */
 export type RunEvent =
@@ -151,13 +154,16 @@ function place(run: JobRun, workers: readonly WorkerRef[], nowMs: number): Trans
 
 function form(run: JobRun, member: RunMember, formed: Formed, nowMs: number, timeouts: RunTimeouts): Transition {
   if (run.phase !== 'starting') return unchanged(run);
-  const { datasetFingerprint: fingerprint, datasetLength: length } = formed;
-  const known = run.dataset;
-  if (known !== undefined && known.fingerprint !== fingerprint) {
-    const message = `${member.name} reads another data set than its peers: ${length} images, fingerprint ${fingerprint.slice(0, 12)}, where they have ${known.length}, ${known.fingerprint.slice(0, 12)}; give every worker the same copy`;
-    return stop(run, { state: 'failed', reason: 'DatasetMismatch', message }, nowMs, timeouts);
+  const { datasetLength } = formed;
+  const identity = JSON.parse(formed.identityJson) as Identity;
+  const common = run.common ?? { by: member.name, identity, datasetLength };
+  const differences = Object.keys({ ...common.identity, ...identity }).filter((key) => common.identity[key] !== identity[key]);
+  if (differences.length > 0) {
+    const named = differences.map((key) => `${key} ${identity[key]} where ${common.by} has ${common.identity[key]}`).join(', ');
+    const message = `${member.name} differs from its peers, so the bits would depend on who computes: ${named}`;
+    return stop(run, { state: 'failed', reason: 'IdentityMismatch', message }, nowMs, timeouts);
   }
-  const joined = replaceMember({ ...run, dataset: { fingerprint, length } }, { ...member, status: 'formed', lastHeardMs: nowMs });
+  const joined = replaceMember({ ...run, common }, { ...member, status: 'formed', lastHeardMs: nowMs });
   if (joined.members.some(({ status }) => status !== 'formed')) return unchanged(joined);
   const members = joined.members.map((each): RunMember => ({ ...each, status: 'working' }));
   const { generation, facts } = run;

@@ -30,7 +30,7 @@ const JOIN_TIMEOUT_MS = 120_000;
 export interface Training extends Omit<TrainLoopOptions, 'startStep' | 'onPhase' | 'onSkipped' | 'onStep' | 'signal'> {
   readonly checkpointer: Checkpointer;
   /** What the members of a view must agree on. */
-  readonly identity: Pick<Formed, 'datasetFingerprint' | 'datasetLength' | 'stateHash'>;
+  readonly identity: Pick<Formed, 'datasetLength' | 'identityJson'>;
   close(): Promise<void>;
 }
 
@@ -160,7 +160,7 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
       shards,
       group,
       checkpointer,
-      identity: { datasetFingerprint: dataset.fingerprint, datasetLength: dataset.length, stateHash },
+      identity: { datasetLength: dataset.length, identityJson: JSON.stringify({ ...identity, stateHash }) },
       close,
     };
   } catch (error) {

@@ -3,5 +3,5 @@ import { runtimeBuild } from '@maestro/engine';
 
 /** The versions that decide bits: a checkpoint names them, and workers of one job must agree on them. */
 export function runtimeIdentity(): Readonly<Record<string, unknown>> {
-  return { ...runtimeBuild(), ...imageBuild(), arch: `${process.platform}-${process.arch}` };
+  return { ...runtimeBuild(), ...imageBuild(), node: process.version };
 }
