@@ -49,7 +49,7 @@ async function prepare({ needsRedis, mayUseRemoteRedis }) {
 /**
  * Runs a program of ours in this process, as if `node FILE ARG..` had been typed: its signals, exit code and standard streams are then its own.
  */
-async function run([file, ...args]) {
+export async function run([file, ...args]) {
   if (file === undefined) fail('--run needs a file');
   const path = resolve(root, file);
   if (!existsSync(path)) fail(`there is no ${file} after the build`);
@@ -69,8 +69,8 @@ async function test(args) {
     env,
     stdio: 'inherit',
   });
-  // A terminal sends Ctrl-C to jest itself; this process waits for it to end.
-  process.on('SIGINT', () => {});
+  // A terminal sends Ctrl-C to jest itself, and a second one would cut its own ending short.
+  process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   process.exitCode = await new Promise((done) => child.on('close', (code) => done(code ?? 1)));
 }
