@@ -1,7 +1,8 @@
 """Times one training step (forward and backward) of PyTorch on one thread, on the weights and inputs of tests/conformance.
 
 Prints one line of JSON: {"torch": version, "tiny": {"batch", "loss", "medianMs", "runs"}, "vitB": {...}}; `--serve` instead waits for
-lines `tiny` or `vitB` on standard input and answers each with the milliseconds of one step, so that a bench can take turns with it.
+lines `tiny` or `vitB` on standard input and answers each with {"ms", "cpuMs", "loss"} of one step, so that a bench can take turns
+with it on a machine that is not quiet.
 """
 
 import json
@@ -22,13 +23,14 @@ def step_of(config: Config, batch: int):
     model = Reference(config, torch.float32, norm_pix=True)
     images, ids_shuffle = inputs(config, batch, torch.float32)
 
-    def step() -> tuple[float, float]:
+    def step() -> dict[str, float]:
         for parameter in model.parameters.values():
             parameter.grad = None
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         loss = model.forward(images, ids_shuffle)[0].mean()
         loss.backward()
-        return 1e3 * (time.perf_counter() - start), loss.item()
+        taken, cpu = time.perf_counter() - start, time.process_time() - start_cpu
+        return {"ms": 1e3 * taken, "cpuMs": 1e3 * cpu, "loss": loss.item()}
 
     return step
 
@@ -41,7 +43,7 @@ def serve() -> None:
             config, batch, _ = CASES[case]
             steps[case] = step_of(config, batch)
             steps[case]()
-        print(steps[case]()[0], flush=True)
+        print(json.dumps(steps[case]()), flush=True)
 
 
 def measure() -> None:
@@ -50,7 +52,8 @@ def measure() -> None:
         step = step_of(config, batch)
         step()
         taken = [step() for _ in range(runs)]
-        report[case] = {"batch": batch, "loss": taken[0][1], "medianMs": statistics.median(ms for ms, _ in taken), "runs": runs}
+        median = statistics.median(one["ms"] for one in taken)
+        report[case] = {"batch": batch, "loss": taken[0]["loss"], "medianMs": median, "runs": runs}
     print(json.dumps(report))
 
 

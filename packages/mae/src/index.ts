@@ -57,3 +57,4 @@ export {
   sinCosPositions,
 } from './positions.ts';
 export { type MaePreset, PRESETS, type PresetName } from './presets.ts';
+export { buildTrainingModel, trainingGraph } from './trainingModel.ts';

@@ -1,0 +1,29 @@
+import type { Graph, Tensor } from '@maestro/graph';
+import { type MaeConfig, patchCount } from './config.ts';
+import { parameterSpecs } from './parameters.ts';
+
+/** Looks a parameter up by its name in the checkpoints. */
+export type Parameters = (name: string) => Tensor;
+
+/** The symbol of the number of images in a model's shapes. */
+export const BATCH = 'N';
+
+/** Declares every parameter as an input of `graph`, in model order. */
+export function parameterInputs(graph: Graph, config: MaeConfig): Parameters {
+  const tensors = new Map(parameterSpecs(config).map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]));
+  return (name) => {
+    const tensor = tensors.get(name);
+    if (tensor === undefined) throw new RangeError(`internal: there is no parameter '${name}'`);
+    return tensor;
+  };
+}
+
+/** Declares `images`, float32 [N, C, H, W]. */
+export function imagesInput(graph: Graph, { channels, imageSize }: MaeConfig): Tensor {
+  return graph.input('images', 'float32', [BATCH, channels, imageSize, imageSize]);
+}
+
+/** Declares `ids_shuffle`, int64 [N, L]: the patches of each image in shuffled order, the kept ones first. */
+export function idsShuffleInput(graph: Graph, config: MaeConfig): Tensor {
+  return graph.input('ids_shuffle', 'int64', [BATCH, patchCount(config)]);
+}

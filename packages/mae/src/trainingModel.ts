@@ -1,0 +1,43 @@
+import { encodeModel, Graph, grad, sequenceConstruct, takeRows } from '@maestro/graph';
+import { decode, encode, patchifyImages, splitIds } from './autoencoder.ts';
+import type { MaeConfig } from './config.ts';
+import { squaredErrorLoss, targetOf } from './loss.ts';
+import { idsShuffleInput, imagesInput, parameterInputs } from './modelInputs.ts';
+import { parameterSpecs } from './parameters.ts';
+
+/**
+ * The graph of one micro batch, forward and backward.
+ *
+ * Inputs: every parameter by its name; `images` float32 [N, C, H, W]; `ids_shuffle` int64 [N, L]; `grad_scale` float32 [], to be
+ * 2 / (P * removed patches * images in the whole step), so that the losses and gradients of micro batches add up to those of the step.
+ *
+ * Outputs, in this order: `status`, a sequence (onnxruntime-node writes preallocated outputs and then refuses to return a sequence,
+ * which saves it a copy of all of them); `loss` float32 [] = grad_scale / 2 * the sum of squared errors over removed patches;
+ * `grad.NAME` for every parameter in model order.
+ */
+export function trainingGraph(config: MaeConfig): Graph {
+  const graph = new Graph('training_model');
+  const parameters = parameterInputs(graph, config);
+  const images = imagesInput(graph, config);
+  const idsShuffle = idsShuffleInput(graph, config);
+  const gradScale = graph.input('grad_scale', 'float32', []);
+
+  const patches = patchifyImages(images, config);
+  const { kept, removed } = splitIds(idsShuffle, config);
+  const latent = encode(takeRows(patches, kept), kept, parameters, config);
+  const prediction = decode(latent, idsShuffle, parameters, config);
+  const target = targetOf(takeRows(patches, removed), config);
+  const loss = squaredErrorLoss(prediction, target, gradScale);
+
+  const names = parameterSpecs(config).map(({ name }) => name);
+  const gradients = grad(loss, names.map(parameters));
+  graph.output('status', sequenceConstruct([loss]));
+  graph.output('loss', loss);
+  for (const [i, name] of names.entries()) graph.output(`grad.${name}`, gradients[i]!);
+  return graph;
+}
+
+/** The training graph as an ONNX model (`training_model.onnx`). See {@link trainingGraph}. */
+export function buildTrainingModel(config: MaeConfig): Uint8Array {
+  return encodeModel(trainingGraph(config));
+}
