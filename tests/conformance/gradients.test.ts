@@ -11,6 +11,7 @@ import {
 } from '@maestro/mae';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { formulaInputs, formulaParameters } from '../support/formula.ts';
+import { parameterFeeds } from '../support/parameterFeeds.ts';
 import { readFixture } from './readFixture.ts';
 
 const { abs, max } = Math;
@@ -56,12 +57,7 @@ test.each([
       images: new Tensor('float32', images, [BATCH, config.channels, config.imageSize, config.imageSize]),
       ids_shuffle: new Tensor('int64', idsShuffle, [BATCH, patchCount(config)]),
       grad_scale: new Tensor('float32', Float32Array.of(2 / (patchLength(config) * removed * BATCH)), []),
-      ...Object.fromEntries(
-        layout.tensors.map(({ name, shape, offset, size }) => [
-          name,
-          new Tensor('float32', parameters.subarray(offset, offset + size), shape),
-        ]),
-      ),
+      ...parameterFeeds(layout, parameters),
     },
     names,
   );

@@ -1,4 +1,4 @@
-import { add, concat, expand, gather, linear, reshape, slice, type Tensor, transpose } from '@maestro/graph';
+import { add, concat, expand, type Graph, gather, linear, reshape, slice, type Tensor, transpose } from '@maestro/graph';
 import { block } from './block.ts';
 import { gridSize, keptPatches, type MaeConfig, patchCount, patchLength } from './config.ts';
 import { linearLayer, normLayer, weightGradientOf } from './layers.ts';
@@ -13,36 +13,47 @@ export function patchifyImages(images: Tensor, config: MaeConfig): Tensor {
   return reshape(transpose(cut, [0, 2, 4, 3, 5, 1]), [BATCH, patchCount(config), patchLength(config)]);
 }
 
-/**
- * Encodes the patches it is given, which stand in the places `ids`; the graph never sees the others.
- * @param patches [N, K, P]. @param ids int64 [N, K], or all patches in their order when left out.
- * @returns [N, 1 + K, D], class token first.
- */
-export function encode(patches: Tensor, ids: Tensor | undefined, parameters: Parameters, config: MaeConfig): Tensor {
-  const { embedDim, depth, numHeads } = config;
-  const { graph } = patches;
-  return graph.scope('encoder', () => {
-    const embedded = linear(patches, patchEmbedding(parameters, config), parameters('patch_embed.proj.bias'), weightGradientOf(patches));
-    const table = graph.constant('patch_positions', 'float32', [patchCount(config), embedDim], encoderPositions(config).subarray(embedDim));
-    const placed = add(embedded, ids === undefined ? table : gather(table, ids));
-    // The class token's position is zero, so nothing is added to it.
-    let x = concat([expand(parameters('cls_token'), [BATCH, 1, embedDim]), placed], 1);
-    for (let i = 0; i < depth; i++) x = block(x, parameters, { name: `blocks.${i}`, heads: numHeads });
-    return normLayer(x, parameters, 'norm');
-  });
+/** The encoder's position of each patch as a constant [L, D], to be made once per graph. */
+export function patchPositions(graph: Graph, config: MaeConfig): Tensor {
+  const { embedDim } = config;
+  return graph.constant('patch_positions', 'float32', [patchCount(config), embedDim], encoderPositions(config).subarray(embedDim));
 }
 
 /**
- * Predicts the removed patches, in shuffled order throughout: the tokens of the kept patches, then mask tokens, each with the
- * position of its patch, so that nothing is put back in order and no gather is differentiated.
- * @param latent [N, 1 + K, D]. @param idsShuffle int64 [N, L].
- * @returns [N, L - K, P]; patch j of an image is patch idsShuffle[K + j].
+ * Encodes the patches it is given; the graph never sees the others.
+ * @param patches [N, K, P]. @param positions where they stand: [N, K, D], or [K, D] when that is the same in all images.
+ * @returns [N, 1 + K, D], class token first.
  */
-export function decode(latent: Tensor, idsShuffle: Tensor, parameters: Parameters, config: MaeConfig): Tensor {
+export function encode(patches: Tensor, positions: Tensor, parameters: Parameters, config: MaeConfig): Tensor {
+  const { embedDim, depth, numHeads } = config;
+  const weight = patchEmbedding(parameters, config);
+  const embedded = linear(patches, weight, parameters('patch_embed.proj.bias'), weightGradientOf(patches));
+  // The class token's position is zero, so nothing is added to it.
+  let x = concat([expand(parameters('cls_token'), [BATCH, 1, embedDim]), add(embedded, positions)], 1);
+  for (let i = 0; i < depth; i++) x = block(x, parameters, { name: `blocks.${i}`, heads: numHeads });
+  return normLayer(x, parameters, 'norm');
+}
+
+/** What {@link decode} needs besides the tokens. */
+export interface DecodeOptions {
+  /** int64 [N, L] */
+  readonly idsShuffle: Tensor;
+  /** Which patches to predict; training needs only those that were removed. */
+  readonly predict: 'all' | 'removed';
+}
+
+/**
+ * Predicts patches, in shuffled order throughout: the tokens of the kept patches, then mask tokens, each with the
+ * position of its patch, so that nothing is put back in order and no gather is differentiated.
+ * @param latent [N, 1 + K, D].
+ * @returns [N, L, P], or [N, L - K, P] for the removed ones alone; they follow idsShuffle.
+ */
+export function decode(latent: Tensor, { idsShuffle, predict }: DecodeOptions, parameters: Parameters, config: MaeConfig): Tensor {
   const { decoderEmbedDim: width, decoderDepth, decoderNumHeads } = config;
   const { graph } = latent;
   const kept = keptPatches(config);
   const patches = patchCount(config);
+  const firstPredicted = predict === 'all' ? 1 : 1 + kept;
   return graph.scope('decoder', () => {
     const visible = linearLayer(latent, parameters, 'decoder_embed');
     const masked = expand(parameters('mask_token'), [BATCH, patches - kept, width]);
@@ -51,8 +62,8 @@ export function decode(latent: Tensor, idsShuffle: Tensor, parameters: Parameter
     const positions = gather(table, concat([classId, add(idsShuffle, 1)], 1)); // [N, 1 + L, d]
     let x = add(concat([visible, masked], 1), positions);
     for (let i = 0; i < decoderDepth; i++) {
-      // After its attention, the last block is needed on the removed patches alone.
-      const from = i === decoderDepth - 1 ? 1 + kept : 0;
+      // After its attention, the last block is needed on the predicted patches alone.
+      const from = i === decoderDepth - 1 ? firstPredicted : 0;
       x = block(x, parameters, { name: `decoder_blocks.${i}`, heads: decoderNumHeads, from });
     }
     return linearLayer(normLayer(x, parameters, 'decoder_norm'), parameters, 'decoder_pred');

@@ -15,6 +15,7 @@ export {
   patchCount,
   patchLength,
 } from './config.ts';
+export { buildEvalModel, evalGraph } from './evalModel.ts';
 export { blockFlops, type ForwardFlops, forwardFlops } from './flops.ts';
 export { initParameters, initTensor } from './initialise.ts';
 export {
@@ -34,6 +35,7 @@ export {
   idsRestore,
   type MaskAddress,
 } from './masking.ts';
+export { buildOptimizerModel, type OptimizerParameters, optimizerGraph } from './optimizerModel.ts';
 export {
   FLAT_ALIGNMENT,
   type FlatLayout,

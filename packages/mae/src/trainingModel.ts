@@ -1,5 +1,5 @@
-import { encodeModel, Graph, grad, sequenceConstruct, takeRows } from '@maestro/graph';
-import { decode, encode, patchifyImages, splitIds } from './autoencoder.ts';
+import { encodeModel, Graph, gather, grad, sequenceConstruct, takeRows } from '@maestro/graph';
+import { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
 import type { MaeConfig } from './config.ts';
 import { squaredErrorLoss, targetOf } from './loss.ts';
 import { idsShuffleInput, imagesInput, parameterInputs } from './modelInputs.ts';
@@ -24,8 +24,8 @@ export function trainingGraph(config: MaeConfig): Graph {
 
   const patches = patchifyImages(images, config);
   const { kept, removed } = splitIds(idsShuffle, config);
-  const latent = encode(takeRows(patches, kept), kept, parameters, config);
-  const prediction = decode(latent, idsShuffle, parameters, config);
+  const latent = encode(takeRows(patches, kept), gather(patchPositions(graph, config), kept), parameters, config);
+  const prediction = decode(latent, { idsShuffle, predict: 'removed' }, parameters, config);
   const target = targetOf(takeRows(patches, removed), config);
   const loss = squaredErrorLoss(prediction, target, gradScale);
 

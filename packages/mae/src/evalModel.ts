@@ -1,0 +1,68 @@
+import {
+  argMax,
+  cast,
+  encodeModel,
+  equal,
+  Graph,
+  gather,
+  greaterOrEqual,
+  mul,
+  range,
+  reduceMean,
+  reduceSum,
+  slice,
+  sub,
+  type Tensor,
+  takeRows,
+  unsqueeze,
+} from '@maestro/graph';
+import { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
+import { keptPatches, type MaeConfig, patchCount } from './config.ts';
+import { targetOf } from './loss.ts';
+import { idsShuffleInput, imagesInput, parameterInputs } from './modelInputs.ts';
+
+/**
+ * The graph that looks at a model: what it reconstructs, and the features of its encoder.
+ *
+ * Inputs: every parameter by its name; `images` float32 [N, C, H, W]; `ids_shuffle` int64 [N, L].
+ *
+ * Outputs: `loss` float32 [N], the mean squared error over the removed patches of each image; `prediction` float32 [N, L, P] of all
+ * patches in their own order (normalised pixels with `normPixLoss`); `mask` float32 [N, L], 1 where removed; `features` float32
+ * [N, D], the mean over patch tokens, class token excluded, of the normalised encoder output on ALL patches.
+ */
+export function evalGraph(config: MaeConfig): Graph {
+  const graph = new Graph('eval_model');
+  const parameters = parameterInputs(graph, config);
+  const images = imagesInput(graph, config);
+  const idsShuffle = idsShuffleInput(graph, config);
+
+  const patches = patchifyImages(images, config);
+  const positions = patchPositions(graph, config);
+  const { kept } = splitIds(idsShuffle, config);
+  const latent = graph.scope('masked', () => encode(takeRows(patches, kept), gather(positions, kept), parameters, config));
+  const shuffled = decode(latent, { idsShuffle, predict: 'all' }, parameters, config);
+
+  const idsRestore = placesOf(idsShuffle, patchCount(config));
+  const prediction = takeRows(shuffled, idsRestore);
+  const mask = cast(greaterOrEqual(idsRestore, keptPatches(config)), 'float32');
+  const error = sub(prediction, targetOf(patches, config));
+  const perPatch = mul(reduceMean(mul(error, error), { axes: [-1] }), mask);
+  graph.output('loss', mul(reduceSum(perPatch, { axes: [1] }), 1 / (patchCount(config) - keptPatches(config))));
+  graph.output('prediction', prediction);
+  graph.output('mask', mask);
+
+  const tokens = graph.scope('whole', () => encode(patches, positions, parameters, config));
+  graph.output('features', reduceMean(slice(tokens, { axis: 1, start: 1 }), { axes: [1] }));
+  return graph;
+}
+
+/** The graph for looking at a model as an ONNX model (`eval_model.onnx`). See {@link evalGraph}. */
+export function buildEvalModel(config: MaeConfig): Uint8Array {
+  return encodeModel(evalGraph(config));
+}
+
+/** The inverse of each row of `ids` [N, L], a permutation of 0..L-1: the place where patch i stands, int64 [N, L]. */
+function placesOf(ids: Tensor, patches: number): Tensor {
+  const stands = equal(unsqueeze(range(ids.graph, patches), [-1]), unsqueeze(ids, [1])); // [N, patch, place]
+  return argMax(cast(stands, 'float32'), { axis: -1 });
+}
