@@ -23,7 +23,7 @@ export type MemberCommand =
 export type MemberAnswer =
   | { readonly is: 'listening'; readonly address: string }
   | { readonly is: 'joined' | 'left' }
-  | { readonly is: 'stepped'; readonly hashes: readonly string[]; readonly seconds: readonly number[]; readonly delayP99Ms: number }
+  | { readonly is: 'stepped'; readonly hashes: readonly string[]; readonly seconds: readonly number[]; readonly cpuSeconds: number; readonly delayP99Ms: number }
   | { readonly is: 'failed'; readonly code: string; readonly message: string; readonly details: Readonly<Record<string, unknown>> };
 
 const { imul } = Math;
@@ -105,6 +105,7 @@ async function run(command: MemberCommand): Promise<void> {
     const { firstRank, ranks } = view!.members.find(({ id }) => id === self)!;
     const hashes: string[] = [];
     const seconds: number[] = [];
+    const cpu = process.cpuUsage();
     const delay = monitorEventLoopDelay({ resolution: 5 });
     for (let step = command.first; step < command.first + command.count; step++) {
       if (command.hash) computePartials(step);
@@ -121,7 +122,8 @@ async function run(command: MemberCommand): Promise<void> {
       }
       hashes.push(hash.digest('hex'));
     }
-    answer({ is: 'stepped', hashes, seconds, delayP99Ms: delay.percentile(99) / 1e6 });
+    const { user, system } = process.cpuUsage(cpu);
+    answer({ is: 'stepped', hashes, seconds, cpuSeconds: (user + system) / 1e6, delayP99Ms: delay.percentile(99) / 1e6 });
   }
 }
 

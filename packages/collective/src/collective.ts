@@ -1,13 +1,5 @@
-import {
-  type ChannelCredentials,
-  credentials as channelCredentials,
-  Metadata,
-  Server,
-  ServerCredentials,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type sendUnaryData,
-} from '@grpc/grpc-js';
+import type { SecureClientSessionOptions } from 'node:http2';
+import { Metadata, Server, ServerCredentials, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from '@grpc/grpc-js';
 import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
 import { ERROR_CODES, type ErrorCode, errorMessage, MaestroError, toServiceError } from '@maestro/protocol';
 import type { ChunkFrame } from './codec.ts';
@@ -15,7 +7,7 @@ import { type Dialled, dial } from './dial.ts';
 import { Group } from './group.ts';
 import type { Link, LinkEvents } from './link.ts';
 import { type PlanMember, planReduce, type ReducePlan } from './plan.ts';
-import { type AbortRequest, COLLECTIVE_SERVICE, channelOptions, type PullRequest } from './service.ts';
+import { type AbortRequest, COLLECTIVE_SERVICE, type PullRequest, SERVER_OPTIONS } from './service.ts';
 import type { FloatVector } from './vector.ts';
 
 /** How a worker takes part in collectives. */
@@ -23,7 +15,7 @@ export interface CollectiveOptions {
   /** Where peers dial: `host:port` (port 0: any free one) or `unix:path`. Without it only views of one member can be joined. */
   readonly address?: string;
   /** Transport security of both directions. Default: none, for networks that are trusted or secured below. */
-  readonly credentials?: { readonly server: ServerCredentials; readonly channel: ChannelCredentials };
+  readonly credentials?: { readonly server: ServerCredentials; readonly client: SecureClientSessionOptions };
   /** Quiet time after which a peer is asked for a sign of life. Default 1000; below 100 costs more than it finds. */
   readonly keepaliveTimeMs?: number;
   /** Time in which it must answer; longer than any pause of a worker's event loop. Default 1000. */
@@ -90,11 +82,14 @@ const MOST_EARLY_PULLS = 256;
 /** Opens a worker's end of collectives; see {@link Collective}. Rejects with `unavailable` when the address cannot be bound. */
 export async function openCollective({
   address,
-  credentials = { server: ServerCredentials.createInsecure(), channel: channelCredentials.createInsecure() },
+  credentials,
   keepaliveTimeMs = 1000,
   keepaliveTimeoutMs = 1000,
 }: CollectiveOptions = {}): Promise<Collective> {
-  const options = channelOptions({ keepaliveTimeMs, keepaliveTimeoutMs }, SUM_SQUARES_BLOCK);
+  const connection = {
+    keepalive: { timeMs: keepaliveTimeMs, timeoutMs: keepaliveTimeoutMs },
+    ...(credentials !== undefined && { tls: credentials.client }),
+  };
   const memberships = new Set<Membership>();
   const early = new Set<PullCall>();
   const newest = new Map<string, number>();
@@ -132,9 +127,9 @@ export async function openCollective({
     reply(null, {});
   };
 
-  const server = address === undefined ? undefined : new Server(options);
+  const server = address === undefined ? undefined : new Server(SERVER_OPTIONS);
   server?.addService(COLLECTIVE_SERVICE, { Pull: admit, Abort: takeAbort });
-  const bound = server === undefined ? undefined : await bind(server, address!, credentials.server);
+  const bound = server === undefined ? undefined : await bind(server, address!, credentials?.server ?? ServerCredentials.createInsecure());
 
   const join = async (view: JoinOptions): Promise<Group> => {
     const { job, generation, members, self, joinTimeoutMs = 30_000, scalarsPerRank = 0, stepTimeoutMs = 600_000, signal } = view;
@@ -180,8 +175,7 @@ export async function openCollective({
             peer,
             request: { job, generation, member: self, target: member.id, plan: plan.digest },
             events: group.events,
-            options,
-            credentials: credentials.channel,
+            connection,
           }),
     );
     try {

