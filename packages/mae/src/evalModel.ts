@@ -10,7 +10,6 @@ import {
   range,
   reduceMean,
   reduceSum,
-  slice,
   sub,
   type Tensor,
   takeRows,
@@ -18,6 +17,7 @@ import {
 } from '@maestro/graph';
 import { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
 import { keptPatches, type MaeConfig, patchCount } from './config.ts';
+import { wholeImageFeatures } from './featureModel.ts';
 import { targetOf } from './loss.ts';
 import { idsShuffleInput, imagesInput, parameterInputs } from './modelInputs.ts';
 
@@ -51,8 +51,10 @@ export function evalGraph(config: MaeConfig): Graph {
   graph.output('prediction', prediction);
   graph.output('mask', mask);
 
-  const tokens = graph.scope('whole', () => encode(patches, positions, parameters, config));
-  graph.output('features', reduceMean(slice(tokens, { axis: 1, start: 1 }), { axes: [1] }));
+  graph.output(
+    'features',
+    graph.scope('whole', () => wholeImageFeatures(images, parameters, config)),
+  );
   return graph;
 }
 

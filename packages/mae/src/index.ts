@@ -16,6 +16,7 @@ export {
   patchLength,
 } from './config.ts';
 export { buildEvalModel, evalGraph } from './evalModel.ts';
+export { buildFeatureModel } from './featureModel.ts';
 export { blockFlops, type ForwardFlops, forwardFlops } from './flops.ts';
 export { initParameters, initTensor } from './initialise.ts';
 export {

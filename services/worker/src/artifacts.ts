@@ -3,6 +3,7 @@ import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { flatTensors, writeCheckpoint } from '@maestro/checkpoint';
 import { buildEvalModel, buildOptimizerModel, type FlatLayout, initParameters, type MaeConfig } from '@maestro/mae';
+import type { JobSpec } from '@maestro/protocol';
 
 /** The files of a job's artifacts folder. */
 export const ARTIFACT_FILES = {
@@ -18,7 +19,7 @@ export interface ArtifactOptions {
   readonly dir: string;
   readonly config: MaeConfig;
   readonly layout: FlatLayout;
-  readonly seed: number;
+  readonly spec: JobSpec;
   readonly trainingModel: Uint8Array;
 }
 
@@ -26,7 +27,7 @@ export interface ArtifactOptions {
  * Writes the four parts that ONNX Runtime training uses, for people and other tools to run the job's graphs with: the three models,
  * and `checkpoint/` with the initial parameters. `artifacts.json` names their inputs. All or nothing: written aside, then renamed.
  */
-export async function writeArtifacts({ dir, config, layout, seed, trainingModel }: ArtifactOptions): Promise<void> {
+export async function writeArtifacts({ dir, config, layout, spec: { seed, optimizer }, trainingModel }: ArtifactOptions): Promise<void> {
   if (await exists(dir)) return;
   const partial = `${dir}.${randomUUID()}`;
   await mkdir(dirname(dir), { recursive: true });
@@ -34,7 +35,7 @@ export async function writeArtifacts({ dir, config, layout, seed, trainingModel 
     await mkdir(partial);
     await writeFile(join(partial, ARTIFACT_FILES.training), trainingModel);
     await writeFile(join(partial, ARTIFACT_FILES.evaluation), buildEvalModel(config));
-    await writeFile(join(partial, ARTIFACT_FILES.optimizer), buildOptimizerModel(config));
+    await writeFile(join(partial, ARTIFACT_FILES.optimizer), buildOptimizerModel(layout.tensors, optimizer));
     const zeros = flatTensors(layout, new Float32Array(layout.length));
     const parameters = flatTensors(layout, initParameters(config, layout, seed));
     await writeCheckpoint({

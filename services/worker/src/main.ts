@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { openCollective } from '@maestro/collective';
 import { MaestroError } from '@maestro/protocol';
 import { createLogger, runService } from '@maestro/telemetry';
@@ -12,7 +13,7 @@ const {
   MAESTRO_COLLECTIVE_LISTEN: listen = '127.0.0.1:0',
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
-  MAESTRO_WORKER_NAME: name = `worker-${process.pid}`,
+  MAESTRO_WORKER_NAME: name = `${hostname()}-${process.pid}`,
   MAESTRO_DEVICE: device = 'cpu',
   MAESTRO_THREADS: threadsText = '1',
 } = process.env;

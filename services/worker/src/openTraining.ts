@@ -66,7 +66,7 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
 
     const trainingModel = buildTrainingModel(config);
     if (members[0]!.id === self)
-      await writeArtifacts({ dir: join(dataDir, 'jobs', jobId, 'artifacts'), config, layout, seed: spec.seed, trainingModel });
+      await writeArtifacts({ dir: join(dataDir, 'jobs', jobId, 'artifacts'), config, layout, spec, trainingModel });
     const { imageSize, channels } = config;
     const trainer = opened(
       await openTrainer({
