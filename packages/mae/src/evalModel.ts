@@ -53,7 +53,7 @@ export function evalGraph(config: MaeConfig): Graph {
 
   graph.output(
     'features',
-    graph.scope('whole', () => wholeImageFeatures(images, parameters, config)),
+    graph.scope('whole', () => wholeImageFeatures(patches, positions, parameters, config)),
   );
   return graph;
 }

@@ -4,10 +4,11 @@ import type { MaeConfig } from './config.ts';
 import { imagesInput, type Parameters, parameterInputs } from './modelInputs.ts';
 
 /**
- * The encoder on whole images: the mean over patch tokens, class token excluded, of its normalised output. [N, C, H, W] -> [N, D].
+ * The encoder on whole images: the mean over patch tokens, class token excluded, of its normalised output.
+ * @param patches [N, L, P]. @param positions [L, D]. @returns [N, D].
  */
-export function wholeImageFeatures(images: Tensor, parameters: Parameters, config: MaeConfig): Tensor {
-  const tokens = encode(patchifyImages(images, config), patchPositions(images.graph, config), parameters, config);
+export function wholeImageFeatures(patches: Tensor, positions: Tensor, parameters: Parameters, config: MaeConfig): Tensor {
+  const tokens = encode(patches, positions, parameters, config);
   return reduceMean(slice(tokens, { axis: 1, start: 1 }), { axes: [1] });
 }
 
@@ -19,6 +20,7 @@ export function wholeImageFeatures(images: Tensor, parameters: Parameters, confi
 export function buildFeatureModel(config: MaeConfig): Uint8Array {
   const graph = new Graph('feature_model');
   const parameters = parameterInputs(graph, config);
-  graph.output('features', wholeImageFeatures(imagesInput(graph, config), parameters, config));
+  const patches = patchifyImages(imagesInput(graph, config), config);
+  graph.output('features', wholeImageFeatures(patches, patchPositions(graph, config), parameters, config));
   return encodeModel(graph);
 }
