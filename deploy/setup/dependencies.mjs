@@ -23,11 +23,14 @@ export function hasDependencies() {
   return readText(STAMP) === wanted();
 }
 
-/** Installs what the lock names; when a manifest has gone ahead of the lock, brings the lock up to date first. */
+/** Installs exactly what the lock names; when a manifest has gone ahead of the lock, brings the lock up to date. */
 export async function installDependencies() {
   say(`installing dependencies with npm ${existsSync(STAMP) ? '(they have changed)' : '(a minute the first time)'}`);
   let result = await npm('ci');
-  if (!result.ok && /EUSAGE|in sync/.test(result.output)) result = await npm('install');
+  if (!result.ok && /EUSAGE|in sync/.test(result.output)) {
+    say('package-lock.json is behind the manifests: npm install brings it up to date');
+    result = await npm('install');
+  }
   if (!result.ok) fail(`npm could not install the dependencies; run "npm ci" to see it all. It said:\n${lastLines(result.output)}`);
   writeStamp(STAMP, wanted());
 }
