@@ -24,10 +24,7 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 /** Runs a job on two workers, does `harm` once it has taken steps, and gives the ended job and how long the end took. */
-async function harmed(
-  name: string,
-  harm: (pidOf: (worker: string) => number) => void,
-): Promise<{ job: Job; elapsedMs: number }> {
+async function harmed(name: string, harm: (pidOf: (worker: string) => number) => void): Promise<{ job: Job; elapsedMs: number }> {
   const cluster = await startCluster({ workers: 2, dataDir: join(dir, name) });
   const client = connectJobClient(cluster.coordinator);
   try {

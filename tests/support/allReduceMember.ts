@@ -23,7 +23,13 @@ export type MemberCommand =
 export type MemberAnswer =
   | { readonly is: 'listening'; readonly address: string }
   | { readonly is: 'joined' | 'left' }
-  | { readonly is: 'stepped'; readonly hashes: readonly string[]; readonly seconds: readonly number[]; readonly cpuSeconds: number; readonly delayP99Ms: number }
+  | {
+      readonly is: 'stepped';
+      readonly hashes: readonly string[];
+      readonly seconds: readonly number[];
+      readonly cpuSeconds: number;
+      readonly delayP99Ms: number;
+    }
   | { readonly is: 'failed'; readonly code: string; readonly message: string; readonly details: Readonly<Record<string, unknown>> };
 
 const { imul } = Math;

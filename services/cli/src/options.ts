@@ -11,3 +11,10 @@ export function positiveInteger(text: string): number {
 export function collect(value: string, before: readonly string[]): string[] {
   return [...before, value];
 }
+
+/** Reads an option as a port; 0 picks a free one. */
+export function portNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65535) throw new InvalidArgumentError('Expected a port, 0 to 65535.');
+  return value;
+}

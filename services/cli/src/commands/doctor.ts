@@ -74,7 +74,10 @@ async function redis(): Promise<Finding> {
 
 async function runtime(device: 'cpu' | 'cuda', required: boolean): Promise<Finding> {
   const { ok, findings } = await diagnoseDevice(device);
-  const problems = findings.map(({ what, found, fix }) => `${what}: ${found}; ${fix}`).join('\n                       ');
+  const problems = findings
+    .filter((finding) => !finding.ok)
+    .map(({ what, found, fix }) => `${what}: ${found}. ${fix}`)
+    .join('\n                       ');
   return { name: device === 'cpu' ? 'ONNX Runtime' : 'CUDA', ok, required, detail: ok ? JSON.stringify(runtimeBuild()) : problems };
 }
 

@@ -3,7 +3,7 @@ import { MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { startCluster } from '../cluster.ts';
 import { readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
-import { positiveInteger } from '../options.ts';
+import { portNumber, positiveInteger } from '../options.ts';
 
 const POLL_MS = 100;
 const DOWN_TIMEOUT_MS = 30_000;
@@ -17,7 +17,7 @@ export function addUpCommands(program: Command): void {
     .option('--workers <n>', 'worker processes', positiveInteger, 2)
     .option('--threads <n>', "threads per worker; part of a job's identity", positiveInteger, 1)
     .option('--device <device>', 'cpu or cuda', 'cpu')
-    .option('--port <port>', 'port of the coordinator', positiveInteger, DEFAULT_PORT)
+    .option('--port <port>', 'port of the coordinator; 0 picks a free one', portNumber, DEFAULT_PORT)
     .action(async ({ workers, threads, device, port }: { workers: number; threads: number; device: string; port: number }) => {
       const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
       const running = await readClusterFile(dataDir);

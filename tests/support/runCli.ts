@@ -1,0 +1,30 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const CLI = fileURLToPath(new URL('../../../services/cli/dist/main.js', import.meta.url));
+
+/** What a command of the CLI left. */
+export interface CliResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Starts `maestro ARGS` in `cwd`. */
+export function startCli(args: readonly string[], cwd: string): ChildProcess {
+  return spawn(process.execPath, [CLI, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** Runs `maestro ARGS` in `cwd` to its end. */
+export async function runCli(args: readonly string[], cwd: string): Promise<CliResult> {
+  const child = startCli(args, cwd);
+  let [stdout, stderr] = ['', ''];
+  child.stdout!.on('data', (part) => {
+    stdout += part;
+  });
+  child.stderr!.on('data', (part) => {
+    stderr += part;
+  });
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, stdout, stderr };
+}
