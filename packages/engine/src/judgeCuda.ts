@@ -47,7 +47,7 @@ export function judgeCuda({ platform, folder, missingFiles, ldd, deviceNodes, dr
       ok: missingFiles.length === 0,
       found: missingFiles.length === 0 ? `in ${folder}` : `${missingFiles.join(' and ')} missing in ${folder}`,
       fix:
-        'Run `ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install` (CUDA 12, a download of some 300 MB), ' +
+        'Run `ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install` (CUDA 12; it downloads the libraries), ' +
         'or copy both files out of the npm package com.github.asus4.onnxruntime.linux-x64-gpu@0.4.9 (the same version for CUDA 13).',
     },
     ...(ldd === undefined ? [] : [judgeLibraries(ldd, cudaMajor)]),
