@@ -4,7 +4,7 @@ import { askAll, endMembers, evenView, type MemberProcess, startMembers } from '
 
 const VIRTUAL_RANKS = 8;
 /** Several pieces a chunk, the last block short. */
-const LENGTH = 20 * 65_536 + 48;
+const LENGTH = 9 * 65_536 + 48;
 
 let running: readonly MemberProcess[] = [];
 afterEach(() => endMembers(running));
@@ -26,7 +26,7 @@ test('1, 2, 3, 4 and 7 processes get the same bits, view after view', async () =
   for (const [generation, workers] of [1, 2, 3, 4, 7].entries()) {
     const group = members.slice(0, workers);
     // Segments change nothing either.
-    const segment = generation % 2 === 0 ? 0 : 300_016;
+    const segment = generation % 2 === 0 ? 0 : 200_016;
     const view = evenView(group, { generation, virtualRanks: VIRTUAL_RANKS, length: LENGTH, segment });
     expect(new Set((await askAll(group, { do: 'join', view })).map(({ is }) => is))).toEqual(new Set(['joined']));
     for (const answer of await askAll(group, { do: 'steps', first: 5, count: 2, hash: true })) hashes.add(hashesOf(answer).join());
@@ -53,7 +53,7 @@ test('steps follow each other without a barrier, and members may be of different
 /** Members 0 and 2 work; member 1 is ended by `signal` in the middle of it. */
 async function loseOne(signal: 'SIGKILL' | 'SIGSTOP', keepaliveMs: number): Promise<{ answers: MemberAnswer[]; elapsedMs: number }> {
   const members = await start(3, { keepaliveMs });
-  const view = evenView(members, { generation: 4, virtualRanks: VIRTUAL_RANKS, length: 64 * LENGTH });
+  const view = evenView(members, { generation: 4, virtualRanks: VIRTUAL_RANKS, length: 16 * LENGTH });
   await askAll(members, { do: 'join', view });
   const survivors = [members[0]!, members[2]!].map((member) => member.ask({ do: 'steps', first: 0, count: 1000, hash: false }));
   const begun = members[1]!.ask({ do: 'steps', first: 0, count: 2, hash: false });
@@ -68,7 +68,7 @@ test.each([['SIGKILL', 1000] as const, ['SIGSTOP', 400] as const])(
   async (signal, keepaliveMs) => {
     const { answers, elapsedMs } = await loseOne(signal, keepaliveMs);
     for (const answer of answers) {
-      expect(answer).toMatchObject({ is: 'failed', code: 'peer-lost', details: { member: 'worker-1', generation: 4, step: 2 } });
+      expect(answer).toMatchObject({ is: 'failed', code: 'peer-lost', details: { member: 'worker-1', generation: 4 } });
     }
     expect(elapsedMs).toBeLessThan(2 * keepaliveMs + 1000);
   },

@@ -33,13 +33,14 @@ export type MemberAnswer =
   | { readonly is: 'failed'; readonly code: string; readonly message: string; readonly details: Readonly<Record<string, unknown>> };
 
 const { imul } = Math;
+const MAGNITUDES = Float64Array.from({ length: 16 }, (_, i) => 2 ** -i);
 
 /** A gradient that no order but the right one sums to the right bits: numbers of many magnitudes, a function of all arguments. */
 function fillGradient(target: Float32Array, rank: number, step: number): void {
   let state = imul(rank + 1, 0x9e3779b1) ^ imul(step + 1, 0x85ebca6b);
   for (let i = 0; i < target.length; i++) {
     state = (imul(state, 1664525) + 1013904223) | 0;
-    target[i] = (state >> 8) * 2 ** -(state & 15);
+    target[i] = (state >> 8) * MAGNITUDES[state & 15]!;
   }
 }
 

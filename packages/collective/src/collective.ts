@@ -1,4 +1,5 @@
 import type { SecureClientSessionOptions } from 'node:http2';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Metadata, Server, ServerCredentials, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from '@grpc/grpc-js';
 import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
 import { ERROR_CODES, type ErrorCode, errorMessage, MaestroError, toServiceError } from '@maestro/protocol';
@@ -76,6 +77,8 @@ interface Membership {
   arrived: () => void;
 }
 
+/** How long streams that have ended may take to drain at the end. */
+const DRAIN_MS = 1000;
 /** Pulls that may wait for this worker to join the view that they name. */
 const MOST_EARLY_PULLS = 256;
 
@@ -204,7 +207,7 @@ export async function openCollective({
       await Promise.all([...memberships].map(({ group }) => group.close()));
       memberships.clear();
       for (const call of early) call.end();
-      server?.forceShutdown();
+      if (server !== undefined) await shutDown(server);
     },
   };
 }
@@ -244,6 +247,15 @@ function bind(server: Server, address: string, credentials: ServerCredentials): 
       } else resolve(address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`));
     });
   });
+}
+
+/** Lets ended streams drain, so that peers see a member leave and not a broken connection; for a bounded time. */
+async function shutDown(server: Server): Promise<void> {
+  const drained = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  const patience = new AbortController();
+  await Promise.race([drained, delay(DRAIN_MS, undefined, { signal: patience.signal }).catch(() => {})]);
+  patience.abort();
+  server.forceShutdown();
 }
 
 /** `promise`, or the reason of `signal` when that comes first. */

@@ -49,6 +49,17 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
     if (!closing.signal.aborted) events.inboundClosed(peer, error?.message ?? 'it left', error === undefined);
   };
 
+  /** Lets the reader take what there is; what it refuses to read ends the stream. */
+  const read = (take: (messages: MessageReader) => boolean): void => {
+    try {
+      const isTaken = reader === undefined || take(reader);
+      if (!isTaken) stream?.pause();
+      else if (stream?.isPaused()) stream.resume();
+    } catch (error) {
+      stream?.destroy(error as Error);
+    }
+  };
+
   const connect = async (): Promise<void> => {
     const opened = await untilOpen({ ...connection, address: member.address }, closing.signal);
     if (opened === undefined) return;
@@ -62,13 +73,7 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
         ended: (error) => (isConnected ? ended(error) : reject(error ?? new MaestroError('unavailable', `dial ${member.id}: it left`))),
       });
       reader = openMessageReader(MOST_MESSAGE_BYTES, (bytes) => closing.signal.aborted || events.message(peer, bytes));
-      stream.on('data', (bytes: Buffer) => {
-        try {
-          if (reader?.push(bytes) === false) stream?.pause();
-        } catch (error) {
-          stream?.destroy(error as Error);
-        }
-      });
+      stream.on('data', (bytes: Buffer) => read((messages) => messages.push(bytes)));
     });
   };
   const connected = connect();
@@ -78,9 +83,7 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
   return {
     connected,
     isConnected: () => isConnected,
-    resume: () => {
-      if (reader?.retry()) stream?.resume();
-    },
+    resume: () => read((messages) => messages.retry()),
     abort: ({ code, message, lost = '' }) =>
       new Promise((resolve) => {
         if (session === undefined || session.destroyed) return resolve();

@@ -1,7 +1,8 @@
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { type ChunkMessage, decodeChunk, encodeChunk } from './codec.ts';
-import { type Lane, type Piece, planLane } from './lane.ts';
+import type { Piece } from './lane.ts';
 import type { AbortNotice, Link, LinkEvents } from './link.ts';
+import { hasReceived, hasSent, openPeer, type Peer, type Waiting, waitingFor } from './peer.ts';
 import type { ReducePlan } from './plan.ts';
 import { openReducer, type Reducer } from './reducer.ts';
 import { type FloatVector, type OpenVector, openVector } from './vector.ts';
@@ -38,34 +39,6 @@ export interface AllReduceResult {
   readonly finite: boolean;
 }
 
-/** What a step still waits for. */
-export interface Waiting {
-  readonly member: string;
-  readonly phase: 'reduce-scatter' | 'all-gather' | 'send';
-  readonly done: number;
-  readonly due: number;
-}
-
-interface Peer {
-  readonly index: number;
-  readonly id: string;
-  readonly inbound: Lane;
-  readonly outbound: Lane;
-  /** Rounds that the peer has begun, as far as its messages tell, and how much of the last has arrived. */
-  round: number;
-  step: number;
-  partialsReceived: number;
-  reducedReceived: number;
-  /** How much of this member's round has been sent to it. */
-  hasScalars: boolean;
-  partialsSent: number;
-  reducedSent: number;
-  isSending: boolean;
-  isHeld: boolean;
-  /** Why no more comes from it. */
-  gone: string | undefined;
-}
-
 interface Pending {
   readonly resolve: (result: AllReduceResult) => void;
   readonly reject: (error: MaestroError) => void;
@@ -82,7 +55,7 @@ interface Pending {
  * begins after it has this member's chunk, by when this member's staging is empty; what it sends early is staged, or waits in its stream.
  */
 export class Group {
-  /** Aborted, with the error as its reason, when the group fails: also between steps. */
+  /** Aborted, with the error as its reason, when the group ends: by a failure, also between steps, or `cancelled` by {@link close}. */
   readonly signal: AbortSignal;
   readonly #options: GroupOptions;
   readonly #controller = new AbortController();
@@ -122,7 +95,7 @@ export class Group {
     });
     const scalars = () => new Float64Array(plan.virtualRanks * scalarsPerRank);
     this.#scalars = [scalars(), scalars()];
-    this.#peers = plan.members.flatMap(({ id }, index) => (index === self ? [] : [newPeer(plan, self, index, id)]));
+    this.#peers = plan.members.flatMap((_, index) => (index === self ? [] : [openPeer(plan, self, index)]));
   }
 
   /** What links report to. */
@@ -133,7 +106,7 @@ export class Group {
       outboundClosed: (index, reason) => {
         const peer = this.#peer(index);
         peer.gone ??= reason;
-        if (this.#pending !== undefined && !this.#hasSent(peer)) this.#lose(peer);
+        if (this.#pending !== undefined && !hasSent(peer)) this.#lose(peer);
       },
       aborted: (index, { code, message, lost }) => {
         const reporter = this.#peer(index).id;
@@ -169,7 +142,7 @@ export class Group {
     });
     this.#scalars[this.#parity()]!.set(scalars, firstRank * scalarsPerRank);
     for (const peer of this.#peers) {
-      peer.hasScalars = false;
+      peer.areScalarsSent = false;
       peer.partialsSent = 0;
       peer.reducedSent = 0;
       if (peer.gone !== undefined) this.#lose(peer);
@@ -183,20 +156,7 @@ export class Group {
   /** What the step in progress still waits for; empty between steps. For "step 812: waiting for worker b at all-gather". */
   waiting(): Waiting[] {
     if (this.#pending === undefined) return [];
-    return this.#peers.flatMap((peer): Waiting[] => {
-      const { id: member, inbound, outbound, round } = peer;
-      const arrived =
-        round < this.#round ? { partials: 0, reduced: 0 } : { partials: peer.partialsReceived, reduced: peer.reducedReceived };
-      if (round > this.#round) return [];
-      if (arrived.partials < inbound.partialsDue) {
-        return [{ member, phase: 'reduce-scatter', done: arrived.partials, due: inbound.partialsDue }];
-      }
-      if (arrived.reduced < inbound.reducedDue || round < this.#round) {
-        return [{ member, phase: 'all-gather', done: arrived.reduced, due: inbound.reducedDue }];
-      }
-      const due = outbound.partialsDue + outbound.reducedDue;
-      return this.#hasSent(peer) ? [] : [{ member, phase: 'send', done: peer.partialsSent + peer.reducedSent, due }];
-    });
+    return this.#peers.flatMap((peer) => waitingFor(peer, this.#round) ?? []);
   }
 
   /** Ends the group at once: a step in progress rejects with `error`, and the peers are told. */
@@ -206,9 +166,7 @@ export class Group {
 
   /** Leaves the group. Peers that have what they need from this member may finish their step. */
   async close(): Promise<void> {
-    this.#error ??= new MaestroError('cancelled', 'allReduce: the group is closed');
-    this.#settlePending((pending) => pending.reject(this.#error!));
-    this.#closing ??= Promise.resolve().then(() => this.#closeLinks());
+    this.#fail(new MaestroError('cancelled', 'allReduce: the group is closed'), { isTold: true });
     await this.#closing;
   }
 
@@ -219,7 +177,9 @@ export class Group {
       if (chunk.generation !== this.#options.generation) return true;
       peer.isHeld = !this.#accept(peer, chunk);
     } catch (error) {
-      this.#fail(isMaestroError(error) ? error : new MaestroError('internal', `internal: ${errorMessage(error)}`, { cause: error }));
+      const code = isMaestroError(error) ? error.code : 'internal';
+      const message = `allReduce: from ${peer.id} (${this.#place()}): ${errorMessage(error)}`;
+      this.#fail(new MaestroError(code, message, { cause: error, details: { member: peer.id, ...this.#where() } }));
       return true;
     }
     if (!peer.isHeld) this.#reduce();
@@ -231,19 +191,19 @@ export class Group {
     if (chunk.kind === 'scalars') {
       this.#acceptScalars(peer, chunk);
     } else if (chunk.kind === 'partial') {
-      if (peer.round === 0 || peer.partialsReceived >= peer.inbound.partialsDue) throw this.#unexpected(peer, chunk);
+      if (peer.round === 0 || peer.partialsReceived >= peer.inbound.partialsDue) throw this.#unexpected(chunk);
       const { slot, piece } = peer.inbound.partial(peer.partialsReceived);
-      if (chunk.slot !== slot || !this.#isPiece(peer, chunk, piece)) throw this.#unexpected(peer, chunk);
+      if (chunk.slot !== slot || !this.#isPiece(peer, chunk, piece)) throw this.#unexpected(chunk);
       const { pieces } = this.#reducer;
       const index = Math.floor((peer.partialsReceived * pieces) / peer.inbound.partialsDue);
       if (!this.#reducer.stage(slot, (peer.round - 1) * pieces + index, chunk.payload)) return false;
       peer.partialsReceived++;
     } else {
-      if (peer.round !== this.#round || peer.reducedReceived >= peer.inbound.reducedDue) throw this.#unexpected(peer, chunk);
+      if (peer.round !== this.#round || peer.reducedReceived >= peer.inbound.reducedDue) throw this.#unexpected(chunk);
       const piece = peer.inbound.reduced(peer.reducedReceived);
       const { blockSize } = this.#options.plan;
       const isWhole = chunk.values.length === Math.ceil(piece.count / blockSize);
-      if (!isWhole || !this.#isPiece(peer, chunk, piece)) throw this.#unexpected(peer, chunk);
+      if (!isWhole || !this.#isPiece(peer, chunk, piece)) throw this.#unexpected(chunk);
       this.#reduced.write(piece.first, piece.count, chunk.payload, 0);
       this.#blockSumSquares.set(chunk.values, piece.first / blockSize);
       peer.reducedReceived++;
@@ -254,8 +214,8 @@ export class Group {
   #acceptScalars(peer: Peer, chunk: ChunkMessage): void {
     const { plan, scalarsPerRank } = this.#options;
     const { firstRank, ranks } = plan.members[peer.index]!;
-    const isNext = peer.round <= this.#round && (peer.round === 0 || this.#hasReceived(peer, peer.round));
-    if (!isNext || chunk.values.length !== ranks * scalarsPerRank) throw this.#unexpected(peer, chunk);
+    const isNext = peer.round <= this.#round && (peer.round === 0 || hasReceived(peer, peer.round));
+    if (!isNext || chunk.values.length !== ranks * scalarsPerRank) throw this.#unexpected(chunk);
     peer.round++;
     peer.step = chunk.step;
     peer.partialsReceived = 0;
@@ -302,8 +262,8 @@ export class Group {
       this.#send(peer);
     };
     peer.isSending = true;
-    if (!peer.hasScalars) {
-      peer.hasScalars = true;
+    if (!peer.areScalarsSent) {
+      peer.areScalarsSent = true;
       link.send(encodeChunk({ ...header, kind: 'scalars', values: pending.scalars }), sent);
     } else if (peer.reducedSent < this.#reducedPieces()) {
       const { first, count } = peer.outbound.reduced(peer.reducedSent++);
@@ -326,17 +286,9 @@ export class Group {
     return this.#reducer.done() - (this.#round - 1) * this.#reducer.pieces;
   }
 
-  #hasSent({ hasScalars, reducedSent, partialsSent, outbound }: Peer): boolean {
-    return hasScalars && reducedSent === outbound.reducedDue && partialsSent === outbound.partialsDue;
-  }
-
-  #hasReceived({ round, partialsReceived, reducedReceived, inbound }: Peer, of: number): boolean {
-    return round > of || (round === of && partialsReceived === inbound.partialsDue && reducedReceived === inbound.reducedDue);
-  }
-
   #settle(): void {
     if (this.#pending === undefined || this.#reducedPieces() < this.#reducer.pieces) return;
-    if (!this.#peers.every((peer) => this.#hasReceived(peer, this.#round) && this.#hasSent(peer))) return;
+    if (!this.#peers.every((peer) => hasReceived(peer, this.#round) && hasSent(peer))) return;
     let sumSquares = 0;
     for (const block of this.#blockSumSquares) sumSquares += block;
     const result = {
@@ -358,7 +310,7 @@ export class Group {
 
   #inboundClosed(peer: Peer, reason: string, isLeaving: boolean): void {
     peer.gone ??= reason;
-    const isDone = this.#pending === undefined || this.#hasReceived(peer, this.#round);
+    const isDone = this.#pending === undefined || hasReceived(peer, this.#round);
     if (!isLeaving || !isDone) this.#lose(peer);
   }
 
@@ -381,11 +333,9 @@ export class Group {
     this.#fail(new MaestroError('protocol-violation', message, { details: { member: peer.id, ...this.#where() } }));
   }
 
-  #unexpected(peer: Peer, { kind, step, slot, first, values, payload }: ChunkMessage): MaestroError {
+  #unexpected({ kind, step, slot, first, values, payload }: ChunkMessage): MaestroError {
     const found = `${kind} of step ${step}, slot ${slot}, first element ${first}, ${values.length} values, ${payload.length} bytes`;
-    return new MaestroError('protocol-violation', `allReduce: out of turn from ${peer.id} (${this.#place()}): ${found}`, {
-      details: { member: peer.id, ...this.#where() },
-    });
+    return new MaestroError('protocol-violation', `not the message that is due: ${found}`);
   }
 
   /** Ends the group with `error`: first the caller, then the peers, then the streams. */
@@ -419,25 +369,6 @@ export class Group {
   #where(): { readonly step: number; readonly generation: number } {
     return { step: this.#step, generation: this.#options.generation };
   }
-}
-
-function newPeer(plan: ReducePlan, self: number, index: number, id: string): Peer {
-  return {
-    index,
-    id,
-    inbound: planLane(plan, index, self),
-    outbound: planLane(plan, self, index),
-    round: 0,
-    step: 0,
-    partialsReceived: 0,
-    reducedReceived: 0,
-    hasScalars: false,
-    partialsSent: 0,
-    reducedSent: 0,
-    isSending: false,
-    isHeld: false,
-    gone: undefined,
-  };
 }
 
 function invalid(message: string): MaestroError {

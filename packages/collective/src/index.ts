@@ -1,5 +1,6 @@
 export { type Collective, type CollectiveOptions, type GroupMember, type JoinOptions, openCollective } from './collective.ts';
-export type { AllReduceResult, Group, Waiting } from './group.ts';
+export type { AllReduceResult, Group } from './group.ts';
+export type { Waiting } from './peer.ts';
 export {
   type Addition,
   type AddProgram,
