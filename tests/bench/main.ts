@@ -1,9 +1,14 @@
+import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
 import { benchMemory } from './memory.ts';
+import { PYTHON } from './python.ts';
 import { benchStep } from './step.ts';
 
 /** `npm run bench -- [step] [allreduce] [memory]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
+  allreduce: async () => {
+    for (const row of await benchAllReduce({ python: PYTHON })) process.stdout.write(`${describeRow(row)}\n`);
+  },
   memory: benchMemory,
 };
 
@@ -14,4 +19,13 @@ if (unknown.length > 0) {
   process.exitCode = 2;
 } else {
   for (const name of asked.length === 0 ? Object.keys(benches) : asked) await benches[name]!();
+}
+
+function describeRow({ bytes, processes, seconds, cpuSeconds, delayP99Ms, glooSeconds, ratio }: AllReduceRow): string {
+  const milliseconds = (value: number): string => `${(1000 * value).toFixed(1)} ms`;
+  const peer =
+    glooSeconds === undefined || ratio === undefined
+      ? 'no gloo (set PYTHON to an interpreter with torch)'
+      : `gloo ${milliseconds(glooSeconds)}, ratio ${ratio.toFixed(2)}`;
+  return `allreduce ${(bytes / 1e6).toFixed(0)} MB, ${processes} processes: ${milliseconds(seconds)}, ${peer}; ${milliseconds(cpuSeconds)} of processor a process, event-loop delay p99 ${delayP99Ms.toFixed(1)} ms`;
 }
