@@ -1,7 +1,7 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Metadata } from '@grpc/grpc-js';
-import { errorMessage, fromServiceError, isMaestroError, MaestroError } from '@maestro/protocol';
+import { MaestroError } from '@maestro/protocol';
+import { beginCall } from './beginCall.ts';
 import type { AbortNotice, LinkEvents } from './link.ts';
 import { type MessageReader, openMessageReader } from './messageReader.ts';
 import { COLLECTIVE_SERVICE, MOST_MESSAGE_BYTES, type PullRequest } from './service.ts';
@@ -64,8 +64,9 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
     const opened = await untilOpen({ ...connection, address: member.address }, closing.signal);
     if (opened === undefined) return;
     session = opened;
-    await new Promise<void>((resolve, reject) => {
-      stream = call(opened, COLLECTIVE_SERVICE.Pull.path, COLLECTIVE_SERVICE.Pull.requestSerialize(request), {
+    return new Promise<void>((resolve, reject) => {
+      const { path, requestSerialize } = COLLECTIVE_SERVICE.Pull;
+      stream = beginCall(opened, path, requestSerialize(request), {
         accepted: () => {
           isConnected = true;
           resolve();
@@ -86,11 +87,12 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
     resume: () => read((messages) => messages.retry()),
     abort: ({ code, message, lost = '' }) =>
       new Promise((resolve) => {
-        if (session === undefined || session.destroyed) return resolve();
+        // A peer that cannot be told notices by itself that the streams end.
+        if (session === undefined || session.destroyed || session.closed) return resolve();
         const { job, generation, member: self } = request;
         const notice = { job, generation, member: self, code, message, lost };
         const { path, requestSerialize } = COLLECTIVE_SERVICE.Abort;
-        const told = call(session, path, requestSerialize(notice), { accepted: () => {}, ended: () => resolve() });
+        const told = beginCall(session, path, requestSerialize(notice), { accepted: () => {}, ended: () => resolve() });
         told.setTimeout(ABORT_DEADLINE_MS, () => told.destroy());
         told.resume();
       }),
@@ -111,48 +113,4 @@ async function untilOpen(options: SessionOptions, signal: AbortSignal): Promise<
     if (session !== undefined) return session;
     await delay(RETRY_MS, undefined, { signal }).catch(() => {});
   }
-}
-
-interface CallEvents {
-  readonly accepted: () => void;
-  /** Once; without an error when the server ended the call with status OK. */
-  readonly ended: (error: MaestroError | undefined) => void;
-}
-
-/** Begins a gRPC call with one request message. The caller reads the messages of the stream that it returns. */
-function call(session: ClientHttp2Session, path: string, request: Buffer, { accepted, ended }: CallEvents): ClientHttp2Stream {
-  const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
-  let failure: unknown;
-  let status: MaestroError | 'ok' | undefined;
-  const settle = (headers: Record<string, unknown>) => {
-    const code = Number(headers['grpc-status']);
-    if (code === 0) {
-      status = 'ok';
-      return;
-    }
-    const details = decodeURIComponent(String(headers['grpc-message'] ?? `status ${code}`));
-    const metadata = Metadata.fromHttp2Headers(headers as Record<string, string>);
-    status = fromServiceError({ code, details, metadata }, path);
-  };
-  stream.once('response', (headers) => {
-    if (headers['grpc-status'] !== undefined) settle(headers);
-    else if (headers[':status'] === 200) accepted();
-    else failure = new Error(`HTTP status ${headers[':status']}`);
-  });
-  stream.once('trailers', settle);
-  stream.once('error', (error) => {
-    failure ??= error;
-  });
-  stream.once('close', () => {
-    if (status === 'ok') ended(undefined);
-    else if (status !== undefined) ended(status);
-    else if (isMaestroError(failure)) ended(failure);
-    else
-      ended(new MaestroError('unavailable', failure === undefined ? 'the connection was lost' : errorMessage(failure), { cause: failure }));
-  });
-  const frame = Buffer.alloc(5 + request.length);
-  frame.writeUInt32BE(request.length, 1);
-  frame.set(request, 5);
-  stream.end(frame);
-  return stream;
 }

@@ -80,7 +80,7 @@ describe('allReduce', () => {
     const only = await alone.join(options);
     const { sumSquares, scalars } = await step(only, 1, 5);
     expect([sumSquares, scalars[0]]).toEqual([LENGTH, 5]);
-    expect(options.reduced).toEqual(options.partials[0]);
+    expect((options.reduced as Float32Array).every((value) => value === 1)).toBe(true);
     await alone.close();
   });
 

@@ -54,6 +54,7 @@ function watch(session: ClientHttp2Session, { timeMs, timeoutMs }: Keepalive): v
   };
   const ask = () => {
     let isAnswered = false;
+    if (session.destroyed) return;
     session.ping((error) => {
       isAnswered = true;
       if (error === null && !session.destroyed) later(ask, timeMs);
