@@ -1,6 +1,7 @@
 """Writes the reference numbers of tests/conformance: `python tests/conformance/make_fixtures.py` (needs numpy and torch).
 
-fixtures/tiny.safetensors: the tiny preset on three images in float64, rounded to float32 once, with and without normalised targets:
+fixtures/tiny.safetensors and nano.safetensors: the tiny preset, and a smaller model of three channels, on three images in float64,
+rounded to float32 once, with and without normalised targets:
   {norm,raw}.loss, .prediction, .mask, .features, and for every parameter its gradient: `.grad.NAME` whole when it has at most 4096
   elements, else 4096 elements of it, taken at i * 65537 mod size, with its sums over rows and over columns, which cover every
   element. max|gradient| of each tensor is in `.most`.
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from reference import TINY, Reference, hashed, inputs
+from reference import NANO, TINY, Config, Reference, hashed, inputs
 
 FIXTURES = Path(__file__).parent / "fixtures"
 BATCH = 3
@@ -24,20 +25,24 @@ STRIDE = 65537  # prime to every size that occurs, so that no element is taken t
 
 
 def main() -> None:
-    tensors: dict[str, np.ndarray] = {}
-    for kind, norm_pix in (("norm", True), ("raw", False)):
-        model = Reference(TINY, torch.float64, norm_pix)
-        images, ids_shuffle = inputs(TINY, BATCH, torch.float64)
-        loss, prediction, mask = model.forward(images, ids_shuffle)
-        loss.mean().backward()
-        features = model.encode(images, None)[:, 1:].mean(dim=1)
-        tensors |= {f"{kind}.loss": loss, f"{kind}.prediction": prediction, f"{kind}.mask": mask, f"{kind}.features": features}
-        tensors[f"{kind}.most"] = torch.stack([p.grad.abs().max() for p in model.parameters.values()])
-        for name, parameter in model.parameters.items():
-            tensors |= condensed(f"{kind}.grad.{name}", parameter.grad)
-    write_safetensors(FIXTURES / "tiny.safetensors", tensors)
+    for name, config in (("tiny", TINY), ("nano", NANO)):
+        tensors = model_tensors("norm", config, norm_pix=True) | model_tensors("raw", config, norm_pix=False)
+        write_safetensors(FIXTURES / f"{name}.safetensors", tensors)
     recipe = {"learningRates": learning_rates(), "adamW": adam_w()}
     (FIXTURES / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n")
+
+
+def model_tensors(kind: str, config: Config, norm_pix: bool) -> dict[str, torch.Tensor]:
+    model = Reference(config, torch.float64, norm_pix)
+    images, ids_shuffle = inputs(config, BATCH, torch.float64)
+    loss, prediction, mask = model.forward(images, ids_shuffle)
+    loss.mean().backward()
+    features = model.encode(images, None)[:, 1:].mean(dim=1)
+    tensors = {f"{kind}.loss": loss, f"{kind}.prediction": prediction, f"{kind}.mask": mask, f"{kind}.features": features}
+    tensors[f"{kind}.most"] = torch.stack([p.grad.abs().max() for p in model.parameters.values()])
+    for name, parameter in model.parameters.items():
+        tensors |= condensed(f"{kind}.grad.{name}", parameter.grad)
+    return tensors
 
 
 def condensed(key: str, gradient: torch.Tensor) -> dict[str, torch.Tensor]:

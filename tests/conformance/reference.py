@@ -42,6 +42,7 @@ class Config:
 
 
 TINY = Config(32, 1, 4, 192, 4, 3, 96, 2, 3)
+NANO = Config(24, 3, 4, 16, 2, 2, 8, 2, 2)
 VIT_B = Config(224, 3, 16, 768, 12, 12, 512, 8, 16)
 
 

@@ -10,6 +10,7 @@ import {
   range,
   reduceMean,
   reduceSum,
+  slice,
   sub,
   type Tensor,
   takeRows,
@@ -17,9 +18,9 @@ import {
 } from '@maestro/graph';
 import { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
 import { keptPatches, type MaeConfig, patchCount } from './config.ts';
-import { wholeImageFeatures } from './featureModel.ts';
 import { targetOf } from './loss.ts';
-import { idsShuffleInput, imagesInput, parameterInputs } from './modelInputs.ts';
+import { idsShuffleInput, imagesInput, type Parameters, parameterInputs } from './modelInputs.ts';
+import { isEncoderParameter } from './parameters.ts';
 
 /**
  * The graph that looks at a model: what it reconstructs, and the features of its encoder.
@@ -53,7 +54,7 @@ export function evalGraph(config: MaeConfig): Graph {
 
   graph.output(
     'features',
-    graph.scope('whole', () => wholeImageFeatures(patches, positions, parameters, config)),
+    graph.scope('whole', () => featuresOf(patches, positions, parameters, config)),
   );
   return graph;
 }
@@ -61,6 +62,29 @@ export function evalGraph(config: MaeConfig): Graph {
 /** The graph for looking at a model as an ONNX model (`eval_model.onnx`). See {@link evalGraph}. */
 export function buildEvalModel(config: MaeConfig): Uint8Array {
   return encodeModel(evalGraph(config));
+}
+
+/**
+ * The encoder alone: parameters of the encoder and `images` in, `features` out, the same as those of {@link evalGraph}.
+ * ONNX Runtime runs all of a graph whichever outputs are asked for, so to look at features alone this takes a third of the time.
+ */
+export function encoderGraph(config: MaeConfig): Graph {
+  const graph = new Graph('encoder_model');
+  const parameters = parameterInputs(graph, config, isEncoderParameter);
+  const patches = patchifyImages(imagesInput(graph, config), config);
+  graph.output('features', featuresOf(patches, patchPositions(graph, config), parameters, config));
+  return graph;
+}
+
+/** The encoder alone as an ONNX model. See {@link encoderGraph}. */
+export function buildEncoderModel(config: MaeConfig): Uint8Array {
+  return encodeModel(encoderGraph(config));
+}
+
+/** The mean over patch tokens of the encoder's output on all patches, [N, D]. */
+function featuresOf(patches: Tensor, positions: Tensor, parameters: Parameters, config: MaeConfig): Tensor {
+  const tokens = encode(patches, positions, parameters, config);
+  return reduceMean(slice(tokens, { axis: 1, start: 1 }), { axes: [1] });
 }
 
 /** The inverse of each row of `ids` [N, L], a permutation of 0..L-1: the place where patch i stands, int64 [N, L]. */

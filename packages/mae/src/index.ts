@@ -15,8 +15,7 @@ export {
   patchCount,
   patchLength,
 } from './config.ts';
-export { buildEvalModel, evalGraph } from './evalModel.ts';
-export { buildFeatureModel } from './featureModel.ts';
+export { buildEncoderModel, buildEvalModel, encoderGraph, evalGraph } from './evalModel.ts';
 export { blockFlops, type ForwardFlops, forwardFlops } from './flops.ts';
 export { initParameters, initTensor } from './initialise.ts';
 export {
@@ -42,6 +41,7 @@ export {
   type FlatLayout,
   type FlatTensor,
   flatLayout,
+  isEncoderParameter,
   type ParameterSpec,
   parameterSpecs,
 } from './parameters.ts';

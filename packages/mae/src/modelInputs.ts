@@ -1,6 +1,6 @@
 import type { Graph, Tensor } from '@maestro/graph';
 import { type MaeConfig, patchCount } from './config.ts';
-import { parameterSpecs } from './parameters.ts';
+import { type ParameterSpec, parameterSpecs } from './parameters.ts';
 
 /** Looks a parameter up by its name in the checkpoints. */
 export type Parameters = (name: string) => Tensor;
@@ -8,9 +8,10 @@ export type Parameters = (name: string) => Tensor;
 /** The symbol of the number of images in a model's shapes. */
 export const BATCH = 'N';
 
-/** Declares every parameter as an input of `graph`, in model order. */
-export function parameterInputs(graph: Graph, config: MaeConfig): Parameters {
-  const tensors = new Map(parameterSpecs(config).map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]));
+/** Declares every parameter, or those that `isUsed`, as an input of `graph`, in model order. */
+export function parameterInputs(graph: Graph, config: MaeConfig, isUsed: (spec: ParameterSpec) => boolean = () => true): Parameters {
+  const specs = parameterSpecs(config).filter(isUsed);
+  const tensors = new Map(specs.map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]));
   return (name) => {
     const tensor = tensors.get(name);
     if (tensor === undefined) throw new RangeError(`internal: there is no parameter '${name}'`);

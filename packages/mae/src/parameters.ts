@@ -45,6 +45,11 @@ export function parameterSpecs(config: MaeConfig): ParameterSpec[] {
   ];
 }
 
+/** Whether a parameter belongs to the encoder, which is what is kept after pre-training. */
+export function isEncoderParameter({ name }: Pick<ParameterSpec, 'name'>): boolean {
+  return !name.startsWith('decoder_') && name !== 'mask_token';
+}
+
 /** Lays tensors out one after the other, each aligned to {@link FLAT_ALIGNMENT}. */
 export function flatLayout(specs: readonly ParameterSpec[]): FlatLayout {
   let length = 0;

@@ -8,14 +8,14 @@ import { reduceSum, softmax } from '../ops/reduction.ts';
 
 /**
  * softmax(q·kᵀ·scale)·v for q, k, v [..., T, dh], the leading axes (such as N, heads) equal; `scale` defaults to dh^-0.5.
- * q is scaled rather than the T×T scores. The backward keeps only the probabilities and uses the row sums of dO·O
- * ([T, dh]) for those of dP·P ([T, T]), as in FlashAttention (Dao et al. 2022, appendix B).
+ * The scale is a product with a constant beside a MatMul, which ONNX Runtime folds into it. The backward keeps only the
+ * probabilities and uses the row sums of dO·O ([T, dh]) for those of dP·P ([T, T]), as in FlashAttention (Dao et al. 2022,
+ * appendix B).
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, { scale }: { readonly scale?: number } = {}): Tensor {
   const factor = scale ?? staticDim(q.dims.at(-1), `attention over '${q.name}'`) ** -0.5;
   return customVjp('Attention', [q, k, v], () => {
-    const scaledQ = mul(q, factor);
-    const p = softmax(matMul(scaledQ, swapLastAxes(k))); // [..., T, T]
+    const p = softmax(mul(matMul(q, swapLastAxes(k)), factor)); // [..., T, T]
     const output = matMul(p, v);
     return {
       output,
@@ -28,7 +28,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { scale }: { readonly
         });
         const ds = mul(p, sub(dp, rowSums));
         const dq = mul(matMul(ds, k), factor);
-        const dk = matMul(swapLastAxes(ds), scaledQ);
+        const dk = mul(matMul(swapLastAxes(ds), q), factor);
         return [dq, dk, dv];
       },
     };

@@ -3,7 +3,7 @@ import { augmentConfig, type Normalisation } from '@maestro/data';
 import { type Evaluator, openEvaluator } from '@maestro/engine';
 import {
   buildEvalModel,
-  buildFeatureModel,
+  buildEncoderModel,
   type FlatLayout,
   flatLayout,
   initParameters,
@@ -31,7 +31,7 @@ export async function openModel(spec: JobSpec, { threads = 1 }: { readonly threa
   const { mean, std } = augmentConfig(channels as 1 | 3, definedStatistics(spec));
   const evaluator = await openEvaluator({
     evalModel: buildEvalModel(config),
-    featureModel: buildFeatureModel(config),
+    featureModel: buildEncoderModel(config),
     layout,
     imageShape: [channels, imageSize, imageSize],
     patches: patchCount(config),

@@ -1,0 +1,32 @@
+import { type MaeConfig, maeConfig } from '@maestro/mae';
+
+/** The models of the fixtures, by the names of their files: the tiny preset, and a smaller one that has three channels. */
+const MODELS = {
+  tiny: { preset: 'mae_vit_tiny_patch4' },
+  nano: {
+    imageSize: 24,
+    channels: 3,
+    patchSize: 4,
+    embedDim: 16,
+    depth: 2,
+    numHeads: 2,
+    decoderEmbedDim: 8,
+    decoderDepth: 2,
+    decoderNumHeads: 2,
+  },
+} as const;
+
+/** One model with one kind of target, as the fixtures have them. */
+export interface FixtureCase {
+  readonly model: keyof typeof MODELS;
+  readonly kind: 'norm' | 'raw';
+  readonly config: MaeConfig;
+}
+
+/** Images in every fixture. */
+export const FIXTURE_IMAGES = 3;
+
+/** Every model with normalised and with raw targets. */
+export const FIXTURE_CASES: readonly FixtureCase[] = (['tiny', 'nano'] as const).flatMap((model) =>
+  (['norm', 'raw'] as const).map((kind) => ({ model, kind, config: maeConfig({ ...MODELS[model], normPixLoss: kind === 'norm' }) })),
+);
