@@ -10,12 +10,14 @@ export interface AllReduceRow {
   readonly bytes: number;
   readonly processes: number;
   readonly seconds: number;
-  /** Processor time a process and step, all of its threads. */
+  /** Processor time a process and step, all of its threads: what does not depend on who else uses the machine. */
   readonly cpuSeconds: number;
   /** 99th percentile of the event loop's delay while it reduces, worst process. */
   readonly delayP99Ms: number;
   /** The same all-reduce with torch.distributed's gloo; undefined without Python and torch. */
   readonly glooSeconds: number | undefined;
+  readonly glooCpuSeconds: number | undefined;
+  /** Our seconds over gloo's. */
   readonly ratio: number | undefined;
 }
 
@@ -25,8 +27,10 @@ export interface AllReduceBenchOptions {
   readonly processCounts?: readonly number[];
   /** Pairs of runs, ours and gloo's in turn, so that both see the same machine. */
   readonly pairs?: number;
-  /** Steps timed a run, after two that warm up. */
+  /** Steps timed a run. */
   readonly rounds?: number;
+  /** Bytes that are reduced before it counts, for JavaScript's compiler to have seen the code: as it has after a minute of training. */
+  readonly warmupBytes?: number;
   /** A Python with torch. Default: `$PYTHON`, else `python3`. */
   readonly python?: string;
 }
@@ -40,26 +44,30 @@ export async function benchAllReduce({
   processCounts = [2, 3],
   pairs = 2,
   rounds = 5,
+  warmupBytes = 800e6,
   python = process.env.PYTHON ?? 'python3',
 }: AllReduceBenchOptions = {}): Promise<AllReduceRow[]> {
   const rows: AllReduceRow[] = [];
   for (const processes of processCounts) {
     for (const bytes of sizesBytes) {
+      const run: RunOptions = { processes, bytes, rounds, warmup: Math.max(2, Math.min(60, Math.ceil(warmupBytes / bytes))) };
       const ours: Run[] = [];
-      const gloo: number[] = [];
+      const gloo: Run[] = [];
       for (let pair = 0; pair < pairs; pair++) {
-        ours.push(await runOurs(processes, bytes, rounds));
-        gloo.push(...(await runGloo(python, processes, bytes, rounds)));
+        ours.push(await runOurs(run));
+        gloo.push(...(await runGloo(python, run)));
       }
-      const seconds = median(ours.flatMap((run) => run.seconds));
-      const glooSeconds = gloo.length === 0 ? undefined : median(gloo);
+      const seconds = median(ours.flatMap((one) => one.seconds));
+      const hasGloo = gloo.length > 0;
+      const glooSeconds = hasGloo ? median(gloo.flatMap((one) => one.seconds)) : undefined;
       rows.push({
         bytes,
         processes,
         seconds,
-        cpuSeconds: median(ours.map((run) => run.cpuSeconds)),
-        delayP99Ms: median(ours.map((run) => run.delayP99Ms)),
+        cpuSeconds: median(ours.map((one) => one.cpuSeconds)),
+        delayP99Ms: median(ours.map((one) => one.delayP99Ms)),
         glooSeconds,
+        glooCpuSeconds: hasGloo ? median(gloo.map((one) => one.cpuSeconds)) : undefined,
         ratio: glooSeconds === undefined ? undefined : seconds / glooSeconds,
       });
     }
@@ -67,18 +75,26 @@ export async function benchAllReduce({
   return rows;
 }
 
+interface RunOptions {
+  readonly processes: number;
+  readonly bytes: number;
+  readonly warmup: number;
+  readonly rounds: number;
+}
+
 interface Run {
   readonly seconds: readonly number[];
+  /** A round. */
   readonly cpuSeconds: number;
   readonly delayP99Ms: number;
 }
 
-async function runOurs(processes: number, bytes: number, rounds: number): Promise<Run> {
+async function runOurs({ processes, bytes, warmup, rounds }: RunOptions): Promise<Run> {
   const members = await startMembers(processes);
   try {
     await askAll(members, { do: 'join', view: evenView(members, { generation: 1, virtualRanks: processes, length: bytes / 4 }) });
-    await askAll(members, { do: 'steps', first: 0, count: 2, hash: false });
-    const answers = await askAll(members, { do: 'steps', first: 2, count: rounds, hash: false });
+    await askAll(members, { do: 'steps', first: 0, count: warmup, hash: false });
+    const answers = await askAll(members, { do: 'steps', first: warmup, count: rounds, hash: false });
     const runs = answers.map((answer) => {
       if (answer.is !== 'stepped') throw new Error(JSON.stringify(answer));
       return answer;
@@ -93,12 +109,12 @@ async function runOurs(processes: number, bytes: number, rounds: number): Promis
   }
 }
 
-/** Seconds of each round; none when there is no such Python or it has no torch. */
-async function runGloo(python: string, processes: number, bytes: number, rounds: number): Promise<number[]> {
+/** One run, or none when there is no such Python or it has no torch. */
+async function runGloo(python: string, { processes, bytes, warmup, rounds }: RunOptions): Promise<Run[]> {
   try {
-    const { stdout } = await promisify(execFile)(python, [GLOO, String(processes), String(rounds), String(bytes)]);
-    const report = JSON.parse(stdout) as { readonly seconds: Readonly<Record<string, number[]>> };
-    return report.seconds[String(bytes)] ?? [];
+    const { stdout } = await promisify(execFile)(python, [GLOO, processes, warmup, rounds, bytes].map(String));
+    const { seconds, cpuSeconds } = JSON.parse(stdout) as Omit<Run, 'delayP99Ms'>;
+    return [{ seconds, cpuSeconds, delayP99Ms: 0 }];
   } catch {
     return [];
   }
