@@ -75,28 +75,33 @@ export function startMember(options: MemberOptions): MemberRun {
     send({ kind: 'formed', ...of, step: startStep, ...identity });
     await Promise.race([started, aborted(aborter.signal)]);
     aborter.signal.throwIfAborted();
-    await trainLoop({
-      ...training,
-      startStep,
-      signal: aborter.signal,
-      onPhase: (step, phase) => {
-        now = { step, phase };
-      },
-      onSkipped: (step, images) => send({ kind: 'skipped', ...of, step, images }),
-      onStep: async ({ step, loss, gradNorm, lr, images, stepSeconds }) => {
-        appliedStep = step;
-        if (!isFirst) return;
-        send({ kind: 'committed', ...of, step, loss, gradNorm, lr, images, stepSeconds });
-        if (step % spec.checkpoint.everySteps === 0 && step < training.schedule.totalSteps) await checkpointer.begin(step);
-      },
-    });
+    const monitor = monitorEventLoop();
+    try {
+      await trainLoop({
+        ...training,
+        startStep,
+        signal: aborter.signal,
+        onPhase: (step, phase) => {
+          now = { step, phase };
+        },
+        onSkipped: (step, images) => send({ kind: 'skipped', ...of, step, images }),
+        onStep: async ({ step, loss, gradNorm, lr, images, stepSeconds }) => {
+          appliedStep = step;
+          if (!isFirst) return;
+          send({ kind: 'committed', ...of, step, loss, gradNorm, lr, images, stepSeconds });
+          if (step % spec.checkpoint.everySteps === 0 && step < training.schedule.totalSteps) await checkpointer.begin(step);
+        },
+      });
+    } finally {
+      logger.info({ eventLoopDelay: monitor.read(), ...memoryBytes() }, 'event loop and memory');
+      monitor.close();
+    }
     now = { step: appliedStep, phase: 'checkpoint' };
     if (isFirst) await checkpointer.write(appliedStep);
   };
 
   const work = async (): Promise<void> => {
     await before;
-    const monitor = monitorEventLoop();
     let training: Training | undefined;
     try {
       training = await openTraining({ ...options, spec: parseJobSpec(JSON.parse(view.specJson)), logger, signal: aborter.signal });
@@ -121,8 +126,6 @@ export function startMember(options: MemberOptions): MemberRun {
         leave('failed', error);
       }
     } finally {
-      logger.info({ eventLoopDelay: monitor.read(), ...memoryBytes() }, 'event loop and memory');
-      monitor.close();
       await training?.close().catch((error: unknown) => logger.error({ error }, 'closing the training failed'));
     }
   };

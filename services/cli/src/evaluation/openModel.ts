@@ -2,8 +2,8 @@ import { flatTensors, readCheckpoint } from '@maestro/checkpoint';
 import { augmentConfig, type Normalisation } from '@maestro/data';
 import { type Evaluator, openEvaluator } from '@maestro/engine';
 import {
-  buildEvalModel,
   buildEncoderModel,
+  buildEvalModel,
   type FlatLayout,
   flatLayout,
   initParameters,
