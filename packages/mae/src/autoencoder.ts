@@ -22,15 +22,17 @@ export function patchPositions(graph: Graph, config: MaeConfig): Tensor {
 /**
  * Encodes the patches it is given; the graph never sees the others.
  * @param patches [N, K, P]. @param positions where they stand: [N, K, D], or [K, D] when that is the same in all images.
- * @returns [N, 1 + K, D], class token first.
+ * @returns [N * (1 + K), D], the class token of each image first.
  */
 export function encode(patches: Tensor, positions: Tensor, parameters: Parameters, config: MaeConfig): Tensor {
   const { embedDim, depth, numHeads } = config;
   const weight = patchEmbedding(parameters, config);
   const embedded = linear(patches, weight, parameters('patch_embed.proj.bias'), weightGradientOf(patches));
   // The class token's position is zero, so nothing is added to it.
-  let x = concat([expand(parameters('cls_token'), [BATCH, 1, embedDim]), add(embedded, positions)], 1);
-  for (let i = 0; i < depth; i++) x = block(x, parameters, { name: `blocks.${i}`, heads: numHeads });
+  const sequence = concat([expand(parameters('cls_token'), [BATCH, 1, embedDim]), add(embedded, positions)], 1);
+  const tokens = sequence.dims[1] as number;
+  let x = reshape(sequence, [-1, embedDim]);
+  for (let i = 0; i < depth; i++) x = block(x, parameters, { name: `blocks.${i}`, tokens, heads: numHeads });
   return normLayer(x, parameters, 'norm');
 }
 
@@ -45,8 +47,8 @@ export interface DecodeOptions {
 /**
  * Predicts patches, in shuffled order throughout: the tokens of the kept patches, then mask tokens, each with the
  * position of its patch, so that nothing is put back in order and no gather is differentiated.
- * @param latent [N, 1 + K, D].
- * @returns [N, L, P], or [N, L - K, P] for the removed ones alone; they follow idsShuffle.
+ * @param latent [N * (1 + K), D].
+ * @returns [N * L, P], or [N * (L - K), P] for the removed ones alone; they follow idsShuffle.
  */
 export function decode(latent: Tensor, { idsShuffle, predict }: DecodeOptions, parameters: Parameters, config: MaeConfig): Tensor {
   const { decoderEmbedDim: width, decoderDepth, decoderNumHeads } = config;
@@ -55,16 +57,16 @@ export function decode(latent: Tensor, { idsShuffle, predict }: DecodeOptions, p
   const patches = patchCount(config);
   const firstPredicted = predict === 'all' ? 1 : 1 + kept;
   return graph.scope('decoder', () => {
-    const visible = linearLayer(latent, parameters, 'decoder_embed');
+    const visible = reshape(linearLayer(latent, parameters, 'decoder_embed'), [BATCH, 1 + kept, width]);
     const masked = expand(parameters('mask_token'), [BATCH, patches - kept, width]);
     const table = graph.constant('decoder_positions', 'float32', [patches + 1, width], decoderPositions(config));
     const classId = expand(graph.literal('int64', [0], [1, 1]), [BATCH, 1]);
     const positions = gather(table, concat([classId, add(idsShuffle, 1)], 1)); // [N, 1 + L, d]
-    let x = add(concat([visible, masked], 1), positions);
+    let x = reshape(add(concat([visible, masked], 1), positions), [-1, width]);
     for (let i = 0; i < decoderDepth; i++) {
       // After its attention, the last block is needed on the predicted patches alone.
       const from = i === decoderDepth - 1 ? firstPredicted : 0;
-      x = block(x, parameters, { name: `decoder_blocks.${i}`, heads: decoderNumHeads, from });
+      x = block(x, parameters, { name: `decoder_blocks.${i}`, tokens: 1 + patches, heads: decoderNumHeads, from });
     }
     return linearLayer(normLayer(x, parameters, 'decoder_norm'), parameters, 'decoder_pred');
   });

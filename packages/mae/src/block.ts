@@ -6,6 +6,8 @@ import { BATCH, type Parameters } from './modelInputs.ts';
 export interface BlockOptions {
   /** Where its parameters are, such as `blocks.3`. */
   readonly name: string;
+  /** Tokens of each image. */
+  readonly tokens: number;
   readonly heads: number;
   /** Computes the outputs from this token on; the tokens before it are only looked at. 0 when left out. */
   readonly from?: number;
@@ -13,26 +15,33 @@ export interface BlockOptions {
 
 /**
  * A pre-norm transformer block (Dosovitskiy et al. 2020): x + attention(norm1(x)), then x + mlp(norm2(x)).
- * @param x [N, tokens, width]. @returns [N, tokens - from, width].
+ * Tokens are kept as the rows of a matrix, which spares a reshape around every layer.
+ * @param x [N * tokens, width]. @returns [N * (tokens - from), width].
  */
-export function block(x: Tensor, parameters: Parameters, { name, heads, from = 0 }: BlockOptions): Tensor {
+export function block(x: Tensor, parameters: Parameters, { name, tokens, heads, from = 0 }: BlockOptions): Tensor {
   return x.graph.scope(name, () => {
-    const kept = from === 0 ? x : slice(x, { axis: 1, start: from });
-    const mixed = selfAttention(normLayer(x, parameters, `${name}.norm1`), parameters, { name: `${name}.attn`, heads, from });
+    const kept = from === 0 ? x : tokensFrom(x, { tokens, from });
+    const mixed = selfAttention(normLayer(x, parameters, `${name}.norm1`), parameters, { name: `${name}.attn`, tokens, heads, from });
     const attended = add(kept, mixed);
     return add(attended, mlpLayer(normLayer(attended, parameters, `${name}.norm2`), parameters, `${name}.mlp`));
   });
 }
 
-/** Multi-head self-attention: [N, tokens, width] -> [N, tokens - from, width]. */
-function selfAttention(x: Tensor, parameters: Parameters, { name, heads, from }: Required<BlockOptions>): Tensor {
-  const [tokens, width] = [x.dims[1] as number, x.dims[2] as number];
+/** The tokens of each image from `from` on: [N * tokens, width] -> [N * (tokens - from), width]. */
+export function tokensFrom(x: Tensor, { tokens, from }: { readonly tokens: number; readonly from: number }): Tensor {
+  const width = x.dims[1]!;
+  return reshape(slice(reshape(x, [BATCH, tokens, width]), { axis: 1, start: from }), [-1, width]);
+}
+
+/** Multi-head self-attention: [N * tokens, width] -> [N * (tokens - from), width]. */
+function selfAttention(x: Tensor, parameters: Parameters, { name, tokens, heads, from }: Required<BlockOptions>): Tensor {
+  const width = x.dims[1] as number;
   const headDim = width / heads;
   const qkv = reshape(linearLayer(x, parameters, `${name}.qkv`), [BATCH, tokens, 3, heads, headDim]);
   const [q, k, v] = split(transpose(qkv, [2, 0, 3, 1, 4]), { axis: 0, sizes: [1, 1, 1] }).map((part) =>
     reshape(part, [BATCH, heads, tokens, headDim]),
   );
   const asking = from === 0 ? q! : slice(q!, { axis: 2, start: from });
-  const answers = transpose(attention(asking, k!, v!), [0, 2, 1, 3]);
-  return linearLayer(reshape(answers, [BATCH, tokens - from, width]), parameters, `${name}.proj`);
+  const answers = transpose(attention(asking, k!, v!), [0, 2, 1, 3]); // [N, tokens - from, heads, headDim]
+  return linearLayer(reshape(answers, [-1, width]), parameters, `${name}.proj`);
 }

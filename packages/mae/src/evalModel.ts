@@ -10,6 +10,7 @@ import {
   range,
   reduceMean,
   reduceSum,
+  reshape,
   slice,
   sub,
   type Tensor,
@@ -19,7 +20,7 @@ import {
 import { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
 import { keptPatches, type MaeConfig, patchCount } from './config.ts';
 import { targetOf } from './loss.ts';
-import { idsShuffleInput, imagesInput, type Parameters, parameterInputs } from './modelInputs.ts';
+import { BATCH, idsShuffleInput, imagesInput, type Parameters, parameterInputs } from './modelInputs.ts';
 import { isEncoderParameter } from './parameters.ts';
 
 /**
@@ -44,7 +45,7 @@ export function evalGraph(config: MaeConfig): Graph {
   const shuffled = decode(latent, { idsShuffle, predict: 'all' }, parameters, config);
 
   const idsRestore = placesOf(idsShuffle, patchCount(config));
-  const prediction = takeRows(shuffled, idsRestore);
+  const prediction = takeRows(reshape(shuffled, patches.dims), idsRestore);
   const mask = cast(greaterOrEqual(idsRestore, keptPatches(config)), 'float32');
   const error = sub(prediction, targetOf(patches, config));
   const perPatch = mul(reduceMean(mul(error, error), { axes: [-1] }), mask);
@@ -66,7 +67,7 @@ export function buildEvalModel(config: MaeConfig): Uint8Array {
 
 /**
  * The encoder alone: parameters of the encoder and `images` in, `features` out, the same as those of {@link evalGraph}.
- * ONNX Runtime runs all of a graph whichever outputs are asked for, so to look at features alone this takes a third of the time.
+ * ONNX Runtime runs all of a graph whichever outputs are asked for, so for features alone this takes 0.7 of the time (tiny; 0.66 for ViT-B).
  */
 export function encoderGraph(config: MaeConfig): Graph {
   const graph = new Graph('encoder_model');
@@ -83,7 +84,7 @@ export function buildEncoderModel(config: MaeConfig): Uint8Array {
 
 /** The mean over patch tokens of the encoder's output on all patches, [N, D]. */
 function featuresOf(patches: Tensor, positions: Tensor, parameters: Parameters, config: MaeConfig): Tensor {
-  const tokens = encode(patches, positions, parameters, config);
+  const tokens = reshape(encode(patches, positions, parameters, config), [BATCH, 1 + patchCount(config), config.embedDim]);
   return reduceMean(slice(tokens, { axis: 1, start: 1 }), { axes: [1] });
 }
 

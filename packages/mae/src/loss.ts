@@ -15,7 +15,7 @@ export function targetOf(patches: Tensor, config: MaeConfig): Tensor {
 /**
  * gradScale / 2 times the sum of squared errors, summed within rows first: one sum over everything loses digits (6e-6 at ViT-B).
  * Its gradient is gradScale * (prediction - target); no gradient flows into target and gradScale.
- * @param prediction [N, any, P]. @param gradScale a scalar. @returns a scalar.
+ * @param prediction [rows, P]. @param gradScale a scalar. @returns a scalar.
  */
 export function squaredErrorLoss(prediction: Tensor, target: Tensor, gradScale: Tensor): Tensor {
   return customVjp('SquaredError', [prediction], () => {

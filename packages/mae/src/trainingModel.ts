@@ -1,4 +1,4 @@
-import { encodeModel, Graph, gather, grad, sequenceConstruct, takeRows } from '@maestro/graph';
+import { encodeModel, Graph, gather, grad, reshape, sequenceConstruct, takeRows } from '@maestro/graph';
 import { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
 import type { MaeConfig } from './config.ts';
 import { squaredErrorLoss, targetOf } from './loss.ts';
@@ -26,7 +26,7 @@ export function trainingGraph(config: MaeConfig): Graph {
   const { kept, removed } = splitIds(idsShuffle, config);
   const latent = encode(takeRows(patches, kept), gather(patchPositions(graph, config), kept), parameters, config);
   const prediction = decode(latent, { idsShuffle, predict: 'removed' }, parameters, config);
-  const target = targetOf(takeRows(patches, removed), config);
+  const target = reshape(targetOf(takeRows(patches, removed), config), prediction.dims);
   const loss = squaredErrorLoss(prediction, target, gradScale);
 
   const names = parameterSpecs(config).map(({ name }) => name);
