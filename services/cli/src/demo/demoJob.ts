@@ -1,8 +1,8 @@
 import type { DataSpec } from '@maestro/protocol';
 
-const STEPS = 550;
+const STEPS = 560;
 const VIRTUAL_RANKS = 8;
-const MICRO_BATCH = 16;
+const MICRO_BATCH = 8;
 
 /** What the demo's job depends on. */
 export interface DemoJobOptions {
@@ -27,7 +27,7 @@ export function demoJob({ data, channels, workers, samples, steps = STEPS }: Dem
     augment: { scale: [0.6, 1] },
     schedule: {
       steps,
-      baseLr: 2.5e-3,
+      baseLr: 4e-3,
       microBatch: Math.max(1, Math.min(MICRO_BATCH, Math.floor(samples / VIRTUAL_RANKS))),
     },
     resources: { virtualRanks: VIRTUAL_RANKS, minWorkers: workers, maxWorkers: workers },
