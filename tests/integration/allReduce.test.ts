@@ -50,6 +50,9 @@ test('steps follow each other without a barrier, and members may be of different
   expect(answers.map(({ is }) => is)).toEqual(['stepped', 'stepped', 'stepped']);
 });
 
+/** What a loaded machine may add. */
+const LOADED_MACHINE_MS = 10_000;
+
 /** Members 0 and 2 work; member 1 is ended by `signal` in the middle of it. */
 async function loseOne(signal: 'SIGKILL' | 'SIGSTOP', keepaliveMs: number): Promise<{ answers: MemberAnswer[]; elapsedMs: number }> {
   const members = await start(3, { keepaliveMs });
@@ -63,13 +66,14 @@ async function loseOne(signal: 'SIGKILL' | 'SIGSTOP', keepaliveMs: number): Prom
   return { answers: await Promise.all(survivors), elapsedMs: performance.now() - begin };
 }
 
-test.each([['SIGKILL', 1000] as const, ['SIGSTOP', 400] as const])(
+test.each([['SIGKILL', 10_000] as const, ['SIGSTOP', 1500] as const])(
   'after %s of a member the others fail at once, naming it',
   async (signal, keepaliveMs) => {
     const { answers, elapsedMs } = await loseOne(signal, keepaliveMs);
     for (const answer of answers) {
       expect(answer).toMatchObject({ is: 'failed', code: 'peer-lost', details: { member: 'worker-1', generation: 4 } });
     }
-    expect(elapsedMs).toBeLessThan(2 * keepaliveMs + 1000);
+    // A kill resets the streams, long before keepalive would tell; a stopped process only keepalive finds.
+    expect(elapsedMs).toBeLessThan(signal === 'SIGKILL' ? keepaliveMs : 2 * keepaliveMs + LOADED_MACHINE_MS);
   },
 );

@@ -16,7 +16,7 @@ export interface MemberProcess {
 /** Starts `count` members, `worker-0` and so on, that listen on addresses of their own. */
 export function startMembers(
   count: number,
-  { keepaliveMs = 1000, address = () => '127.0.0.1:0' }: { readonly keepaliveMs?: number; readonly address?: (i: number) => string } = {},
+  { keepaliveMs = 5000, address = () => '127.0.0.1:0' }: { readonly keepaliveMs?: number; readonly address?: (i: number) => string } = {},
 ): Promise<MemberProcess[]> {
   return Promise.all(Array.from({ length: count }, (_, i) => startMember(`worker-${i}`, address(i), keepaliveMs)));
 }

@@ -17,6 +17,8 @@ const {
   MAESTRO_DEVICE: device = 'cpu',
   MAESTRO_THREADS: threadsText = '1',
 } = process.env;
+/** A peer from which nothing comes for a second and this long, in milliseconds, is lost; the coordinator judges alike. */
+const KEEPALIVE_TIMEOUT_MS = 4000;
 const logger = createLogger({ role: 'worker', worker: name });
 
 await runService(
@@ -29,7 +31,7 @@ await runService(
       throw new MaestroError('invalid-argument', `MAESTRO_DEVICE: expected cpu or cuda, found ${device}`);
     // Started by another process of ours, the worker ends with it.
     process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
-    const collective = await openCollective({ address: listen });
+    const collective = await openCollective({ address: listen, keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS });
     try {
       await runWorker({ name, coordinator, redisUrl, dataDir, device, threads, collective, logger, signal });
     } finally {

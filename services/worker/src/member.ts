@@ -57,7 +57,7 @@ export function startMember(options: MemberOptions): MemberRun {
   let appliedStep = startStep;
 
   const leave = (outcome: 'finished' | 'stopped' | 'failed', error?: MaestroError): void => {
-    const suspect = members.find(({ id }) => id === error?.details['lost'])?.name ?? '';
+    const suspect = members.find(({ id }) => id === error?.details['member'])?.name ?? '';
     logger.info({ step: appliedStep, outcome, reason: error?.message ?? request?.reason }, 'left the job');
     send({
       kind: 'left',

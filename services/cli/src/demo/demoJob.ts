@@ -1,6 +1,6 @@
 import type { DataSpec } from '@maestro/protocol';
 
-const STEPS = 560;
+const STEPS = 640;
 const VIRTUAL_RANKS = 8;
 const MICRO_BATCH = 8;
 

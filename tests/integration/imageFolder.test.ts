@@ -1,0 +1,103 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type Cluster, startCluster } from '@maestro/cli';
+import { connectJobClient, type JobClient } from '@maestro/client';
+import { renderGrid } from '@maestro/data';
+import { isTerminal, type Job } from '@maestro/protocol';
+import { smallJob } from '../support/smallJob.ts';
+
+const IMAGES = 200;
+const TIMEOUT_MS = 120_000;
+
+let dir: string;
+let cluster: Cluster;
+let client: JobClient;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'maestro-folder-'));
+  cluster = await startCluster({ workers: 2, dataDir: join(dir, 'data') });
+  client = connectJobClient(cluster.coordinator);
+}, TIMEOUT_MS);
+
+afterAll(async () => {
+  client?.close();
+  await cluster?.stop();
+  await rm(dir, { recursive: true, force: true });
+}, TIMEOUT_MS);
+
+/** Writes a folder of small colour pictures in two classes, the first `broken` of which are cut short. */
+async function writeImages(name: string, { broken }: { readonly broken: number }): Promise<string> {
+  const root = join(dir, name);
+  for (const kind of ['cats', 'dogs']) await mkdir(join(root, kind), { recursive: true });
+  for (let n = 0; n < IMAGES; n++) {
+    const tile = Float32Array.from({ length: 3 * 20 * 20 }, (_, i) => ((i * (n + 1)) % 97) / 97);
+    const png = await renderGrid({
+      rows: [[tile]],
+      size: 20,
+      channels: 3,
+      normalisation: { mean: [0, 0, 0], std: [1, 1, 1] },
+      scale: 1,
+      gap: 0,
+    });
+    await writeFile(join(root, n % 2 === 0 ? 'cats' : 'dogs', `${String(n).padStart(3, '0')}.png`), n < broken ? png.subarray(0, 40) : png);
+  }
+  return root;
+}
+
+async function train(path: string, workers: number): Promise<Job> {
+  const spec = smallJob({ path, workers, steps: 6 });
+  const job = await client.submitJob({
+    spec: { ...spec, data: { format: 'image-folder', path }, model: { ...(spec['model'] as object), channels: 3 } },
+  });
+  for await (const now of client.watchJob(job.id)) if (isTerminal(now.state)) return now;
+  throw new Error('the watch ended before the job');
+}
+
+test(
+  'a folder of images with a broken one trains to the same bits on one and two workers; the broken one is counted and named',
+  async () => {
+    const path = await writeImages('one-broken', { broken: 1 });
+    const [one, two] = [await train(path, 1), await train(path, 2)];
+    expect([one.message, two.message]).toEqual(['finished after 6 steps', 'finished after 6 steps']);
+    expect(two.checkpoints.at(-1)!.hash).toBe(one.checkpoints.at(-1)!.hash);
+    // Six steps of 64 are two epochs of three: the broken image comes up in both unless the incomplete last batch holds it.
+    expect(one.progress!.skippedImages).toBeGreaterThan(0);
+    expect(one.progress!.images + one.progress!.skippedImages).toBe(6 * 64);
+    expect(two.progress!.skippedImages).toBe(one.progress!.skippedImages);
+    const log = await readFile(join(dir, 'data', 'logs', 'coordinator.log'), 'utf8');
+    expect(log).toMatch(/"image":"cats\/000\.png".*"msg":"image skipped"/);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'more than one broken image in a hundred ends the job with their names and what to do',
+  async () => {
+    const job = await train(await writeImages('many-broken', { broken: 40 }), 2);
+    expect(job.state).toBe('failed');
+    expect(job.message).toContain('cannot be decoded, more than 1 %; remove or mend them');
+    expect(job.message).toMatch(/(cats|dogs)\/0\d\d\.png/);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a job leaves its artifacts: three models, the initial checkpoint, and a manifest that names the parameters',
+  async () => {
+    const job = await train(await writeImages('whole', { broken: 0 }), 2);
+    const artifacts = join(dir, 'data', 'jobs', job.id, 'artifacts');
+    expect((await readdir(artifacts)).sort()).toEqual([
+      'artifacts.json',
+      'checkpoint',
+      'eval_model.onnx',
+      'optimizer_model.onnx',
+      'training_model.onnx',
+    ]);
+    expect(await readdir(join(artifacts, 'checkpoint'))).toEqual(['step-00000000']);
+    const manifest = JSON.parse(await readFile(join(artifacts, 'artifacts.json'), 'utf8'));
+    expect(manifest.parameters[0]).toMatchObject({ name: 'cls_token', shape: [1, 1, 48], decay: true });
+  },
+  TIMEOUT_MS,
+);
