@@ -95,7 +95,7 @@ test(
       'optimizer_model.onnx',
       'training_model.onnx',
     ]);
-    expect(await readdir(join(artifacts, 'checkpoint'))).toEqual(['step-00000000']);
+    expect(await readdir(join(artifacts, 'checkpoint'))).toEqual(['model.safetensors']);
     const manifest = JSON.parse(await readFile(join(artifacts, 'artifacts.json'), 'utf8'));
     expect(manifest.parameters[0]).toMatchObject({ name: 'cls_token', shape: [1, 1, 48], decay: true });
   },

@@ -1,24 +1,14 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { flatTensors, readCheckpoint } from '@maestro/checkpoint';
 import { type LocalStep, treeSubtrees } from '@maestro/collective';
 import { augmentConfig, jobLearningRate, jobSchedule, openDataset, openLoader, openShardQueue } from '@maestro/data';
-import { openTrainer, type Trainer } from '@maestro/engine';
-import {
-  buildTrainingModel,
-  type FlatLayout,
-  flatLayout,
-  initParameters,
-  type MaeConfig,
-  maeConfig,
-  parameterSpecs,
-  patchCount,
-} from '@maestro/mae';
-import { type Formed, type JobSpec, MaestroError, specHash } from '@maestro/protocol';
+import { openTrainer } from '@maestro/engine';
+import { buildTrainingModel, flatLayout, maeConfig, parameterSpecs, patchCount } from '@maestro/mae';
+import { type Formed, type JobSpec, type MaestroError, specHash } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { writeArtifacts } from './artifacts.ts';
 import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
 import type { MemberOptions } from './member.ts';
+import { restore } from './restore.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
 import { openShardReader } from './shardReader.ts';
 import { SCALARS_PER_RANK, type TrainLoopOptions } from './trainLoop.ts';
@@ -65,8 +55,6 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
     const local = treeSubtrees(me.firstRank, me.ranks, schedule.virtualRanks);
 
     const trainingModel = buildTrainingModel(config);
-    if (members[0]!.id === self)
-      await writeArtifacts({ dir: join(dataDir, 'jobs', jobId, 'artifacts'), config, layout, spec, trainingModel });
     const { imageSize, channels } = config;
     const trainer = opened(
       await openTrainer({
@@ -83,16 +71,10 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
       }),
       (value) => value.close(),
     );
-    const stateHash = await restore({
-      trainer,
-      layout,
-      config,
-      spec,
-      restoreFrom: view.restoreFrom,
-      startStep: view.startStep,
-      logger,
-      signal,
-    });
+    const { parameters, stateHash } = await restore({ config, layout, spec, view, trainer, logger, signal });
+    if (members[0]!.id === self) {
+      await writeArtifacts({ dir: join(dataDir, 'jobs', jobId, 'artifacts'), config, layout, spec, trainingModel, parameters });
+    }
 
     const { seed, augment } = spec;
     const loader = opened(
@@ -167,50 +149,6 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
     await close();
     throw error;
   }
-}
-
-/** Puts the view's state into the trainer: initial parameters, or those of a checkpoint. Returns SHA-256 (hex) of the parameters. */
-async function restore({
-  trainer,
-  layout,
-  config,
-  spec,
-  restoreFrom,
-  startStep,
-  logger,
-  signal,
-}: {
-  readonly trainer: Trainer;
-  readonly layout: FlatLayout;
-  readonly config: MaeConfig;
-  readonly spec: JobSpec;
-  readonly restoreFrom: string;
-  readonly startStep: number;
-  readonly logger: Logger;
-  readonly signal: AbortSignal;
-}): Promise<string> {
-  const parameters = new Float32Array(layout.length);
-  if (restoreFrom === '') {
-    initParameters(config, layout, spec.seed, parameters);
-    await trainer.load({ parameters, step: 0 });
-  } else {
-    const firstMoments = new Float32Array(layout.length);
-    const secondMoments = new Float32Array(layout.length);
-    const into = {
-      parameters: flatTensors(layout, parameters),
-      firstMoments: flatTensors(layout, firstMoments),
-      secondMoments: flatTensors(layout, secondMoments),
-    };
-    const { step, checkpointHash, state } = await readCheckpoint(restoreFrom, { into, signal });
-    if (step !== startStep)
-      throw new MaestroError('checkpoint-invalid', `${restoreFrom}: expected the state after step ${startStep}, found step ${step}`);
-    const before = (state['identity'] as { specHash?: string } | undefined)?.specHash;
-    if (before !== specHash(spec))
-      logger.warn({ restoreFrom, step }, 'resuming under another job file: the bits will differ from an unbroken run');
-    await trainer.load({ parameters, firstMoments, secondMoments, step });
-    logger.info({ restoreFrom, step, checkpointHash }, 'restored');
-  }
-  return createHash('sha256').update(new Uint8Array(parameters.buffer)).digest('hex');
 }
 
 type Defined<Value> = { [Key in keyof Value]: Exclude<Value[Key], undefined> };
