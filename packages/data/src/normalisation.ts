@@ -1,12 +1,11 @@
+import { IMAGENET_STATISTICS, type PixelStatistics } from '@maestro/mae';
+
 /** Per-channel mean and standard deviation of pixel values in 0..1; what a pixel becomes is (value / 255 - mean) / std. */
-export interface Normalisation {
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-}
+export type Normalisation = PixelStatistics;
 
 /** ImageNet's statistics for colour (the MAE paper's recipe, torchvision's constants); the middle of the range for grey. */
 export function defaultNormalisation(channels: 1 | 3): Normalisation {
-  return channels === 3 ? { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } : { mean: [0.5], std: [0.5] };
+  return channels === 3 ? IMAGENET_STATISTICS : { mean: [0.5], std: [0.5] };
 }
 
 /** What each of the 256 pixel values becomes, [channels, 256]. */

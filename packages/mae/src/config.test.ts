@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import type { PresetName } from '@maestro/protocol';
 import {
   flatLayout,
   forwardFlops,
@@ -6,7 +7,6 @@ import {
   keptPatches,
   maeConfig,
   PRESETS,
-  type PresetName,
   parameterGroups,
   parameterSpecs,
   patchCount,

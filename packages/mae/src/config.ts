@@ -1,5 +1,5 @@
-import { MaestroError } from '@maestro/protocol';
-import { type MaePreset, PRESETS, type PresetName } from './presets.ts';
+import { MaestroError, type PresetName } from '@maestro/protocol';
+import { type MaePreset, PRESETS } from './presets.ts';
 
 /** How the removed patches are chosen. */
 export type Masking = 'random';

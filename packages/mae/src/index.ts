@@ -51,7 +51,6 @@ export {
   IMAGENET_STATISTICS,
   normalisePatches,
   type PixelStatistics,
-  pixelsToBytes,
   TARGET_EPS,
 } from './pixels.ts';
 export {
@@ -59,5 +58,5 @@ export {
   encoderPositions,
   sinCosPositions,
 } from './positions.ts';
-export { type MaePreset, PRESETS, type PresetName } from './presets.ts';
+export { type MaePreset, PRESETS } from './presets.ts';
 export { buildTrainingModel, trainingGraph } from './trainingModel.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { denormalisePatches, normalisePatches, patchify, pixelsToBytes, unpatchify } from './index.ts';
+import { denormalisePatches, normalisePatches, patchify, unpatchify } from './index.ts';
 
 test('patchify puts the channel fastest, then the column, then the row of a patch', () => {
   const images = Float32Array.from({ length: 2 * 4 * 4 }, (_, i) => i); // [1, 2, 4, 4]
@@ -35,9 +35,4 @@ test('normalised patches have mean 0 and unbiased variance 1, and denormalising 
     expect(value).toBeCloseTo(patches[i]!, 6);
   });
 });
-
-test('pixels become bytes with the channel last, clamped to what a byte holds', () => {
-  const images = Float32Array.of(0, 1, 9, -9, 0, 2, 0, 0); // [1, 2, 2, 2]
-  const bytes = pixelsToBytes({ images, imageSize: 2, statistics: { mean: [0.5, 0.2], std: [0.1, 0.2] } });
-  expect([...bytes]).toEqual([128, 51, 153, 153, 255, 51, 0, 51]);
-});
+expect([...bytes]).toEqual([128, 51, 153, 153, 255, 51, 0, 51]);

@@ -59,37 +59,6 @@ export function denormalisePatches(
   return out;
 }
 
-/**
- * Turns normalised pixels back into bytes for a picture: [N, C, H, W] -> [N, H, W, C] of 0..255, rounded and clamped.
- * @throws MaestroError `invalid-argument` when the length is not a whole number of images of the statistics' channels.
- */
-export function pixelsToBytes(
-  {
-    images,
-    imageSize,
-    statistics: { mean, std },
-  }: {
-    readonly images: Float32Array;
-    readonly imageSize: number;
-    readonly statistics: PixelStatistics;
-  },
-  out: Uint8ClampedArray = new Uint8ClampedArray(images.length),
-): Uint8ClampedArray {
-  const channels = mean.length;
-  const area = imageSize * imageSize;
-  if (images.length % (channels * area) !== 0) {
-    throw new MaestroError('invalid-argument', `pixelsToBytes: expected a multiple of ${channels * area} values, found ${images.length}`);
-  }
-  for (let plane = 0; plane < images.length / area; plane++) {
-    const channel = plane % channels;
-    const first = (plane - channel) * area + channel;
-    for (let pixel = 0; pixel < area; pixel++) {
-      out[first + pixel * channels] = 255 * (images[plane * area + pixel]! * std[channel]! + mean[channel]!);
-    }
-  }
-  return out;
-}
-
 function forEachPatch(patches: Float32Array, length: number, visit: (start: number, mean: number, deviation: number) => void): void {
   for (let start = 0; start < patches.length; start += length) {
     let sum = 0;

@@ -1,3 +1,5 @@
+import type { PresetName } from '@maestro/protocol';
+
 /** What a preset fixes: the sizes of the images and of the two transformers. Rates and losses are the job's to choose. */
 export interface MaePreset {
   readonly imageSize: number;
@@ -60,7 +62,4 @@ export const PRESETS = {
     decoderDepth: 2,
     decoderNumHeads: 3,
   },
-} as const satisfies Record<string, MaePreset>;
-
-/** A key of {@link PRESETS}. */
-export type PresetName = keyof typeof PRESETS;
+} as const satisfies Record<PresetName, MaePreset>;

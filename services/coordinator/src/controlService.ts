@@ -44,7 +44,7 @@ export function addControlService(server: Server, coordinator: Coordinator): voi
       }
     });
     call.on('end', () => {
-      close('it closed its control stream');
+      close('its control stream ended');
       call.end();
     });
     call.on('cancelled', () => close('its control stream was reset'));
