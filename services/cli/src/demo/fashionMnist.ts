@@ -51,7 +51,15 @@ export async function fashionMnist(cacheDir: string, note: (text: string) => voi
 }
 
 async function fromDebian(dir: string): Promise<string> {
-  await run('apt-get', ['download', PACKAGE], { cwd: dir });
+  const download = (options: readonly string[] = []) => run('apt-get', [...options, 'download', PACKAGE], { cwd: dir });
+  await download().catch(async () => {
+    // The system's package lists are missing or old, and may not be ours to write: lists of our own, thrown away afterwards.
+    const options = ['-o', `Dir::State::lists=${join(dir, 'lists')}`, '-o', `Dir::Cache=${join(dir, 'cache')}`];
+    await mkdir(join(dir, 'lists', 'partial'), { recursive: true });
+    await mkdir(join(dir, 'cache', 'archives', 'partial'), { recursive: true });
+    await run('apt-get', [...options, 'update']);
+    await download(options);
+  });
   const archive = (await readdir(dir)).find((name) => name.endsWith('.deb'));
   if (archive === undefined) throw new Error('apt-get download left no file');
   await run('dpkg', ['-x', archive, '.'], { cwd: dir });
