@@ -4,8 +4,8 @@ import { openTraining, type Training } from './openTraining.ts';
 import { type Phase, trainLoop } from './trainLoop.ts';
 import type { WorkerOptions } from './worker.ts';
 
-/** How long a member that lost a peer waits to be told what to do, in milliseconds; the coordinator sees a death within 5 s. */
-const PEER_LOST_GRACE_MS = 6000;
+/** How long a member whose collective was ended by a peer waits to be told what to do, in milliseconds; the coordinator sees a death within 5 s. */
+const PEER_GRACE_MS = 6000;
 
 /** Why and how a member is to stop. */
 export interface StopRequest {
@@ -109,8 +109,9 @@ export function startMember(options: MemberOptions): MemberRun {
       leave('finished');
     } catch (caught) {
       let error = isMaestroError(caught) ? caught : new MaestroError('internal', `internal: ${errorMessage(caught)}`, { cause: caught });
-      // Whoever loses a peer first may not know what the coordinator knows: it is given time to decide.
-      if (request === undefined && error.code === 'peer-lost') await Promise.race([stopRequested, delay(PEER_LOST_GRACE_MS)]);
+      // A peer that is lost, or left and said so, is the coordinator's to judge: it is given time to decide.
+      const isByPeer = error.code === 'peer-lost' || error.details['reporter'] !== undefined;
+      if (request === undefined && isByPeer) await Promise.race([stopRequested, delay(PEER_GRACE_MS)]);
       now = { step: appliedStep, phase: 'stopping' };
       const isAlone = members.length === 1;
       try {
