@@ -21,16 +21,21 @@ export {
   type JobState,
   type WorkerInfo,
 } from './jobs.ts';
+export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
 export {
+  type CheckpointFailed,
   type CheckpointWritten,
   type CoordinatorMessage,
-  type Formed,
   fromWire,
   type Heartbeat,
   type Hello,
+  type Hold,
   type ImagesSkipped,
   type Left,
+  type MemberStatus,
+  type RankShare,
   type SkippedImage,
+  type Standing,
   type StepCommitted,
   toWire,
   type View,
