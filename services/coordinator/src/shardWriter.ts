@@ -22,7 +22,7 @@ export function openShardWriter({
   let opening: Promise<ShardQueue> | undefined;
   let enqueuedUntil = -1;
   const open = async (): Promise<ShardQueue> => {
-    const queue = await openShardQueue({ redisUrl, jobId, virtualRanks: schedule.virtualRanks });
+    const queue = await openShardQueue({ redis: redisUrl, jobId, generation: 1, virtualRanks: schedule.virtualRanks });
     await queue.clear();
     return queue;
   };

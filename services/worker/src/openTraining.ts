@@ -89,7 +89,7 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
       }),
       (value) => value.close(),
     );
-    const queue = opened(await openShardQueue({ redisUrl, jobId, virtualRanks: schedule.virtualRanks }), (value) => value.close());
+    const queue = opened(await openShardQueue({ redis: redisUrl, jobId, generation, virtualRanks: schedule.virtualRanks }), (value) => value.close());
     const shards = opened(
       openShardReader({
         queue,
