@@ -41,19 +41,18 @@ export function openInboundState(into: readonly FloatVector[]): InboundState {
   const takePiece = ({ payload, ...piece }: StateMessage): void => {
     skipFull();
     const found = `elements of vector ${piece.vector} from ${piece.first}`;
-    if (piece.vector !== vector || piece.first !== first) {
-      const due = vector === vectors.length ? 'the end' : `those of vector ${vector} from ${first}`;
-      throw violation(`${found} came, due is ${due}`);
+    const target = vectors[vector];
+    if (target === undefined || piece.vector !== vector || piece.first !== first) {
+      throw violation(`${found} came, due ${target === undefined ? 'is the end' : `are those of vector ${vector} from ${first}`}`);
     }
     const count = payload.length / Float32Array.BYTES_PER_ELEMENT;
-    const { length, write } = vectors[vector] ?? { length: 0 };
-    if (write === undefined || count === 0 || !Number.isInteger(count) || first + count > length) {
-      throw violation(`${payload.length} bytes for ${found} do not fit in a vector of ${length} elements`);
+    if (count === 0 || !Number.isInteger(count) || first + count > target.length) {
+      throw violation(`${payload.length} bytes for ${found} do not fit in a vector of ${target.length} elements`);
     }
     const sum = crc32(payload);
     if (sum !== piece.crc32) throw violation(`the ${found} are damaged: CRC-32 ${hex(sum)}, expected ${hex(piece.crc32)}`);
     hash.update(payload);
-    write(first, count, payload, 0);
+    target.write(first, count, payload, 0);
     first += count;
     bytes += payload.length;
   };
