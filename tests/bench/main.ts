@@ -1,4 +1,5 @@
 import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
+import { benchCheckpoint } from './checkpoint.ts';
 import { benchMemory } from './memory.ts';
 import { PYTHON } from './python.ts';
 import { benchStep } from './step.ts';
@@ -9,6 +10,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   allreduce: async () => {
     for (const row of await benchAllReduce({ python: PYTHON })) process.stdout.write(`${describeRow(row)}\n`);
   },
+  checkpoint: benchCheckpoint,
   memory: benchMemory,
 };
 
