@@ -32,7 +32,9 @@ export async function benchCheckpoint(): Promise<void> {
     const before = performance.now();
     await trainer.snapshot();
     const stall = performance.now() - before;
-    process.stdout.write(`step ${stepMs.toFixed(0)} micro ${micro.map((x) => x.toFixed(0))} apply ${apply.toFixed(0)} snapshot ${stall.toFixed(0)} share ${(100*stall/stepMs).toFixed(2)}\n`);
+    process.stdout.write(
+      `step ${stepMs.toFixed(0)} micro ${micro.map((x) => x.toFixed(0))} apply ${apply.toFixed(0)} snapshot ${stall.toFixed(0)} share ${((100 * stall) / stepMs).toFixed(2)}\n`,
+    );
   }
   await trainer.close();
   median([1]);
