@@ -6,11 +6,13 @@ import { runWorker } from './worker.ts';
 
 /**
  * A worker is configured by `MAESTRO_COORDINATOR` and `MAESTRO_COLLECTIVE_LISTEN` (host:port), `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`,
- * `MAESTRO_WORKER_NAME`, `MAESTRO_DEVICE` (cpu or cuda) and `MAESTRO_THREADS`.
+ * `MAESTRO_WORKER_NAME`, `MAESTRO_DEVICE` (cpu or cuda) and `MAESTRO_THREADS`. Where peers reach it by another address than the one
+ * it listens at (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is what they are told.
  */
 const {
   MAESTRO_COORDINATOR: coordinator = '127.0.0.1:7070',
   MAESTRO_COLLECTIVE_LISTEN: listen = '127.0.0.1:0',
+  MAESTRO_COLLECTIVE_ADVERTISE: advertise,
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
   MAESTRO_WORKER_NAME: name = `${hostname()}-${process.pid}`,
@@ -31,7 +33,8 @@ await runService(
       throw new MaestroError('invalid-argument', `MAESTRO_DEVICE: expected cpu or cuda, found ${device}`);
     // Started by another process of ours, the worker ends with it.
     process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
-    const collective = await openCollective({ address: listen, keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS });
+    const opened = await openCollective({ address: listen, keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS });
+    const collective = advertise === undefined ? opened : { ...opened, address: advertise };
     try {
       await runWorker({ name, coordinator, redisUrl, dataDir, device, threads, collective, logger, signal });
     } finally {
