@@ -14,5 +14,5 @@ export {
 } from './plan.ts';
 export type { PulledState, PullStateOptions } from './pullState.ts';
 export type { ServeStateOptions } from './serveState.ts';
-export { type LocalProgram, type LocalStep, maxPartials, type RankRange, treeSubtrees } from './tree.ts';
+export { type LocalProgram, type LocalStep, maxPartials, type RankRange, treeHeight, treeSubtrees } from './tree.ts';
 export type { FloatVector } from './vector.ts';

@@ -1,3 +1,4 @@
+export type { AuditEpoch, AuditReport, AuditWorker, JobAudit } from './audit.ts';
 export {
   assertInternal,
   ERROR_CODES,
@@ -7,7 +8,7 @@ export {
   isMaestroError,
   MaestroError,
 } from './errors.ts';
-export { CONTROL_CHANNEL_OPTIONS, fromServiceError, loadService, toServiceError } from './grpc.ts';
+export { controlChannelOptions, fromServiceError, loadService, toServiceError } from './grpc.ts';
 export { newJobId } from './ids.ts';
 export { type DataSpec, type JobSpec, jobSpecSchema, PRESET_NAMES, type PresetName, parseJobSpec, specHash } from './jobSpec.ts';
 export {
@@ -16,6 +17,7 @@ export {
   JOB_STATES,
   type Job,
   type JobCheckpoint,
+  type JobEvent,
   type JobMember,
   type JobProgress,
   type JobState,

@@ -13,9 +13,8 @@ export function formView(turn: Turn): void {
   const here = workers.filter(({ isReleased, drain, awaySinceMs }) => !isReleased && drain === undefined && awaySinceMs === undefined);
   const waiting = here.filter(isOut);
 
-  // One that has not stopped yet may hold the furthest state.
-  const busy = workers.filter((worker) => isBusy(worker) && !worker.isReleased);
-  if (busy.length > 0) return;
+  // One that has not stopped yet, or is out of reach for a moment, may hold the furthest state.
+  if (workers.some((worker) => !worker.isReleased && (isBusy(worker) || worker.awaySinceMs !== undefined))) return;
 
   const furthest = Math.max(-1, ...waiting.map(({ state }) => state));
   const preparing = here.filter(({ status }) => status === 'assigned' || status === 'preparing');
@@ -37,13 +36,15 @@ export function formView(turn: Turn): void {
   const restore = furthest < 0 ? turn.run.restore! : undefined;
   const startStep = restore?.step ?? furthest;
   const members = assignRanks({ workers: chosen, virtualRanks });
-  const sources = members.filter(({ id }) => chosen.some((worker) => worker.id === id && worker.state === furthest)).map(({ id }) => id);
+  const holders = members.filter(({ id }) => chosen.some((worker) => worker.id === id && worker.state === furthest));
+  const sources = restore === undefined ? holders.map(({ id }) => id) : [];
+  const restoreFrom = restore?.path ?? '';
   const next = generation + 1;
   const { id: jobId } = facts;
   const { step, stepsRedone, pastViews } = turn.run;
   update(turn, {
     generation: next,
-    view: { members, startStep, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
+    view: { members, startStep, restoreFrom, sources, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
     pastViews: [...pastViews, { generation: next, members }].slice(-MOST_VIEWS),
     phase: generation === 0 || restore !== undefined ? 'starting' : 'running',
     message: `view ${next} forms: ${names(members)} from step ${startStep}`,
@@ -55,8 +56,7 @@ export function formView(turn: Turn): void {
   effect(turn, { type: 'openGeneration', generation: next, step: startStep });
   for (const { id } of members) {
     updateWorker(turn, id, { status: 'forming', generation: next });
-    const isSource = restore === undefined ? sources : [];
-    send(turn, id, { kind: 'view', jobId, generation: next, members, startStep, restoreFrom: restore?.path ?? '', sources: isSource });
+    send(turn, id, { kind: 'view', jobId, generation: next, members, startStep, restoreFrom, sources });
   }
 }
 

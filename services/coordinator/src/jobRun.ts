@@ -59,9 +59,12 @@ function take(turn: Turn, event: RunEvent): void {
     }
     case 'committed':
       return commit(turn, event.committed);
+    case 'acknowledged':
+      return update(turn, { step: Math.max(turn.run.step, event.step) });
     case 'checkpoint': {
       const { step, path } = event.checkpoint;
-      update(turn, { checkpointStep: Math.max(step, turn.run.checkpointStep), restore: undefined as never });
+      const { restore: _older, ...rest } = turn.run;
+      turn.run = { ...rest, checkpointStep: Math.max(step, rest.checkpointStep) };
       record(turn, 'checkpoint', `checkpoint of step ${step} at ${path}`);
       return effect(turn, { type: 'addCheckpoint', checkpoint: event.checkpoint });
     }
@@ -108,6 +111,11 @@ function advance(turn: Turn): void {
   if (phase !== 'starting' && phase !== 'running') return;
   if (view === undefined) return formView(turn);
   const members = presentMembers(turn);
+  // The first member of a view writes the last checkpoint before it says that it has finished.
+  if (members[0]?.id === view.members[0]!.id && members.every(({ status }) => status === 'finished')) {
+    const message = `finished after ${turn.run.step} steps`;
+    return stop(turn, { state: 'succeeded', reason: 'Finished', message });
+  }
   if (view.status === 'holding') {
     if (!members.every(isOut)) return;
     const { view: _over, ...rest } = turn.run;
@@ -117,10 +125,6 @@ function advance(turn: Turn): void {
   if (view.status === 'forming') {
     if (members.length === view.members.length && members.every(({ status }) => status !== 'forming')) go(turn);
     return;
-  }
-  if (members.every(({ status }) => status === 'finished')) {
-    const message = `finished after ${turn.run.step} steps`;
-    return stop(turn, { state: 'succeeded', reason: 'Finished', message });
   }
   plan(turn);
 }
@@ -158,21 +162,19 @@ function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   const { id: jobId } = turn.run.facts;
   const refusal = refusalOf(turn.run, ref.id, turn.nowMs);
   if (workerOf(turn, ref.id) === undefined) {
-    for (const report of standing.reports) commit(turn, report);
     if (turn.run.phase === 'queued') update(turn, { phase: 'starting' });
     if ((turn.run.phase !== 'starting' && turn.run.phase !== 'running') || refusal !== undefined) {
       return send(turn, ref.id, { kind: 'release', jobId, writeCheckpoint: false, reason: refusal ?? `the job is ${turn.run.phase}` });
     }
     update(turn, { workers: [...turn.run.workers, newWorker(ref, turn.nowMs)] });
   }
-  for (const report of standing.reports) commit(turn, report);
-  const before = workerOf(turn, ref.id)!;
-  const { awaySinceMs: _away, ...present } = before;
-  update(turn, { workers: turn.run.workers.map((each) => (each.id === ref.id ? { ...present, lastHeardMs: turn.nowMs } : each)) });
-  if (before.isReleased) return release(turn, before, { reason: 'it was released', writeCheckpoint: false });
+  const { awaySinceMs: _away, ...before } = workerOf(turn, ref.id)!;
+  update(turn, { workers: turn.run.workers.map((each) => (each.id === ref.id ? { ...before, lastHeardMs: turn.nowMs } : each)) });
   if (!isAlike(turn, before, standing)) return;
+  for (const report of standing.reports) commit(turn, report);
+  if (before.isReleased) return release(turn, before, { reason: 'it was released', writeCheckpoint: false });
 
-  const { generation, status, step } = standing;
+  const { generation, status, step, errorMessage } = standing;
   if (generation > turn.run.generation) {
     // Redis forgot a view: its members are unknown, so it is ended, and its number is not used again.
     const { view: _unknown, ...rest } = turn.run;
@@ -180,18 +182,20 @@ function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   }
   const { view } = turn.run;
   const isMember = view?.members.some(({ id }) => id === ref.id) === true;
+  const isFree = isOut({ ...before, status });
   if (isMember && generation < turn.run.generation) {
     // The view has not reached it: what it says is of an earlier one.
-    if (isOut({ ...before, status })) resendView(turn, ref.id);
-    else sendHold(turn, ref.id, generation, 'the view is over');
+    if (isFree) resendView(turn, ref.id);
+    else if (status !== 'preparing') sendHold(turn, ref.id, generation, 'the view is over');
     return;
   }
   updateWorker(turn, ref.id, { status, generation, state: step });
-  if (status === 'preparing' || isOut({ ...before, status })) {
-    if (status === 'held' && isMember && (view.status === 'forming' || view.status === 'working')) fail(turn, workerOf(turn, ref.id)!, standing);
+  if (isFree || status === 'preparing') {
+    const isUnasked = view?.status !== 'holding' || (!view.isAbort && errorMessage !== '');
+    if (status === 'held' && isMember && isUnasked) fail(turn, workerOf(turn, ref.id)!, standing);
     return;
   }
-  if (!isMember || view.status === 'holding') return sendHold(turn, ref.id, generation, view?.reason ?? 'the view is over', view?.isAbort ?? true);
+  if (!isMember || view.status === 'holding') return sendHold(turn, ref.id, generation, view?.reason || 'the view is over', view?.isAbort ?? true);
   if (status === 'formed' && !isSameState(turn, ref.name, standing.stateHash)) return;
   if (status === 'formed' && view.status === 'working') send(turn, ref.id, { kind: 'go', jobId, generation });
 }
@@ -226,10 +230,8 @@ function isSameState(turn: Turn, name: string, stateHash: string): boolean {
 }
 
 function resendView(turn: Turn, workerId: string): void {
-  const { view, generation, facts, restore, workers } = turn.run;
-  const { members, startStep } = view!;
-  const sources = workers.filter(({ id, state }) => state === startStep && members.some((member) => member.id === id)).map(({ id }) => id);
-  const restoreFrom = sources.length === 0 ? (restore?.path ?? '') : '';
+  const { view, generation, facts } = turn.run;
+  const { members, startStep, restoreFrom, sources } = view!;
   send(turn, workerId, { kind: 'view', jobId: facts.id, generation, members, startStep, restoreFrom, sources });
 }
 
@@ -238,7 +240,7 @@ function fail(turn: Turn, worker: RunWorker, { errorCode, errorMessage, suspect,
   const failures = turn.run.failures + 1;
   const count = (turn.run.blames[suspect] ?? 0) + 1;
   update(turn, { failures, ...(suspect !== '' && { blames: { ...turn.run.blames, [suspect]: count } }) });
-  const message = `${worker.name} at step ${step}: ${errorMessage}`;
+  const message = `${worker.name} at step ${step}: ${errorMessage || 'it holds'}`;
   if (errorCode === 'checkpoint-invalid') {
     const { restore, facts } = turn.run;
     const isGiven = restore?.path !== undefined && restore.path === facts.spec.checkpoint.resumeFrom;
@@ -402,7 +404,6 @@ function commit(turn: Turn, committed: StepCommitted): void {
 
 function leave(turn: Turn, worker: RunWorker, { outcome, errorCode, errorMessage, step }: Left): void {
   removeWorker(turn, worker.id);
-  effect(turn, { type: 'free', workerId: worker.id });
   if (outcome !== 'failed' || worker.isReleased) return;
   const message = `${worker.name} failed at step ${Math.max(0, step)}: ${errorMessage}`;
   if (FATAL_CODES.has(errorCode)) return stop(turn, { state: 'failed', reason: reasonOf(errorCode), message });

@@ -18,6 +18,8 @@ import type { WorkerRef } from './assignRanks.ts';
 export interface JobFacts {
   readonly id: string;
   readonly spec: JobSpec;
+  /** Where the job starts as long as it has no checkpoint of its own. */
+  readonly startPoint: RestorePoint;
 }
 
 /** A worker that works for the job: in the present view, or on its way into the next. */
@@ -48,6 +50,9 @@ export interface RunWorker extends WorkerRef {
 export interface RunView {
   readonly members: readonly ViewMember[];
   readonly startStep: number;
+  /** Checkpoint that all restore from (empty: from the seed), or the members that have the state. */
+  readonly restoreFrom: string;
+  readonly sources: readonly string[];
   readonly status: 'forming' | 'working' | 'holding';
   /** When it got its status. */
   readonly sinceMs: number;
@@ -134,6 +139,8 @@ export type RunEvent =
   | { readonly type: 'standing'; readonly worker: WorkerRef; readonly standing: Standing }
   | { readonly type: 'heartbeat'; readonly workerId: string; readonly heartbeat: Heartbeat }
   | { readonly type: 'committed'; readonly workerId: string; readonly committed: StepCommitted }
+  /** The ledger has all steps up to this one. */
+  | { readonly type: 'acknowledged'; readonly step: number }
   | { readonly type: 'checkpoint'; readonly checkpoint: CheckpointWritten }
   | { readonly type: 'checkpointFailed'; readonly workerId: string; readonly failed: CheckpointFailed }
   | { readonly type: 'left'; readonly workerId: string; readonly left: Left }
@@ -156,8 +163,6 @@ export type RunEffect =
   | { readonly type: 'send'; readonly workerId: string; readonly message: CoordinatorMessage }
   /** The worker is lost: its control stream is closed, so that it must introduce itself again. */
   | { readonly type: 'disconnect'; readonly workerId: string; readonly reason: string }
-  /** The worker is free for other jobs. */
-  | { readonly type: 'free'; readonly workerId: string }
   /** The queues of a new view must hold the shards of the window of `step`, and of the one after it. */
   | { readonly type: 'openGeneration'; readonly generation: number; readonly step: number }
   | { readonly type: 'enqueueShards'; readonly step: number }
@@ -181,7 +186,8 @@ export interface RunContext {
 }
 
 /** A run that waits to be placed on workers. */
-export function queuedRun(facts: JobFacts, restore: RestorePoint): JobRun {
+export function queuedRun(facts: JobFacts): JobRun {
+  const { startPoint: restore } = facts;
   return {
     facts,
     phase: 'queued',
@@ -198,7 +204,7 @@ export function queuedRun(facts: JobFacts, restore: RestorePoint): JobRun {
     blames: {},
     lastCommitMs: 0,
     stepSeconds: 0,
-    checkpointStep: -1,
+    checkpointStep: restore.step,
     savedStep: -1,
   };
 }
