@@ -4,7 +4,7 @@ import { benchMemory } from './memory.ts';
 import { PYTHON } from './python.ts';
 import { benchStep } from './step.ts';
 
-/** `npm run bench -- [step] [allreduce] [memory]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [checkpoint] [memory]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
