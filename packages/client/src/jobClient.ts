@@ -1,5 +1,14 @@
 import { type Client, type ClientReadableStream, credentials, type ServiceError } from '@grpc/grpc-js';
-import { controlChannelOptions, failureTimeouts, fromServiceError, type Job, type JobAudit, loadService, MaestroError, type WorkerInfo } from '@maestro/protocol';
+import {
+  controlChannelOptions,
+  failureTimeouts,
+  fromServiceError,
+  type Job,
+  type JobAudit,
+  loadService,
+  MaestroError,
+  type WorkerInfo,
+} from '@maestro/protocol';
 
 const DEADLINE_MS = 10_000;
 /** An audit goes through the permutation of each epoch that is not folded. */

@@ -8,6 +8,7 @@ export {
   isMaestroError,
   MaestroError,
 } from './errors.ts';
+export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
 export { controlChannelOptions, fromServiceError, loadService, toServiceError } from './grpc.ts';
 export { newJobId } from './ids.ts';
 export { type DataSpec, type JobSpec, jobSpecSchema, PRESET_NAMES, type PresetName, parseJobSpec, specHash } from './jobSpec.ts';
@@ -23,7 +24,6 @@ export {
   type JobState,
   type WorkerInfo,
 } from './jobs.ts';
-export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
 export {
   type CheckpointFailed,
   type CheckpointWritten,

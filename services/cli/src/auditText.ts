@@ -1,5 +1,5 @@
 import type { AuditEpoch, JobAudit } from '@maestro/protocol';
-import { alignColumns } from './jobTable.ts';
+import { textTable } from './textTable.ts';
 
 /** So many of the last epochs have a line of their own, beside every one with a problem. */
 const SHOWN_EPOCHS = 10;
@@ -18,12 +18,12 @@ export function auditText(audit: JobAudit): string {
   ];
   if (unknownSteps > 0)
     lines.push(`Unknown:  who did ${count(unknownSteps, 'step')} was lost with Redis and all workers; the schedule fills in`);
-  lines.push(`Ledger:   ${bytes(audit.ledgerBytes)} in Redis`, '', ...epochTable(audit.epochs));
+  lines.push(`Ledger:   ${bytes(audit.ledgerBytes)} in Redis`, '', epochTable(audit.epochs));
   if (workers.length > 0) {
     const rows = [...workers]
       .sort((a, b) => b.images - a.images)
       .map(({ id, images, share }) => [id, number(images), `${(100 * share).toFixed(1)} %`]);
-    lines.push('', ...alignColumns([['WORKER', 'IMAGES', 'SHARE'], ...rows], [1, 2]));
+    lines.push('', textTable([['WORKER', 'IMAGES', 'SHARE'], ...rows], [1, 2]));
   }
   if (problemCount > 0) {
     lines.push('', `Problems (${problemCount}):`, ...problems.slice(0, SHOWN_PROBLEMS).map((problem) => `  ${problem}`));
@@ -44,8 +44,8 @@ function verdict({ isClean, expected, images, skipped, missing, duplicates, mism
 }
 
 /** Clean epochs long past share a line. */
-function epochTable(epochs: readonly AuditEpoch[]): string[] {
-  if (epochs.length === 0) return ['no step is committed yet'];
+function epochTable(epochs: readonly AuditEpoch[]): string {
+  if (epochs.length === 0) return 'no step is committed yet';
   const isShown = (epoch: AuditEpoch, at: number): boolean => at >= epochs.length - SHOWN_EPOCHS || !isSound(epoch);
   const rows: string[][] = [];
   for (let at = 0; at < epochs.length; at++) {
@@ -58,7 +58,7 @@ function epochTable(epochs: readonly AuditEpoch[]): string[] {
     rows.push(epochRow(run));
   }
   const head = ['EPOCH', 'STEPS', 'DUE', 'READ', 'BROKEN', 'MISSING', 'TWICE', 'SAMPLES'];
-  return alignColumns([head, ...rows], [2, 3, 4, 5, 6]);
+  return textTable([head, ...rows], [2, 3, 4, 5, 6]);
 }
 
 const isSound = ({ missing, duplicates, mismatches, expected, images, skipped }: AuditEpoch): boolean =>

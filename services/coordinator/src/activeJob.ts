@@ -168,7 +168,8 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
       if (acknowledged > acknowledgedSent) {
         acknowledgedSent = acknowledged;
         if (acknowledged > run.step) dispatch({ type: 'acknowledged', step: acknowledged });
-        for (const { id: workerId } of run.workers) perform({ type: 'send', workerId, message: { kind: 'acknowledge', jobId: id, step: acknowledged } });
+        for (const { id: workerId } of run.workers)
+          perform({ type: 'send', workerId, message: { kind: 'acknowledge', jobId: id, step: acknowledged } });
       }
       const told = withBookkeeping(job, books.problem(), new Date().toISOString());
       if (told !== job) publish(told, false);

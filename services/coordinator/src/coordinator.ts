@@ -16,8 +16,8 @@ import {
   type WorkerMessage,
 } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
-import { auditJob } from './auditJob.ts';
 import { type ActiveJob, type ActiveJobOptions, openActiveJob } from './activeJob.ts';
+import { auditJob } from './auditJob.ts';
 import type { Bookkeeper } from './bookkeeper.ts';
 import { newJob } from './jobView.ts';
 import { placeJobs } from './placement.ts';
@@ -168,10 +168,13 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     if (!isOver) log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
     if (!isOver) active.dispatch({ type: 'recovered' });
   }
-  const ticker = setInterval(() => {
-    for (const active of jobs.values()) active.tick();
-    place();
-  }, Math.min(TICK_MS, timeouts.heartbeatMs));
+  const ticker = setInterval(
+    () => {
+      for (const active of jobs.values()) active.tick();
+      place();
+    },
+    Math.min(TICK_MS, timeouts.heartbeatMs),
+  );
 
   const infoOf = ({ hello, jobId, isDrained }: ConnectedWorker): WorkerInfo => {
     const { name, id, address, device, threads, pid, host } = hello;
@@ -263,7 +266,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       if (hello.incarnation > store.incarnation) {
         // Redis has forgotten a start, or a later coordinator is at work; in that case this one cannot take a number.
         void store.raiseIncarnation(hello.incarnation).catch((error: unknown) => log.error({ error }, 'no new incarnation'));
-        throw new MaestroError('unavailable', `worker ${hello.name} has seen incarnation ${hello.incarnation}; this is ${store.incarnation}`);
+        throw new MaestroError(
+          'unavailable',
+          `worker ${hello.name} has seen incarnation ${hello.incarnation}; this is ${store.incarnation}`,
+        );
       }
       requireName(hello);
       const worker: ConnectedWorker = { hello, connection, jobId: hello.standing?.jobId ?? '', isDrained: false };

@@ -46,7 +46,7 @@ export function formView(turn: Turn): void {
     generation: next,
     view: { members, startStep, restoreFrom, sources, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
     pastViews: [...pastViews, { generation: next, members }].slice(-MOST_VIEWS),
-    phase: generation === 0 || restore !== undefined ? 'starting' : 'running',
+    phase: restore !== undefined ? 'starting' : turn.run.phase,
     message: `view ${next} forms: ${names(members)} from step ${startStep}`,
     stepsRedone: stepsRedone + Math.max(0, step - startStep),
   });

@@ -70,7 +70,11 @@ function take(turn: Turn, event: RunEvent): void {
     }
     case 'checkpointFailed': {
       const name = worker?.name ?? event.workerId;
-      return record(turn, 'checkpoint', `${name} could not write the checkpoint of step ${event.failed.step}: ${event.failed.errorMessage}`);
+      return record(
+        turn,
+        'checkpoint',
+        `${name} could not write the checkpoint of step ${event.failed.step}: ${event.failed.errorMessage}`,
+      );
     }
     case 'left':
       return worker === undefined ? undefined : leave(turn, worker, event.left);
@@ -195,7 +199,8 @@ function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
     if (status === 'held' && isMember && isUnasked) fail(turn, workerOf(turn, ref.id)!, standing);
     return;
   }
-  if (!isMember || view.status === 'holding') return sendHold(turn, ref.id, generation, view?.reason || 'the view is over', view?.isAbort ?? true);
+  if (!isMember) return sendHold(turn, ref.id, generation, 'the view is over');
+  if (view.status === 'holding') return sendHold(turn, ref.id, generation, view.reason, view.isAbort);
   if (status === 'formed' && !isSameState(turn, ref.name, standing.stateHash)) return;
   if (status === 'formed' && view.status === 'working') send(turn, ref.id, { kind: 'go', jobId, generation });
 }
@@ -274,7 +279,11 @@ function evictMostBlamed(turn: Turn, evidence: string): void {
 
 /** Takes a worker out that is heard but does not move, or cannot be reached by its peers. */
 function evict(turn: Turn, worker: RunWorker, reason: string): void {
-  dismiss(turn, worker, { type: 'evicted', reason: `${worker.name}: ${reason}`, untilMs: turn.nowMs + EVICTION_TIMEOUTS * turn.timeouts.silenceMs });
+  dismiss(turn, worker, {
+    type: 'evicted',
+    reason: `${worker.name}: ${reason}`,
+    untilMs: turn.nowMs + EVICTION_TIMEOUTS * turn.timeouts.silenceMs,
+  });
   breakView(turn, worker, reason);
 }
 
@@ -441,7 +450,8 @@ function releaseAll(turn: Turn, reason: string, isCheckpointWanted: boolean): vo
   const { workers, view, step, checkpointStep } = turn.run;
   const inView = presentMembers(turn).filter(({ awaySinceMs }) => awaySinceMs === undefined);
   const furthest = Math.max(-1, ...workers.map(({ state }) => state));
-  const writer = view !== undefined && view.status !== 'forming' && inView.length > 0 ? inView[0] : workers.find(({ state }) => state === furthest);
+  const writer =
+    view !== undefined && view.status !== 'forming' && inView.length > 0 ? inView[0] : workers.find(({ state }) => state === furthest);
   for (const worker of workers) {
     const writeCheckpoint = isCheckpointWanted && worker.id === writer?.id && Math.max(step, furthest) > checkpointStep;
     if (!worker.isReleased) release(turn, worker, { reason, writeCheckpoint });
@@ -478,7 +488,8 @@ function watch(turn: Turn): void {
   const members = presentMembers(turn);
   const sinceMs = nowMs - view.sinceMs;
   if (view.status === 'holding' && view.isAbort) {
-    if (sinceMs > timeouts.holdMs) for (const slow of members.filter(isBusy)) evict(turn, slow, `it did not stop within ${seconds(sinceMs)}: ${describe(slow)}`);
+    if (sinceMs > timeouts.holdMs)
+      for (const slow of members.filter(isBusy)) evict(turn, slow, `it did not stop within ${seconds(sinceMs)}: ${describe(slow)}`);
     return;
   }
   if (view.status === 'holding' && members.some(({ drain }) => drain !== undefined) && sinceMs > timeouts.silenceMs) {
@@ -488,8 +499,11 @@ function watch(turn: Turn): void {
   const patienceMs = Math.max(isFirst ? timeouts.firstProgressMs : timeouts.progressMs, 10_000 * stepSeconds);
   const quietMs = view.status === 'forming' ? sinceMs : nowMs - Math.max(lastCommitMs, view.status === 'working' ? view.sinceMs : 0);
   if (quietMs <= patienceMs) return;
-  const blockers = members.filter((member) => isBusy(member) && member.waitingFor === '' && member.phaseSeconds * 1000 > Math.min(patienceMs, timeouts.progressMs));
-  if (blockers.length === 0 && members.some(isBusy)) return hold(turn, { isAbort: true, reason: `no step for ${seconds(quietMs)}, and all wait for each other` });
+  const blockers = members.filter(
+    (member) => isBusy(member) && member.waitingFor === '' && member.phaseSeconds * 1000 > Math.min(patienceMs, timeouts.progressMs),
+  );
+  if (blockers.length === 0 && members.some(isBusy))
+    return hold(turn, { isAbort: true, reason: `no step for ${seconds(quietMs)}, and all wait for each other` });
   for (const blocker of blockers) evict(turn, blocker, `no step for ${seconds(quietMs)}: ${describe(blocker)}`);
 }
 

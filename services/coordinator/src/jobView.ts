@@ -141,7 +141,12 @@ function membersOf(job: Job, run: JobRun): Job['members'] {
 
 /** The record with what keeps its steps from Redis, if anything does; the same object when that has not changed. */
 export function withBookkeeping(job: Job, problem: string | undefined, now: string): Job {
-  const next = { type: 'Recorded', status: problem === undefined, reason: problem === undefined ? 'Written' : 'Waiting', message: problem ?? '' };
+  const next = {
+    type: 'Recorded',
+    status: problem === undefined,
+    reason: problem === undefined ? 'Written' : 'Waiting',
+    message: problem ?? '',
+  };
   const before = job.conditions.find(({ type }) => type === next.type);
   if ((before === undefined && problem === undefined) || (before?.status === next.status && before.message === next.message)) return job;
   return { ...job, conditions: [...job.conditions.filter(({ type }) => type !== next.type), condition(job, next, now)] };

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describePassedOver, describeProblems, newestValidCheckpoint, verifyCheckpoint } from '@maestro/checkpoint';
+import { describeFallback, describeProblems, newestValidCheckpoint, verifyCheckpoint } from '@maestro/checkpoint';
 import { connectRedis, type Schedule } from '@maestro/data';
 import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
 import { createLogger, runService } from '@maestro/telemetry';
@@ -68,7 +68,7 @@ async function inspectCheckpoint(path: string): Promise<{ readonly step: number 
 
 /** The newest checkpoint that a job has on disk and that verifies; the record in Redis may be older. */
 async function findCheckpoint(jobId: string): Promise<{ readonly point: RestorePoint | undefined; readonly note: string }> {
-  const { checkpoint, passedOver } = await newestValidCheckpoint(join(dataDir, 'jobs', jobId, 'checkpoints'));
-  const point = checkpoint === undefined ? undefined : { path: checkpoint.path, step: checkpoint.step };
-  return { point, note: passedOver.length === 0 ? '' : describePassedOver({ checkpoint, passedOver }) };
+  const found = await newestValidCheckpoint(join(dataDir, 'jobs', jobId, 'checkpoints'));
+  const { checkpoint } = found;
+  return { point: checkpoint && { path: checkpoint.dir, step: checkpoint.step }, note: describeFallback(found) ?? '' };
 }

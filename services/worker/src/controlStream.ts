@@ -1,7 +1,7 @@
 import { type ClientDuplexStream, credentials } from '@grpc/grpc-js';
 import {
-  controlChannelOptions,
   type CoordinatorMessage,
+  controlChannelOptions,
   type ErrorCode,
   errorMessage,
   type FailureTimeouts,

@@ -102,23 +102,27 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       }),
     );
     const augment = augmentConfig(channels, withoutUndefined(spec.augment));
-    const loader = opened(
-      openLoader({ dataset, imageSize, channels, augment, seed: spec.seed, patches, microBatch: schedule.microBatch }),
-    );
+    const loader = opened(openLoader({ dataset, imageSize, channels, augment, seed: spec.seed, patches, microBatch: schedule.microBatch }));
     const redis = opened(await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS }));
     const identity = { ...runtimeIdentity(), specHash: specHash(spec), device, threads, datasetFingerprint: dataset.fingerprint };
+    const { everySteps, keepLast, keepEveryEpochs, keepBest } = spec.checkpoint;
     const checkpointer = opened(
       createCheckpointer({
         root: join(dataDir, 'jobs', jobId, 'checkpoints'),
-        keepLast: spec.checkpoint.keepLast,
+        everySteps,
+        keepLast,
+        keepEveryEpochs,
+        keepBest,
+        stepsPerEpoch: schedule.stepsPerEpoch,
         layout,
         trainer,
         state: { job: jobId, spec, identity },
         onWritten: ({ step, dir, checkpointHash }) => options.onCheckpoint({ step, path: dir, hash: checkpointHash }),
+        onFailed: ({ step, error }) => options.onCheckpointFailed(step, error),
+        onPhase: ({ name }, step) => faults.reach(step, `checkpoint-${name}`),
         logger,
       }),
     );
-    void faults;
     return {
       jobId,
       spec,

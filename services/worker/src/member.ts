@@ -108,7 +108,8 @@ export function startMember(options: MemberOptions): Member {
   };
   const standing = (): Standing => {
     const details = failure?.details['member'];
-    const suspect = current?.view.members.find(({ id }) => id === details)?.name ?? (failure?.details['suspect'] as string | undefined) ?? '';
+    const suspect =
+      current?.view.members.find(({ id }) => id === details)?.name ?? (failure?.details['suspect'] as string | undefined) ?? '';
     return {
       jobId,
       generation,
@@ -211,7 +212,9 @@ export function startMember(options: MemberOptions): Member {
     });
     trainerBusy = run.catch(() => undefined);
     // A view that is aborted is over at once; what it has under way in the trainer may take its time, unless it changes the state.
-    const abandoned = aborted(aborter.signal).then(() => (activity.phase === 'apply' || release !== undefined ? run : Promise.reject(aborter.signal.reason)));
+    const abandoned = aborted(aborter.signal).then(() =>
+      activity.phase === 'apply' || release !== undefined ? run : Promise.reject(aborter.signal.reason),
+    );
     try {
       status = (await Promise.race([run, abandoned])) as 'held' | 'finished';
     } catch (caught) {
@@ -221,7 +224,10 @@ export function startMember(options: MemberOptions): Member {
       if (!(error.details['isAsked'] === true)) failure = error;
       status = 'held';
     }
-    viewLogger.info({ step: opened.state, status, reason: failure?.message, eventLoopDelay: monitor.read(), ...memoryBytes() }, 'view over');
+    viewLogger.info(
+      { step: opened.state, status, reason: failure?.message, eventLoopDelay: monitor.read(), ...memoryBytes() },
+      'view over',
+    );
     monitor.close();
     waitingFor = '';
     delete here.group;
@@ -302,7 +308,9 @@ export function startMember(options: MemberOptions): Member {
     heartbeat() {
       const { step, phase, sinceMs } = activity;
       const peers = current?.group?.waiting() ?? [];
-      const names = peers.map(({ member, phase: at }) => `${current!.view.members.find(({ id }) => id === member)?.name ?? member} at ${at}`);
+      const names = peers.map(
+        ({ member, phase: at }) => `${current!.view.members.find(({ id }) => id === member)?.name ?? member} at ${at}`,
+      );
       return {
         jobId,
         generation,

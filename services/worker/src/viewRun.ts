@@ -44,8 +44,9 @@ export interface ViewRunOptions {
  * @throws the signal's reason, or a MaestroError of what broke the view; `session.state` says what the trainer holds then.
  */
 export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
-  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onGroup, onWaiting, signal } = options;
-  const { spec, schedule, trainer, checkpointer, redis, jobId } = session;
+  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onGroup, onWaiting, signal } =
+    options;
+  const { schedule, trainer, checkpointer, redis, jobId } = session;
   const { generation, members, startStep, sources } = view;
   const me = members.find(({ id }) => id === self)!;
   const isFirst = members[0]!.id === self;
@@ -112,7 +113,8 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
         await reports.room(signal, () => onPhase(step, 'report'));
         if (!isFirst) return;
         onPhase(step - 1, 'checkpoint');
-        if (step % spec.checkpoint.everySteps === 0 && step < schedule.totalSteps) await checkpointer.begin(step);
+        // The last one is written below, and waited for.
+        if (step < schedule.totalSteps) await checkpointer.stepDone(step, { loss: report.loss });
       },
       signal,
     });

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Collective } from '@maestro/collective';
-import { type CoordinatorMessage, type FailureTimeouts, type Heartbeat, isMaestroError, MaestroError, type WorkerMessage } from '@maestro/protocol';
+import {
+  type CoordinatorMessage,
+  type FailureTimeouts,
+  type Heartbeat,
+  isMaestroError,
+  MaestroError,
+  type WorkerMessage,
+} from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { type ControlStream, openControlStream } from './controlStream.ts';
 import type { Faults } from './faults.ts';
@@ -99,7 +106,13 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     if (member?.jobId !== message.jobId) {
       // What the coordinator believes of this worker is not so.
       const isOver = message.kind === 'view' || message.kind === 'release';
-      const nothing = { generation: 0, step: -1, outcome: 'released', errorCode: '', errorMessage: 'it does not work for the job' } as const;
+      const nothing = {
+        generation: 0,
+        step: -1,
+        outcome: 'released',
+        errorCode: '',
+        errorMessage: 'it does not work for the job',
+      } as const;
       if (isOver) send({ kind: 'left', jobId: message.jobId, ...nothing });
       return;
     }
