@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { describeProblems, verifyCheckpoint } from '@maestro/checkpoint';
 import { connectRedis } from '@maestro/data';
 import { MaestroError } from '@maestro/protocol';
-import { createLogger, runService } from '@maestro/telemetry';
+import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { startCoordinator } from './coordinator.ts';
 import { serve } from './serve.ts';
 import { openShardWriter } from './shardWriter.ts';
@@ -18,8 +18,7 @@ const logger = createLogger({ role: 'coordinator' });
 
 await runService(
   async (signal) => {
-    // Started by another process of ours, the coordinator ends with it.
-    process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+    endWithParent();
     await mkdir(dataDir, { recursive: true });
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
     const coordinator = await startCoordinator({

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { openCollective } from '@maestro/collective';
 import { MaestroError } from '@maestro/protocol';
-import { createLogger, runService } from '@maestro/telemetry';
+import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { runWorker } from './worker.ts';
 
 /**
@@ -31,8 +31,7 @@ await runService(
     }
     if (device !== 'cpu' && device !== 'cuda')
       throw new MaestroError('invalid-argument', `MAESTRO_DEVICE: expected cpu or cuda, found ${device}`);
-    // Started by another process of ours, the worker ends with it.
-    process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+    endWithParent();
     const opened = await openCollective({ address: listen, keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS });
     const collective = advertise === undefined ? opened : { ...opened, address: advertise };
     try {
