@@ -415,7 +415,9 @@ function leave(turn: Turn, worker: RunWorker, { outcome, errorCode, errorMessage
   removeWorker(turn, worker.id);
   if (outcome !== 'failed' || worker.isReleased) return;
   const message = `${worker.name} failed at step ${Math.max(0, step)}: ${errorMessage}`;
-  if (FATAL_CODES.has(errorCode)) return stop(turn, { state: 'failed', reason: reasonOf(errorCode), message });
+  // What nobody has managed to open is not one worker's fault.
+  if (FATAL_CODES.has(errorCode) || turn.run.common === undefined)
+    return stop(turn, { state: 'failed', reason: reasonOf(errorCode), message });
   const failures = turn.run.failures + 1;
   record(turn, 'refused', message);
   update(turn, {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describeFallback, describeProblems, newestValidCheckpoint, verifyCheckpoint } from '@maestro/checkpoint';
 import { connectRedis, type Schedule } from '@maestro/data';
 import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
-import { createLogger, runService } from '@maestro/telemetry';
+import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { openBookkeeper } from './bookkeeper.ts';
 import { startCoordinator } from './coordinator.ts';
 import type { RestorePoint } from './runState.ts';
@@ -22,8 +22,7 @@ const logger = createLogger({ role: 'coordinator' });
 
 await runService(
   async (signal) => {
-    // Started by another process of ours, the coordinator ends with it.
-    process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+    endWithParent();
     const timeouts = failureTimeouts(Number(failureText));
     await mkdir(dataDir, { recursive: true });
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });

@@ -37,7 +37,10 @@ export async function serve(coordinator: Coordinator, listen: string, timeouts: 
     address: `${listen.slice(0, listen.lastIndexOf(':'))}:${port}`,
     close: () =>
       new Promise((resolve) => {
-        const timer = setTimeout(() => server.forceShutdown(), CLOSE_GRACE_MS);
+        const timer = setTimeout(() => {
+          server.forceShutdown();
+          resolve(); // a peer that has stopped answering never lets the other way end
+        }, CLOSE_GRACE_MS);
         server.tryShutdown(() => {
           clearTimeout(timer);
           resolve();

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { openCollective } from '@maestro/collective';
 import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
-import { createLogger, runService } from '@maestro/telemetry';
+import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { createFaults } from './faults.ts';
 import { runWorker } from './worker.ts';
 
@@ -34,8 +34,7 @@ await runService(
     }
     if (device !== 'cpu' && device !== 'cuda')
       throw new MaestroError('invalid-argument', `MAESTRO_DEVICE: expected cpu or cuda, found ${device}`);
-    // Started by another process of ours, the worker ends with it.
-    process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+    endWithParent();
     const timeouts = failureTimeouts(Number(failureText));
     const { keepaliveTimeMs, keepaliveTimeoutMs } = timeouts;
     const faults = createFaults(faultsText);
