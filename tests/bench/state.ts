@@ -55,7 +55,13 @@ async function measure(source: StateSourceProcess, transfer: () => Promise<unkno
   const seconds = (performance.now() - begin) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   const { cpuSeconds, delayP99Ms, delayMaxMs } = await source.end();
-  return { seconds, cpuSeconds: (user + system) / 1e6, sourceCpuSeconds: cpuSeconds, sourceDelayP99Ms: delayP99Ms, sourceDelayMaxMs: delayMaxMs };
+  return {
+    seconds,
+    cpuSeconds: (user + system) / 1e6,
+    sourceCpuSeconds: cpuSeconds,
+    sourceDelayP99Ms: delayP99Ms,
+    sourceDelayMaxMs: delayMaxMs,
+  };
 }
 
 /** Reads a plain TCP connection into vectors until it ends. */
