@@ -142,6 +142,13 @@ describe('pullState', () => {
     expect(await joiner.pullState(asked(address))).toMatchObject({ step: 7 });
   });
 
+  test('ends when its own collective is closed', async () => {
+    const { joiner, address } = await pair();
+    const { signal } = new AbortController();
+    const error = await outcome(joiner.pullState(asked(address, { signal, onProgress: () => void joiner.close() })));
+    expect(error).toMatchObject({ code: 'cancelled', message: 'pullState: the collective is closed' });
+  });
+
   test.each([
     ['conflict', 'a generation that is over', { generation: 1 }, 'does not serve that view any more'],
     ['conflict', 'a peer of another name', { member: 'someone' }, 'this worker is source'],
