@@ -12,6 +12,7 @@ const RUNS = 3;
 /** What one transfer took, the source's figures beside it. */
 interface Transfer {
   readonly seconds: number;
+  readonly cpuSeconds: number;
   readonly sourceCpuSeconds: number;
   readonly sourceDelayP99Ms: number;
   readonly sourceDelayMaxMs: number;
@@ -49,10 +50,18 @@ export async function benchState(): Promise<void> {
 async function measure(source: StateSourceProcess, transfer: () => Promise<unknown>): Promise<Transfer> {
   await source.begin();
   const begin = performance.now();
+  const cpu = process.cpuUsage();
   await transfer();
   const seconds = (performance.now() - begin) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
   const { cpuSeconds, delayP99Ms, delayMaxMs } = await source.end();
-  return { seconds, sourceCpuSeconds: cpuSeconds, sourceDelayP99Ms: delayP99Ms, sourceDelayMaxMs: delayMaxMs };
+  return {
+    seconds,
+    cpuSeconds: (user + system) / 1e6,
+    sourceCpuSeconds: cpuSeconds,
+    sourceDelayP99Ms: delayP99Ms,
+    sourceDelayMaxMs: delayMaxMs,
+  };
 }
 
 /** Reads a plain TCP connection into vectors until it ends. */
@@ -84,8 +93,9 @@ function receive(port: number, into: readonly Float32Array[]): Promise<void> {
 function describe(transfers: readonly Transfer[], bytes: number): string {
   const of = (value: (transfer: Transfer) => number) => median(transfers.map(value));
   const rate = bytes / 1e9 / of(({ seconds }) => seconds);
-  const cpu = of(({ sourceCpuSeconds }) => sourceCpuSeconds) / (bytes / 1e9);
+  const cpu = of(({ cpuSeconds }) => cpuSeconds) / (bytes / 1e9);
+  const sourceCpu = of(({ sourceCpuSeconds }) => sourceCpuSeconds) / (bytes / 1e9);
   const p99 = of(({ sourceDelayP99Ms }) => sourceDelayP99Ms);
   const most = of(({ sourceDelayMaxMs }) => sourceDelayMaxMs);
-  return `${(bytes / 1e6).toFixed(0)} MB at ${rate.toFixed(2)} GB/s; source: ${cpu.toFixed(2)} s of processor a GB, event-loop delay p99 ${p99.toFixed(1)} ms, most ${most.toFixed(1)} ms`;
+  return `${(bytes / 1e6).toFixed(0)} MB at ${rate.toFixed(2)} GB/s; joiner ${cpu.toFixed(2)} s of processor a GB; source ${sourceCpu.toFixed(2)}, event-loop delay p99 ${p99.toFixed(1)} ms, most ${most.toFixed(1)} ms`;
 }

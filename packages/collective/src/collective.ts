@@ -72,7 +72,7 @@ export interface Collective {
    * `timeout` when nothing comes, what `provide` rejected with, or the signal's reason. What `into` holds then is undefined; the caller starts over.
    */
   readonly pullState: (options: PullStateOptions) => Promise<PulledState>;
-  /** Ends all groups, all serving, and the server. */
+  /** Ends all groups, all serving and pulling, and the server. */
   readonly close: () => Promise<void>;
 }
 
@@ -110,6 +110,7 @@ export async function openCollective({
   const early = new Set<PullCall>();
   const newest = new Map<string, number>();
 
+  const closing = new AbortController();
   const states = openStateSource({ isOver: (job, generation) => generation < (newest.get(job) ?? -1) });
 
   const admit = (call: PullCall): void => {
@@ -219,8 +220,12 @@ export async function openCollective({
     address: bound,
     join,
     serveState: states.serve,
-    pullState: (options) => pullState(options, connection),
+    pullState: ({ signal, ...options }) => {
+      const stop = signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal]);
+      return pullState({ ...options, signal: stop }, connection);
+    },
     close: async () => {
+      closing.abort(new MaestroError('cancelled', 'pullState: the collective is closed'));
       states.close();
       await Promise.all([...memberships].map(({ group }) => group.close()));
       memberships.clear();

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import { MaestroError } from '@maestro/protocol';
+import { crc32 } from './crc32.ts';
 import { decodeStateMessage, type StateEnd, type StateMessage } from './stateMessages.ts';
 import { type FloatVector, openVector } from './vector.ts';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import type { ChunkFrame } from './codec.ts';
+import { crc32 } from './crc32.ts';
 import { encodeStateEnd, encodeStatePiece, STATE_PIECE_FLOATS } from './stateMessages.ts';
 import type { FloatVector } from './vector.ts';
 

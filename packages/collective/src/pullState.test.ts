@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { connect as connectSocket, createServer, type Server as SocketServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
@@ -5,7 +6,7 @@ import { credentials, Server, ServerCredentials, type ServerWritableStream } fro
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { loadService, MaestroError } from '@maestro/protocol';
 import { type Collective, type MemberState, openCollective, type PullStateOptions } from './index.ts';
-import { openStateSource } from './serveState.ts';
+import { openStateSource, type StateCall } from './serveState.ts';
 import { COLLECTIVE_SERVICE } from './service.ts';
 
 const LENGTHS = [600_001, 3, 600_001];
@@ -98,14 +99,11 @@ describe('pullState', () => {
   });
 
   test('is answered when its view is served later', async () => {
-    const [source, joiner] = await Promise.all([open(), open()]);
-    const serve = (generation: number, step: number) =>
-      source.serveState({ job: 'job', generation, self: 'source', provide: async () => stateAt(step) });
-    serve(1, 100);
-    const pulled = joiner.pullState(asked(source.address!));
-    // A later request of the view that is served now is answered first, so the one before it has arrived.
-    await joiner.pullState(asked(source.address!, { generation: 1 }));
-    serve(2, 200);
+    const [{ states, address, arrived }, joiner] = await Promise.all([watchedSource(), open()]);
+    const pulled = joiner.pullState(asked(address));
+    await arrived;
+    states.serve({ job: 'job', generation: 1, self: 'source', provide: async () => stateAt(100) });
+    states.serve({ job: 'job', generation: 2, self: 'source', provide: async () => stateAt(200) });
     expect(await pulled).toMatchObject({ step: 200 });
   });
 
@@ -142,6 +140,13 @@ describe('pullState', () => {
     await expect(joiner.pullState(asked(address, { signal: midway.signal, onProgress }))).rejects.toBe(reason);
     expect(seen).toEqual([1 << 20]);
     expect(await joiner.pullState(asked(address))).toMatchObject({ step: 7 });
+  });
+
+  test('ends when its own collective is closed', async () => {
+    const { joiner, address } = await pair();
+    const { signal } = new AbortController();
+    const error = await outcome(joiner.pullState(asked(address, { signal, onProgress: () => void joiner.close() })));
+    expect(error).toMatchObject({ code: 'cancelled', message: 'pullState: the collective is closed' });
   });
 
   test.each([
@@ -202,26 +207,41 @@ describe('serveState', () => {
     );
   });
 
-  test('tells pullers when the member leaves', async () => {
-    const { source, joiner, address } = await pair();
-    const waiting = outcome(joiner.pullState(asked(address, { generation: 3 })));
-    await joiner.pullState(asked(address));
-    const pulling = outcome(joiner.pullState(asked(address, { onProgress: () => void source.close() })));
-    expect(await pulling).toMatchObject({ code: 'peer-lost', details: { member: 'source' } });
-    expect(await waiting).toMatchObject({ code: 'peer-lost', details: { member: 'source' } });
+  test('is refused for a view before the one that the member has joined', async () => {
+    const [source, joiner] = await Promise.all([open(), open()]);
+    const self = { id: 'source', address: source.address!, firstRank: 0, ranks: 1 };
+    const vectors = { partials: [new Float32Array(8)], reduced: new Float32Array(8) };
+    await source.join({ job: 'job', generation: 3, members: [self], self: 'source', ...vectors });
+    expect(await outcome(joiner.pullState(asked(source.address!)))).toMatchObject({ code: 'conflict' });
   });
 
-  test('lets requests of views to come wait for a bounded time, and a bounded number of them', async () => {
-    const states = openStateSource({ isOver: () => false, earlyWaitMs: 300 });
-    const address = await listen({ PullState: states.admit });
-    const joiner = await open();
-    const errors = await Promise.all(Array.from({ length: 66 }, () => outcome(joiner.pullState(asked(address)))));
-    const reasons = errors.map(
-      (error) => /: (?:64 requests wait already|this worker did not serve that view within 300 ms)/.exec(error!.message)?.[0],
-    );
-    expect(new Set(errors.map((error) => error!.code))).toEqual(new Set(['conflict']));
-    expect(reasons.filter((reason) => reason === ': 64 requests wait already')).toHaveLength(2);
-    expect(reasons.filter((reason) => reason?.includes('300 ms'))).toHaveLength(64);
+  test('tells pullers when the member leaves', async () => {
+    const { source, joiner, address } = await pair();
+    const pulling = outcome(joiner.pullState(asked(address, { onProgress: () => void source.close() })));
+    expect(await pulling).toMatchObject({ code: 'peer-lost', details: { member: 'source' } });
+    const early = await watchedSource();
+    const waiting = outcome(joiner.pullState(asked(early.address)));
+    await early.arrived;
+    early.states.close();
+    expect(await waiting).toMatchObject({ code: 'peer-lost', message: expect.stringContaining('this worker leaves') });
+  });
+
+  test('lets requests of views to come wait for a bounded time', async () => {
+    const [{ address }, joiner] = await Promise.all([watchedSource({ earlyWaitMs: 100 }), open()]);
+    expect(await outcome(joiner.pullState(asked(address)))).toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('this worker did not serve that view within 100 ms'),
+    });
+  });
+
+  test('lets a bounded number of them wait', async () => {
+    const [{ states, address }, joiner] = await Promise.all([watchedSource(), open()]);
+    const into = blank();
+    const pulls = Array.from({ length: 65 }, () => outcome(joiner.pullState(asked(address, { into }))));
+    expect(await Promise.race(pulls)).toMatchObject({ code: 'conflict', message: expect.stringContaining('64 requests wait already') });
+    states.close();
+    const codes = (await Promise.all(pulls)).map((error) => error!.code);
+    expect(codes.filter((code) => code === 'peer-lost')).toHaveLength(64);
   });
 });
 
@@ -234,6 +254,20 @@ async function listen(handlers: object, service: object = COLLECTIVE_SERVICE): P
   );
   opened.push({ close: () => server.forceShutdown() });
   return `127.0.0.1:${port}`;
+}
+
+/** A source that tells when the first request has come. */
+async function watchedSource(options: { readonly earlyWaitMs?: number } = {}) {
+  const states = openStateSource({ isOver: () => false, ...options });
+  const arrivals = new EventEmitter();
+  const arrived = once(arrivals, 'request');
+  const address = await listen({
+    PullState: (call: StateCall) => {
+      states.admit(call);
+      arrivals.emit('request');
+    },
+  });
+  return { states, address, arrived };
 }
 
 /** Passes bytes on in both directions, but for one in the middle of the first `run` that comes from `address`. */
