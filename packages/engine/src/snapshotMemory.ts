@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 
 const PAGE_BYTES = 4096;
-/** Bytes that are touched at a time: the operating system takes about a millisecond to give them. */
-const PIECE_BYTES = 1 << 20;
+/** Bytes that are touched at a time: a virtual machine takes up to a millisecond to give them. */
+const PIECE_BYTES = 1 << 18;
 
 /** The vectors of a snapshot, each of a SharedArrayBuffer. */
 export interface SnapshotMemory {
