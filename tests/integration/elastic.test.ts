@@ -10,6 +10,8 @@ import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 120_000;
 const STEPS = 60;
+/** Long enough for workers to come and go meanwhile. */
+const LONG = 300;
 
 let dir: string;
 let path: string;
@@ -20,7 +22,11 @@ let reference: string;
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'maestro-elastic-'));
   path = await writeBlobs(join(dir, 'blobs'), { count: 300 });
-  cluster = await startCluster({ workers: 3, dataDir: join(dir, 'data'), env: { MAESTRO_FAILURE_TIMEOUT_MS: '2000' } });
+  cluster = await startCluster({
+    workers: 3,
+    dataDir: join(dir, 'data'),
+    env: { MAESTRO_FAILURE_TIMEOUT_MS: '2000' },
+  });
   client = connectJobClient(cluster.coordinator);
   reference = hashOf(await watch(await submit({ maxWorkers: 1 })));
 }, TIMEOUT_MS);
@@ -52,8 +58,8 @@ const hasDone =
   ({ progress }: Job): boolean =>
     (progress?.step ?? 0) >= step;
 
-function hashOf(job: Job): string {
-  expect([job.state, job.message]).toEqual(['succeeded', `finished after ${STEPS} steps`]);
+function hashOf(job: Job, steps = STEPS): string {
+  expect([job.state, job.message]).toEqual(['succeeded', `finished after ${steps} steps`]);
   return job.checkpoints.at(-1)!.hash;
 }
 
@@ -66,6 +72,8 @@ async function expectExact(job: Job): Promise<Job> {
   expect(audit).toMatchObject({ isClean: true, step: STEPS, missing: 0, duplicates: 0 });
   return ended;
 }
+
+const workers = (): string[] => cluster.processes.map(({ name }) => name).filter((name) => name.startsWith('worker-'));
 
 const messages = (job: Job): string => job.events.map(({ message }) => message).join('\n');
 
@@ -92,14 +100,17 @@ test.each([
 test(
   'workers that join and leave do not change the weights',
   async () => {
-    const job = await submit({ maxWorkers: 5 });
+    const job = await submit({ maxWorkers: 5 }, LONG);
     await watch(job, hasDone(8));
     const added = await cluster.addWorker();
     await watch(job, ({ members }) => members.some(({ name }) => name === added));
     await client.drainWorker('worker-a');
-    const ended = await expectExact(job);
+    const undisturbed = await submit({ maxWorkers: 1 }, LONG);
+    const ended = await watch(job);
     expect(messages(ended)).toContain(`${added} joins`);
     expect(messages(ended)).toContain('worker-a leaves: it is drained on request');
+    expect(hashOf(ended, LONG)).toBe(hashOf(await watch(undisturbed), LONG));
+    expect((await client.auditJob(job.id)).isClean).toBe(true);
     await cluster.restart('worker-a');
     await cluster.connected(4);
   },
@@ -111,7 +122,7 @@ test(
   async () => {
     const job = await submit({});
     await watch(job, hasDone(20));
-    const names = cluster.processes.map(({ name }) => name).filter((name) => name.startsWith('worker-'));
+    const names = workers();
     for (const name of names) cluster.kill(name);
     await Promise.all(names.map((name) => cluster.restart(name)));
     const ended = await expectExact(job);
@@ -123,6 +134,7 @@ test(
 test(
   'the coordinator is killed: workers go on, and the next one finds them at work',
   async () => {
+    await cluster.connected(workers().length);
     const job = await submit({});
     const before = await watch(job, hasDone(10));
     cluster.kill('coordinator');

@@ -327,7 +327,7 @@ test('all workers die: the job starts again from the newest valid checkpoint', (
     'ready d -> starting; find checkpoint',
     'found 3 -> starting; queues g2 from 3; view to d: g2 step 3 from /c/3, d=0..7',
     'formed d 3 -> running; go to d',
-    'committed d 4 -> running',
+    'committed d 4 -> running; shards 4',
     'committed d 5 -> running; ledger 5; shards 5',
   ]);
   // The step under way when a died, and the fourth.
@@ -460,12 +460,12 @@ test('a new coordinator takes a working view over as it is', () => {
     committed a 5`,
     { run: restored, nowMs: before.nowMs },
   );
-  expect(transcript.map((line) => line.split(' -> ')[1])).toEqual([
-    'running',
-    'running',
-    'running',
-    'running',
-    'running; ledger 5; shards 5',
+  expect(transcript).toEqual([
+    'recovered -> running; queues g1 from 0; shards 4',
+    'working b 4 -> running',
+    'working a 4 -> running',
+    'working c 4 -> running',
+    'committed a 5 -> running; ledger 5; shards 5',
   ]);
 });
 

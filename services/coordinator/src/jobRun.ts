@@ -30,6 +30,8 @@ const EVICTION_TIMEOUTS = 6;
 const STOP_MS = 120_000;
 /** How much the newest step counts in the mean step time. */
 const STEP_WEIGHT = 0.2;
+/** A re-balancing must save this much in the next window, many times what a change of view costs. */
+const REBALANCE_WORTH_SECONDS = 2;
 /** A re-balancing is decided so many steps before the end of a window, so that all members hear of it in time. */
 const REBALANCE_NOTICE = 2;
 /** Errors of a worker that every worker would meet: the job ends with them. */
@@ -60,7 +62,7 @@ function take(turn: Turn, event: RunEvent): void {
     case 'committed':
       return commit(turn, event.committed);
     case 'acknowledged':
-      return update(turn, { step: Math.max(turn.run.step, event.step) });
+      return acknowledge(turn, event.step);
     case 'checkpoint': {
       const { step, path } = event.checkpoint;
       const { restore: _older, ...rest } = turn.run;
@@ -98,11 +100,7 @@ function take(turn: Turn, event: RunEvent): void {
     case 'fault':
       return stop(turn, { state: 'failed', reason: event.reason, message: event.message });
     case 'recovered':
-      // Workers have a failure timeout, beside the usual grace, to find the new coordinator.
-      return update(turn, {
-        workers: turn.run.workers.map((each) => ({ ...each, awaySinceMs: turn.nowMs + turn.timeouts.silenceMs, lastHeardMs: turn.nowMs })),
-        lastCommitMs: turn.nowMs,
-      });
+      return recover(turn);
     case 'tick':
       return watch(turn);
   }
@@ -131,6 +129,26 @@ function advance(turn: Turn): void {
     return;
   }
   plan(turn);
+}
+
+/** The ledger knows more than the run: it was written by an earlier coordinator. */
+function acknowledge(turn: Turn, step: number): void {
+  if (step <= turn.run.step) return;
+  update(turn, { step });
+  effect(turn, { type: 'enqueueShards', step });
+}
+
+/** Workers have a failure timeout, beside the usual grace, to find the new coordinator; their queues are filled meanwhile. */
+function recover(turn: Turn): void {
+  const { workers, generation, view, step } = turn.run;
+  const { nowMs, timeouts } = turn;
+  update(turn, {
+    workers: workers.map((worker) => ({ ...worker, awaySinceMs: nowMs + timeouts.silenceMs, lastHeardMs: nowMs })),
+    lastCommitMs: nowMs,
+  });
+  if (view === undefined) return;
+  effect(turn, { type: 'openGeneration', generation, step: view.startStep });
+  effect(turn, { type: 'enqueueShards', step });
 }
 
 function assign(turn: Turn, workers: readonly WorkerRef[]): void {
@@ -388,7 +406,7 @@ function rebalance(turn: Turn): void {
   const end = window.firstStep + window.steps;
   if (end - step > REBALANCE_NOTICE || end >= schedule.totalSteps) return;
   const better = betterAssignment({ members: view!.members, workers, virtualRanks: schedule.virtualRanks });
-  if (better === undefined) return;
+  if (better === undefined || (better.beforeSeconds - better.afterSeconds) * schedule.windowSteps < REBALANCE_WORTH_SECONDS) return;
   const ms = (value: number): string => `${Math.round(value * 1000)} ms`;
   const reason = `${better.slowest} is slow: computing ${ms(better.beforeSeconds)} a step would become ${ms(better.afterSeconds)} with other shares`;
   record(turn, 'rebalance', reason);
@@ -398,7 +416,11 @@ function rebalance(turn: Turn): void {
 function commit(turn: Turn, committed: StepCommitted): void {
   const { step, stepSeconds } = committed;
   const { run } = turn;
-  if (step <= run.step) return;
+  if (step <= run.step) {
+    // Computed again after all workers were lost: known to the ledger, but a sign of life, and its data is needed again.
+    update(turn, { lastCommitMs: turn.nowMs });
+    return effect(turn, { type: 'enqueueShards', step });
+  }
   const members = run.pastViews.find(({ generation }) => generation === committed.generation)?.members ?? [];
   effect(turn, { type: 'commitStep', committed, members });
   effect(turn, { type: 'enqueueShards', step });

@@ -18,10 +18,8 @@ interface HealOptions {
  * member share no file; nothing of it touches Redis.
  * @throws MaestroError that names the peer; the trainer's state is unknown then.
  */
-export async function heal(
-  options: HealOptions & { readonly idleTimeoutMs: number; readonly logger: Logger; readonly signal: AbortSignal },
-): Promise<void> {
-  const { session, view, self, collective, faults, idleTimeoutMs, logger, signal } = options;
+export async function heal(options: HealOptions & { readonly logger: Logger; readonly signal: AbortSignal }): Promise<void> {
+  const { session, view, self, collective, faults, logger, signal } = options;
   const { jobId, generation, members, sources, startStep } = view;
   const member = members.find(({ id }) => id === sources[0])!;
   const vectors = [0, 1, 2].map(() => sharedVector(session.layout));
@@ -32,7 +30,6 @@ export async function heal(
     member,
     self,
     into: vectors,
-    idleTimeoutMs,
     signal,
   });
   const [parameters, firstMoments, secondMoments] = vectors as [Float32Array, Float32Array, Float32Array];

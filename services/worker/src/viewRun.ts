@@ -93,7 +93,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
 
     if (session.state !== startStep) {
       onPhase(startStep, 'heal');
-      await heal({ session, view, self, collective, faults, idleTimeoutMs: timeouts.silenceMs, logger, signal });
+      await heal({ session, view, self, collective, faults, logger, signal });
     }
     await trainer.clearTree();
     const outcome = await trainLoop({
