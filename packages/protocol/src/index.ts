@@ -1,3 +1,4 @@
+export type { AuditEpoch, AuditReport, AuditWorker, JobAudit } from './audit.ts';
 export {
   assertInternal,
   ERROR_CODES,
@@ -30,6 +31,7 @@ export {
   type Hello,
   type ImagesSkipped,
   type Left,
+  type RankReport,
   type SkippedImage,
   type StepCommitted,
   toWire,

@@ -4,15 +4,18 @@ import { duration } from './progressView.ts';
 /** A table of jobs, one line each, newest first; columns are padded to their widest cell. */
 export function jobTable(jobs: readonly Job[], nowMs: number = Date.now()): string {
   const rows = [['ID', 'NAME', 'STATE', 'STEP', 'LOSS', 'AGE'], ...jobs.map((job) => cells(job, nowMs))];
+  return alignColumns(rows).join('\n');
+}
+
+/** Pads the cells of each column to its widest; the columns in `right` (numbers) at their left. */
+export function alignColumns(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return rows.map((row) =>
+    row
+      .map((cell, column) => (right.includes(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 function cells({ id, name, state, progress, createdAt }: Job, nowMs: number): string[] {

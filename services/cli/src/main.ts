@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { errorMessage, isMaestroError } from '@maestro/protocol';
 import { Command, CommanderError } from 'commander';
+import { addAuditCommand } from './commands/audit.ts';
 import { addCheckpointCommand } from './commands/checkpoint.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addJobCommands } from './commands/jobs.ts';
@@ -26,6 +27,7 @@ const program = new Command('maestro')
 addUpCommands(program);
 addSubmitCommand(program);
 addJobCommands(program);
+addAuditCommand(program);
 addReconstructCommand(program);
 addCheckpointCommand(program);
 addDoctorCommand(program);

@@ -57,6 +57,7 @@ export function addJobService(server: Server, coordinator: Coordinator): void {
     ListJobs: unary(() => ({ jobs: coordinator.list() })),
     WatchJob: watchJob,
     CancelJob: unary(({ id }: { id: string }) => coordinator.cancel(id)),
+    AuditJob: unary(({ id }: { id: string }) => coordinator.audit(id)),
     ListWorkers: unary(() => ({ workers: coordinator.workers() })),
   });
 }
