@@ -61,6 +61,14 @@ export interface StepCommitted extends OfView {
   readonly lr: number;
   readonly images: number;
   readonly stepSeconds: number;
+  /** By virtual rank. */
+  readonly ranks: readonly RankReport[];
+}
+
+/** What a virtual rank took in one step: images that were read, and the digest of all samples, broken ones too. */
+export interface RankReport {
+  readonly images: number;
+  readonly digest: number;
 }
 
 /** Images that a member could not read. */

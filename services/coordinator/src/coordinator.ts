@@ -1,4 +1,4 @@
-import { jobSchedule, type Schedule, windowOfStep } from '@maestro/data';
+import { jobSchedule, type Schedule } from '@maestro/data';
 import {
   type CoordinatorMessage,
   errorMessage,
@@ -6,6 +6,7 @@ import {
   type ImagesSkipped,
   isTerminal,
   type Job,
+  type JobAudit,
   type JobSpec,
   MaestroError,
   newJobId,
@@ -14,6 +15,8 @@ import {
   type WorkerMessage,
 } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
+import { auditJob } from './auditJob.ts';
+import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
 import { DEFAULT_RUN_TIMEOUTS, type JobRun, queuedRun, type RunEffect, type RunEvent, transition } from './jobRun.ts';
 import { advanceProgress, initialProgress, newJob, withCheckpoint, withRun } from './jobView.ts';
 import { placeJobs } from './placement.ts';
@@ -24,6 +27,7 @@ import type { Store } from './store.ts';
 export const HEARTBEAT_MS = 500;
 const TICK_MS = 250;
 const SAVE_EVERY_MS = 1000;
+const DRAIN_MS = 10_000;
 
 /** What a coordinator is made of. */
 export interface CoordinatorOptions {
@@ -51,6 +55,8 @@ export interface Coordinator {
   /** Calls `listener` now and at every change until the job has ended; gives the way to stop. */
   watch(id: string, listener: (job: Job) => void): () => void;
   cancel(id: string): Job;
+  /** Compares the job's ledger with its permutations. */
+  audit(id: string): Promise<JobAudit>;
   workers(): WorkerInfo[];
   attach(hello: Hello, send: (message: CoordinatorMessage) => void): WorkerSession;
   /** Stops running jobs (each writes a checkpoint) and waits until they have ended. */
@@ -62,9 +68,7 @@ interface ActiveJob {
   run: JobRun;
   readonly spec: JobSpec;
   readonly listeners: Set<(job: Job) => void>;
-  shards?: ShardWriter;
-  /** Effects that touch Redis run one after the other. */
-  pending: Promise<void>;
+  readonly books: Bookkeeper;
   lastSavedMs: number;
 }
 
@@ -79,7 +83,7 @@ interface ConnectedWorker {
  * incarnation that were queued are queued again; those that ran are failed, with the way to resume them.
  */
 export async function startCoordinator({ store, openShards, inspectCheckpoint, log }: CoordinatorOptions): Promise<Coordinator> {
-  const incarnation = await store.nextIncarnation();
+  const { incarnation } = store;
   const jobs = new Map<string, ActiveJob>();
   const workers = new Map<string, ConnectedWorker>();
   let isClosing = false;
@@ -87,7 +91,8 @@ export async function startCoordinator({ store, openShards, inspectCheckpoint, l
   const activate = (job: Job, spec: JobSpec, startStep: number): ActiveJob => {
     const restoreFrom = spec.checkpoint.resumeFrom ?? '';
     const run = queuedRun({ id: job.id, specJson: job.specJson, virtualRanks: spec.resources.virtualRanks, restoreFrom, startStep });
-    const active: ActiveJob = { job, run, spec, listeners: new Set(), pending: Promise.resolve(), lastSavedMs: 0 };
+    const books = openBookkeeper({ store, openShards, jobId: job.id, seed: spec.seed, onAcknowledged: () => undefined, log });
+    const active: ActiveJob = { job, run, spec, listeners: new Set(), books, lastSavedMs: 0 };
     jobs.set(job.id, active);
     return active;
   };
@@ -99,20 +104,8 @@ export async function startCoordinator({ store, openShards, inspectCheckpoint, l
     const nowMs = Date.now();
     if (isChanged || nowMs - active.lastSavedMs > SAVE_EVERY_MS) {
       active.lastSavedMs = nowMs;
-      inOrder(active, () => store.saveJob(job));
+      active.books.saveJob(job);
     }
-  };
-
-  /** Runs `work` after what is pending for the job; a failure ends the job. */
-  const inOrder = (active: ActiveJob, work: () => Promise<unknown>): void => {
-    active.pending = active.pending.then(work).then(
-      () => undefined,
-      (error: unknown) => {
-        log.error({ job: active.job.id, error }, 'job bookkeeping failed');
-        if (active.run.phase !== 'ended')
-          dispatch(active, { type: 'fault', reason: 'Bookkeeping', message: `coordinator: ${errorMessage(error)}` });
-      },
-    );
   };
 
   const dispatch = (active: ActiveJob, event: RunEvent): void => {
@@ -138,22 +131,23 @@ export async function startCoordinator({ store, openShards, inspectCheckpoint, l
         break;
       }
       case 'enqueueShards': {
-        active.shards ??= openShards(id, jobSchedule(active.spec, active.run.common!.datasetLength));
-        active.job = {
-          ...active.job,
-          progress: active.job.progress ?? initialProgress(active.shards.schedule, active.run.facts.startStep),
-        };
-        const { shards } = active;
-        inOrder(active, () => shards.enqueueAround(effect.step));
+        const schedule = jobSchedule(active.spec, active.run.common!.datasetLength);
+        if (active.job.progress === null) {
+          active.job = { ...active.job, progress: initialProgress(schedule, active.run.facts.startStep) };
+          active.books.plan(schedule);
+          active.books.openGeneration(active.run.generation, effect.step);
+        }
+        active.books.enqueueAround(effect.step);
         break;
       }
       case 'commitStep': {
         const { committed, members } = effect;
-        const { schedule } = active.shards!;
+        const schedule = jobSchedule(active.spec, active.run.common!.datasetLength);
         active.job = { ...active.job, progress: advanceProgress(active.job.progress!, committed, schedule) };
-        const { generation, step, images } = committed;
-        const { epoch, window } = windowOfStep(schedule, step - 1);
-        inOrder(active, () => store.commitStep({ jobId: id, generation, step, images, members, epoch, window }));
+        const { generation, step } = committed;
+        const owners = members.flatMap(({ id, ranks }) => Array.from({ length: ranks }, () => id));
+        const ranks = committed.ranks.map((share, rank) => ({ ...share, worker: owners[rank]! }));
+        active.books.commit({ generation, step, ranks });
         break;
       }
       case 'addCheckpoint': {
@@ -164,8 +158,7 @@ export async function startCoordinator({ store, openShards, inspectCheckpoint, l
       }
       case 'ended': {
         for (const worker of workers.values()) if (worker.jobId === id) worker.jobId = '';
-        const { shards } = active;
-        if (shards !== undefined) inOrder(active, () => shards.close());
+        active.books.removeShards();
         break;
       }
     }
@@ -195,7 +188,7 @@ export async function startCoordinator({ store, openShards, inspectCheckpoint, l
       publish(active, { ...active.job, progress: { ...progress, skippedImages: progress.skippedImages + images.length } });
   };
 
-  for (const job of await store.loadJobs()) {
+  for (const { job } of await store.loadJobs()) {
     const spec = parseJobSpec(JSON.parse(job.specJson));
     const last = job.checkpoints.at(-1);
     const hint = last === undefined ? 'submit it again' : `resume it from ${last.path}`;
@@ -253,6 +246,7 @@ export async function startCoordinator({ store, openShards, inspectCheckpoint, l
       dispatch(active, { type: 'cancel', reason: 'cancelled on request' });
       return active.job;
     },
+    audit: (id) => auditJob(store, find(id).job),
     workers: () =>
       [...workers.values()].map(({ hello: { name, id, address, device, threads, pid, host }, jobId }) => ({
         name,
@@ -317,7 +311,12 @@ export async function startCoordinator({ store, openShards, inspectCheckpoint, l
         ),
       );
       clearInterval(ticker);
-      await Promise.all([...jobs.values()].map(({ pending }) => pending));
+      await Promise.all(
+        [...jobs.values()].map(async ({ books }) => {
+          await books.drain(DRAIN_MS);
+          await books.close();
+        }),
+      );
     },
   };
 }

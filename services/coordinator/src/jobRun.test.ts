@@ -29,7 +29,7 @@ function parse(line: string, generation: number): RunEvent {
       return {
         type: 'committed',
         workerId,
-        committed: { ...of, step, loss: 1, gradNorm: 1, lr: 1, images: 8, stepSeconds: 1 },
+        committed: { ...of, step, loss: 1, gradNorm: 1, lr: 1, images: 8, stepSeconds: 1, ranks: [] },
       };
     case 'checkpoint':
       return { type: 'checkpoint', checkpoint: { ...of, step, path: '/c', hash: 'h' } };

@@ -6,7 +6,7 @@ import { createLogger, runService } from '@maestro/telemetry';
 import { startCoordinator } from './coordinator.ts';
 import { serve } from './serve.ts';
 import { openShardWriter } from './shardWriter.ts';
-import { createStore } from './store.ts';
+import { openStore } from './store.ts';
 
 /** `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR` and `MAESTRO_GRPC_LISTEN` (host:port) configure the coordinator. */
 const {
@@ -22,18 +22,30 @@ await runService(
     process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
     await mkdir(dataDir, { recursive: true });
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
+    const store = await openStore(redis);
     const coordinator = await startCoordinator({
-      store: createStore(redis),
-      openShards: (jobId, schedule) => openShardWriter({ redisUrl, jobId, schedule }),
+      store,
+      openShards: (jobId, schedule) =>
+        openShardWriter({
+          redis,
+          jobId,
+          schedule,
+          requireLease: store.requireLease,
+          onLeftBehind: (error) => logger.warn({ job: jobId, error }, 'old shard queues are left behind'),
+        }),
       inspectCheckpoint,
       log: logger,
     });
     const server = await serve(coordinator, listen);
+    await store.announce(server.address);
     logger.info({ address: server.address, incarnation: coordinator.incarnation }, 'coordinator ready');
     process.send?.({ listening: server.address });
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    const stopped = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
+    const fenced = await Promise.race([stopped, store.fenced]);
+    if (fenced !== undefined) throw fenced;
     await coordinator.close();
     await server.close();
+    await store.close();
     await redis.close();
   },
   { logger },

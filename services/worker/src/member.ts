@@ -85,10 +85,10 @@ export function startMember(options: MemberOptions): MemberRun {
           now = { step, phase };
         },
         onSkipped: (step, images) => send({ kind: 'skipped', ...of, step, images }),
-        onStep: async ({ step, loss, gradNorm, lr, images, stepSeconds }) => {
+        onStep: async ({ step, loss, gradNorm, lr, images, stepSeconds, ranks }) => {
           appliedStep = step;
           if (!isFirst) return;
-          send({ kind: 'committed', ...of, step, loss, gradNorm, lr, images, stepSeconds });
+          send({ kind: 'committed', ...of, step, loss, gradNorm, lr, images, stepSeconds, ranks });
           if (step % spec.checkpoint.everySteps === 0 && step < training.schedule.totalSteps) await checkpointer.begin(step);
         },
       });

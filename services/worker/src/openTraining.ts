@@ -89,13 +89,15 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
       }),
       (value) => value.close(),
     );
-    const queue = opened(await openShardQueue({ redis: redisUrl, jobId, generation, virtualRanks: schedule.virtualRanks }), (value) => value.close());
+    const queue = opened(await openShardQueue({ redis: redisUrl, jobId, generation, virtualRanks: schedule.virtualRanks }), (value) =>
+      value.close(),
+    );
     const shards = opened(
       openShardReader({
         queue,
         schedule,
         virtualRanks: local.steps.flatMap((step: LocalStep) => (step.op === 'leaf' ? [step.rank] : [])),
-        onExtendFailure: (error) => logger.warn({ error }, 'renewing shard locks failed'),
+        onWaiting: (reason) => logger.info({ reason }, reason === undefined ? 'shards are here' : 'waiting for shards'),
         signal,
       }),
       (value) => value.close(),

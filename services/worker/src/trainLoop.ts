@@ -1,5 +1,5 @@
 import type { Group, LocalStep } from '@maestro/collective';
-import { type Loader, type PositionRange, positionsOfMicroBatch, positionsOfStep, type Schedule } from '@maestro/data';
+import { addDigests, type Loader, type PositionRange, positionsOfMicroBatch, positionsOfStep, type Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
 import { type SegmentedFloats, sliceParts } from '@maestro/kernels';
 import {
@@ -28,6 +28,8 @@ export interface StepReport {
   /** Images in the global batch, broken ones left out. */
   readonly images: number;
   readonly stepSeconds: number;
+  /** By virtual rank: images read, and digest of the samples taken. */
+  readonly ranks: readonly { readonly images: number; readonly digest: number }[];
 }
 
 /** Everything a member trains with. */
@@ -53,8 +55,8 @@ export interface TrainLoopOptions {
   readonly signal: AbortSignal;
 }
 
-/** Scalars that each virtual rank contributes to a step: its part of the loss, and its images. */
-export const SCALARS_PER_RANK = 2;
+/** Scalars that each virtual rank contributes to a step: its part of the loss, its images, and the digest of its samples. */
+export const SCALARS_PER_RANK = 3;
 
 /** Micro-batches that the loader is told of ahead of the one in use. */
 const PREFETCH = 4;
@@ -107,6 +109,7 @@ export async function trainLoop(options: TrainLoopOptions): Promise<void> {
       if (local.op === 'leaf') {
         let loss = 0;
         let images = 0;
+        let digest = 0;
         for (let micro = 0; micro < accumulation; micro++) {
           signal.throwIfAborted();
           onPhase(step, 'data');
@@ -119,12 +122,14 @@ export async function trainLoop(options: TrainLoopOptions): Promise<void> {
             await trainer.forwardBackward({ images: batch.images, idsShuffle: batch.idsShuffle, count, gradScale, accumulate: micro > 0 })
           ).loss;
           images += count;
+          digest = addDigests(digest, batch.digest);
           if (batch.skipped.length > 0) onSkipped(step, batch.skipped);
           batch.release();
         }
         await trainer.pushLeaf();
         scalars[leaf * SCALARS_PER_RANK] = loss;
         scalars[leaf * SCALARS_PER_RANK + 1] = images;
+        scalars[leaf * SCALARS_PER_RANK + 2] = digest;
         leaf++;
       } else if (local.op === 'merge') {
         await trainer.mergeTop();
@@ -148,8 +153,13 @@ export async function trainLoop(options: TrainLoopOptions): Promise<void> {
     // Apply: the same AdamW on every replica.
     onPhase(step, 'apply');
     await trainer.apply({ ...spec.optimizer, lr, step: step + 1 });
-    await shards.leave(step);
-    await onStep({ step: step + 1, loss, gradNorm, lr, images, stepSeconds: (performance.now() - startedMs) / 1000 });
+    shards.leave(step);
+    const perRank = Array.from({ length: virtualRanks }, (_, rank) => ({
+      images: total.scalars[rank * SCALARS_PER_RANK + 1]!,
+      digest: total.scalars[rank * SCALARS_PER_RANK + 2]!,
+    }));
+    const stepSeconds = (performance.now() - startedMs) / 1000;
+    await onStep({ step: step + 1, loss, gradNorm, lr, images, stepSeconds, ranks: perRank });
   }
 }
 
