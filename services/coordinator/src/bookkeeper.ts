@@ -165,7 +165,6 @@ export function openBookkeeper({
     head = { ...head, generation: Math.max(head.generation, opening.generation) };
     lastOpening = opening;
     await shards!.openGeneration(opening.generation, opening.step);
-    shardStep = { step: opening.step, isDone: true };
     folds.add(Math.floor(head.step / scheduleOf().stepsPerEpoch) - 1);
     openings.shift();
   };
@@ -342,12 +341,14 @@ export function openBookkeeper({
     openGeneration: (generation, step) => {
       scheduleOf();
       openings.push({ generation, step });
+      shardStep = { step, isDone: false };
       wake();
     },
     commit: (step) => {
       if (head !== undefined && step.step <= head.step) return onAcknowledged(head.step);
+      // Who did it first is entered, unless that came too late for its generation.
       const known = waiting.get(step.step);
-      if (known === undefined || known.generation < step.generation) waiting.set(step.step, entryOf(step));
+      if (known === undefined || known.generation < (lastOpening?.generation ?? 0)) waiting.set(step.step, entryOf(step));
       wake();
     },
     enqueueAround: (step) => {
