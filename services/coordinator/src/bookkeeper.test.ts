@@ -218,6 +218,20 @@ test('a coordinator that starts anew goes on from the ledger, with the reports t
   expect(await audited()).toMatchObject({ isClean: true, step: 27, unknownSteps: 0, redoneSteps: 0 });
 });
 
+test('the queues of a job that has ended stay away when Redis comes back', async () => {
+  const books = keepBooks();
+  books.openGeneration(1, 0);
+  books.commit(report(1));
+  books.removeShards();
+  expect(await books.drain(DRAIN_MS)).toBe(true);
+  await redis.kill();
+  await redis.start();
+  books.commit(report(2));
+  await until('the bookkeeper goes on', () => books.acknowledgedStep === 2);
+  expect(await books.drain(DRAIN_MS)).toBe(true);
+  expect(await connection.client.keys(`maestro:shards-${JOB}-*`)).toEqual([]);
+});
+
 test('a bookkeeper whose coordinator is fenced ends, says so, and has written nothing more', async () => {
   const books = keepBooks();
   books.openGeneration(1, 0);
