@@ -146,17 +146,6 @@ test('memory in Redis does not grow with the windows done, before and after a re
   }
 });
 
-test('waiting for a lease ends with the shard, or with the signal', async () => {
-  const [coordinator, worker] = [await connect(), await connect()];
-  const waiting = worker.waitForLease(1, new AbortController().signal);
-  await coordinator.enqueue(shardsAt(0));
-  expect((await waiting).shard.virtualRank).toBe(1);
-  const controller = new AbortController();
-  const cancelled = worker.waitForLease(1, controller.signal);
-  controller.abort();
-  await expect(cancelled).rejects.toMatchObject({ code: 'cancelled' });
-});
-
 test('without Redis a call fails by its deadline with address and reason, and works again once Redis is back', async () => {
   await expect(connect({ redis: 'redis://127.0.0.1:1', timeoutMs: 300 })).rejects.toMatchObject({
     code: 'redis-unavailable',

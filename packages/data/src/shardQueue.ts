@@ -10,7 +10,6 @@ import type { Shard } from './schedule.ts';
 const KEPT_COMPLETED = 4;
 /** BullMQ notes each change of state in a stream that nobody here reads. */
 const MAX_EVENTS = 10;
-const POLL_MS = 20;
 const QUEUE_PREFIX = 'maestro';
 
 /** A shard that is being worked. Its lock belongs to (job, virtual rank): whoever owns the rank now may renew and complete it. */
@@ -34,9 +33,7 @@ export interface ShardQueue {
   enqueue(shards: readonly Shard[]): Promise<void>;
   /** Leases the rank's next shard, or says that none waits. */
   lease(virtualRank: number): Promise<Lease | undefined>;
-  /** Leases the rank's next shard as soon as there is one; throws `cancelled` when `signal` aborts. */
-  waitForLease(virtualRank: number, signal: AbortSignal): Promise<Lease>;
-  /** The shards of a rank that its former owner left leased, oldest first, with their locks renewed. For a rank's new owner. */
+  /** The shards of a rank that are leased, oldest first, with their locks renewed: for who has lost an answer, or takes the rank over. */
   takeOver(virtualRank: number): Promise<Lease[]>;
   /** Renews the locks, expired ones too. Throws `conflict` naming a shard that is no longer leased: it was completed or the generation is over. */
   extend(leases: readonly Lease[]): Promise<void>;
@@ -146,14 +143,6 @@ export async function openShardQueue({
         );
       }),
     lease: (virtualRank) => redis.call('lease a shard', () => lease(virtualRank)),
-    waitForLease: async (virtualRank, signal) => {
-      for (;;) {
-        if (signal.aborted) throw new MaestroError('cancelled', `waiting for a shard of virtual rank ${virtualRank} was cancelled`);
-        const leased = await redis.call('lease a shard', () => lease(virtualRank));
-        if (leased !== undefined) return leased;
-        await pause(POLL_MS, signal);
-      }
-    },
     takeOver: (virtualRank) =>
       redis.call('take over leases', async () => {
         const active = await queueOf(virtualRank).getActive();
@@ -203,16 +192,3 @@ export async function listShardGenerations({ client, call }: RedisConnection, jo
 
 /** The same for the same shard of the same job, so that enqueueing twice adds it once. */
 const shardId = ({ epoch, window }: Shard): string => `e${epoch}-w${window}`;
-
-/** Resolves after `ms`, or at once when `signal` aborts. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
-}

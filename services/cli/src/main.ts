@@ -27,6 +27,7 @@ const program = new Command('maestro')
 addUpCommands(program);
 addSubmitCommand(program);
 addJobCommands(program);
+addAuditCommand(program);
 addReconstructCommand(program);
 addAuditCommand(program);
 addCheckpointCommand(program);

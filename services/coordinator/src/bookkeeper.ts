@@ -1,14 +1,10 @@
-import { positionsOfRank, type Schedule, stepsOfEpoch, windowOfStep } from '@maestro/data';
-import { assertInternal, errorMessage, isMaestroError, type Job } from '@maestro/protocol';
+import type { Schedule } from '@maestro/data';
+import { errorMessage, isMaestroError, type Job } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
-import { foldEpoch, rankDigest } from './audit.ts';
 import { createBackOff } from './backOff.ts';
-import { type LedgerEntry, type LedgerHead, UNKNOWN_WORKER } from './ledger.ts';
+import { type CommittedStep, createLedgerWriter } from './ledgerWriter.ts';
 import type { ShardWriter } from './shardWriter.ts';
 import type { Store } from './store.ts';
-
-/** A step that members report as applied. */
-export type CommittedStep = Pick<LedgerEntry, 'generation' | 'step' | 'ranks'>;
 
 /**
  * Everything of one job that goes to Redis, in order and never lost: calls return at once, and what they ask for is tried until it is
@@ -51,15 +47,10 @@ export interface BookkeeperOptions {
   /** Told how many steps the ledger has, whenever that grows and for each report that it knows already. */
   readonly onAcknowledged: (step: number) => void;
   readonly log: Logger;
-  /** So many of the last steps are kept to be written again should Redis forget them (default 4096: hours or minutes, where Redis forgets a second). */
+  /** So many of the last steps are kept to be written again should Redis forget them (default 4096; Redis forgets a second at most). */
   readonly keptSteps?: number;
   /** A report that is ahead waits so long for those before it (default 10 000); then nobody has them any more. */
   readonly gapMs?: number;
-}
-
-interface Opening {
-  readonly generation: number;
-  readonly step: number;
 }
 
 /** A call to Redis that takes longer shows as a problem, in milliseconds. */
@@ -77,176 +68,39 @@ export function openBookkeeper({
   gapMs = 10_000,
 }: BookkeeperOptions): Bookkeeper {
   const log = parentLog.child({ job: jobId });
-  /** The ledger as far as it is known; `undefined` until it was read. */
-  let head: LedgerHead | undefined;
   let shards: ShardWriter | undefined;
-  const waiting = new Map<number, LedgerEntry>();
-  const kept = new Map<number, LedgerEntry>();
-  const openings: Opening[] = [];
-  let lastOpening: Opening | undefined;
-  const folds = new Set<number>();
   let job: { readonly record: Job; isSaved: boolean } | undefined;
   let run: { readonly record: unknown; isSaved: boolean } | undefined;
   let shardStep: { readonly step: number; isDone: boolean } | undefined;
   let isRemovalDue = false;
-  let hasForgotten = false;
-  let gapSinceMs: number | undefined;
   let failure: string | undefined;
   let callSinceMs: number | undefined;
   let isClosed = false;
+  /** Set by whoever asks for something; the pump then looks once more before it rests. */
   let isAsked = false;
   let pumping: Promise<void> | undefined;
   const idlers = new Set<() => void>();
   const backOff = createBackOff({ firstMs: 50, longestMs: 2000 });
-
-  const scheduleOf = (): Schedule => {
-    assertInternal(shards !== undefined, `the steps of ${jobId} are entered before they are planned`);
-    return shards.schedule;
-  };
-
-  const entryOf = ({ generation, step, ranks }: CommittedStep): LedgerEntry => {
-    const schedule = scheduleOf();
-    assertInternal(ranks.length === schedule.virtualRanks, `${ranks.length} ranks reported of ${schedule.virtualRanks} of ${jobId}`);
-    const { epoch, window } = windowOfStep(schedule, step - 1);
-    return { jobId, generation, step, epoch, window, images: ranks.reduce((sum, { images }) => sum + images, 0), ranks };
-  };
-
-  /** What the schedule says of a step that nobody can report. */
-  const unknownStep = (generation: number, step: number): LedgerEntry => {
-    const schedule = scheduleOf();
-    const ranks = Array.from({ length: schedule.virtualRanks }, (_, virtualRank) => ({
-      worker: UNKNOWN_WORKER,
-      images: positionsOfRank(schedule, step - 1, virtualRank).count,
-      digest: rankDigest({ schedule, seed, step: step - 1, virtualRank }),
-    }));
-    log.warn({ step, generation }, 'nobody reported a step; it is entered from the schedule');
-    return entryOf({ generation, step, ranks });
-  };
-
-  /** The ledger is known to have `step` steps. */
-  const advance = (step: number): void => {
-    head = { ...head!, step: Math.max(head!.step, step) };
-    for (const each of waiting.keys()) if (each <= head.step) waiting.delete(each);
-    onAcknowledged(head.step);
-  };
-
-  const write = async (entry: LedgerEntry): Promise<void> => {
-    const { step, epoch, generation } = entry;
-    const result = await store.commitStep(entry);
-    if (result === 'gap') {
-      hasForgotten = true;
-      return;
-    }
-    waiting.delete(step);
-    if (result === 'stale') {
-      log.warn({ step, generation }, 'a report of an old generation is ignored');
-      return;
-    }
-    kept.set(step, entry);
-    kept.delete(step - keptSteps);
-    if (step === stepsOfEpoch(scheduleOf(), epoch).endStep) folds.add(epoch);
-    advance(step);
-  };
-
-  const openLedger = (opening: Opening): Promise<number> =>
-    store.openGeneration({ jobId, ...opening, firstStep: head?.firstStep ?? opening.step, samples: scheduleOf().samples });
-
-  const openNext = async (opening: Opening): Promise<void> => {
-    if (head === undefined) {
-      const step = await openLedger(opening);
-      head = { generation: opening.generation, firstStep: opening.step, step };
-    }
-    while (head.step < opening.step && !hasForgotten) {
-      const step = head.step + 1;
-      await write(waiting.get(step) ?? kept.get(step) ?? unknownStep(head.generation, step));
-    }
-    if (hasForgotten) return;
-    advance(await openLedger(opening));
-    head = { ...head, generation: Math.max(head.generation, opening.generation) };
-    lastOpening = opening;
-    await shards!.openGeneration(opening.generation, opening.step);
-    shardStep = { step: opening.step, isDone: true };
-    folds.add(Math.floor(head.step / scheduleOf().stepsPerEpoch) - 1);
-    openings.shift();
-  };
-
-  /** Writes forward what Redis has forgotten, and all that is not in the ledger with it. */
-  const reconcile = async (): Promise<void> => {
-    hasForgotten = false;
-    const found = await store.ledgerHead(jobId);
-    if (job !== undefined) job.isSaved = false;
-    if (run !== undefined) run.isSaved = false;
-    if (head === undefined || shards === undefined || lastOpening === undefined) {
-      head = found;
-      if (found !== undefined) advance(found.step);
-      return;
-    }
-    const { step: known, firstStep } = head;
-    const { generation: oldest } = kept.values().next().value ?? lastOpening;
-    if (found === undefined) await openLedger({ generation: oldest, step: firstStep });
-    const { step: start, generation: reached } = found ?? { step: firstStep, generation: oldest };
-    if (start < known) log.warn({ from: start + 1, to: known }, 'Redis has forgotten steps; they are written again');
-    let isOpened = reached >= lastOpening.generation;
-    for (let step = start + 1; step <= known; step++) {
-      const entry = kept.get(step) ?? unknownStep(reached, step);
-      if (!isOpened && entry.generation >= lastOpening.generation) {
-        await openLedger(lastOpening);
-        isOpened = true;
-      }
-      // The connection repeats what was under way when Redis went: a generation may be opened again before the steps that came first.
-      await write({ ...entry, generation: Math.max(entry.generation, reached) });
-      if (hasForgotten) return;
-    }
-    if (!isOpened) await openLedger(lastOpening);
-    advance(start);
-    folds.add(Math.floor(head.step / scheduleOf().stepsPerEpoch) - 1);
-    await shards.repair(shardStep?.step ?? lastOpening.step);
-  };
-
-  const fold = async (epoch: number): Promise<void> => {
-    const schedule = scheduleOf();
-    const rows = epoch < 0 ? [] : await store.loadShards(jobId, epoch, schedule);
-    folds.delete(epoch);
-    if (rows.length === 0) return; // folded before
-    const row = foldEpoch({ schedule, seed, shards: rows, epoch, firstStep: head!.firstStep });
-    if ('problems' in row) log.error({ epoch, problems: row.problems.slice(0, 5) }, 'an epoch is not as planned; its rows are kept');
-    else await store.foldEpoch(jobId, row, schedule);
-  };
-
-  /** A report that has waited long enough for those before it; they are entered as unknown. */
-  const overdue = (): number | undefined => {
-    if (waiting.size === 0 || head === undefined || waiting.has(head.step + 1)) {
-      gapSinceMs = undefined;
-      return undefined;
-    }
-    gapSinceMs ??= Date.now();
-    return Date.now() - gapSinceMs >= gapMs ? head.step + 1 : undefined;
-  };
+  const ledger = createLedgerWriter({
+    store,
+    jobId,
+    seed,
+    onAcknowledged,
+    onOpened: ({ generation, step }) => shards!.openGeneration(generation, step),
+    onRepaired: async () => {
+      if (shardStep !== undefined) await shards!.repair(shardStep.step);
+    },
+    log,
+    keptSteps,
+    gapMs,
+  });
 
   /** Does the next thing that is due; false when there is none. */
   const doNext = async (): Promise<boolean> => {
-    if (hasForgotten) {
-      await reconcile();
-      return true;
-    }
-    const opening = openings[0];
-    const next = head === undefined ? undefined : waiting.get(head.step + 1);
-    if (next !== undefined && (opening === undefined || next.generation < opening.generation)) {
-      await write(next);
-      return true;
-    }
-    if (opening !== undefined) {
-      await openNext(opening);
-      return true;
-    }
-    const missing = overdue();
-    if (missing !== undefined) {
-      await write(unknownStep(head!.generation, missing));
-      return true;
-    }
-    if (shardStep?.isDone === false && shards !== undefined && lastOpening !== undefined) {
+    if (await ledger.writeNext()) return true;
+    if (shardStep?.isDone === false && ledger.opened !== undefined) {
       const wanted = shardStep;
-      await shards.enqueueAround(wanted.step);
+      await shards!.enqueueAround(wanted.step);
       wanted.isDone = true;
       return true;
     }
@@ -260,10 +114,6 @@ export function openBookkeeper({
       const saved = job;
       await store.saveJob(saved.record);
       saved.isSaved = true;
-      return true;
-    }
-    for (const epoch of folds) {
-      await fold(epoch);
       return true;
     }
     if (isRemovalDue) {
@@ -281,17 +131,18 @@ export function openBookkeeper({
         isAsked = false;
         const hasMore = await doNext();
         callSinceMs = undefined;
-        if (failure !== undefined) log.info({ step: head?.step }, 'bookkeeping goes on');
+        if (failure !== undefined) log.info({ step: ledger.head?.step }, 'bookkeeping goes on');
         failure = undefined;
         backOff.reset();
         if (!hasMore && !isAsked) {
-          if (waiting.size === 0) break;
-          await backOff.wait(gapMs - (Date.now() - (gapSinceMs ?? Date.now())) + 1);
+          if (ledger.waiting === 0) break;
+          await backOff.wait(ledger.patienceMs + 1);
         }
       } catch (error) {
+        if (isClosed) break;
         const since = new Date(callSinceMs ?? Date.now()).toISOString();
         callSinceMs = undefined;
-        if (failure === undefined) log.warn({ error, steps: waiting.size }, 'bookkeeping waits');
+        if (failure === undefined) log.warn({ error, steps: ledger.waiting }, 'bookkeeping waits');
         failure ??= `since ${since}: ${errorMessage(error)}`;
         if (!isMaestroError(error, 'redis-unavailable')) {
           // Fenced, or a mistake of ours: trying again cannot help.
@@ -318,36 +169,33 @@ export function openBookkeeper({
   };
   /** Whether something came in after the pump had looked for the last time. */
   const isDue = (): boolean =>
-    hasForgotten ||
-    waiting.size > 0 ||
-    openings.length > 0 ||
-    folds.size > 0 ||
+    ledger.isDue() ||
     isRemovalDue ||
     [job, run].some((record) => record?.isSaved === false) ||
-    (shardStep?.isDone === false && lastOpening !== undefined);
+    (shardStep?.isDone === false && ledger.opened !== undefined);
 
   const stopWatching = store.onReturn(() => {
-    hasForgotten = true;
+    ledger.recheck();
+    if (job !== undefined) job.isSaved = false;
+    if (run !== undefined) run.isSaved = false;
     wake();
     backOff.cut();
   });
-  hasForgotten = true; // reads the ledger that an earlier coordinator may have left
   wake();
 
   return {
     plan: (schedule) => {
+      ledger.plan(schedule);
       shards ??= openShards(jobId, schedule);
       wake();
     },
     openGeneration: (generation, step) => {
-      scheduleOf();
-      openings.push({ generation, step });
+      ledger.open({ generation, step });
+      shardStep = { step, isDone: false };
       wake();
     },
     commit: (step) => {
-      if (head !== undefined && step.step <= head.step) return onAcknowledged(head.step);
-      const known = waiting.get(step.step);
-      if (known === undefined || known.generation < step.generation) waiting.set(step.step, entryOf(step));
+      ledger.offer(step);
       wake();
     },
     enqueueAround: (step) => {
@@ -365,15 +213,16 @@ export function openBookkeeper({
     },
     removeShards: () => {
       isRemovalDue = true;
+      shardStep = undefined;
       wake();
     },
     get acknowledgedStep() {
-      return head?.step ?? 0;
+      return ledger.head?.step ?? 0;
     },
     problem: () => {
       const isSlow = callSinceMs !== undefined && Date.now() - callSinceMs > SLOW_MS;
       const why = failure ?? (isSlow ? `since ${new Date(callSinceMs!).toISOString()}: Redis does not answer` : undefined);
-      return why === undefined ? undefined : `${waiting.size} steps wait to be written to the ledger ${why}`;
+      return why === undefined ? undefined : `${ledger.waiting} steps wait to be written to the ledger ${why}`;
     },
     drain: (timeoutMs) =>
       new Promise((resolve) => {

@@ -93,6 +93,7 @@ export function openShardReader({
         if (lease?.shard.firstStep === firstStep) return lease;
         if (lease === undefined) {
           obstacle = `shard e${epoch}-w${window} of virtual rank ${virtualRank} is not dealt yet`;
+          mayBeLeased = true;
           await pause(POLL_MS, ended);
         } else if (lease.shard.firstStep < firstStep) {
           complete([lease]); // Redis forgot that it was done
