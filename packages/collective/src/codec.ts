@@ -36,6 +36,14 @@ export interface ChunkFrame {
   readonly copy: (target: Uint8Array, at: number) => void;
 }
 
+/** A serialised chunk that may also be sent from where it lies. */
+export interface ChunkViews extends ChunkFrame {
+  /** The message up to its payload. */
+  readonly head: Uint8Array;
+  /** The payload: views of the vector, not copies. */
+  readonly payload: readonly Uint8Array[];
+}
+
 /** Bytes that gRPC puts before a message in its frame; with them the payload lies on a multiple of 8. */
 const FRAME_PREFIX = 5;
 /** Most bytes of a message around its payload, for up to this many values. */
@@ -51,9 +59,9 @@ export function chunkOverhead(values: number): number {
 
 /**
  * Encodes a chunk message with `count` elements of `source`, from element `header.first` on, as its payload.
- * The bytes are read when gRPC calls `copy`, which it does inside `write`.
+ * The payload is read when it is copied or written to a socket.
  */
-export function encodeChunk(header: ChunkHeader, source?: OpenVector, count = 0): ChunkFrame {
+export function encodeChunk(header: ChunkHeader, source?: OpenVector, count = 0): ChunkViews {
   const head = Buffer.allocUnsafe(chunkOverhead(header.values.length));
   let at = 0;
   at = writeVarintField(head, at, 1, header.generation);
@@ -76,14 +84,16 @@ export function encodeChunk(header: ChunkHeader, source?: OpenVector, count = 0)
     head[at++] = tag(8, 2);
     at = writeVarint(head, at, count * 4);
   }
-  const headLength = at;
-  const length = headLength + count * 4;
+  const used = head.subarray(0, at);
+  const length = used.length + count * 4;
   return {
     length,
     byteLength: length,
+    head: used,
+    payload: source === undefined || count === 0 ? [] : source.views(header.first, count),
     copy: (target, offset) => {
-      target.set(head.subarray(0, headLength), offset);
-      source?.read(header.first, count, target, offset + headLength);
+      target.set(used, offset);
+      source?.read(header.first, count, target, offset + used.length);
     },
   };
 }

@@ -260,6 +260,7 @@ export class Group {
     const sent = () => {
       peer.isSending = false;
       this.#send(peer);
+      this.#settle();
     };
     peer.isSending = true;
     if (!peer.areScalarsSent) {
@@ -276,9 +277,7 @@ export class Group {
       link.send(encodeChunk({ ...header, kind: 'partial', slot, first: piece.first }, partial, piece.count), sent);
     } else {
       peer.isSending = false;
-      return;
     }
-    this.#settle();
   }
 
   /** Pieces of the own chunk that are reduced in this round. */

@@ -12,6 +12,8 @@ export interface OpenVector {
   readonly length: number;
   /** Copies elements `first .. first + count - 1` to `target`, from byte `at` on. */
   readonly read: (first: number, count: number, target: Uint8Array, at: number) => void;
+  /** The bytes of elements `first .. first + count - 1` where they are, a view for each segment. */
+  readonly views: (first: number, count: number) => Uint8Array[];
   /** Copies `count` elements from byte `at` of `source` to element `first` on. */
   readonly write: (first: number, count: number, source: Uint8Array, at: number) => void;
 }
@@ -53,6 +55,11 @@ export function openVector(vector: FloatVector): OpenVector {
     length,
     read: (first, count, target, at) => {
       walk(first, count, at, (segment, from, size, offset) => target.set(segment.subarray(from, from + size), offset));
+    },
+    views: (first, count) => {
+      const views: Uint8Array[] = [];
+      walk(first, count, 0, (segment, from, size) => void views.push(segment.subarray(from, from + size)));
+      return views;
     },
     write: (first, count, source, at) => {
       walk(first, count, at, (segment, from, size, offset) => segment.set(source.subarray(offset, offset + size), from));
