@@ -18,6 +18,9 @@ const BEGIN = 16 - FRAME_HEADER_BYTES;
 /** What is read beyond the end of a frame, at most; it is moved, and is the next frame's header or several small frames. */
 const BEYOND_BYTES = 1 << 10;
 const LEAST_READ_BYTES = 32 << 10;
+/** Buffers that are kept for data that must wait: as many messages as the window holds. */
+const MOST_SPARE = 4;
+const LEAST_SPARE_BYTES = 1 << 18;
 
 /** A connection whose first stream's DATA frames go past node:http2; see {@link openInboundTap}. */
 export interface InboundTap {
@@ -53,6 +56,8 @@ export async function openInboundTap({ target, tls, windowBytes, mostFrameBytes 
   let deliver: ((bytes: Buffer) => boolean) | undefined;
   /** What has come and is not taken: bounded by the window, since that is not given back before. */
   const waiting: Buffer[] = [];
+  /** Memory of what was delivered from there. */
+  const spare: Buffer[] = [];
   let isHeld = true;
   let owed = 0;
 
@@ -63,13 +68,20 @@ export async function openInboundTap({ target, tls, windowBytes, mostFrameBytes 
     owed = 0;
   };
 
+  const keep = (bytes: Buffer): Buffer => {
+    const at = spare.findIndex(({ length }) => length >= bytes.length);
+    const memory = at < 0 ? Buffer.allocUnsafeSlow(bytes.length) : spare.splice(at, 1)[0]!;
+    memory.set(bytes);
+    return memory.length === bytes.length ? memory : memory.subarray(0, bytes.length);
+  };
+
   const takeData = (begin: number, { length, flags }: FrameHeader): void => {
     const isPadded = (flags & DATA_FLAGS.padded) !== 0;
     const padding = isPadded ? buffer[begin]! + 1 : 0;
     if (padding > length) throw new MaestroError('protocol-violation', 'collective stream: a DATA frame with more padding than bytes');
     const first = begin + (isPadded ? 1 : 0);
     const bytes = buffer.subarray(first, first + length - padding);
-    if (isHeld) waiting.push(Buffer.from(bytes));
+    if (isHeld) waiting.push(keep(bytes));
     else isHeld = !deliver!(bytes);
     if (waiting.length === 0) giveBack(length);
     else if (padding > 0) giveBack(padding);
@@ -121,6 +133,7 @@ export async function openInboundTap({ target, tls, windowBytes, mostFrameBytes 
     while (!isHeld && waiting.length > 0) {
       const bytes = waiting.shift()!;
       isHeld = !deliver!(bytes);
+      if (bytes.length >= LEAST_SPARE_BYTES && spare.length < MOST_SPARE) spare.push(bytes);
       giveBack(bytes.length);
     }
   };

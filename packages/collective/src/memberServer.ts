@@ -1,6 +1,6 @@
 import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
-import { type ErrorCode, errorMessage, MaestroError, toServiceError } from '@maestro/protocol';
+import { errorMessage, MaestroError, toServiceError } from '@maestro/protocol';
 import { CLIENT_PREFACE, FRAME_HEADER_BYTES, FRAME_TYPES, readFrameHeader, readSettings, SETTINGS } from './http2Frame.ts';
 import type { Outbound } from './outbound.ts';
 import { type OutboundTap, openOutboundTap } from './outboundTap.ts';
