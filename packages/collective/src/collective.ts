@@ -22,6 +22,8 @@ export interface CollectiveOptions {
   readonly keepaliveTimeMs?: number;
   /** Time in which it must answer; longer than any pause of a worker's event loop. Default 1000. */
   readonly keepaliveTimeoutMs?: number;
+  /** Whether this worker's messages carry checksums. Those that carry one are always checked. Default true. */
+  readonly checksums?: boolean;
 }
 
 /** A member of a view, with the address that its own collective gave. */
@@ -85,6 +87,7 @@ export async function openCollective({
   credentials,
   keepaliveTimeMs = 1000,
   keepaliveTimeoutMs = 1000,
+  checksums = true,
 }: CollectiveOptions = {}): Promise<Collective> {
   const connection = {
     keepalive: { timeMs: keepaliveTimeMs, timeoutMs: keepaliveTimeoutMs },
@@ -154,6 +157,7 @@ export async function openCollective({
       partials: view.partials,
       reduced: view.reduced,
       scalarsPerRank,
+      checksums,
       stepTimeoutMs,
     });
     const membership: Membership = { job, generation, self, plan, events: group.events, pulls: new Map(), group, arrived: () => {} };

@@ -2,6 +2,7 @@ import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { MaestroError } from '@maestro/protocol';
+import { openSummable } from './checksum.ts';
 import { openControlChannel } from './controlChannel.ts';
 import {
   DATA_FLAGS,
@@ -49,7 +50,7 @@ export interface InboundTapOptions {
  * on where they lie, and their window is given back when they are taken; all other frames go to node:http2.
  */
 export async function openInboundTap({ target, tls, windowBytes, mostFrameBytes }: InboundTapOptions): Promise<InboundTap> {
-  const buffer = Buffer.allocUnsafeSlow(BEGIN + FRAME_HEADER_BYTES + mostFrameBytes + LEAST_READ_BYTES);
+  const buffer = openSummable(BEGIN + FRAME_HEADER_BYTES + mostFrameBytes + LEAST_READ_BYTES);
   let end = BEGIN;
   /** Where the next read should end, at least: the end of the frame that has begun. */
   let wanted = BEGIN + FRAME_HEADER_BYTES;

@@ -47,9 +47,8 @@ export function openOutboundTap(socket: Socket, first: Buffer, windowBytes: numb
     at = head.writeUInt32BE(frame.length, at);
     head.set(frame.head, at);
     socket.cork();
-    const parts = [head, ...frame.payload];
-    for (const part of parts.slice(0, -1)) socket.write(part);
-    socket.write(parts.at(-1)!, (error) => error ?? sent());
+    socket.write(head);
+    socket.write(frame.payload, (error) => error ?? sent());
     socket.uncork();
   };
 
