@@ -1,10 +1,19 @@
+import { type AddressInfo, connect as connectSocket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { Server, ServerCredentials, type ServerWritableStream, type ServiceClientConstructor } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
 import { loadService, MaestroError } from '@maestro/protocol';
-import { type Collective, type Group, type GroupMember, type JoinOptions, openCollective, planReduce } from './index.ts';
+import {
+  type Collective,
+  type CollectiveOptions,
+  type Group,
+  type GroupMember,
+  type JoinOptions,
+  openCollective,
+  planReduce,
+} from './index.ts';
 
 const LENGTH = 9 * SUM_SQUARES_BLOCK + 40;
 
@@ -13,8 +22,8 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((resource) => resource.close()));
 });
 
-async function open(address = '127.0.0.1:0'): Promise<Collective> {
-  const collective = await openCollective({ address });
+async function open(address = '127.0.0.1:0', options: Partial<CollectiveOptions> = {}): Promise<Collective> {
+  const collective = await openCollective({ address, ...options });
   opened.push(collective);
   return collective;
 }
@@ -141,6 +150,57 @@ describe('failure', () => {
       code: 'timeout',
       message: expect.stringContaining('waiting for worker-1 at reduce-scatter (0 of 2 messages) (step 3, generation 1)'),
     });
+  });
+});
+
+/** A TCP proxy before `address` that changes byte `at` of what the server says on the connection that carries most. */
+async function flippingProxy(address: string, at: number): Promise<string> {
+  const proxy = createServer((client) => {
+    const { hostname, port } = new URL(`http://${address}`);
+    const server = connectSocket(Number(port), hostname);
+    let passed = 0;
+    client.pipe(server);
+    server.on('data', (bytes: Buffer) => {
+      if (passed <= at && at < passed + bytes.length) bytes[at - passed]! ^= 1;
+      passed += bytes.length;
+      client.write(bytes);
+    });
+    for (const [one, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      one.on('error', () => {});
+      one.once('close', () => other.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  opened.push({ close: () => void proxy.close() });
+  return `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+}
+
+describe('integrity', () => {
+  const flipped = async (checksums: boolean) => {
+    const collectives = await Promise.all([open(), open('127.0.0.1:0', { checksums })]);
+    const members = membersAt(collectives);
+    const seen = [members[0]!, { ...members[1]!, address: await flippingProxy(members[1]!.address, 500_001) }];
+    const parts = [part(members[0]!, seen), part(members[1]!, members)];
+    const groups = await Promise.all(parts.map((one, i) => collectives[i]!.join(one)));
+    return { outcomes: await Promise.all(groups.map((one) => outcome(step(one, 6)))), parts };
+  };
+
+  test('one bit that changed on its way fails the receiver, naming peer, step and message, and then the peer', async () => {
+    const [receiver, sender] = (await flipped(true)).outcomes;
+    expect(receiver).toMatchObject({ code: 'protocol-violation', details: { member: 'worker-1', step: 6, corrupt: true } });
+    expect(receiver!.message).toMatch(
+      /^allReduce: from worker-1 \(step 6, generation 1\): partial of step 6, first element 0, 1048576 bytes: checksum \w+, its sender's is \w+$/,
+    );
+    expect(sender).toMatchObject({ code: 'protocol-violation', message: expect.stringContaining('(reported by worker-0)') });
+  });
+
+  test('without checksums it changes the sum', async () => {
+    const { outcomes, parts } = await flipped(false);
+    expect(outcomes).toEqual([undefined, undefined]);
+    expect((parts[0]!.reduced as Float32Array).filter((value) => value !== 3)).toHaveLength(1);
   });
 });
 
