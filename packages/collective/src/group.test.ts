@@ -1,10 +1,12 @@
+import { connect as connectHttp2 } from 'node:http2';
 import { type AddressInfo, connect as connectSocket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
-import { Server, ServerCredentials, type ServerWritableStream, type ServiceClientConstructor } from '@grpc/grpc-js';
+import { credentials, Server, ServerCredentials, type ServerWritableStream, type ServiceClientConstructor } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
 import { loadService, MaestroError } from '@maestro/protocol';
+import { beginCall } from './beginCall.ts';
 import {
   type Collective,
   type CollectiveOptions,
@@ -14,6 +16,9 @@ import {
   openCollective,
   planReduce,
 } from './index.ts';
+import { MEMBER_SETTING } from './memberServer.ts';
+import { openMessageReader } from './messageReader.ts';
+import { COLLECTIVE_SERVICE, MOST_FRAME_BYTES, type PullRequest } from './service.ts';
 
 const LENGTH = 9 * SUM_SQUARES_BLOCK + 40;
 
@@ -237,8 +242,28 @@ describe('join', () => {
   });
 });
 
+/** Pulls as a member does, but reads with node:http2, which checks every frame and window, and with a protobuf library. */
+function pullByHttp2(address: string, request: PullRequest, take: (message: Record<string, unknown>) => void): void {
+  const session = connectHttp2(`http://${address}`, {
+    settings: { initialWindowSize: 2 * MOST_FRAME_BYTES, maxFrameSize: MOST_FRAME_BYTES, customSettings: { [MEMBER_SETTING]: 1 } },
+  });
+  session.on('error', () => {});
+  opened.push({ close: () => session.destroy() });
+  const { responseDeserialize } = (loadService('collective.proto', 'Collective') as ServiceClientConstructor).service.Pull!;
+  const reader = openMessageReader(MOST_FRAME_BYTES, (bytes) => {
+    take(responseDeserialize(Buffer.from(bytes)) as Record<string, unknown>);
+    return true;
+  });
+  session.once('connect', () => {
+    session.setLocalWindowSize(2 * MOST_FRAME_BYTES);
+    const { path, requestSerialize } = COLLECTIVE_SERVICE.Pull;
+    const stream = beginCall(session, path, requestSerialize(request), { accepted: () => {}, ended: () => {} });
+    stream.on('data', (bytes: Buffer) => reader.push(bytes));
+  });
+}
+
 /** A peer of any make: a plain gRPC server of the .proto file, whose messages the test writes by hand. */
-async function foreignPeer(messages: (generation: number) => readonly object[], end: boolean) {
+async function foreignPeer(messages: (generation: number) => readonly object[], end: boolean, announce: 'nothing' | 'member' = 'nothing') {
   const Service: ServiceClientConstructor = loadService('collective.proto', 'Collective');
   const server = new Server();
   server.addService(Service.service, {
@@ -257,13 +282,16 @@ async function foreignPeer(messages: (generation: number) => readonly object[], 
     { id: 'worker-0', address: collective.address!, firstRank: 0, ranks: 1 },
     { id: 'foreign', address: `127.0.0.1:${port}`, firstRank: 1, ranks: 1 },
   ];
-  const client = new Service(collective.address!, (await import('@grpc/grpc-js')).credentials.createInsecure());
-  opened.push({ close: () => client.close() });
   const { digest } = planReduce({ members, length: LENGTH, blockSize: SUM_SQUARES_BLOCK });
   const request = { job: 'job', generation: 1, member: 'foreign', target: 'worker-0', plan: digest };
   const received: Record<string, unknown>[] = [];
-  const pull = (client as unknown as { Pull: (message: object) => NodeJS.ReadableStream }).Pull(request);
-  pull.on('data', (message) => received.push(message)).on('error', () => {});
+  if (announce === 'member') pullByHttp2(collective.address!, request, (message) => received.push(message));
+  else {
+    const client = new Service(collective.address!, credentials.createInsecure());
+    opened.push({ close: () => client.close() });
+    const pull = (client as unknown as { Pull: (message: object) => NodeJS.ReadableStream }).Pull(request);
+    pull.on('data', (message) => received.push(message)).on('error', () => {});
+  }
   return { joined: collective.join(part(members[0]!, members)), received };
 }
 
@@ -271,7 +299,7 @@ describe('a peer of any make', () => {
   const floats = (count: number, value: number) => Buffer.from(new Float32Array(count).fill(value).buffer);
   const PIECE = 4 * SUM_SQUARES_BLOCK;
 
-  test('may take part with nothing but the .proto file', async () => {
+  test.each(['nothing', 'member'] as const)('may take part with nothing but the .proto file, announcing %s', async (announce) => {
     // Two members, nine blocks and a short one: the first owns five blocks, two pieces; the other owns the rest, two pieces.
     const { joined, received } = await foreignPeer(
       (generation) => [
@@ -281,6 +309,7 @@ describe('a peer of any make', () => {
         { generation, step: 4, kind: 2, slot: 1, first: PIECE, payload: floats(SUM_SQUARES_BLOCK, 2) },
       ],
       false,
+      announce,
     );
     const member = await joined;
     const pending = outcome(step(member, 4, 10));
