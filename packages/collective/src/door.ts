@@ -1,3 +1,4 @@
+import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
@@ -23,7 +24,7 @@ export interface DoorOptions {
   readonly address: string;
   /** Default: no TLS. */
   readonly credentials: ServerCredentials | undefined;
-  readonly members: MemberService;
+  readonly members: Omit<MemberService, 'connected'>;
 }
 
 /** Listens on an address. Rejects with `unavailable` when it cannot. */
@@ -31,15 +32,24 @@ export async function openDoor({ server, address, credentials, members }: DoorOp
   if (credentials !== undefined) return { address: await bind(server, address, credentials), close: () => shutDown(server) };
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  const service: MemberService = {
+    ...members,
+    connected: (session) => {
+      sessions.add(session);
+      session.once('close', () => sessions.delete(session));
+    },
+  };
   const net = createServer((socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    sortConnection(socket, members, (other) => injector.injectConnection(other));
+    sortConnection(socket, service, (other) => injector.injectConnection(other));
   });
   const bound = await listen(net, address);
   return {
     address: bound,
     close: async () => {
+      for (const session of sessions) session.close();
       const closed = new Promise<void>((resolve) => net.close(() => resolve()));
       await Promise.all([shutDown(server), unlessLate(closed)]);
       for (const socket of sockets) socket.destroy();

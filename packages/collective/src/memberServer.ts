@@ -1,7 +1,7 @@
-import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
+import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { errorMessage, MaestroError, toServiceError } from '@maestro/protocol';
-import { CLIENT_PREFACE, FRAME_HEADER_BYTES, FRAME_TYPES, readFrameHeader, readSettings, SETTINGS } from './http2Frame.ts';
+import { CLIENT_PREFACE, FIRST_STREAM, FRAME_HEADER_BYTES, FRAME_TYPES, readFrameHeader, readSettings, SETTINGS } from './http2Frame.ts';
 import type { Outbound } from './outbound.ts';
 import { type OutboundTap, openOutboundTap } from './outboundTap.ts';
 import { type AbortRequest, COLLECTIVE_SERVICE, MOST_FRAME_BYTES } from './service.ts';
@@ -19,6 +19,8 @@ const MOST_REQUEST_BYTES = 1 << 16;
 export interface MemberService {
   readonly pull: (outbound: Outbound) => void;
   readonly abort: (request: AbortRequest) => void;
+  /** A member's connection, for whoever closes the server. */
+  readonly connected: (session: ServerHttp2Session) => void;
 }
 
 /**
@@ -61,19 +63,21 @@ function firstSettings(bytes: Buffer): ReadonlyMap<number, number> | 'more' | un
   return bytes.length < payload + length ? 'more' : readSettings(bytes.subarray(payload, payload + length));
 }
 
-function serve(tap: OutboundTap, { pull, abort }: MemberService): void {
+function serve(tap: OutboundTap, { pull, abort, connected }: MemberService): void {
   const session = performServerHandshake(tap.channel);
+  connected(session);
   // Streams report it; without a listener it would end the process.
   session.on('error', () => {});
   session.on('stream', (stream, headers) => {
     stream.on('error', () => {});
     readRequest(stream, (bytes) => {
-      if (headers[':path'] === COLLECTIVE_SERVICE.Pull.path) pull(openOutbound(stream, tap, bytes));
+      const isFirst = stream.id === FIRST_STREAM;
+      if (headers[':path'] === COLLECTIVE_SERVICE.Pull.path && isFirst) pull(openOutbound(stream, tap, bytes));
       else if (headers[':path'] === COLLECTIVE_SERVICE.Abort.path) {
         abort(COLLECTIVE_SERVICE.Abort.requestDeserialize(bytes));
         respond(stream);
         stream.end(Buffer.alloc(5));
-      } else refuse(stream, new MaestroError('not-found', `no method ${headers[':path']} on a member's connection`));
+      } else refuse(stream, new MaestroError('not-found', `stream ${stream.id} of a member's connection is not for ${headers[':path']}`));
     });
   });
 }
@@ -117,6 +121,7 @@ function openOutbound(stream: ServerHttp2Stream, tap: OutboundTap, bytes: Buffer
   let isOver = false;
   const finish = () => {
     isOver = true;
+    if (!stream.headersSent && !stream.destroyed) respond(stream);
     stream.end();
   };
   return {
