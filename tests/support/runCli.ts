@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const CLI = fileURLToPath(new URL('../../../services/cli/dist/main.js', import.meta.url));
+/** The main file of the command line. */
+export const CLI = fileURLToPath(new URL('../../../services/cli/dist/main.js', import.meta.url));
 
 /** What a command of the CLI left. */
 export interface CliResult {

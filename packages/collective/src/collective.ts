@@ -9,6 +9,8 @@ import { Group } from './group.ts';
 import type { Link, LinkEvents } from './link.ts';
 import { grpcOutbound, type Outbound } from './outbound.ts';
 import { type PlanMember, planReduce, type ReducePlan } from './plan.ts';
+import { type PulledState, type PullStateOptions, pullState } from './pullState.ts';
+import { openStateSource, type ServeStateOptions } from './serveState.ts';
 import { type AbortRequest, COLLECTIVE_SERVICE, type PullRequest, SERVER_OPTIONS } from './service.ts';
 import type { FloatVector } from './vector.ts';
 
@@ -62,7 +64,18 @@ export interface Collective {
    * Rejects with `timeout` naming the peers that did not come, `conflict` when a peer is in another view or planned otherwise.
    */
   readonly join: (options: JoinOptions) => Promise<Group>;
-  /** Ends all groups and the server. */
+  /**
+   * Serves this member's state to peers of a view until the returned function is called; requests that came before are answered now.
+   * Throws `conflict` when this view or a later one was served before.
+   */
+  readonly serveState: (options: ServeStateOptions) => () => void;
+  /**
+   * Pulls a peer's state into `into`. Rejects, with `details.member`, with `unavailable` when the peer cannot be reached, `peer-lost` when
+   * the connection breaks, `conflict` when the peer does not serve that view, `protocol-violation` when sizes, a checksum or the hash differ,
+   * `timeout` when nothing comes, what `provide` rejected with, or the signal's reason. What `into` holds then is undefined; the caller starts over.
+   */
+  readonly pullState: (options: PullStateOptions) => Promise<PulledState>;
+  /** Ends all groups, all serving and pulling, and the server. */
   readonly close: () => Promise<void>;
 }
 
@@ -96,6 +109,9 @@ export async function openCollective({
   const memberships = new Set<Membership>();
   const early = new Set<Outbound>();
   const newest = new Map<string, number>();
+
+  const closing = new AbortController();
+  const states = openStateSource({ isOver: (job, generation) => generation < (newest.get(job) ?? -1) });
 
   const admit = (call: Outbound): void => {
     const { job, generation, member } = call.request;
@@ -135,6 +151,7 @@ export async function openCollective({
       takeAbort(request);
       reply(null, {});
     },
+    PullState: states.admit,
   });
   const members = { pull: admit, abort: takeAbort };
   const door = server === undefined ? undefined : await openDoor({ server, address: address!, credentials: credentials?.server, members });
@@ -209,7 +226,14 @@ export async function openCollective({
   return {
     address: door?.address,
     join,
+    serveState: states.serve,
+    pullState: ({ signal, ...options }) => {
+      const stop = signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal]);
+      return pullState({ ...options, signal: stop }, connection);
+    },
     close: async () => {
+      closing.abort(new MaestroError('cancelled', 'pullState: the collective is closed'));
+      states.close();
       await Promise.all([...memberships].map(({ group }) => group.close()));
       memberships.clear();
       for (const call of early) call.end();

@@ -45,6 +45,25 @@ test('the server ends with the process that started it, kill -9 included', async
   while (await isOpen(port)) expect(Date.now()).toBeLessThan(deadline);
 });
 
+test('a server that was killed says so, and one on the same port and folder has its data', async () => {
+  const first = await startRedisServer({ dir });
+  await withClient(first.url, (client) => client.set('step', 812));
+  process.kill(first.pid, 'SIGKILL');
+  expect(await first.exited).toBe('SIGKILL');
+  const second = await startRedisServer({ dir, port: Number(new URL(first.url).port) });
+  expect(await withClient(second.url, (client) => client.get('step'))).toBe('812');
+  expect(second.pid).not.toBe(first.pid);
+  await second.stop();
+  expect(await second.exited).toBe('exit code 0');
+});
+
+test('a server that a signal has stopped ends, too', async () => {
+  const server = await startRedisServer({ dir });
+  process.kill(server.pid, 'SIGSTOP');
+  await server.stop();
+  expect(await server.exited).toBe('exit code 0');
+});
+
 test('a port in use is reported in the server’s words when it was asked for', async () => {
   const server = await startRedisServer({ dir });
   const port = Number(new URL(server.url).port);

@@ -1,7 +1,8 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, constants, mkdir } from 'node:fs/promises';
+import { access, constants as fileConstants, mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { constants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
@@ -19,6 +20,7 @@ const KEPT_LOG_LINES = 12;
 const WATCHDOG = `exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
+echo "watched process $server"
 ( while read -r line; do :; done; kill -TERM $server ) <&3 2>/dev/null &
 watcher=$!
 exec 3<&-
@@ -31,7 +33,11 @@ exit $status`;
 export interface RedisServer {
   /** For clients on this machine, `redis://127.0.0.1:PORT`. */
   readonly url: string;
-  /** Ends the server after it has written its data. */
+  /** Process id of the server itself. */
+  readonly pid: number;
+  /** Resolves when the server has ended, in whatever way, with how it did. */
+  readonly exited: Promise<string>;
+  /** Ends the server after it has written its data, even one that is stopped by a signal. */
   stop(): Promise<void>;
 }
 
@@ -68,7 +74,7 @@ async function findBinary(env: Readonly<Record<string, string | undefined>>): Pr
   const named = env.MAESTRO_REDIS_SERVER;
   const candidates = named ? [named] : (env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'redis-server'));
   for (const candidate of candidates) {
-    const isExecutable = await access(candidate, constants.X_OK).then(
+    const isExecutable = await access(candidate, fileConstants.X_OK).then(
       () => true,
       () => false,
     );
@@ -91,6 +97,19 @@ async function freePort(): Promise<number> {
   return (address as { port: number }).port;
 }
 
+function signalName(number: number): string {
+  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? `signal ${number}`;
+}
+
+/** A stopped process takes no other signal in. */
+function continueIfStopped(pid: number): void {
+  try {
+    if (pid > 0) process.kill(pid, 'SIGCONT');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 type Watched = ChildProcessByStdio<Writable, Readable, Readable>;
 
 async function launch(binary: string, dir: string, port: number): Promise<RedisServer | { readonly log: string }> {
@@ -100,7 +119,10 @@ async function launch(binary: string, dir: string, port: number): Promise<RedisS
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true, // a group of its own: Ctrl-C must not end Redis before those who still write to it
   });
-  const exited = once(child, 'exit');
+  // The shell ends with the server's exit code, or 128 and the signal that ended it.
+  const exited = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? (code !== null && code > 128 ? signalName(code - 128) : `exit code ${code}`)));
+  });
   const lines: string[] = [];
   const keep = (line: string) => {
     lines.push(line);
@@ -109,6 +131,7 @@ async function launch(binary: string, dir: string, port: number): Promise<RedisS
   child.stdin.on('error', () => undefined); // the pipe of a server that has ended; 'exit' tells so
   createInterface({ input: child.stderr }).on('line', keep);
 
+  let pid = 0;
   const isReady = await new Promise<boolean>((resolve) => {
     const timer = setTimeout(() => resolve(false), START_TIMEOUT_MS);
     const settle = (ready: boolean) => {
@@ -116,6 +139,11 @@ async function launch(binary: string, dir: string, port: number): Promise<RedisS
       resolve(ready);
     };
     createInterface({ input: child.stdout }).on('line', (line) => {
+      const watched = /^watched process (\d+)$/.exec(line);
+      if (watched !== null) {
+        pid = Number(watched[1]);
+        return;
+      }
       keep(line);
       if (line.includes('Ready to accept connections')) settle(true);
     });
@@ -123,11 +151,12 @@ async function launch(binary: string, dir: string, port: number): Promise<RedisS
   });
   const stop = async () => {
     child.stdin.end();
+    continueIfStopped(pid);
     const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), STOP_TIMEOUT_MS);
     await exited;
     clearTimeout(timer);
   };
-  if (isReady) return { url: `redis://127.0.0.1:${port}`, stop };
+  if (isReady) return { url: `redis://127.0.0.1:${port}`, pid, exited, stop };
   await stop();
   return { log: lines.join(' | ') || 'it said nothing' };
 }

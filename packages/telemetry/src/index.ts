@@ -1,3 +1,4 @@
+export { endWithParent } from './endWithParent.ts';
 export { type EventLoopDelay, type EventLoopMonitor, monitorEventLoop } from './eventLoop.ts';
 export { createLogger, LOG_LEVELS, type LogDestination, type Logger, type LoggerOptions, type LogLevel } from './logger.ts';
 export { redactLine } from './redact.ts';

@@ -1,14 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connectJobClient } from '@maestro/client';
 import { startRedisServer } from '@maestro/data';
-import { MaestroError } from '@maestro/protocol';
+import { isMaestroError, MaestroError } from '@maestro/protocol';
+import { type Environment, type KeepOptions, type KeptProcess, keepProcess } from './keptProcess.ts';
+import { launchNode, type NodeProgram } from './launchNode.ts';
+import { freeWorkerName, logFile, workerProgram } from './workerProgram.ts';
 
 const START_TIMEOUT_MS = 30_000;
-const STOP_TIMEOUT_MS = 15_000;
 const POLL_MS = 50;
 
 /** What a local cluster is made of. */
@@ -23,29 +23,49 @@ export interface ClusterOptions {
   readonly port?: number;
   /** Redis to use instead of a private one. */
   readonly redisUrl?: string | undefined;
+  /** Whether a process that dies is started again. Default false. */
+  readonly supervise?: boolean;
+  /** Variables for the coordinator and all workers. */
+  readonly env?: Environment;
+  /** Told, in a sentence, of each process that ends or is started again by itself. */
+  readonly onChange?: (sentence: string) => void;
+  /** Told of what the processes tell their parent, such as a fault that is about to strike. */
+  readonly onMessage?: (name: string, message: unknown) => void;
 }
 
 /** A process of the cluster. */
 export interface ClusterProcess {
   readonly name: string;
+  /** Of the process that runs, or ran last. */
   readonly pid: number;
+  readonly isRunning: boolean;
 }
 
-/** A running local cluster. */
+/** A running local cluster. Its processes are `coordinator`, `redis` unless that is another's, and the workers by name. */
 export interface Cluster {
-  /** host:port of the coordinator's gRPC. */
+  /** host:port of the coordinator's gRPC. The same after a restart, as is Redis's. */
   readonly coordinator: string;
   readonly redisUrl: string;
   readonly processes: readonly ClusterProcess[];
-  /** Resolves when a process of the cluster ends by itself, with a sentence that names it. */
-  readonly broken: Promise<string>;
+  /** Starts one more worker; resolves with its name as soon as its process runs. `env` comes on top of what all workers have. */
+  addWorker(options?: { readonly name?: string; readonly env?: Environment }): Promise<string>;
+  /** Sends a signal, SIGKILL when it is left out; nothing happens to a process that has ended. */
+  kill(name: string, signal?: NodeJS.Signals): void;
+  /** Lets a process go on that SIGSTOP has stopped. */
+  resume(name: string): void;
+  /** Kills a process where it still runs, and starts it again under its name; `env` replaces what `addWorker` was given. */
+  restart(name: string, options?: { readonly env?: Environment }): Promise<void>;
+  /** Resolves when the process that runs now has ended, with how: a signal's name, or `exit code N`. */
+  ended(name: string): Promise<string>;
+  /** Resolves when `count` workers are connected to the coordinator. */
+  connected(count: number): Promise<void>;
   /** Ends workers, coordinator and Redis, in this order. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts redis, a coordinator and `workers` workers on this machine, and waits until all are connected.
- * @throws MaestroError when a process does not come up in time; its log file is named.
+ * Starts redis, a coordinator and `workers` workers on this machine, and waits until all are connected. They end with this process.
+ * @throws MaestroError when a process does not come up; its log file is named.
  */
 export async function startCluster({
   workers,
@@ -53,112 +73,149 @@ export async function startCluster({
   threads = 1,
   dataDir,
   port = 0,
-  redisUrl,
+  redisUrl: givenRedisUrl,
+  supervise = false,
+  env = {},
+  onChange = () => undefined,
+  onMessage = () => undefined,
 }: ClusterOptions): Promise<Cluster> {
-  const logDir = join(dataDir, 'logs');
-  await mkdir(logDir, { recursive: true });
-  const redis =
-    redisUrl === undefined ? await startRedisServer({ dir: join(dataDir, 'redis') }) : { url: redisUrl, stop: async () => undefined };
-  const children: { readonly name: string; readonly child: ChildProcess }[] = [];
-  let isStopping = false;
-  let reportBroken: (what: string) => void = () => undefined;
-  const broken = new Promise<string>((resolve) => {
-    reportBroken = resolve;
+  await mkdir(join(dataDir, 'logs'), { recursive: true });
+  const kept = new Map<string, KeptProcess>();
+  let redisUrl = givenRedisUrl;
+  let coordinator = `127.0.0.1:${port}`;
+  let isUp = false;
+  let failStart: (error: MaestroError) => void = () => undefined;
+  const startFailed = new Promise<never>((_, reject) => {
+    failStart = reject;
   });
+  startFailed.catch(() => undefined); // only the start waits for it
 
-  const start = (name: string, entry: string, env: Record<string, string>): ChildProcess => {
-    const log = openSync(join(logDir, `${name}.log`), 'a');
-    const path = fileURLToPath(new URL(`../../${entry}`, import.meta.url));
-    const child = spawn(process.execPath, [path], {
-      env: { ...process.env, MAESTRO_REDIS_URL: redis.url, MAESTRO_DATA_DIR: dataDir, ...env },
-      stdio: ['ignore', log, log, 'ipc'],
+  const keep = async (name: string, launch: KeepOptions['launch'], ownEnv: Environment = {}): Promise<void> => {
+    const say = (sentence: string): void => {
+      if (isUp) onChange(sentence);
+      else failStart(new MaestroError('unavailable', `up: ${sentence}; see ${logFile(dataDir, name)}`));
+    };
+    const process = keepProcess({ name, env: ownEnv, launch, isSupervised: () => supervise && isUp, onChange: say });
+    kept.set(name, process);
+    await process.started;
+  };
+  const launch = (program: NodeProgram) => launchNode({ ...program, onMessage: (message) => onMessage(program.name, message) });
+
+  const keepRedis = (): Promise<void> =>
+    keep('redis', async () => {
+      const server = await startRedisServer({
+        dir: join(dataDir, 'redis'),
+        ...(redisUrl !== undefined && { port: Number(new URL(redisUrl).port) }),
+      });
+      redisUrl = server.url;
+      return server;
     });
-    closeSync(log);
-    children.push({ name, child });
-    child.once('exit', (code, signal) => {
-      if (!isStopping)
-        reportBroken(
-          `${name} (process ${child.pid}) ended unexpectedly (${signal ?? `exit code ${code}`}); see ${join(logDir, `${name}.log`)}`,
-        );
+
+  const keepCoordinator = (): Promise<void> =>
+    keep('coordinator', async (_, onStart) => {
+      const launched = await launch({
+        name: 'coordinator',
+        entry: 'coordinator/dist/main.js',
+        env: { MAESTRO_REDIS_URL: redisUrl!, MAESTRO_DATA_DIR: dataDir, ...env, MAESTRO_GRPC_LISTEN: coordinator },
+        logFile: logFile(dataDir, 'coordinator'),
+      });
+      onStart(launched);
+      coordinator = await launched.listening;
+      return launched;
     });
-    return child;
+
+  const keepWorker = (name: string, ownEnv: Environment): Promise<void> =>
+    keep(
+      name,
+      (now) => launch(workerProgram(name, { coordinator, redisUrl: redisUrl!, dataDir, device, threads }, { ...env, ...now })),
+      ownEnv,
+    );
+
+  const find = (name: string): KeptProcess => {
+    const process = kept.get(name);
+    if (process === undefined) throw new MaestroError('not-found', `cluster: no process ${name}; there are ${[...kept.keys()].join(', ')}`);
+    return process;
   };
 
   const stop = async (): Promise<void> => {
-    isStopping = true;
-    const [coordinators, others] = [
-      children.filter(({ name }) => name === 'coordinator'),
-      children.filter(({ name }) => name !== 'coordinator'),
-    ];
-    await Promise.all(coordinators.map(({ child }) => end(child)));
-    await Promise.all(others.map(({ child }) => end(child)));
-    await redis.stop();
+    const all = [...kept.values()];
+    const named = (name: string) => all.filter((process) => process.name === name);
+    await Promise.all(named('coordinator').map((process) => process.stop()));
+    await Promise.all(all.filter(({ name }) => name !== 'coordinator' && name !== 'redis').map((process) => process.stop()));
+    await Promise.all(named('redis').map((process) => process.stop()));
+  };
+
+  const start = async (signal: AbortSignal): Promise<void> => {
+    if (givenRedisUrl === undefined) await keepRedis();
+    signal.throwIfAborted();
+    await keepCoordinator();
+    for (let i = 0; i < workers; i++) {
+      signal.throwIfAborted();
+      await keepWorker(freeWorkerName(new Set(kept.keys())), {});
+    }
+    await allConnected(coordinator, workers, signal);
   };
 
   try {
-    const coordinator = await listeningAddress(
-      start('coordinator', 'coordinator/dist/main.js', { MAESTRO_GRPC_LISTEN: `127.0.0.1:${port}` }),
-      broken,
-    );
-    for (let i = 0; i < workers; i++) {
-      const name = `worker-${String.fromCharCode(97 + (i % 26))}${i < 26 ? '' : Math.floor(i / 26)}`;
-      start(name, 'worker/dist/main.js', {
-        MAESTRO_COORDINATOR: coordinator,
-        MAESTRO_WORKER_NAME: name,
-        MAESTRO_DEVICE: device,
-        MAESTRO_THREADS: String(threads),
-        MAESTRO_COLLECTIVE_LISTEN: '127.0.0.1:0',
-      });
-    }
-    await allConnected(coordinator, workers, broken);
-    return { coordinator, redisUrl: redis.url, processes: children.map(({ name, child }) => ({ name, pid: child.pid! })), broken, stop };
+    await inTime((signal) => Promise.race([start(signal), startFailed]), 'the cluster to come up');
+    isUp = true;
   } catch (error) {
     await stop();
     throw error;
   }
+  return {
+    coordinator,
+    redisUrl: redisUrl!,
+    get processes() {
+      return [...kept.values()].map(({ name, pid, isRunning }) => ({ name, pid, isRunning }));
+    },
+    async addWorker({ name = freeWorkerName(new Set(kept.keys())), env: ownEnv = {} } = {}) {
+      if (kept.has(name)) throw new MaestroError('conflict', `cluster: there is a process ${name} already`);
+      await keepWorker(name, ownEnv);
+      onChange(`${name} is started (process ${find(name).pid})`);
+      return name;
+    },
+    kill: (name, signal = 'SIGKILL') => find(name).kill(signal),
+    resume: (name) => find(name).kill('SIGCONT'),
+    restart: (name, options) => find(name).restart(options?.env),
+    ended: (name) => find(name).ended,
+    connected: (count) => inTime((signal) => allConnected(coordinator, count, signal), `${count} workers to connect`),
+    stop,
+  };
 }
 
-/** The address that a process announces once it listens. */
-async function listeningAddress(child: ChildProcess, broken: Promise<string>): Promise<string> {
-  const announced = new Promise<string>((resolve) => {
-    child.on('message', (message) => resolve((message as { readonly listening: string }).listening));
-  });
-  return inTime(announced, broken, 'the coordinator to listen');
-}
-
-async function allConnected(coordinator: string, workers: number, broken: Promise<string>): Promise<void> {
+/** Polls until so many workers are connected; a coordinator that is away is asked again. */
+async function allConnected(coordinator: string, count: number, signal: AbortSignal): Promise<void> {
   const client = connectJobClient(coordinator);
-  const poll = async (): Promise<void> => {
-    while ((await client.listWorkers()).length < workers) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  const connected = async (): Promise<number> => {
+    try {
+      return (await client.listWorkers()).length;
+    } catch (error) {
+      if (!isMaestroError(error, 'unavailable')) throw error;
+      return -1;
+    }
   };
   try {
-    await inTime(poll(), broken, `${workers} workers to connect`);
+    while (!signal.aborted && (await connected()) < count) await delay(POLL_MS);
   } finally {
     client.close();
   }
 }
 
-async function inTime<Value>(wanted: Promise<Value>, broken: Promise<string>, what: string): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new MaestroError('timeout', `up: waited ${START_TIMEOUT_MS / 1000} s for ${what}`)), START_TIMEOUT_MS);
-  });
-  const failed = broken.then((reason) => {
-    throw new MaestroError('unavailable', `up: ${reason}`);
-  });
+/** Ends `work` with a `timeout` when it takes too long. */
+async function inTime(work: (signal: AbortSignal) => Promise<void>, what: string): Promise<void> {
+  const late = new AbortController();
+  const timer = setTimeout(
+    () => late.abort(new MaestroError('timeout', `cluster: waited ${START_TIMEOUT_MS / 1000} s for ${what}`)),
+    START_TIMEOUT_MS,
+  );
+  const isLate = new Promise<never>((_, reject) => late.signal.addEventListener('abort', () => reject(late.signal.reason), { once: true }));
   try {
-    return await Promise.race([wanted, late, failed]);
+    await Promise.race([work(late.signal), isLate]);
+  } catch (error) {
+    late.abort(error);
+    throw error;
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** SIGTERM, and SIGKILL for a process that does not end in time. */
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-  child.kill('SIGTERM');
-  await exited;
-  clearTimeout(timer);
 }

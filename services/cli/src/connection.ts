@@ -1,5 +1,6 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ClusterProcess } from './cluster.ts';
 
 /** What `maestro up` leaves in its data folder, so that other commands find the cluster. */
 export interface ClusterFile {
@@ -7,6 +8,11 @@ export interface ClusterFile {
   readonly redisUrl: string;
   /** The process of `maestro up`. */
   readonly pid: number;
+  readonly device: 'cpu' | 'cuda';
+  /** Threads per worker. */
+  readonly threads: number;
+  /** Those that run now: kept up to date while processes end and start. */
+  readonly processes: readonly ClusterProcess[];
 }
 
 /** The address that a coordinator listens on by default. */
@@ -26,9 +32,11 @@ export async function readClusterFile(dataDir: string): Promise<ClusterFile | un
   }
 }
 
-/** Records a running cluster. */
+/** Records a running cluster. Readers see the old file or the new one, never a part. */
 export async function writeClusterFile(dataDir: string, cluster: ClusterFile): Promise<void> {
-  await writeFile(clusterFile(dataDir), `${JSON.stringify(cluster, null, 2)}\n`);
+  const aside = `${clusterFile(dataDir)}.new`;
+  await writeFile(aside, `${JSON.stringify(cluster, null, 2)}\n`);
+  await rename(aside, clusterFile(dataDir));
 }
 
 /** Forgets a cluster that has ended. */

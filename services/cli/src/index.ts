@@ -1,1 +1,1 @@
-export { type Cluster, type ClusterOptions, startCluster } from './cluster.ts';
+export { type Cluster, type ClusterOptions, type ClusterProcess, startCluster } from './cluster.ts';

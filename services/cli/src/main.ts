@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 import { errorMessage, isMaestroError } from '@maestro/protocol';
 import { Command, CommanderError } from 'commander';
+import { addAuditCommand } from './commands/audit.ts';
 import { addCheckpointCommand } from './commands/checkpoint.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addJobCommands } from './commands/jobs.ts';
 import { addReconstructCommand } from './commands/reconstruct.ts';
 import { addSubmitCommand } from './commands/submit.ts';
 import { addUpCommands } from './commands/up.ts';
+import { addWorkerCommands } from './commands/workers.ts';
 import { DEFAULT_DATA_DIR } from './connection.ts';
 
 const EXIT_FAILED = 1;
@@ -26,6 +28,8 @@ const program = new Command('maestro')
 addUpCommands(program);
 addSubmitCommand(program);
 addJobCommands(program);
+addWorkerCommands(program);
+addAuditCommand(program);
 addReconstructCommand(program);
 addCheckpointCommand(program);
 addDoctorCommand(program);

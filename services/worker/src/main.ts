@@ -1,24 +1,29 @@
 import { hostname } from 'node:os';
 import { openCollective } from '@maestro/collective';
-import { MaestroError } from '@maestro/protocol';
-import { createLogger, runService } from '@maestro/telemetry';
+import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
+import { createLogger, endWithParent, runService } from '@maestro/telemetry';
+import { createFaults } from './faults.ts';
 import { runWorker } from './worker.ts';
 
 /**
  * A worker is configured by `MAESTRO_COORDINATOR` and `MAESTRO_COLLECTIVE_LISTEN` (host:port), `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`,
- * `MAESTRO_WORKER_NAME`, `MAESTRO_DEVICE` (cpu or cuda) and `MAESTRO_THREADS`.
+ * `MAESTRO_WORKER_NAME`, `MAESTRO_DEVICE` (cpu or cuda) and `MAESTRO_THREADS`. Where peers reach it by another address than the one
+ * it listens at (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is what they are told.
  */
 const {
   MAESTRO_COORDINATOR: coordinator = '127.0.0.1:7070',
   MAESTRO_COLLECTIVE_LISTEN: listen = '127.0.0.1:0',
+  MAESTRO_COLLECTIVE_ADVERTISE: advertise,
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
   MAESTRO_WORKER_NAME: name = `${hostname()}-${process.pid}`,
   MAESTRO_DEVICE: device = 'cpu',
   MAESTRO_THREADS: threadsText = '1',
+  MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
+  MAESTRO_FAULTS: faultsText,
 } = process.env;
-/** A peer from which nothing comes for a second and this long, in milliseconds, is lost; the coordinator judges alike. */
-const KEEPALIVE_TIMEOUT_MS = 4000;
+/** A step may be long, and a checkpoint large; whoever cannot wait sends a second signal. */
+const SHUTDOWN_MS = 60_000;
 const logger = createLogger({ role: 'worker', worker: name });
 
 await runService(
@@ -29,14 +34,17 @@ await runService(
     }
     if (device !== 'cpu' && device !== 'cuda')
       throw new MaestroError('invalid-argument', `MAESTRO_DEVICE: expected cpu or cuda, found ${device}`);
-    // Started by another process of ours, the worker ends with it.
-    process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
-    const collective = await openCollective({ address: listen, keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS });
+    endWithParent();
+    const timeouts = failureTimeouts(Number(failureText));
+    const { keepaliveTimeMs, keepaliveTimeoutMs } = timeouts;
+    const faults = createFaults(faultsText);
+    const opened = await openCollective({ address: listen, keepaliveTimeMs, keepaliveTimeoutMs });
+    const collective = advertise === undefined ? opened : { ...opened, address: advertise };
     try {
-      await runWorker({ name, coordinator, redisUrl, dataDir, device, threads, collective, logger, signal });
+      await runWorker({ name, coordinator, redisUrl, dataDir, device, threads, collective, timeouts, faults, logger, signal });
     } finally {
       await collective.close();
     }
   },
-  { logger },
+  { logger, shutdownTimeoutMs: SHUTDOWN_MS },
 );

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { MaestroError } from '@maestro/protocol';
+import { errorMessage, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { startCluster } from '../cluster.ts';
 import { readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
@@ -28,21 +28,39 @@ export function addUpCommands(program: Command): void {
         );
       }
       if (device !== 'cpu' && device !== 'cuda') throw new MaestroError('invalid-argument', `up: --device ${device}: expected cpu or cuda`);
-      const cluster = await startCluster({ workers, threads, device, port, dataDir, redisUrl: process.env['REDIS_URL'] });
-      const { coordinator, redisUrl, processes } = cluster;
-      await writeClusterFile(dataDir, { coordinator, redisUrl, pid: process.pid });
+      let recorded: Promise<unknown> = Promise.resolve();
+      let record = (): void => undefined;
+      const cluster = await startCluster({
+        workers,
+        threads,
+        device,
+        port,
+        dataDir,
+        redisUrl: process.env['REDIS_URL'],
+        supervise: true,
+        onChange: (sentence) => {
+          process.stdout.write(`${sentence}\n`);
+          record();
+        },
+      });
+      const { coordinator, redisUrl } = cluster;
+      record = () => {
+        const file = { coordinator, redisUrl, pid: process.pid, device, threads, processes: cluster.processes } as const;
+        const written = recorded.then(() => writeClusterFile(dataDir, file));
+        recorded = written.catch((error: unknown) => process.stderr.write(`maestro: up: ${errorMessage(error)}\n`));
+      };
+      record();
+      await recorded;
       process.stdout.write(`coordinator at ${coordinator}, redis at ${redisUrl}, data in ${dataDir}\n`);
-      for (const { name, pid } of processes) process.stdout.write(`  ${name}  process ${pid}\n`);
+      for (const { name, pid } of cluster.processes) process.stdout.write(`  ${name}  process ${pid}\n`);
       process.stdout.write('ready; submit a job from another terminal with `maestro submit FILE --follow`, Ctrl-C ends the cluster\n');
-      const stopped = new Promise<void>((done) => {
+      await new Promise<void>((done) => {
         process.once('SIGINT', () => done());
         process.once('SIGTERM', () => done());
       });
-      // A worker's death is the coordinator's to handle; here it is only told.
-      void cluster.broken.then((what) => process.stderr.write(`maestro: ${what}\n`));
-      await stopped;
       process.stdout.write('stopping\n');
       await cluster.stop();
+      await recorded;
       await removeClusterFile(dataDir);
     });
 

@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { MaestroError } from '@maestro/protocol';
+import type { Environment, Launched } from './keptProcess.ts';
+
+const STOP_TIMEOUT_MS = 15_000;
+
+/** A program of ours to start. */
+export interface NodeProgram {
+  /** What it is called in messages. */
+  readonly name: string;
+  /** Its main file, below `services`. */
+  readonly entry: string;
+  readonly env: Environment;
+  /** Where its output is appended. */
+  readonly logFile: string;
+  /** Told of each message that it sends to its parent. */
+  readonly onMessage?: (message: unknown) => void;
+}
+
+/** What a process of ours tells its parent once it serves. */
+interface Listening {
+  readonly listening?: string;
+}
+
+/**
+ * Starts a program of ours. It ends with this process, since it sees the channel between them close; and it has a process group of its own,
+ * since a Ctrl-C in the terminal is this process's to pass on.
+ *
+ * @returns `listening` resolves with the address that it announces, and rejects when it ends before.
+ */
+export async function launchNode({
+  name,
+  entry,
+  env,
+  logFile,
+  onMessage,
+}: NodeProgram): Promise<Launched & { readonly listening: Promise<string> }> {
+  const log = openSync(logFile, 'a');
+  const child = spawn(process.execPath, [fileURLToPath(new URL(`../../${entry}`, import.meta.url))], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', log, log, 'ipc'],
+    detached: true,
+  });
+  closeSync(log);
+  const exited = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+  });
+  const listening = new Promise<string>((resolve, reject) => {
+    child.on('message', (message) => {
+      const address = (message as Listening).listening;
+      if (address !== undefined) resolve(address);
+      onMessage?.(message);
+    });
+    void exited.then((how) => reject(new MaestroError('unavailable', `${name} ended before it listened (${how}); see ${logFile}`)));
+  });
+  listening.catch(() => undefined); // only some callers wait for it
+  await once(child, 'spawn');
+  return { pid: child.pid!, exited, listening, stop: () => end(child, exited) };
+}
+
+/** SIGTERM, and SIGKILL for a process that does not end in time. */
+async function end(child: ChildProcess, exited: Promise<string>): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+  child.kill('SIGTERM');
+  child.kill('SIGCONT'); // one that is stopped takes nothing else in
+  await exited;
+  clearTimeout(timer);
+}

@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+import type { Environment } from './keptProcess.ts';
+import type { NodeProgram } from './launchNode.ts';
+
+/** What all workers of a local cluster have in common. */
+export interface WorkerSetup {
+  /** host:port of the coordinator. */
+  readonly coordinator: string;
+  readonly redisUrl: string;
+  readonly dataDir: string;
+  readonly device: 'cpu' | 'cuda';
+  readonly threads: number;
+}
+
+/** The worker program with its variables; `env` comes on top. */
+export function workerProgram(
+  name: string,
+  { coordinator, redisUrl, dataDir, device, threads }: WorkerSetup,
+  env: Environment,
+): NodeProgram {
+  return {
+    name,
+    entry: 'worker/dist/main.js',
+    env: {
+      MAESTRO_COORDINATOR: coordinator,
+      MAESTRO_REDIS_URL: redisUrl,
+      MAESTRO_DATA_DIR: dataDir,
+      MAESTRO_WORKER_NAME: name,
+      MAESTRO_DEVICE: device,
+      MAESTRO_THREADS: String(threads),
+      MAESTRO_COLLECTIVE_LISTEN: '127.0.0.1:0',
+      ...env,
+    },
+    logFile: logFile(dataDir, name),
+  };
+}
+
+/** Where the output of a process of a local cluster goes. */
+export function logFile(dataDir: string, name: string): string {
+  return join(dataDir, 'logs', `${name}.log`);
+}
+
+/** The first of worker-a, worker-b, ..., worker-z, worker-a1, ... that is not taken. */
+export function freeWorkerName(taken: ReadonlySet<string>): string {
+  for (let i = 0; ; i++) {
+    const name = `worker-${String.fromCharCode(97 + (i % 26))}${i < 26 ? '' : Math.floor(i / 26)}`;
+    if (!taken.has(name)) return name;
+  }
+}

@@ -1,0 +1,109 @@
+import { MaestroError } from '@maestro/protocol';
+
+/** Where a fault can strike: the phases of a step in their order, those of a checkpoint, and both ends of healing. */
+export const FAULT_PHASES = [
+  'lease',
+  'decode',
+  'forward',
+  'reduce-scatter',
+  'all-gather',
+  'apply',
+  'checkpoint-write',
+  'checkpoint-fsync',
+  'checkpoint-rename',
+  'heal',
+  'serve',
+] as const;
+
+/** A name in {@link FAULT_PHASES}. */
+export type FaultPhase = (typeof FAULT_PHASES)[number];
+
+/** What a fault does: SIGKILL or SIGSTOP to this process, a phase that never ends, or an exit with code 1. */
+export const FAULT_ACTIONS = ['kill', 'stop', 'hang', 'exit'] as const;
+
+/** A name in {@link FAULT_ACTIONS}. */
+export type FaultAction = (typeof FAULT_ACTIONS)[number];
+
+/** One fault. */
+export interface Fault {
+  /** The step under way, or that of the checkpoint or state that is moved; undefined: whichever reaches the phase first. */
+  readonly step: number | undefined;
+  readonly phase: FaultPhase;
+  readonly action: FaultAction;
+}
+
+/** The faults of one process. */
+export interface Faults {
+  /** Told at each phase that it begins; a promise that it gives is to be waited for. Each fault strikes once. */
+  reach(step: number, phase: FaultPhase): void | Promise<void>;
+}
+
+const NONE: Faults = { reach: () => undefined };
+
+/** An exit by a fault, told from a crash of our own only by the log. */
+const EXIT_CODE = 1;
+
+/**
+ * Reads a list of faults, STEP/PHASE/ACTION with commas between; STEP is a number or `*` for any.
+ * @throws MaestroError `invalid-argument` that names the entry and what is allowed in its place.
+ */
+export function parseFaults(text: string): Fault[] {
+  return text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '')
+    .map((entry) => {
+      const [step = '', phase = '', action = '', ...rest] = entry.split('/');
+      if (rest.length > 0 || action === '') throw refusal(entry, 'expected STEP/PHASE/ACTION');
+      if (step !== '*' && !/^\d{1,15}$/.test(step)) throw refusal(entry, `step ${step}: expected a whole number or *`);
+      if (!isOneOf(FAULT_PHASES, phase)) throw refusal(entry, `phase ${phase}: expected ${FAULT_PHASES.join(', ')}`);
+      if (!isOneOf(FAULT_ACTIONS, action)) throw refusal(entry, `action ${action}: expected ${FAULT_ACTIONS.join(', ')}`);
+      return { step: step === '*' ? undefined : Number(step), phase, action };
+    });
+}
+
+/**
+ * The faults that a process is to suffer, for tests: set by `MAESTRO_FAULTS`, and a call that does nothing without it.
+ * A parent process that listens is told `{ fault: 'STEP/PHASE/ACTION' }` just before one strikes.
+ *
+ * @throws as {@link parseFaults}.
+ */
+export function createFaults(text: string | undefined): Faults {
+  let left = parseFaults(text ?? '');
+  if (left.length === 0) return NONE;
+  return {
+    reach(step, phase) {
+      const fault = left.find((candidate) => candidate.phase === phase && (candidate.step ?? step) === step);
+      if (fault === undefined) return;
+      left = left.filter((other) => other !== fault);
+      return strike(`${step}/${phase}/${fault.action}`, fault.action);
+    },
+  };
+}
+
+async function strike(name: string, action: FaultAction): Promise<void> {
+  // The parent is to know of it before this process can say nothing more.
+  await new Promise<void>((resolve) => (process.send === undefined ? resolve() : process.send({ fault: name }, () => resolve())));
+  switch (action) {
+    case 'kill':
+      process.kill(process.pid, 'SIGKILL');
+      break;
+    case 'stop':
+      process.kill(process.pid, 'SIGSTOP');
+      return; // continued
+    case 'exit':
+      process.exit(EXIT_CODE);
+      break;
+    case 'hang':
+      break;
+  }
+  await new Promise<never>(() => undefined);
+}
+
+function isOneOf<Name extends string>(names: readonly Name[], text: string): text is Name {
+  return (names as readonly string[]).includes(text);
+}
+
+function refusal(entry: string, why: string): MaestroError {
+  return new MaestroError('invalid-argument', `MAESTRO_FAULTS: ${entry}: ${why}`);
+}
