@@ -64,6 +64,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
       partials: trainer.partials.map(({ parts }) => parts.map(({ floats }) => floats)),
       reduced: trainer.reduced.parts.map(({ floats }) => floats),
       scalarsPerRank: SCALARS_PER_RANK,
+      allGather: session.spec.sync.allGather,
       joinTimeoutMs: timeouts.joinMs,
       signal,
     });
