@@ -10,6 +10,7 @@ import {
   type JobAudit,
   type JobSpec,
   MaestroError,
+  mostWorkers,
   newJobId,
   parseJobSpec,
   type WorkerInfo,
@@ -125,8 +126,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     if (isClosing) return;
     const free = [...workers.values()].filter(({ jobId, isDrained }) => jobId === '' && !isDrained).map(({ hello }) => hello);
     const nowMs = Date.now();
-    const wanted = [...jobs.values()].flatMap(({ job, run, spec: { resources } }) => {
-      const { minWorkers, maxWorkers = resources.virtualRanks, device } = resources;
+    const wanted = [...jobs.values()].flatMap(({ job, run, spec }) => {
+      const { minWorkers, device } = spec.resources;
+      const maxWorkers = mostWorkers(spec);
       const isRefused = (workerId: string): boolean => refusalOf(run, workerId, nowMs) !== undefined;
       if (run.phase === 'queued') return [{ id: job.id, minWorkers, maxWorkers, device, isRefused, isStarted: false }];
       const places = openPlaces(run);

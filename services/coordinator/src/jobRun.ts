@@ -1,5 +1,5 @@
 import { jobSchedule, windowOfStep } from '@maestro/data';
-import type { Left, Standing, StepCommitted } from '@maestro/protocol';
+import { dilocoOf, type Left, mostWorkers, ranksPerUnit, type Standing, type StepCommitted } from '@maestro/protocol';
 import { betterAssignment, type WorkerRef } from './assignRanks.ts';
 import { formView, release } from './formView.ts';
 import type { JobRun, Outcome, RunContext, RunEvent, RunWorker, Transition } from './runState.ts';
@@ -263,7 +263,7 @@ function fail(turn: Turn, worker: RunWorker, { errorCode, errorMessage, suspect,
   const failures = turn.run.failures + 1;
   const count = (turn.run.blames[suspect] ?? 0) + 1;
   update(turn, { failures, ...(suspect !== '' && { blames: { ...turn.run.blames, [suspect]: count } }) });
-  const message = `${worker.name} at step ${step}: ${errorMessage || 'it holds'}`;
+  const message = `${worker.name} at step ${step < 0 ? worker.step : step}: ${errorMessage || 'it holds'}`;
   if (errorCode === 'checkpoint-invalid') {
     const { restore, facts } = turn.run;
     const isGiven = restore?.path !== undefined && restore.path === facts.spec.checkpoint.resumeFrom;
@@ -385,12 +385,11 @@ function plan(turn: Turn): void {
     if (isIdle) release(turn, worker, { reason: worker.drain, writeCheckpoint: false });
   }
   if (step <= view!.startStep) return;
-  const { virtualRanks, maxWorkers = virtualRanks } = facts.spec.resources;
   const isMember = ({ id }: RunWorker): boolean => view!.members.some((member) => member.id === id);
   const joining = workers.filter(
     (worker) => isOut(worker) && !isMember(worker) && !worker.isReleased && worker.drain === undefined && worker.awaySinceMs === undefined,
   );
-  if (joining.length > 0 && members.length < maxWorkers) {
+  if (joining.length > 0 && members.length < mostWorkers(facts.spec)) {
     return hold(turn, { isAbort: false, reason: `${names(joining)} join${joining.length === 1 ? 's' : ''}` });
   }
   rebalance(turn);
@@ -405,7 +404,8 @@ function rebalance(turn: Turn): void {
   const window = windowOfStep(schedule, step);
   const end = window.firstStep + window.steps;
   if (end - step > REBALANCE_NOTICE || end >= schedule.totalSteps) return;
-  const better = betterAssignment({ members: view!.members, workers, virtualRanks: schedule.virtualRanks });
+  const { virtualRanks } = schedule;
+  const better = betterAssignment({ members: view!.members, workers, virtualRanks, ranksPerUnit: ranksPerUnit(facts.spec) });
   if (better === undefined || (better.beforeSeconds - better.afterSeconds) * schedule.windowSteps < REBALANCE_WORTH_SECONDS) return;
   const ms = (value: number): string => `${Math.round(value * 1000)} ms`;
   const reason = `${better.slowest} is slow: computing ${ms(better.beforeSeconds)} a step would become ${ms(better.afterSeconds)} with other shares`;
@@ -516,7 +516,9 @@ function watch(turn: Turn): void {
       for (const slow of members.filter(isBusy)) evict(turn, slow, `it did not stop within ${seconds(sinceMs)}: ${describe(slow)}`);
     return;
   }
-  if (view.status === 'holding' && members.some(({ drain }) => drain !== undefined) && sinceMs > timeouts.silenceMs) {
+  // Where replicas train apart, a view ends on purpose only with a round, which may take long as long as its steps do not.
+  const waitedMs = dilocoOf(turn.run.facts.spec) === undefined ? sinceMs : nowMs - Math.max(view.sinceMs, lastCommitMs);
+  if (view.status === 'holding' && members.some(({ drain }) => drain !== undefined) && waitedMs > timeouts.silenceMs) {
     return hold(turn, { isAbort: true, reason: `${view.reason}, and the step takes too long to wait for` });
   }
   const isFirst = step <= view.startStep;
