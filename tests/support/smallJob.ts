@@ -5,12 +5,14 @@ export function smallJob({
   steps = 12,
   checkpoint = {},
   schedule = {},
+  sync,
 }: {
   readonly path: string;
   readonly workers: number;
   readonly steps?: number;
   readonly checkpoint?: object;
   readonly schedule?: object;
+  readonly sync?: object;
 }): Record<string, unknown> {
   return {
     name: 'small',
@@ -29,6 +31,7 @@ export function smallJob({
     schedule: { steps, microBatch: 8, baseLr: 2e-3, windowSteps: 4, ...schedule },
     resources: { virtualRanks: 8, minWorkers: workers, maxWorkers: workers },
     checkpoint: { everySteps: 5, ...checkpoint },
+    ...(sync !== undefined && { sync }),
     seed: 3,
   };
 }

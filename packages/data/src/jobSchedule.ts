@@ -20,5 +20,11 @@ export function jobLearningRate(spec: JobSpec, { globalBatch, totalSteps, stepsP
   const { schedule } = spec;
   const epochs = totalSteps / stepsPerEpoch;
   const { baseLr, minLr, warmupEpochs = WARMUP_SHARE * epochs } = schedule;
-  return { baseLr, minLr, globalBatch: globalBatch / (dilocoOf(spec)?.replicas ?? 1), warmupEpochs: Math.min(warmupEpochs, epochs), epochs };
+  return {
+    baseLr,
+    minLr,
+    globalBatch: globalBatch / (dilocoOf(spec)?.replicas ?? 1),
+    warmupEpochs: Math.min(warmupEpochs, epochs),
+    epochs,
+  };
 }

@@ -59,7 +59,9 @@ export function betterAssignment({
   workers,
   virtualRanks,
   ranksPerUnit = 1,
-}: RanksToDeal & { readonly members: readonly ViewMember[]; readonly workers: readonly MeasuredWorker[] }): { readonly beforeSeconds: number; readonly afterSeconds: number; readonly slowest: string } | undefined {
+}: RanksToDeal & { readonly members: readonly ViewMember[]; readonly workers: readonly MeasuredWorker[] }):
+  | { readonly beforeSeconds: number; readonly afterSeconds: number; readonly slowest: string }
+  | undefined {
   const measured = members.map(({ id }) => workers.find((worker) => worker.id === id));
   if (!measured.every((worker) => worker !== undefined && (worker.rankSeconds ?? 0) > 0)) return undefined;
   const known = measured as MeasuredWorker[];

@@ -24,7 +24,9 @@ const servedJob = ({ jobId, generation }: View): string => `${jobId}/replicas/${
  * them, checked by hash. The vectors must not be in use by a checkpoint that is still written.
  * @throws MaestroError that names the peer.
  */
-export async function gatherReplicas(options: GatherOptions & { readonly step: number; readonly signal: AbortSignal }): Promise<TrainingTensors> {
+export async function gatherReplicas(
+  options: GatherOptions & { readonly step: number; readonly signal: AbortSignal },
+): Promise<TrainingTensors> {
   const { session, view, self, collective, vectors, step, signal } = options;
   await session.trainer.copyOuter(vectors.outer);
   await copyOwnMoments(options);
@@ -33,7 +35,8 @@ export async function gatherReplicas(options: GatherOptions & { readonly step: n
     const { first, held } = replicasOf(session, member);
     const into = range(first, held).flatMap((replica) => Object.values(vectors.moments(replica)) as Float32Array[]);
     const pulled = await collective.pullState({ job: servedJob(view), generation: step, member, self, into, signal });
-    if (pulled.step !== step) throw new MaestroError('protocol-violation', `${member.name} gave moments of step ${pulled.step}, due is ${step}`);
+    if (pulled.step !== step)
+      throw new MaestroError('protocol-violation', `${member.name} gave moments of step ${pulled.step}, due is ${step}`);
   }
   return vectors.tensors();
 }

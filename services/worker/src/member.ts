@@ -228,7 +228,14 @@ export function startMember(options: MemberOptions): Member {
       status = 'held';
     }
     viewLogger.info(
-      { step: opened.state, status, reason: failure?.message, sentBytes: here.traffic?.sentBytes() ?? 0, eventLoopDelay: monitor.read(), ...memoryBytes() },
+      {
+        step: opened.state,
+        status,
+        reason: failure?.message,
+        sentBytes: here.traffic?.sentBytes() ?? 0,
+        eventLoopDelay: monitor.read(),
+        ...memoryBytes(),
+      },
       'view over',
     );
     monitor.close();

@@ -18,7 +18,10 @@ export interface ReplicaExchange {
 }
 
 /** The replicas of a member. */
-export function replicasOf({ spec }: Pick<JobSession, 'spec'>, { firstRank, ranks }: Pick<ViewMember, 'firstRank' | 'ranks'>): ReplicaRange {
+export function replicasOf(
+  { spec }: Pick<JobSession, 'spec'>,
+  { firstRank, ranks }: Pick<ViewMember, 'firstRank' | 'ranks'>,
+): ReplicaRange {
   const each = ranksPerUnit(spec);
   const range = { first: firstRank / each, held: ranks / each };
   if (!Number.isInteger(range.first) || !Number.isInteger(range.held)) {

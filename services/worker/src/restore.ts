@@ -1,13 +1,12 @@
 import { join } from 'node:path';
 import { type Checkpoint, flatTensors, readCheckpoint } from '@maestro/checkpoint';
-import type { FlatLayout } from '@maestro/mae';
 import { dilocoOf, MaestroError, specHash, type View } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { writeArtifacts } from './artifacts.ts';
 import { initialise } from './initialise.ts';
 import type { JobSession } from './jobSession.ts';
-import { openReplicaVectors } from './replicaVectors.ts';
 import { replicasOf } from './replicaExchange.ts';
+import { openReplicaVectors } from './replicaVectors.ts';
 import { sharedVector } from './sharedVector.ts';
 
 /** What {@link restore} works on. */
@@ -72,7 +71,10 @@ async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions)
   };
   const checkpoint = await readCheckpoint(restoreFrom, { into, signal });
   if (checkpoint.replicas !== undefined) {
-    throw new MaestroError('conflict', `${restoreFrom}: its replicas trained apart; give the job the sync section that it was written with`);
+    throw new MaestroError(
+      'conflict',
+      `${restoreFrom}: its replicas trained apart; give the job the sync section that it was written with`,
+    );
   }
   const { step, checkpointHash: hash } = checkStart(checkpoint, { session, view, logger });
   session.state = -1;

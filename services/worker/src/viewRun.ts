@@ -6,7 +6,7 @@ import { dilocoLoop } from './dilocoLoop.ts';
 import type { Faults } from './faults.ts';
 import { heal, serveTo } from './heal.ts';
 import type { JobSession } from './jobSession.ts';
-import { joinReplicas, type ReplicaExchange, replicasOf } from './replicaExchange.ts';
+import { joinReplicas, replicasOf } from './replicaExchange.ts';
 import type { Reports } from './reports.ts';
 import { restore } from './restore.ts';
 import { openRoundCheckpoints } from './roundCheckpoints.ts';
@@ -146,7 +146,14 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
 }
 
 /** Joins the group that sums gradients. */
-async function joinGradients({ session, view, self, collective, timeouts, signal }: ViewRunOptions): Promise<{ readonly gradients: Group }> {
+async function joinGradients({
+  session,
+  view,
+  self,
+  collective,
+  timeouts,
+  signal,
+}: ViewRunOptions): Promise<{ readonly gradients: Group }> {
   const { jobId: job, trainer, spec } = session;
   const { generation, members } = view;
   const gradients = await collective.join({
