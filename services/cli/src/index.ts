@@ -1,1 +1,4 @@
 export { type Cluster, type ClusterOptions, type ClusterProcess, startCluster } from './cluster.ts';
+export { fashionMnist } from './demo/fashionMnist.ts';
+export { loadCheckpoint, openModel } from './evaluation/openModel.ts';
+export { reconstruct } from './evaluation/reconstruct.ts';

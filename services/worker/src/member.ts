@@ -233,7 +233,7 @@ export function startMember(options: MemberOptions): Member {
         step: opened.state,
         status,
         reason: failure?.message,
-        sentBytes: here.traffic?.sentBytes() ?? 0,
+        sentBytes: here.traffic?.sentBytes(),
         eventLoopDelay: monitor.read(),
         ...memoryBytes(),
       },

@@ -6,7 +6,7 @@ import { dilocoLoop } from './dilocoLoop.ts';
 import type { Faults } from './faults.ts';
 import { heal, serveTo } from './heal.ts';
 import type { JobSession } from './jobSession.ts';
-import { joinReplicas, replicasOf } from './replicaExchange.ts';
+import { joinReplicas, type ReplicaExchange, replicasOf } from './replicaExchange.ts';
 import type { Reports } from './reports.ts';
 import { restore } from './restore.ts';
 import { openRoundCheckpoints } from './roundCheckpoints.ts';
@@ -18,8 +18,8 @@ import { type Phase, type StepReport, trainLoop } from './trainLoop.ts';
 export interface ViewTraffic {
   /** What the step in progress still waits for. */
   waiting(): Waiting[];
-  /** Bytes sent to peers for steps. */
-  sentBytes(): number;
+  /** Bytes sent to peers for steps, by what was summed. */
+  sentBytes(): Readonly<Record<string, number>>;
 }
 
 /** One view, as its member sees it. */
@@ -71,9 +71,8 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
 
   try {
     onPhase(startStep, 'forming');
-    const joining = diloco === undefined ? joinGradients(options) : joinReplicas({ ...options, joinTimeoutMs: timeouts.joinMs });
-    const groupsOf = (joined: Awaited<typeof joining>): readonly Group[] =>
-      'gradients' in joined ? [joined.gradients] : [joined.scalars, joined.deltas];
+    const joining: Promise<Joined> =
+      diloco === undefined ? joinGradients(options) : joinReplicas({ ...options, joinTimeoutMs: timeouts.joinMs });
     // Whoever restores must not leave the groups to nobody when that fails.
     joining.then((joined) => closers.push(() => Promise.all(groupsOf(joined).map((group) => group.close())))).catch(() => undefined);
     await before;
@@ -83,7 +82,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     const groups = groupsOf(joined);
     options.onJoined({
       waiting: () => groups.flatMap((group) => group.waiting()),
-      sentBytes: () => groups.reduce((sum, group) => sum + group.sentBytes, 0),
+      sentBytes: () => Object.fromEntries(Object.entries(joined).map(([name, { sentBytes }]) => [name, sentBytes])),
     });
     const abort = (): void => {
       for (const group of groups) group.abort(signal.reason as MaestroError);
@@ -147,6 +146,13 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     over.abort(new MaestroError('cancelled', 'the view is over'));
     for (const close of closers.reverse()) await close();
   }
+}
+
+/** By what is summed. */
+type Joined = { readonly gradients: Group } | ReplicaExchange;
+
+function groupsOf(joined: Joined): readonly Group[] {
+  return Object.values(joined);
 }
 
 /** Joins the group that sums gradients. */
