@@ -128,6 +128,23 @@ test.each(['worker-a', 'worker-b'])(
   TIMEOUT_MS,
 );
 
+test.each([
+  ['worker-a', '15/checkpoint-rename/kill'],
+  ['worker-b', '15/serve/kill'],
+] as const)(
+  '%s dies at %s: the checkpoint of that round is not there, and the one before it is enough',
+  async (name, faults) => {
+    await cluster.restart(name, { env: { MAESTRO_FAULTS: faults } });
+    await cluster.connected(3);
+    const ended = await expectExact(await submit({ minWorkers: 2 }));
+    expect(messages(ended)).toContain(`lost worker ${name}`);
+    expect(messages(ended)).toContain('step-00000010, step 10');
+    await cluster.restart(name);
+    await cluster.connected(3);
+  },
+  TIMEOUT_MS,
+);
+
 test(
   'workers that join and leave take replicas over at the end of a round: nothing is computed twice',
   async () => {
