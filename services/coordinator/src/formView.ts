@@ -39,15 +39,18 @@ export function formView(turn: Turn): void {
   const holders = members.filter(({ id }) => chosen.some((worker) => worker.id === id && worker.state === furthest));
   const sources = restore === undefined ? holders.map(({ id }) => id) : [];
   const restoreFrom = restore?.path ?? '';
-  const next = generation + 1;
+  const next = Math.max(generation, turn.run.skipped) + 1;
   const { id: jobId } = facts;
-  const { step, stepsRedone, pastViews } = turn.run;
+  const { step, stepsRedone, pastViews, restore: _used, ...rest } = turn.run;
+  turn.run = { ...rest, step, stepsRedone, pastViews };
   update(turn, {
     generation: next,
     view: { members, startStep, restoreFrom, sources, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
     pastViews: [...pastViews, { generation: next, members }].slice(-MOST_VIEWS),
     phase: restore !== undefined ? 'starting' : turn.run.phase,
     message: `view ${next} forms: ${names(members)} from step ${startStep}`,
+    // A checkpoint may be ahead of what was reported.
+    step: restore === undefined ? step : Math.max(step, restore.step),
     stepsRedone: stepsRedone + Math.max(0, step - startStep),
   });
   if (restore !== undefined && generation > 0) {

@@ -34,6 +34,8 @@ const STEP_WEIGHT = 0.2;
 const REBALANCE_WORTH_SECONDS = 2;
 /** A re-balancing is decided so many steps before the end of a window, so that all members hear of it in time. */
 const REBALANCE_NOTICE = 2;
+/** More views than a coordinator can form that it does not write down before it dies. */
+const UNWRITTEN_VIEWS = 100;
 /** Errors of a worker that every worker would meet: the job ends with them. */
 const FATAL_CODES: ReadonlySet<string> = new Set(['invalid-argument', 'data-invalid', 'non-finite', 'storage']);
 
@@ -100,7 +102,7 @@ function take(turn: Turn, event: RunEvent): void {
     case 'fault':
       return stop(turn, { state: 'failed', reason: event.reason, message: event.message });
     case 'recovered':
-      return recover(turn);
+      return recover(turn, event.incarnation);
     case 'tick':
       return watch(turn);
   }
@@ -138,13 +140,18 @@ function acknowledge(turn: Turn, step: number): void {
   effect(turn, { type: 'enqueueShards', step });
 }
 
-/** Workers have a failure timeout, beside the usual grace, to find the new coordinator; their queues are filled meanwhile. */
-function recover(turn: Turn): void {
-  const { workers, generation, view, step } = turn.run;
+/**
+ * Workers have a failure timeout, beside the usual grace, to find the new coordinator; their queues are filled meanwhile. The last one may
+ * have sent views that it did not live to write down, so their numbers are left out.
+ */
+function recover(turn: Turn, incarnation: number): void {
+  const { workers, generation, view, step, incarnation: before, skipped } = turn.run;
   const { nowMs, timeouts } = turn;
   update(turn, {
     workers: workers.map((worker) => ({ ...worker, awaySinceMs: nowMs + timeouts.silenceMs, lastHeardMs: nowMs })),
     lastCommitMs: nowMs,
+    incarnation,
+    skipped: Math.max(skipped, generation) + UNWRITTEN_VIEWS * Math.max(1, incarnation - before),
   });
   if (view === undefined) return;
   effect(turn, { type: 'openGeneration', generation, step: view.startStep });
@@ -183,6 +190,9 @@ function newWorker({ name, id, address }: WorkerRef, nowMs: number): RunWorker {
 function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   const { id: jobId } = turn.run.facts;
   const refusal = refusalOf(turn.run, ref.id, turn.nowMs);
+  // Whatever becomes of the worker: its steps are done. Those that it reports no longer are in the ledger.
+  for (const report of standing.reports) if (report.step > turn.run.step) commit(turn, report);
+  acknowledge(turn, standing.step);
   if (workerOf(turn, ref.id) === undefined) {
     if (turn.run.phase === 'queued') update(turn, { phase: 'starting' });
     if ((turn.run.phase !== 'starting' && turn.run.phase !== 'running') || refusal !== undefined) {
@@ -193,7 +203,6 @@ function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   const { awaySinceMs: _away, ...before } = workerOf(turn, ref.id)!;
   update(turn, { workers: turn.run.workers.map((each) => (each.id === ref.id ? { ...before, lastHeardMs: turn.nowMs } : each)) });
   if (!isAlike(turn, before, standing)) return;
-  for (const report of standing.reports) commit(turn, report);
   if (before.isReleased) return release(turn, before, { reason: 'it was released', writeCheckpoint: false });
 
   const { generation, status, step, errorMessage } = standing;
@@ -205,11 +214,13 @@ function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   const { view } = turn.run;
   const isMember = view?.members.some(({ id }) => id === ref.id) === true;
   const isFree = isOut({ ...before, status });
-  if (isMember && generation < turn.run.generation) {
+  if (isMember && generation < turn.run.generation && view.status !== 'holding') {
     // The view has not reached it: what it says is of an earlier one.
-    if (isFree) resendView(turn, ref.id);
-    else if (status !== 'preparing') sendHold(turn, ref.id, generation, 'the view is over');
-    return;
+    if (status === 'preparing') return;
+    if (!isFree) return sendHold(turn, ref.id, generation, 'the view is over');
+    const isAsBefore = view.status === 'forming' && (step === view.startStep || !view.sources.includes(ref.id));
+    if (isAsBefore) return resendView(turn, ref.id);
+    hold(turn, { isAbort: true, reason: `${ref.name} has left view ${turn.run.generation}` });
   }
   updateWorker(turn, ref.id, { status, generation, state: step });
   if (isFree || status === 'preparing') {
@@ -218,9 +229,11 @@ function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
     return;
   }
   if (!isMember) return sendHold(turn, ref.id, generation, 'the view is over');
-  if (view.status === 'holding') return sendHold(turn, ref.id, generation, view.reason, view.isAbort);
   if (status === 'formed' && !isSameState(turn, ref.name, standing.stateHash)) return;
-  if (status === 'formed' && view.status === 'working') send(turn, ref.id, { kind: 'go', jobId, generation });
+  // A step that all end together needs this one too.
+  const isStarted = view.status === 'working' || (view.status === 'holding' && !view.isAbort);
+  if (status === 'formed' && isStarted) send(turn, ref.id, { kind: 'go', jobId, generation });
+  if (view.status === 'holding') sendHold(turn, ref.id, generation, view.reason, view.isAbort);
 }
 
 /** Whether a worker has what all members must have in common; one that has not is sent away. */
@@ -265,11 +278,8 @@ function fail(turn: Turn, worker: RunWorker, { errorCode, errorMessage, suspect,
   update(turn, { failures, ...(suspect !== '' && { blames: { ...turn.run.blames, [suspect]: count } }) });
   const message = `${worker.name} at step ${step}: ${errorMessage || 'it holds'}`;
   if (errorCode === 'checkpoint-invalid') {
-    const { restore, facts } = turn.run;
-    const isGiven = restore?.path !== undefined && restore.path === facts.spec.checkpoint.resumeFrom;
+    const isGiven = turn.run.view?.restoreFrom === turn.run.facts.spec.checkpoint.resumeFrom;
     if (isGiven) return stop(turn, { state: 'failed', reason: 'CheckpointInvalid', message });
-    const { restore: _bad, ...rest } = turn.run;
-    turn.run = rest;
   }
   if (failures >= MOST_FAILURES) {
     return stop(turn, {
@@ -435,7 +445,8 @@ function commit(turn: Turn, committed: StepCommitted): void {
 
 function leave(turn: Turn, worker: RunWorker, { outcome, errorCode, errorMessage, step }: Left): void {
   removeWorker(turn, worker.id);
-  if (outcome !== 'failed' || worker.isReleased) return;
+  if (worker.isReleased) return;
+  if (outcome !== 'failed') return breakView(turn, worker, `${worker.name} does not work for the job any more`);
   const message = `${worker.name} failed at step ${Math.max(0, step)}: ${errorMessage}`;
   // What nobody has managed to open is not one worker's fault.
   if (FATAL_CODES.has(errorCode) || turn.run.common === undefined)

@@ -42,7 +42,11 @@ export type OnView = (run: JobRun) => void;
 export function startCoordinatorModel(
   world: World,
   stored: Stored,
-  { isProcessDead, onView, isNew }: { readonly isProcessDead: (id: string) => boolean; readonly onView: OnView; readonly isNew: boolean },
+  {
+    isProcessDead,
+    onView,
+    incarnation,
+  }: { readonly isProcessDead: (id: string) => boolean; readonly onView: OnView; readonly incarnation: number },
 ): CoordinatorModel {
   const { clock, dice, timeouts, note, violate, views, jobId } = world;
   const workers = new Map<string, Connected>();
@@ -68,8 +72,14 @@ export function startCoordinatorModel(
       if (!world.isRedisUp) return after(100, write);
       isSaveDue = false;
       stored.run = run;
+      // Nobody is told before it is written.
+      if (run.phase === 'ended') end(run.outcome!.state);
     };
     after(dice.chance(0.1) ? dice.between(20, 300) : dice.between(1, 10), write);
+  };
+  const end = (outcome: string): void => {
+    if (stored.outcome !== undefined && stored.outcome !== outcome) violate(`the job was ${stored.outcome} and is ${outcome}`);
+    stored.outcome = outcome;
   };
   const enter = (): void => {
     if (!world.isRedisUp) return after(100, enter);
@@ -105,6 +115,11 @@ export function startCoordinatorModel(
         worker?.stream.close();
         return;
       }
+      case 'openGeneration':
+        return after(dice.between(1, 30), () => {
+          ledger = Math.max(ledger, effect.step);
+          enter();
+        });
       case 'commitStep':
         if (effect.committed.step > ledger) offered.set(effect.committed.step, effect.committed);
         return after(dice.between(1, 30), enter);
@@ -129,11 +144,6 @@ export function startCoordinatorModel(
     if (run.generation < before.generation) violate(`the generation fell from ${before.generation} to ${run.generation}`);
     for (const effect of result.effects) act(effect);
     if (run === before) return;
-    if (run.phase === 'ended') {
-      const outcome = run.outcome!.state;
-      if (stored.outcome !== undefined && stored.outcome !== outcome) violate(`the job was ${stored.outcome} and is ${outcome}`);
-      stored.outcome = outcome;
-    }
     const isMoved = run.phase !== before.phase || run.generation !== before.generation || run.workers.length !== before.workers.length;
     const isUrgent = isMoved || run.message !== before.message || run.view?.status !== before.view?.status;
     if (isUrgent || clock.nowMs - lastSavedMs >= SAVE_EVERY_MS) {
@@ -190,7 +200,7 @@ export function startCoordinatorModel(
     return true;
   };
 
-  if (!isNew && run.phase !== 'ended') dispatch({ type: 'recovered' });
+  if (incarnation > 1 && run.phase !== 'ended') dispatch({ type: 'recovered', incarnation });
   after(TICK_MS, tick);
 
   return {
@@ -219,7 +229,7 @@ export function startCoordinatorModel(
       const { id, standing } = hello;
       const worker: Connected = { hello, stream, jobId: standing?.jobId ?? '', isDrained: false };
       workers.set(id, worker);
-      stream.send({ kind: 'welcome', incarnation: 1, heartbeatMs: timeouts.heartbeatMs, failureTimeoutMs: timeouts.silenceMs });
+      stream.send({ kind: 'welcome', incarnation, heartbeatMs: timeouts.heartbeatMs, failureTimeoutMs: timeouts.silenceMs });
       if (worker.jobId !== jobId && run.workers.some((member) => member.id === id)) {
         const left: Left = { jobId, generation: 0, step: -1, outcome: 'released', errorCode: '', errorMessage: '' };
         dispatch({ type: 'left', workerId: id, left });

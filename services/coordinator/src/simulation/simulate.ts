@@ -55,12 +55,13 @@ export function simulate(scenario: Scenario): Verdict {
     views: new Map(),
   };
   const peers = createPeers(world);
-  const stored: Stored = { run: queuedRun({ id: jobId, spec, startPoint: { path: '', step: 0 } }), ledger: 0, outcome: undefined };
+  const stored: Stored = { run: queuedRun({ id: jobId, spec, startPoint: { path: '', step: 0 } }, 1), ledger: 0, outcome: undefined };
   const processes = new Map<string, ProcessModel>();
   const all: ProcessModel[] = [];
   const slow = new Map<string, number>();
   const hung = new Map<string, number>();
   let serial = 0;
+  let incarnation = 0;
   let coordinator: CoordinatorModel | undefined;
   let history: { readonly atMs: number; readonly run: JobRun; readonly ledger: number }[] = [];
 
@@ -76,11 +77,11 @@ export function simulate(scenario: Scenario): Verdict {
     if (members.length < minWorkers || members.length > maxWorkers) world.violate(`view ${generation} has ${members.length} members`);
     if (sources.some((id) => !members.some((member) => member.id === id))) world.violate(`view ${generation}: a source is no member`);
   };
-  const boot = (isNew: boolean): void => {
+  const boot = (): void => {
     coordinator = startCoordinatorModel(world, stored, {
+      incarnation: ++incarnation,
       isProcessDead: (id) => all.find((each) => each.id === id)?.isAlive !== true,
       onView,
-      isNew,
     });
   };
   const start = (name: string): void => {
@@ -156,7 +157,7 @@ export function simulate(scenario: Scenario): Verdict {
         coordinator.crash();
         coordinator = undefined;
         for (const process of processes.values()) process.cutControl(true, 0);
-        return clock.after(fault.forMs / 3 + 100, () => boot(false));
+        return clock.after(fault.forMs / 3 + 100, () => boot());
       }
       case 'redisAway':
         world.isRedisUp = false;
@@ -206,7 +207,7 @@ export function simulate(scenario: Scenario): Verdict {
   const isOver = (): boolean => coordinator?.run.phase === 'ended';
   let violation: string | undefined;
   try {
-    boot(true);
+    boot();
     remember();
     for (const name of names) start(name);
     for (const fault of faults) clock.after(fault.atMs, () => inflict(fault));
@@ -243,6 +244,15 @@ export function simulate(scenario: Scenario): Verdict {
     if (!(error instanceof Violation)) note(`${(error as Error).stack}`);
     violation = (error as Error).message;
     note(`VIOLATION ${violation}`);
+    for (const { name, status, generation, state, awaySinceMs, isReleased, phase, phaseSeconds } of coordinator?.run.workers ?? [])
+      note(
+        `  ${name} is ${status} of view ${generation}, state ${state}, ${phase} for ${phaseSeconds}${isReleased ? ', released' : ''}${awaySinceMs === undefined ? '' : `, away since ${awaySinceMs}`}`,
+      );
+    for (const { id, isAlive, isAttached, member } of all)
+      if (isAlive)
+        note(
+          `  process ${id}${isAttached ? '' : ' (detached)'}: ${member?.status ?? 'idle'} of view ${member?.generation}, state ${member?.state.step}${member?.isLeaving === true ? ', leaving' : ''}`,
+        );
   }
   return { violation, transcript, outcome: stored.outcome, endMs: clock.nowMs, generation: stored.run.generation };
 }
