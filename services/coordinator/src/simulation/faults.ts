@@ -6,8 +6,10 @@ export type Fault =
   | { readonly atMs: number; readonly type: 'freeze' | 'hang' | 'slow' | 'cutOff'; readonly name: string; readonly forMs: number }
   | { readonly atMs: number; readonly type: 'cutControl'; readonly name: string; readonly forMs: number; readonly isReset: boolean }
   | { readonly atMs: number; readonly type: 'cutPeers'; readonly name: string; readonly other: string; readonly forMs: number }
-  | { readonly atMs: number; readonly type: 'memberFails'; readonly name: string }
+  | { readonly atMs: number; readonly type: 'memberFails' | 'alien'; readonly name: string }
   | { readonly atMs: number; readonly type: 'crash' | 'redisAway'; readonly forMs: number }
+  /** The newest checkpoint is damaged: a search finds it so, or only the member that reads it. */
+  | { readonly atMs: number; readonly type: 'damage'; readonly isHidden: boolean }
   | { readonly atMs: number; readonly type: 'redisForgets' | 'pause' | 'resume' | 'cancel' };
 
 /** A cluster and what happens to it. */
@@ -27,7 +29,7 @@ const NAMES = ['a', 'b', 'c', 'd', 'e'] as const;
 export function scenarioOf(seed: number, dice: Dice): Scenario {
   const minWorkers = dice.whole(1, 2);
   const workers = NAMES.slice(0, dice.whole(minWorkers, 4));
-  const count = dice.whole(1, 8);
+  const count = dice.chance(0.15) ? dice.whole(10, 30) : dice.whole(1, 8);
   const faults = Array.from({ length: count }, () => faultAt(dice.between(500, FAULTS_END_MS), dice));
   // Troubles come in company.
   if (dice.chance(0.5)) faults.push(faultAt(faults[0]!.atMs + dice.between(0, 300), dice));
@@ -66,6 +68,8 @@ function faultAt(atMs: number, dice: Dice): Fault {
     'resume',
     'resume',
     'cancel',
+    'damage',
+    'alien',
   ] as const);
   switch (type) {
     case 'kill':
@@ -74,7 +78,10 @@ function faultAt(atMs: number, dice: Dice): Fault {
     case 'drain':
     case 'restart':
     case 'memberFails':
+    case 'alien':
       return { atMs, type, name };
+    case 'damage':
+      return { atMs, type, isHidden: dice.chance(0.5) };
     case 'freeze':
     case 'slow':
     case 'cutOff':

@@ -18,6 +18,7 @@ export interface MemberModelOptions {
   readonly isAwake: () => boolean;
   readonly slowness: () => number;
   readonly isHung: () => boolean;
+  readonly identity: number;
 }
 
 type ToMember = Exclude<CoordinatorMessage, { kind: 'welcome' | 'prepare' | 'refused' }>;
@@ -83,7 +84,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     status,
     step: state.step,
     datasetLength: isOpened ? 64 : 0,
-    identityJson: isOpened ? '{"threads":1}' : '',
+    identityJson: isOpened ? `{"threads":${options.identity}}` : '',
     stateHash,
     reports,
     errorCode: failure?.code ?? '',
@@ -93,6 +94,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
   const tell = (): void => send({ kind: 'standing', ...standing() });
   const write = (step: number): void => {
     disk.set(step, `/checkpoints/${step}`);
+    world.damaged.delete(step);
     send({ kind: 'checkpoint', jobId, generation, step, path: `/checkpoints/${step}`, hash: 'h' });
   };
   const busy = (ms: number): void => {
@@ -195,7 +197,11 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
       const ms = dice.between(20, 800);
       busy(ms);
       later(ms, () => {
-        if (restoreFrom !== '' && !disk.has(startStep)) violate(`view ${view.generation}: no checkpoint of step ${startStep}`);
+        if (restoreFrom !== '' && (!disk.has(startStep) || world.damaged.has(startStep))) {
+          // Now it shows.
+          disk.delete(startStep);
+          return abort(here, { code: 'checkpoint-invalid', message: `${restoreFrom}: it is damaged`, suspect: '' });
+        }
         state = { step: startStep, lineage: lineageOf(startStep) };
         isRestored = true;
         stateHash = `hash ${startStep}`;

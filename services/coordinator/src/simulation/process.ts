@@ -15,6 +15,7 @@ export interface ProcessModel {
   readonly isAwake: boolean;
   readonly isAttached: boolean;
   readonly isEnding: boolean;
+  readonly isAlien: boolean;
   readonly member: MemberModel | undefined;
   kill(): void;
   freeze(): void;
@@ -33,6 +34,8 @@ export interface ProcessOptions {
   /** How much longer than usual it computes. */
   readonly slowness: () => number;
   readonly isHung: () => boolean;
+  /** What it has in common with others of the same number. */
+  readonly identity: number;
 }
 
 /** Starts a process. */
@@ -146,6 +149,7 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
   return {
     name,
     id,
+    isAlien: options.identity !== 1,
     get isAlive() {
       return isAlive;
     },

@@ -6,11 +6,11 @@ import { createDice } from './dice.ts';
 import { FAULTS_END_MS, type Fault, faultText, type Scenario } from './faults.ts';
 import { createPeers } from './peers.ts';
 import { type ProcessModel, startProcess } from './process.ts';
-import type { World } from './world.ts';
+import { newestCheckpoint, type World } from './world.ts';
 
 const TOTAL_STEPS = 60;
 /** So much simulated time a healthy cluster has to commit a step, and to end the job, after the last fault. */
-const STEP_BOUND_MS = 90_000;
+const STEP_BOUND_MS = 45_000;
 const END_BOUND_MS = 240_000;
 
 /** How a scenario went. */
@@ -50,6 +50,7 @@ export function simulate(scenario: Scenario): Verdict {
       throw new Violation(what);
     },
     disk: new Map(),
+    damaged: new Set(),
     isRedisUp: true,
     cuts: new Set(),
     views: new Map(),
@@ -73,6 +74,8 @@ export function simulate(scenario: Scenario): Verdict {
       if (process.member.state.step > startStep)
         world.violate(`view ${generation} starts at step ${startStep}, but ${id} has step ${process.member.state.step}`);
     }
+    if (all.some(({ id, isAlien }) => isAlien && members.some((member) => member.id === id)))
+      world.violate(`view ${generation} has an alien`);
     if (new Set(members.map(({ name }) => name)).size < members.length) world.violate(`view ${generation} has two of a name`);
     if (members.length < minWorkers || members.length > maxWorkers) world.violate(`view ${generation} has ${members.length} members`);
     if (sources.some((id) => !members.some((member) => member.id === id))) world.violate(`view ${generation}: a source is no member`);
@@ -84,7 +87,7 @@ export function simulate(scenario: Scenario): Verdict {
       onView,
     });
   };
-  const start = (name: string): void => {
+  const start = (name: string, isAlien = false): void => {
     if (processes.get(name)?.isAlive === true) return;
     const id = `${name}:${++serial}`;
     const until = (times: Map<string, number>): boolean => clock.nowMs < (times.get(name) ?? 0);
@@ -95,6 +98,7 @@ export function simulate(scenario: Scenario): Verdict {
       listener: () => coordinator,
       slowness: () => (until(slow) ? 5 : 1),
       isHung: () => until(hung),
+      identity: isAlien ? 2 : 1,
     });
     note(`start ${id}`);
     processes.set(name, process);
@@ -152,6 +156,16 @@ export function simulate(scenario: Scenario): Verdict {
         return;
       case 'memberFails':
         return processes.get(fault.name)?.member?.fail('device-unavailable');
+      case 'alien':
+        // The first of a job decides what all must have.
+        return coordinator?.run.common === undefined ? undefined : start(fault.name, true);
+      case 'damage': {
+        const newest = newestCheckpoint(world);
+        if (newest === undefined || newest.step === TOTAL_STEPS) return;
+        if (fault.isHidden) world.damaged.add(newest.step);
+        else world.disk.delete(newest.step);
+        return;
+      }
       case 'crash': {
         if (coordinator === undefined) return;
         coordinator.crash();
@@ -188,13 +202,16 @@ export function simulate(scenario: Scenario): Verdict {
     world.cuts.clear();
     slow.clear();
     hung.clear();
+    for (const step of world.damaged) world.disk.delete(step);
+    world.damaged.clear();
     for (const process of processes.values()) {
       process.thaw();
       if (process.isEnding || coordinator?.isDrained(process.id) === true) process.kill();
     }
     for (const name of ['a', 'b', 'c']) {
       clock.after(3000, () => {
-        if (coordinator?.run.refusals.some(({ workerId }) => workerId === processes.get(name)?.id)) processes.get(name)?.kill();
+        if (processes.get(name)?.isAlien === true || coordinator?.run.refusals.some(({ workerId }) => workerId === processes.get(name)?.id))
+          processes.get(name)?.kill();
         start(name);
       });
     }

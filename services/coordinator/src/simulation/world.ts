@@ -17,6 +17,8 @@ export interface World {
   violate(what: string): never;
   /** Checkpoints that were written whole, by step; they outlive every process. */
   readonly disk: Map<number, string>;
+  /** Those that cannot be read though a search finds them whole; until they are written again. */
+  readonly damaged: Set<number>;
   /** Whether Redis answers. */
   isRedisUp: boolean;
   /** Pairs of workers, `a b` by name, that do not reach each other. */
@@ -36,11 +38,12 @@ export function nextLineage(lineage: number, step: number): number {
   return Math.imul(lineage ^ (step + 1), 0x9e3779b1) >>> 0;
 }
 
+const lineages = [1];
+
 /** The one lineage that the state after `step` steps may have. */
 export function lineageOf(step: number): number {
-  let lineage = 1;
-  for (let done = 0; done < step; done++) lineage = nextLineage(lineage, done);
-  return lineage;
+  for (let done = lineages.length - 1; done < step; done++) lineages.push(nextLineage(lineages[done]!, done));
+  return lineages[step]!;
 }
 
 /** The newest checkpoint on disk. */
