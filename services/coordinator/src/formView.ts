@@ -1,6 +1,6 @@
 import { assignRanks } from './assignRanks.ts';
 import type { RunWorker } from './runState.ts';
-import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker } from './turn.ts';
+import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
 
 /** Views whose members are remembered. */
 const MOST_VIEWS = 64;
@@ -99,4 +99,30 @@ function waitForWorkers(turn: Turn, waiting: readonly RunWorker[], furthest: num
     update(turn, { savedStep: furthest });
     send(turn, keeper.id, { kind: 'save', jobId: facts.id });
   }
+}
+
+/** All have formed: they start. */
+export function go(turn: Turn): void {
+  const { view, generation, facts } = turn.run;
+  const { members, startStep } = view!;
+  for (const { id } of members) {
+    if (workerOf(turn, id)!.status !== 'formed') continue;
+    updateWorker(turn, id, { status: 'working' });
+    send(turn, id, { kind: 'go', jobId: facts.id, generation });
+  }
+  update(turn, {
+    phase: 'running',
+    view: { ...view!, status: 'working', sinceMs: turn.nowMs },
+    lastCommitMs: turn.nowMs,
+    message: `training on ${names(members)}`,
+  });
+  const shares = members.map(({ name, firstRank, ranks }) => `${name} ${firstRank}..${firstRank + ranks - 1}`).join(', ');
+  record(turn, 'view', `view ${generation} works from step ${startStep}: virtual ranks ${shares}`);
+}
+
+/** Sends the view once more to a member that it has not reached. */
+export function resendView(turn: Turn, workerId: string): void {
+  const { view, generation, facts } = turn.run;
+  const { members, startStep, restoreFrom, sources } = view!;
+  send(turn, workerId, { kind: 'view', jobId: facts.id, generation, members, startStep, restoreFrom, sources });
 }

@@ -225,3 +225,22 @@ export function openPlaces({ phase, workers, facts: { spec } }: JobRun): number 
 export function refusalOf({ refusals }: JobRun, workerId: string, nowMs: number): string | undefined {
   return refusals.find((refusal) => refusal.workerId === workerId && refusal.untilMs > nowMs)?.reason;
 }
+
+/** A worker that has just been given to the job. */
+export function newWorker({ name, id, address }: WorkerRef, nowMs: number): RunWorker {
+  return {
+    name,
+    id,
+    address,
+    status: 'assigned',
+    generation: 0,
+    state: -1,
+    step: 0,
+    phase: 'preparing',
+    phaseSeconds: 0,
+    waitingFor: '',
+    rankSeconds: 0,
+    lastHeardMs: nowMs,
+    isReleased: false,
+  };
+}
