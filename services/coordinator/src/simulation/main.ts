@@ -1,9 +1,9 @@
 import { createDice } from './dice.ts';
-import { faultText, scenarioOf } from './faults.ts';
-import { shrink } from './shrink.ts';
+import { explain } from './explain.ts';
+import { scenarioOf } from './faults.ts';
 import { simulate } from './simulate.ts';
 
-/** `node main.js FIRST COUNT`: plays so many seeds, and prints what went wrong, shrunk. */
+/** `node main.js FIRST COUNT` plays so many seeds, counts what went wrong by kind, and explains one of each. */
 const [first = 1, count = 1000] = process.argv.slice(2).map(Number);
 const kinds = new Map<string, number[]>();
 const outcomes = new Map<string, number>();
@@ -15,13 +15,9 @@ for (let seed = first; seed < first + count; seed++) {
   const kind = violation.replace(/[0-9]+/g, '#').slice(0, 60);
   kinds.set(kind, [...(kinds.get(kind) ?? []), seed]);
 }
-const lines = [`${count} seeds in ${((performance.now() - startedMs) / 1000).toFixed(1)} s: ${JSON.stringify([...outcomes])}`];
+const counts = [...outcomes].map(([outcome, seeds]) => `${seeds} ${outcome}`).join(', ');
+const lines = [`${count} seeds in ${((performance.now() - startedMs) / 1000).toFixed(1)} s: ${counts}`];
 for (const [kind, seeds] of kinds) lines.push(`${seeds.length} x ${kind}: seeds ${seeds.slice(0, 8).join(' ')}`);
-const [worst] = [...kinds.values()];
-if (worst !== undefined) {
-  const { scenario, verdict } = shrink(scenarioOf(worst[0]!, createDice(worst[0]!)));
-  lines.push(`seed ${scenario.seed}, min ${scenario.minWorkers}, max ${scenario.maxWorkers}, workers ${scenario.workers.join(' ')}`);
-  for (const fault of scenario.faults) lines.push(`  ${faultText(fault)}`);
-  lines.push(...verdict.transcript.slice(-70));
-}
+for (const [seed] of kinds.values()) lines.push('', explain(seed!));
 process.stdout.write(`${lines.join('\n')}\n`);
+process.exitCode = kinds.size > 0 ? 1 : 0;
