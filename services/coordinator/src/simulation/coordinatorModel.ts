@@ -7,12 +7,15 @@ import { lineageOf, newestCheckpoint, viewText, type World } from './world.ts';
 
 const TICK_MS = 500;
 const SAVE_EVERY_MS = 1000;
+const GAP_MS = 10_000;
 
 /** What Redis holds of the job. */
 export interface Stored {
   run: JobRun;
   /** Steps that the ledger has. */
   ledger: number;
+  /** Steps that it has though nobody reported them. */
+  unknown: number;
   /** The outcome that somebody was told. */
   outcome: string | undefined;
 }
@@ -81,6 +84,16 @@ export function startCoordinatorModel(
     if (stored.outcome !== undefined && stored.outcome !== outcome) violate(`the job was ${stored.outcome} and is ${outcome}`);
     stored.outcome = outcome;
   };
+  let gapSinceMs: number | undefined;
+  /** The ledger goes on to `last`, with steps that nobody reported if it must. */
+  const enterUntil = (last: number): void => {
+    while (ledger < last) {
+      if (!offered.delete(ledger + 1)) stored.unknown++;
+      ledger++;
+    }
+    gapSinceMs = undefined;
+    enter();
+  };
   const enter = (): void => {
     if (!world.isRedisUp) return after(100, enter);
     for (let next = offered.get(ledger + 1); next !== undefined; next = offered.get(ledger + 1)) {
@@ -88,6 +101,8 @@ export function startCoordinatorModel(
       offered.delete(++ledger);
     }
     stored.ledger = Math.max(stored.ledger, ledger);
+    for (const step of offered.keys()) if (step <= ledger) offered.delete(step);
+    gapSinceMs = offered.size === 0 ? undefined : (gapSinceMs ?? clock.nowMs);
   };
 
   const act = (effect: RunEffect): void => {
@@ -116,10 +131,7 @@ export function startCoordinatorModel(
         return;
       }
       case 'openGeneration':
-        return after(dice.between(1, 30), () => {
-          ledger = Math.max(ledger, effect.step);
-          enter();
-        });
+        return after(dice.between(1, 30), () => enterUntil(effect.step));
       case 'commitStep':
         if (effect.committed.step > ledger) offered.set(effect.committed.step, effect.committed);
         return after(dice.between(1, 30), enter);
@@ -176,6 +188,7 @@ export function startCoordinatorModel(
     }
   };
   const tick = (): void => {
+    if (gapSinceMs !== undefined && clock.nowMs - gapSinceMs > GAP_MS) enterUntil(Math.min(...offered.keys()));
     if (ledger > acknowledgedSent) {
       acknowledgedSent = ledger;
       if (ledger > run.step) dispatch({ type: 'acknowledged', step: ledger });

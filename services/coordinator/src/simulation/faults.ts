@@ -22,7 +22,7 @@ export interface Scenario {
 }
 
 /** When faults are over, in simulated milliseconds. */
-export const FAULTS_END_MS = 30_000;
+export const FAULTS_END_MS = 20_000;
 const NAMES = ['a', 'b', 'c', 'd', 'e'] as const;
 
 /** The scenario of a seed. */
@@ -30,10 +30,13 @@ export function scenarioOf(seed: number, dice: Dice): Scenario {
   const minWorkers = dice.whole(1, 2);
   const workers = NAMES.slice(0, dice.whole(minWorkers, 4));
   const count = dice.chance(0.15) ? dice.whole(10, 30) : dice.whole(1, 8);
-  const faults = Array.from({ length: count }, () => faultAt(dice.between(500, FAULTS_END_MS), dice));
-  // Troubles come in company.
-  if (dice.chance(0.5)) faults.push(faultAt(faults[0]!.atMs + dice.between(0, 300), dice));
-  if (dice.chance(0.3)) faults.push(faultAt(faults[0]!.atMs + dice.between(0, 3000), dice));
+  const faults: Fault[] = [];
+  for (let index = 0; index < count; index++) {
+    // Troubles come in company.
+    const near = faults.length > 0 && dice.chance(0.6) ? dice.pick(faults) : undefined;
+    const atMs = near === undefined ? dice.between(300, FAULTS_END_MS) : near.atMs + dice.between(0, dice.chance(0.5) ? 60 : 2500);
+    faults.push(faultAt(atMs, dice));
+  }
   return { seed, minWorkers, maxWorkers: dice.chance(0.3) ? 3 : 8, workers, faults: faults.sort((a, b) => a.atMs - b.atMs) };
 }
 

@@ -13,6 +13,18 @@ const TOTAL_STEPS = 60;
 const STEP_BOUND_MS = 45_000;
 const END_BOUND_MS = 240_000;
 
+/** What may take a report with it that nobody else has. */
+const LOSING: ReadonlySet<Fault['type']> = new Set([
+  'kill',
+  'restart',
+  'memberFails',
+  'crash',
+  'redisForgets',
+  'drain',
+  'terminate',
+  'pause',
+]);
+
 /** How a scenario went. */
 export interface Verdict {
   /** What must never happen but did; undefined when all went well. */
@@ -56,7 +68,12 @@ export function simulate(scenario: Scenario): Verdict {
     views: new Map(),
   };
   const peers = createPeers(world);
-  const stored: Stored = { run: queuedRun({ id: jobId, spec, startPoint: { path: '', step: 0 } }, 1), ledger: 0, outcome: undefined };
+  const stored: Stored = {
+    run: queuedRun({ id: jobId, spec, startPoint: { path: '', step: 0 } }, 1),
+    ledger: 0,
+    unknown: 0,
+    outcome: undefined,
+  };
   const processes = new Map<string, ProcessModel>();
   const all: ProcessModel[] = [];
   const slow = new Map<string, number>();
@@ -251,6 +268,7 @@ export function simulate(scenario: Scenario): Verdict {
       world.violate(`the job is ${run.outcome!.state}: ${run.message}`);
     if (run.outcome!.state === 'succeeded') {
       if (run.step !== TOTAL_STEPS) world.violate(`the job succeeded at step ${run.step}`);
+      if (stored.unknown > 0 && !faults.some(({ type }) => LOSING.has(type))) world.violate(`${stored.unknown} steps were never reported`);
       if (!world.disk.has(TOTAL_STEPS)) world.violate('the job succeeded without a last checkpoint');
     }
     heal();
