@@ -53,7 +53,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   const queue: RunEvent[] = [];
   let isDispatching = false;
   let opened: Bookkeeper | undefined;
-  /** A job that has ended needs no books(). */
+  /** A job that has ended needs no books. */
   const books = (): Bookkeeper => {
     opened ??= options.openBooks((step) => {
       acknowledged = Math.max(acknowledged, step);

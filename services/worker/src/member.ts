@@ -84,7 +84,7 @@ interface Current {
 
 /** Starts to work for a job: opens what it needs, says `ready`, and takes views until it is released. */
 export function startMember(options: MemberOptions): Member {
-  const { jobId, specJson, self, collective, timeouts, dataDir, faults, send } = options;
+  const { jobId, specJson, self, collective, timeouts, dataDir, isFaultTolerant, faults, send } = options;
   const logger = options.logger.child({ job: jobId });
   const closing = new AbortController();
   const reports = createReports();
@@ -120,7 +120,7 @@ export function startMember(options: MemberOptions): Member {
       stateHash,
       reports: reports.list(),
       errorCode: failure?.code ?? '',
-      errorMessage: failure?.message ?? '',
+      errorMessage: withNames(failure?.message ?? '', current?.view),
       suspect,
     };
   };
@@ -185,6 +185,7 @@ export function startMember(options: MemberOptions): Member {
       collective,
       timeouts,
       dataDir,
+      isFaultTolerant,
       faults,
       reports,
       logger: viewLogger,
@@ -204,7 +205,7 @@ export function startMember(options: MemberOptions): Member {
       },
       onStep: (report, seconds) => {
         rankSeconds = rankSeconds === 0 ? seconds : rankSeconds * (1 - RANK_WEIGHT) + seconds * RANK_WEIGHT;
-        reports.add(report);
+        if (isFaultTolerant) reports.add(report);
         if (isFirst) send({ kind: 'committed', ...report });
       },
       onSkipped: (step, images) => send({ kind: 'skipped', jobId, generation, step, images }),
@@ -328,6 +329,11 @@ export function startMember(options: MemberOptions): Member {
 /** The reason of a view's end that the coordinator asked for: nobody is to blame. */
 function asked(reason: string): MaestroError {
   return new MaestroError('cancelled', reason, { details: { isAsked: true } });
+}
+
+/** Ids are for programs: people know members by name. */
+function withNames(message: string, view: View | undefined): string {
+  return (view?.members ?? []).reduce((text, { id, name }) => text.replaceAll(id, name), message);
 }
 
 function memoryBytes(): { readonly rssBytes: number; readonly peakRssBytes: number } {
