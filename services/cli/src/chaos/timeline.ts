@@ -1,0 +1,81 @@
+import { isTerminal, type Job, type JobState } from '@maestro/protocol';
+
+/** What was seen of a job, and when. */
+export interface Sighting {
+  readonly atMs: number;
+  readonly state: JobState;
+  /** Committed steps. */
+  readonly step: number;
+  readonly generation: number;
+}
+
+/** A job's sightings in order: one for each change. */
+export type Timeline = readonly Sighting[];
+
+/** What is seen of a job at `atMs`. */
+export function sight(job: Job, atMs: number): Sighting {
+  return { atMs, state: job.state, step: job.progress?.step ?? 0, generation: job.generation };
+}
+
+/** Whether a sighting differs from the last one in more than its time. */
+export function isNews(last: Sighting | undefined, { state, step, generation }: Sighting): boolean {
+  return last === undefined || last.state !== state || last.step !== step || last.generation !== generation;
+}
+
+/** When steps were committed. */
+function commits(timeline: Timeline): Sighting[] {
+  return timeline.filter(({ step }, i) => i > 0 && step > timeline[i - 1]!.step);
+}
+
+/** A pause between committed steps is a standstill when it is so many times as long as the median one. */
+const STANDSTILL = 5;
+
+/**
+ * How long it took from what happened at `atMs` until the job went on, in milliseconds: to the end of the longest standstill that began before
+ * `untilMs`, or to the next committed step where it did not stand still. Undefined when no step was committed afterwards; 0 when the job
+ * had ended before.
+ */
+export function recoveryMs(timeline: Timeline, { atMs, untilMs }: { readonly atMs: number; readonly untilMs: number }): number | undefined {
+  if (timeline.some((sighting) => isTerminal(sighting.state) && sighting.atMs <= atMs)) return 0;
+  const times = commits(timeline).map((commit) => commit.atMs);
+  const after = times.filter((time) => time > atMs);
+  const pauses = after.map((endMs, i) => ({ endMs, beginMs: i === 0 ? atMs : after[i - 1]! })).filter(({ beginMs }) => beginMs < untilMs);
+  const typicalMs = medianGap(times) ?? 0;
+  const longest = pauses.reduce<(typeof pauses)[number] | undefined>(
+    (worst, pause) => (worst === undefined || pause.endMs - pause.beginMs > worst.endMs - worst.beginMs ? pause : worst),
+    undefined,
+  );
+  if (longest === undefined) return undefined;
+  const isStandstill = longest.endMs - longest.beginMs > STANDSTILL * typicalMs;
+  return (isStandstill ? longest.endMs : after[0]!) - atMs;
+}
+
+/** Steps that were committed and had to be done again, since the weights after them were lost. */
+export function stepsRedone(timeline: Timeline): number {
+  return timeline.reduce((sum, { step }, i) => sum + (i === 0 ? 0 : Math.max(0, timeline[i - 1]!.step - step)), 0);
+}
+
+/**
+ * The share of the time from the first to the last sighting that went into steps which lasted: steps that got committed, times the median
+ * time between two of them. Undefined where that cannot be told.
+ */
+export function goodput(timeline: Timeline): number | undefined {
+  const typicalMs = medianGap(commits(timeline).map(({ atMs }) => atMs));
+  if (typicalMs === undefined) return undefined;
+  const steps = Math.max(...timeline.map(({ step }) => step)) - timeline[0]!.step;
+  return Math.min(1, (steps * typicalMs) / (timeline.at(-1)!.atMs - timeline[0]!.atMs));
+}
+
+/** The median of the times between neighbours; undefined where there are fewer than two. */
+function medianGap(times: readonly number[]): number | undefined {
+  return percentile(
+    times.slice(1).map((time, i) => time - times[i]!),
+    0.5,
+  );
+}
+
+/** The value below which a share of the values lies; undefined of none. */
+export function percentile(values: readonly number[], share: number): number | undefined {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+}
