@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { errorMessage, isMaestroError } from '@maestro/protocol';
 import { Command, CommanderError } from 'commander';
+import { addChaosCommand } from './commands/chaos.ts';
 import { addCheckpointCommand } from './commands/checkpoint.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addJobCommands } from './commands/jobs.ts';
@@ -29,6 +30,7 @@ addJobCommands(program);
 addReconstructCommand(program);
 addCheckpointCommand(program);
 addDoctorCommand(program);
+addChaosCommand(program);
 
 try {
   await program.parseAsync();
