@@ -14,4 +14,13 @@ export const SCENARIOS: readonly Scenario[] = [
       setTimeout(() => cluster.resume('worker-b'), FAILURE_TIMEOUT_MS / 2);
     },
   },
+  {
+    name: 'slow-network',
+    story: 'everything between worker-b and the rest takes 20 ms longer each way',
+    isProxied: true,
+    async act({ atStep, proxies }) {
+      await atStep(5);
+      for (const proxy of Object.values(proxies('worker-b'))) proxy.delay(20);
+    },
+  },
 ];
