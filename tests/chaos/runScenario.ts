@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { recoveryMs, stepsRedone } from '@maestro/cli';
-import { errorMessage, isTerminal } from '@maestro/protocol';
+import { errorMessage, isTerminal, parseJobSpec } from '@maestro/protocol';
 import { writeBlobs } from '../support/blobs.ts';
 import { smallJob } from '../support/smallJob.ts';
 import type { Scenario } from './scenario.ts';
@@ -45,14 +45,16 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
   let hasFailed = false;
 
   const specOf = ({ steps = DEFAULT_STEPS, everySteps = DEFAULT_EVERY_STEPS, workers = 2, minWorkers = 1, maxWorkers = 8 }: Scenario) =>
-    smallJob({
-      path,
-      workers,
-      steps,
-      schedule: { lastBatch: 'keep' },
-      checkpoint: { everySteps },
-      resources: { minWorkers, maxWorkers },
-    });
+    parseJobSpec(
+      smallJob({
+        path,
+        workers,
+        steps,
+        schedule: { lastBatch: 'keep' },
+        checkpoint: { everySteps },
+        resources: { minWorkers, maxWorkers },
+      }),
+    );
 
   /** The hash that the job ends with on one worker, undisturbed. */
   const referenceHash = (steps: number): Promise<string> => {
@@ -63,27 +65,29 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
 
   const perform = async (scenario: Scenario) => {
     const home = join(dir, scenario.name);
-    const { stage, record, marks, close } = await openStage(scenario, {
+    const { stage, record, marks, spared, close } = await openStage(scenario, {
       dir: home,
       spec: specOf(scenario),
       failureTimeoutMs: FAILURE_TIMEOUT_MS,
     });
     const problems: string[] = [];
     try {
-      const acted = scenario.act?.(stage).catch((error: unknown) => problems.push(`the script failed: ${errorMessage(error)}`));
-      const job = await record
+      await scenario.act?.(stage).catch((error: unknown) => problems.push(`the script failed: ${errorMessage(error)}`));
+      const observed = record();
+      const { timeline } = observed;
+      const job = await observed
         .until('its end', ({ state }) => isTerminal(state), { timeoutMs: END_TIMEOUT_MS })
         .catch((error: unknown) => {
           problems.push(errorMessage(error));
-          return record.job;
+          return observed.job;
         });
-      await acted;
+      for (const name of spared()) problems.push(`the fault in ${name} did not strike`);
       if (job !== undefined && job.state !== 'succeeded') problems.push(`the job is ${job.state}: ${job.message}`);
-      const recoveries = marks.map((atMs, i) => recoveryMs(record.timeline, { atMs, untilMs: marks[i + 1] ?? Number.POSITIVE_INFINITY }));
+      const recoveries = marks.map((atMs, i) => recoveryMs(timeline, { atMs, untilMs: marks[i + 1] ?? Number.POSITIVE_INFINITY }));
       if (recoveries.includes(undefined)) problems.push('no step was committed after a fault');
-      if (job !== undefined) problems.push(...(scenario.check?.(job, stage) ?? []));
+      if (job !== undefined) problems.push(...[scenario.check?.(job) ?? []].flat());
       const hash = job?.state === 'succeeded' ? job.checkpoints.at(-1)?.hash : undefined;
-      return { problems, recoveriesMs: recoveries.flatMap((ms) => ms ?? []), redone: stepsRedone(record.timeline), hash };
+      return { problems, recoveriesMs: recoveries.flatMap((ms) => ms ?? []), redone: stepsRedone(timeline), hash };
     } finally {
       await close();
     }

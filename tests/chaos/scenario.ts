@@ -28,7 +28,7 @@ export interface Scenario {
   /** Bound on committed steps that are done again. Default 0: only the death of all members may lose any. */
   readonly redone?: number;
   /** Looks at the job at its end, and says what is wrong with it. */
-  readonly check?: (job: Job, stage: Stage) => string | undefined;
+  readonly check?: (job: Job) => string | undefined;
 }
 
 /** The proxies between one worker and the rest. */
@@ -43,7 +43,6 @@ export interface WorkerProxies {
 export interface Stage {
   readonly cluster: Cluster;
   readonly client: JobClient;
-  readonly jobId: string;
   /** Resolves when so many steps are committed. */
   atStep(step: number): Promise<Job>;
   /** Resolves when the job is seen in a condition. */
@@ -58,6 +57,8 @@ export interface Stage {
   restartWorker(name: string): Promise<void>;
   /** The proxies of a worker. */
   proxies(worker: string): WorkerProxies;
+  /** Cancels the job, and submits it again to go on from its last checkpoint, on at most so many workers; from here on it is the job. */
+  resubmit(options: { readonly maxWorkers: number }): Promise<void>;
   /** Resolves when a fault has struck in that worker; it is marked by itself. */
   struck(worker: string): Promise<void>;
 }

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type JobRecord, recordJob, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
+import { isTerminal, type JobSpec } from '@maestro/protocol';
 import { eventually } from '../support/eventually.ts';
 import { startTcpProxy } from '../support/tcpProxy.ts';
 import type { Scenario, Stage, WorkerProxies } from './scenario.ts';
@@ -12,19 +13,23 @@ const PATIENCE_MS = 45_000;
 /** A stage with what the runner needs to know of it. */
 export interface OpenStage {
   readonly stage: Stage;
-  readonly record: JobRecord;
+  /** Of the job that was submitted last. */
+  record(): JobRecord;
   /** When something went wrong, in milliseconds since the epoch. */
   readonly marks: readonly number[];
+  /** Workers whose faults have not struck. */
+  spared(): string[];
   close(): Promise<void>;
 }
 
 /** Starts a cluster as the scenario wants it, with its data in `dir`, and submits the job to it. */
 export async function openStage(
   { workers = 2, faults = {}, isProxied = false }: Scenario,
-  { dir, spec, failureTimeoutMs }: { readonly dir: string; readonly spec: unknown; readonly failureTimeoutMs: number },
+  { dir, spec, failureTimeoutMs }: { readonly dir: string; readonly spec: JobSpec; readonly failureTimeoutMs: number },
 ): Promise<OpenStage> {
   const marks: number[] = [];
   const struck = new Set<string>();
+  const faulty = new Set<string>();
   const proxies = new Map<string, WorkerProxies>();
   const cluster = await startCluster({
     workers: 0,
@@ -57,6 +62,7 @@ export async function openStage(
     };
   };
   const addWorker: Stage['addWorker'] = async (name, { faults: own } = {}) => {
+    if (own !== undefined) faulty.add(name);
     await cluster.addWorker({ name, env: { ...(await throughProxies(name)), ...(own !== undefined && { MAESTRO_FAULTS: own }) } });
   };
 
@@ -66,17 +72,18 @@ export async function openStage(
       await addWorker(name, { ...(faults[name] !== undefined && { faults: faults[name] }) });
     }
     await cluster.connected(workers);
-    const { id: jobId } = await client.submitJob({ spec });
-    const record = recordJob(cluster.coordinator, jobId);
-    const until: Stage['until'] = (condition, holds) => record.until(condition, holds, { timeoutMs: PATIENCE_MS });
+    let jobId = (await client.submitJob({ spec })).id;
+    const records = [recordJob(cluster.coordinator, jobId)];
+    const record = (): JobRecord => records.at(-1)!;
+    const until: Stage['until'] = (condition, holds) => record().until(condition, holds, { timeoutMs: PATIENCE_MS });
     const mark = (): void => void marks.push(Date.now());
     return {
       record,
       marks,
+      spared: () => [...faulty].filter((name) => !struck.has(name)),
       stage: {
         cluster,
         client,
-        jobId,
         until,
         mark,
         addWorker,
@@ -96,12 +103,20 @@ export async function openStage(
           if (found === undefined) throw new Error(`${worker} has no proxies; give the scenario isProxied`);
           return found;
         },
+        async resubmit({ maxWorkers }) {
+          await client.cancelJob(jobId);
+          const { checkpoints } = await until('its end', ({ state }) => isTerminal(state));
+          const resumeFrom = checkpoints.at(-1)!.path;
+          const resources = { ...spec.resources, minWorkers: 1, maxWorkers };
+          jobId = (await client.submitJob({ spec: { ...spec, resources, checkpoint: { ...spec.checkpoint, resumeFrom } } })).id;
+          records.push(recordJob(cluster.coordinator, jobId));
+        },
         struck: async (worker) => {
           await eventually(`a fault in ${worker}`, () => struck.has(worker), { timeoutMs: PATIENCE_MS });
         },
       },
       async close() {
-        await record.close();
+        await Promise.all(records.map((one) => one.close()));
         client.close();
         for (const { coordinator, redis, peers } of proxies.values()) for (const proxy of [coordinator, redis, peers]) proxy.heal();
         await cluster.stop();
