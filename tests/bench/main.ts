@@ -1,14 +1,18 @@
 import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
+import { benchCheckpoint } from './checkpoint.ts';
 import { benchMemory } from './memory.ts';
 import { PYTHON } from './python.ts';
+import { benchState } from './state.ts';
 import { benchStep } from './step.ts';
 
-/** `npm run bench -- [step] [allreduce] [memory]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [memory]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
     for (const row of await benchAllReduce({ python: PYTHON })) process.stdout.write(`${describeRow(row)}\n`);
   },
+  state: benchState,
+  checkpoint: benchCheckpoint,
   memory: benchMemory,
 };
 

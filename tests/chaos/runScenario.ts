@@ -86,8 +86,16 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
       const recoveries = marks.map((atMs, i) => recoveryMs(timeline, { atMs, untilMs: marks[i + 1] ?? Number.POSITIVE_INFINITY }));
       if (recoveries.includes(undefined)) problems.push('no step was committed after a fault');
       if (job !== undefined) problems.push(...[scenario.check?.(job) ?? []].flat());
+      const audit = job === undefined ? undefined : await stage.client.auditJob(job.id);
+      if (audit?.isClean === false) problems.push(`the audit is not clean: ${audit.problems.slice(0, 3).join('; ')}`);
       const hash = job?.state === 'succeeded' ? job.checkpoints.at(-1)?.hash : undefined;
-      return { problems, recoveriesMs: recoveries.flatMap((ms) => ms ?? []), redone: stepsRedone(timeline), hash };
+      return {
+        problems,
+        recoveriesMs: recoveries.flatMap((ms) => ms ?? []),
+        redone: stepsRedone(timeline),
+        hash,
+        isAuditClean: audit?.isClean === true,
+      };
     } finally {
       await close();
     }
@@ -98,7 +106,7 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
       const { name, story, steps = DEFAULT_STEPS, recoveryMs: mostMs = DEFAULT_RECOVERY_MS, redone: mostRedone = 0 } = scenario;
       const expected = await referenceHash(steps);
       const beganMs = Date.now();
-      const { problems, recoveriesMs, redone, hash } = await perform(scenario);
+      const { problems, recoveriesMs, redone, hash, isAuditClean } = await perform(scenario);
       const isHashEqual = hash === expected;
       if (hash !== undefined && !isHashEqual) problems.push(`it ends with ${hash}, the undisturbed job with ${expected}`);
       const longestMs = Math.max(0, ...recoveriesMs);
@@ -106,7 +114,7 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
       if (redone > mostRedone) problems.push(`${redone} committed steps were done again, allowed are ${mostRedone}`);
       if (problems.length > 0) hasFailed = true;
       else await rm(join(dir, name), { recursive: true, force: true, maxRetries: 5 });
-      return { name, story, recoveriesMs, stepsRedone: redone, isHashEqual, isAuditClean: true, problems, elapsedMs: Date.now() - beganMs };
+      return { name, story, recoveriesMs, stepsRedone: redone, isHashEqual, isAuditClean, problems, elapsedMs: Date.now() - beganMs };
     },
     async close() {
       if (!hasFailed) await rm(dir, { recursive: true, force: true, maxRetries: 5 });

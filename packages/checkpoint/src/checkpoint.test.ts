@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto';
-import { appendFile, cp, mkdir, mkdtemp, open, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { MaestroError } from '@maestro/protocol';
 import {
   checkpointHash,
+  describeFallback,
   flatTensors,
-  latestValidCheckpoint,
+  newestValidCheckpoint,
   readCheckpoint,
-  readLatestCheckpoint,
+  stepFolder,
   type TrainingTensors,
   verifyCheckpoint,
   writeCheckpoint,
@@ -124,14 +125,11 @@ test.each<[string, (tensors: TrainingTensors) => TrainingTensors, string]>([
     (tensors) => pick(tensors, ([first, ...rest]) => [{ ...first!, shape: [3, 1] }, ...rest]),
     'holds norm.weight [3], this model has [3, 1]',
   ],
-])('a model that %s is told so, and no older checkpoint is tried', async (_, change, message) => {
-  await write(1);
+])('a model that %s is told so', async (_, change, message) => {
   const { dir } = await write(2);
-  const invalid: MaestroError[] = [];
-  const error = await thrownBy(readLatestCheckpoint(root, { into: change(emptyTraining()), onInvalid: (error) => invalid.push(error) }));
+  const error = await thrownBy(readCheckpoint(dir, { into: change(emptyTraining()) }));
   expect(error).toMatchObject({ code: 'conflict', message: expect.stringContaining(`checkpoint ${dir} is of another model: `) });
   expect(error.message).toContain(message);
-  expect(invalid).toEqual([]);
 });
 
 function pick(tensors: TrainingTensors, change: (list: TrainingTensors['parameters']) => TrainingTensors['parameters']): TrainingTensors {
@@ -201,16 +199,46 @@ test.each(DAMAGE)('%s is named, and the newest valid checkpoint is taken instead
   const valid = await write(1);
   const { dir } = await write(2);
   await damage(dir);
-  const invalid: MaestroError[] = [];
-  const onInvalid = (error: MaestroError) => invalid.push(error);
-  expect(await latestValidCheckpoint(root, { onInvalid })).toMatchObject({ step: 1, checkpointHash: valid.checkpointHash });
-  expect((await readLatestCheckpoint(root, { onInvalid }))?.checkpointHash).toBe(valid.checkpointHash);
-  expect(invalid.map(({ code }) => code)).toEqual(['checkpoint-invalid', 'checkpoint-invalid']);
-  const problems = invalid[0]!.details.problems as { file: string; message: string }[];
+  const newest = await newestValidCheckpoint(root);
+  expect(newest.checkpoint).toEqual({ step: 1, dir: valid.dir, checkpointHash: valid.checkpointHash, sizeBytes: expect.any(Number) });
+  const [passedOver] = newest.passedOver;
+  const { step, problems } = passedOver!;
   expect(problems.map(({ file, message }) => `${file} ${message}`)).toEqual([expect.stringMatching(message)]);
-  expect(invalid[0]!.message).toBe(
-    `checkpoint ${invalid[0]!.details.dir} is invalid: ${problems.map((found) => `${found.file} ${found.message}`).join('; ')}`,
+  const found = problems.map(({ file, message }) => `${file} ${message}`).join('; ');
+  expect(describeFallback(newest)).toBe(`${stepFolder(step)}: ${found}; falling back to step-00000001`);
+  const error = await thrownBy(readCheckpoint(passedOver!.dir));
+  expect(error).toMatchObject({ code: 'checkpoint-invalid', details: { dir: passedOver!.dir, problems } });
+  expect(error.message).toBe(`checkpoint ${passedOver!.dir} is invalid: ${found}`);
+});
+
+test('several damaged checkpoints are passed over, each with what is wrong, and nothing older than the one taken is read', async () => {
+  for (const step of [1, 2, 3, 4]) await write(step);
+  const folder = (step: number) => join(root, stepFolder(step));
+  await truncate(join(folder(4), 'optimizer.safetensors'), 100);
+  await rm(join(folder(3), 'manifest.json'));
+  await rm(join(folder(1), 'manifest.json'));
+  const newest = await newestValidCheckpoint(root);
+  expect(newest.checkpoint?.step).toBe(2);
+  expect(newest.passedOver.map(({ step }) => step)).toEqual([4, 3]);
+  const { size } = await stat(join(folder(2), 'optimizer.safetensors'));
+  expect(describeFallback(newest)).toBe(
+    `step-00000004: optimizer.safetensors has 100 bytes, the manifest says ${size}; step-00000003: manifest.json is missing, so the checkpoint was never finished; falling back to step-00000002`,
   );
+});
+
+test('when no checkpoint is valid, the finding says so; when the newest is, there is nothing to say', async () => {
+  const { dir } = await write(2);
+  expect(describeFallback(await newestValidCheckpoint(root))).toBeUndefined();
+  await rm(join(dir, 'state.json'));
+  const newest = await newestValidCheckpoint(root);
+  expect(newest.checkpoint).toBeUndefined();
+  expect(describeFallback(newest)).toBe('step-00000002: state.json is missing; no valid checkpoint is left');
+});
+
+test('a search can begin below a step whose checkpoint could not be used', async () => {
+  for (const step of [1, 2, 3]) await write(step);
+  expect((await newestValidCheckpoint(root, { before: 3 })).checkpoint?.step).toBe(2);
+  expect(await newestValidCheckpoint(root, { before: 1 })).toEqual({ checkpoint: undefined, passedOver: [] });
 });
 
 test('all problems are reported at once', async () => {
@@ -274,4 +302,5 @@ test('a read or a verification that is cancelled ends with the reason', async ()
   const signal = AbortSignal.abort(new Error('enough'));
   await expect(readCheckpoint(dir, { signal })).rejects.toThrow('enough');
   await expect(verifyCheckpoint(dir, { signal })).rejects.toThrow('enough');
+  await expect(newestValidCheckpoint(root, { signal })).rejects.toThrow('enough');
 });

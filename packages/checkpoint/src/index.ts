@@ -1,20 +1,20 @@
 export { checkpointHash, type TrainingTensors } from './checkpointHash.ts';
 export { type CheckpointProblem, type CheckpointReport, describeProblems } from './checkpointReport.ts';
-export {
-  type ListedCheckpoint,
-  latestValidCheckpoint,
-  listCheckpoints,
-  type OnInvalid,
-  type Retention,
-  readLatestCheckpoint,
-  retainCheckpoints,
-  stepsToRemove,
-} from './checkpointStore.ts';
 export type { FileDigest } from './fileDigest.ts';
 export { folderStep, stepFolder } from './folderNames.ts';
 export { cleanLeftovers } from './leftovers.ts';
+export { type ListedCheckpoint, listCheckpoints } from './listCheckpoints.ts';
 export { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, STATE_FILE } from './manifest.ts';
+export {
+  describeFallback,
+  type NewestValidCheckpoint,
+  type NewestValidOptions,
+  newestValidCheckpoint,
+  type PassedOverCheckpoint,
+  type ValidCheckpoint,
+} from './newestValidCheckpoint.ts';
 export { type Checkpoint, type ReadCheckpointOptions, readCheckpoint } from './readCheckpoint.ts';
+export { type RetainedCheckpoint, type Retention, retainCheckpoints, stepsToRemove } from './retainCheckpoints.ts';
 export {
   type DecodedTensor,
   decodeSafetensors,

@@ -8,10 +8,8 @@ import { folderStep, parsePassingFolder, stepFolder } from './folderNames.ts';
 import {
   type CheckpointPhase,
   cleanLeftovers,
-  latestValidCheckpoint,
   listCheckpoints,
-  retainCheckpoints,
-  stepsToRemove,
+  newestValidCheckpoint,
   verifyCheckpoint,
   writeCheckpoint,
 } from './index.ts';
@@ -44,9 +42,6 @@ const PHASES = [
 ];
 const describePhase = ({ name, target }: CheckpointPhase) => `${name} ${target === root ? 'ROOT' : target}`;
 const steps = async () => (await listCheckpoints(root)).map(({ step }) => step);
-const failOnInvalid = (error: Error) => {
-  throw error;
-};
 
 test('the manifest is written last, and the folder appears after everything is flushed', async () => {
   const phases: string[] = [];
@@ -60,25 +55,52 @@ test('the manifest is written last, and the folder appears after everything is f
   expect(phases).toEqual(PHASES);
 });
 
-test.each(PHASES)('a process killed at "%s" leaves the checkpoint before valid, and the next write clears what it left', async (phase) => {
-  await writeCheckpoint(options(1));
+/** Lets a child process write the checkpoint of step 2, which kills itself the `nth` time that it comes to `phase`. */
+async function killedAt(phase: string, { nth = 1 }: { readonly nth?: number } = {}): Promise<void> {
   const script = `import { writeCheckpoint } from '${new URL('./index.js', import.meta.url).href}';
     const list = (value) => [{ name: 'w', shape: [4], data: new Float32Array(4).fill(value) }];
     const root = process.argv[1];
+    let left = ${nth};
     await writeCheckpoint({ root, step: 2, parameters: list(1), firstMoments: list(2), secondMoments: list(3), state: {},
       onPhase: ({ name, target }) => {
-        if (\`\${name} \${target === root ? 'ROOT' : target}\` === '${phase}') process.kill(process.pid, 'SIGKILL');
+        const phase = \`\${name} \${target === root ? 'ROOT' : target}\`;
+        if (phase === '${phase}' && --left === 0) process.kill(process.pid, 'SIGKILL');
       } });`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', script, root], { stdio: 'inherit' });
   const signal = await new Promise((resolve) => child.on('close', (_, name) => resolve(name)));
   expect(signal).toBe('SIGKILL');
-  const isThere = phase === 'fsync ROOT';
-  expect((await latestValidCheckpoint(root, { onInvalid: failOnInvalid }))?.step).toBe(isThere ? 2 : 1);
-  expect((await readdir(root)).filter((name) => name.startsWith('.writing')).length).toBe(isThere ? 0 : 1);
+}
+
+const foldersOf = async (state: string) => (await readdir(root)).filter((name) => name.startsWith(`.${state}`)).length;
+
+test.each(PHASES)(
+  'after a kill at "%s" the search gives the newest whole checkpoint, passes over none and clears the rest',
+  async (phase) => {
+    await writeCheckpoint(options(1));
+    await killedAt(phase);
+    const isThere = phase === 'fsync ROOT';
+    expect(await foldersOf('writing')).toBe(isThere ? 0 : 1);
+    expect(await steps()).toEqual(isThere ? [1, 2] : [1]);
+    expect(await newestValidCheckpoint(root)).toMatchObject({ checkpoint: { step: isThere ? 2 : 1 }, passedOver: [] });
+    expect((await readdir(root)).sort()).toEqual(isThere ? ['step-00000001', 'step-00000002'] : ['step-00000001']);
+  },
+);
+
+test('the write after a kill clears what was left', async () => {
+  await writeCheckpoint(options(1));
+  await killedAt('fsync manifest.json');
+  expect((await verifyCheckpoint(join(root, stepFolder(1)))).valid).toBe(true);
   await writeCheckpoint(options(3));
-  expect((await readdir(root)).sort()).toEqual(
-    isThere ? ['step-00000001', 'step-00000002', 'step-00000003'] : ['step-00000001', 'step-00000003'],
-  );
+  expect((await readdir(root)).sort()).toEqual(['step-00000001', 'step-00000003']);
+});
+
+test.each([1, 2])('a kill at rename %p of a write that takes the place of an older checkpoint leaves that one to be found', async (nth) => {
+  await writeCheckpoint(options(1));
+  const { checkpointHash } = await writeCheckpoint(options(2, 10));
+  await killedAt('rename step-00000002', { nth });
+  expect(await foldersOf('replaced')).toBe(nth - 1);
+  expect(await newestValidCheckpoint(root)).toMatchObject({ checkpoint: { step: 2, checkpointHash }, passedOver: [] });
+  expect((await readdir(root)).sort()).toEqual(['step-00000001', 'step-00000002']);
 });
 
 test.each([
@@ -170,7 +192,7 @@ test('checkpoints are listed by step, and what is not one is not listed', async 
   for (const name of ['step-5', 'step-000000005', 'step-0000000x', 'notes']) await mkdir(join(root, name));
   expect(await steps()).toEqual([4, 30, 100_000_000]);
   expect(await listCheckpoints(join(root, 'nowhere'))).toEqual([]);
-  expect(await latestValidCheckpoint(join(root, 'nowhere'), { onInvalid: failOnInvalid })).toBeUndefined();
+  expect(await newestValidCheckpoint(join(root, 'nowhere'))).toEqual({ checkpoint: undefined, passedOver: [] });
 });
 
 test('a folder is named after its step, and only names so made are read', () => {
@@ -178,20 +200,6 @@ test('a folder is named after its step, and only names so made are read', () => 
   for (const step of [0, 1234, 99_999_999, 1_000_000_000]) expect(folderStep(stepFolder(step))).toBe(step);
   for (const name of ['step-1234', 'step-000001234', 'xstep-00001234', 'step-00001234x', '.writing'])
     expect(folderStep(name)).toBeUndefined();
-});
-
-test('the last checkpoints are kept, whatever is newer than the current one stays', () => {
-  expect(stepsToRemove([1, 2, 3, 4], { current: 4, keepLast: 2 })).toEqual([2, 1]);
-  expect(stepsToRemove([1, 2, 3, 4], { current: 4, keepLast: 1 })).toEqual([3, 2, 1]);
-  expect(stepsToRemove([1, 2, 3, 9], { current: 3, keepLast: 2 })).toEqual([1]);
-  expect(stepsToRemove([4], { current: 4, keepLast: 3 })).toEqual([]);
-  expect(() => stepsToRemove([4], { current: 4, keepLast: 0 })).toThrow('keepLast must be a whole number of 1 or more, found 0');
-});
-
-test('retention removes the folders of old checkpoints', async () => {
-  for (const step of [1, 2, 3]) await writeCheckpoint(options(step));
-  expect(await retainCheckpoints(root, { current: 3, keepLast: 2 })).toEqual([1]);
-  expect((await readdir(root)).sort()).toEqual(['step-00000002', 'step-00000003']);
 });
 
 const gone = `999999999-0-${hostname()}`;

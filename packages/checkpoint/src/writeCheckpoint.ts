@@ -10,7 +10,7 @@ import { encodeManifest, MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, STATE_FILE }
 import { safetensorsParts } from './safetensors.ts';
 import { storageError } from './storageError.ts';
 
-/** A moment of a write, for tests that stop it there: about to write a file, flush a file or folder, or rename a folder into place. */
+/** A moment of a write, for tests that stop it there: about to write a file, flush a file or folder, or rename a folder. */
 export interface CheckpointPhase {
   readonly name: 'write' | 'fsync' | 'rename';
   /** The file's name, or the folder's. */
@@ -96,8 +96,7 @@ async function writeFolder(folder: string, files: Files, options: WriteCheckpoin
     const manifest = await write(MANIFEST_FILE, [Buffer.from(encodeManifest({ step, checkpointHash: hash, files: digests }))]);
     await onPhase({ name: 'fsync', target: stepFolder(step) });
     await syncFolder(folder);
-    await onPhase({ name: 'rename', target: stepFolder(step) });
-    await moveIntoPlace(folder, step);
+    await moveIntoPlace(folder, step, () => onPhase({ name: 'rename', target: stepFolder(step) }));
     await onPhase({ name: 'fsync', target: root });
     await syncFolder(root);
     const sizeBytes = sum(Object.values(digests), (digest) => digest.sizeBytes) + manifest.sizeBytes;
@@ -109,18 +108,25 @@ async function writeFolder(folder: string, files: Files, options: WriteCheckpoin
 }
 
 /** Renames a finished folder to its step's name; one that is there is moved aside first, since folders cannot be swapped in one call. */
-async function moveIntoPlace(folder: string, step: number): Promise<void> {
+async function moveIntoPlace(folder: string, step: number, beforeRename: () => void | Promise<void>): Promise<void> {
   const root = dirname(folder);
   const target = join(root, stepFolder(step));
   const isTaken = await stat(target).then(
     () => true,
     () => false,
   );
+  await beforeRename();
   if (!isTaken) return rename(folder, target);
   const aside = join(root, passingFolder('replaced', step));
   await withFolderInHand(aside, async () => {
     await rename(target, aside);
-    await rename(folder, target);
+    try {
+      await beforeRename();
+      await rename(folder, target);
+    } catch (error) {
+      await rename(aside, target);
+      throw error;
+    }
     await rm(aside, { recursive: true, force: true });
   });
 }

@@ -1,7 +1,18 @@
 import { type Client, type ClientReadableStream, credentials, type ServiceError } from '@grpc/grpc-js';
-import { CONTROL_CHANNEL_OPTIONS, fromServiceError, type Job, loadService, MaestroError, type WorkerInfo } from '@maestro/protocol';
+import {
+  controlChannelOptions,
+  failureTimeouts,
+  fromServiceError,
+  type Job,
+  type JobAudit,
+  loadService,
+  MaestroError,
+  type WorkerInfo,
+} from '@maestro/protocol';
 
 const DEADLINE_MS = 10_000;
+/** An audit goes through the permutation of each epoch that is not folded. */
+const AUDIT_DEADLINE_MS = 120_000;
 
 /** The job API of a coordinator. Every failure is a MaestroError with the server's code; `unavailable` when it cannot be reached. */
 export interface JobClient {
@@ -12,6 +23,13 @@ export interface JobClient {
   listJobs(): Promise<Job[]>;
   listWorkers(): Promise<WorkerInfo[]>;
   cancelJob(id: string): Promise<Job>;
+  /** Whether every sample of the job's committed steps was taken exactly once. Throws `not-found` while the job has no ledger. */
+  auditJob(id: string): Promise<JobAudit>;
+  /** Holds the job at a step boundary, with a checkpoint, and frees its workers. */
+  pauseJob(id: string): Promise<Job>;
+  resumeJob(id: string): Promise<Job>;
+  /** Takes a worker out of its job at a step boundary; it gets no other until it is started again. */
+  drainWorker(name: string): Promise<WorkerInfo>;
   /** The job now and at each change; ends with the job. Stops quietly when `signal` is aborted. */
   watchJob(id: string, options?: { readonly signal?: AbortSignal }): AsyncGenerator<Job>;
   close(): void;
@@ -28,6 +46,10 @@ interface Stub extends Client {
   submitJob: Method<{ specJson: string; idempotencyKey: string }, Job>;
   getJob: Method<{ id: string }, Job>;
   cancelJob: Method<{ id: string }, Job>;
+  auditJob: Method<{ id: string }, JobAudit>;
+  pauseJob: Method<{ id: string }, Job>;
+  resumeJob: Method<{ id: string }, Job>;
+  drainWorker: Method<{ name: string }, WorkerInfo>;
   listJobs: Method<object, { jobs: Job[] }>;
   listWorkers: Method<object, { workers: WorkerInfo[] }>;
   watchJob(request: { id: string }): ClientReadableStream<Job>;
@@ -36,11 +58,16 @@ interface Stub extends Client {
 /** Connects to the coordinator at `address` (host:port); the connection is made with the first call. */
 export function connectJobClient(address: string): JobClient {
   const Service = loadService('jobs.proto', 'Jobs');
-  const stub = new Service(address, credentials.createInsecure(), CONTROL_CHANNEL_OPTIONS) as unknown as Stub;
+  const stub = new Service(address, credentials.createInsecure(), controlChannelOptions(failureTimeouts())) as unknown as Stub;
 
-  const call = <Request, Response>(name: string, method: Method<Request, Response>, request: Request): Promise<Response> =>
+  const call = <Request, Response>(
+    name: string,
+    method: Method<Request, Response>,
+    request: Request,
+    deadlineMs = DEADLINE_MS,
+  ): Promise<Response> =>
     new Promise((resolve, reject) => {
-      method.call(stub, request, { deadline: Date.now() + DEADLINE_MS }, (error, response) => {
+      method.call(stub, request, { deadline: Date.now() + deadlineMs }, (error, response) => {
         if (error !== null) reject(fromServiceError(error, `${name} at ${address}`));
         else resolve(response);
       });
@@ -52,6 +79,10 @@ export function connectJobClient(address: string): JobClient {
     listJobs: async () => (await call('list', stub.listJobs, {})).jobs,
     listWorkers: async () => (await call('list workers', stub.listWorkers, {})).workers,
     cancelJob: (id) => call('cancel', stub.cancelJob, { id }),
+    auditJob: (id) => call('audit', stub.auditJob, { id }, AUDIT_DEADLINE_MS),
+    pauseJob: (id) => call('pause', stub.pauseJob, { id }),
+    resumeJob: (id) => call('resume', stub.resumeJob, { id }),
+    drainWorker: (name) => call('drain', stub.drainWorker, { name }),
     async *watchJob(id, { signal } = {}) {
       if (signal?.aborted === true) return;
       const stream = stub.watchJob({ id });

@@ -8,6 +8,8 @@ import { type Dialled, dial } from './dial.ts';
 import { Group } from './group.ts';
 import type { Link, LinkEvents } from './link.ts';
 import { type PlanMember, planReduce, type ReducePlan } from './plan.ts';
+import { type PulledState, type PullStateOptions, pullState } from './pullState.ts';
+import { openStateSource, type ServeStateOptions } from './serveState.ts';
 import { type AbortRequest, COLLECTIVE_SERVICE, type PullRequest, SERVER_OPTIONS } from './service.ts';
 import type { FloatVector } from './vector.ts';
 
@@ -59,7 +61,18 @@ export interface Collective {
    * Rejects with `timeout` naming the peers that did not come, `conflict` when a peer is in another view or planned otherwise.
    */
   readonly join: (options: JoinOptions) => Promise<Group>;
-  /** Ends all groups and the server. */
+  /**
+   * Serves this member's state to peers of a view until the returned function is called; requests that came before are answered now.
+   * Throws `conflict` when this view or a later one was served before.
+   */
+  readonly serveState: (options: ServeStateOptions) => () => void;
+  /**
+   * Pulls a peer's state into `into`. Rejects, with `details.member`, with `unavailable` when the peer cannot be reached, `peer-lost` when
+   * the connection breaks, `conflict` when the peer does not serve that view, `protocol-violation` when sizes, a checksum or the hash differ,
+   * `timeout` when nothing comes, what `provide` rejected with, or the signal's reason. What `into` holds then is undefined; the caller starts over.
+   */
+  readonly pullState: (options: PullStateOptions) => Promise<PulledState>;
+  /** Ends all groups, all serving and pulling, and the server. */
   readonly close: () => Promise<void>;
 }
 
@@ -97,6 +110,9 @@ export async function openCollective({
   const early = new Set<PullCall>();
   const newest = new Map<string, number>();
 
+  const closing = new AbortController();
+  const states = openStateSource({ isOver: (job, generation) => generation < (newest.get(job) ?? -1) });
+
   const admit = (call: PullCall): void => {
     const { job, generation, member } = call.request;
     const membership = [...memberships].find((candidate) => candidate.job === job && candidate.generation === generation);
@@ -131,7 +147,7 @@ export async function openCollective({
   };
 
   const server = address === undefined ? undefined : new Server(SERVER_OPTIONS);
-  server?.addService(COLLECTIVE_SERVICE, { Pull: admit, Abort: takeAbort });
+  server?.addService(COLLECTIVE_SERVICE, { Pull: admit, Abort: takeAbort, PullState: states.admit });
   const bound = server === undefined ? undefined : await bind(server, address!, credentials?.server ?? ServerCredentials.createInsecure());
 
   const join = async (view: JoinOptions): Promise<Group> => {
@@ -203,7 +219,14 @@ export async function openCollective({
   return {
     address: bound,
     join,
+    serveState: states.serve,
+    pullState: ({ signal, ...options }) => {
+      const stop = signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal]);
+      return pullState({ ...options, signal: stop }, connection);
+    },
     close: async () => {
+      closing.abort(new MaestroError('cancelled', 'pullState: the collective is closed'));
+      states.close();
       await Promise.all([...memberships].map(({ group }) => group.close()));
       memberships.clear();
       for (const call of early) call.end();

@@ -1,5 +1,6 @@
 export { type Collective, type CollectiveOptions, type GroupMember, type JoinOptions, openCollective } from './collective.ts';
 export type { AllReduceResult, Group } from './group.ts';
+export type { MemberState } from './outboundState.ts';
 export type { Waiting } from './peer.ts';
 export {
   type Addition,
@@ -11,5 +12,7 @@ export {
   planReduce,
   type ReducePlan,
 } from './plan.ts';
-export { type LocalProgram, type LocalStep, maxPartials, type RankRange, treeSubtrees } from './tree.ts';
+export type { PulledState, PullStateOptions } from './pullState.ts';
+export type { ServeStateOptions } from './serveState.ts';
+export { type LocalProgram, type LocalStep, maxPartials, type RankRange, treeHeight, treeSubtrees } from './tree.ts';
 export type { FloatVector } from './vector.ts';

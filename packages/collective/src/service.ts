@@ -23,6 +23,14 @@ export interface AbortRequest {
   readonly lost: string;
 }
 
+/** The request of `PullState`. */
+export interface StateRequest {
+  readonly job: string;
+  readonly generation: number;
+  readonly member: string;
+  readonly target: string;
+}
+
 const loaded = loadService('collective.proto', 'Collective').service;
 
 /** The service as grpc-js takes it: chunks go through our own codec, everything else through proto-loader. */
@@ -34,6 +42,11 @@ export const COLLECTIVE_SERVICE = {
     responseDeserialize: (bytes: Buffer) => bytes,
   } as MethodDefinition<PullRequest, Buffer>,
   Abort: loaded.Abort as MethodDefinition<AbortRequest, object>,
+  PullState: {
+    ...loaded.PullState,
+    responseSerialize: (frame: ChunkFrame) => frame as unknown as Buffer,
+    responseDeserialize: (bytes: Buffer) => bytes,
+  } as MethodDefinition<StateRequest, Buffer>,
 } satisfies ServiceDefinition;
 
 /** Values that a message carries at most, scalars of a virtual rank's share included: far above need, far below harm. */

@@ -78,3 +78,8 @@ export function maxPartials(virtualRanks: number): number {
   // Going down from the node that holds the whole range, each side of the cut leaves at most one subtree a level.
   return Math.max(1, 2 * Math.ceil(Math.log2(virtualRanks)) - 2);
 }
+
+/** Merges between the root of the tree over `virtualRanks` and its deepest leaf. */
+export function treeHeight(virtualRanks: number): number {
+  return Math.ceil(Math.log2(virtualRanks));
+}

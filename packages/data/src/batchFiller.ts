@@ -3,6 +3,7 @@ import { permutation } from '@maestro/random';
 import { type AugmentConfig, drawCrop, drawFlip } from './augment.ts';
 import type { Dataset } from './dataset.ts';
 import { normalisationTable, writePlanes } from './normalisation.ts';
+import { addDigests, sampleDigest } from './sampleDigest.ts';
 import type { PositionRange } from './schedule.ts';
 import { createSquareReader } from './squareReader.ts';
 
@@ -28,6 +29,8 @@ export interface SkippedSample {
 export interface FilledBatch {
   readonly count: number;
   readonly skipped: readonly SkippedSample[];
+  /** Of all samples that were taken, the broken ones too: what shows that each was taken once. */
+  readonly digest: number;
 }
 
 /** Fills a batch's memory: a pure function of (data set, config, positions), whoever calls it and whatever was filled before. */
@@ -55,8 +58,10 @@ export function createBatchFiller(dataset: Dataset, { imageSize, channels, augme
     }
     const skipped: SkippedSample[] = [];
     let count = 0;
+    let digest = 0;
     for (let position = first; position < first + asked; position++) {
       const index = order(position);
+      digest = addDigests(digest, sampleDigest(epoch, index));
       const address = { seed, epoch, index };
       const pixels = await reader.read(index, (width, height) => drawCrop(address, { width, height }, augment));
       if ('broken' in pixels) {
@@ -78,6 +83,6 @@ export function createBatchFiller(dataset: Dataset, { imageSize, channels, augme
       drawIdsShuffle({ noise, keys }, idsShuffle.subarray(count * patches, (count + 1) * patches));
       count++;
     }
-    return { count, skipped };
+    return { count, skipped, digest };
   };
 }

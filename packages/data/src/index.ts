@@ -9,16 +9,19 @@ export { defaultNormalisation, type Normalisation } from './normalisation.ts';
 export { connectRedis, type RedisConnection } from './redisConnection.ts';
 export { type RedisServer, startRedisServer } from './redisServer.ts';
 export { type GridOptions, renderGrid } from './renderGrid.ts';
+export { addDigests, DIGEST_MODULUS, positionsDigest, type SampleSpace, sampleDigest, subtractDigests } from './sampleDigest.ts';
 export {
   type PositionRange,
   planSchedule,
   positionsOfMicroBatch,
+  positionsOfRank,
   positionsOfStep,
   type Schedule,
   type ScheduleOptions,
   type Shard,
   type StepWindow,
   shardsOfWindow,
+  stepsOfEpoch,
   windowOfStep,
 } from './schedule.ts';
-export { type Lease, openShardQueue, type ShardDepth, type ShardQueue } from './shardQueue.ts';
+export { type Lease, listShardGenerations, openShardQueue, type ShardDepth, type ShardQueue } from './shardQueue.ts';

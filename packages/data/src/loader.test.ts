@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { augmentConfig } from './augment.ts';
 import { type Dataset, openDataset } from './dataset.ts';
 import { type Loader, type LoaderOptions, openLoader } from './loader.ts';
+import { addDigests, positionsDigest, sampleDigest } from './sampleDigest.ts';
 import type { PositionRange } from './schedule.ts';
 
 const COUNT = 24;
@@ -54,8 +55,8 @@ const at = (first: number, epoch = 0, count = 4): PositionRange => ({ epoch, fir
 
 /** A copy of the batch, which is released. */
 async function contentOf(loader: Loader, positions: PositionRange) {
-  const { images, idsShuffle, count, skipped, release } = await loader.batch(positions);
-  const content = { images: images.slice(), idsShuffle: idsShuffle.slice(), count, skipped };
+  const { images, idsShuffle, count, skipped, digest, release } = await loader.batch(positions);
+  const content = { images: images.slice(), idsShuffle: idsShuffle.slice(), count, skipped, digest };
   release();
   return content;
 }
@@ -103,6 +104,10 @@ test('a broken image is left out and named, and those after it move up', async (
   expect(short.images).toHaveLength(3 * 3 * 16 * 16);
   expect(short.skipped).toEqual([{ index: BROKEN, name: '07.png', reason: expect.stringMatching(/\S/) }]);
   await contentOf(loader, at(0, 1, 4));
+  // Taken is taken, read or broken: the digests of an epoch's batches make that of all its samples.
+  const all = Array.from({ length: COUNT }, (_, sample) => sampleDigest(0, sample));
+  expect(batches.map(({ digest }) => digest).reduce(addDigests)).toBe(all.reduce(addDigests));
+  expect(short.digest).toBe(positionsDigest(at(4 * batches.indexOf(short)), { seed: 5, samples: COUNT }));
 });
 
 test('more than 1 % of broken images ends the loader with their names', async () => {

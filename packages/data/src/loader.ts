@@ -30,6 +30,8 @@ export interface MicroBatch {
   readonly count: number;
   /** The samples that could not be decoded. */
   readonly skipped: readonly SkippedSample[];
+  /** Of all samples at the positions asked for, broken ones too ({@link sampleDigest}, added modulo 2^52). */
+  readonly digest: number;
   /** Gives the memory back to the loader; the views must not be used after. A second call does nothing. */
   release(): void;
 }
@@ -185,13 +187,14 @@ export function openLoader(options: LoaderOptions): Loader {
       if (order.state !== 'filled') await untilFilled(order, waitSignal);
       ring.take(order);
       const { slot } = order;
-      const { count, skipped } = order.filled!;
+      const { count, skipped, digest } = order.filled!;
       let isReleased = false;
       return {
         images: new Float32Array(slots[slot]!.images, 0, count * imageLength),
         idsShuffle: new BigInt64Array(slots[slot]!.idsShuffle, 0, count * patches),
         count,
         skipped,
+        digest,
         release: () => {
           if (isReleased) return;
           isReleased = true;

@@ -6,6 +6,11 @@ export interface RedisConnection {
   readonly client: Redis;
   /** Runs `work`; what Redis or the network does wrong becomes `redis-unavailable`, naming `what` was to be done. */
   call<T>(what: string, work: () => Promise<T>): Promise<T>;
+  /**
+   * Calls `listener` whenever Redis is back after it was away; gives the way to stop. What was written in the last second before may be
+   * gone, and what was asked for in between may yet be done.
+   */
+  onReturn(listener: () => void): () => void;
   close(): Promise<void>;
 }
 
@@ -42,9 +47,17 @@ export async function connectRedis(url: string, { timeoutMs }: { readonly timeou
     client.disconnect();
     throw error;
   }
+  const listeners = new Set<() => void>();
+  client.on('ready', () => {
+    for (const listener of listeners) listener();
+  });
   return {
     client,
     call,
+    onReturn: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     close: async () => {
       if (client.status === 'ready') await client.quit().catch(() => client.disconnect());
       else client.disconnect();

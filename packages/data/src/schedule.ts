@@ -127,6 +127,21 @@ export function positionsOfMicroBatch(
   };
 }
 
+/** The positions of all micro-batches of one virtual rank in one step: they lie side by side. */
+export function positionsOfRank(schedule: Schedule, step: number, virtualRank: number): PositionRange {
+  const { epoch, first } = positionsOfMicroBatch(schedule, { step, virtualRank });
+  const last = positionsOfMicroBatch(schedule, { step, virtualRank, micro: schedule.accumulation - 1 });
+  return { epoch, first, count: last.first + last.count - first };
+}
+
+/** The steps of an epoch: from `firstStep` up to but without `endStep`. The run may end within its last epoch. */
+export function stepsOfEpoch(
+  { stepsPerEpoch, totalSteps }: Schedule,
+  epoch: number,
+): { readonly firstStep: number; readonly endStep: number } {
+  return { firstStep: epoch * stepsPerEpoch, endStep: Math.min((epoch + 1) * stepsPerEpoch, totalSteps) };
+}
+
 /** The window that holds `step`. No window crosses an epoch's end or the run's. */
 export function windowOfStep(schedule: Schedule, step: number): StepWindow {
   const { stepsPerEpoch, windowSteps, totalSteps } = schedule;

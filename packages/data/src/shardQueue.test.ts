@@ -27,12 +27,12 @@ afterEach(() => Promise.all(open.splice(0).map((queue) => queue.close())));
 const schedule = planSchedule({ samples: 4096, virtualRanks: 3, microBatch: 4, epochs: 2, windowSteps: 4 });
 const shardsAt = (step: number) => shardsOfWindow(schedule, windowOfStep(schedule, step));
 
-async function connect(options: { jobId?: string; lockMs?: number; redisUrl?: string; timeoutMs?: number } = {}): Promise<ShardQueue> {
-  const queue = await openShardQueue({ redisUrl: server.url, jobId: 'job-1', virtualRanks: 3, ...options });
+async function connect(options: Partial<Parameters<typeof openShardQueue>[0]> = {}): Promise<ShardQueue> {
+  const queue = await openShardQueue({ redis: server.url, jobId: 'job-1', generation: 1, virtualRanks: 3, ...options });
   open.push(queue);
   return queue;
 }
-const lockOf = (rank: number, shard: Shard) => `maestro:shards-job-1-${rank}:e${shard.epoch}-w${shard.window}:lock`;
+const lockOf = (rank: number, shard: Shard) => `maestro:shards-job-1-g1-${rank}:e${shard.epoch}-w${shard.window}:lock`;
 
 test('each rank’s shards are leased in order and completed once', async () => {
   const queue = await connect();
@@ -142,29 +142,18 @@ test('memory in Redis does not grow with the windows done, before and after a re
   }
 
   async function sizeOfRedis() {
-    return { keys: await redis.dbsize(), events: await redis.xlen('maestro:shards-job-1-0:events') };
+    return { keys: await redis.dbsize(), events: await redis.xlen('maestro:shards-job-1-g1-0:events') };
   }
 });
 
-test('waiting for a lease ends with the shard, or with the signal', async () => {
-  const [coordinator, worker] = [await connect(), await connect()];
-  const waiting = worker.waitForLease(1, new AbortController().signal);
-  await coordinator.enqueue(shardsAt(0));
-  expect((await waiting).shard.virtualRank).toBe(1);
-  const controller = new AbortController();
-  const cancelled = worker.waitForLease(1, controller.signal);
-  controller.abort();
-  await expect(cancelled).rejects.toMatchObject({ code: 'cancelled' });
-});
-
 test('without Redis a call fails by its deadline with address and reason, and works again once Redis is back', async () => {
-  await expect(connect({ redisUrl: 'redis://127.0.0.1:1', timeoutMs: 300 })).rejects.toMatchObject({
+  await expect(connect({ redis: 'redis://127.0.0.1:1', timeoutMs: 300 })).rejects.toMatchObject({
     code: 'redis-unavailable',
     message: expect.stringMatching(/could not connect: Redis at 127\.0\.0\.1:1: .*ECONNREFUSED/),
   });
   const away = join(dir, 'away');
   const first = await startRedisServer({ dir: away });
-  const queue = await connect({ redisUrl: first.url, timeoutMs: 300 });
+  const queue = await connect({ redis: first.url, timeoutMs: 300 });
   await queue.enqueue(shardsAt(0));
   await first.stop();
   await expect(queue.depth()).rejects.toMatchObject({

@@ -1,6 +1,6 @@
 import { isMaestroError, MaestroError } from '@maestro/protocol';
 import { Job, Queue, type QueueOptions } from 'bullmq';
-import { connectRedis } from './redisConnection.ts';
+import { connectRedis, type RedisConnection } from './redisConnection.ts';
 import type { Shard } from './schedule.ts';
 
 /**
@@ -10,7 +10,7 @@ import type { Shard } from './schedule.ts';
 const KEPT_COMPLETED = 4;
 /** BullMQ notes each change of state in a stream that nobody here reads. */
 const MAX_EVENTS = 10;
-const POLL_MS = 20;
+const QUEUE_PREFIX = 'maestro';
 
 /** A shard that is being worked. Its lock belongs to (job, virtual rank): whoever owns the rank now may renew and complete it. */
 export interface Lease {
@@ -24,60 +24,66 @@ export interface ShardDepth {
   readonly leased: number;
 }
 
-/** The shards of one job: a BullMQ queue per virtual rank, first in, first out. The ledger, not the queue, says what is committed. */
+/**
+ * The shards of one generation of a job: a BullMQ queue per virtual rank, first in, first out. The ledger, not the queue, says what is
+ * committed. Each generation has queues of its own: a member of an old one can only touch queues that nobody reads any more.
+ */
 export interface ShardQueue {
   /** Adds shards behind those there are. A shard that waits, is leased or was lately completed is not added again. */
   enqueue(shards: readonly Shard[]): Promise<void>;
   /** Leases the rank's next shard, or says that none waits. */
   lease(virtualRank: number): Promise<Lease | undefined>;
-  /** Leases the rank's next shard as soon as there is one; throws `cancelled` when `signal` aborts. */
-  waitForLease(virtualRank: number, signal: AbortSignal): Promise<Lease>;
-  /** The shards of a rank that its former owner left leased, oldest first, with their locks renewed. For a rank's new owner. */
+  /** The shards of a rank that are leased, oldest first, with their locks renewed: for who has lost an answer, or takes the rank over. */
   takeOver(virtualRank: number): Promise<Lease[]>;
-  /** Renews the locks, expired ones too. Throws `conflict` naming a shard that is no longer leased: it was completed or the job rewound. */
+  /** Renews the locks, expired ones too. Throws `conflict` naming a shard that is no longer leased: it was completed or the generation is over. */
   extend(leases: readonly Lease[]): Promise<void>;
-  /** Completes a shard. False when that had been done before (by whoever), or the shard is gone with a rewind. */
+  /** Completes a shard. False when that had been done before (by whoever), or the shard is gone with its generation. */
   complete(lease: Lease): Promise<boolean>;
-  /** Removes every shard of the job, leased ones too: to rewind it (then enqueue from the step to resume at) or to forget it. */
+  /** Removes every shard of the generation, leased ones too. */
   clear(): Promise<void>;
   depth(): Promise<ShardDepth[]>;
   close(): Promise<void>;
 }
 
 /**
- * Opens a job's shard queue; coordinator and workers each open their own. All virtual ranks share one connection. Locks are never
- * taken away when they expire (no stalled check runs): a rank changes hands by a new view and {@link ShardQueue.takeOver} alone.
+ * Opens the shard queue of a generation; coordinator and workers each open their own. All virtual ranks share one connection. Locks are
+ * never taken away when they expire (no stalled check runs): a rank changes hands by a new view alone.
  *
- * Every call fails with `redis-unavailable` when Redis does not answer within `timeoutMs`, and may be repeated.
+ * Every call fails with `redis-unavailable` when Redis does not answer in time, and may be repeated. A lease whose answer was lost on
+ * the way is found by {@link ShardQueue.takeOver}.
  *
+ * @param redis a connection to share, which stays open when the queue is closed, or the URL of one to open.
  * @param lockMs how long a lease's lock lasts unless extended: it shows whether an owner is alive (default 30 000).
  */
 export async function openShardQueue({
-  redisUrl,
+  redis: given,
   jobId,
+  generation,
   virtualRanks,
   lockMs = 30_000,
   timeoutMs = 10_000,
 }: {
-  readonly redisUrl: string;
+  readonly redis: RedisConnection | string;
   readonly jobId: string;
+  readonly generation: number;
   readonly virtualRanks: number;
   readonly lockMs?: number;
   readonly timeoutMs?: number;
 }): Promise<ShardQueue> {
-  const redis = await connectRedis(redisUrl, { timeoutMs });
+  const redis = typeof given === 'string' ? await connectRedis(given, { timeoutMs }) : given;
   // `lockDuration` is a worker's option, read from here by the backend's moveToActive: leasing needs no BullMQ worker, of which each
   // would hold a blocking connection of its own.
   const options: QueueOptions & { lockDuration: number } = {
     connection: redis.client,
-    prefix: 'maestro',
+    prefix: QUEUE_PREFIX,
     lockDuration: lockMs,
     skipVersionCheck: true,
+    skipWaitingForReady: true, // the connection keeps calls until Redis is there, and each has its deadline
     skipMetasUpdate: true, // enqueue does it
     defaultJobOptions: { removeOnComplete: KEPT_COMPLETED, removeOnFail: KEPT_COMPLETED, attempts: 1 },
   };
   const queues = Array.from({ length: virtualRanks }, (_, rank) => {
-    const queue = new Queue<Shard>(`shards-${jobId}-${rank}`, options);
+    const queue = new Queue<Shard>(`${shardQueueName(jobId, generation)}-${rank}`, options);
     queue.on('error', () => undefined); // the connection keeps its last error and every call reports it
     return queue;
   });
@@ -137,14 +143,6 @@ export async function openShardQueue({
         );
       }),
     lease: (virtualRank) => redis.call('lease a shard', () => lease(virtualRank)),
-    waitForLease: async (virtualRank, signal) => {
-      for (;;) {
-        if (signal.aborted) throw new MaestroError('cancelled', `waiting for a shard of virtual rank ${virtualRank} was cancelled`);
-        const leased = await redis.call('lease a shard', () => lease(virtualRank));
-        if (leased !== undefined) return leased;
-        await pause(POLL_MS, signal);
-      }
-    },
     takeOver: (virtualRank) =>
       redis.call('take over leases', async () => {
         const active = await queueOf(virtualRank).getActive();
@@ -169,23 +167,28 @@ export async function openShardQueue({
       ),
     close: async () => {
       await Promise.all(queues.map((queue) => queue.close()));
-      await redis.close();
+      if (typeof given === 'string') await redis.close();
     },
   };
 }
 
+/** What the names of a generation's queues begin with. */
+const shardQueueName = (jobId: string, generation: number): string => `shards-${jobId}-g${generation}`;
+
+/**
+ * The generations of a job that have left queues in Redis.
+ * @throws MaestroError `redis-unavailable`.
+ */
+export async function listShardGenerations({ client, call }: RedisConnection, jobId: string): Promise<number[]> {
+  const prefix = `${QUEUE_PREFIX}:shards-${jobId}-g`;
+  const generations = new Set<number>();
+  await call('list shard queues', async () => {
+    for await (const keys of client.scanStream({ match: `${prefix}*`, count: 1000 })) {
+      for (const key of keys as string[]) generations.add(Number.parseInt(key.slice(prefix.length), 10));
+    }
+  });
+  return [...generations].sort((a, b) => a - b);
+}
+
 /** The same for the same shard of the same job, so that enqueueing twice adds it once. */
 const shardId = ({ epoch, window }: Shard): string => `e${epoch}-w${window}`;
-
-/** Resolves after `ms`, or at once when `signal` aborts. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
-}

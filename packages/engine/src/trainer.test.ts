@@ -11,7 +11,7 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((trainer) => trainer.close()));
 });
 
-async function toyTrainer(options: Partial<TrainerOptions> = {}): Promise<Trainer> {
+async function toyTrainer(options: Partial<TrainerOptions> = {}, loaded: FlatLayout = layout): Promise<Trainer> {
   const trainer = await openTrainer({
     trainingModel: toyTrainingModel(layout),
     layout,
@@ -23,7 +23,7 @@ async function toyTrainer(options: Partial<TrainerOptions> = {}): Promise<Traine
     ...options,
   });
   opened.push(trainer);
-  await trainer.load({ parameters: toyParameters(layout), step: 0 });
+  await trainer.load({ parameters: toyParameters(loaded), step: 0 });
   return trainer;
 }
 
@@ -163,6 +163,16 @@ test('a snapshot loaded elsewhere goes on with the same bits, and snapshots reus
   expect(copies[1]).toEqual(copies[0]);
   expect(copies[0]!.parameters.buffer).toBe(state.parameters.buffer);
   expect(first.memory().snapshotBytes).toBe(12 * layout.length);
+});
+
+test('a snapshot whose memory was taken ahead, also while it is copied, has the same bits', async () => {
+  const hidden = 30_000; // 4 MB a vector: several pieces to touch.
+  const large = toyLayout(hidden);
+  const trainer = await toyTrainer({ layout: large, trainingModel: toyTrainingModel(large) }, large);
+  const [first] = await Promise.all([trainer.snapshot(), trainer.prepareSnapshot()]);
+  expect(first.parameters).toEqual(toyParameters(large));
+  await trainer.prepareSnapshot({ signal: AbortSignal.abort() });
+  expect((await trainer.snapshot()).parameters.buffer).toBe(first.parameters.buffer);
 });
 
 test('a model without a sequence output is trained with copied outputs, and the log says why', async () => {

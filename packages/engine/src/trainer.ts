@@ -14,6 +14,7 @@ import type { EngineLogger } from './engineLogger.ts';
 import type { FlatLayout } from './flatLayout.ts';
 import type { OutputPath } from './outputPath.ts';
 import type { Device, ModelSource } from './session.ts';
+import { reserveSnapshot, type SnapshotMemory, touchPages } from './snapshotMemory.ts';
 import type { FlatState, MicroBatchInput, MicroBatchResult, TrainerCalls, TrainerHostOptions, TrainerReady } from './trainerHost.ts';
 
 /** How to open a {@link Trainer}. */
@@ -84,6 +85,12 @@ export interface Trainer {
    * @throws MaestroError `conflict` when these parameters already have that step.
    */
   apply(options: AdamWOptions): Promise<{ readonly seconds: number }>;
+  /**
+   * Takes the memory of snapshots ahead of the first one, in the background and without holding any thread for more than a millisecond.
+   * Without it the first snapshot takes many times as long as the next ones. Returns early when the signal is aborted.
+   */
+  prepareSnapshot(options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** Copies all state. The compute thread does nothing else meanwhile. */
   snapshot(): Promise<TrainerSnapshot>;
   memory(): TrainerMemory;
   /** Ends the thread and frees its memory. */
@@ -140,9 +147,8 @@ export async function openTrainer({
   });
 
   let path = thread.ready.outputPath;
-  let kept: Omit<TrainerSnapshot, 'step'> | undefined;
+  let kept: SnapshotMemory | undefined;
   const vectorBytes = layout.length * Float32Array.BYTES_PER_ELEMENT;
-  const newVector = () => new Float32Array(new SharedArrayBuffer(vectorBytes));
   if (path === 'copying') logger?.warn({ reason: thread.ready.outputPathReason }, 'outputs are copied');
 
   return {
@@ -166,8 +172,12 @@ export async function openTrainer({
     takePartial: (index) => thread.call('takePartial', index),
     clearTree: () => thread.call('clearTree', undefined),
     apply: (adamW) => thread.call('apply', adamW),
+    async prepareSnapshot({ signal } = {}) {
+      kept ??= reserveSnapshot(layout.length);
+      await touchPages(kept, signal);
+    },
     async snapshot() {
-      kept ??= { parameters: newVector(), firstMoments: newVector(), secondMoments: newVector() };
+      kept ??= reserveSnapshot(layout.length);
       const { step } = await thread.call('snapshot', kept);
       return { ...kept, step };
     },

@@ -10,19 +10,23 @@ import {
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { ERROR_CODES, type ErrorCode, errorMessage, isMaestroError, MaestroError } from './errors.ts';
+import type { FailureTimeouts } from './failureTimeouts.ts';
 
 const PROTO_ROOT = fileURLToPath(new URL('../../../proto', import.meta.url));
 const ERROR_CODE_KEY = 'maestro-error-code';
 
-/** Channel options of control connections: liveness is checked every 2 s, and a peer that does not answer for 4 s is gone. */
-export const CONTROL_CHANNEL_OPTIONS: ChannelOptions = {
-  'grpc.keepalive_time_ms': 2000,
-  'grpc.keepalive_timeout_ms': 4000,
-  'grpc.keepalive_permit_without_calls': 1,
-  'grpc.enable_channelz': 0,
-  'grpc.initial_reconnect_backoff_ms': 200,
-  'grpc.max_reconnect_backoff_ms': 2000,
-};
+/** Options of control connections, which notice a peer that does not answer before the failure timeout. */
+export function controlChannelOptions({ keepaliveTimeMs, keepaliveTimeoutMs, heartbeatMs }: FailureTimeouts): ChannelOptions {
+  return {
+    'grpc.keepalive_time_ms': keepaliveTimeMs,
+    'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+    'grpc.keepalive_permit_without_calls': 1,
+    'grpc.enable_channelz': 0,
+    'grpc.initial_reconnect_backoff_ms': Math.min(200, heartbeatMs),
+    'grpc.max_reconnect_backoff_ms': 2000,
+    'grpc.use_local_subchannel_pool': 1,
+  };
+}
 
 /** Loads a service of `proto/maestro/v1/<file>` by its name; fields are in camelCase and 64-bit integers become numbers. */
 export function loadService(file: string, service: string): ServiceClientConstructor {

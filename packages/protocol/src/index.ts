@@ -1,3 +1,4 @@
+export type { AuditEpoch, AuditReport, AuditWorker, JobAudit } from './audit.ts';
 export {
   assertInternal,
   ERROR_CODES,
@@ -7,7 +8,8 @@ export {
   isMaestroError,
   MaestroError,
 } from './errors.ts';
-export { CONTROL_CHANNEL_OPTIONS, fromServiceError, loadService, toServiceError } from './grpc.ts';
+export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
+export { controlChannelOptions, fromServiceError, loadService, toServiceError } from './grpc.ts';
 export { newJobId } from './ids.ts';
 export { type DataSpec, type JobSpec, jobSpecSchema, PRESET_NAMES, type PresetName, parseJobSpec, specHash } from './jobSpec.ts';
 export {
@@ -16,21 +18,26 @@ export {
   JOB_STATES,
   type Job,
   type JobCheckpoint,
+  type JobEvent,
   type JobMember,
   type JobProgress,
   type JobState,
   type WorkerInfo,
 } from './jobs.ts';
 export {
+  type CheckpointFailed,
   type CheckpointWritten,
   type CoordinatorMessage,
-  type Formed,
   fromWire,
   type Heartbeat,
   type Hello,
+  type Hold,
   type ImagesSkipped,
   type Left,
+  type MemberStatus,
+  type RankShare,
   type SkippedImage,
+  type Standing,
   type StepCommitted,
   toWire,
   type View,

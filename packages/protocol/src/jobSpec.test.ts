@@ -43,7 +43,7 @@ test('the hash of a job changes with what decides its bits, and not with what do
     { ...minimal, name: 'other' },
     { ...minimal, data: { ...minimal.data, path: '/elsewhere' } },
     { ...minimal, resources: { minWorkers: 2 } },
-    { ...minimal, checkpoint: { everySteps: 7 } },
+    { ...minimal, checkpoint: { everySteps: 7, keepEveryEpochs: 2, keepBest: 1 } },
   ];
   const different = [
     { ...minimal, seed: 1 },

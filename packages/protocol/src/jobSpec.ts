@@ -76,8 +76,10 @@ const resources = z.strictObject({
 });
 
 const checkpoint = z.strictObject({
-  everySteps: count.default(200),
-  keepLast: count.default(3),
+  everySteps: count.default(200).describe('steps between checkpoints; one is written at the end in any case'),
+  keepLast: count.default(3).describe('newest checkpoints that stay on disk; 2 or more, so that damage to one does not lose the run'),
+  keepEveryEpochs: count.optional().describe('also write a checkpoint after every so many epochs, and keep it for good'),
+  keepBest: count.optional().describe('also keep so many checkpoints with the lowest loss of the step they were written after'),
   resumeFrom: z.string().min(1).optional().describe('checkpoint folder to go on from'),
 });
 

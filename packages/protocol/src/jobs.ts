@@ -1,7 +1,7 @@
 /** Messages of proto/maestro/v1/jobs.proto; quantities and meaning are documented there. */
 
 /** Every state of a job. The last three are terminal. */
-export const JOB_STATES = ['queued', 'starting', 'running', 'succeeded', 'failed', 'cancelled'] as const;
+export const JOB_STATES = ['queued', 'starting', 'running', 'pausing', 'paused', 'succeeded', 'failed', 'cancelled'] as const;
 
 /** A state in {@link JOB_STATES}. */
 export type JobState = (typeof JOB_STATES)[number];
@@ -26,9 +26,23 @@ export interface JobMember {
   readonly id: string;
   readonly firstRank: number;
   readonly ranks: number;
+  /** `left` once it is gone. */
+  readonly status: string;
   readonly phase: string;
   readonly step: number;
+  /** How long it had been in that phase, and whom it waited for (empty: nobody). */
+  readonly phaseSeconds: number;
+  readonly waitingFor: string;
   readonly lastHeard: string;
+}
+
+/** Something that happened to a job: who joined, who was lost, why the view changed. */
+export interface JobEvent {
+  readonly time: string;
+  readonly generation: number;
+  readonly step: number;
+  readonly type: string;
+  readonly message: string;
 }
 
 /** How far a job is. `step` counts committed steps; times are in seconds. */
@@ -69,6 +83,10 @@ export interface Job {
   readonly conditions: readonly Condition[];
   readonly progress: JobProgress | null;
   readonly checkpoints: readonly JobCheckpoint[];
+  /** Newest last, bounded. */
+  readonly events: readonly JobEvent[];
+  /** Steps that were begun and given up, or lost with all workers, and computed again. */
+  readonly stepsRedone: number;
 }
 
 /** A worker that is connected to the coordinator; `jobId` is empty when it is free. */
@@ -81,4 +99,6 @@ export interface WorkerInfo {
   readonly pid: number;
   readonly host: string;
   readonly jobId: string;
+  /** It gets no job until it is started again. */
+  readonly isDrained: boolean;
 }

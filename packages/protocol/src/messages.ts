@@ -10,6 +10,8 @@ export interface Hello {
   readonly pid: number;
   readonly host: string;
   readonly buildJson: string;
+  readonly incarnation: number;
+  readonly standing: Standing | null;
 }
 
 /** One member of a {@link View}: it owns the virtual ranks firstRank .. firstRank + ranks - 1. */
@@ -21,23 +23,45 @@ export interface ViewMember {
   readonly ranks: number;
 }
 
-interface OfView {
+interface OfJob {
   readonly jobId: string;
+}
+
+interface OfView extends OfJob {
   readonly generation: number;
 }
 
-/** Who works for a job from which step on. */
+/** Who works for a job from which step on, and who has that step's state. */
 export interface View extends OfView {
   readonly members: readonly ViewMember[];
   readonly startStep: number;
-  readonly specJson: string;
   readonly restoreFrom: string;
+  readonly sources: readonly string[];
 }
 
 /** What a worker is doing; `jobId` is empty when it is free. */
 export interface Heartbeat extends OfView {
   readonly step: number;
   readonly phase: string;
+  readonly phaseSeconds: number;
+  readonly waitingFor: string;
+  readonly rankSeconds: number;
+}
+
+/** Every status of a {@link Standing}. */
+export type MemberStatus = 'preparing' | 'ready' | 'forming' | 'formed' | 'working' | 'held' | 'finished';
+
+/** Where a worker stands in its job. */
+export interface Standing extends OfView {
+  readonly status: MemberStatus;
+  readonly step: number;
+  readonly datasetLength: number;
+  readonly identityJson: string;
+  readonly stateHash: string;
+  readonly reports: readonly StepCommitted[];
+  readonly errorCode: string;
+  readonly errorMessage: string;
+  readonly suspect: string;
 }
 
 /** An image that could not be read, and why. */
@@ -46,14 +70,13 @@ export interface SkippedImage {
   readonly reason: string;
 }
 
-/** What a member reports when it is ready for the first step of a view. */
-export interface Formed extends OfView {
-  readonly step: number;
-  readonly datasetLength: number;
-  readonly identityJson: string;
+/** Images of one virtual rank in a step, and the digest of the samples taken. */
+export interface RankShare {
+  readonly images: number;
+  readonly digest: number;
 }
 
-/** What the member with the lowest id reports of a step that it has applied; `step` counts the steps done. */
+/** What the first member of a view reports of a step that it has applied; `step` counts the steps done. */
 export interface StepCommitted extends OfView {
   readonly step: number;
   readonly loss: number;
@@ -61,6 +84,7 @@ export interface StepCommitted extends OfView {
   readonly lr: number;
   readonly images: number;
   readonly stepSeconds: number;
+  readonly ranks: readonly RankShare[];
 }
 
 /** Images that a member could not read. */
@@ -76,31 +100,49 @@ export interface CheckpointWritten extends OfView {
   readonly hash: string;
 }
 
-/** How a member's work for a view ended. */
+/** A checkpoint that could not be written; it will be tried again. */
+export interface CheckpointFailed extends OfJob {
+  readonly step: number;
+  readonly errorMessage: string;
+}
+
+/** How a worker's part in a job ended. */
 export interface Left extends OfView {
   readonly step: number;
-  readonly outcome: string;
+  readonly outcome: 'released' | 'failed';
   readonly errorCode: string;
   readonly errorMessage: string;
-  readonly suspect: string;
 }
 
 /** What a worker says on its control stream. */
 export type WorkerMessage =
   | ({ readonly kind: 'hello' } & Hello)
   | ({ readonly kind: 'heartbeat' } & Heartbeat)
-  | ({ readonly kind: 'formed' } & Formed)
+  | ({ readonly kind: 'standing' } & Standing)
   | ({ readonly kind: 'committed' } & StepCommitted)
   | ({ readonly kind: 'checkpoint' } & CheckpointWritten)
+  | ({ readonly kind: 'checkpointFailed' } & CheckpointFailed)
+  | ({ readonly kind: 'drain'; readonly reason: string } & OfJob)
   | ({ readonly kind: 'left' } & Left)
   | ({ readonly kind: 'skipped' } & ImagesSkipped);
 
+/** What ends a view: at once, or after a step that all members end together (`notBefore` so many steps are done). */
+export interface Hold extends OfView {
+  readonly isAbort: boolean;
+  readonly notBefore: number;
+  readonly reason: string;
+}
+
 /** What the coordinator says on a worker's control stream. */
 export type CoordinatorMessage =
-  | { readonly kind: 'welcome'; readonly incarnation: number; readonly heartbeatMs: number }
+  | { readonly kind: 'welcome'; readonly incarnation: number; readonly heartbeatMs: number; readonly failureTimeoutMs: number }
+  | ({ readonly kind: 'prepare'; readonly specJson: string } & OfJob)
   | ({ readonly kind: 'view' } & View)
   | ({ readonly kind: 'go' } & OfView)
-  | ({ readonly kind: 'stop'; readonly writeCheckpoint: boolean; readonly reason: string } & OfView)
+  | ({ readonly kind: 'hold' } & Hold)
+  | ({ readonly kind: 'acknowledge'; readonly step: number } & OfJob)
+  | ({ readonly kind: 'save' } & OfJob)
+  | ({ readonly kind: 'release'; readonly writeCheckpoint: boolean; readonly reason: string } & OfJob)
   | { readonly kind: 'refused'; readonly code: string; readonly message: string };
 
 /** The form of a message on the wire, where the field that is set names its kind (a protobuf `oneof`). */

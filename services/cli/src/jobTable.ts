@@ -1,18 +1,10 @@
 import type { Job } from '@maestro/protocol';
 import { duration } from './progressView.ts';
+import { textTable } from './textTable.ts';
 
-/** A table of jobs, one line each, newest first; columns are padded to their widest cell. */
+/** A table of jobs, one line each, newest first. */
 export function jobTable(jobs: readonly Job[], nowMs: number = Date.now()): string {
-  const rows = [['ID', 'NAME', 'STATE', 'STEP', 'LOSS', 'AGE'], ...jobs.map((job) => cells(job, nowMs))];
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return textTable([['ID', 'NAME', 'STATE', 'STEP', 'LOSS', 'AGE'], ...jobs.map((job) => cells(job, nowMs))]);
 }
 
 function cells({ id, name, state, progress, createdAt }: Job, nowMs: number): string[] {

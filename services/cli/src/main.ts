@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { errorMessage, isMaestroError } from '@maestro/protocol';
 import { Command, CommanderError } from 'commander';
+import { addAuditCommand } from './commands/audit.ts';
 import { addChaosCommand } from './commands/chaos.ts';
 import { addCheckpointCommand } from './commands/checkpoint.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
@@ -27,6 +28,7 @@ const program = new Command('maestro')
 addUpCommands(program);
 addSubmitCommand(program);
 addJobCommands(program);
+addAuditCommand(program);
 addReconstructCommand(program);
 addCheckpointCommand(program);
 addDoctorCommand(program);

@@ -15,6 +15,8 @@ const job = (step: number, state: Job['state'] = 'running'): Job => ({
   members: [],
   conditions: [],
   checkpoints: [],
+  events: [],
+  stepsRedone: 0,
   progress: {
     step,
     totalSteps: 200,

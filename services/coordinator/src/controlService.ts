@@ -18,7 +18,10 @@ export function addControlService(server: Server, coordinator: Coordinator): voi
 
   const attach: handleBidiStreamingCall<Wire, Wire> = (call) => {
     let session: WorkerSession | undefined;
-    const send = (message: CoordinatorMessage): void => void call.write(toWire(message));
+    const send = (message: CoordinatorMessage): void => {
+      if (!call.cancelled && !call.destroyed) call.write(toWire(message));
+    };
+    const connection = { send, close: () => call.end() };
     const close = (evidence: string): void => {
       session?.closed(evidence);
       session = undefined;
@@ -33,7 +36,7 @@ export function addControlService(server: Server, coordinator: Coordinator): voi
       try {
         if (message.kind === 'hello') {
           if (session !== undefined) throw new MaestroError('protocol-violation', `worker ${message.name}: hello was sent twice`);
-          session = coordinator.attach(message, send);
+          session = coordinator.attach(message, connection);
         } else if (session === undefined) {
           throw new MaestroError('protocol-violation', `control stream: expected hello first, found ${message.kind}`);
         } else {

@@ -1,11 +1,13 @@
-import { jobSchedule, type Schedule, windowOfStep } from '@maestro/data';
+import { hostname } from 'node:os';
 import {
   type CoordinatorMessage,
   errorMessage,
+  type FailureTimeouts,
   type Hello,
   type ImagesSkipped,
   isTerminal,
   type Job,
+  type JobAudit,
   type JobSpec,
   MaestroError,
   newJobId,
@@ -14,24 +16,28 @@ import {
   type WorkerMessage,
 } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
-import { DEFAULT_RUN_TIMEOUTS, type JobRun, queuedRun, type RunEffect, type RunEvent, transition } from './jobRun.ts';
-import { advanceProgress, initialProgress, newJob, withCheckpoint, withRun } from './jobView.ts';
+import { type ActiveJob, type ActiveJobOptions, openActiveJob } from './activeJob.ts';
+import { auditJob } from './auditJob.ts';
+import type { Bookkeeper } from './bookkeeper.ts';
+import { newJob } from './jobView.ts';
 import { placeJobs } from './placement.ts';
-import type { ShardWriter } from './shardWriter.ts';
+import { type JobRun, openPlaces, queuedRun, type RestorePoint, type RunEvent, refusalOf } from './runState.ts';
 import type { Store } from './store.ts';
 
-/** How often workers report, in milliseconds. */
-export const HEARTBEAT_MS = 500;
 const TICK_MS = 250;
-const SAVE_EVERY_MS = 1000;
+/** What a coordinator that ends waits for Redis to take in. */
+const CLOSE_MS = 3000;
 
 /** What a coordinator is made of. */
 export interface CoordinatorOptions {
   readonly store: Store;
-  /** Opens the queues through which a job's workers lease their data. */
-  readonly openShards: (jobId: string, schedule: Schedule) => ShardWriter;
+  readonly timeouts: FailureTimeouts;
+  /** Opens what writes a job's steps, records and queues. */
+  readonly openBooks: (jobId: string, seed: number, onAcknowledged: (step: number) => void) => Bookkeeper;
   /** Reads the step of a checkpoint that a job resumes from; throws when it cannot be used. */
   readonly inspectCheckpoint: (path: string) => Promise<{ readonly step: number }>;
+  /** The newest valid checkpoint that a job has written. */
+  readonly findCheckpoint: (jobId: string) => ReturnType<ActiveJobOptions['findCheckpoint']>;
   readonly log: Logger;
 }
 
@@ -42,178 +48,111 @@ export interface WorkerSession {
   closed(evidence: string): void;
 }
 
+/** The way to a worker. */
+export interface WorkerConnection {
+  send(message: CoordinatorMessage): void;
+  /** Ends the stream. */
+  close(): void;
+}
+
 /** Everything the services ask of the coordinator. */
 export interface Coordinator {
   readonly incarnation: number;
   submit(specJson: string, idempotencyKey: string): Promise<Job>;
   get(id: string): Job;
+  /** What the job file says. */
+  spec(id: string): JobSpec;
+  run(id: string): JobRun;
   list(): Job[];
   /** Calls `listener` now and at every change until the job has ended; gives the way to stop. */
   watch(id: string, listener: (job: Job) => void): () => void;
   cancel(id: string): Job;
+  /** Holds the job at a step boundary, with a checkpoint, and frees its workers. */
+  pause(id: string): Job;
+  resume(id: string): Job;
+  /** Compares the job's ledger with its permutations. */
+  audit(id: string): Promise<JobAudit>;
   workers(): WorkerInfo[];
-  attach(hello: Hello, send: (message: CoordinatorMessage) => void): WorkerSession;
-  /** Stops running jobs (each writes a checkpoint) and waits until they have ended. */
+  /** Takes a worker out of its job at a step boundary, and gives it no other until it is started again. */
+  drainWorker(name: string): WorkerInfo;
+  attach(hello: Hello, connection: WorkerConnection): WorkerSession;
+  /** Writes down what is not in Redis yet. Jobs go on: workers need no coordinator for a while, and the next one finds them. */
   close(): Promise<void>;
-}
-
-interface ActiveJob {
-  job: Job;
-  run: JobRun;
-  readonly spec: JobSpec;
-  readonly listeners: Set<(job: Job) => void>;
-  shards?: ShardWriter;
-  /** Effects that touch Redis run one after the other. */
-  pending: Promise<void>;
-  lastSavedMs: number;
 }
 
 interface ConnectedWorker {
   readonly hello: Hello;
-  readonly send: (message: CoordinatorMessage) => void;
+  readonly connection: WorkerConnection;
   jobId: string;
+  isDrained: boolean;
 }
 
 /**
- * Starts the coordinator: the thin shell around the pure decisions of `placeJobs` and `transition`. Jobs of an earlier
- * incarnation that were queued are queued again; those that ran are failed, with the way to resume them.
+ * Starts the coordinator: the thin shell around the pure decisions of `placeJobs` and `transition`. Jobs of an earlier incarnation go on
+ * where they are: workers that are still at work come back and say so.
  */
-export async function startCoordinator({ store, openShards, inspectCheckpoint, log }: CoordinatorOptions): Promise<Coordinator> {
-  const incarnation = await store.nextIncarnation();
+export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  const { store, timeouts, openBooks, inspectCheckpoint, findCheckpoint, log } = options;
   const jobs = new Map<string, ActiveJob>();
   const workers = new Map<string, ConnectedWorker>();
   let isClosing = false;
 
-  const activate = (job: Job, spec: JobSpec, startStep: number): ActiveJob => {
-    const restoreFrom = spec.checkpoint.resumeFrom ?? '';
-    const run = queuedRun({ id: job.id, specJson: job.specJson, virtualRanks: spec.resources.virtualRanks, restoreFrom, startStep });
-    const active: ActiveJob = { job, run, spec, listeners: new Set(), pending: Promise.resolve(), lastSavedMs: 0 };
+  const activate = (job: Job, spec: JobSpec, run: JobRun): ActiveJob => {
+    const active = openActiveJob({
+      job,
+      spec,
+      run,
+      timeouts,
+      openBooks: (onAcknowledged) => openBooks(job.id, spec.seed, onAcknowledged),
+      findCheckpoint: () => findCheckpoint(job.id),
+      perform(effect) {
+        const worker = workers.get(effect.workerId);
+        if (worker === undefined) return;
+        if (effect.type === 'send') return worker.connection.send(effect.message);
+        log.warn({ worker: worker.hello.name, reason: effect.reason }, 'worker lost');
+        workers.delete(effect.workerId);
+        worker.connection.close();
+      },
+      onMoved: () => setImmediate(place),
+      log,
+    });
     jobs.set(job.id, active);
     return active;
   };
 
-  const publish = (active: ActiveJob, job: Job): void => {
-    const isChanged = job.state !== active.job.state || job.checkpoints !== active.job.checkpoints || job.message !== active.job.message;
-    active.job = job;
-    for (const listener of active.listeners) listener(job);
-    const nowMs = Date.now();
-    if (isChanged || nowMs - active.lastSavedMs > SAVE_EVERY_MS) {
-      active.lastSavedMs = nowMs;
-      inOrder(active, () => store.saveJob(job));
-    }
-  };
-
-  /** Runs `work` after what is pending for the job; a failure ends the job. */
-  const inOrder = (active: ActiveJob, work: () => Promise<unknown>): void => {
-    active.pending = active.pending.then(work).then(
-      () => undefined,
-      (error: unknown) => {
-        log.error({ job: active.job.id, error }, 'job bookkeeping failed');
-        if (active.run.phase !== 'ended')
-          dispatch(active, { type: 'fault', reason: 'Bookkeeping', message: `coordinator: ${errorMessage(error)}` });
-      },
-    );
-  };
-
-  const dispatch = (active: ActiveJob, event: RunEvent): void => {
-    const before = active.run;
-    const { run, effects } = transition(before, event, Date.now(), DEFAULT_RUN_TIMEOUTS);
-    active.run = run;
-    if (run.phase !== before.phase || run.message !== before.message) {
-      log.info({ job: active.job.id, generation: run.generation, phase: run.phase, step: run.step, reason: run.message }, 'job changed');
-    }
-    for (const effect of effects) perform(active, effect);
-    if (run !== before) publish(active, withRun(active.job, run, new Date().toISOString()));
-    if (run.phase !== before.phase) place();
-  };
-
-  const perform = (active: ActiveJob, effect: RunEffect): void => {
-    const { id } = active.job;
-    switch (effect.type) {
-      case 'send': {
-        const worker = workers.get(effect.workerId);
-        if (worker === undefined) break;
-        if (effect.message.kind === 'view') worker.jobId = id;
-        worker.send(effect.message);
-        break;
-      }
-      case 'enqueueShards': {
-        active.shards ??= openShards(id, jobSchedule(active.spec, active.run.common!.datasetLength));
-        active.job = {
-          ...active.job,
-          progress: active.job.progress ?? initialProgress(active.shards.schedule, active.run.facts.startStep),
-        };
-        const { shards } = active;
-        inOrder(active, () => shards.enqueueAround(effect.step));
-        break;
-      }
-      case 'commitStep': {
-        const { committed, members } = effect;
-        const { schedule } = active.shards!;
-        active.job = { ...active.job, progress: advanceProgress(active.job.progress!, committed, schedule) };
-        const { generation, step, images } = committed;
-        const { epoch, window } = windowOfStep(schedule, step - 1);
-        inOrder(active, () => store.commitStep({ jobId: id, generation, step, images, members, epoch, window }));
-        break;
-      }
-      case 'addCheckpoint': {
-        const { step, path, hash } = effect.checkpoint;
-        log.info({ job: id, step, path, hash }, 'checkpoint written');
-        publish(active, withCheckpoint(active.job, { step, path, hash }));
-        break;
-      }
-      case 'ended': {
-        for (const worker of workers.values()) if (worker.jobId === id) worker.jobId = '';
-        const { shards } = active;
-        if (shards !== undefined) inOrder(active, () => shards.close());
-        break;
-      }
-    }
-  };
-
-  /** Gives free workers to waiting jobs. */
+  /** Gives free workers to jobs that wait, then to those that can grow. */
   const place = (): void => {
     if (isClosing) return;
-    const waiting = [...jobs.values()].filter(({ run }) => run.phase === 'queued');
-    if (waiting.length === 0) return;
-    const free = [...workers.values()].filter(({ jobId }) => jobId === '').map(({ hello }) => hello);
-    const wanted = waiting.map(({ job, spec: { resources } }) => {
+    const free = [...workers.values()].filter(({ jobId, isDrained }) => jobId === '' && !isDrained).map(({ hello }) => hello);
+    const nowMs = Date.now();
+    const wanted = [...jobs.values()].flatMap(({ job, run, spec: { resources } }) => {
       const { minWorkers, maxWorkers = resources.virtualRanks, device } = resources;
-      return { id: job.id, minWorkers, maxWorkers, device };
+      const isRefused = (workerId: string): boolean => refusalOf(run, workerId, nowMs) !== undefined;
+      if (run.phase === 'queued') return [{ id: job.id, minWorkers, maxWorkers, device, isRefused, isStarted: false }];
+      const places = openPlaces(run);
+      return places > 0 ? [{ id: job.id, minWorkers: 1, maxWorkers: places, device, isRefused, isStarted: true }] : [];
     });
     for (const { jobId, workers: chosen, reason } of placeJobs(wanted, free)) {
       const active = jobs.get(jobId)!;
-      if (chosen.length > 0) dispatch(active, { type: 'placed', workers: chosen });
-      else if (active.job.message !== reason) publish(active, { ...active.job, message: reason });
+      if (chosen.length > 0) {
+        for (const { id } of chosen) workers.get(id)!.jobId = jobId;
+        active.dispatch({ type: 'assigned', workers: chosen });
+      } else if (active.run.phase === 'queued' && active.job.message !== reason) {
+        active.amend((job) => ({ ...job, message: reason }));
+      }
     }
   };
 
   const noteSkipped = (active: ActiveJob, worker: string, { step, images }: ImagesSkipped): void => {
     for (const { name, reason } of images) log.warn({ job: active.job.id, worker, step, image: name, reason }, 'image skipped');
-    const { progress } = active.job;
-    if (progress !== null)
-      publish(active, { ...active.job, progress: { ...progress, skippedImages: progress.skippedImages + images.length } });
+    active.amend((job) => {
+      const { progress } = job;
+      return progress === null ? job : { ...job, progress: { ...progress, skippedImages: progress.skippedImages + images.length } };
+    });
   };
 
-  for (const job of await store.loadJobs()) {
-    const spec = parseJobSpec(JSON.parse(job.specJson));
-    const last = job.checkpoints.at(-1);
-    const hint = last === undefined ? 'submit it again' : `resume it from ${last.path}`;
-    const active = activate(job, spec, job.progress?.step ?? 0);
-    if (isTerminal(job.state))
-      active.run = {
-        ...active.run,
-        phase: 'ended',
-        outcome: { state: job.state as 'failed', reason: '', message: job.message },
-        message: job.message,
-      };
-    else if (job.state !== 'queued')
-      dispatch(active, { type: 'fault', reason: 'CoordinatorRestarted', message: `the coordinator restarted while the job ran; ${hint}` });
-  }
-  const ticker = setInterval(() => {
-    for (const active of jobs.values())
-      if (active.run.phase !== 'ended' && active.run.phase !== 'queued') dispatch(active, { type: 'tick' });
-  }, TICK_MS);
+  const startPointOf = async ({ checkpoint: { resumeFrom } }: JobSpec): Promise<RestorePoint> =>
+    resumeFrom === undefined ? { path: '', step: 0 } : { path: resumeFrom, step: (await inspectCheckpoint(resumeFrom)).step };
 
   const find = (id: string): ActiveJob => {
     const active = jobs.get(id);
@@ -221,13 +160,58 @@ export async function startCoordinator({ store, openShards, inspectCheckpoint, l
     return active;
   };
 
+  for (const { job, run: stored } of await store.loadJobs()) {
+    const spec = parseJobSpec(parseJson(job.specJson));
+    const run = (stored as JobRun | undefined) ?? queuedRun({ id: job.id, spec, startPoint: await startPointOf(spec) });
+    const isOver = isTerminal(job.state);
+    const active = activate(job, spec, isOver ? { ...run, phase: 'ended', message: job.message } : run);
+    if (!isOver) log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
+    if (!isOver) active.dispatch({ type: 'recovered' });
+  }
+  const ticker = setInterval(
+    () => {
+      for (const active of jobs.values()) active.tick();
+      place();
+    },
+    Math.min(TICK_MS, timeouts.heartbeatMs),
+  );
+
+  const infoOf = ({ hello, jobId, isDrained }: ConnectedWorker): WorkerInfo => {
+    const { name, id, address, device, threads, pid, host } = hello;
+    return { name, id, address, device, threads, pid, host, jobId, isDrained };
+  };
+
+  /** A worker that shows up under a name that is in use is refused, unless the process that had it is known to be gone. */
+  const requireName = ({ name, id, host }: Hello): void => {
+    for (const twin of [...workers.values()]) {
+      if (twin.hello.name !== name) continue;
+      const isSame = twin.hello.id === id;
+      const isGone = twin.hello.host === host && host === hostname() && !isAlive(twin.hello.pid);
+      if (!isSame && !isGone) {
+        throw new MaestroError(
+          'conflict',
+          `worker ${name}: the name is taken by process ${twin.hello.pid} on ${twin.hello.host}; give each worker a name of its own`,
+        );
+      }
+      workers.delete(twin.hello.id);
+      twin.connection.close();
+    }
+    for (const { run, dispatch } of jobs.values()) {
+      for (const shadow of run.workers) {
+        if (shadow.name !== name || shadow.id === id) continue;
+        dispatch({ type: 'disconnected', workerId: shadow.id, evidence: 'it was started again', isDead: true });
+      }
+    }
+  };
+
   return {
-    incarnation,
+    get incarnation() {
+      return store.incarnation;
+    },
     async submit(specJson, idempotencyKey) {
       if (isClosing) throw new MaestroError('unavailable', 'submit: the coordinator is shutting down');
       const spec = parseJobSpec(parseJson(specJson));
-      const { resumeFrom } = spec.checkpoint;
-      const startStep = resumeFrom === undefined ? 0 : (await inspectCheckpoint(resumeFrom)).step;
+      const startPoint = await startPointOf(spec);
       const id = newJobId();
       if (idempotencyKey !== '') {
         const holder = await store.reserveKey(idempotencyKey, id);
@@ -236,11 +220,13 @@ export async function startCoordinator({ store, openShards, inspectCheckpoint, l
       const job = newJob({ id, spec, specJson: JSON.stringify(spec), now: new Date().toISOString() });
       await store.saveJob(job);
       log.info({ job: id, name: spec.name }, 'job submitted');
-      const active = activate(job, spec, startStep);
+      const active = activate(job, spec, queuedRun({ id, spec, startPoint }));
       place();
       return active.job;
     },
     get: (id) => find(id).job,
+    spec: (id) => find(id).spec,
+    run: (id) => find(id).run,
     list: () => [...jobs.values()].map(({ job }) => job).reverse(),
     watch(id, listener) {
       const { job, listeners } = find(id);
@@ -250,93 +236,121 @@ export async function startCoordinator({ store, openShards, inspectCheckpoint, l
     },
     cancel(id) {
       const active = find(id);
-      dispatch(active, { type: 'cancel', reason: 'cancelled on request' });
+      active.dispatch({ type: 'cancel', reason: 'cancelled on request' });
       return active.job;
     },
-    workers: () =>
-      [...workers.values()].map(({ hello: { name, id, address, device, threads, pid, host }, jobId }) => ({
-        name,
-        id,
-        address,
-        device,
-        threads,
-        pid,
-        host,
-        jobId,
-      })),
-    attach(hello, send) {
-      const twin = [...workers.values()].find(({ hello: { name } }) => name === hello.name);
-      if (twin !== undefined) {
+    pause(id) {
+      const active = find(id);
+      active.dispatch({ type: 'pause', reason: 'paused on request; `maestro resume` goes on' });
+      return active.job;
+    },
+    resume(id) {
+      const active = find(id);
+      if (active.run.phase !== 'paused') {
+        throw new MaestroError('conflict', `job ${id} is ${active.job.state}: only a paused job can be resumed`);
+      }
+      active.dispatch({ type: 'resume' });
+      return active.job;
+    },
+    audit: (id) => auditJob(store, find(id).job),
+    workers: () => [...workers.values()].map(infoOf),
+    drainWorker(name) {
+      const worker = [...workers.values()].find(({ hello }) => hello.name === name);
+      if (worker === undefined) throw new MaestroError('not-found', `worker ${name}: not connected; \`maestro workers\` lists all`);
+      worker.isDrained = true;
+      const { jobId, hello } = worker;
+      jobs.get(jobId)?.dispatch({ type: 'drain', workerId: hello.id, reason: 'it is drained on request' });
+      return infoOf(worker);
+    },
+    attach(hello, connection) {
+      if (hello.incarnation > store.incarnation) {
+        // Redis has forgotten a start, or a later coordinator is at work; in that case this one cannot take a number.
+        void store.raiseIncarnation(hello.incarnation).catch((error: unknown) => log.error({ error }, 'no new incarnation'));
         throw new MaestroError(
-          'conflict',
-          `worker ${hello.name}: the name is taken by process ${twin.hello.pid} on ${twin.hello.host}; give each worker a name of its own`,
+          'unavailable',
+          `worker ${hello.name} has seen incarnation ${hello.incarnation}; this is ${store.incarnation}`,
         );
       }
-      const worker: ConnectedWorker = { hello, send, jobId: '' };
+      requireName(hello);
+      const worker: ConnectedWorker = { hello, connection, jobId: hello.standing?.jobId ?? '', isDrained: false };
       workers.set(hello.id, worker);
-      log.info(
-        { worker: hello.name, address: hello.address, device: hello.device, threads: hello.threads, pid: hello.pid },
-        'worker joined',
-      );
-      send({ kind: 'welcome', incarnation, heartbeatMs: HEARTBEAT_MS });
+      const { name, id, address, device, threads, pid, standing } = hello;
+      log.info({ worker: name, address, device, threads, pid, job: worker.jobId, generation: standing?.generation }, 'worker joined');
+      connection.send({
+        kind: 'welcome',
+        incarnation: store.incarnation,
+        heartbeatMs: timeouts.heartbeatMs,
+        failureTimeoutMs: timeouts.silenceMs,
+      });
+      // Jobs that believe to have it are told when it does not work for them any more.
+      for (const active of jobs.values()) {
+        if (active.job.id === worker.jobId || !active.run.workers.some((member) => member.id === id)) continue;
+        const left = { jobId: active.job.id, generation: 0, step: -1, outcome: 'released', errorCode: '', errorMessage: '' } as const;
+        active.dispatch({ type: 'left', workerId: id, left });
+      }
+      if (standing !== null) {
+        const active = jobs.get(standing.jobId);
+        if (active !== undefined && active.run.phase !== 'ended') active.dispatch({ type: 'standing', worker: hello, standing });
+        else connection.send({ kind: 'release', jobId: standing.jobId, writeCheckpoint: false, reason: 'the job is over or unknown' });
+      }
       place();
       return {
         receive(message) {
-          const active = message.kind === 'hello' || message.jobId === '' ? undefined : jobs.get(message.jobId);
-          const event = active === undefined ? undefined : toEvent(hello.id, message);
-          if (active !== undefined && event !== undefined) dispatch(active, event);
-          if (active !== undefined && message.kind === 'skipped') noteSkipped(active, hello.name, message);
+          if (workers.get(id) !== worker || message.kind === 'hello') return;
+          const active = message.jobId === '' ? undefined : jobs.get(message.jobId);
+          const event = active === undefined ? undefined : toEvent(hello, message);
+          if (active !== undefined && event !== undefined) active.dispatch(event);
+          if (active !== undefined && message.kind === 'skipped') noteSkipped(active, name, message);
           if (message.kind === 'left' && worker.jobId === message.jobId) {
             worker.jobId = '';
             place();
           }
         },
         closed(evidence) {
-          workers.delete(hello.id);
-          log.info({ worker: hello.name, reason: evidence }, 'worker gone');
-          const active = jobs.get(worker.jobId);
-          if (active !== undefined) dispatch(active, { type: 'workerLost', workerId: hello.id, evidence });
+          if (workers.get(id) !== worker) return;
+          workers.delete(id);
+          log.info({ worker: name, reason: evidence }, 'worker gone');
+          jobs.get(worker.jobId)?.dispatch({ type: 'disconnected', workerId: id, evidence });
         },
       };
     },
     async close() {
       isClosing = true;
-      const running = [...jobs.values()].filter(({ run }) => run.phase !== 'ended' && run.phase !== 'queued');
-      await Promise.all(
-        running.map(
-          (active) =>
-            new Promise<void>((resolve) => {
-              active.listeners.add((job) => isTerminal(job.state) && resolve());
-              dispatch(active, {
-                type: 'fault',
-                reason: 'CoordinatorStopped',
-                message: 'the coordinator was shut down; resume the job from its last checkpoint',
-              });
-              if (isTerminal(active.job.state)) resolve();
-            }),
-        ),
-      );
       clearInterval(ticker);
-      await Promise.all([...jobs.values()].map(({ pending }) => pending));
+      await Promise.all([...jobs.values()].map((active) => active.close(CLOSE_MS)));
     },
   };
 }
 
-function toEvent(workerId: string, message: WorkerMessage): RunEvent | undefined {
+function toEvent(worker: Hello, message: WorkerMessage): RunEvent | undefined {
+  const { id: workerId } = worker;
   switch (message.kind) {
     case 'heartbeat':
       return { type: 'heartbeat', workerId, heartbeat: message };
-    case 'formed':
-      return { type: 'formed', workerId, formed: message };
+    case 'standing':
+      return { type: 'standing', worker, standing: message };
     case 'committed':
       return { type: 'committed', workerId, committed: message };
     case 'checkpoint':
       return { type: 'checkpoint', checkpoint: message };
+    case 'checkpointFailed':
+      return { type: 'checkpointFailed', workerId, failed: message };
+    case 'drain':
+      return { type: 'drain', workerId, reason: message.reason };
     case 'left':
       return { type: 'left', workerId, left: message };
     case 'hello':
     case 'skipped':
       return undefined;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

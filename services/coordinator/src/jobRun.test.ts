@@ -1,56 +1,107 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
-import { DEFAULT_RUN_TIMEOUTS, type JobRun, queuedRun, type RunEffect, type RunEvent, transition } from './jobRun.ts';
+import { failureTimeouts, type MemberStatus, parseJobSpec, type Standing, type StepCommitted } from '@maestro/protocol';
+import { transition } from './jobRun.ts';
+import { type JobFacts, type JobRun, queuedRun, type RunEffect, type RunEvent } from './runState.ts';
 
 const JOB = 'job-1';
-const facts = { id: JOB, specJson: '{}', virtualRanks: 8, restoreFrom: '', startStep: 0 };
-const worker = (name: string) => ({ name, id: `${name}:1`, address: `${name}:7` });
+const timeouts = failureTimeouts(5000);
 
-/** One line of a scenario as an event: `formed b`, `committed a 3`, `lost b`, `wait 6000`. */
-function parse(line: string, generation: number): RunEvent {
+const factsOf = (resources: object = {}): JobFacts => ({
+  id: JOB,
+  spec: parseJobSpec({
+    data: { format: 'idx', path: '/data' },
+    schedule: { steps: 1000, microBatch: 1, windowSteps: 8 },
+    resources: { virtualRanks: 8, minWorkers: 1, ...resources },
+  }),
+  startPoint: { path: '', step: 0 },
+});
+const worker = (name: string) => ({ name, id: `${name}:1`, address: `${name}:7` });
+const reportOf = (generation: number, step: number): StepCommitted => ({
+  jobId: JOB,
+  generation,
+  step,
+  loss: 1,
+  gradNorm: 1,
+  lr: 1,
+  images: 8,
+  stepSeconds: 1,
+  ranks: [],
+});
+
+/** `held a 4 peer-lost b`: where a worker stands, its step, its error and whom it blames; `threads=2` makes its identity another. */
+function standing(status: MemberStatus, words: readonly string[], generation: number): Standing {
+  const identity = words.find((word) => word.startsWith('threads=')) ?? 'threads=1';
+  const [step = '-1', errorCode = '', suspect = ''] = words.filter((word) => !word.startsWith('threads=') && !word.startsWith('g'));
+  const of = Number(words.find((word) => /^g\d/.test(word))?.slice(1) ?? generation);
+  return {
+    jobId: JOB,
+    generation: status === 'preparing' || status === 'ready' ? 0 : of,
+    status,
+    step: Number(step),
+    datasetLength: 800,
+    identityJson: status === 'preparing' ? '' : JSON.stringify({ threads: identity.slice(8) }),
+    stateHash: '',
+    reports: [],
+    errorCode,
+    errorMessage: errorCode === '' ? '' : `no word from ${suspect}`,
+    suspect,
+  };
+}
+
+/** One line of a scenario as an event. */
+function parse(line: string, run: JobRun): RunEvent {
   const [verb, ...words] = line.trim().split(/\s+/);
-  const [name, number] = words;
-  const of = { jobId: JOB, generation };
+  const [name, ...rest] = words;
   const workerId = `${name}:1`;
-  const step = Number(number ?? 0);
-  const left = { ...of, step, errorCode: '', errorMessage: '', suspect: '' };
   switch (verb) {
-    case 'placed':
-      return { type: 'placed', workers: words.map(worker) };
+    case 'assigned':
+      return { type: 'assigned', workers: words.map(worker) };
+    case 'preparing':
+    case 'ready':
+    case 'forming':
     case 'formed':
-      return {
-        type: 'formed',
-        workerId,
-        formed: { ...of, step: 0, datasetLength: 100, identityJson: JSON.stringify({ threads: 1, dataset: number ?? 'same' }) },
-      };
-    case 'heartbeat':
-      return { type: 'heartbeat', workerId, heartbeat: { ...of, step, phase: 'compute' } };
-    case 'committed':
-      return {
-        type: 'committed',
-        workerId,
-        committed: { ...of, step, loss: 1, gradNorm: 1, lr: 1, images: 8, stepSeconds: 1 },
-      };
-    case 'checkpoint':
-      return { type: 'checkpoint', checkpoint: { ...of, step, path: '/c', hash: 'h' } };
+    case 'working':
+    case 'held':
     case 'finished':
-      return { type: 'left', workerId, left: { ...left, outcome: 'finished' } };
-    case 'stopped':
-      return { type: 'left', workerId, left: { ...left, outcome: 'stopped', errorMessage: 'told to end' } };
-    case 'failed':
-      return { type: 'left', workerId, left: { ...left, outcome: 'failed', errorCode: 'data-invalid', errorMessage: 'bad data' } };
-    case 'blames':
+      return { type: 'standing', worker: worker(name!), standing: standing(verb, rest, run.generation) };
+    case 'heartbeat': {
+      const [step, phase, phaseSeconds = '0', waitingFor = '', rankSeconds = '0'] = rest;
+      const heartbeat = { jobId: JOB, generation: run.generation, step: Number(step), phase: phase!, waitingFor };
       return {
-        type: 'left',
+        type: 'heartbeat',
         workerId,
-        left: { ...left, step: 0, outcome: 'failed', errorCode: 'peer-lost', errorMessage: 'no chunks', suspect: number! },
+        heartbeat: { ...heartbeat, phaseSeconds: Number(phaseSeconds), rankSeconds: Number(rankSeconds) },
       };
-    case 'lost':
-      return { type: 'workerLost', workerId, evidence: 'stream reset' };
+    }
+    case 'committed':
+      return { type: 'committed', workerId, committed: reportOf(run.generation, Number(rest[0])) };
+    case 'checkpoint':
+      return {
+        type: 'checkpoint',
+        checkpoint: { jobId: JOB, generation: run.generation, step: Number(name), path: `/c/${name}`, hash: 'h' },
+      };
+    case 'left':
+    case 'failed': {
+      const [code = ''] = rest;
+      const left = { jobId: JOB, generation: run.generation, step: 0, errorCode: code, errorMessage: code && `it is ${code}` };
+      return { type: 'left', workerId, left: { ...left, outcome: verb === 'failed' ? 'failed' : 'released' } };
+    }
+    case 'gone':
+      return { type: 'disconnected', workerId, evidence: 'its control stream was reset' };
+    case 'dead':
+      return { type: 'disconnected', workerId, evidence: 'it was started again', isDead: true };
+    case 'drain':
+      return { type: 'drain', workerId, reason: 'it was told to end' };
+    case 'found':
+      return { type: 'restorePoint', point: { path: name === 'nothing' ? '' : `/c/${name}`, step: Number(name) || 0 }, note: '' };
+    case 'pause':
+      return { type: 'pause', reason: 'on request' };
+    case 'resume':
+    case 'recovered':
+    case 'tick':
+      return { type: verb };
     case 'cancel':
       return { type: 'cancel', reason: 'on request' };
-    case 'tick':
-      return { type: 'tick' };
     default:
       throw new Error(`unknown verb in scenario: ${line}`);
   }
@@ -60,30 +111,43 @@ function show(effect: RunEffect): string {
   switch (effect.type) {
     case 'send': {
       const { message, workerId } = effect;
-      const detail =
-        message.kind === 'view'
-          ? ` g${message.generation} ${message.members.map(({ name, firstRank, ranks }) => `${name}=${firstRank}..${firstRank + ranks - 1}`).join(' ')}`
-          : message.kind === 'stop'
-            ? message.writeCheckpoint
-              ? ' with checkpoint'
-              : ''
-            : '';
-      return `${message.kind} to ${workerId.split(':')[0]}${detail}`;
+      const to = workerId.split(':')[0];
+      switch (message.kind) {
+        case 'view': {
+          const shares = message.members.map(({ name, firstRank, ranks }) => `${name}=${firstRank}..${firstRank + ranks - 1}`).join(' ');
+          const from =
+            message.sources.length > 0
+              ? `state of ${message.sources.map((id) => id.split(':')[0]).join(' ')}`
+              : message.restoreFrom || 'seed';
+          return `view to ${to}: g${message.generation} step ${message.startStep} from ${from}, ${shares}`;
+        }
+        case 'hold':
+          return `hold to ${to}${message.isAbort ? ' at once' : message.notBefore > 0 ? ` after ${message.notBefore}` : ''}`;
+        case 'release':
+          return `release to ${to}${message.writeCheckpoint ? ' with checkpoint' : ''}`;
+        default:
+          return `${message.kind} to ${to}`;
+      }
     }
+    case 'disconnect':
+      return `disconnect ${effect.workerId.split(':')[0]}`;
+    case 'openGeneration':
+      return `queues g${effect.generation} from ${effect.step}`;
     case 'enqueueShards':
-      return `enqueue ${effect.step}`;
+      return `shards ${effect.step}`;
     case 'commitStep':
       return `ledger ${effect.committed.step}`;
     case 'addCheckpoint':
       return `checkpoint ${effect.checkpoint.step}`;
-    case 'ended':
-      return `ended ${effect.outcome.state}`;
+    case 'findCheckpoint':
+      return 'find checkpoint';
+    case 'closeQueues':
+      return 'close queues';
   }
 }
 
-/** Plays a scenario; each line comes back with the phase it led to and the effects it had. */
-function play(scenario: string, run: JobRun = queuedRun(facts)): { transcript: string[]; run: JobRun } {
-  let nowMs = 0;
+/** Plays a scenario; each line comes back with the phase it led to and the effects it had. `wait 6000` lets time pass. */
+function play(scenario: string, { run = queuedRun(factsOf()), nowMs = 0 }: { run?: JobRun; nowMs?: number } = {}) {
   const transcript: string[] = [];
   for (const line of scenario.trim().split('\n')) {
     const wait = /^\s*wait (\d+)/.exec(line);
@@ -91,141 +155,495 @@ function play(scenario: string, run: JobRun = queuedRun(facts)): { transcript: s
       nowMs += Number(wait[1]);
       continue;
     }
-    const next = transition(run, parse(line, run.generation), nowMs);
+    const next = transition(run, parse(line, run), { nowMs, timeouts });
     run = next.run;
     transcript.push(`${line.trim()} -> ${[run.phase, ...next.effects.map(show)].join('; ')}`);
   }
-  return { transcript, run };
+  return { transcript, run, nowMs };
 }
 
-test('a job is placed, forms, trains and succeeds', () => {
+/** A job of workers a, b and c that trains and has committed `steps` steps. */
+const working = (resources: object = {}, steps = 4) =>
+  play(
+    `assigned a b c
+    ready a
+    ready b
+    ready c
+    formed a 0
+    formed b 0
+    formed c 0
+    ${Array.from({ length: steps }, (_, i) => `committed a ${i + 1}`).join('\n')}`,
+    { run: queuedRun(factsOf(resources)) },
+  );
+const last = ({ transcript }: { transcript: string[] }, count = 1) => transcript.slice(-count);
+
+test('a job is assigned workers, forms a view, trains and succeeds', () => {
   const { transcript, run } = play(`
-    placed b a
-    formed a
-    formed b
+    assigned b a
+    preparing a
+    ready a
+    ready b
+    formed a 0
+    formed b 0
     committed a 1
     finished b 2
     committed a 2
-    checkpoint a 2
-    finished a 2`);
+    checkpoint 2
+    finished a 2
+    left a
+    left b`);
   expect(transcript).toEqual([
-    'placed b a -> starting; view to a g1 a=0..3 b=4..7; view to b g1 a=0..3 b=4..7',
-    'formed a -> starting',
-    'formed b -> running; enqueue 0; go to a; go to b',
-    'committed a 1 -> running; ledger 1; enqueue 1',
+    'assigned b a -> starting; prepare to b; prepare to a',
+    'preparing a -> starting',
+    'ready a -> starting',
+    'ready b -> starting; queues g1 from 0; view to a: g1 step 0 from seed, a=0..3 b=4..7; view to b: g1 step 0 from seed, a=0..3 b=4..7',
+    'formed a 0 -> starting',
+    'formed b 0 -> running; go to a; go to b',
+    'committed a 1 -> running; ledger 1; shards 1',
     'finished b 2 -> running',
-    'committed a 2 -> running; ledger 2; enqueue 2',
-    'checkpoint a 2 -> running; checkpoint 2',
-    'finished a 2 -> ended; ended succeeded',
+    'committed a 2 -> running; ledger 2; shards 2',
+    'checkpoint 2 -> running; checkpoint 2',
+    'finished a 2 -> stopping; release to b; release to a',
+    'left a -> stopping',
+    'left b -> ended; close queues',
   ]);
-  expect(run.message).toBe('finished after 2 steps');
+  expect(run.outcome).toMatchObject({ state: 'succeeded', message: 'finished after 2 steps' });
 });
 
-test('a lost worker fails the job by name, and the first survivor writes a checkpoint', () => {
-  const { transcript, run } = play(`
-    placed a b c
-    formed a
-    formed b
-    formed c
-    heartbeat b 17
-    lost b
-    checkpoint a 17
-    stopped a 17
-    stopped c 17`);
-  expect(transcript.slice(-4)).toEqual([
-    'lost b -> stopping; stop to a with checkpoint; stop to c',
-    'checkpoint a 17 -> stopping; checkpoint 17',
-    'stopped a 17 -> stopping',
-    'stopped c 17 -> ended; ended failed',
-  ]);
-  expect(run.outcome).toEqual({
-    state: 'failed',
-    reason: 'WorkerLost',
-    message: 'lost worker b at step 17 (last heard in compute): stream reset',
-  });
-});
-
-test('a member that blames its peer is believed, and the peer is named', () => {
-  const { run } = play('placed a b\nformed a\nformed b\nblames a b\ntick');
-  expect(run.outcome?.message).toContain('lost worker b at step 0 (last heard in starting): a reports: no chunks');
-});
-
-test("a member's own failure is the job's", () => {
-  const { run } = play('placed a b\nformed a\nformed b\nfailed b 5\nstopped a 5');
-  expect(run.outcome).toEqual({ state: 'failed', reason: 'DataInvalid', message: 'b failed at step 5: bad data' });
-  expect(run.phase).toBe('ended');
-});
-
-test('members that differ in what decides bits are not let start, and the difference is named', () => {
-  const { run } = play('placed a b\nformed a one\nformed b two');
-  expect(run.phase).toBe('stopping');
-  expect(run.outcome?.message).toContain('b differs from its peers, so the bits would depend on who computes: dataset two where a has one');
-});
-
-test('a silent member is lost after the failure timeout, and stopping ends at its deadline', () => {
-  const { transcript } = play(`
-    placed a b
-    formed a
-    formed b
-    wait ${DEFAULT_RUN_TIMEOUTS.failureMs}
-    heartbeat a 3
-    tick
-    wait 1
-    tick
-    wait ${DEFAULT_RUN_TIMEOUTS.stopMs}
-    tick`);
-  expect(transcript.slice(-3)).toEqual(['tick -> running', 'tick -> stopping; stop to a with checkpoint', 'tick -> ended; ended failed']);
-});
-
-test('cancelling ends a waiting job at once and a running one after its members have left', () => {
-  expect(play('cancel').transcript).toEqual(['cancel -> ended; ended cancelled']);
-  expect(play('placed a\nformed a\ncommitted a 1\ncancel\nstopped a 1').transcript.slice(-2)).toEqual([
-    'cancel -> stopping; stop to a with checkpoint',
-    'stopped a 1 -> ended; ended cancelled',
-  ]);
-});
-
-test('messages of another generation and of strangers change nothing', () => {
-  const { run } = play('placed a b\nformed a\nformed b');
-  const stale: RunEvent = {
-    type: 'left',
-    workerId: 'a:1',
-    left: { jobId: JOB, generation: 0, step: 9, outcome: 'finished', errorCode: '', errorMessage: '', suspect: '' },
-  };
-  expect(transition(run, stale, 0)).toEqual({ run, effects: [] });
-  expect(play('lost z\nfinished z 1\ncommitted z 9', run).run).toEqual(run);
-});
-
-test('whatever happens: steps never go back, a job ends once, and an ended job stays as it is', () => {
-  const verbs = [
-    'placed a b',
-    'formed a',
-    'formed b',
-    'committed a 1',
-    'committed a 2',
-    'finished a 2',
-    'finished b 2',
-    'lost a',
-    'lost b',
-    'failed b 1',
-    'blames a b',
-    'cancel',
-    'tick',
-  ];
-  fc.assert(
-    fc.property(fc.array(fc.tuple(fc.constantFrom(...verbs), fc.nat({ max: 3000 })), { maxLength: 40 }), (script) => {
-      let run = queuedRun(facts);
-      let nowMs = 0;
-      let ends = 0;
-      for (const [line, waitMs] of script) {
-        nowMs += waitMs;
-        const next = transition(run, parse(line, run.generation), nowMs);
-        expect(next.run.step).toBeGreaterThanOrEqual(run.step);
-        if (run.phase === 'ended') expect(next).toEqual({ run, effects: [] });
-        ends += next.effects.filter(({ type }) => type === 'ended').length;
-        run = next.run;
-      }
-      expect(ends).toBe(run.phase === 'ended' ? 1 : 0);
-    }),
+test('a worker is killed: its peers stop at once, and the next view goes on with the furthest step', () => {
+  const { transcript, run } = play(
+    `gone b
+    held a 5 peer-lost b
+    held c 4 peer-lost b
+    formed a 5
+    formed c 4
+    committed a 5
+    committed a 6`,
+    working(),
   );
+  expect(transcript).toEqual([
+    'gone b -> running',
+    'held a 5 peer-lost b -> running; hold to b at once; hold to c at once; disconnect b',
+    'held c 4 peer-lost b -> running; queues g2 from 5; view to a: g2 step 5 from state of a, a=0..3 c=4..7; view to c: g2 step 5 from state of a, a=0..3 c=4..7',
+    'formed a 5 -> running',
+    'formed c 4 -> running; go to a; go to c',
+    'committed a 5 -> running; ledger 5; shards 5',
+    'committed a 6 -> running; ledger 6; shards 6',
+  ]);
+  expect(run.records.map(({ message }) => message)).toContain(
+    'lost worker b at step 0 (last heard in preparing, 0.0 s ago): its control stream broke, and a at step 5: no word from b',
+  );
+});
+
+test('peers report before the control stream breaks: the end is the same', () => {
+  const { transcript } = play(
+    `held a 4 peer-lost b
+    gone b
+    held c 4 peer-lost b`,
+    working(),
+  );
+  expect(transcript).toEqual([
+    'held a 4 peer-lost b -> running; hold to b at once; hold to c at once',
+    'gone b -> running; disconnect b',
+    'held c 4 peer-lost b -> running; queues g2 from 4; view to a: g2 step 4 from state of a c, a=0..3 c=4..7; view to c: g2 step 4 from state of a c, a=0..3 c=4..7',
+  ]);
+});
+
+test('a worker that loses the coordinator alone, and comes back in time, is not missed', () => {
+  const { transcript } = play(
+    `gone b
+    wait 1000
+    tick
+    working b 4
+    wait 1000
+    tick`,
+    working(),
+  );
+  expect(transcript.map((line) => line.split(' -> ')[1])).toEqual(['running', 'running', 'running', 'running']);
+});
+
+test('one that does not come back is lost after the grace', () => {
+  const play1 = play(
+    `gone b
+    wait 1300
+    tick`,
+    working(),
+  );
+  expect(last(play1)).toEqual(['tick -> running; disconnect b; hold to a at once; hold to c at once']);
+});
+
+test('a silent worker is lost after the failure timeout; those that were heard are not', () => {
+  const { transcript } = play(
+    `wait 4000
+    heartbeat a 4 compute
+    heartbeat c 4 compute
+    wait 1500
+    tick`,
+    working(),
+  );
+  expect(last({ transcript })).toEqual(['tick -> running; disconnect b; hold to a at once; hold to c at once']);
+});
+
+test('too few are left: those that wait write down what they have, and the next worker completes the view', () => {
+  const { transcript, run } = play(
+    `dead b
+    dead c
+    held a 4
+    tick
+    assigned d
+    ready d
+    formed a 4
+    formed d`,
+    working({ minWorkers: 2 }),
+  );
+  expect(transcript.slice(2)).toEqual([
+    'held a 4 -> starting; save to a',
+    'tick -> starting',
+    'assigned d -> starting; prepare to d',
+    'ready d -> starting; queues g2 from 4; view to a: g2 step 4 from state of a, a=0..3 d=4..7; view to d: g2 step 4 from state of a, a=0..3 d=4..7',
+    'formed a 4 -> starting',
+    'formed d -> running; go to a; go to d',
+  ]);
+  expect(run.message).toBe('training on a and d');
+});
+
+test('all workers die: the job starts again from the newest valid checkpoint', () => {
+  const { transcript, run } = play(
+    `checkpoint 3
+    dead a
+    dead b
+    dead c
+    assigned d
+    ready d
+    found 3
+    formed d 3
+    committed d 4
+    committed d 5`,
+    working(),
+  );
+  expect(transcript.slice(3)).toEqual([
+    'dead c -> starting; disconnect c',
+    'assigned d -> starting; prepare to d',
+    'ready d -> starting; find checkpoint',
+    'found 3 -> starting; queues g2 from 3; view to d: g2 step 3 from /c/3, d=0..7',
+    'formed d 3 -> running; go to d',
+    'committed d 4 -> running; shards 4',
+    'committed d 5 -> running; ledger 5; shards 5',
+  ]);
+  // The step under way when a died, and the fourth.
+  expect(run.stepsRedone).toBe(2);
+});
+
+test('a joiner is admitted at a step boundary, and pulls the state from those that have it', () => {
+  const { transcript } = play(
+    `assigned d
+    ready d
+    held a 6
+    held b 6
+    held c 6
+    formed d`,
+    working(),
+  );
+  expect(transcript).toEqual([
+    'assigned d -> running; prepare to d',
+    'ready d -> running; hold to a; hold to b; hold to c',
+    'held a 6 -> running',
+    'held b 6 -> running',
+    'held c 6 -> running; queues g2 from 6; view to a: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7; view to b: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7; view to c: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7; view to d: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7',
+    'formed d -> running',
+  ]);
+});
+
+test('a joiner that differs is refused with the difference named, and the view goes on', () => {
+  const { transcript, run } = play(
+    `assigned d
+    ready d threads=2`,
+    working(),
+  );
+  expect(last({ transcript })).toEqual(['ready d threads=2 -> running; release to d']);
+  expect(run.refusals[0]!.reason).toBe('d differs from its peers, so the bits would depend on who computes: threads 2 where a has 1');
+});
+
+test('a worker that is drained leaves at a step boundary, without an abort', () => {
+  const { transcript } = play(
+    `drain b
+    held a 6
+    held b 6
+    held c 6
+    left b`,
+    working(),
+  );
+  expect(transcript).toEqual([
+    'drain b -> running; hold to a; hold to b; hold to c',
+    'held a 6 -> running',
+    'held b 6 -> running',
+    'held c 6 -> running; release to b; queues g2 from 6; view to a: g2 step 6 from state of a c, a=0..3 c=4..7; view to c: g2 step 6 from state of a c, a=0..3 c=4..7',
+    'left b -> running',
+  ]);
+});
+
+test('the last worker that is drained writes a checkpoint before it goes', () => {
+  const { transcript } = play(
+    `assigned a
+    ready a
+    formed a 0
+    committed a 1
+    drain a
+    held a 2
+    left a`,
+  );
+  expect(last({ transcript }, 3)).toEqual([
+    'drain a -> running; hold to a',
+    'held a 2 -> starting; release to a with checkpoint',
+    'left a -> starting',
+  ]);
+});
+
+test('pausing ends a step, writes a checkpoint and frees the workers; resuming starts from it', () => {
+  const { transcript } = play(
+    `pause
+    held a 5
+    held b 5
+    held c 5
+    checkpoint 5
+    left a
+    left b
+    left c
+    resume
+    assigned d
+    ready d
+    found 5`,
+    working(),
+  );
+  expect(transcript).toEqual([
+    'pause -> pausing; hold to a; hold to b; hold to c',
+    'held a 5 -> pausing',
+    'held b 5 -> pausing',
+    'held c 5 -> pausing; release to a with checkpoint; release to b; release to c',
+    'checkpoint 5 -> pausing; checkpoint 5',
+    'left a -> pausing',
+    'left b -> pausing',
+    'left c -> paused; close queues',
+    'resume -> queued',
+    'assigned d -> starting; prepare to d',
+    'ready d -> starting; find checkpoint',
+    'found 5 -> starting; queues g2 from 5; view to d: g2 step 5 from /c/5, d=0..7',
+  ]);
+});
+
+test('cancelling lets one member write a checkpoint, and all go', () => {
+  const { transcript, run } = play(
+    `cancel
+    left a
+    left b
+    left c`,
+    working(),
+  );
+  expect(transcript).toEqual([
+    'cancel -> stopping; release to a with checkpoint; release to b; release to c',
+    'left a -> stopping',
+    'left b -> stopping',
+    'left c -> ended; close queues',
+  ]);
+  expect(run.outcome!.state).toBe('cancelled');
+});
+
+test('a new coordinator takes a working view over as it is', () => {
+  const before = working();
+  const restored = JSON.parse(JSON.stringify(before.run)) as JobRun;
+  const { transcript } = play(
+    `recovered
+    working b 4
+    working a 4
+    working c 4
+    wait 2000
+    committed a 5`,
+    { run: restored, nowMs: before.nowMs },
+  );
+  expect(transcript).toEqual([
+    'recovered -> running; queues g1 from 0; shards 4',
+    'working b 4 -> running',
+    'working a 4 -> running',
+    'working c 4 -> running',
+    'committed a 5 -> running; ledger 5; shards 5',
+  ]);
+});
+
+test('a new coordinator that missed a member for good goes on without it', () => {
+  const before = working();
+  const { transcript } = play(
+    `recovered
+    working a 4
+    working c 4
+    wait 4000
+    heartbeat a 4 compute
+    heartbeat c 4 compute
+    wait 2300
+    tick`,
+    { run: before.run, nowMs: before.nowMs },
+  );
+  expect(last({ transcript })).toEqual(['tick -> running; disconnect b; hold to a at once; hold to c at once']);
+});
+
+test('a new coordinator whose record is older than the view takes no number twice', () => {
+  const { transcript } = play(
+    `recovered
+    working a 4 g7
+    held a 4 g7
+    working b 4 g7
+    held b 4 g7
+    working c 4 g7
+    held c 4 g7`,
+    working(),
+  );
+  expect(transcript[1]).toBe('working a 4 g7 -> running; hold to a at once');
+  expect(last({ transcript })[0]).toContain('queues g8 from 4');
+});
+
+test('a view that was sent but not received is sent again', () => {
+  const { transcript } = play(
+    `assigned a b
+    ready a
+    ready b
+    gone b
+    ready b`,
+  );
+  expect(last({ transcript })).toEqual(['ready b -> starting; view to b: g1 step 0 from seed, a=0..3 b=4..7']);
+});
+
+test('a start order that was lost with the connection is sent again', () => {
+  const { transcript } = play(
+    `gone b
+    formed b 0`,
+    working(),
+  );
+  expect(last({ transcript })).toEqual(['formed b 0 -> running; go to b']);
+});
+
+test('a zombie of an old view is told to stop, and joins again like anyone else', () => {
+  const { transcript } = play(
+    `dead b
+    held a 4
+    held c 4
+    formed a 4
+    formed c 4
+    committed a 5
+    working b 4 g1
+    held b 4 g1`,
+    working(),
+  );
+  expect(last({ transcript }, 2)).toEqual(['working b 4 g1 -> running; hold to b at once', 'held b 4 g1 -> running; hold to a; hold to c']);
+});
+
+test('a member that is heard but does not move is evicted by name, and not taken back at once', () => {
+  const { transcript, run } = play(
+    `wait 4000
+    heartbeat a 4 reduce 4 b
+    heartbeat b 4 compute 4
+    heartbeat c 4 reduce 4 b
+    wait 27000
+    heartbeat a 4 reduce 31 b
+    heartbeat b 4 compute 31
+    heartbeat c 4 reduce 31 b
+    tick
+    ready b`,
+    working(),
+  );
+  expect(last({ transcript }, 2)).toEqual([
+    'tick -> running; release to b; hold to a at once; hold to c at once',
+    'ready b -> running; release to b',
+  ]);
+  expect(run.records.findLast(({ type }) => type === 'evicted')!.message).toBe('b: no step for 31.0 s: at step 4, in compute for 31.0 s');
+});
+
+test('members that do not stop when told are evicted', () => {
+  const { transcript } = play(
+    `dead b
+    held a 4
+    wait 10500
+    heartbeat a 4 held
+    heartbeat c 4 apply 10
+    tick`,
+    working(),
+  );
+  expect(last({ transcript })[0]).toBe('tick -> running; release to c; queues g2 from 4; view to a: g2 step 4 from state of a, a=0..7');
+});
+
+test('of two that cannot reach each other, the one that is blamed most goes', () => {
+  const { run } = play(
+    `held a 4 peer-lost c
+    held c 4 peer-lost a
+    held b 4
+    held a 4 timeout c
+    held b 4
+    held c 4 timeout a`,
+    working(),
+  );
+  expect(run.workers.map(({ name }) => name)).toEqual(['a', 'b']);
+  expect(run.records.findLast(({ type }) => type === 'evicted')!.message).toContain('c: its peers cannot work with it');
+});
+
+test('a job whose views keep failing is given up with the last reason', () => {
+  let state = working();
+  for (let i = 0; i < 12 && state.run.phase === 'running'; i++) {
+    state = play(
+      `held a 4 protocol-violation
+      held b 4
+      held c 4`,
+      state,
+    );
+  }
+  expect(state.run.outcome).toMatchObject({ state: 'failed', reason: 'ProtocolViolation' });
+  expect(state.run.message).toContain('gave up after 12 views without a committed step');
+});
+
+test.each(['data-invalid', 'non-finite'])('an error that every worker would meet (%s) ends the job', (code) => {
+  const { run } = play(`failed b ${code}`, working());
+  expect(run.phase).toBe('stopping');
+  expect(run.message).toBe(`b failed at step 0: it is ${code}`);
+});
+
+test('an error of one worker alone costs the job that worker', () => {
+  const { transcript, run } = play('failed b device-unavailable', working());
+  expect(last({ transcript })).toEqual(['failed b device-unavailable -> running; hold to a at once; hold to c at once']);
+  expect(run.refusals.map(({ name }) => name)).toEqual(['b']);
+});
+
+test('a slow worker gets fewer virtual ranks at the end of a window, with the reason', () => {
+  const measured = play(
+    `heartbeat a 5 compute 0 - 0.1
+    heartbeat b 5 compute 0 - 0.1
+    heartbeat c 5 compute 0 - 0.5
+    committed a 5
+    committed a 6
+    held a 8
+    held b 8
+    held c 8`,
+    working(),
+  );
+  expect(measured.transcript.slice(3)).toEqual([
+    'committed a 5 -> running; ledger 5; shards 5',
+    'committed a 6 -> running; ledger 6; shards 6; hold to a after 8; hold to b after 8; hold to c after 8',
+    'held a 8 -> running',
+    'held b 8 -> running',
+    expect.stringContaining('a=0..3 b=4..6 c=7..7'),
+  ]);
+  expect(measured.run.records.find(({ type }) => type === 'rebalance')!.message).toBe(
+    'c is slow: computing 1000 ms a step would become 500 ms with other shares',
+  );
+});
+
+test('the first member is lost before it has written the last checkpoint: another one does', () => {
+  const { transcript } = play(
+    `finished b 1000
+    finished c 1000
+    dead a
+    formed b 1000
+    formed c 1000
+    finished b 1000
+    finished c 1000`,
+    working(),
+  );
+  expect(transcript[2]).toContain('queues g2 from 1000; view to b: g2 step 1000 from state of b c');
+  expect(last({ transcript })[0]).toBe('finished c 1000 -> stopping; release to b; release to c');
 });

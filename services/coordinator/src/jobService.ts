@@ -57,6 +57,10 @@ export function addJobService(server: Server, coordinator: Coordinator): void {
     ListJobs: unary(() => ({ jobs: coordinator.list() })),
     WatchJob: watchJob,
     CancelJob: unary(({ id }: { id: string }) => coordinator.cancel(id)),
+    AuditJob: unary(({ id }: { id: string }) => coordinator.audit(id)),
+    PauseJob: unary(({ id }: { id: string }) => coordinator.pause(id)),
+    ResumeJob: unary(({ id }: { id: string }) => coordinator.resume(id)),
+    DrainWorker: unary(({ name }: { name: string }) => coordinator.drainWorker(name)),
     ListWorkers: unary(() => ({ workers: coordinator.workers() })),
   });
 }

@@ -1,6 +1,6 @@
 import type { Schedule } from '@maestro/data';
 import type { Condition, Job, JobCheckpoint, JobProgress, JobSpec, JobState, StepCommitted } from '@maestro/protocol';
-import type { JobRun } from './jobRun.ts';
+import type { JobRun } from './runState.ts';
 
 type StepCounts = Pick<Schedule, 'totalSteps' | 'stepsPerEpoch'>;
 
@@ -33,6 +33,8 @@ export function newJob({
     conditions: [],
     progress: null,
     checkpoints: [],
+    events: [],
+    stepsRedone: 0,
   };
 }
 
@@ -76,10 +78,10 @@ export function advanceProgress(progress: JobProgress, committed: StepCommitted,
   };
 }
 
-/** The record brought up to date with its run: state, reasons, members. `now` is RFC 3339. */
+/** The record brought up to date with its run: state, reasons, members, what happened. `now` is RFC 3339. */
 export function withRun(job: Job, run: JobRun, now: string): Job {
   const state: JobState = run.phase === 'ended' ? run.outcome!.state : run.phase === 'stopping' ? 'running' : run.phase;
-  const isRunning = run.phase === 'running' || run.phase === 'stopping';
+  const isRunning = run.phase === 'running' || run.phase === 'stopping' || run.phase === 'pausing';
   return {
     ...job,
     state,
@@ -87,16 +89,17 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
     generation: run.generation,
     startedAt: job.startedAt === '' && isRunning ? now : job.startedAt,
     endedAt: job.endedAt === '' && run.phase === 'ended' ? now : job.endedAt,
-    members: run.members.map(({ name, id, firstRank, ranks, phase, step, lastHeardMs }) => ({
-      name,
-      id,
-      firstRank,
-      ranks,
-      phase,
+    members: membersOf(job, run),
+    stepsRedone: run.stepsRedone,
+    events: run.records.map(({ timeMs, generation, step, type, message }) => ({
+      time: new Date(timeMs).toISOString(),
+      generation,
       step,
-      lastHeard: new Date(lastHeardMs).toISOString(),
+      type,
+      message,
     })),
     conditions: [
+      ...job.conditions.filter(({ type }) => type === 'Recorded'),
       condition(
         job,
         { type: 'Scheduled', status: run.generation > 0, reason: run.generation > 0 ? 'Placed' : 'Waiting', message: run.message },
@@ -119,6 +122,34 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
           ]),
     ],
   };
+}
+
+/** The members of the present view, or of the last one; those that have left are shown as they were last heard. */
+function membersOf(job: Job, run: JobRun): Job['members'] {
+  const members = run.view?.members ?? run.pastViews.at(-1)?.members ?? [];
+  return members.map(({ name, id, firstRank, ranks }) => {
+    const worker = run.workers.find((each) => each.id === id);
+    const before = job.members.find((each) => each.id === id);
+    const heard =
+      worker === undefined
+        ? (before ?? { phase: '', step: 0, phaseSeconds: 0, waitingFor: '', lastHeard: '' })
+        : { ...worker, lastHeard: new Date(worker.lastHeardMs).toISOString() };
+    const { phase, step, phaseSeconds, waitingFor, lastHeard } = heard;
+    return { name, id, firstRank, ranks, status: worker?.status ?? 'left', phase, step, phaseSeconds, waitingFor, lastHeard };
+  });
+}
+
+/** The record with what keeps its steps from Redis, if anything does; the same object when that has not changed. */
+export function withBookkeeping(job: Job, problem: string | undefined, now: string): Job {
+  const next = {
+    type: 'Recorded',
+    status: problem === undefined,
+    reason: problem === undefined ? 'Written' : 'Waiting',
+    message: problem ?? '',
+  };
+  const before = job.conditions.find(({ type }) => type === next.type);
+  if ((before === undefined && problem === undefined) || (before?.status === next.status && before.message === next.message)) return job;
+  return { ...job, conditions: [...job.conditions.filter(({ type }) => type !== next.type), condition(job, next, now)] };
 }
 
 /** The record with one more checkpoint; a step that was written before is replaced. */

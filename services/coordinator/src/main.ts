@@ -1,38 +1,58 @@
 import { mkdir } from 'node:fs/promises';
-import { describeProblems, verifyCheckpoint } from '@maestro/checkpoint';
-import { connectRedis } from '@maestro/data';
-import { MaestroError } from '@maestro/protocol';
+import { join } from 'node:path';
+import { describeFallback, describeProblems, newestValidCheckpoint, verifyCheckpoint } from '@maestro/checkpoint';
+import { connectRedis, type Schedule } from '@maestro/data';
+import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
+import { openBookkeeper } from './bookkeeper.ts';
 import { startCoordinator } from './coordinator.ts';
+import type { RestorePoint } from './runState.ts';
 import { serve } from './serve.ts';
-import { openShardWriter } from './shardWriter.ts';
-import { createStore } from './store.ts';
+import { openShardWriter, type ShardWriter } from './shardWriter.ts';
+import { openStore } from './store.ts';
 
 /** `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR` and `MAESTRO_GRPC_LISTEN` (host:port) configure the coordinator. */
 const {
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
   MAESTRO_GRPC_LISTEN: listen = '127.0.0.1:7070',
+  MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
 } = process.env;
 const logger = createLogger({ role: 'coordinator' });
 
 await runService(
   async (signal) => {
     endWithParent();
+    const timeouts = failureTimeouts(Number(failureText));
     await mkdir(dataDir, { recursive: true });
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
+    const store = await openStore(redis);
+    const openShards = (jobId: string, schedule: Schedule): ShardWriter =>
+      openShardWriter({
+        redis,
+        jobId,
+        schedule,
+        requireLease: store.requireLease,
+        onLeftBehind: (error) => logger.warn({ job: jobId, error }, 'old shard queues are left behind'),
+      });
     const coordinator = await startCoordinator({
-      store: createStore(redis),
-      openShards: (jobId, schedule) => openShardWriter({ redisUrl, jobId, schedule }),
+      store,
+      timeouts,
+      openBooks: (jobId, seed, onAcknowledged) => openBookkeeper({ store, openShards, jobId, seed, onAcknowledged, log: logger }),
       inspectCheckpoint,
+      findCheckpoint,
       log: logger,
     });
-    const server = await serve(coordinator, listen);
+    const server = await serve(coordinator, listen, timeouts);
+    await store.announce(server.address);
     logger.info({ address: server.address, incarnation: coordinator.incarnation }, 'coordinator ready');
     process.send?.({ listening: server.address });
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    const stopped = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
+    const fenced = await Promise.race([stopped, store.fenced]);
+    if (fenced !== undefined) throw fenced;
     await coordinator.close();
     await server.close();
+    await store.close();
     await redis.close();
   },
   { logger },
@@ -43,4 +63,11 @@ async function inspectCheckpoint(path: string): Promise<{ readonly step: number 
   if (!report.valid || report.step === undefined)
     throw new MaestroError('checkpoint-invalid', `checkpoint ${path}: ${describeProblems(report.problems)}`);
   return { step: report.step };
+}
+
+/** The newest checkpoint that a job has on disk and that verifies; the record in Redis may be older. */
+async function findCheckpoint(jobId: string): Promise<{ readonly point: RestorePoint | undefined; readonly note: string }> {
+  const found = await newestValidCheckpoint(join(dataDir, 'jobs', jobId, 'checkpoints'));
+  const { checkpoint } = found;
+  return { point: checkpoint && { path: checkpoint.dir, step: checkpoint.step }, note: describeFallback(found) ?? '' };
 }

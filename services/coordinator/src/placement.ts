@@ -1,11 +1,15 @@
 import type { WorkerRef } from './assignRanks.ts';
 
-/** A job that waits for workers. */
+/** A job that waits for workers, or takes more. */
 export interface WaitingJob {
   readonly id: string;
   readonly minWorkers: number;
   readonly maxWorkers: number;
   readonly device: string;
+  /** It runs already: it gets what those that wait have left over, and holds nobody back. */
+  readonly isStarted?: boolean;
+  /** Whether the job does not take this worker. */
+  readonly isRefused?: (workerId: string) => boolean;
 }
 
 /** A worker without a job. */
@@ -23,16 +27,18 @@ export interface Placement {
 /**
  * Decides which waiting jobs start: in order of submission, each with as many free workers of its device as it may use.
  * A job that lacks workers holds back those behind it that want the same device, so that large jobs are not starved by small ones.
+ * Jobs that run take more workers only when none waits for them.
  */
 export function placeJobs(waiting: readonly WaitingJob[], free: readonly FreeWorker[]): Placement[] {
   const left = [...free].sort((a, b) => (a.name < b.name ? -1 : 1));
   const blockedBy = new Map<string, string>();
-  return waiting.map(({ id, minWorkers, maxWorkers, device }) => {
+  const inTurn = [...waiting.filter(({ isStarted }) => isStarted !== true), ...waiting.filter(({ isStarted }) => isStarted === true)];
+  return inTurn.map(({ id, minWorkers, maxWorkers, device, isStarted = false, isRefused = () => false }) => {
     const ahead = blockedBy.get(device);
     if (ahead !== undefined) return { jobId: id, workers: [], reason: `waiting: behind ${ahead}` };
-    const usable = left.filter((worker) => worker.device === device);
+    const usable = left.filter((worker) => worker.device === device && !isRefused(worker.id));
     if (usable.length < minWorkers) {
-      blockedBy.set(device, id);
+      if (!isStarted) blockedBy.set(device, id);
       return {
         jobId: id,
         workers: [],

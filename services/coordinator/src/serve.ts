@@ -1,5 +1,5 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { CONTROL_CHANNEL_OPTIONS, errorMessage, MaestroError } from '@maestro/protocol';
+import { controlChannelOptions, errorMessage, type FailureTimeouts, MaestroError } from '@maestro/protocol';
 import { addControlService } from './controlService.ts';
 import type { Coordinator } from './coordinator.ts';
 import { addJobService } from './jobService.ts';
@@ -18,8 +18,8 @@ const CLOSE_GRACE_MS = 1000;
  * Serves the job API and the workers' control streams at `listen` (host:port).
  * @throws MaestroError `unavailable` when the address cannot be listened on.
  */
-export async function serve(coordinator: Coordinator, listen: string): Promise<ListeningServer> {
-  const server = new Server(CONTROL_CHANNEL_OPTIONS);
+export async function serve(coordinator: Coordinator, listen: string, timeouts: FailureTimeouts): Promise<ListeningServer> {
+  const server = new Server(controlChannelOptions(timeouts));
   addJobService(server, coordinator);
   addControlService(server, coordinator);
   const port = await new Promise<number>((resolve, reject) => {

@@ -1,9 +1,10 @@
 import { type ClientDuplexStream, credentials } from '@grpc/grpc-js';
 import {
-  CONTROL_CHANNEL_OPTIONS,
   type CoordinatorMessage,
+  controlChannelOptions,
   type ErrorCode,
   errorMessage,
+  type FailureTimeouts,
   fromWire,
   type Heartbeat,
   type Hello,
@@ -22,6 +23,7 @@ export interface ControlStreamOptions {
   /** host:port of the coordinator. */
   readonly coordinator: string;
   readonly hello: Hello;
+  readonly timeouts: FailureTimeouts;
   /** What to put into the next heartbeat. */
   readonly heartbeat: () => Heartbeat;
   readonly onMessage: (message: CoordinatorMessage) => void;
@@ -39,9 +41,9 @@ export interface ControlStream {
  * Attaches to the coordinator and keeps sending heartbeats until the stream ends.
  * @throws nothing: whatever goes wrong ends the stream, with a MaestroError in `ended` (`conflict` when the coordinator refused the worker).
  */
-export function openControlStream({ coordinator, hello, heartbeat, onMessage }: ControlStreamOptions): ControlStream {
+export function openControlStream({ coordinator, hello, timeouts, heartbeat, onMessage }: ControlStreamOptions): ControlStream {
   const Client = loadService('coordinator.proto', 'Coordinator');
-  const client = new Client(coordinator, credentials.createInsecure(), CONTROL_CHANNEL_OPTIONS);
+  const client = new Client(coordinator, credentials.createInsecure(), controlChannelOptions(timeouts));
   const call = (client as unknown as { attach(): ClientDuplexStream<Wire, Wire> }).attach();
   let heartbeats: NodeJS.Timeout | undefined;
   let isEnded = false;

@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { openCollective } from '@maestro/collective';
-import { MaestroError } from '@maestro/protocol';
+import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
+import { createFaults } from './faults.ts';
 import { runWorker } from './worker.ts';
 
 /**
@@ -18,9 +19,11 @@ const {
   MAESTRO_WORKER_NAME: name = `${hostname()}-${process.pid}`,
   MAESTRO_DEVICE: device = 'cpu',
   MAESTRO_THREADS: threadsText = '1',
+  MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
+  MAESTRO_FAULTS: faultsText,
 } = process.env;
-/** A peer from which nothing comes for a second and this long, in milliseconds, is lost; the coordinator judges alike. */
-const KEEPALIVE_TIMEOUT_MS = 4000;
+/** A step may be long, and a checkpoint large; whoever cannot wait sends a second signal. */
+const SHUTDOWN_MS = 60_000;
 const logger = createLogger({ role: 'worker', worker: name });
 
 await runService(
@@ -32,13 +35,16 @@ await runService(
     if (device !== 'cpu' && device !== 'cuda')
       throw new MaestroError('invalid-argument', `MAESTRO_DEVICE: expected cpu or cuda, found ${device}`);
     endWithParent();
-    const opened = await openCollective({ address: listen, keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS });
+    const timeouts = failureTimeouts(Number(failureText));
+    const { keepaliveTimeMs, keepaliveTimeoutMs } = timeouts;
+    const faults = createFaults(faultsText);
+    const opened = await openCollective({ address: listen, keepaliveTimeMs, keepaliveTimeoutMs });
     const collective = advertise === undefined ? opened : { ...opened, address: advertise };
     try {
-      await runWorker({ name, coordinator, redisUrl, dataDir, device, threads, collective, logger, signal });
+      await runWorker({ name, coordinator, redisUrl, dataDir, device, threads, collective, timeouts, faults, logger, signal });
     } finally {
       await collective.close();
     }
   },
-  { logger },
+  { logger, shutdownTimeoutMs: SHUTDOWN_MS },
 );

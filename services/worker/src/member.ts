@@ -1,26 +1,62 @@
-import { errorMessage, type Heartbeat, isMaestroError, MaestroError, parseJobSpec, type View, type WorkerMessage } from '@maestro/protocol';
+import type { Group } from '@maestro/collective';
+import {
+  type ErrorCode,
+  errorMessage,
+  type FailureTimeouts,
+  type Heartbeat,
+  type Hold,
+  isMaestroError,
+  MaestroError,
+  type MemberStatus,
+  parseJobSpec,
+  type Standing,
+  type View,
+  type WorkerMessage,
+} from '@maestro/protocol';
 import { monitorEventLoop } from '@maestro/telemetry';
-import { openTraining, type Training } from './openTraining.ts';
-import { type Phase, trainLoop } from './trainLoop.ts';
+import { type JobSession, openJobSession } from './jobSession.ts';
+import { createReports } from './reports.ts';
+import type { Phase } from './trainLoop.ts';
+import { runView } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
 
-/** How long a member whose collective was ended by a peer waits to be told what to do, in milliseconds; the coordinator sees a death within 5 s. */
-const PEER_GRACE_MS = 6000;
+/** What ends a view but not the member: the coordinator forms another one. All else ends the member's part in the job. */
+const HELD_BY: ReadonlySet<ErrorCode> = new Set([
+  'peer-lost',
+  'timeout',
+  'protocol-violation',
+  'unavailable',
+  'conflict',
+  'cancelled',
+  'redis-unavailable',
+  'checkpoint-invalid',
+]);
+/** Between two attempts to open what a job needs while Redis or a file system is away, in milliseconds. */
+const REOPEN_MS = 1000;
+/** How much the newest step counts in the mean computing time of a virtual rank. */
+const RANK_WEIGHT = 0.3;
 
-/** Why and how a member is to stop. */
-export interface StopRequest {
+/** Why a member is to leave its job. */
+export interface ReleaseRequest {
   readonly reason: string;
-  /** Whether it writes a checkpoint of the last applied step before it leaves. */
+  /** Whether it writes a checkpoint of its state before it leaves. */
   readonly writeCheckpoint: boolean;
 }
 
-/** A worker's part in one view of a job. */
-export interface MemberRun {
-  readonly view: View;
-  /** All members have formed: the first step may begin. */
-  go(): void;
-  /** Ends the work at the next chance; resolves when it has ended. The first request counts. */
-  stop(request: StopRequest): Promise<void>;
+/** A worker's part in one job: it opens what the job needs once, and works for one view after the other. */
+export interface Member {
+  readonly jobId: string;
+  /** The next view; one that is not newer than the last is ignored. */
+  view(view: View): void;
+  go(generation: number): void;
+  hold(hold: Hold): void;
+  /** The ledger has all steps up to `step`. */
+  acknowledge(step: number): void;
+  /** Writes a checkpoint while it waits for a view. */
+  save(): void;
+  /** Ends the work at the next chance. The first request counts. */
+  release(request: ReleaseRequest): void;
+  standing(): Standing;
   heartbeat(): Heartbeat;
   /** Resolves when the member has left, for whatever reason. */
   readonly ended: Promise<void>;
@@ -28,124 +64,270 @@ export interface MemberRun {
 
 /** What a member needs beside what its worker has. */
 export interface MemberOptions extends WorkerOptions {
-  readonly view: View;
-  /** This worker's id in the view. */
+  readonly jobId: string;
+  readonly specJson: string;
+  /** This worker's id. */
   readonly self: string;
-  /** The worker's earlier member; this one begins when it has ended. */
-  readonly before: Promise<void>;
+  readonly timeouts: FailureTimeouts;
   readonly send: (message: WorkerMessage) => void;
 }
 
-/** Starts to work for a view: prepares, reports `formed`, trains after `go`, and reports how it left. */
-export function startMember(options: MemberOptions): MemberRun {
-  const { view, self, send, before } = options;
-  const { jobId, generation, startStep, members } = view;
-  const of = { jobId, generation };
-  const isFirst = members[0]!.id === self;
-  const logger = options.logger.child({ job: jobId, generation });
-  const aborter = new AbortController();
-  let request: StopRequest | undefined;
+/** The view that a member works for. */
+interface Current {
+  readonly view: View;
+  readonly aborter: AbortController;
+  readonly start: () => void;
+  /** Steps after which the member wants to hold. */
+  holdAt: number;
+  group?: Group;
+}
+
+/** Starts to work for a job: opens what it needs, says `ready`, and takes views until it is released. */
+export function startMember(options: MemberOptions): Member {
+  const { jobId, specJson, self, collective, timeouts, dataDir, faults, send } = options;
+  const logger = options.logger.child({ job: jobId });
+  const closing = new AbortController();
+  const reports = createReports();
+  let session: JobSession | undefined;
+  let status: MemberStatus = 'preparing';
+  let generation = 0;
+  let stateHash = '';
+  let failure: MaestroError | undefined;
+  let activity: { step: number; phase: Phase; sinceMs: number } = { step: 0, phase: 'preparing', sinceMs: performance.now() };
+  let waitingFor = '';
+  let rankSeconds = 0;
+  let current: Current | undefined;
+  let release: ReleaseRequest | undefined;
+  let next: View | undefined;
   let wake: () => void = () => undefined;
-  const stopRequested = new Promise<void>((resolve) => {
-    wake = resolve;
-  });
-  let start: () => void = () => undefined;
-  const started = new Promise<void>((resolve) => {
-    start = resolve;
-  });
-  let now: { step: number; phase: Phase } = { step: startStep, phase: 'starting' };
-  let appliedStep = startStep;
+  /** What the last view may still have under way in the trainer. */
+  let trainerBusy: Promise<unknown> = Promise.resolve();
 
-  const leave = (outcome: 'finished' | 'stopped' | 'failed', error?: MaestroError): void => {
-    const suspect = members.find(({ id }) => id === error?.details['member'])?.name ?? '';
-    logger.info({ step: appliedStep, outcome, reason: error?.message ?? request?.reason }, 'left the job');
-    send({
-      kind: 'left',
-      ...of,
-      step: appliedStep,
-      outcome,
-      errorCode: error?.code ?? '',
-      errorMessage: error?.message ?? request?.reason ?? '',
+  const onPhase = (step: number, phase: Phase): void => {
+    activity = { step, phase, sinceMs: performance.now() };
+  };
+  const standing = (): Standing => {
+    const details = failure?.details['member'];
+    const suspect =
+      current?.view.members.find(({ id }) => id === details)?.name ?? (failure?.details['suspect'] as string | undefined) ?? '';
+    return {
+      jobId,
+      generation,
+      status,
+      step: session?.state ?? -1,
+      datasetLength: session?.dataset.length ?? 0,
+      identityJson: session?.identityJson ?? '',
+      stateHash,
+      reports: reports.list(),
+      errorCode: failure?.code ?? '',
+      errorMessage: failure?.message ?? '',
       suspect,
-    });
+    };
+  };
+  const turnTo = (to: MemberStatus): void => {
+    status = to;
+    send({ kind: 'standing', ...standing() });
   };
 
-  const train = async (training: Training): Promise<void> => {
-    const { spec, checkpointer, identity } = training;
-    send({ kind: 'formed', ...of, step: startStep, ...identity });
-    await Promise.race([started, aborted(aborter.signal)]);
-    aborter.signal.throwIfAborted();
-    const monitor = monitorEventLoop();
-    try {
-      await trainLoop({
-        ...training,
-        startStep,
-        signal: aborter.signal,
-        onPhase: (step, phase) => {
-          now = { step, phase };
-        },
-        onSkipped: (step, images) => send({ kind: 'skipped', ...of, step, images }),
-        onStep: async ({ step, loss, gradNorm, lr, images, stepSeconds }) => {
-          appliedStep = step;
-          if (!isFirst) return;
-          send({ kind: 'committed', ...of, step, loss, gradNorm, lr, images, stepSeconds });
-          if (step % spec.checkpoint.everySteps === 0 && step < training.schedule.totalSteps) await checkpointer.begin(step);
-        },
-      });
-    } finally {
-      logger.info({ eventLoopDelay: monitor.read(), ...memoryBytes() }, 'event loop and memory');
-      monitor.close();
-    }
-    now = { step: appliedStep, phase: 'checkpoint' };
-    if (isFirst) await checkpointer.write(appliedStep);
-  };
-
-  const work = async (): Promise<void> => {
-    await before;
-    let training: Training | undefined;
-    try {
-      training = await openTraining({ ...options, spec: parseJobSpec(JSON.parse(view.specJson)), logger, signal: aborter.signal });
-      await train(training);
-      leave('finished');
-    } catch (caught) {
-      let error = isMaestroError(caught) ? caught : new MaestroError('internal', `internal: ${errorMessage(caught)}`, { cause: caught });
-      // A peer that is lost, or left and said so, is the coordinator's to judge: it is given time to decide.
-      const isByPeer = error.code === 'peer-lost' || error.details['reporter'] !== undefined;
-      if (request === undefined && isByPeer) await Promise.race([stopRequested, delay(PEER_GRACE_MS)]);
-      now = { step: appliedStep, phase: 'stopping' };
-      const isAlone = members.length === 1;
+  const open = async (): Promise<JobSession> => {
+    const spec = parseJobSpec(JSON.parse(specJson));
+    for (;;) {
       try {
-        if (training !== undefined && appliedStep > startStep && (request?.writeCheckpoint ?? isAlone))
-          await training.checkpointer.write(appliedStep);
-      } catch (failure) {
-        logger.error({ step: appliedStep, error: failure }, 'last checkpoint failed');
-        if (request === undefined) error = isMaestroError(failure) ? failure : error;
+        return await openJobSession({
+          ...options,
+          spec,
+          logger,
+          onCheckpoint: (checkpoint) => send({ kind: 'checkpoint', jobId, generation, ...checkpoint }),
+          onCheckpointFailed: (step, error) => send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) }),
+          signal: closing.signal,
+        });
+      } catch (error) {
+        const isPassing = isMaestroError(error, 'redis-unavailable') || isMaestroError(error, 'unavailable');
+        if (!isPassing || closing.signal.aborted) throw error;
+        waitingFor = errorMessage(error);
+        logger.warn({ error }, 'opening the job failed, trying again');
+        await pause(REOPEN_MS, closing.signal);
+        waitingFor = '';
       }
-      if (request !== undefined) leave('stopped');
-      else {
-        logger.error({ step: appliedStep, error }, 'member failed');
-        leave('failed', error);
-      }
-    } finally {
-      await training?.close().catch((error: unknown) => logger.error({ error }, 'closing the training failed'));
     }
   };
-  const ended = work();
+
+  const nextView = async (): Promise<View | undefined> => {
+    while (release === undefined && next === undefined) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+    const view = next;
+    next = undefined;
+    return release === undefined ? view : undefined;
+  };
+
+  const follow = async (opened: JobSession, view: View): Promise<void> => {
+    const aborter = new AbortController();
+    let start: () => void = () => undefined;
+    const started = new Promise<void>((resolve) => {
+      start = resolve;
+    });
+    const here: Current = { view, aborter, start, holdAt: Number.POSITIVE_INFINITY };
+    current = here;
+    generation = view.generation;
+    status = 'forming';
+    stateHash = '';
+    failure = undefined;
+    const isFirst = view.members[0]!.id === self;
+    const viewLogger = logger.child({ generation });
+    const monitor = monitorEventLoop();
+    const run = runView({
+      session: opened,
+      view,
+      self,
+      collective,
+      timeouts,
+      dataDir,
+      faults,
+      reports,
+      logger: viewLogger,
+      before: trainerBusy,
+      started,
+      isHoldWanted: (step) => step + 1 >= here.holdAt,
+      onGroup: (group) => {
+        here.group = group;
+      },
+      onPhase,
+      onFormed: (hash) => {
+        stateHash = hash;
+        turnTo('formed');
+      },
+      onWaiting: (reason) => {
+        waitingFor = reason ?? '';
+      },
+      onStep: (report, seconds) => {
+        rankSeconds = rankSeconds === 0 ? seconds : rankSeconds * (1 - RANK_WEIGHT) + seconds * RANK_WEIGHT;
+        reports.add(report);
+        if (isFirst) send({ kind: 'committed', ...report });
+      },
+      onSkipped: (step, images) => send({ kind: 'skipped', jobId, generation, step, images }),
+      signal: aborter.signal,
+    });
+    trainerBusy = run.catch(() => undefined);
+    // A view that is aborted is over at once; what it has under way in the trainer may take its time, unless it changes the state.
+    const abandoned = aborted(aborter.signal).then(() =>
+      activity.phase === 'apply' || release !== undefined ? run : Promise.reject(aborter.signal.reason),
+    );
+    try {
+      status = (await Promise.race([run, abandoned])) as 'held' | 'finished';
+    } catch (caught) {
+      const error = isMaestroError(caught) ? caught : new MaestroError('internal', `internal: ${errorMessage(caught)}`, { cause: caught });
+      aborter.abort(error);
+      if (!HELD_BY.has(error.code)) throw error;
+      if (!(error.details['isAsked'] === true)) failure = error;
+      status = 'held';
+    }
+    viewLogger.info(
+      { step: opened.state, status, reason: failure?.message, eventLoopDelay: monitor.read(), ...memoryBytes() },
+      'view over',
+    );
+    monitor.close();
+    waitingFor = '';
+    delete here.group;
+    onPhase(Math.max(0, opened.state), status);
+    send({ kind: 'standing', ...standing() });
+  };
+
+  const leave = async (): Promise<void> => {
+    const { reason, writeCheckpoint } = release!;
+    onPhase(Math.max(0, session?.state ?? 0), 'stopping');
+    await trainerBusy;
+    if (writeCheckpoint && session !== undefined && session.state >= 0) {
+      onPhase(session.state, 'checkpoint');
+      await session.checkpointer.write(session.state).catch((error: unknown) => {
+        logger.error({ step: session?.state, error }, 'last checkpoint failed');
+        send({ kind: 'checkpointFailed', jobId, step: session!.state, errorMessage: errorMessage(error) });
+      });
+    }
+    logger.info({ step: session?.state, reason }, 'left the job');
+  };
+
+  const live = async (): Promise<void> => {
+    try {
+      session = await open();
+      onPhase(0, 'ready');
+      turnTo('ready');
+      for (let view = await nextView(); view !== undefined; view = await nextView()) await follow(session, view);
+      await leave();
+      await session.close();
+      send({ kind: 'left', jobId, generation, step: session.state, outcome: 'released', errorCode: '', errorMessage: release!.reason });
+    } catch (caught) {
+      const error = isMaestroError(caught) ? caught : new MaestroError('internal', `internal: ${errorMessage(caught)}`, { cause: caught });
+      const step = session?.state ?? -1;
+      await trainerBusy;
+      await session?.close().catch((failed: unknown) => logger.error({ error: failed }, 'closing the job failed'));
+      const isReleased = release !== undefined && error.code === 'cancelled';
+      if (!isReleased) logger.error({ step, error }, 'member failed');
+      const outcome = isReleased ? 'released' : 'failed';
+      send({ kind: 'left', jobId, generation, step, outcome, errorCode: error.code, errorMessage: error.message });
+    }
+  };
+  const ended = live();
 
   return {
-    view,
-    go: start,
-    stop(asked) {
-      if (request === undefined) {
-        request = asked;
-        aborter.abort(new MaestroError('cancelled', asked.reason));
-        wake();
-      }
-      return ended;
+    jobId,
+    view(view) {
+      if (view.generation <= Math.max(generation, next?.generation ?? 0)) return;
+      current?.aborter.abort(asked('a newer view came'));
+      next = view;
+      wake();
     },
-    heartbeat: () => ({ ...of, ...now }),
+    go(goGeneration) {
+      if (goGeneration !== generation || current === undefined || status !== 'formed') return;
+      status = 'working';
+      current.start();
+    },
+    hold({ generation: of, isAbort, notBefore, reason }) {
+      if (of !== generation || current === undefined) return;
+      if (isAbort) current.aborter.abort(asked(reason));
+      else current.holdAt = notBefore;
+    },
+    acknowledge: (step) => reports.acknowledge(step),
+    save() {
+      if (session === undefined || session.state < 0 || (status !== 'held' && status !== 'finished')) return;
+      const { state } = session;
+      trainerBusy = trainerBusy
+        .then(() => session?.checkpointer.write(state))
+        .catch((error: unknown) => send({ kind: 'checkpointFailed', jobId, step: state, errorMessage: errorMessage(error) }));
+    },
+    release(request) {
+      if (release !== undefined) return;
+      release = request;
+      current?.aborter.abort(asked(request.reason));
+      if (session === undefined) closing.abort(asked(request.reason));
+      wake();
+    },
+    standing,
+    heartbeat() {
+      const { step, phase, sinceMs } = activity;
+      const peers = current?.group?.waiting() ?? [];
+      const names = peers.map(
+        ({ member, phase: at }) => `${current!.view.members.find(({ id }) => id === member)?.name ?? member} at ${at}`,
+      );
+      return {
+        jobId,
+        generation,
+        step,
+        phase,
+        phaseSeconds: (performance.now() - sinceMs) / 1000,
+        waitingFor: names.join(', ') || waitingFor,
+        rankSeconds,
+      };
+    },
     ended,
   };
+}
+
+/** The reason of a view's end that the coordinator asked for: nobody is to blame. */
+function asked(reason: string): MaestroError {
+  return new MaestroError('cancelled', reason, { details: { isAsked: true } });
 }
 
 function memoryBytes(): { readonly rssBytes: number; readonly peakRssBytes: number } {
@@ -156,6 +338,16 @@ function aborted(signal: AbortSignal): Promise<void> {
   return signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
 }

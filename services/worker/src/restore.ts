@@ -1,39 +1,54 @@
+import { join } from 'node:path';
 import { flatTensors, readCheckpoint } from '@maestro/checkpoint';
-import type { Trainer } from '@maestro/engine';
-import type { FlatLayout, MaeConfig } from '@maestro/mae';
-import { type JobSpec, MaestroError, specHash, type View } from '@maestro/protocol';
+import type { FlatLayout } from '@maestro/mae';
+import { MaestroError, specHash, type View } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
+import { writeArtifacts } from './artifacts.ts';
 import { initialise } from './initialise.ts';
+import type { JobSession } from './jobSession.ts';
 
 /** What {@link restore} works on. */
 export interface RestoreOptions {
-  readonly config: MaeConfig;
-  readonly layout: FlatLayout;
-  readonly spec: JobSpec;
+  readonly session: JobSession;
   readonly view: View;
-  readonly trainer: Trainer;
+  readonly dataDir: string;
+  /** Whether this member writes the job's artifacts. */
+  readonly isFirst: boolean;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
 
-/** The state that a view starts from, once it is in the trainer. */
-export interface StartState {
-  readonly parameters: Float32Array;
-  /** SHA-256 (hex): of the initial parameters, or the checkpoint hash. */
-  readonly stateHash: string;
-}
-
 /**
  * Puts the state of a view's first step into the trainer: initial parameters, or those of the checkpoint that the view names.
+ * Gives its SHA-256 (hex): of the initial parameters, or the checkpoint hash.
  * @throws MaestroError `checkpoint-invalid`, `conflict` when the checkpoint is of another model.
  */
-export async function restore({ config, layout, spec, view, trainer, logger, signal }: RestoreOptions): Promise<StartState> {
+export async function restore(options: RestoreOptions): Promise<string> {
+  const { session, view, dataDir, isFirst, signal } = options;
+  const { config, layout, spec, trainingModel, jobId } = session;
+  const { parameters, hash } = view.restoreFrom === '' ? await fromSeed(options) : await fromCheckpoint(options);
+  session.state = view.startStep;
+  signal.throwIfAborted();
+  if (isFirst) await writeArtifacts({ dir: join(dataDir, 'jobs', jobId, 'artifacts'), config, layout, spec, trainingModel, parameters });
+  return hash;
+}
+
+interface StartState {
+  readonly parameters: Float32Array;
+  readonly hash: string;
+}
+
+async function fromSeed({ session, signal }: RestoreOptions): Promise<StartState> {
+  const { config, layout, spec, trainer } = session;
+  const state = await initialise(config, layout, { seed: spec.seed, signal });
+  session.state = -1;
+  await trainer.load({ parameters: state.parameters, step: 0 });
+  return state;
+}
+
+async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions): Promise<StartState> {
+  const { layout, spec, trainer } = session;
   const { restoreFrom, startStep } = view;
-  if (restoreFrom === '') {
-    const { parameters, hash } = await initialise(config, layout, { seed: spec.seed, signal });
-    await trainer.load({ parameters, step: 0 });
-    return { parameters, stateHash: hash };
-  }
   const [parameters, firstMoments, secondMoments] = [sharedVector(layout), sharedVector(layout), sharedVector(layout)];
   const into = {
     parameters: flatTensors(layout, parameters),
@@ -48,12 +63,13 @@ export async function restore({ config, layout, spec, view, trainer, logger, sig
   if (before !== specHash(spec)) {
     logger.warn({ restoreFrom, step }, 'resuming under another job file: the bits will differ from an unbroken run');
   }
+  session.state = -1;
   await trainer.load({ parameters, firstMoments, secondMoments, step });
   logger.info({ restoreFrom, step, checkpointHash }, 'restored');
-  return { parameters, stateHash: checkpointHash };
+  return { parameters, hash: checkpointHash };
 }
 
 /** Shared memory reaches the compute thread without a copy. */
-function sharedVector({ length }: FlatLayout): Float32Array {
+export function sharedVector({ length }: FlatLayout): Float32Array {
   return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
 }

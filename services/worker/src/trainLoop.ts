@@ -1,5 +1,5 @@
 import type { Group, LocalStep } from '@maestro/collective';
-import { type Loader, type PositionRange, positionsOfMicroBatch, positionsOfStep, type Schedule } from '@maestro/data';
+import { addDigests, type Loader, type PositionRange, positionsOfMicroBatch, positionsOfStep, type Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
 import { type SegmentedFloats, sliceParts } from '@maestro/kernels';
 import {
@@ -11,11 +11,26 @@ import {
   patchCount,
   patchLength,
 } from '@maestro/mae';
-import { type JobSpec, MaestroError, type SkippedImage } from '@maestro/protocol';
+import { type JobSpec, MaestroError, type RankShare, type SkippedImage } from '@maestro/protocol';
+import type { Faults } from './faults.ts';
 import type { ShardReader } from './shardReader.ts';
 
-/** The phases of a step, as they show in heartbeats and error messages. */
-export type Phase = 'starting' | 'data' | 'compute' | 'reduce' | 'apply' | 'checkpoint' | 'stopping';
+/** What a member does, as it shows in heartbeats and error messages. The middle ones are the phases of a step, in their order. */
+export type Phase =
+  | 'preparing'
+  | 'ready'
+  | 'forming'
+  | 'heal'
+  | 'lease'
+  | 'data'
+  | 'compute'
+  | 'reduce'
+  | 'apply'
+  | 'report'
+  | 'checkpoint'
+  | 'held'
+  | 'finished'
+  | 'stopping';
 
 /** What a member reports of a step that it has applied; times in seconds. */
 export interface StepReport {
@@ -28,6 +43,10 @@ export interface StepReport {
   /** Images in the global batch, broken ones left out. */
   readonly images: number;
   readonly stepSeconds: number;
+  /** By virtual rank: images read, and the digest of the samples taken. */
+  readonly ranks: readonly RankShare[];
+  /** Computing time of one of this member's virtual ranks. */
+  readonly rankSeconds: number;
 }
 
 /** Everything a member trains with. */
@@ -46,6 +65,9 @@ export interface TrainLoopOptions {
   readonly shards: ShardReader;
   readonly group: Group;
   readonly onPhase: (step: number, phase: Phase) => void;
+  /** Whether this member wants the view to end after the step `step` (its index); all members then end with it. */
+  readonly isHoldWanted: (step: number) => boolean;
+  readonly faults: Faults;
   /** Called with images that this member could not read. */
   readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
   /** Called after each step that was applied; the next step waits for it. */
@@ -53,20 +75,22 @@ export interface TrainLoopOptions {
   readonly signal: AbortSignal;
 }
 
-/** Scalars that each virtual rank contributes to a step: its part of the loss, and its images. */
-export const SCALARS_PER_RANK = 2;
+/** Scalars that each virtual rank contributes to a step: its part of the loss, its images, their digest, and whether to hold after it. */
+export const SCALARS_PER_RANK = 4;
+const [LOSS, IMAGES, DIGEST, HOLD] = [0, 1, 2, 3];
 
 /** Micro-batches that the loader is told of ahead of the one in use. */
 const PREFETCH = 4;
 
 /**
- * Trains from `startStep` to the end of the schedule. Parameters, moments and losses depend on the job alone; how many members
- * share the virtual ranks changes only the time it takes.
+ * Trains from `startStep` to the end of the schedule, or to the step after which a member wants to hold: that wish travels with the
+ * gradients, so that all members end with the same step. Parameters, moments and losses depend on the job alone; how many members share
+ * the virtual ranks changes only the time it takes.
  *
  * @throws the signal's reason when it is aborted, between phases; the trainer then holds the state of the last applied step.
  * @throws MaestroError `non-finite`, `data-invalid`, `peer-lost`, `redis-unavailable`.
  */
-export async function trainLoop(options: TrainLoopOptions): Promise<void> {
+export async function trainLoop(options: TrainLoopOptions): Promise<'finished' | 'held'> {
   const {
     spec,
     config,
@@ -80,6 +104,8 @@ export async function trainLoop(options: TrainLoopOptions): Promise<void> {
     shards,
     group,
     onPhase,
+    isHoldWanted,
+    faults,
     onSkipped,
     onStep,
     signal,
@@ -98,33 +124,38 @@ export async function trainLoop(options: TrainLoopOptions): Promise<void> {
     const gradScale = 2 / (patchLength(config) * removed * planned);
 
     // Data: the window's shards are ours, and the next ones are asked for.
-    onPhase(step, 'data');
+    onPhase(step, 'lease');
+    await faults.reach(step, 'lease');
     await shards.enter(step);
 
     // Compute: each virtual rank's gradient, added along the fixed tree as far as this member's ranks reach.
     let leaf = 0;
+    let computeSeconds = 0;
     for (const local of program) {
       if (local.op === 'leaf') {
         let loss = 0;
         let images = 0;
+        let digest = 0;
         for (let micro = 0; micro < accumulation; micro++) {
           signal.throwIfAborted();
           onPhase(step, 'data');
+          await faults.reach(step, 'decode');
           const wanted = upcoming(step, leaf * accumulation + micro, PREFETCH);
           loader.prefetch(wanted);
           const batch = await loader.batch(wanted[0]!, { signal });
           onPhase(step, 'compute');
-          const { count } = batch;
-          loss += (
-            await trainer.forwardBackward({ images: batch.images, idsShuffle: batch.idsShuffle, count, gradScale, accumulate: micro > 0 })
-          ).loss;
+          const { count, idsShuffle } = batch;
+          await faults.reach(step, 'forward');
+          const result = await trainer.forwardBackward({ images: batch.images, idsShuffle, count, gradScale, accumulate: micro > 0 });
+          loss += result.loss;
+          computeSeconds += result.seconds;
           images += count;
+          digest = addDigests(digest, batch.digest);
           if (batch.skipped.length > 0) onSkipped(step, batch.skipped);
           batch.release();
         }
         await trainer.pushLeaf();
-        scalars[leaf * SCALARS_PER_RANK] = loss;
-        scalars[leaf * SCALARS_PER_RANK + 1] = images;
+        scalars.set([loss, images, digest, isHoldWanted(step) ? 1 : 0], leaf * SCALARS_PER_RANK);
         leaf++;
       } else if (local.op === 'merge') {
         await trainer.mergeTop();
@@ -136,21 +167,33 @@ export async function trainLoop(options: TrainLoopOptions): Promise<void> {
     // Reduce: the tree's upper part, over all members; every member gets the same sum and the same scalars.
     signal.throwIfAborted();
     onPhase(step, 'reduce');
+    await faults.reach(step, 'reduce-scatter');
     const total = await group.allReduce({ step, scalars });
-    const images = sumOverRanks(total.scalars, virtualRanks, 1);
+    const images = sumOverRanks(total.scalars, virtualRanks, IMAGES);
     // Each micro-batch's loss was divided by the images planned; broken ones count for neither.
-    const loss = images === 0 ? Number.NaN : (sumOverRanks(total.scalars, virtualRanks, 0) * planned) / images;
+    const loss = images === 0 ? Number.NaN : (sumOverRanks(total.scalars, virtualRanks, LOSS) * planned) / images;
     const gradNorm = Math.sqrt(total.sumSquares);
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
       throw nonFinite({ step, loss, layout, reduced: trainer.reduced });
     }
 
     // Apply: the same AdamW on every replica.
+    const isHeld = sumOverRanks(total.scalars, virtualRanks, HOLD) > 0;
+    const shares = Array.from({ length: virtualRanks }, (_, rank) => ({
+      images: total.scalars[rank * SCALARS_PER_RANK + IMAGES]!,
+      digest: total.scalars[rank * SCALARS_PER_RANK + DIGEST]!,
+    }));
     onPhase(step, 'apply');
+    await faults.reach(step, 'apply');
+    signal.throwIfAborted();
     await trainer.apply({ ...spec.optimizer, lr, step: step + 1 });
     await shards.leave(step);
-    await onStep({ step: step + 1, loss, gradNorm, lr, images, stepSeconds: (performance.now() - startedMs) / 1000 });
+    const stepSeconds = (performance.now() - startedMs) / 1000;
+    const rankSeconds = computeSeconds / ranks.length;
+    await onStep({ step: step + 1, loss, gradNorm, lr, images, stepSeconds, ranks: shares, rankSeconds });
+    if (isHeld) return 'held';
   }
+  return 'finished';
 }
 
 /** Sums one scalar over the virtual ranks in order, so that the sum is the same whoever computed them. */

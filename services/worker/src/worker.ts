@@ -1,10 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Collective } from '@maestro/collective';
-import type { CoordinatorMessage, Heartbeat, View } from '@maestro/protocol';
+import {
+  type CoordinatorMessage,
+  type FailureTimeouts,
+  type Heartbeat,
+  isMaestroError,
+  MaestroError,
+  type WorkerMessage,
+} from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
-import { openControlStream } from './controlStream.ts';
-import { type MemberRun, startMember } from './member.ts';
+import { type ControlStream, openControlStream } from './controlStream.ts';
+import type { Faults } from './faults.ts';
+import { type Member, startMember } from './member.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
 
 /** How a worker process is set up. */
@@ -19,43 +27,114 @@ export interface WorkerOptions {
   /** Threads of one run of the training graph. Part of a job's identity. */
   readonly threads: number;
   readonly collective: Collective;
+  readonly timeouts: FailureTimeouts;
+  readonly faults: Faults;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
 
-const RECONNECT_MS = 500;
+const RECONNECT_MS = 300;
+/** Messages that wait for a coordinator that is away; the oldest go first. Steps are not among them: members keep those themselves. */
+const MOST_WAITING = 1000;
+/** What must reach the coordinator, even a later one. */
+const LASTING: ReadonlySet<WorkerMessage['kind']> = new Set(['checkpoint', 'checkpointFailed', 'skipped']);
 
 /**
- * Serves jobs until `signal` aborts: attaches to the coordinator, works for one view at a time, attaches again when the connection
- * is lost. A member that is cut off from the coordinator ends its part of the job.
+ * Serves jobs until `signal` aborts. Its work does not end with its connection: while the coordinator is away it goes on, and when it is
+ * back it says where it stands. Told to end, it asks to be released at the next step boundary.
+ *
+ * @throws MaestroError `conflict` when another worker has its name.
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  const { name, coordinator, device, threads, collective, logger, signal } = options;
-  const idle: Heartbeat = { jobId: '', generation: 0, step: 0, phase: '' };
+  const { name, coordinator, device, threads, collective, timeouts, logger, signal } = options;
   const id = `${name}:${randomUUID()}`;
+  let member: Member | undefined;
+  let stream: ControlStream | undefined;
+  let isAttached = false;
+  let incarnation = 0;
   let lastProblem = '';
+  let refusedSinceMs: number | undefined;
+  let waiting: WorkerMessage[] = [];
 
-  while (!signal.aborted) {
-    const current: { member?: MemberRun } = {};
-    const onMessage = (message: CoordinatorMessage): void => {
-      if (message.kind === 'welcome') {
-        lastProblem = '';
-        logger.info({ coordinator, incarnation: message.incarnation }, 'attached');
-      } else if (message.kind === 'view') {
-        current.member = begin(message);
-      } else if (message.kind === 'go' || message.kind === 'stop') {
-        const { member } = current;
-        if (member?.view.generation === message.generation && member.view.jobId === message.jobId) {
-          if (message.kind === 'go') member.go();
-          else member.stop({ reason: message.reason, writeCheckpoint: message.writeCheckpoint });
-        }
-      }
-    };
-    const begin = (view: View): MemberRun => {
-      const before = current.member?.ended ?? Promise.resolve();
-      return startMember({ ...options, view, self: id, before, send: stream.send });
-    };
-    const hello = {
+  const send = (message: WorkerMessage): void => {
+    if (isAttached) stream?.send(message);
+    else if (LASTING.has(message.kind)) waiting = [...waiting, message].slice(-MOST_WAITING);
+  };
+  const idle: Heartbeat = { jobId: '', generation: 0, step: 0, phase: '', phaseSeconds: 0, waitingFor: '', rankSeconds: 0 };
+
+  const attach = (message: Extract<CoordinatorMessage, { kind: 'welcome' }>): void => {
+    if (message.incarnation < incarnation) {
+      logger.warn({ coordinator, incarnation: message.incarnation, newest: incarnation }, 'an older coordinator answered');
+      stream?.close();
+      return;
+    }
+    if (message.failureTimeoutMs !== timeouts.silenceMs) {
+      logger.warn(
+        { here: timeouts.silenceMs, coordinator: message.failureTimeoutMs },
+        'MAESTRO_FAILURE_TIMEOUT_MS differs from the coordinator; give all processes the same',
+      );
+    }
+    incarnation = message.incarnation;
+    lastProblem = '';
+    refusedSinceMs = undefined;
+    isAttached = true;
+    logger.info({ coordinator, incarnation }, 'attached');
+    const late = waiting;
+    waiting = [];
+    for (const each of late) send(each);
+    // What changed between the hello and the welcome.
+    if (member !== undefined) send({ kind: 'standing', ...member.standing() });
+    if (signal.aborted && member !== undefined) send({ kind: 'drain', jobId: member.jobId, reason: DRAIN_REASON });
+  };
+
+  const prepare = ({ jobId, specJson }: Extract<CoordinatorMessage, { kind: 'prepare' }>): void => {
+    if (member !== undefined) {
+      send({ kind: 'standing', ...member.standing() });
+      return;
+    }
+    const started = startMember({ ...options, jobId, specJson, self: id, send });
+    member = started;
+    void started.ended.then(() => {
+      if (member === started) member = undefined;
+    });
+  };
+
+  const onMessage = (message: CoordinatorMessage): void => {
+    if (message.kind === 'welcome') return attach(message);
+    if (message.kind === 'prepare') return prepare(message);
+    if (message.kind === 'refused') return;
+    if (member?.jobId !== message.jobId) {
+      // What the coordinator believes of this worker is not so.
+      const isOver = message.kind === 'view' || message.kind === 'release';
+      const nothing = {
+        generation: 0,
+        step: -1,
+        outcome: 'released',
+        errorCode: '',
+        errorMessage: 'it does not work for the job',
+      } as const;
+      if (isOver) send({ kind: 'left', jobId: message.jobId, ...nothing });
+      return;
+    }
+    if (message.kind === 'view') member.view(message);
+    else if (message.kind === 'go') member.go(message.generation);
+    else if (message.kind === 'hold') member.hold(message);
+    else if (message.kind === 'acknowledge') member.acknowledge(message.step);
+    else if (message.kind === 'save') member.save();
+    else member.release(message);
+  };
+
+  const end = (): void => {
+    if (member === undefined) stream?.close();
+    else if (isAttached) send({ kind: 'drain', jobId: member.jobId, reason: DRAIN_REASON });
+    // Nobody is there to arrange a boundary: the peers go on from the last step.
+    else member.release({ reason: DRAIN_REASON, writeCheckpoint: true });
+    void member?.ended.then(() => stream?.close());
+  };
+  signal.addEventListener('abort', end, { once: true });
+
+  while (!signal.aborted || member !== undefined) {
+    const hello = () => ({
       name,
       id,
       address: collective.address ?? '',
@@ -64,25 +143,28 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       pid: process.pid,
       host: hostname(),
       buildJson: JSON.stringify(runtimeIdentity()),
-    };
-    const stream = openControlStream({ coordinator, hello, heartbeat: () => current.member?.heartbeat() ?? idle, onMessage });
-    const leave = (): void => {
-      const { member } = current;
-      const writeCheckpoint = member?.view.members.length === 1;
-      const left = member?.stop({ reason: 'it was told to end (SIGTERM)', writeCheckpoint }) ?? Promise.resolve();
-      void left.then(() => stream.close());
-    };
-    signal.addEventListener('abort', leave, { once: true });
+      incarnation,
+      standing: member?.standing() ?? null,
+    });
+    stream = openControlStream({ coordinator, hello: hello(), timeouts, heartbeat: () => member?.heartbeat() ?? idle, onMessage });
     const reason = await stream.ended;
-    signal.removeEventListener('abort', leave);
-    await current.member?.stop({ reason: `the coordinator was lost: ${reason.message}`, writeCheckpoint: true });
-    if (signal.aborted) return;
-    if (reason.code === 'conflict') throw reason;
+    isAttached = false;
+    if (signal.aborted && member !== undefined) member.release({ reason: DRAIN_REASON, writeCheckpoint: true });
+    if (signal.aborted) break;
+    if (isMaestroError(reason, 'conflict')) {
+      // A worker that was killed and started again may meet its own shadow.
+      refusedSinceMs ??= Date.now();
+      if (Date.now() - refusedSinceMs > 2 * timeouts.silenceMs) throw new MaestroError('conflict', reason.message);
+    }
     if (reason.message !== lastProblem) logger.warn({ reason: reason.message }, 'detached from the coordinator, trying again');
     lastProblem = reason.message;
     await pause(RECONNECT_MS, signal);
   }
+  await member?.ended;
+  stream?.close();
 }
+
+const DRAIN_REASON = 'it was told to end (SIGTERM)';
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -25,6 +25,15 @@ export function isBounded({ unrecovered, recoveryMsMax }: ChaosSummary): Finding
   return { name: 'recovery is bounded', isOk: unrecovered === 0, detail: `longest ${seconds(recoveryMsMax)}` };
 }
 
+/** Whether every sample of the job's committed steps was taken exactly once. */
+export async function isAudited(client: JobClient, id: string): Promise<Finding> {
+  const { isClean, images, skipped, missing, duplicates, mismatches, problems } = await client.auditJob(id);
+  const detail = isClean
+    ? `${images + skipped} samples, each taken once`
+    : `${missing} missing, ${duplicates} twice, ${mismatches} rows with other samples: ${problems[0] ?? ''}`;
+  return { name: 'the audit is clean', isOk: isClean, detail };
+}
+
 /** Waits for the job to end, and compares the hash of its last checkpoint with the one that is expected. */
 export async function hasHash(record: JobRecord, expected: string, of: string): Promise<Finding> {
   const hash = finalHash(await record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: DAY_MS }));

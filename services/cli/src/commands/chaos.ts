@@ -4,7 +4,7 @@ import { isTerminal, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { openChaosTarget } from '../chaos/chaosTarget.ts';
 import { describeEvent, describeSummary, seconds } from '../chaos/describeChaos.ts';
-import { type Finding, goesOn, hasHash, isBounded, undisturbedHash } from '../chaos/findings.ts';
+import { type Finding, goesOn, hasHash, isAudited, isBounded, undisturbedHash } from '../chaos/findings.ts';
 import { recordJob } from '../chaos/recordJob.ts';
 import { runChaos, summarise } from '../chaos/runChaos.ts';
 import { type ChaosEvent, chaosSchedule } from '../chaos/schedule.ts';
@@ -112,7 +112,7 @@ async function chaos({
     for (const line of describeSummary(summary)) say(line);
     if (aborter.signal.aborted) return false;
 
-    const findings: Finding[] = [goesOn(record.job!), isBounded(summary)];
+    const findings: Finding[] = [goesOn(record.job!), isBounded(summary), await isAudited(client, id)];
     if (reference !== undefined) findings.push(await hasHash(record, reference, 'the reference'));
     if (verify) {
       const ended = await record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: MOST_WAIT_MS });

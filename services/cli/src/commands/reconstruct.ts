@@ -1,6 +1,6 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { latestValidCheckpoint, STATE_FILE } from '@maestro/checkpoint';
+import { describeFallback, newestValidCheckpoint, STATE_FILE } from '@maestro/checkpoint';
 import { loadImages, openDataset } from '@maestro/data';
 import { type DataSpec, errorMessage, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
@@ -58,11 +58,11 @@ export function addReconstructCommand(program: Command): void {
 async function checkpointFolder(dataDir: string, target: string): Promise<string> {
   if (!target.startsWith('job-')) return resolve(target);
   const root = checkpointRoot(dataDir, target);
-  const latest = await latestValidCheckpoint(root, {
-    onInvalid: (error) => process.stderr.write(`maestro: passed over: ${errorMessage(error)}\n`),
-  });
-  if (latest === undefined) throw new MaestroError('not-found', `reconstruct: no valid checkpoint in ${root}`);
-  return latest.dir;
+  const newest = await newestValidCheckpoint(root);
+  const fallback = describeFallback(newest);
+  if (fallback !== undefined) process.stderr.write(`maestro: ${fallback}\n`);
+  if (newest.checkpoint === undefined) throw new MaestroError('not-found', `reconstruct: no valid checkpoint in ${root}`);
+  return newest.checkpoint.dir;
 }
 
 /** The data to draw from: a folder that was named, read as the job reads its own, else the job's; of an IDX set the test split. */

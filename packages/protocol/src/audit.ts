@@ -1,0 +1,66 @@
+/** What an audit found in one epoch; counts are in samples, except where said. */
+export interface AuditEpoch {
+  readonly epoch: number;
+  /** Index of the first committed step of this job in the epoch, and how many are committed. */
+  readonly firstStep: number;
+  readonly steps: number;
+  /** Whether all steps of the epoch are committed. */
+  readonly isComplete: boolean;
+  /** Whether the ledger keeps the epoch as one row. */
+  readonly isFolded: boolean;
+  /** Samples of the committed steps, by the permutation. */
+  readonly expected: number;
+  /** Samples that were read and trained on. */
+  readonly images: number;
+  /** Samples that were taken but could not be decoded. */
+  readonly skipped: number;
+  readonly missing: number;
+  readonly duplicates: number;
+  /** Rows whose samples were not those planned. */
+  readonly mismatches: number;
+}
+
+/** Whether every sample of a job's committed steps was taken exactly once, and by whom. Counts as in {@link AuditEpoch}. */
+export interface AuditReport {
+  readonly isClean: boolean;
+  /** Steps done before this job, which resumed from them. */
+  readonly firstStep: number;
+  /** Steps committed, those included. */
+  readonly step: number;
+  readonly totalSteps: number;
+  readonly generation: number;
+  /** Samples in the data set. */
+  readonly samples: number;
+  readonly expected: number;
+  readonly images: number;
+  readonly skipped: number;
+  readonly missing: number;
+  readonly duplicates: number;
+  readonly mismatches: number;
+  /** Committed steps of which nobody could tell any more who did them; their samples are taken from the plan. */
+  readonly unknownSteps: number;
+  /** Steps that were computed again because their weights were lost with all workers. */
+  readonly redoneSteps: number;
+  readonly epochs: readonly AuditEpoch[];
+  readonly workers: readonly AuditWorker[];
+  /** The first 100 problems in words. */
+  readonly problems: readonly string[];
+  readonly problemCount: number;
+}
+
+/** A worker's part in a job. */
+export interface AuditWorker {
+  readonly id: string;
+  readonly images: number;
+  /** Of all images, 0 to 1. */
+  readonly share: number;
+}
+
+/** An audit as the job API gives it. */
+export interface JobAudit extends AuditReport {
+  readonly jobId: string;
+  readonly name: string;
+  readonly state: string;
+  /** Memory that the ledger takes in Redis. */
+  readonly ledgerBytes: number;
+}

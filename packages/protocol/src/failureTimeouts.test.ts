@@ -1,0 +1,23 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { failureTimeouts } from './failureTimeouts.ts';
+
+test('deadlines keep their order whatever the knob says', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 500, max: 600_000 }), (ms) => {
+      const times = failureTimeouts(ms);
+      // A live worker is heard several times before it counts as silent, and peers notice a silent one before the coordinator does.
+      expect(4 * times.heartbeatMs).toBeLessThan(times.silenceMs);
+      expect(times.keepaliveTimeMs + times.keepaliveTimeoutMs).toBeLessThan(times.silenceMs);
+      expect(times.awayMs).toBeLessThan(times.silenceMs);
+      expect(times.silenceMs).toBeLessThan(times.holdMs);
+      expect(times.holdMs).toBeLessThan(times.joinMs);
+      expect(times.joinMs).toBeLessThan(times.progressMs);
+      expect(times.progressMs).toBeLessThan(times.firstProgressMs);
+    }),
+  );
+});
+
+test.each([0, 499, 600_001, 1000.5, Number.NaN])('%p ms is refused with what is allowed', (ms) => {
+  expect(() => failureTimeouts(ms)).toThrow('MAESTRO_FAILURE_TIMEOUT_MS: expected a whole number of milliseconds in 500..600000');
+});

@@ -1,0 +1,54 @@
+import { MaestroError } from './errors.ts';
+
+/** What a cluster uses unless `MAESTRO_FAILURE_TIMEOUT_MS` says otherwise. */
+export const DEFAULT_FAILURE_TIMEOUT_MS = 5000;
+
+/** Below this, pauses of an ordinary machine look like failures; above, a hang costs more than a restart by hand. */
+const LEAST_MS = 500;
+const MOST_MS = 600_000;
+
+/** All deadlines of failure detection, in milliseconds, in the order in which they must fall. */
+export interface FailureTimeouts {
+  /** Between two signs of life of a worker. */
+  readonly heartbeatMs: number;
+  /** Quiet time after which members ask each other for a sign of life, and time in which it must come. Together below `silenceMs`. */
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+  /** How long a worker whose control stream broke may take to come back, unless a peer has lost it too. */
+  readonly awayMs: number;
+  /** A worker from which nothing is heard for so long is lost: the knob itself. */
+  readonly silenceMs: number;
+  /** Members that were told to stop, and do not, are evicted after this. */
+  readonly holdMs: number;
+  /** How long members may take to connect to each other. */
+  readonly joinMs: number;
+  /** A member that waits for nobody and does not move for so long is evicted; ten times the mean step when that is longer. */
+  readonly progressMs: number;
+  /** The same before its first step, which compiles, allocates and reads cold data. */
+  readonly firstProgressMs: number;
+}
+
+/**
+ * Every deadline that follows from `failureTimeoutMs`.
+ * @throws MaestroError `invalid-argument` when it lies outside 500..600,000 ms.
+ */
+export function failureTimeouts(failureTimeoutMs: number = DEFAULT_FAILURE_TIMEOUT_MS): FailureTimeouts {
+  if (!Number.isInteger(failureTimeoutMs) || failureTimeoutMs < LEAST_MS || failureTimeoutMs > MOST_MS) {
+    throw new MaestroError(
+      'invalid-argument',
+      `MAESTRO_FAILURE_TIMEOUT_MS: expected a whole number of milliseconds in ${LEAST_MS}..${MOST_MS}, found ${failureTimeoutMs}`,
+    );
+  }
+  const share = (factor: number): number => Math.round(failureTimeoutMs * factor);
+  return {
+    heartbeatMs: share(0.1),
+    keepaliveTimeMs: share(0.2),
+    keepaliveTimeoutMs: share(0.6),
+    awayMs: share(0.25),
+    silenceMs: failureTimeoutMs,
+    holdMs: share(2),
+    joinMs: share(4),
+    progressMs: share(6),
+    firstProgressMs: share(60),
+  };
+}

@@ -1,0 +1,17 @@
+import type { Command } from 'commander';
+import { auditText } from '../auditText.ts';
+import { withClient } from '../withClient.ts';
+
+/** `maestro audit JOB`: whether every sample was taken once, from the ledger alone. */
+export function addAuditCommand(program: Command): void {
+  program
+    .command('audit')
+    .description('whether every sample of a job was taken exactly once, and by whom; the exit code tells')
+    .argument('<job>', 'job id')
+    .option('--json', 'print JSON')
+    .action(async (id: string, { json }: { json?: boolean }) => {
+      const audit = await withClient(program, (client) => client.auditJob(id));
+      process.stdout.write(`${json === true ? JSON.stringify(audit) : auditText(audit)}\n`);
+      if (!audit.isClean) process.exitCode = 1;
+    });
+}

@@ -1,0 +1,185 @@
+import { jobSchedule, type Schedule } from '@maestro/data';
+import { errorMessage, type FailureTimeouts, type Job, type JobSpec, type StepCommitted, type ViewMember } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import type { Bookkeeper } from './bookkeeper.ts';
+import { transition } from './jobRun.ts';
+import { advanceProgress, initialProgress, withBookkeeping, withCheckpoint, withRun } from './jobView.ts';
+import { UNKNOWN_WORKER } from './ledger.ts';
+import type { JobRun, RestorePoint, RunEffect, RunEvent } from './runState.ts';
+
+const SAVE_EVERY_MS = 1000;
+
+/** A job that the coordinator works on: its record, its run, and what is done about both. */
+export interface ActiveJob {
+  readonly spec: JobSpec;
+  readonly job: Job;
+  readonly run: JobRun;
+  readonly listeners: Set<(job: Job) => void>;
+  /** Takes an event in: the run changes, and what follows is done. */
+  dispatch(event: RunEvent): void;
+  /** Changes the record by itself. */
+  amend(change: (job: Job) => Job): void;
+  /** What comes up by itself: deadlines, acknowledgements. */
+  tick(): void;
+  close(timeoutMs: number): Promise<void>;
+}
+
+/** What an active job needs of its coordinator. */
+export interface ActiveJobOptions {
+  readonly job: Job;
+  readonly run: JobRun;
+  readonly spec: JobSpec;
+  readonly timeouts: FailureTimeouts;
+  readonly openBooks: (onAcknowledged: (step: number) => void) => Bookkeeper;
+  /** The newest valid checkpoint that the job has written, and what was passed over on the way to it; undefined when it has none. */
+  readonly findCheckpoint: () => Promise<{ readonly point: RestorePoint | undefined; readonly note: string }>;
+  readonly perform: (effect: Extract<RunEffect, { type: 'send' | 'disconnect' }>) => void;
+  /** Workers or places may have become free. */
+  readonly onMoved: () => void;
+  readonly log: Logger;
+}
+
+/** Takes a job on. */
+export function openActiveJob(options: ActiveJobOptions): ActiveJob {
+  const { spec, timeouts, perform, log } = options;
+  let { job, run } = options;
+  const { id } = job;
+  const listeners = new Set<(job: Job) => void>();
+  let acknowledged = 0;
+  let acknowledgedSent = 0;
+  let lastSavedMs = 0;
+  let isSearching = false;
+  let schedule: Schedule | undefined;
+  const queue: RunEvent[] = [];
+  let isDispatching = false;
+  const books = options.openBooks((step) => {
+    acknowledged = Math.max(acknowledged, step);
+  });
+
+  /** Lays the steps out, once the data set is known. */
+  const plan = (): Schedule => {
+    if (schedule === undefined) {
+      schedule = jobSchedule(spec, run.common!.datasetLength);
+      books.plan(schedule);
+      job = { ...job, progress: job.progress ?? initialProgress(schedule, run.step) };
+    }
+    return schedule;
+  };
+
+  const enter = (committed: StepCommitted, members: readonly ViewMember[]): void => {
+    const { generation, step, ranks } = committed;
+    job = { ...job, progress: advanceProgress(job.progress ?? initialProgress(plan(), step - 1), committed, plan()) };
+    const ownerOf = (rank: number): string =>
+      members.find(({ firstRank, ranks: count }) => rank >= firstRank && rank < firstRank + count)?.id ?? UNKNOWN_WORKER;
+    books.commit({ generation, step, ranks: ranks.map((share, rank) => ({ worker: ownerOf(rank), ...share })) });
+  };
+
+  const search = async (): Promise<void> => {
+    if (isSearching) return;
+    isSearching = true;
+    try {
+      const { point = run.facts.startPoint, note } = await options.findCheckpoint();
+      if (note !== '') log.warn({ job: id, note }, 'checkpoints were passed over');
+      dispatch({ type: 'restorePoint', point, note });
+    } catch (error) {
+      dispatch({ type: 'fault', reason: 'CheckpointSearch', message: `looking for a checkpoint failed: ${errorMessage(error)}` });
+    } finally {
+      isSearching = false;
+    }
+  };
+
+  const act = (effect: RunEffect): void => {
+    switch (effect.type) {
+      case 'send':
+      case 'disconnect':
+        return perform(effect);
+      case 'openGeneration':
+        plan();
+        return books.openGeneration(effect.generation, effect.step);
+      case 'enqueueShards':
+        if (effect.step < plan().totalSteps) books.enqueueAround(effect.step);
+        return;
+      case 'commitStep':
+        return enter(effect.committed, effect.members);
+      case 'addCheckpoint': {
+        const { step, path, hash } = effect.checkpoint;
+        log.info({ job: id, step, path, hash }, 'checkpoint written');
+        job = withCheckpoint(job, { step, path, hash });
+        return;
+      }
+      case 'findCheckpoint':
+        void search();
+        return;
+      case 'closeQueues':
+        return books.removeShards();
+    }
+  };
+
+  const publish = (next: Job, isUrgent: boolean): void => {
+    job = next;
+    for (const listener of listeners) listener(job);
+    const nowMs = Date.now();
+    if (!isUrgent && nowMs - lastSavedMs < SAVE_EVERY_MS) return;
+    lastSavedMs = nowMs;
+    books.saveRun(run);
+    books.saveJob(job);
+  };
+
+  /** Events that an effect leads to are taken in after it. */
+  const dispatch = (event: RunEvent): void => {
+    queue.push(event);
+    if (isDispatching) return;
+    isDispatching = true;
+    try {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) step(next);
+    } finally {
+      isDispatching = false;
+    }
+  };
+
+  const step = (event: RunEvent): void => {
+    const before = run;
+    const checkpoints = job.checkpoints;
+    const result = transition(before, event, { nowMs: Date.now(), timeouts });
+    run = result.run;
+    const isMoved = run.phase !== before.phase || run.generation !== before.generation || run.workers.length !== before.workers.length;
+    const isChanged = isMoved || run.message !== before.message || run.view?.status !== before.view?.status;
+    if (run.phase !== before.phase || run.message !== before.message) {
+      log.info({ job: id, generation: run.generation, phase: run.phase, step: run.step, reason: run.message }, 'job changed');
+    }
+    for (const effect of result.effects) act(effect);
+    if (run === before) return;
+    publish(withRun(job, run, new Date().toISOString()), isChanged || job.checkpoints !== checkpoints);
+    if (isMoved) options.onMoved();
+  };
+
+  return {
+    spec,
+    listeners,
+    get job() {
+      return job;
+    },
+    get run() {
+      return run;
+    },
+    dispatch,
+    amend: (change) => publish(change(job), false),
+    tick() {
+      if (acknowledged > acknowledgedSent) {
+        acknowledgedSent = acknowledged;
+        if (acknowledged > run.step) dispatch({ type: 'acknowledged', step: acknowledged });
+        for (const { id: workerId } of run.workers)
+          perform({ type: 'send', workerId, message: { kind: 'acknowledge', jobId: id, step: acknowledged } });
+      }
+      const told = withBookkeeping(job, books.problem(), new Date().toISOString());
+      if (told !== job) publish(told, false);
+      if (run.phase !== 'ended' && run.phase !== 'queued' && run.phase !== 'paused') dispatch({ type: 'tick' });
+    },
+    async close(timeoutMs) {
+      books.saveRun(run);
+      books.saveJob(job);
+      await books.drain(timeoutMs);
+      await books.close();
+    },
+  };
+}

@@ -1,0 +1,95 @@
+import { type Schedule, stepsOfEpoch } from '@maestro/data';
+import type { AuditReport } from '@maestro/protocol';
+import { addTo, auditFold, auditShards, type EpochFindings } from './auditEpoch.ts';
+import type { Ledger, WorkerTotal } from './ledger.ts';
+
+/** So many problems are told in words; all are counted. */
+const TOLD_PROBLEMS = 100;
+
+/** What an audit compares. */
+export interface AuditInput {
+  readonly schedule: Schedule;
+  readonly seed: number;
+  readonly ledger: Ledger;
+}
+
+/**
+ * Compares a ledger with what the job's permutations demand: every sample of every committed step taken once, by one worker, and none
+ * beside. Counts are in samples, one per virtual rank and position. A pure function; it takes microseconds for each sample of an epoch that is not folded yet.
+ */
+export function auditLedger({ schedule, seed, ledger }: AuditInput): AuditReport {
+  const { firstStep } = ledger;
+  const problems: string[] = ledger.unreadable.map((row) => `unreadable: ${row}`);
+  const endStep = Math.min(ledger.step, schedule.totalSteps);
+  if (ledger.step > schedule.totalSteps) problems.push(`the ledger has ${ledger.step} steps, the job only ${schedule.totalSteps}`);
+  if (ledger.step < firstStep) problems.push(`the ledger has ${ledger.step} steps, fewer than the ${firstStep} it began with`);
+
+  const rows = groupBy(ledger.shards, ({ epoch }) => epoch);
+  const folds = groupBy(ledger.epochs, ({ epoch }) => epoch);
+  const epochs: EpochFindings[] = [];
+  const [firstEpoch, endEpoch] = [firstStep, endStep + schedule.stepsPerEpoch - 1].map((step) => Math.floor(step / schedule.stepsPerEpoch));
+  for (let epoch = firstEpoch!; firstStep < endStep && epoch < endEpoch!; epoch++) {
+    const { firstStep: first, endStep: end } = stepsOfEpoch(schedule, epoch);
+    const bounds = { epoch, from: Math.max(first, firstStep), to: Math.min(end, endStep), endStep: end };
+    const [fold, ...more] = folds.get(epoch) ?? [];
+    const shards = rows.get(epoch) ?? [];
+    if (more.length > 0 || (fold !== undefined && shards.length > 0)) problems.push(`epoch ${epoch}: has its folded row and shards beside`);
+    epochs.push(fold === undefined ? auditShards({ schedule, seed, shards, bounds }) : auditFold({ schedule, seed, fold, bounds }));
+    rows.delete(epoch);
+    folds.delete(epoch);
+  }
+  for (const epoch of new Set([...rows.keys(), ...folds.keys()]))
+    problems.push(`epoch ${epoch}: has rows, but none of its steps is committed`);
+
+  const workers = new Map<string, WorkerTotal>();
+  for (const epoch of epochs) {
+    problems.push(...epoch.problems);
+    for (const [id, { images, digest }] of epoch.workers) addTo(workers, id, images, digest);
+  }
+  problems.push(...compareTotals(workers, ledger));
+
+  const sum = (pick: (epoch: EpochFindings) => number): number => epochs.reduce((total, epoch) => total + pick(epoch), 0);
+  const images = sum((epoch) => epoch.images);
+  return {
+    isClean: problems.length === 0,
+    firstStep,
+    step: ledger.step,
+    totalSteps: schedule.totalSteps,
+    generation: ledger.generation,
+    samples: schedule.samples,
+    expected: sum((epoch) => epoch.expected),
+    images,
+    skipped: sum((epoch) => epoch.skipped),
+    missing: sum((epoch) => epoch.missing),
+    duplicates: sum((epoch) => epoch.duplicates),
+    mismatches: sum((epoch) => epoch.mismatches),
+    unknownSteps: sum((epoch) => epoch.unknownSteps),
+    redoneSteps: ledger.redone,
+    epochs: epochs.map(({ unknownSteps: _unknown, workers: _workers, problems: _problems, ...epoch }) => epoch),
+    workers: [...workers].map(([id, total]) => ({ id, images: total.images, share: images === 0 ? 0 : total.images / images })),
+    problems: problems.slice(0, TOLD_PROBLEMS),
+    problemCount: problems.length,
+  };
+}
+
+/** The sums that were kept at each commit are those of the rows. */
+function compareTotals(found: ReadonlyMap<string, WorkerTotal>, { workers, images }: Ledger): string[] {
+  const problems: string[] = [];
+  for (const id of new Set([...found.keys(), ...Object.keys(workers)])) {
+    const [rows, total] = [found.get(id), workers[id]];
+    if (rows?.images !== total?.images || rows?.digest !== total?.digest) {
+      problems.push(
+        `worker ${id}: its rows have ${rows?.images ?? 0} images, its commits had ${total?.images ?? 0}, or their samples differ`,
+      );
+    }
+  }
+  const sum = [...found.values()].reduce((total, worker) => total + worker.images, 0);
+  if (sum !== images) problems.push(`the rows have ${sum} images, the commits had ${images}`);
+  return problems;
+}
+
+function groupBy<Value>(values: readonly Value[], keyOf: (value: Value) => number): Map<number, Value[]> {
+  const groups = new Map<number, Value[]>();
+  for (const value of values) groups.set(keyOf(value), [...(groups.get(keyOf(value)) ?? []), value]);
+  return groups;
+}

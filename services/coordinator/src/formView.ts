@@ -1,0 +1,99 @@
+import { assignRanks } from './assignRanks.ts';
+import type { RunWorker } from './runState.ts';
+import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker } from './turn.ts';
+
+/** Views whose members are remembered. */
+const MOST_VIEWS = 64;
+
+/** Puts the workers that wait into the next view, when there are enough of them; else says what is missing. */
+export function formView(turn: Turn): void {
+  releaseDraining(turn);
+  const { workers, facts, generation } = turn.run;
+  const { minWorkers, virtualRanks, maxWorkers = virtualRanks } = facts.spec.resources;
+  const here = workers.filter(({ isReleased, drain, awaySinceMs }) => !isReleased && drain === undefined && awaySinceMs === undefined);
+  const waiting = here.filter(isOut);
+
+  // One that has not stopped yet, or is out of reach for a moment, may hold the furthest state.
+  if (workers.some((worker) => !worker.isReleased && (isBusy(worker) || worker.awaySinceMs !== undefined))) return;
+
+  const furthest = Math.max(-1, ...waiting.map(({ state }) => state));
+  const preparing = here.filter(({ status }) => status === 'assigned' || status === 'preparing');
+  if (furthest < 0 && preparing.length > 0) {
+    update(turn, { phase: 'starting', message: `${names(preparing)} prepare${preparing.length === 1 ? 's' : ''} the model` });
+    return;
+  }
+  if (waiting.length < minWorkers) {
+    waitForWorkers(turn, waiting, furthest);
+    return;
+  }
+  if (furthest < 0 && turn.run.restore === undefined) {
+    update(turn, { phase: 'starting', message: 'looking for the newest valid checkpoint' });
+    effect(turn, { type: 'findCheckpoint' });
+    return;
+  }
+
+  const chosen = [...waiting].sort((a, b) => b.state - a.state || (a.name < b.name ? -1 : 1)).slice(0, maxWorkers);
+  const restore = furthest < 0 ? turn.run.restore! : undefined;
+  const startStep = restore?.step ?? furthest;
+  const members = assignRanks({ workers: chosen, virtualRanks });
+  const holders = members.filter(({ id }) => chosen.some((worker) => worker.id === id && worker.state === furthest));
+  const sources = restore === undefined ? holders.map(({ id }) => id) : [];
+  const restoreFrom = restore?.path ?? '';
+  const next = generation + 1;
+  const { id: jobId } = facts;
+  const { step, stepsRedone, pastViews } = turn.run;
+  update(turn, {
+    generation: next,
+    view: { members, startStep, restoreFrom, sources, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
+    pastViews: [...pastViews, { generation: next, members }].slice(-MOST_VIEWS),
+    phase: restore !== undefined ? 'starting' : turn.run.phase,
+    message: `view ${next} forms: ${names(members)} from step ${startStep}`,
+    stepsRedone: stepsRedone + Math.max(0, step - startStep),
+  });
+  if (restore !== undefined && generation > 0) {
+    record(turn, 'restore', `nobody held the state any more: restored from ${restore.path || 'the seed'}, step ${restore.step}`);
+  }
+  effect(turn, { type: 'openGeneration', generation: next, step: startStep });
+  for (const { id } of members) {
+    updateWorker(turn, id, { status: 'forming', generation: next });
+    send(turn, id, { kind: 'view', jobId, generation: next, members, startStep, restoreFrom, sources });
+  }
+}
+
+/** Lets those go that wait and want to leave; the last one that has the newest state writes it down first. */
+function releaseDraining(turn: Turn): void {
+  for (const worker of turn.run.workers) {
+    if (worker.drain === undefined || worker.isReleased || !(isOut(worker) || worker.status === 'preparing')) continue;
+    const others = turn.run.workers.filter(({ id, isReleased }) => id !== worker.id && !isReleased);
+    const isLast = !others.some(({ state }) => state >= worker.state);
+    release(turn, worker, { reason: worker.drain, writeCheckpoint: isLast && worker.state > turn.run.checkpointStep });
+    record(turn, 'left', `${worker.name} leaves: ${worker.drain}`);
+  }
+}
+
+/** Tells a worker to close what it opened for the job. */
+export function release(
+  turn: Turn,
+  { id }: RunWorker,
+  { reason, writeCheckpoint }: { readonly reason: string; readonly writeCheckpoint: boolean },
+): void {
+  updateWorker(turn, id, { isReleased: true });
+  send(turn, id, { kind: 'release', jobId: turn.run.facts.id, writeCheckpoint, reason });
+}
+
+function waitForWorkers(turn: Turn, waiting: readonly RunWorker[], furthest: number): void {
+  const { facts, records, checkpointStep, savedStep } = turn.run;
+  const { minWorkers, device } = facts.spec.resources;
+  const cause = records.findLast(({ type }) => type === 'lost' || type === 'left' || type === 'evicted' || type === 'refused');
+  const why = cause === undefined ? '' : `; ${cause.message}`;
+  update(turn, {
+    phase: 'starting',
+    message: `waiting: needs ${minWorkers} ${device} worker${minWorkers === 1 ? '' : 's'}, has ${waiting.length}${why}`,
+  });
+  // Whoever waits may be lost too.
+  const keeper = waiting.find(({ state }) => state === furthest);
+  if (keeper !== undefined && furthest > Math.max(checkpointStep, savedStep)) {
+    update(turn, { savedStep: furthest });
+    send(turn, keeper.id, { kind: 'save', jobId: facts.id });
+  }
+}

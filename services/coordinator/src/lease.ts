@@ -1,0 +1,220 @@
+import { randomUUID } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { RedisConnection } from '@maestro/data';
+import { assertInternal, isMaestroError, MaestroError } from '@maestro/protocol';
+
+/** The right to write: held by one coordinator at a time. */
+export interface CoordinatorLease {
+  /** Rises at each start of a coordinator. */
+  readonly incarnation: number;
+  /** Resolves, once, when another coordinator holds the lease: this process must end, and cannot write any more. */
+  readonly fenced: Promise<MaestroError>;
+  /**
+   * Runs a Lua script that writes only if the lease is held; atomically, since the check is in the same script. The script sees its keys
+   * and arguments as KEYS[FIRST_KEY] and ARGV[FIRST_ARG] onwards.
+   *
+   * @throws MaestroError `conflict` when fenced, `redis-unavailable`.
+   */
+  run<Result>(what: string, script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<Result>;
+  /** Tells other coordinators where this one serves. */
+  announce(address: string): Promise<void>;
+  /** Takes a new incarnation, above `seen`: for when Redis has forgotten the one that workers remember. */
+  raise(seen: number): Promise<number>;
+  /** Gives the lease back, so that the next coordinator need not wait for its end. */
+  release(): Promise<void>;
+}
+
+/** Where a script's own keys and arguments begin. */
+export const FIRST_KEY = 3;
+export const FIRST_ARG = 5;
+
+/** How long a lease lasts unless renewed: so long a coordinator waits for one that was killed on another host. */
+const LEASE_MS = 3000;
+const RENEW_EVERY_MS = 1000;
+const POLL_MS = 250;
+const LEASE_KEY = 'maestro:coordinator';
+const INCARNATION_KEY = 'maestro:incarnation';
+
+/**
+ * KEYS: lease, incarnation. ARGV: nonce, incarnation, what the lease says, its duration.
+ * A lease that is gone was forgotten by Redis or ran out while nobody could write; its holder takes it again unless a later one came in between.
+ */
+const CHECK = `
+local holder = redis.call('GET', KEYS[1])
+if not holder then
+  local newest = tonumber(redis.call('GET', KEYS[2]) or '0')
+  if newest > tonumber(ARGV[2]) then return redis.error_reply('FENCED') end
+  redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+  redis.call('SET', KEYS[2], ARGV[2])
+elseif not string.find(holder, ARGV[1], 1, true) then
+  return redis.error_reply('FENCED ' .. holder)
+end
+`;
+
+const RENEW = "redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])";
+
+const RAISE = `
+local incarnation = math.max(tonumber(redis.call('GET', KEYS[2]) or '0'), tonumber(ARGV[5])) + 1
+redis.call('SET', KEYS[2], incarnation)
+return incarnation
+`;
+
+const RELEASE = `
+local holder = redis.call('GET', KEYS[1])
+if holder and string.find(holder, ARGV[1], 1, true) then redis.call('DEL', KEYS[1]) end
+`;
+
+/** KEYS as above. ARGV: nonce, what the lease is to say, its duration, nonce of a holder that is known to be dead. */
+const ACQUIRE = `
+local holder = redis.call('GET', KEYS[1])
+local isFree = not holder or string.find(holder, ARGV[1], 1, true) or (ARGV[4] ~= '' and string.find(holder, ARGV[4], 1, true))
+if not isFree then return { 0, redis.call('PTTL', KEYS[1]), holder } end
+local incarnation = tonumber(redis.call('GET', KEYS[2]) or '0') + 1
+redis.call('SET', KEYS[2], incarnation)
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return { incarnation, 0, '' }
+`;
+
+interface Holder {
+  readonly nonce: string;
+  readonly pid: number;
+  readonly host: string;
+  /** Where a process id means the same process: host and pid namespace. */
+  readonly machine: string;
+  readonly address: string;
+  readonly incarnation: number;
+}
+
+/**
+ * Takes the lease. One that a dead process of this machine holds is taken over at once; one of another machine once it has run out.
+ *
+ * @throws MaestroError `conflict` naming the living coordinator that holds it; nothing was changed then. `redis-unavailable`.
+ */
+export async function acquireLease(redis: RedisConnection): Promise<CoordinatorLease> {
+  const nonce = randomUUID();
+  const { pid } = process;
+  const host = hostname();
+  let self: Holder = { nonce, pid, host, machine: machineId(host), address: '', incarnation: 0 };
+  const text = () => JSON.stringify(self);
+
+  let reportFenced: (error: MaestroError) => void = () => undefined;
+  const fenced = new Promise<MaestroError>((resolve) => {
+    reportFenced = resolve;
+  });
+  let isReleased = false;
+
+  const evaluate = <Result>(what: string, script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<Result> =>
+    redis.call(what, () => redis.client.eval(script, keys.length, ...keys, ...args) as Promise<Result>);
+
+  const run = async <Result>(
+    what: string,
+    script: string,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<Result> => {
+    assertInternal(!isReleased, `${what} after the coordinator's lease was given back`);
+    const own = [nonce, self.incarnation, text(), LEASE_MS];
+    try {
+      return await evaluate<Result>(what, CHECK + script, [LEASE_KEY, INCARNATION_KEY, ...keys], [...own, ...args]);
+    } catch (error) {
+      const reply = /FENCED ?(\{.*\})?/.exec((error as Error).message);
+      if (reply === null) throw error;
+      const holder = reply[1] === undefined ? 'a later coordinator' : describe(JSON.parse(reply[1]) as Holder);
+      const failure = new MaestroError('conflict', `fenced: could not ${what}: ${holder} has taken over this Redis`, { cause: error });
+      reportFenced(failure);
+      throw failure;
+    }
+  };
+
+  const renew = (): Promise<void> => run('renew the lease', RENEW, [], []);
+  const become = async (incarnation: number): Promise<void> => {
+    self = { ...self, incarnation };
+    await renew();
+  };
+
+  await become(await acquire(evaluate, self));
+  let renewing: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    // Redis may be away, or the lease lost: the first is mended when it returns, the second was reported.
+    renewing ??= renew()
+      .catch(() => undefined)
+      .finally(() => {
+        renewing = undefined;
+      });
+  }, RENEW_EVERY_MS);
+  fenced.then(() => clearInterval(timer));
+
+  return {
+    get incarnation() {
+      return self.incarnation;
+    },
+    fenced,
+    run,
+    announce: async (address) => {
+      self = { ...self, address };
+      await renew();
+    },
+    raise: async (seen) => {
+      await become(await run<number>('take a new incarnation', RAISE, [], [seen]));
+      return self.incarnation;
+    },
+    release: async () => {
+      clearInterval(timer);
+      isReleased = true;
+      await renewing;
+      // Without Redis it runs out by itself.
+      await evaluate('give back the lease', RELEASE, [LEASE_KEY], [nonce]).catch((error: unknown) => {
+        if (!isMaestroError(error, 'redis-unavailable')) throw error;
+      });
+    },
+  };
+}
+
+/** Tries until the lease is had; gives the incarnation. */
+async function acquire(
+  evaluate: (what: string, script: string, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>,
+  self: Holder,
+): Promise<number> {
+  let dead = '';
+  let before: { readonly nonce: string; readonly leftMs: number } | undefined;
+  for (;;) {
+    const args = [self.nonce, JSON.stringify(self), LEASE_MS, dead];
+    const reply = await evaluate('take the lease', ACQUIRE, [LEASE_KEY, INCARNATION_KEY], args);
+    const [incarnation, leftMs, held] = reply as [number, number, string];
+    if (incarnation > 0) return incarnation;
+    const holder = JSON.parse(held) as Holder;
+    if (holder.machine === self.machine && !isAlive(holder.pid)) {
+      dead = holder.nonce;
+      continue;
+    }
+    // Time was added since the last look: somebody lives there.
+    if (before?.nonce === holder.nonce && leftMs > before.leftMs) {
+      throw new MaestroError('conflict', `${describe(holder)} works on this Redis; stop it first, or give this one another Redis`);
+    }
+    before = { nonce: holder.nonce, leftMs };
+    await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, leftMs + 1)));
+  }
+}
+
+function describe({ pid, host, address }: Holder): string {
+  return `another coordinator (process ${pid} on ${host}${address === '' ? '' : `, serving ${address}`})`;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+/** Containers may share the host's name but not its process ids. */
+function machineId(host: string): string {
+  try {
+    return `${host} ${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return host; // no Linux: processes of one host share their ids
+  }
+}

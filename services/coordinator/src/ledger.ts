@@ -1,0 +1,235 @@
+/** The ledger of a job: which steps are committed, and which worker took which samples. One Redis hash; see {@link LEDGER_FIELDS}. */
+
+import { FIRST_ARG, FIRST_KEY } from './lease.ts';
+
+/** The part of one virtual rank in a committed step. */
+export interface RankShare {
+  /** Id of the worker that computed it. */
+  readonly worker: string;
+  /** Images that were read; the samples taken less the broken ones. */
+  readonly images: number;
+  /** Digest of the samples that were taken, broken ones too. */
+  readonly digest: number;
+}
+
+/** One committed step as it goes into the ledger. */
+export interface LedgerEntry {
+  readonly jobId: string;
+  readonly generation: number;
+  /** Steps done, this one included. */
+  readonly step: number;
+  readonly images: number;
+  readonly epoch: number;
+  /** The window of the step, counted from 0 in each epoch. */
+  readonly window: number;
+  /** By virtual rank. */
+  readonly ranks: readonly RankShare[];
+}
+
+/** What became of an entry: written, there already, ahead of a step that is missing, or of a generation that is over. */
+export type CommitResult = 'committed' | 'known' | 'gap' | 'stale';
+
+/** Consecutive steps (indices, both inclusive) of a shard that one worker did in one generation. */
+export interface Segment extends RankShare {
+  readonly first: number;
+  readonly last: number;
+  readonly generation: number;
+}
+
+/** What the ledger knows of one shard. */
+export interface ShardRow {
+  readonly epoch: number;
+  readonly window: number;
+  readonly virtualRank: number;
+  readonly segments: readonly Segment[];
+}
+
+/** Images and digest that a worker contributed. */
+export interface WorkerTotal {
+  readonly images: number;
+  readonly digest: number;
+}
+
+/** A finished epoch, in place of its shards' rows. */
+export interface EpochRow {
+  readonly epoch: number;
+  /** Index of the first step that counts here: not the epoch's first where a job resumed within it. */
+  readonly firstStep: number;
+  readonly steps: number;
+  readonly images: number;
+  /** Broken samples, which were taken but gave no image. */
+  readonly skipped: number;
+  /** Steps of which nobody could tell who did them. */
+  readonly unknownSteps: number;
+  readonly digest: number;
+  readonly workers: Readonly<Record<string, WorkerTotal>>;
+}
+
+/** A job's ledger as read from Redis. */
+export interface Ledger {
+  readonly generation: number;
+  /** Steps that were done before this job: it resumed from a checkpoint. */
+  readonly firstStep: number;
+  /** Steps committed, those before this job included. */
+  readonly step: number;
+  /** Samples in the data set. */
+  readonly samples: number;
+  readonly images: number;
+  /** Steps that were computed again since their weights were lost with all workers. */
+  readonly redone: number;
+  readonly shards: readonly ShardRow[];
+  readonly epochs: readonly EpochRow[];
+  /** What each worker did over the whole job, summed at each commit: independent of rows and folds. */
+  readonly workers: Readonly<Record<string, WorkerTotal>>;
+  /** Fields that could not be read, as `name = value`. */
+  readonly unreadable: readonly string[];
+}
+
+/** A ledger without its rows. */
+export type LedgerHead = Pick<Ledger, 'generation' | 'firstStep' | 'step'>;
+
+/**
+ * The fields of the hash.
+ * - `generation`, `first`, `step`, `samples`, `images`, `redone`: as in {@link Ledger}.
+ * - `shard:<epoch>:<window>:<virtual rank>`: segments `<first>-<last> <generation> <worker> <images> <digest>`, joined by `;`.
+ * - `epoch:<epoch>`: an {@link EpochRow} as JSON.
+ * - `worker:<id>`: `<images> <digest>`.
+ */
+export const LEDGER_FIELDS = ['generation', 'first', 'step', 'samples', 'images', 'redone'] as const;
+
+/** The worker of steps that nobody can report any more; their samples follow from the schedule. */
+export const UNKNOWN_WORKER = 'unknown';
+
+/** The key of a job's ledger. */
+export const ledgerKey = (jobId: string): string => `maestro:job:${jobId}:ledger`;
+
+const KEY = `KEYS[${FIRST_KEY}]`;
+const arg = (index: number): string => `ARGV[${FIRST_ARG + index}]`;
+
+/** ARGV: generation, steps done, samples, first step of the job. Opens the ledger, or a generation in it; gives the steps committed. */
+export const OPEN_SCRIPT = `
+local generation, step = tonumber(${arg(0)}), tonumber(${arg(1)})
+local seen = redis.call('HMGET', ${KEY}, 'generation', 'step')
+if not seen[2] then
+  redis.call('HSET', ${KEY}, 'generation', generation, 'first', ${arg(3)}, 'step', ${arg(3)}, 'samples', ${arg(2)}, 'images', 0, 'redone', 0)
+  return tonumber(${arg(3)})
+end
+local committed = tonumber(seen[2])
+if generation > tonumber(seen[1]) then
+  redis.call('HSET', ${KEY}, 'generation', generation)
+  if step < committed then redis.call('HINCRBY', ${KEY}, 'redone', committed - step) end
+end
+return committed
+`;
+
+/** ARGV: generation, step, images, prefix of the shards' fields, then worker, images and digest of each virtual rank. */
+export const COMMIT_SCRIPT = `
+local generation, step = tonumber(${arg(0)}), tonumber(${arg(1)})
+local seen = redis.call('HMGET', ${KEY}, 'generation', 'step')
+if not seen[2] then return 'gap' end
+local committed = tonumber(seen[2])
+if step <= committed then return 'known' end
+if generation < tonumber(seen[1]) then return 'stale' end
+if step > committed + 1 then return 'gap' end
+redis.call('HSET', ${KEY}, 'generation', generation, 'step', step)
+redis.call('HINCRBY', ${KEY}, 'images', ${arg(2)})
+local index = step - 1
+local function exact(number) return string.format('%.0f', number) end
+local totals = {}
+for at = ${FIRST_ARG + 4}, #ARGV, 3 do
+  local worker, images, digest = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local total = totals[worker] or { 0, 0 }
+  totals[worker] = { total[1] + images, (total[2] + digest) % ${2 ** 52} }
+  local field = ${arg(3)} .. (at - ${FIRST_ARG + 4}) / 3
+  local row = redis.call('HGET', ${KEY}, field)
+  local before, first = '', index
+  if row then
+    local head, f, l, g, w, i, d = string.match(row, '^(.-)(%d+)%-(%d+) (%d+) (%S+) (%d+) (%d+)$')
+    if w == worker and tonumber(g) == generation and tonumber(l) == index - 1 then
+      before, first, images, digest = head, f, images + tonumber(i), (digest + tonumber(d)) % ${2 ** 52}
+    else
+      before = row .. ';'
+    end
+  end
+  redis.call('HSET', ${KEY}, field, before .. first .. '-' .. index .. ' ' .. generation .. ' ' .. worker .. ' ' .. exact(images) .. ' ' .. exact(digest))
+end
+for worker, total in pairs(totals) do
+  local field = 'worker:' .. worker
+  local images, digest = string.match(redis.call('HGET', ${KEY}, field) or '0 0', '^(%d+) (%d+)$')
+  redis.call('HSET', ${KEY}, field, exact(total[1] + tonumber(images)) .. ' ' .. exact((total[2] + tonumber(digest)) % ${2 ** 52}))
+end
+return 'committed'
+`;
+
+/** ARGV: epoch, its row, windows in an epoch, virtual ranks. Puts the row in place of the epoch's shards. */
+export const FOLD_SCRIPT = `
+local row = 'epoch:' .. ${arg(0)}
+if redis.call('HEXISTS', ${KEY}, row) == 1 then return 'known' end
+redis.call('HSET', ${KEY}, row, ${arg(1)})
+for window = 0, ${arg(2)} - 1 do
+  for rank = 0, ${arg(3)} - 1 do redis.call('HDEL', ${KEY}, 'shard:' .. ${arg(0)} .. ':' .. window .. ':' .. rank) end
+end
+return 'folded'
+`;
+
+/** The arguments of {@link COMMIT_SCRIPT}. */
+export function commitArgs({ generation, step, images, epoch, window, ranks }: LedgerEntry): (string | number)[] {
+  return [generation, step, images, `shard:${epoch}:${window}:`, ...ranks.flatMap((share) => [share.worker, share.images, share.digest])];
+}
+
+/** Reads a ledger's hash; `undefined` when there is none. */
+export function parseLedger(fields: Readonly<Record<string, string>>): Ledger | undefined {
+  if (fields['step'] === undefined) return undefined;
+  const [generation, firstStep, step, samples, images, redone] = LEDGER_FIELDS.map((name) => Number(fields[name])) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const shards: ShardRow[] = [];
+  const epochs: EpochRow[] = [];
+  const workers: Record<string, WorkerTotal> = {};
+  const unreadable: string[] = [];
+  for (const [name, value] of Object.entries(fields)) {
+    if (name.startsWith('shard:')) {
+      const shard = parseShard(name, value);
+      if (shard === undefined) unreadable.push(`${name} = ${value}`);
+      else shards.push(shard);
+    } else if (name.startsWith('epoch:')) {
+      epochs.push(JSON.parse(value) as EpochRow);
+    } else if (name.startsWith('worker:')) {
+      const [total, digest] = value.split(' ').map(Number);
+      workers[name.slice('worker:'.length)] = { images: total!, digest: digest! };
+    }
+  }
+  const inOrder = (a: ShardRow, b: ShardRow) => a.epoch - b.epoch || a.window - b.window || a.virtualRank - b.virtualRank;
+  epochs.sort((a, b) => a.epoch - b.epoch);
+  return { generation, firstStep, step, samples, images, redone, shards: shards.sort(inOrder), epochs, workers, unreadable };
+}
+
+/** The field of a shard. */
+export const shardField = ({ epoch, window, virtualRank }: Omit<ShardRow, 'segments'>): string => `shard:${epoch}:${window}:${virtualRank}`;
+
+/** Reads a shard's field; `undefined` when it is not one. */
+export function parseShard(name: string, value: string): ShardRow | undefined {
+  const place = /^shard:(\d+):(\d+):(\d+)$/.exec(name);
+  const segments = value.split(';').map(parseSegment);
+  if (place === null || !segments.every((segment) => segment !== undefined)) return undefined;
+  const [epoch, window, virtualRank] = place.slice(1).map(Number) as [number, number, number];
+  return { epoch, window, virtualRank, segments };
+}
+
+function parseSegment(text: string): Segment | undefined {
+  const match = /^(\d+)-(\d+) (\d+) (\S+) (\d+) (\d+)$/.exec(text);
+  if (match === null) return undefined;
+  const [first, last, generation, images, digest] = [match[1], match[2], match[3], match[5], match[6]].map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return { first, last, generation, worker: match[4]!, images, digest };
+}

@@ -1,0 +1,222 @@
+import type {
+  CheckpointFailed,
+  CheckpointWritten,
+  CoordinatorMessage,
+  FailureTimeouts,
+  Heartbeat,
+  JobSpec,
+  JobState,
+  Left,
+  MemberStatus,
+  Standing,
+  StepCommitted,
+  ViewMember,
+} from '@maestro/protocol';
+import type { WorkerRef } from './assignRanks.ts';
+
+/** What of a job its run depends on. */
+export interface JobFacts {
+  readonly id: string;
+  readonly spec: JobSpec;
+  /** Where the job starts as long as it has no checkpoint of its own. */
+  readonly startPoint: RestorePoint;
+}
+
+/** A worker that works for the job: in the present view, or on its way into the next. */
+export interface RunWorker extends WorkerRef {
+  /** `assigned` until it says where it stands. */
+  readonly status: 'assigned' | MemberStatus;
+  /** The newest view that it was given. */
+  readonly generation: number;
+  /** Steps that its state has been through; -1 when it holds none. */
+  readonly state: number;
+  /** Index of the step it works on, what it does there and for how long, and whom it waits for, as last heard. */
+  readonly step: number;
+  readonly phase: string;
+  readonly phaseSeconds: number;
+  readonly waitingFor: string;
+  /** Computing time of one virtual rank; 0 when unknown. */
+  readonly rankSeconds: number;
+  readonly lastHeardMs: number;
+  /** When its control stream broke; absent while it is there. */
+  readonly awaySinceMs?: number;
+  /** Why it wants to leave; absent when it does not. */
+  readonly drain?: string;
+  /** It was told to leave. */
+  readonly isReleased: boolean;
+}
+
+/** The present view. `holding` until its members have stopped. */
+export interface RunView {
+  readonly members: readonly ViewMember[];
+  readonly startStep: number;
+  /** Checkpoint that all restore from (empty: from the seed), or the members that have the state. */
+  readonly restoreFrom: string;
+  readonly sources: readonly string[];
+  readonly status: 'forming' | 'working' | 'holding';
+  /** When it got its status. */
+  readonly sinceMs: number;
+  /** Whether its members give up the step under way. */
+  readonly isAbort: boolean;
+  /** Why it ends; empty until it does. */
+  readonly reason: string;
+  /** Hash of the state that members restored or initialised on their own, by the first that formed. */
+  readonly stateHash?: string;
+}
+
+/** Something that happened to a run, for people: who joined, who was lost, and why the view changed. */
+export interface RunRecord {
+  readonly timeMs: number;
+  readonly generation: number;
+  readonly step: number;
+  readonly type: 'view' | 'lost' | 'left' | 'joined' | 'refused' | 'evicted' | 'rebalance' | 'hold' | 'restore' | 'checkpoint' | 'state';
+  readonly message: string;
+}
+
+/** A worker that the job does not take, until when, and why. */
+export interface Refusal {
+  readonly workerId: string;
+  readonly name: string;
+  readonly untilMs: number;
+  readonly reason: string;
+}
+
+/** How a job ends once its workers have left. */
+export interface Outcome {
+  readonly state: Extract<JobState, 'succeeded' | 'failed' | 'cancelled'>;
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Where a view starts whose members hold no state. */
+export interface RestorePoint {
+  /** A checkpoint's folder; empty to initialise. */
+  readonly path: string;
+  readonly step: number;
+}
+
+/** The state of one job's run: plain data (it is kept in Redis as JSON), changed by `transition` alone. */
+export interface JobRun {
+  readonly facts: JobFacts;
+  /** `stopping` and `pausing` show what happens once all workers have left. */
+  readonly phase: 'queued' | 'starting' | 'running' | 'pausing' | 'paused' | 'stopping' | 'ended';
+  readonly message: string;
+  /** The newest view's; rises with each view and is never used again. */
+  readonly generation: number;
+  readonly workers: readonly RunWorker[];
+  readonly view?: RunView;
+  /** Steps committed. */
+  readonly step: number;
+  /** Steps that were computed again after their commit was known, or lost with all workers. */
+  readonly stepsRedone: number;
+  /** Where to start when nobody holds a state; absent when it must be looked for first. */
+  readonly restore?: RestorePoint;
+  /** What the members have in common, and who said so first. */
+  readonly common?: { readonly by: string; readonly identity: Readonly<Record<string, unknown>>; readonly datasetLength: number };
+  readonly outcome?: Outcome;
+  /** When `stopping` or `pausing` ends even if workers are silent. */
+  readonly stopDeadlineMs?: number;
+  /** Newest last, bounded. */
+  readonly records: readonly RunRecord[];
+  /** Members of the newest views by generation, newest last, bounded: reports name the generation that they come from. */
+  readonly pastViews: readonly { readonly generation: number; readonly members: readonly ViewMember[] }[];
+  readonly refusals: readonly Refusal[];
+  /** Views that failed since the last committed step, and how often each member was blamed. */
+  readonly failures: number;
+  readonly blames: Readonly<Record<string, number>>;
+  readonly lastCommitMs: number;
+  /** Mean step time, 0 before the first. */
+  readonly stepSeconds: number;
+  /** Step of the newest checkpoint, and of one that was asked of a waiting member. */
+  readonly checkpointStep: number;
+  readonly savedStep: number;
+}
+
+/** What can happen to a run. */
+export type RunEvent =
+  | { readonly type: 'assigned'; readonly workers: readonly WorkerRef[] }
+  /** A worker says where it stands, over a new connection or an old one. */
+  | { readonly type: 'standing'; readonly worker: WorkerRef; readonly standing: Standing }
+  | { readonly type: 'heartbeat'; readonly workerId: string; readonly heartbeat: Heartbeat }
+  | { readonly type: 'committed'; readonly workerId: string; readonly committed: StepCommitted }
+  /** The ledger has all steps up to this one. */
+  | { readonly type: 'acknowledged'; readonly step: number }
+  | { readonly type: 'checkpoint'; readonly checkpoint: CheckpointWritten }
+  | { readonly type: 'checkpointFailed'; readonly workerId: string; readonly failed: CheckpointFailed }
+  | { readonly type: 'left'; readonly workerId: string; readonly left: Left }
+  | { readonly type: 'drain'; readonly workerId: string; readonly reason: string }
+  /** The control stream ended; `isDead` when the process is known to be gone. */
+  | { readonly type: 'disconnected'; readonly workerId: string; readonly evidence: string; readonly isDead?: boolean }
+  /** The answer to `findCheckpoint`. */
+  | { readonly type: 'restorePoint'; readonly point: RestorePoint; readonly note: string }
+  | { readonly type: 'pause'; readonly reason: string }
+  | { readonly type: 'resume' }
+  | { readonly type: 'cancel'; readonly reason: string }
+  /** The coordinator itself cannot go on with the job. */
+  | { readonly type: 'fault'; readonly reason: string; readonly message: string }
+  /** The run was read back from Redis by a new coordinator. */
+  | { readonly type: 'recovered' }
+  | { readonly type: 'tick' };
+
+/** What is to be done after a transition, in order. */
+export type RunEffect =
+  | { readonly type: 'send'; readonly workerId: string; readonly message: CoordinatorMessage }
+  /** The worker is lost: its control stream is closed, so that it must introduce itself again. */
+  | { readonly type: 'disconnect'; readonly workerId: string; readonly reason: string }
+  /** The queues of a new view must hold the shards of the window of `step`, and of the one after it. */
+  | { readonly type: 'openGeneration'; readonly generation: number; readonly step: number }
+  | { readonly type: 'enqueueShards'; readonly step: number }
+  | { readonly type: 'commitStep'; readonly committed: StepCommitted; readonly members: readonly ViewMember[] }
+  | { readonly type: 'addCheckpoint'; readonly checkpoint: CheckpointWritten }
+  /** Find the newest valid checkpoint and answer with `restorePoint`. */
+  | { readonly type: 'findCheckpoint' }
+  /** The job needs its queues no longer. */
+  | { readonly type: 'closeQueues' };
+
+/** What a transition gives: the new state, and what is to be done. */
+export interface Transition {
+  readonly run: JobRun;
+  readonly effects: readonly RunEffect[];
+}
+
+/** What every transition is given beside the event. */
+export interface RunContext {
+  readonly nowMs: number;
+  readonly timeouts: FailureTimeouts;
+}
+
+/** A run that waits to be placed on workers. */
+export function queuedRun(facts: JobFacts): JobRun {
+  const { startPoint: restore } = facts;
+  return {
+    facts,
+    phase: 'queued',
+    message: 'waiting to be scheduled',
+    generation: 0,
+    workers: [],
+    step: restore.step,
+    stepsRedone: 0,
+    restore,
+    records: [],
+    pastViews: [],
+    refusals: [],
+    failures: 0,
+    blames: {},
+    lastCommitMs: 0,
+    stepSeconds: 0,
+    checkpointStep: restore.step,
+    savedStep: -1,
+  };
+}
+
+/** How many more workers the run would take now. */
+export function openPlaces({ phase, workers, facts: { spec } }: JobRun): number {
+  const { maxWorkers = spec.resources.virtualRanks } = spec.resources;
+  const isOpen = phase === 'starting' || phase === 'running';
+  return isOpen ? Math.max(0, maxWorkers - workers.filter(({ isReleased, drain }) => !isReleased && drain === undefined).length) : 0;
+}
+
+/** Why the job does not take a worker now; undefined when it does. */
+export function refusalOf({ refusals }: JobRun, workerId: string, nowMs: number): string | undefined {
+  return refusals.find((refusal) => refusal.workerId === workerId && refusal.untilMs > nowMs)?.reason;
+}

@@ -1,0 +1,153 @@
+import { join } from 'node:path';
+import { maxPartials, treeHeight } from '@maestro/collective';
+import {
+  augmentConfig,
+  connectRedis,
+  type Dataset,
+  jobLearningRate,
+  jobSchedule,
+  type Loader,
+  openDataset,
+  openLoader,
+  type RedisConnection,
+  type Schedule,
+} from '@maestro/data';
+import { openTrainer, type Trainer } from '@maestro/engine';
+import {
+  buildTrainingModel,
+  type FlatLayout,
+  flatLayout,
+  type LearningRateSchedule,
+  type MaeConfig,
+  maeConfig,
+  parameterSpecs,
+  patchCount,
+} from '@maestro/mae';
+import { type JobSpec, specHash } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
+import { runtimeIdentity } from './runtimeIdentity.ts';
+import type { WorkerOptions } from './worker.ts';
+
+const REDIS_TIMEOUT_MS = 10_000;
+
+/** What a worker opens once for a job and keeps over its views. */
+export interface JobSession {
+  readonly jobId: string;
+  readonly spec: JobSpec;
+  readonly config: MaeConfig;
+  readonly layout: FlatLayout;
+  readonly dataset: Dataset;
+  readonly schedule: Schedule;
+  readonly learningRate: LearningRateSchedule;
+  readonly trainingModel: Uint8Array;
+  readonly trainer: Trainer;
+  readonly loader: Loader;
+  readonly checkpointer: Checkpointer;
+  readonly redis: RedisConnection;
+  /** What the members of a job must have in common, as JSON. */
+  readonly identityJson: string;
+  /** Steps that the trainer's state has been through; -1 while it holds none. */
+  state: number;
+  close(): Promise<void>;
+}
+
+/** What {@link openJobSession} takes beside the worker's options. */
+export interface JobSessionOptions extends WorkerOptions {
+  readonly jobId: string;
+  readonly spec: JobSpec;
+  readonly logger: Logger;
+  readonly onCheckpoint: (checkpoint: { readonly step: number; readonly path: string; readonly hash: string }) => void;
+  readonly onCheckpointFailed: (step: number, error: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens data set, trainer, loader and the rest of what a job needs whatever its members. What was opened is closed again when a later part
+ * fails. @throws MaestroError of whatever cannot be opened.
+ */
+export async function openJobSession(options: JobSessionOptions): Promise<JobSession> {
+  const { jobId, spec, dataDir, redisUrl, device, threads, logger, signal, faults } = options;
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closeOne of closers.splice(0).reverse()) await closeOne();
+  };
+  const opened = <Value extends { close(): Promise<unknown> }>(value: Value): Value => {
+    closers.push(() => value.close());
+    return value;
+  };
+
+  try {
+    const config = maeConfig(spec.model);
+    const layout = flatLayout(parameterSpecs(config));
+    const dataset = await openDataset(spec.data, { signal });
+    const schedule = jobSchedule(spec, dataset.length);
+    const trainingModel = buildTrainingModel(config);
+    const { imageSize } = config;
+    const channels = config.channels as 1 | 3;
+    const patches = patchCount(config);
+    // Room for whatever virtual ranks a view may give this member; memory that is not written is not taken.
+    const trainer = opened(
+      await openTrainer({
+        trainingModel,
+        layout,
+        imageShape: [channels, imageSize, imageSize],
+        patches,
+        microBatch: schedule.microBatch,
+        maxPartials: maxPartials(schedule.virtualRanks),
+        treeDepth: treeHeight(schedule.virtualRanks),
+        device,
+        threads,
+        logger,
+      }),
+    );
+    const augment = augmentConfig(channels, withoutUndefined(spec.augment));
+    const loader = opened(openLoader({ dataset, imageSize, channels, augment, seed: spec.seed, patches, microBatch: schedule.microBatch }));
+    const redis = opened(await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS }));
+    const identity = { ...runtimeIdentity(), specHash: specHash(spec), device, threads, datasetFingerprint: dataset.fingerprint };
+    const { everySteps, keepLast, keepEveryEpochs, keepBest } = spec.checkpoint;
+    const checkpointer = opened(
+      createCheckpointer({
+        root: join(dataDir, 'jobs', jobId, 'checkpoints'),
+        everySteps,
+        keepLast,
+        keepEveryEpochs,
+        keepBest,
+        stepsPerEpoch: schedule.stepsPerEpoch,
+        layout,
+        trainer,
+        state: { job: jobId, spec, identity },
+        onWritten: ({ step, dir, checkpointHash }) => options.onCheckpoint({ step, path: dir, hash: checkpointHash }),
+        onFailed: ({ step, error }) => options.onCheckpointFailed(step, error),
+        onPhase: ({ name }, step) => faults.reach(step, `checkpoint-${name}`),
+        logger,
+      }),
+    );
+    return {
+      jobId,
+      spec,
+      config,
+      layout,
+      dataset,
+      schedule,
+      learningRate: jobLearningRate(spec, schedule),
+      trainingModel,
+      trainer,
+      loader,
+      checkpointer,
+      redis,
+      identityJson: JSON.stringify(identity),
+      state: -1,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+type Defined<Value> = { [Key in keyof Value]: Exclude<Value[Key], undefined> };
+
+function withoutUndefined<Value extends object>(value: Value): Partial<Defined<Value>> {
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as Partial<Defined<Value>>;
+}

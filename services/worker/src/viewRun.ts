@@ -1,0 +1,134 @@
+import { type Collective, type Group, type LocalStep, treeSubtrees } from '@maestro/collective';
+import { openShardQueue } from '@maestro/data';
+import { type FailureTimeouts, MaestroError, type SkippedImage, type StepCommitted, type View } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import type { Faults } from './faults.ts';
+import { heal, serveTo } from './heal.ts';
+import type { JobSession } from './jobSession.ts';
+import type { Reports } from './reports.ts';
+import { restore } from './restore.ts';
+import { openShardReader } from './shardReader.ts';
+import { type Phase, SCALARS_PER_RANK, trainLoop } from './trainLoop.ts';
+
+/** One view, as its member sees it. */
+export interface ViewRunOptions {
+  readonly session: JobSession;
+  readonly view: View;
+  /** This worker's id in the view. */
+  readonly self: string;
+  readonly collective: Collective;
+  readonly timeouts: FailureTimeouts;
+  readonly dataDir: string;
+  readonly faults: Faults;
+  readonly reports: Reports;
+  readonly logger: Logger;
+  /** What an earlier view had under way in the trainer; nothing is asked of the trainer before it has ended. */
+  readonly before: Promise<unknown>;
+  /** Resolves when all members have formed. */
+  readonly started: Promise<void>;
+  readonly isHoldWanted: (step: number) => boolean;
+  readonly onGroup: (group: Group) => void;
+  readonly onPhase: (step: number, phase: Phase) => void;
+  /** The member is connected to all its peers; `stateHash` when it restored or initialised its state itself. */
+  readonly onFormed: (stateHash: string) => void;
+  readonly onWaiting: (reason: string | undefined) => void;
+  readonly onStep: (report: StepCommitted, rankSeconds: number) => void;
+  readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Works for one view: joins its collective, comes to the state of its first step, and trains. Whoever lacks the state pulls it from a peer
+ * while the others compute: none of them can apply that step before this member has added its part.
+ *
+ * @throws the signal's reason, or a MaestroError of what broke the view; `session.state` says what the trainer holds then.
+ */
+export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
+  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onGroup, onWaiting, signal } =
+    options;
+  const { schedule, trainer, checkpointer, redis, jobId } = session;
+  const { generation, members, startStep, sources } = view;
+  const me = members.find(({ id }) => id === self)!;
+  const isFirst = members[0]!.id === self;
+  const local = treeSubtrees(me.firstRank, me.ranks, schedule.virtualRanks);
+  const closers: (() => unknown)[] = [];
+  const over = new AbortController();
+
+  try {
+    onPhase(startStep, 'forming');
+    const joining = collective.join({
+      job: jobId,
+      generation,
+      members,
+      self,
+      partials: trainer.partials.map(({ parts }) => parts.map(({ floats }) => floats)),
+      reduced: trainer.reduced.parts.map(({ floats }) => floats),
+      scalarsPerRank: SCALARS_PER_RANK,
+      joinTimeoutMs: timeouts.joinMs,
+      signal,
+    });
+    // Whoever restores must not leave the group to nobody when that fails.
+    joining.then((group) => closers.push(() => group.close())).catch(() => undefined);
+    await before;
+    signal.throwIfAborted();
+    const stateHash = sources.length === 0 ? await restore({ session, view, dataDir: options.dataDir, isFirst, logger, signal }) : '';
+    const group = await joining;
+    onGroup(group);
+    const abort = (): void => group.abort(signal.reason as MaestroError);
+    signal.addEventListener('abort', abort, { once: true });
+    closers.push(() => signal.removeEventListener('abort', abort));
+    if (signal.aborted) abort();
+
+    const queue = await openShardQueue({ redis, jobId, generation, virtualRanks: schedule.virtualRanks });
+    closers.push(() => queue.close());
+    const virtualRanks = local.steps.flatMap((step: LocalStep) => (step.op === 'leaf' ? [step.rank] : []));
+    const shards = openShardReader({ queue, schedule, virtualRanks, onWaiting, signal: AbortSignal.any([signal, over.signal]) });
+    closers.push(() => shards.close());
+    if (sources.includes(self) && sources.length < members.length) {
+      closers.push(serveTo({ session, view, self, collective, faults }));
+    }
+    options.onFormed(stateHash);
+    await Promise.race([started, aborted(signal)]);
+    signal.throwIfAborted();
+
+    if (session.state !== startStep) {
+      onPhase(startStep, 'heal');
+      await heal({ session, view, self, collective, faults, logger, signal });
+    }
+    await trainer.clearTree();
+    const outcome = await trainLoop({
+      ...session,
+      startStep,
+      program: local.steps,
+      shards,
+      group,
+      isHoldWanted: options.isHoldWanted,
+      faults,
+      onPhase,
+      onSkipped: options.onSkipped,
+      onStep: async ({ rankSeconds, ...report }) => {
+        const { step } = report;
+        session.state = step;
+        options.onStep({ jobId, generation, ...report }, rankSeconds);
+        await reports.room(signal, () => onPhase(step, 'report'));
+        if (!isFirst) return;
+        onPhase(step - 1, 'checkpoint');
+        // The last one is written below, and waited for.
+        if (step < schedule.totalSteps) await checkpointer.stepDone(step, { loss: report.loss });
+      },
+      signal,
+    });
+    if (outcome === 'finished' && isFirst) {
+      onPhase(schedule.totalSteps, 'checkpoint');
+      await checkpointer.write(schedule.totalSteps);
+    }
+    return outcome;
+  } finally {
+    over.abort(new MaestroError('cancelled', 'the view is over'));
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

@@ -1,0 +1,174 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type Cluster, startCluster } from '@maestro/cli';
+import { connectJobClient, type JobClient } from '@maestro/client';
+import { isTerminal, type Job } from '@maestro/protocol';
+import { writeBlobs } from '../support/blobs.ts';
+import { smallJob } from '../support/smallJob.ts';
+
+const TIMEOUT_MS = 120_000;
+const STEPS = 60;
+/** Long enough for workers to come and go meanwhile. */
+const LONG = 300;
+
+let dir: string;
+let path: string;
+let cluster: Cluster;
+let client: JobClient;
+let reference: string;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'maestro-elastic-'));
+  path = await writeBlobs(join(dir, 'blobs'), { count: 300 });
+  cluster = await startCluster({
+    workers: 3,
+    dataDir: join(dir, 'data'),
+    env: { MAESTRO_FAILURE_TIMEOUT_MS: '2000' },
+  });
+  client = connectJobClient(cluster.coordinator);
+  reference = hashOf(await watch(await submit({ maxWorkers: 1 })));
+}, TIMEOUT_MS);
+
+afterAll(async () => {
+  client?.close();
+  await cluster?.stop();
+  await rm(dir, { recursive: true, force: true });
+}, TIMEOUT_MS);
+
+function submit(resources: object, steps = STEPS): Promise<Job> {
+  const spec = smallJob({ path, workers: 3, steps, checkpoint: { everySteps: 7 } });
+  return client.submitJob({ spec: { ...spec, resources: { virtualRanks: 8, minWorkers: 1, ...resources } } });
+}
+
+/** Follows a job until it has ended, or `until` holds. A coordinator that is away is asked again. */
+async function watch({ id }: Job, until: (job: Job) => boolean = () => false): Promise<Job> {
+  for (;;) {
+    try {
+      for await (const now of client.watchJob(id)) if (until(now) || isTerminal(now.state)) return now;
+    } catch {
+      // The coordinator is away; jest's deadline bounds this.
+    }
+  }
+}
+
+const hasDone =
+  (step: number) =>
+  ({ progress }: Job): boolean =>
+    (progress?.step ?? 0) >= step;
+
+function hashOf(job: Job, steps = STEPS): string {
+  expect([job.state, job.message]).toEqual(['succeeded', `finished after ${steps} steps`]);
+  return job.checkpoints.at(-1)!.hash;
+}
+
+/** The job ends with the reference's bits and a clean ledger. */
+async function expectExact(job: Job): Promise<Job> {
+  const ended = await watch(job);
+  expect(hashOf(ended)).toBe(reference);
+  const audit = await client.auditJob(job.id);
+  expect(audit.problems).toEqual([]);
+  expect(audit).toMatchObject({ isClean: true, step: STEPS, missing: 0, duplicates: 0 });
+  return ended;
+}
+
+const workers = (): string[] => cluster.processes.map(({ name }) => name).filter((name) => name.startsWith('worker-'));
+
+const messages = (job: Job): string => job.events.map(({ message }) => message).join('\n');
+
+test.each([
+  ['worker-a', 'SIGKILL'],
+  ['worker-b', 'SIGKILL'],
+  ['worker-b', 'SIGSTOP'],
+  ['worker-c', 'SIGTERM'],
+] as const)(
+  '%s gets %s: the others go on, and the weights are those of an undisturbed run',
+  async (name, signal) => {
+    const job = await submit({});
+    await watch(job, hasDone(10));
+    cluster.kill(name, signal);
+    const ended = await expectExact(job);
+    expect(messages(ended)).toMatch(new RegExp(signal === 'SIGTERM' ? `${name} leaves` : `lost worker ${name} at step`));
+    cluster.resume(name);
+    if (signal !== 'SIGSTOP') await cluster.restart(name);
+    await cluster.connected(3);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'workers that join and leave do not change the weights',
+  async () => {
+    const job = await submit({ maxWorkers: 5 }, LONG);
+    await watch(job, hasDone(8));
+    const added = await cluster.addWorker();
+    await watch(job, ({ members }) => members.some(({ name }) => name === added));
+    await client.drainWorker('worker-a');
+    const undisturbed = await submit({ maxWorkers: 1 }, LONG);
+    const ended = await watch(job);
+    expect(messages(ended)).toContain(`${added} joins`);
+    expect(messages(ended)).toContain('worker-a leaves: it is drained on request');
+    expect(hashOf(ended, LONG)).toBe(hashOf(await watch(undisturbed), LONG));
+    expect((await client.auditJob(job.id)).isClean).toBe(true);
+    await cluster.restart('worker-a');
+    await cluster.connected(4);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'all workers are killed: the job starts again from its newest valid checkpoint',
+  async () => {
+    const job = await submit({});
+    await watch(job, hasDone(20));
+    const names = workers();
+    for (const name of names) cluster.kill(name);
+    await Promise.all(names.map((name) => cluster.restart(name)));
+    const ended = await expectExact(job);
+    expect(messages(ended)).toContain('nobody held the state any more: restored from');
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'the coordinator is killed: workers go on, and the next one finds them at work',
+  async () => {
+    await cluster.connected(workers().length);
+    const job = await submit({});
+    const before = await watch(job, hasDone(10));
+    cluster.kill('coordinator');
+    await cluster.restart('coordinator');
+    const ended = await expectExact(job);
+    expect(ended.generation).toBe(before.generation);
+    expect(ended.stepsRedone).toBe(0);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'Redis is killed and comes back: training pauses at most, and nothing is lost',
+  async () => {
+    const job = await submit({});
+    await watch(job, hasDone(10));
+    cluster.kill('redis');
+    await cluster.restart('redis');
+    await expectExact(job);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a paused job frees its workers and goes on where it was',
+  async () => {
+    const job = await submit({});
+    await watch(job, hasDone(10));
+    await client.pauseJob(job.id);
+    const paused = await watch(job, ({ state }) => state === 'paused');
+    expect(paused.checkpoints.at(-1)!.step).toBe(paused.progress!.step);
+    expect((await client.listWorkers()).map(({ jobId }) => jobId).filter((id) => id !== '')).toEqual([]);
+    await client.resumeJob(job.id);
+    await expectExact(job);
+  },
+  TIMEOUT_MS,
+);
