@@ -13,6 +13,17 @@ test('recovery is the time to the end of the standstill, even where a step on it
   expect(recoveryMs(timeline, { atMs: 150, untilMs: 250 })).toBe(50); // the standstill belongs to what happened later
 });
 
+test('where a new view came of it, recovery ends with the first step of that view', () => {
+  const timeline = [
+    ...seen([0, 0], [100, 1], [200, 2], [305, 3]),
+    ...seen([400, 3], [500, 4], [600, 5]).map((one) => ({ ...one, generation: 2 })),
+  ];
+  expect(recoveryMs(timeline, { atMs: 210, untilMs: 5000 })).toBe(290);
+  expect(recoveryMs(timeline, { atMs: 210, untilMs: 390 })).toBe(95);
+  expect(recoveryMs(timeline, { atMs: 450, untilMs: 5000 })).toBe(50);
+  expect(recoveryMs(timeline.slice(0, -2), { atMs: 210, untilMs: 5000 })).toBeUndefined();
+});
+
 test('a job that never went on has no recovery, and one that had ended needs none', () => {
   const timeline = seen([0, 0], [100, 1]);
   expect(recoveryMs(timeline, { atMs: 200, untilMs: 5000 })).toBeUndefined();

@@ -31,23 +31,39 @@ function commits(timeline: Timeline): Sighting[] {
 const STANDSTILL = 5;
 
 /**
- * How long it took from what happened at `atMs` until the job went on, in milliseconds: to the end of the longest standstill that began before
- * `untilMs`, or to the next committed step where it did not stand still. Undefined when no step was committed afterwards; 0 when the job
- * had ended before.
+ * How long it took from what happened at `atMs` until the job went on, in milliseconds. Undefined when no step was committed afterwards; 0 when
+ * the job had ended before.
+ *
+ * Where a new view came of it before `untilMs`, that is the time to the first step of that view; steps that were committed before, or were on
+ * their way, do not count. Else it is the time to the end of the longest standstill that began before `untilMs`, or to the next step.
  */
 export function recoveryMs(timeline: Timeline, { atMs, untilMs }: { readonly atMs: number; readonly untilMs: number }): number | undefined {
   if (timeline.some((sighting) => isTerminal(sighting.state) && sighting.atMs <= atMs)) return 0;
   const times = commits(timeline).map((commit) => commit.atMs);
   const after = times.filter((time) => time > atMs);
-  const pauses = after.map((endMs, i) => ({ endMs, beginMs: i === 0 ? atMs : after[i - 1]! })).filter(({ beginMs }) => beginMs < untilMs);
-  const typicalMs = medianGap(times) ?? 0;
-  const longest = pauses.reduce<(typeof pauses)[number] | undefined>(
-    (worst, pause) => (worst === undefined || pause.endMs - pause.beginMs > worst.endMs - worst.beginMs ? pause : worst),
-    undefined,
+  const before = timeline.findLast((sighting) => sighting.atMs <= atMs);
+  const view = timeline.find(
+    (sighting) => sighting.atMs > atMs && sighting.atMs < untilMs && sighting.generation > (before?.generation ?? 0),
   );
-  if (longest === undefined) return undefined;
-  const isStandstill = longest.endMs - longest.beginMs > STANDSTILL * typicalMs;
-  return (isStandstill ? longest.endMs : after[0]!) - atMs;
+  const end =
+    view === undefined ? standstillEnd(after, { atMs, untilMs, typicalMs: medianGap(times) ?? 0 }) : after.find((time) => time > view.atMs);
+  return end === undefined ? undefined : end - atMs;
+}
+
+/** When the longest standstill ended that began between `atMs` and `untilMs`; the next step where there was none. */
+function standstillEnd(
+  after: readonly number[],
+  { atMs, untilMs, typicalMs }: { readonly atMs: number; readonly untilMs: number; readonly typicalMs: number },
+): number | undefined {
+  let longestMs = STANDSTILL * typicalMs;
+  let end = after[0];
+  let beginMs = atMs;
+  for (const time of after) {
+    if (beginMs >= untilMs) break;
+    if (time - beginMs > longestMs) [longestMs, end] = [time - beginMs, time];
+    beginMs = time;
+  }
+  return end;
 }
 
 /** Steps that were committed and had to be done again, since the weights after them were lost. */
