@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { recoveryMs, stepsRedone } from '@maestro/cli';
+import { recoveryMs } from '@maestro/cli';
 import { errorMessage, isTerminal, parseJobSpec } from '@maestro/protocol';
 import { writeBlobs } from '../support/blobs.ts';
 import { smallJob } from '../support/smallJob.ts';
