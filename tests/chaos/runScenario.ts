@@ -92,7 +92,7 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
       return {
         problems,
         recoveriesMs: recoveries.flatMap((ms) => ms ?? []),
-        redone: stepsRedone(timeline),
+        redone: audit?.redoneSteps ?? 0,
         hash,
         isAuditClean: audit?.isClean === true,
       };
