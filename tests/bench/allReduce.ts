@@ -19,6 +19,9 @@ export interface AllReduceRow {
   readonly glooCpuSeconds: number | undefined;
   /** Our seconds over gloo's. */
   readonly ratio: number | undefined;
+  /** What messages without checksums take. */
+  readonly uncheckedSeconds: number;
+  readonly uncheckedCpuSeconds: number;
 }
 
 /** What to measure. */
@@ -52,9 +55,11 @@ export async function benchAllReduce({
     for (const bytes of sizesBytes) {
       const run: RunOptions = { processes, bytes, rounds, warmup: Math.max(2, Math.min(60, Math.ceil(warmupBytes / bytes))) };
       const ours: Run[] = [];
+      const unchecked: Run[] = [];
       const gloo: Run[] = [];
       for (let pair = 0; pair < pairs; pair++) {
         ours.push(await runOurs(run));
+        unchecked.push(await runOurs({ ...run, checksums: false }));
         gloo.push(...(await runGloo(python, run)));
       }
       const seconds = median(ours.flatMap((one) => one.seconds));
@@ -68,6 +73,8 @@ export async function benchAllReduce({
         delayP99Ms: median(ours.map((one) => one.delayP99Ms)),
         glooSeconds,
         glooCpuSeconds: hasGloo ? median(gloo.map((one) => one.cpuSeconds)) : undefined,
+        uncheckedSeconds: median(unchecked.flatMap((one) => one.seconds)),
+        uncheckedCpuSeconds: median(unchecked.map((one) => one.cpuSeconds)),
         ratio: glooSeconds === undefined ? undefined : seconds / glooSeconds,
       });
     }
@@ -80,6 +87,7 @@ interface RunOptions {
   readonly bytes: number;
   readonly warmup: number;
   readonly rounds: number;
+  readonly checksums?: boolean;
 }
 
 interface Run {
@@ -89,8 +97,8 @@ interface Run {
   readonly delayP99Ms: number;
 }
 
-async function runOurs({ processes, bytes, warmup, rounds }: RunOptions): Promise<Run> {
-  const members = await startMembers(processes);
+async function runOurs({ processes, bytes, warmup, rounds, checksums = true }: RunOptions): Promise<Run> {
+  const members = await startMembers(processes, { checksums });
   try {
     await askAll(members, { do: 'join', view: evenView(members, { generation: 1, virtualRanks: processes, length: bytes / 4 }) });
     await askAll(members, { do: 'steps', first: 0, count: warmup, hash: false });

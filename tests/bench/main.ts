@@ -25,11 +25,14 @@ if (unknown.length > 0) {
   for (const name of asked.length === 0 ? Object.keys(benches) : asked) await benches[name]!();
 }
 
-function describeRow({ bytes, processes, seconds, cpuSeconds, delayP99Ms, glooSeconds, ratio }: AllReduceRow): string {
+function describeRow({ glooSeconds, glooCpuSeconds, ratio, ...ours }: AllReduceRow): string {
   const milliseconds = (value: number): string => `${(1000 * value).toFixed(1)} ms`;
+  const { bytes, processes, seconds, cpuSeconds, delayP99Ms, uncheckedSeconds, uncheckedCpuSeconds } = ours;
   const peer =
-    glooSeconds === undefined || ratio === undefined
+    glooSeconds === undefined || glooCpuSeconds === undefined || ratio === undefined
       ? 'no gloo (set PYTHON to an interpreter with torch)'
-      : `gloo ${milliseconds(glooSeconds)}, ratio ${ratio.toFixed(2)}`;
-  return `allreduce ${(bytes / 1e6).toFixed(0)} MB, ${processes} processes: ${milliseconds(seconds)}, ${peer}; ${milliseconds(cpuSeconds)} of processor a process, event-loop delay p99 ${delayP99Ms.toFixed(1)} ms`;
+      : `gloo ${milliseconds(glooSeconds)} (processor ${milliseconds(glooCpuSeconds)}), ratio ${ratio.toFixed(2)}`;
+  const own = `${milliseconds(seconds)} (processor ${milliseconds(cpuSeconds)} a process)`;
+  const unchecked = `without checksums ${milliseconds(uncheckedSeconds)} (${milliseconds(uncheckedCpuSeconds)})`;
+  return `allreduce ${(bytes / 1e6).toFixed(0)} MB, ${processes} processes: ${own}, ${peer}; ${unchecked}; event-loop delay p99 ${delayP99Ms.toFixed(1)} ms`;
 }

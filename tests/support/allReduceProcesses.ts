@@ -16,13 +16,17 @@ export interface MemberProcess {
 /** Starts `count` members, `worker-0` and so on, that listen on addresses of their own. */
 export function startMembers(
   count: number,
-  { keepaliveMs = 5000, address = () => '127.0.0.1:0' }: { readonly keepaliveMs?: number; readonly address?: (i: number) => string } = {},
+  {
+    keepaliveMs = 5000,
+    address = () => '127.0.0.1:0',
+    checksums = true,
+  }: { readonly keepaliveMs?: number; readonly address?: (i: number) => string; readonly checksums?: boolean } = {},
 ): Promise<MemberProcess[]> {
-  return Promise.all(Array.from({ length: count }, (_, i) => startMember(`worker-${i}`, address(i), keepaliveMs)));
+  return Promise.all(Array.from({ length: count }, (_, i) => startMember(`worker-${i}`, address(i), keepaliveMs, checksums)));
 }
 
-async function startMember(id: string, address: string, keepaliveMs: number): Promise<MemberProcess> {
-  const child = fork(MEMBER, [id, address, String(keepaliveMs)], { stdio: 'inherit' });
+async function startMember(id: string, address: string, keepaliveMs: number, checksums: boolean): Promise<MemberProcess> {
+  const child = fork(MEMBER, [id, address, String(keepaliveMs), String(checksums)], { stdio: 'inherit' });
   const next = () =>
     new Promise<MemberAnswer>((resolve, reject) => {
       const exited = () => reject(new Error(`${id} ended`));

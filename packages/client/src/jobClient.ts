@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, type ClientReadableStream, credentials, type ServiceError } from '@grpc/grpc-js';
 import {
   controlChannelOptions,
@@ -11,6 +12,8 @@ import {
 } from '@maestro/protocol';
 
 const DEADLINE_MS = 10_000;
+/** Between two attempts to reach a coordinator that went away. */
+const RETRY_MS = 300;
 /** An audit goes through the permutation of each epoch that is not folded. */
 const AUDIT_DEADLINE_MS = 120_000;
 
@@ -30,8 +33,11 @@ export interface JobClient {
   resumeJob(id: string): Promise<Job>;
   /** Takes a worker out of its job at a step boundary; it gets no other until it is started again. */
   drainWorker(name: string): Promise<WorkerInfo>;
-  /** The job now and at each change; ends with the job. Stops quietly when `signal` is aborted. */
-  watchJob(id: string, options?: { readonly signal?: AbortSignal }): AsyncGenerator<Job>;
+  /**
+   * The job now and at each change; ends with the job. Stops quietly when `signal` is aborted. A coordinator that goes away while the job
+   * is watched may take `patienceMs` to come back (default 60,000).
+   */
+  watchJob(id: string, options?: { readonly signal?: AbortSignal; readonly patienceMs?: number }): AsyncGenerator<Job>;
   close(): void;
 }
 
@@ -83,19 +89,28 @@ export function connectJobClient(address: string): JobClient {
     pauseJob: (id) => call('pause', stub.pauseJob, { id }),
     resumeJob: (id) => call('resume', stub.resumeJob, { id }),
     drainWorker: (name) => call('drain', stub.drainWorker, { name }),
-    async *watchJob(id, { signal } = {}) {
-      if (signal?.aborted === true) return;
-      const stream = stub.watchJob({ id });
-      const stop = (): void => stream.cancel();
-      signal?.addEventListener('abort', stop, { once: true });
-      try {
-        for await (const job of stream) yield job as Job;
-      } catch (error) {
-        const failure = error instanceof MaestroError ? error : fromServiceError(error, `watch at ${address}`);
-        if (failure.code !== 'cancelled') throw failure;
-      } finally {
-        signal?.removeEventListener('abort', stop);
-        stream.cancel();
+    async *watchJob(id, { signal, patienceMs = 60_000 } = {}) {
+      let lastSeenMs: number | undefined;
+      while (signal?.aborted !== true) {
+        const stream = stub.watchJob({ id });
+        const stop = (): void => stream.cancel();
+        signal?.addEventListener('abort', stop, { once: true });
+        try {
+          for await (const job of stream) {
+            lastSeenMs = Date.now();
+            yield job as Job;
+          }
+          return;
+        } catch (error) {
+          const failure = error instanceof MaestroError ? error : fromServiceError(error, `watch at ${address}`);
+          if (failure.code === 'cancelled') return;
+          const isAway = failure.code === 'unavailable' && lastSeenMs !== undefined && Date.now() - lastSeenMs < patienceMs;
+          if (!isAway) throw failure;
+        } finally {
+          signal?.removeEventListener('abort', stop);
+          stream.cancel();
+        }
+        await delay(RETRY_MS);
       }
     },
     close: () => stub.close(),

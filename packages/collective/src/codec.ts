@@ -1,5 +1,4 @@
 import { MaestroError } from '@maestro/protocol';
-import type { OpenVector } from './vector.ts';
 
 /** The kinds of {@link ChunkMessage}, by their number in proto/maestro/v1/collective.proto. */
 export const CHUNK_KINDS = { scalars: 1, partial: 2, reduced: 3 } as const;
@@ -18,6 +17,8 @@ export interface ChunkHeader {
   readonly first: number;
   /** Scalars, or sums of squares a block. */
   readonly values: Float64Array;
+  /** Of values and payload, see proto/maestro/v1/collective.proto; absent from those who do not say it. */
+  readonly checksum?: bigint;
 }
 
 /** A decoded chunk message. `payload` views the bytes that were decoded. */
@@ -36,10 +37,18 @@ export interface ChunkFrame {
   readonly copy: (target: Uint8Array, at: number) => void;
 }
 
+/** A serialised chunk that may also be sent from where it lies. */
+export interface ChunkViews extends ChunkFrame {
+  /** The message up to its payload. */
+  readonly head: Uint8Array;
+  /** What {@link encodeChunk} was given. */
+  readonly payload: Uint8Array;
+}
+
 /** Bytes that gRPC puts before a message in its frame; with them the payload lies on a multiple of 8. */
 const FRAME_PREFIX = 5;
-/** Most bytes of a message around its payload, for up to this many values. */
-const MOST_VALUES = 1 << 16;
+/** Most values of a message: far above need, far below harm. */
+export const MOST_VALUES = 1 << 16;
 const EMPTY_VALUES = new Float64Array(0);
 const EMPTY_PAYLOAD = new Uint8Array(0);
 const KIND_NAMES: readonly (ChunkKind | undefined)[] = [undefined, 'scalars', 'partial', 'reduced'];
@@ -50,10 +59,9 @@ export function chunkOverhead(values: number): number {
 }
 
 /**
- * Encodes a chunk message with `count` elements of `source`, from element `header.first` on, as its payload.
- * The bytes are read when gRPC calls `copy`, which it does inside `write`.
+ * Encodes a chunk message. The payload, float32, is read when it is copied or written to a socket.
  */
-export function encodeChunk(header: ChunkHeader, source?: OpenVector, count = 0): ChunkFrame {
+export function encodeChunk(header: ChunkHeader, payload: Uint8Array = EMPTY_PAYLOAD): ChunkViews {
   const head = Buffer.allocUnsafe(chunkOverhead(header.values.length));
   let at = 0;
   at = writeVarintField(head, at, 1, header.generation);
@@ -66,24 +74,30 @@ export function encodeChunk(header: ChunkHeader, source?: OpenVector, count = 0)
     at = writeVarint(head, at, header.values.length * 8);
     for (const value of header.values) at = head.writeDoubleLE(value, at);
   }
-  if (count > 0) {
-    const lengthSize = varintSize(count * 4);
+  if (header.checksum !== undefined) {
+    head[at++] = tag(9, 1);
+    at = head.writeBigUInt64LE(header.checksum, at);
+  }
+  if (payload.length > 0) {
+    const lengthSize = varintSize(payload.length);
     const pad = (16 - ((FRAME_PREFIX + at + 2 + 1 + lengthSize) % 8)) % 8;
     head[at++] = tag(7, 2);
     head[at++] = pad;
     head.fill(0, at, at + pad);
     at += pad;
     head[at++] = tag(8, 2);
-    at = writeVarint(head, at, count * 4);
+    at = writeVarint(head, at, payload.length);
   }
-  const headLength = at;
-  const length = headLength + count * 4;
+  const used = head.subarray(0, at);
+  const length = used.length + payload.length;
   return {
     length,
     byteLength: length,
+    head: used,
+    payload,
     copy: (target, offset) => {
-      target.set(head.subarray(0, headLength), offset);
-      source?.read(header.first, count, target, offset + headLength);
+      target.set(used, offset);
+      target.set(payload, offset + used.length);
     },
   };
 }
@@ -105,6 +119,7 @@ export function decodeChunk(bytes: Uint8Array): ChunkMessage {
   let first = 0;
   let values: Float64Array = EMPTY_VALUES;
   let payload: Uint8Array = EMPTY_PAYLOAD;
+  let checksum: bigint | undefined;
   while (reader.at < bytes.length) {
     const key = readVarint(reader);
     const field = Math.floor(key / 8);
@@ -121,13 +136,14 @@ export function decodeChunk(bytes: Uint8Array): ChunkMessage {
     else if (field === 4) slot = readVarint(reader);
     else if (field === 5) first = readVarint(reader);
     else if (field === 6) values = appendValues(values, reader, single ? 8 : readVarint(reader));
+    else if (field === 9) checksum = readFixed64(reader);
     else if (field === 8) payload = readBytes(reader, readVarint(reader));
     else skip(reader, wire);
   }
   const name = KIND_NAMES[kind];
   if (name === undefined) throw violation(`kind ${kind} is not one of 1, 2, 3`);
   if (payload.length % 4 !== 0) throw violation(`a payload of ${payload.length} bytes is not a whole number of float32`);
-  return { generation, step, kind: name, slot, first, values, payload };
+  return { generation, step, kind: name, slot, first, values, payload, ...(checksum !== undefined && { checksum }) };
 }
 
 interface Reader {
@@ -137,7 +153,7 @@ interface Reader {
 }
 
 /** Wire type by field number. */
-const WIRE_TYPES: readonly (number | undefined)[] = [undefined, 0, 0, 0, 0, 0, 2, 2, 2];
+const WIRE_TYPES: readonly (number | undefined)[] = [undefined, 0, 0, 0, 0, 0, 2, 2, 2, 1];
 
 function tag(field: number, wire: number): number {
   return field * 8 + wire;
@@ -181,6 +197,12 @@ function readVarint(reader: Reader): number {
     scale *= 128;
   }
   throw violation(`a number of more than 10 bytes ends at byte ${reader.at}`);
+}
+
+function readFixed64(reader: Reader): bigint {
+  const begin = reader.at;
+  readBytes(reader, 8);
+  return reader.view.getBigUint64(begin, true);
 }
 
 function readBytes(reader: Reader, length: number): Uint8Array {

@@ -1,12 +1,13 @@
 import type { SecureClientSessionOptions } from 'node:http2';
-import { setTimeout as delay } from 'node:timers/promises';
-import { Metadata, Server, ServerCredentials, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from '@grpc/grpc-js';
+import { Server, type ServerCredentials, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from '@grpc/grpc-js';
 import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
-import { ERROR_CODES, type ErrorCode, errorMessage, MaestroError, toServiceError } from '@maestro/protocol';
+import { ERROR_CODES, type ErrorCode, MaestroError } from '@maestro/protocol';
 import type { ChunkFrame } from './codec.ts';
 import { type Dialled, dial } from './dial.ts';
+import { openDoor } from './door.ts';
 import { Group } from './group.ts';
 import type { Link, LinkEvents } from './link.ts';
+import { grpcOutbound, type Outbound } from './outbound.ts';
 import { type PlanMember, planReduce, type ReducePlan } from './plan.ts';
 import { type PulledState, type PullStateOptions, pullState } from './pullState.ts';
 import { openStateSource, type ServeStateOptions } from './serveState.ts';
@@ -23,6 +24,8 @@ export interface CollectiveOptions {
   readonly keepaliveTimeMs?: number;
   /** Time in which it must answer; longer than any pause of a worker's event loop. Default 1000. */
   readonly keepaliveTimeoutMs?: number;
+  /** Whether this worker's messages carry checksums. Those that carry one are always checked. Default true. */
+  readonly checksums?: boolean;
 }
 
 /** A member of a view, with the address that its own collective gave. */
@@ -76,8 +79,6 @@ export interface Collective {
   readonly close: () => Promise<void>;
 }
 
-type PullCall = ServerWritableStream<PullRequest, ChunkFrame>;
-
 /** A view that this worker is in or joining. */
 interface Membership {
   readonly job: string;
@@ -85,13 +86,11 @@ interface Membership {
   readonly self: string;
   readonly plan: ReducePlan;
   readonly events: LinkEvents;
-  readonly pulls: Map<string, PullCall>;
+  readonly pulls: Map<string, Outbound>;
   readonly group: Group;
   arrived: () => void;
 }
 
-/** How long streams that have ended may take to drain at the end. */
-const DRAIN_MS = 1000;
 /** Pulls that may wait for this worker to join the view that they name. */
 const MOST_EARLY_PULLS = 256;
 
@@ -101,54 +100,61 @@ export async function openCollective({
   credentials,
   keepaliveTimeMs = 1000,
   keepaliveTimeoutMs = 1000,
+  checksums = true,
 }: CollectiveOptions = {}): Promise<Collective> {
   const connection = {
     keepalive: { timeMs: keepaliveTimeMs, timeoutMs: keepaliveTimeoutMs },
     ...(credentials !== undefined && { tls: credentials.client }),
   };
   const memberships = new Set<Membership>();
-  const early = new Set<PullCall>();
+  const early = new Set<Outbound>();
   const newest = new Map<string, number>();
 
   const closing = new AbortController();
   const states = openStateSource({ isOver: (job, generation) => generation < (newest.get(job) ?? -1) });
 
-  const admit = (call: PullCall): void => {
+  const admit = (call: Outbound): void => {
     const { job, generation, member } = call.request;
     const membership = [...memberships].find((candidate) => candidate.job === job && candidate.generation === generation);
     const isEarly = membership === undefined && generation > (newest.get(job) ?? -1) && early.size < MOST_EARLY_PULLS;
     if (isEarly) {
       early.add(call);
-      call.once('cancelled', () => early.delete(call));
+      call.onClosed(() => early.delete(call));
       return;
     }
     const objection = membership === undefined ? 'this worker is not in that view, or no more' : whyRefused(call.request, membership);
     if (membership === undefined || objection !== undefined) {
       const message = `Pull by ${member} of ${call.request.target} (job ${job}, generation ${generation}): ${objection}`;
-      call.emit('error', toServiceError(new MaestroError('conflict', message)));
+      call.refuse(new MaestroError('conflict', message));
       return;
     }
     const index = membership.plan.members.findIndex(({ id }) => id === member);
     membership.pulls.set(member, call);
-    call.once('cancelled', () => membership.events.outboundClosed(index, 'it closed the stream'));
-    call.on('error', (error) => membership.events.outboundClosed(index, errorMessage(error)));
-    call.sendMetadata(new Metadata());
+    call.onClosed((reason) => membership.events.outboundClosed(index, reason));
+    call.accept();
     membership.arrived();
   };
 
-  const takeAbort = ({ request }: ServerUnaryCall<AbortRequest, object>, reply: sendUnaryData<object>): void => {
+  const takeAbort = (request: AbortRequest): void => {
     for (const { job, generation, plan, events } of memberships) {
       const index = plan.members.findIndex(({ id }) => id === request.member);
       if (job !== request.job || generation !== request.generation || index < 0) continue;
       const code: ErrorCode = request.code in ERROR_CODES ? (request.code as ErrorCode) : 'protocol-violation';
       events.aborted(index, { code, message: request.message, ...(request.lost !== '' && { lost: request.lost }) });
     }
-    reply(null, {});
   };
 
   const server = address === undefined ? undefined : new Server(SERVER_OPTIONS);
-  server?.addService(COLLECTIVE_SERVICE, { Pull: admit, Abort: takeAbort, PullState: states.admit });
-  const bound = server === undefined ? undefined : await bind(server, address!, credentials?.server ?? ServerCredentials.createInsecure());
+  server?.addService(COLLECTIVE_SERVICE, {
+    Pull: (call: ServerWritableStream<PullRequest, ChunkFrame>) => admit(grpcOutbound(call)),
+    Abort: ({ request }: ServerUnaryCall<AbortRequest, object>, reply: sendUnaryData<object>) => {
+      takeAbort(request);
+      reply(null, {});
+    },
+    PullState: states.admit,
+  });
+  const members = { pull: admit, abort: takeAbort };
+  const door = server === undefined ? undefined : await openDoor({ server, address: address!, credentials: credentials?.server, members });
 
   const join = async (view: JoinOptions): Promise<Group> => {
     const { job, generation, members, self, joinTimeoutMs = 30_000, scalarsPerRank = 0, stepTimeoutMs = 600_000, signal } = view;
@@ -168,6 +174,7 @@ export async function openCollective({
       partials: view.partials,
       reduced: view.reduced,
       scalarsPerRank,
+      checksums,
       stepTimeoutMs,
     });
     const membership: Membership = { job, generation, self, plan, events: group.events, pulls: new Map(), group, arrived: () => {} };
@@ -217,7 +224,7 @@ export async function openCollective({
   };
 
   return {
-    address: bound,
+    address: door?.address,
     join,
     serveState: states.serve,
     pullState: ({ signal, ...options }) => {
@@ -230,7 +237,7 @@ export async function openCollective({
       await Promise.all([...memberships].map(({ group }) => group.close()));
       memberships.clear();
       for (const call of early) call.end();
-      if (server !== undefined) await shutDown(server);
+      await door?.close();
     },
   };
 }
@@ -244,9 +251,9 @@ function whyRefused({ member, target, plan }: PullRequest, membership: Membershi
 }
 
 /** The two streams of a peer as one link. */
-function openLink(inbound: Dialled, outbound: PullCall): Link {
+function openLink(inbound: Dialled, outbound: Outbound): Link {
   return {
-    send: (frame, sent) => void outbound.write(frame, sent),
+    send: outbound.send,
     resume: inbound.resume,
     abort: inbound.abort,
     close: () => {
@@ -258,27 +265,6 @@ function openLink(inbound: Dialled, outbound: PullCall): Link {
 
 function vectorLength(vector: FloatVector): number {
   return vector instanceof Float32Array ? vector.length : vector.reduce((sum, segment) => sum + segment.length, 0);
-}
-
-/** Binds the server; returns the address with the port that was given. */
-function bind(server: Server, address: string, credentials: ServerCredentials): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, port) => {
-      if (error !== null) {
-        const message = `collective: cannot listen on ${address}: ${error.message}`;
-        reject(new MaestroError('unavailable', message, { cause: error }));
-      } else resolve(address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`));
-    });
-  });
-}
-
-/** Lets ended streams drain, so that peers see a member leave and not a broken connection; for a bounded time. */
-async function shutDown(server: Server): Promise<void> {
-  const drained = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-  const patience = new AbortController();
-  await Promise.race([drained, delay(DRAIN_MS, undefined, { signal: patience.signal }).catch(() => {})]);
-  patience.abort();
-  server.forceShutdown();
 }
 
 /** `promise`, or the reason of `signal` when that comes first. */

@@ -2,10 +2,11 @@ import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MaestroError } from '@maestro/protocol';
 import { beginCall } from './beginCall.ts';
+import type { InboundTap } from './inboundTap.ts';
 import type { AbortNotice, LinkEvents } from './link.ts';
 import { type MessageReader, openMessageReader } from './messageReader.ts';
 import { COLLECTIVE_SERVICE, MOST_MESSAGE_BYTES, type PullRequest } from './service.ts';
-import { openSession, type SessionOptions } from './session.ts';
+import { type MemberSession, openMemberSession, type SessionOptions } from './session.ts';
 
 /** How long a peer may take to acknowledge an abort. */
 const ABORT_DEADLINE_MS = 1000;
@@ -35,13 +36,14 @@ export interface DialOptions {
 /**
  * Dials a peer, again and again until it answers, and pulls its messages.
  *
- * This end speaks gRPC over node:http2 itself: assembling 1 MiB messages through grpc-js costs a third more processor time, and receiving
- * is what bounds an all-reduce. What it says is plain gRPC, and the peer's server is grpc-js.
+ * This end speaks gRPC over node:http2 itself, and reads DATA past it (see {@link openMemberSession}): receiving is what bounds an all-reduce.
+ * What it says is plain gRPC, to a member or to any other server.
  */
 export function dial({ member, peer, request, events, connection }: DialOptions): Dialled {
   let session: ClientHttp2Session | undefined;
   let stream: ClientHttp2Stream | undefined;
   let reader: MessageReader | undefined;
+  let tap: InboundTap | undefined;
   let isConnected = false;
   const closing = new AbortController();
 
@@ -49,24 +51,24 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
     if (!closing.signal.aborted) events.inboundClosed(peer, error?.message ?? 'it left', error === undefined);
   };
 
-  /** Lets the reader take what there is; what it refuses to read ends the stream. */
-  const read = (take: (messages: MessageReader) => boolean): void => {
+  /** Lets the reader take what there is; what it refuses to read ends the stream. False when it holds a message that was not taken. */
+  const read = (take: (messages: MessageReader) => boolean): boolean => {
     try {
-      const isTaken = reader === undefined || take(reader);
-      if (!isTaken) stream?.pause();
-      else if (stream?.isPaused()) stream.resume();
+      return reader === undefined || take(reader);
     } catch (error) {
       stream?.destroy(error as Error);
+      return false;
     }
   };
 
   const connect = async (): Promise<void> => {
     const opened = await untilOpen({ ...connection, address: member.address }, closing.signal);
     if (opened === undefined) return;
-    session = opened;
+    session = opened.session;
+    tap = opened.tap;
     return new Promise<void>((resolve, reject) => {
       const { path, requestSerialize } = COLLECTIVE_SERVICE.Pull;
-      stream = beginCall(opened, path, requestSerialize(request), {
+      stream = beginCall(opened.session, path, requestSerialize(request), {
         accepted: () => {
           isConnected = true;
           resolve();
@@ -74,7 +76,8 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
         ended: (error) => (isConnected ? ended(error) : reject(error ?? new MaestroError('unavailable', `dial ${member.id}: it left`))),
       });
       reader = openMessageReader(MOST_MESSAGE_BYTES, (bytes) => closing.signal.aborted || events.message(peer, bytes));
-      stream.on('data', (bytes: Buffer) => read((messages) => messages.push(bytes)));
+      stream.resume();
+      opened.tap.start((bytes) => read((messages) => messages.push(bytes)));
     });
   };
   const connected = connect();
@@ -84,7 +87,7 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
   return {
     connected,
     isConnected: () => isConnected,
-    resume: () => read((messages) => messages.retry()),
+    resume: () => void (read((messages) => messages.retry()) && tap?.resume()),
     abort: ({ code, message, lost = '' }) =>
       new Promise((resolve) => {
         // A peer that cannot be told notices by itself that the streams end.
@@ -105,12 +108,12 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
 }
 
 /** A session with the peer, however long it takes to come up; undefined when `signal` is aborted first. */
-async function untilOpen(options: SessionOptions, signal: AbortSignal): Promise<ClientHttp2Session | undefined> {
+async function untilOpen(options: SessionOptions, signal: AbortSignal): Promise<MemberSession | undefined> {
   for (;;) {
-    const session = await openSession(options).catch(() => undefined);
-    if (signal.aborted) session?.destroy();
+    const opened = await openMemberSession(options).catch(() => undefined);
+    if (signal.aborted) opened?.session.destroy();
     if (signal.aborted) return undefined;
-    if (session !== undefined) return session;
+    if (opened !== undefined) return opened;
     await delay(RETRY_MS, undefined, { signal }).catch(() => {});
   }
 }

@@ -1,10 +1,24 @@
+import { connect as connectHttp2 } from 'node:http2';
+import { type AddressInfo, connect as connectSocket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
-import { Server, ServerCredentials, type ServerWritableStream, type ServiceClientConstructor } from '@grpc/grpc-js';
+import { credentials, Server, ServerCredentials, type ServerWritableStream, type ServiceClientConstructor } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
 import { loadService, MaestroError } from '@maestro/protocol';
-import { type Collective, type Group, type GroupMember, type JoinOptions, openCollective, planReduce } from './index.ts';
+import { beginCall } from './beginCall.ts';
+import {
+  type Collective,
+  type CollectiveOptions,
+  type Group,
+  type GroupMember,
+  type JoinOptions,
+  openCollective,
+  planReduce,
+} from './index.ts';
+import { MEMBER_SETTING } from './memberServer.ts';
+import { openMessageReader } from './messageReader.ts';
+import { COLLECTIVE_SERVICE, MOST_FRAME_BYTES, type PullRequest } from './service.ts';
 
 const LENGTH = 9 * SUM_SQUARES_BLOCK + 40;
 
@@ -13,8 +27,8 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((resource) => resource.close()));
 });
 
-async function open(address = '127.0.0.1:0'): Promise<Collective> {
-  const collective = await openCollective({ address });
+async function open(address = '127.0.0.1:0', options: Partial<CollectiveOptions> = {}): Promise<Collective> {
+  const collective = await openCollective({ address, ...options });
   opened.push(collective);
   return collective;
 }
@@ -144,6 +158,57 @@ describe('failure', () => {
   });
 });
 
+/** A TCP proxy before `address` that changes byte `at` of what the server says on the connection that carries most. */
+async function flippingProxy(address: string, at: number): Promise<string> {
+  const proxy = createServer((client) => {
+    const { hostname, port } = new URL(`http://${address}`);
+    const server = connectSocket(Number(port), hostname);
+    let passed = 0;
+    client.pipe(server);
+    server.on('data', (bytes: Buffer) => {
+      if (passed <= at && at < passed + bytes.length) bytes[at - passed]! ^= 1;
+      passed += bytes.length;
+      client.write(bytes);
+    });
+    for (const [one, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      one.on('error', () => {});
+      one.once('close', () => other.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  opened.push({ close: () => void proxy.close() });
+  return `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+}
+
+describe('integrity', () => {
+  const flipped = async (checksums: boolean) => {
+    const collectives = await Promise.all([open(), open('127.0.0.1:0', { checksums })]);
+    const members = membersAt(collectives);
+    const seen = [members[0]!, { ...members[1]!, address: await flippingProxy(members[1]!.address, 500_001) }];
+    const parts = [part(members[0]!, seen), part(members[1]!, members)];
+    const groups = await Promise.all(parts.map((one, i) => collectives[i]!.join(one)));
+    return { outcomes: await Promise.all(groups.map((one) => outcome(step(one, 6)))), parts };
+  };
+
+  test('one bit that changed on its way fails the receiver, naming peer, step and message, and then the peer', async () => {
+    const [receiver, sender] = (await flipped(true)).outcomes;
+    expect(receiver).toMatchObject({ code: 'protocol-violation', details: { member: 'worker-1', step: 6, corrupt: true } });
+    expect(receiver!.message).toMatch(
+      /^allReduce: from worker-1 \(step 6, generation 1\): partial of step 6, first element 0, 1048576 bytes: checksum \w+, its sender's is \w+$/,
+    );
+    expect(sender).toMatchObject({ code: 'protocol-violation', message: expect.stringContaining('(reported by worker-0)') });
+  });
+
+  test('without checksums it changes the sum', async () => {
+    const { outcomes, parts } = await flipped(false);
+    expect(outcomes).toEqual([undefined, undefined]);
+    expect((parts[0]!.reduced as Float32Array).filter((value) => value !== 3)).toHaveLength(1);
+  });
+});
+
 describe('join', () => {
   test('waits for members that come late, and names those that do not come', async () => {
     const collectives = await Promise.all([open(), open(), open()]);
@@ -177,8 +242,28 @@ describe('join', () => {
   });
 });
 
+/** Pulls as a member does, but reads with node:http2, which checks every frame and window, and with a protobuf library. */
+function pullByHttp2(address: string, request: PullRequest, take: (message: Record<string, unknown>) => void): void {
+  const session = connectHttp2(`http://${address}`, {
+    settings: { initialWindowSize: 2 * MOST_FRAME_BYTES, maxFrameSize: MOST_FRAME_BYTES, customSettings: { [MEMBER_SETTING]: 1 } },
+  });
+  session.on('error', () => {});
+  opened.push({ close: () => session.destroy() });
+  const { responseDeserialize } = (loadService('collective.proto', 'Collective') as ServiceClientConstructor).service.Pull!;
+  const reader = openMessageReader(MOST_FRAME_BYTES, (bytes) => {
+    take(responseDeserialize(Buffer.from(bytes)) as Record<string, unknown>);
+    return true;
+  });
+  session.once('connect', () => {
+    session.setLocalWindowSize(2 * MOST_FRAME_BYTES);
+    const { path, requestSerialize } = COLLECTIVE_SERVICE.Pull;
+    const stream = beginCall(session, path, requestSerialize(request), { accepted: () => {}, ended: () => {} });
+    stream.on('data', (bytes: Buffer) => reader.push(bytes));
+  });
+}
+
 /** A peer of any make: a plain gRPC server of the .proto file, whose messages the test writes by hand. */
-async function foreignPeer(messages: (generation: number) => readonly object[], end: boolean) {
+async function foreignPeer(messages: (generation: number) => readonly object[], end: boolean, announce: 'nothing' | 'member' = 'nothing') {
   const Service: ServiceClientConstructor = loadService('collective.proto', 'Collective');
   const server = new Server();
   server.addService(Service.service, {
@@ -197,13 +282,16 @@ async function foreignPeer(messages: (generation: number) => readonly object[], 
     { id: 'worker-0', address: collective.address!, firstRank: 0, ranks: 1 },
     { id: 'foreign', address: `127.0.0.1:${port}`, firstRank: 1, ranks: 1 },
   ];
-  const client = new Service(collective.address!, (await import('@grpc/grpc-js')).credentials.createInsecure());
-  opened.push({ close: () => client.close() });
   const { digest } = planReduce({ members, length: LENGTH, blockSize: SUM_SQUARES_BLOCK });
   const request = { job: 'job', generation: 1, member: 'foreign', target: 'worker-0', plan: digest };
   const received: Record<string, unknown>[] = [];
-  const pull = (client as unknown as { Pull: (message: object) => NodeJS.ReadableStream }).Pull(request);
-  pull.on('data', (message) => received.push(message)).on('error', () => {});
+  if (announce === 'member') pullByHttp2(collective.address!, request, (message) => received.push(message));
+  else {
+    const client = new Service(collective.address!, credentials.createInsecure());
+    opened.push({ close: () => client.close() });
+    const pull = (client as unknown as { Pull: (message: object) => NodeJS.ReadableStream }).Pull(request);
+    pull.on('data', (message) => received.push(message)).on('error', () => {});
+  }
   return { joined: collective.join(part(members[0]!, members)), received };
 }
 
@@ -211,7 +299,7 @@ describe('a peer of any make', () => {
   const floats = (count: number, value: number) => Buffer.from(new Float32Array(count).fill(value).buffer);
   const PIECE = 4 * SUM_SQUARES_BLOCK;
 
-  test('may take part with nothing but the .proto file', async () => {
+  test.each(['nothing', 'member'] as const)('may take part with nothing but the .proto file, announcing %s', async (announce) => {
     // Two members, nine blocks and a short one: the first owns five blocks, two pieces; the other owns the rest, two pieces.
     const { joined, received } = await foreignPeer(
       (generation) => [
@@ -221,6 +309,7 @@ describe('a peer of any make', () => {
         { generation, step: 4, kind: 2, slot: 1, first: PIECE, payload: floats(SUM_SQUARES_BLOCK, 2) },
       ],
       false,
+      announce,
     );
     const member = await joined;
     const pending = outcome(step(member, 4, 10));

@@ -1,6 +1,7 @@
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
-import { type ChunkMessage, decodeChunk, encodeChunk } from './codec.ts';
-import type { Piece } from './lane.ts';
+import { chunkChecksum, openSummable, payloadSum } from './checksum.ts';
+import { type ChunkHeader, type ChunkMessage, decodeChunk, encodeChunk } from './codec.ts';
+import { BLOCKS_PER_PIECE, type Piece } from './lane.ts';
 import type { AbortNotice, Link, LinkEvents } from './link.ts';
 import { hasReceived, hasSent, openPeer, type Peer, type Waiting, waitingFor } from './peer.ts';
 import type { ReducePlan } from './plan.ts';
@@ -8,6 +9,7 @@ import { openReducer, type Reducer } from './reducer.ts';
 import { type FloatVector, type OpenVector, openVector } from './vector.ts';
 
 const NO_VALUES = new Float64Array(0);
+const NO_PAYLOAD = new Uint8Array(0);
 /** Pieces that are reduced before other events get a turn: a few milliseconds of work. */
 const PIECES_PER_TURN = 8;
 
@@ -23,6 +25,8 @@ export interface GroupOptions {
   readonly reduced: FloatVector;
   /** Scalars that travel with each virtual rank's gradient. */
   readonly scalarsPerRank: number;
+  /** Whether messages carry checksums; those that carry one are always checked. */
+  readonly checksums: boolean;
   /** How long one all-reduce may take before it fails, naming the members it waits for. */
   readonly stepTimeoutMs: number;
 }
@@ -63,6 +67,8 @@ export class Group {
   readonly #reduced: OpenVector;
   readonly #reducer: Reducer;
   readonly #blockSumSquares: Float64Array;
+  /** By peer, where a payload is copied that cannot be sent from its vector. */
+  readonly #outgoing: ReadonlyMap<Peer, Uint8Array>;
   /** By parity of the round: a peer's scalars of the next step may come before this step ends. */
   readonly #scalars: readonly [Float64Array, Float64Array];
   readonly #peers: readonly Peer[];
@@ -92,10 +98,13 @@ export class Group {
       partials: this.#partials,
       reduced: this.#reduced,
       blockSumSquares: this.#blockSumSquares,
+      checksums: this.#options.checksums,
     });
     const scalars = () => new Float64Array(plan.virtualRanks * scalarsPerRank);
     this.#scalars = [scalars(), scalars()];
     this.#peers = plan.members.flatMap((_, index) => (index === self ? [] : [openPeer(plan, self, index)]));
+    const payloadBytes = BLOCKS_PER_PIECE * plan.blockSize * Float32Array.BYTES_PER_ELEMENT;
+    this.#outgoing = new Map(this.#peers.map((peer) => [peer, openSummable(payloadBytes)]));
   }
 
   /** What links report to. */
@@ -175,15 +184,30 @@ export class Group {
     try {
       const chunk = decodeChunk(bytes);
       if (chunk.generation !== this.#options.generation) return true;
+      this.#verify(chunk);
       peer.isHeld = !this.#accept(peer, chunk);
     } catch (error) {
       const code = isMaestroError(error) ? error.code : 'internal';
       const message = `allReduce: from ${peer.id} (${this.#place()}): ${errorMessage(error)}`;
-      this.#fail(new MaestroError(code, message, { cause: error, details: { member: peer.id, ...this.#where() } }));
+      this.#fail(
+        new MaestroError(code, message, {
+          cause: error,
+          details: { ...(isMaestroError(error) && error.details), member: peer.id, ...this.#where() },
+        }),
+      );
       return true;
     }
     if (!peer.isHeld) this.#reduce();
     return !peer.isHeld;
+  }
+
+  /** Throws when a message is not what its sender took the checksum of. */
+  #verify({ kind, step, first, values, payload, checksum }: ChunkMessage): void {
+    if (checksum === undefined) return;
+    const found = chunkChecksum(payloadSum(payload), values);
+    if (found === checksum) return;
+    const message = `${kind} of step ${step}, first element ${first}, ${payload.length} bytes: checksum ${found.toString(16)}, its sender's is ${checksum.toString(16)}`;
+    throw new MaestroError('protocol-violation', message, { details: { corrupt: true } });
   }
 
   /** Takes in one message, which must be the next one due; false when there is no room for it yet. */
@@ -256,29 +280,43 @@ export class Group {
     const pending = this.#pending;
     const link = this.#links[peer.index];
     if (pending === undefined || link === undefined || peer.isSending || this.#error !== undefined) return;
-    const header = { generation: this.#options.generation, step: this.#step, slot: 0, first: 0, values: NO_VALUES };
     const sent = () => {
       peer.isSending = false;
       this.#send(peer);
+      this.#settle();
+    };
+    const { checksums, generation } = this.#options;
+    const header = { generation, step: this.#step, slot: 0, first: 0, values: NO_VALUES };
+    const put = (message: ChunkHeader, payload?: Uint8Array, sum?: bigint) => {
+      const of = checksums && { checksum: chunkChecksum(sum ?? payloadSum(payload ?? NO_PAYLOAD), message.values) };
+      link.send(encodeChunk({ ...message, ...of }, payload), sent);
     };
     peer.isSending = true;
     if (!peer.areScalarsSent) {
       peer.areScalarsSent = true;
-      link.send(encodeChunk({ ...header, kind: 'scalars', values: pending.scalars }), sent);
+      put({ ...header, kind: 'scalars', values: pending.scalars });
     } else if (peer.reducedSent < this.#reducedPieces()) {
       const { first, count } = peer.outbound.reduced(peer.reducedSent++);
       const block = first / this.#options.plan.blockSize;
       const values = this.#blockSumSquares.subarray(block, block + Math.ceil(count / this.#options.plan.blockSize));
-      link.send(encodeChunk({ ...header, kind: 'reduced', first, values }, this.#reduced, count), sent);
+      const payload = this.#reduced.view(first, count) ?? this.#copied(peer, this.#reduced, first, count);
+      put({ ...header, kind: 'reduced', first, values }, payload, this.#reducer.payloadSum(peer.reducedSent - 1));
     } else if (peer.partialsSent < peer.outbound.partialsDue) {
       const { slot, piece } = peer.outbound.partial(peer.partialsSent++);
       const partial = this.#partials[this.#options.plan.partials[slot]!.index]!;
-      link.send(encodeChunk({ ...header, kind: 'partial', slot, first: piece.first }, partial, piece.count), sent);
+      const { first, count } = piece;
+      // The checksum needs a copy, and what is in the cache then costs less to send.
+      const payload = (checksums ? undefined : partial.view(first, count)) ?? this.#copied(peer, partial, first, count);
+      put({ ...header, kind: 'partial', slot, first }, payload);
     } else {
       peer.isSending = false;
-      return;
     }
-    this.#settle();
+  }
+
+  #copied(peer: Peer, vector: OpenVector, first: number, count: number): Uint8Array {
+    const payload = this.#outgoing.get(peer)!.subarray(0, count * Float32Array.BYTES_PER_ELEMENT);
+    vector.read(first, count, payload, 0);
+    return payload;
   }
 
   /** Pieces of the own chunk that are reduced in this round. */

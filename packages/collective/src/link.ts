@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@maestro/protocol';
-import type { ChunkFrame } from './codec.ts';
+import type { ChunkViews } from './codec.ts';
 
 /** Why a collective ends before its time, as one member tells the others. */
 export interface AbortNotice {
@@ -11,8 +11,8 @@ export interface AbortNotice {
 
 /** The two streams between this member and one peer. The transport opens it; the group uses and closes it. */
 export interface Link {
-  /** Puts a message on the stream to the peer; its bytes are read before this returns. `sent` is called when there is room for the next. */
-  readonly send: (frame: ChunkFrame, sent: () => void) => void;
+  /** Puts a message on the stream to the peer. `sent` is called when its bytes have been read and there is room for the next. One at a time. */
+  readonly send: (frame: ChunkViews, sent: () => void) => void;
   /** Delivers the message that was not taken, and what comes after it. */
   readonly resume: () => void;
   /** Tells the peer that the collective is over, within a bounded time; never rejects. */

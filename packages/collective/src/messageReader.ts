@@ -12,7 +12,7 @@ export interface MessageReader {
 }
 
 /**
- * Assembles messages in one buffer that is reused, in which a message begins 5 bytes after a multiple of 8, as in its frame. HTTP/2
+ * Passes messages that come in one piece on where they lie. Assembles others in one buffer that is reused, in which a message begins 5 bytes after a multiple of 8, as in its frame. HTTP/2
  * delivers 16 KiB at a time: gathering those in private memory and moving whole messages on is what makes copies to shared memory
  * run word by word.
  * `take` gets each message, valid until it returns, and says whether it took it.
@@ -30,11 +30,23 @@ export function openMessageReader(mostBytes: number, take: (message: Buffer) => 
     if (length > mostBytes) {
       throw new MaestroError('protocol-violation', `collective stream: a message of ${length} bytes, at most ${mostBytes} are expected`);
     }
-    size = PREFIX_BYTES + length;
+    makeRoom(PREFIX_BYTES + length);
+  };
+
+  /** Lets the buffer hold a message of `bytes`, with its prefix. */
+  const makeRoom = (bytes: number): void => {
+    size = bytes;
     if (size <= buffer.length) return;
     const larger = Buffer.allocUnsafeSlow(size);
-    larger.set(buffer.subarray(0, PREFIX_BYTES));
+    larger.set(buffer.subarray(0, filled));
     buffer = larger;
+  };
+
+  /** Bytes of the message at `at` with its prefix, when it is all there and may be taken. */
+  const wholeAt = (bytes: Buffer, at: number): number => {
+    if (bytes.length - at < PREFIX_BYTES || bytes[at] !== 0) return 0;
+    const length = bytes.readUInt32BE(at + 1);
+    return length <= mostBytes && at + PREFIX_BYTES + length <= bytes.length ? PREFIX_BYTES + length : 0;
   };
 
   const finish = (): boolean => {
@@ -47,13 +59,24 @@ export function openMessageReader(mostBytes: number, take: (message: Buffer) => 
   const push = (bytes: Buffer): boolean => {
     let at = 0;
     while (at < bytes.length) {
+      const whole = filled === 0 ? wholeAt(bytes, at) : 0;
+      if (whole > 0) {
+        const message = bytes.subarray(at, at + whole);
+        at += whole;
+        if (take(message.subarray(PREFIX_BYTES))) continue;
+        makeRoom(whole);
+        buffer.set(message);
+        filled = whole;
+        rest = Buffer.from(bytes.subarray(at));
+        return false;
+      }
       const count = Math.min(size - filled, bytes.length - at);
       buffer.set(count === bytes.length ? bytes : bytes.subarray(at, at + count), filled);
       filled += count;
       at += count;
       if (filled === PREFIX_BYTES && size === PREFIX_BYTES) begin();
       if (filled === size && !finish()) {
-        rest = bytes.subarray(at);
+        rest = Buffer.from(bytes.subarray(at));
         return false;
       }
     }

@@ -27,7 +27,7 @@ export interface Peer {
   areScalarsSent: boolean;
   partialsSent: number;
   reducedSent: number;
-  /** Whether its stream has no room for a further message now. */
+  /** Whether a message is on its way to the stream: its memory is in use, and there is no room for a further one. */
   isSending: boolean;
   /** Whether it has a message that was not taken. */
   isHeld: boolean;
@@ -55,9 +55,9 @@ export function openPeer(plan: ReducePlan, self: number, index: number): Peer {
   };
 }
 
-/** Whether everything that the peer is due in this member's round is on its stream. */
-export function hasSent({ areScalarsSent, reducedSent, partialsSent, outbound }: Peer): boolean {
-  return areScalarsSent && reducedSent === outbound.reducedDue && partialsSent === outbound.partialsDue;
+/** Whether everything that the peer is due in this member's round is on its stream, and no memory in use for it. */
+export function hasSent({ isSending, areScalarsSent, reducedSent, partialsSent, outbound }: Peer): boolean {
+  return !isSending && areScalarsSent && reducedSent === outbound.reducedDue && partialsSent === outbound.partialsDue;
 }
 
 /** Whether everything that is due from the peer in `of` has arrived. */

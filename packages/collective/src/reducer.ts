@@ -21,6 +21,8 @@ export interface Reducer {
   readonly stage: (slot: number, piece: number, payload: Uint8Array) => boolean;
   /** Whether every partial of the next piece is there. */
   readonly isReady: () => boolean;
+  /** The payload's part of the checksum of piece `n` of this step; only when {@link ReducerOptions.checksums} are taken. */
+  readonly payloadSum: (n: number) => bigint | undefined;
   /** Adds up the next piece, writes it to `reduced` and its sums of squares to `blockSumSquares`. */
   readonly reduceNext: () => Piece;
 }
@@ -36,10 +38,11 @@ export interface ReducerOptions {
   readonly reduced: OpenVector;
   /** One float64 a block of the whole vector. Written for the blocks of the own chunk only. */
   readonly blockSumSquares: Float64Array;
+  readonly checksums: boolean;
 }
 
 /** Opens the reducer with its staging memory. All of its memory is taken here. */
-export function openReducer({ plan, self, partials, reduced, blockSumSquares }: ReducerOptions): Reducer {
+export function openReducer({ plan, self, partials, reduced, blockSumSquares, checksums }: ReducerOptions): Reducer {
   const { blockSize } = plan;
   const pieceFloats = BLOCKS_PER_PIECE * blockSize;
   const pieces = pieceCount(plan, self);
@@ -61,6 +64,7 @@ export function openReducer({ plan, self, partials, reduced, blockSumSquares }: 
       ? ownAddress + place[slot]! * pieceBytes
       : stagingAddress + ((piece % depth) * remote.length + place[slot]!) * pieceBytes;
 
+  const payloadSums: bigint[] = [];
   const staged = new Int32Array(depth);
   let done = 0;
 
@@ -83,6 +87,7 @@ export function openReducer({ plan, self, partials, reduced, blockSumSquares }: 
       return true;
     },
     isReady: () => staged[done % depth] === remote.length,
+    payloadSum: (n) => payloadSums[n],
     reduceNext: () => {
       const piece = pieceAt(plan, self, done % pieces);
       own.forEach(({ slot, index }) => {
@@ -92,6 +97,7 @@ export function openReducer({ plan, self, partials, reduced, blockSumSquares }: 
         kernels.add(address(into, done), address(left, done), address(right, done), piece.count);
       const sum = address(result, done);
       sumSquares(sum, piece);
+      if (checksums) payloadSums[done % pieces] = kernels.checksum(sum, piece.count);
       reduced.write(piece.first, piece.count, bytes, sum);
       staged[done % depth] = 0;
       done++;

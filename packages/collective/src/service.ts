@@ -1,7 +1,7 @@
 import type { MethodDefinition, ServerOptions, ServiceDefinition } from '@grpc/grpc-js';
 import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
 import { loadService } from '@maestro/protocol';
-import { type ChunkFrame, chunkOverhead } from './codec.ts';
+import { type ChunkFrame, chunkOverhead, MOST_VALUES } from './codec.ts';
 import { BLOCKS_PER_PIECE } from './lane.ts';
 
 /** The request of `Pull`: field names as in proto/maestro/v1/collective.proto. */
@@ -49,12 +49,14 @@ export const COLLECTIVE_SERVICE = {
   } as MethodDefinition<StateRequest, Buffer>,
 } satisfies ServiceDefinition;
 
-/** Values that a message carries at most, scalars of a virtual rank's share included: far above need, far below harm. */
-const MOST_MESSAGE_VALUES = 1 << 16;
+/** Bytes of the largest payload. */
+export const MOST_PAYLOAD_BYTES = BLOCKS_PER_PIECE * SUM_SQUARES_BLOCK * Float32Array.BYTES_PER_ELEMENT;
 
 /** Bytes of the largest chunk message. */
-export const MOST_MESSAGE_BYTES =
-  BLOCKS_PER_PIECE * SUM_SQUARES_BLOCK * Float32Array.BYTES_PER_ELEMENT + chunkOverhead(MOST_MESSAGE_VALUES);
+export const MOST_MESSAGE_BYTES = MOST_PAYLOAD_BYTES + chunkOverhead(MOST_VALUES);
+
+/** Bytes of such a message as one HTTP/2 frame, without the frame's header: members send each other whole messages as frames. */
+export const MOST_FRAME_BYTES = 5 + MOST_MESSAGE_BYTES;
 
 /** Options of the server. It does not ask for signs of life: each pair of members has a connection each way, and the client of each asks. */
 export const SERVER_OPTIONS: ServerOptions = { 'grpc.max_send_message_length': -1, 'grpc.enable_channelz': 0 };

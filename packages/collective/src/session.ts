@@ -1,8 +1,20 @@
 import { type ClientHttp2Session, connect as connectHttp2, type SecureClientSessionOptions } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
+import { type InboundTap, openInboundTap } from './inboundTap.ts';
+import { MEMBER_SETTING } from './memberServer.ts';
+import { MOST_FRAME_BYTES, MOST_PAYLOAD_BYTES } from './service.ts';
 
 /** The flow-control window of a stream and of its connection: 2.4 times the throughput of the default 64 KiB. */
 const WINDOW_BYTES = 4 << 20;
+
+/** The connection of a member that pulls: DATA of its first stream is read from `tap`. */
+export interface MemberSession {
+  readonly session: ClientHttp2Session;
+  readonly tap: InboundTap;
+}
+
+/** The same between members, whose messages are sent whole: room for four. */
+const MEMBER_WINDOW_BYTES = 4 * (MOST_PAYLOAD_BYTES + (1 << 16));
 
 /** How a connection is watched. */
 export interface Keepalive {
@@ -40,13 +52,40 @@ export function openSession({ address, keepalive, tls }: SessionOptions): Promis
       session.off('error', reject);
       // Streams report it; without a listener it would end the process.
       session.on('error', () => {});
-      watch(session, keepalive);
+      watch(session, keepalive, () => session.socket.bytesRead);
       resolve(session);
     });
   });
 }
 
-function watch(session: ClientHttp2Session, { timeMs, timeoutMs }: Keepalive): void {
+/** Opens a connection for one pull, its first stream, and says that a member is at its end; otherwise as {@link openSession}. */
+export async function openMemberSession({ address, keepalive, tls }: SessionOptions): Promise<MemberSession> {
+  const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
+  const { hostname, port } = new URL(`http://${path === undefined ? address : 'localhost'}`);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const tap = await openInboundTap({
+    target: path === undefined ? { host, port: Number(port) } : { path },
+    windowBytes: MEMBER_WINDOW_BYTES,
+    mostFrameBytes: MOST_FRAME_BYTES,
+    ...(tls !== undefined && { tls }),
+  });
+  const session = connectHttp2(`http://${path === undefined ? address : 'localhost'}`, {
+    settings: {
+      enablePush: false,
+      initialWindowSize: MEMBER_WINDOW_BYTES,
+      maxFrameSize: MOST_FRAME_BYTES,
+      customSettings: { [MEMBER_SETTING]: 1 },
+    },
+    createConnection: () => tap.channel,
+  });
+  // Streams report it; without a listener it would end the process.
+  session.on('error', () => {});
+  session.once('connect', () => session.setLocalWindowSize(MEMBER_WINDOW_BYTES));
+  watch(session, keepalive, tap.bytesRead);
+  return { session, tap };
+}
+
+function watch(session: ClientHttp2Session, { timeMs, timeoutMs }: Keepalive, bytesRead: () => number): void {
   let timer: NodeJS.Timeout;
   const later = (run: () => void, ms: number) => {
     clearTimeout(timer);
@@ -60,10 +99,10 @@ function watch(session: ClientHttp2Session, { timeMs, timeoutMs }: Keepalive): v
       if (error === null && !session.destroyed) later(ask, timeMs);
     });
     // A gradient on its way is a sign of life as good as the answer behind it.
-    let heard = session.socket.bytesRead;
+    let heard = bytesRead();
     const judge = () => {
       if (isAnswered || session.destroyed) return;
-      const total = session.socket.bytesRead;
+      const total = bytesRead();
       if (total === heard) {
         session.destroy(new Error(`no sign of life for ${timeoutMs} ms`));
         return;

@@ -12,6 +12,8 @@ export interface OpenVector {
   readonly length: number;
   /** Copies elements `first .. first + count - 1` to `target`, from byte `at` on. */
   readonly read: (first: number, count: number, target: Uint8Array, at: number) => void;
+  /** The bytes of elements `first .. first + count - 1` where they are; undefined when they lie in several segments. */
+  readonly view: (first: number, count: number) => Uint8Array | undefined;
   /** Copies `count` elements from byte `at` of `source` to element `first` on. */
   readonly write: (first: number, count: number, source: Uint8Array, at: number) => void;
 }
@@ -53,6 +55,13 @@ export function openVector(vector: FloatVector): OpenVector {
     length,
     read: (first, count, target, at) => {
       walk(first, count, at, (segment, from, size, offset) => target.set(segment.subarray(from, from + size), offset));
+    },
+    view: (first, count) => {
+      let view: Uint8Array | undefined;
+      walk(first, count, 0, (segment, from, size) => {
+        view = size === count * 4 ? segment.subarray(from, from + size) : undefined;
+      });
+      return view;
     },
     write: (first, count, source, at) => {
       walk(first, count, at, (segment, from, size, offset) => segment.set(source.subarray(offset, offset + size), from));

@@ -55,6 +55,17 @@ export function openJavaScriptKernels({ buffer }: WasmMemory): Kernels {
       }
     },
 
+    checksum(src, length) {
+      checkEnd(src + 4 * length);
+      let sum = 0n;
+      let weighted = 0n;
+      for (let i = 0; i < length; i++) {
+        sum += BigInt(words[src / 4 + i]!);
+        weighted += sum;
+      }
+      return BigInt.asIntN(64, weighted);
+    },
+
     packBfloat16(dst, src, length) {
       checkEnd(Math.max(dst + 2 * length, src + 4 * length));
       for (let i = 0; i < length; i++) {

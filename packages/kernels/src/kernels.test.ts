@@ -89,6 +89,29 @@ test('adamW gives the bits of the JavaScript twin for any length, alignment, val
   );
 });
 
+test('checksum is what the JavaScript twin finds, and shows the change of any one word', () => {
+  fc.assert(
+    fc.property(
+      words,
+      offset,
+      lengths,
+      fc.boolean(),
+      fc.nat(),
+      fc.integer({ min: 1, max: 0xffffffff }),
+      (content, at, length, shared, index, change) => {
+        const memory = new webAssembly.Memory({ initial: 1, maximum: 1, shared });
+        fill(memory, content);
+        const { checksum } = openKernels(memory);
+        const before = checksum(at, length);
+        expect(openJavaScriptKernels(memory).checksum(at, length)).toBe(before);
+        if (length === 0) return before === 0n;
+        new Uint32Array(memory.buffer)[at / 4 + (index % length)]! ^= change;
+        return checksum(at, length) !== before;
+      },
+    ),
+  );
+});
+
 test('sumSquares gives the bits of the JavaScript twin, and the same bits when a block is summed in several calls', () => {
   const lanes = 4 * LENGTH * (RANGES - 1);
   fc.assert(

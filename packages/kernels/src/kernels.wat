@@ -133,6 +133,39 @@
         (local.set $length (i32.sub (local.get $length) (i32.const 1)))
         (br $next))))
 
+  ;; sum over i of (length - i) * word i, in 64 bits: a adds words, b adds the sums so far. Lane j of four sees words 4k + j, whose
+  ;; weight is 4 times that of its group, less j.
+  (func (export "checksum") (param $src i32) (param $length i32) (result i64)
+    (local $x v128) (local $a0 v128) (local $a1 v128) (local $b0 v128) (local $b1 v128) (local $sum i64) (local $weighted i64)
+    (block $done
+      (loop $next
+        (br_if $done (i32.lt_u (local.get $length) (i32.const 4)))
+        (local.set $x (v128.load (local.get $src)))
+        (local.set $a0 (i64x2.add (local.get $a0) (i64x2.extend_low_i32x4_u (local.get $x))))
+        (local.set $a1 (i64x2.add (local.get $a1) (i64x2.extend_high_i32x4_u (local.get $x))))
+        (local.set $b0 (i64x2.add (local.get $b0) (local.get $a0)))
+        (local.set $b1 (i64x2.add (local.get $b1) (local.get $a1)))
+        (local.set $src (i32.add (local.get $src) (i32.const 16)))
+        (local.set $length (i32.sub (local.get $length) (i32.const 4)))
+        (br $next)))
+    (local.set $x (i64x2.add (local.get $a0) (local.get $a1)))
+    (local.set $sum (i64.add (i64x2.extract_lane 0 (local.get $x)) (i64x2.extract_lane 1 (local.get $x))))
+    (local.set $x (i64x2.sub
+      (i64x2.shl (i64x2.add (local.get $b0) (local.get $b1)) (i32.const 2))
+      (i64x2.add
+        (i64x2.mul (local.get $a0) (v128.const i64x2 0 1))
+        (i64x2.mul (local.get $a1) (v128.const i64x2 2 3)))))
+    (local.set $weighted (i64.add (i64x2.extract_lane 0 (local.get $x)) (i64x2.extract_lane 1 (local.get $x))))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $length)))
+        (local.set $sum (i64.add (local.get $sum) (i64.load32_u (local.get $src))))
+        (local.set $weighted (i64.add (local.get $weighted) (local.get $sum)))
+        (local.set $src (i32.add (local.get $src) (i32.const 4)))
+        (local.set $length (i32.sub (local.get $length) (i32.const 1)))
+        (br $next)))
+    (local.get $weighted))
+
   ;; The upper half of a float32, rounded to nearest, ties to even; a NaN stays a (quiet) NaN of the same sign.
   (func $round4 (param $bits v128) (result v128)
     (v128.bitselect

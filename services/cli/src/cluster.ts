@@ -140,8 +140,9 @@ export async function startCluster({
   const stop = async (): Promise<void> => {
     const all = [...kept.values()];
     const named = (name: string) => all.filter((process) => process.name === name);
-    await Promise.all(named('coordinator').map((process) => process.stop()));
+    // Workers first: they leave their jobs by the coordinator's word, and the last one writes a checkpoint.
     await Promise.all(all.filter(({ name }) => name !== 'coordinator' && name !== 'redis').map((process) => process.stop()));
+    await Promise.all(named('coordinator').map((process) => process.stop()));
     await Promise.all(named('redis').map((process) => process.stop()));
   };
 

@@ -2,6 +2,9 @@ import type { Job } from '@maestro/protocol';
 import { duration } from './progressView.ts';
 import { textTable } from './textTable.ts';
 
+/** Events that a description shows; `--json` has all that are kept. */
+const SHOWN_EVENTS = 25;
+
 /** A table of jobs, one line each, newest first. */
 export function jobTable(jobs: readonly Job[], nowMs: number = Date.now()): string {
   return textTable([['ID', 'NAME', 'STATE', 'STEP', 'LOSS', 'AGE'], ...jobs.map((job) => cells(job, nowMs))]);
@@ -14,7 +17,7 @@ function cells({ id, name, state, progress, createdAt }: Job, nowMs: number): st
 }
 
 /** Everything about one job that a person asks for when something is odd, as indented lines. */
-export function jobDescription(job: Job): string {
+export function jobDescription(job: Job, nowMs: number = Date.now()): string {
   const { progress } = job;
   const lines = [
     `Job:        ${job.id} (${job.name})`,
@@ -31,13 +34,25 @@ export function jobDescription(job: Job): string {
       `Speed:      ${progress.imagesPerSecond.toFixed(1)} images/s, ${duration(progress.etaSeconds)} left`,
     );
   }
+  if (job.stepsRedone > 0)
+    lines.push(`Redone:     ${job.stepsRedone} step${job.stepsRedone === 1 ? '' : 's'}, begun and given up when a view ended`);
   lines.push('Members:');
-  for (const { name, firstRank, ranks, phase, step, lastHeard } of job.members) {
-    lines.push(`  ${name}  virtual ranks ${firstRank}..${firstRank + ranks - 1}  last heard ${lastHeard} in ${phase} of step ${step}`);
+  for (const { name, firstRank, ranks, status, phase, step, phaseSeconds, waitingFor, lastHeard } of job.members) {
+    const heardSeconds = Math.max(0, (nowMs - Date.parse(lastHeard)) / 1000);
+    const waits = waitingFor === '' ? '' : `, waiting for ${waitingFor}`;
+    const does =
+      lastHeard === ''
+        ? 'not heard yet'
+        : `step ${step}: in ${phase} for ${phaseSeconds.toFixed(1)} s${waits}; heard ${heardSeconds.toFixed(1)} s ago`;
+    lines.push(`  ${name}  ${status}  virtual ranks ${firstRank}..${firstRank + ranks - 1}  ${does}`);
   }
   lines.push('Conditions:');
   for (const { type, status, reason, message, lastTransitionTime } of job.conditions) {
     lines.push(`  ${type}=${status}  ${reason}  ${lastTransitionTime}  ${message}`);
+  }
+  lines.push('Events:');
+  for (const { time, generation, step, type, message } of job.events.slice(-SHOWN_EVENTS)) {
+    lines.push(`  ${time}  view ${generation}  step ${step}  ${type}: ${message}`);
   }
   lines.push('Checkpoints:');
   for (const { step, path, hash } of job.checkpoints) lines.push(`  step ${step}  ${hash}  ${path}`);

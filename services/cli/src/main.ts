@@ -9,6 +9,7 @@ import { addJobCommands } from './commands/jobs.ts';
 import { addReconstructCommand } from './commands/reconstruct.ts';
 import { addSubmitCommand } from './commands/submit.ts';
 import { addUpCommands } from './commands/up.ts';
+import { addWorkerCommands } from './commands/workers.ts';
 import { DEFAULT_DATA_DIR } from './connection.ts';
 
 const EXIT_FAILED = 1;
@@ -28,6 +29,7 @@ const program = new Command('maestro')
 addUpCommands(program);
 addSubmitCommand(program);
 addJobCommands(program);
+addWorkerCommands(program);
 addAuditCommand(program);
 addReconstructCommand(program);
 addCheckpointCommand(program);

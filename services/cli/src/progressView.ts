@@ -3,6 +3,8 @@ import type { Job } from '@maestro/protocol';
 const BAR_WIDTH = 28;
 const PLAIN_EVERY_MS = 5000;
 const MIN_REDRAW_MS = 80;
+/** Events of a job that its follower is told: what happened to workers, and to the job because of them. */
+const TOLD: ReadonlySet<string> = new Set(['lost', 'left', 'joined', 'evicted', 'refused', 'rebalance', 'restore', 'view']);
 
 /** Where progress is shown: a terminal gets one line that is redrawn, anything else a plain line every few seconds. */
 export interface ProgressOutput {
@@ -23,6 +25,7 @@ export function createProgressView(output: ProgressOutput, now: () => number = D
   let lastMs = Number.NEGATIVE_INFINITY;
   let lastHeadline = '';
   let lastLine = '';
+  let lastEventTime = '';
   let isLineOpen = false;
   const isLive = output.isTTY === true;
   const note = (text: string): void => {
@@ -34,6 +37,12 @@ export function createProgressView(output: ProgressOutput, now: () => number = D
     show(job) {
       const { progress, state, message } = job;
       const headline = `${state}: ${message}`;
+      for (const event of job.events) {
+        if (event.time <= lastEventTime || !TOLD.has(event.type)) continue;
+        // The first view is no news.
+        if (event.generation > 1 || event.type !== 'view') note(`step ${event.step}: ${event.message}`);
+      }
+      lastEventTime = job.events.at(-1)?.time ?? lastEventTime;
       if (headline !== lastHeadline) note(headline);
       lastHeadline = headline;
       if (progress === null || progress.images === 0) return;

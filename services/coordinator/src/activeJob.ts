@@ -52,15 +52,21 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   let schedule: Schedule | undefined;
   const queue: RunEvent[] = [];
   let isDispatching = false;
-  const books = options.openBooks((step) => {
-    acknowledged = Math.max(acknowledged, step);
-  });
+  let opened: Bookkeeper | undefined;
+  /** A job that has ended needs no books. */
+  const books = (): Bookkeeper => {
+    opened ??= options.openBooks((step) => {
+      acknowledged = Math.max(acknowledged, step);
+    });
+    return opened;
+  };
+  if (run.phase !== 'ended') books();
 
   /** Lays the steps out, once the data set is known. */
   const plan = (): Schedule => {
     if (schedule === undefined) {
       schedule = jobSchedule(spec, run.common!.datasetLength);
-      books.plan(schedule);
+      books().plan(schedule);
       job = { ...job, progress: job.progress ?? initialProgress(schedule, run.step) };
     }
     return schedule;
@@ -71,7 +77,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     job = { ...job, progress: advanceProgress(job.progress ?? initialProgress(plan(), step - 1), committed, plan()) };
     const ownerOf = (rank: number): string =>
       members.find(({ firstRank, ranks: count }) => rank >= firstRank && rank < firstRank + count)?.id ?? UNKNOWN_WORKER;
-    books.commit({ generation, step, ranks: ranks.map((share, rank) => ({ worker: ownerOf(rank), ...share })) });
+    books().commit({ generation, step, ranks: ranks.map((share, rank) => ({ worker: ownerOf(rank), ...share })) });
   };
 
   const search = async (): Promise<void> => {
@@ -95,9 +101,9 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
         return perform(effect);
       case 'openGeneration':
         plan();
-        return books.openGeneration(effect.generation, effect.step);
+        return books().openGeneration(effect.generation, effect.step);
       case 'enqueueShards':
-        if (effect.step < plan().totalSteps) books.enqueueAround(effect.step);
+        if (effect.step < plan().totalSteps) books().enqueueAround(effect.step);
         return;
       case 'commitStep':
         return enter(effect.committed, effect.members);
@@ -111,7 +117,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
         void search();
         return;
       case 'closeQueues':
-        return books.removeShards();
+        return books().removeShards();
     }
   };
 
@@ -121,8 +127,8 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     const nowMs = Date.now();
     if (!isUrgent && nowMs - lastSavedMs < SAVE_EVERY_MS) return;
     lastSavedMs = nowMs;
-    books.saveRun(run);
-    books.saveJob(job);
+    books().saveRun(run);
+    books().saveJob(job);
   };
 
   /** Events that an effect leads to are taken in after it. */
@@ -171,15 +177,16 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
         for (const { id: workerId } of run.workers)
           perform({ type: 'send', workerId, message: { kind: 'acknowledge', jobId: id, step: acknowledged } });
       }
-      const told = withBookkeeping(job, books.problem(), new Date().toISOString());
+      const told = withBookkeeping(job, opened?.problem(), new Date().toISOString());
       if (told !== job) publish(told, false);
       if (run.phase !== 'ended' && run.phase !== 'queued' && run.phase !== 'paused') dispatch({ type: 'tick' });
     },
     async close(timeoutMs) {
-      books.saveRun(run);
-      books.saveJob(job);
-      await books.drain(timeoutMs);
-      await books.close();
+      if (opened === undefined) return;
+      opened.saveRun(run);
+      opened.saveJob(job);
+      await opened.drain(timeoutMs);
+      await opened.close();
     },
   };
 }

@@ -120,7 +120,7 @@ export function startMember(options: MemberOptions): Member {
       stateHash,
       reports: reports.list(),
       errorCode: failure?.code ?? '',
-      errorMessage: failure?.message ?? '',
+      errorMessage: withNames(failure?.message ?? '', current?.view),
       suspect,
     };
   };
@@ -328,6 +328,11 @@ export function startMember(options: MemberOptions): Member {
 /** The reason of a view's end that the coordinator asked for: nobody is to blame. */
 function asked(reason: string): MaestroError {
   return new MaestroError('cancelled', reason, { details: { isAsked: true } });
+}
+
+/** Ids are for programs: people know members by name. */
+function withNames(message: string, view: View | undefined): string {
+  return (view?.members ?? []).reduce((text, { id, name }) => text.replaceAll(id, name), message);
 }
 
 function memoryBytes(): { readonly rssBytes: number; readonly peakRssBytes: number } {

@@ -30,7 +30,8 @@ export function demoJob({ data, channels, workers, samples, steps = STEPS }: Dem
       baseLr: 4e-3,
       microBatch: Math.max(1, Math.min(MICRO_BATCH, Math.floor(samples / VIRTUAL_RANKS))),
     },
-    resources: { virtualRanks: VIRTUAL_RANKS, minWorkers: workers, maxWorkers: workers },
+    // One worker is enough to go on, should another be lost.
+    resources: { virtualRanks: VIRTUAL_RANKS, minWorkers: 1, maxWorkers: workers },
     checkpoint: { everySteps: 100 },
     seed: 0,
   };

@@ -126,7 +126,8 @@ async function trainOnCluster({
   readonly dataDir: string;
   readonly screen: NodeJS.WriteStream;
 }): Promise<{ readonly job: Job; readonly seconds: number }> {
-  const cluster = await startCluster({ workers, dataDir, redisUrl: process.env['REDIS_URL'] });
+  const onChange = (sentence: string): void => void screen.write(`\n${sentence}\n`);
+  const cluster = await startCluster({ workers, dataDir, redisUrl: process.env['REDIS_URL'], supervise: true, onChange });
   const client = connectJobClient(cluster.coordinator);
   const view = createProgressView(screen);
   let wasInterrupted = false;

@@ -1,0 +1,99 @@
+import type { ServerHttp2Session } from 'node:http2';
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Server, ServerCredentials } from '@grpc/grpc-js';
+import { MaestroError } from '@maestro/protocol';
+import { type MemberService, sortConnection } from './memberServer.ts';
+
+/** How long streams that have ended may take to drain at the end. */
+const DRAIN_MS = 1000;
+
+/** Where a collective listens. */
+export interface Door {
+  /** With the port that was given. */
+  readonly address: string;
+  /** Lets ended streams drain, so that peers see a member leave and not a broken connection; for a bounded time. */
+  readonly close: () => Promise<void>;
+}
+
+/** What a door leads to. */
+export interface DoorOptions {
+  /** Serves everybody over TLS, and without it all who are no members. */
+  readonly server: Server;
+  /** `host:port` or `unix:path`. */
+  readonly address: string;
+  /** Default: no TLS. */
+  readonly credentials: ServerCredentials | undefined;
+  readonly members: Omit<MemberService, 'connected'>;
+}
+
+/** Listens on an address. Rejects with `unavailable` when it cannot. */
+export async function openDoor({ server, address, credentials, members }: DoorOptions): Promise<Door> {
+  if (credentials !== undefined) return { address: await bind(server, address, credentials), close: () => shutDown(server) };
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  const service: MemberService = {
+    ...members,
+    connected: (session) => {
+      sessions.add(session);
+      session.once('close', () => sessions.delete(session));
+    },
+  };
+  const net = createServer((socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    sortConnection(socket, service, (other) => injector.injectConnection(other));
+  });
+  const bound = await listen(net, address);
+  return {
+    address: bound,
+    close: async () => {
+      for (const session of sessions) session.close();
+      const closed = new Promise<void>((resolve) => net.close(() => resolve()));
+      await Promise.all([shutDown(server), unlessLate(closed)]);
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function listen(net: NetServer, address: string): Promise<string> {
+  const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
+  const { hostname, port } = new URL(`http://${path === undefined ? address : 'localhost'}`);
+  return new Promise((resolve, reject) => {
+    net.once('error', (error) => reject(unavailable(address, error)));
+    net.listen(path === undefined ? { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) } : { path }, () => {
+      const found = net.address();
+      resolve(found === null || typeof found === 'string' ? address : withPort(address, found.port));
+    });
+  });
+}
+
+function bind(server: Server, address: string, credentials: ServerCredentials): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, port) => {
+      if (error !== null) reject(unavailable(address, error));
+      else resolve(address.startsWith('unix:') ? address : withPort(address, port));
+    });
+  });
+}
+
+function withPort(address: string, port: number): string {
+  return address.replace(/:\d+$/, `:${port}`);
+}
+
+function unavailable(address: string, error: Error): MaestroError {
+  return new MaestroError('unavailable', `collective: cannot listen on ${address}: ${error.message}`, { cause: error });
+}
+
+async function shutDown(server: Server): Promise<void> {
+  await unlessLate(new Promise<void>((resolve) => server.tryShutdown(() => resolve())));
+  server.forceShutdown();
+}
+
+/** Waits for `promise`, but not long. */
+async function unlessLate(promise: Promise<void>): Promise<void> {
+  const patience = new AbortController();
+  await Promise.race([promise, delay(DRAIN_MS, undefined, { signal: patience.signal }).catch(() => {})]);
+  patience.abort();
+}

@@ -1,0 +1,47 @@
+import type { WorkerInfo } from '@maestro/protocol';
+import type { Command } from 'commander';
+import { textTable } from '../textTable.ts';
+import { withClient } from '../withClient.ts';
+
+interface ReadOptions {
+  readonly json?: boolean;
+}
+
+/** `maestro workers` and `maestro workers drain NAME`. */
+export function addWorkerCommands(program: Command): void {
+  const workers = program
+    .command('workers')
+    .description('list the workers that are connected, and what they work for')
+    .option('--json', 'print JSON')
+    .action(async ({ json }: ReadOptions) => {
+      const all = await withClient(program, (client) => client.listWorkers());
+      const text = all.length === 0 ? 'no workers are connected; `maestro up` starts some' : workerTable(all);
+      process.stdout.write(`${json === true ? JSON.stringify(all) : text}\n`);
+    });
+
+  workers
+    .command('drain')
+    .description('take a worker out of its job at the next step boundary; it gets no other job until it is started again')
+    .argument('<name>', "a worker's name")
+    .option('--json', 'print JSON')
+    .action(async (name: string, _options: ReadOptions, command: Command) => {
+      const worker = await withClient(program, (client) => client.drainWorker(name));
+      const { json } = command.optsWithGlobals<ReadOptions>();
+      const text = worker.jobId === '' ? `${name} is drained` : `${name} leaves ${worker.jobId} at the next step boundary`;
+      process.stdout.write(`${json === true ? JSON.stringify(worker) : text}\n`);
+    });
+}
+
+function workerTable(workers: readonly WorkerInfo[]): string {
+  const rows = [...workers]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, device, threads, host, pid, jobId, isDrained }) => [
+      name,
+      device,
+      String(threads),
+      host,
+      String(pid),
+      `${jobId || 'free'}${isDrained ? ' (drained)' : ''}`,
+    ]);
+  return textTable([['NAME', 'DEVICE', 'THREADS', 'HOST', 'PROCESS', 'JOB'], ...rows], [2, 4]);
+}
