@@ -43,6 +43,8 @@ export interface WorkerProxies {
 export interface Stage {
   readonly cluster: Cluster;
   readonly client: JobClient;
+  /** Of the job that was submitted last. */
+  jobId(): string;
   /** Resolves when so many steps are committed. */
   atStep(step: number): Promise<Job>;
   /** Resolves when the job is seen in a condition. */

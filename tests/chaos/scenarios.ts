@@ -114,12 +114,12 @@ const joining: readonly Scenario[] = [
     },
   },
   {
-    name: 'joiner-hangs-healing',
-    story: 'a worker that joins never comes to an end with pulling the state',
+    name: 'joiner-stops-healing',
+    story: 'a worker that joins stops for good while it pulls the state',
     steps: 120,
     async act({ atStep, addWorker, struck }) {
       await atStep(3);
-      await addWorker('worker-c', { faults: '*/heal/hang' });
+      await addWorker('worker-c', { faults: '*/heal/stop' });
       await struck('worker-c');
     },
   },
@@ -205,6 +205,34 @@ const leaving: readonly Scenario[] = [
     recoveryMs: 3000,
   },
   {
+    name: 'drain',
+    story: 'a worker is drained, and leaves at a step boundary',
+    steps: 120,
+    async act({ atStep, mark, client, until }) {
+      await atStep(9);
+      mark();
+      await client.drainWorker('worker-b');
+      await until('it to leave', ({ members }) => members.length === 1);
+    },
+    recoveryMs: 3000,
+  },
+  {
+    name: 'pauses',
+    story: 'the job is paused and resumed twice, in the middle of an epoch, and loses a worker meanwhile',
+    async act({ atStep, client, until, cluster, jobId }) {
+      for (const [step, victim] of [
+        [9, 'worker-a'],
+        [23, undefined],
+      ] as const) {
+        await atStep(step);
+        await client.pauseJob(jobId());
+        await until('the pause', ({ state }) => state === 'paused');
+        if (victim !== undefined) cluster.kill(victim);
+        await client.resumeJob(jobId());
+      }
+    },
+  },
+  {
     name: 'resumes',
     story: 'the job is cancelled and resumed twice, in the middle of an epoch, on other workers each time',
     workers: 3,
@@ -257,6 +285,18 @@ const coordinatorDies: readonly Scenario[] = [
       kill('coordinator');
       kill('worker-c');
       await cluster.restart('coordinator');
+    },
+  },
+  {
+    name: 'coordinator-pausing',
+    story: 'the coordinator is killed just after it was asked to pause the job',
+    async act({ atStep, kill, client, cluster, until, jobId }) {
+      await atStep(9);
+      await client.pauseJob(jobId());
+      kill('coordinator');
+      await cluster.restart('coordinator');
+      await until('the pause', ({ state }) => state === 'paused');
+      await client.resumeJob(jobId());
     },
   },
   {

@@ -84,6 +84,7 @@ export async function openStage(
       stage: {
         cluster,
         client,
+        jobId: () => jobId,
         until,
         mark,
         addWorker,

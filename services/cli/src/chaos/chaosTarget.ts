@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MaestroError } from '@maestro/protocol';
+import { connectJobClient } from '@maestro/client';
+import { isMaestroError, MaestroError } from '@maestro/protocol';
 import { type ClusterFile, readClusterFile } from '../connection.ts';
 import { type KeptProcess, keepProcess } from '../keptProcess.ts';
 import { launchNode } from '../launchNode.ts';
@@ -63,14 +64,29 @@ export function openChaosTarget(dataDir: string): ChaosTarget {
     await kept.started;
   };
 
+  /** Asks the coordinator; one that is away, or knows no such worker now, is an answer. */
+  const drain = async (name: string): Promise<string | undefined> => {
+    const client = connectJobClient((await cluster()).coordinator);
+    try {
+      await client.drainWorker(name);
+      return undefined;
+    } catch (error) {
+      if (isMaestroError(error, 'unavailable') || isMaestroError(error, 'not-found')) return error.message;
+      throw error;
+    } finally {
+      client.close();
+    }
+  };
+
   return {
     async act(action) {
       if (action.kind === 'join') {
         await joinWorker(action.worker);
         return undefined;
       }
+      if (action.kind === 'drain') return drain(action.worker);
       const name = action.kind === 'restart' ? action.process : action.worker;
-      const pid = await signal(name, action.kind === 'stop' ? 'SIGSTOP' : action.kind === 'drain' ? 'SIGTERM' : 'SIGKILL');
+      const pid = await signal(name, action.kind === 'stop' ? 'SIGSTOP' : 'SIGKILL');
       if (pid === undefined) return `${name} is not running`;
       if (action.kind === 'stop') stopped.set(pid, setTimeout(resume, action.forMs, pid));
       return undefined;
