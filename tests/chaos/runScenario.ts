@@ -23,6 +23,7 @@ export interface ScenarioResult {
   readonly story: string;
   /** From each fault to the next committed step. */
   readonly recoveriesMs: readonly number[];
+  /** Steps that were begun or done, and computed again. */
   readonly stepsRedone: number;
   readonly isHashEqual: boolean;
   readonly isAuditClean: boolean;
@@ -92,7 +93,8 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
       return {
         problems,
         recoveriesMs: recoveries.flatMap((ms) => ms ?? []),
-        redone: audit?.redoneSteps ?? 0,
+        stepsRedone: job?.stepsRedone ?? 0,
+        committedRedone: audit?.redoneSteps ?? 0,
         hash,
         isAuditClean: audit?.isClean === true,
       };
@@ -106,15 +108,15 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
       const { name, story, steps = DEFAULT_STEPS, recoveryMs: mostMs = DEFAULT_RECOVERY_MS, redone: mostRedone = 0 } = scenario;
       const expected = await referenceHash(steps);
       const beganMs = Date.now();
-      const { problems, recoveriesMs, redone, hash, isAuditClean } = await perform(scenario);
+      const { problems, recoveriesMs, stepsRedone, committedRedone, hash, isAuditClean } = await perform(scenario);
       const isHashEqual = hash === expected;
       if (hash !== undefined && !isHashEqual) problems.push(`it ends with ${hash}, the undisturbed job with ${expected}`);
       const longestMs = Math.max(0, ...recoveriesMs);
       if (longestMs > mostMs) problems.push(`recovery took ${longestMs} ms, allowed are ${mostMs}`);
-      if (redone > mostRedone) problems.push(`${redone} committed steps were done again, allowed are ${mostRedone}`);
+      if (committedRedone > mostRedone) problems.push(`${committedRedone} committed steps were done again, allowed are ${mostRedone}`);
       if (problems.length > 0) hasFailed = true;
       else await rm(join(dir, name), { recursive: true, force: true, maxRetries: 5 });
-      return { name, story, recoveriesMs, stepsRedone: redone, isHashEqual, isAuditClean, problems, elapsedMs: Date.now() - beganMs };
+      return { name, story, recoveriesMs, stepsRedone, isHashEqual, isAuditClean, problems, elapsedMs: Date.now() - beganMs };
     },
     async close() {
       if (!hasFailed) await rm(dir, { recursive: true, force: true, maxRetries: 5 });

@@ -34,6 +34,6 @@ export function describeSummary(summary: ChaosSummary): string[] {
   return [
     `  events       ${done === '' ? 'none' : done}${summary.skipped > 0 ? `; ${summary.skipped} not done` : ''}`,
     `  recovery     median ${seconds(summary.recoveryMsP50)}, longest ${seconds(summary.recoveryMsMax)}${summary.unrecovered > 0 ? `; none after ${summary.unrecovered} of them` : ''}`,
-    `  goodput      ${summary.goodput === undefined ? 'unknown' : `${(100 * summary.goodput).toFixed(1)} % of the time went into steps that lasted`}, over ${summary.generations} views, ${summary.stepsRedone} steps redone`,
+    `  goodput      ${summary.goodput === undefined ? 'unknown' : `${(100 * summary.goodput).toFixed(1)} % of the time went into steps that lasted`}, over ${summary.generations} views`,
   ];
 }

@@ -27,9 +27,9 @@ export function isBounded({ unrecovered, recoveryMsMax }: ChaosSummary): Finding
 
 /** Whether every sample of the job's committed steps was taken exactly once. */
 export async function isAudited(client: JobClient, id: string): Promise<Finding> {
-  const { isClean, images, skipped, missing, duplicates, mismatches, problems } = await client.auditJob(id);
+  const { isClean, images, skipped, missing, duplicates, mismatches, redoneSteps, problems } = await client.auditJob(id);
   const detail = isClean
-    ? `${images + skipped} samples, each taken once`
+    ? `${images + skipped} samples, each taken once; ${redoneSteps} steps were computed again`
     : `${missing} missing, ${duplicates} twice, ${mismatches} rows with other samples: ${problems[0] ?? ''}`;
   return { name: 'the audit is clean', isOk: isClean, detail };
 }

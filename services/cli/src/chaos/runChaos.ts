@@ -3,7 +3,7 @@ import { isTerminal } from '@maestro/protocol';
 import type { ChaosTarget } from './chaosTarget.ts';
 import type { JobRecord } from './recordJob.ts';
 import { type ChaosEvent, QUIET_MS } from './schedule.ts';
-import { goodput, percentile, recoveryMs, stepsRedone } from './timeline.ts';
+import { goodput, percentile, recoveryMs } from './timeline.ts';
 
 /** An event as it went. */
 export interface ChaosOutcome {
@@ -23,7 +23,6 @@ export interface ChaosSummary {
   readonly unrecovered: number;
   readonly recoveryMsP50: number | undefined;
   readonly recoveryMsMax: number | undefined;
-  readonly stepsRedone: number;
   /** Share of the time that went into steps which lasted. */
   readonly goodput: number | undefined;
   readonly generations: number;
@@ -103,7 +102,6 @@ export function summarise(outcomes: readonly ChaosOutcome[], { timeline }: Pick<
     recoveryMsP50: percentile(recoveries, 0.5),
     recoveryMsMax: percentile(recoveries, 1),
     unrecovered: happened.filter((outcome) => outcome.recoveryMs === undefined).length,
-    stepsRedone: stepsRedone(timeline),
     goodput: goodput(timeline),
     generations: new Set(timeline.map(({ generation }) => generation)).size,
   };

@@ -66,11 +66,6 @@ function standstillEnd(
   return end;
 }
 
-/** Steps that were committed and had to be done again, since the weights after them were lost. */
-export function stepsRedone(timeline: Timeline): number {
-  return timeline.reduce((sum, { step }, i) => sum + (i === 0 ? 0 : Math.max(0, timeline[i - 1]!.step - step)), 0);
-}
-
 /**
  * The share of the time from the first to the last sighting that went into steps which lasted: steps that got committed, times the median
  * time between two of them. Undefined where that cannot be told.
