@@ -84,7 +84,7 @@ export async function runChaos({ events, target, record, patienceMs, signal, onE
     await delay(POLL_MS);
   }
   settle(true);
-  return outcomes;
+  return outcomes.sort((a, b) => a.event.atMs - b.event.atMs);
 }
 
 /** Adds a run up. */
