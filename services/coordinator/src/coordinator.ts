@@ -297,6 +297,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       return {
         receive(message) {
           if (workers.get(id) !== worker || message.kind === 'hello') return;
+          // A worker that is told to end gets nothing more to do.
+          if (message.kind === 'drain') worker.isDrained = true;
           const active = message.jobId === '' ? undefined : jobs.get(message.jobId);
           const event = active === undefined ? undefined : toEvent(hello, message);
           if (active !== undefined && event !== undefined) active.dispatch(event);

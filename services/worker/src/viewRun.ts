@@ -7,7 +7,7 @@ import { heal, serveTo } from './heal.ts';
 import type { JobSession } from './jobSession.ts';
 import type { Reports } from './reports.ts';
 import { restore } from './restore.ts';
-import { openShardReader } from './shardReader.ts';
+import { openShardReader, type ShardReader } from './shardReader.ts';
 import { type Phase, SCALARS_PER_RANK, trainLoop } from './trainLoop.ts';
 
 /** One view, as its member sees it. */
@@ -19,6 +19,7 @@ export interface ViewRunOptions {
   readonly collective: Collective;
   readonly timeouts: FailureTimeouts;
   readonly dataDir: string;
+  readonly isFaultTolerant: boolean;
   readonly faults: Faults;
   readonly reports: Reports;
   readonly logger: Logger;
@@ -79,10 +80,13 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     closers.push(() => signal.removeEventListener('abort', abort));
     if (signal.aborted) abort();
 
-    const queue = await openShardQueue({ redis, jobId, generation, virtualRanks: schedule.virtualRanks });
-    closers.push(() => queue.close());
-    const virtualRanks = local.steps.flatMap((step: LocalStep) => (step.op === 'leaf' ? [step.rank] : []));
-    const shards = openShardReader({ queue, schedule, virtualRanks, onWaiting, signal: AbortSignal.any([signal, over.signal]) });
+    const openShards = async (): Promise<ShardReader> => {
+      const queue = await openShardQueue({ redis, jobId, generation, virtualRanks: schedule.virtualRanks });
+      closers.push(() => queue.close());
+      const virtualRanks = local.steps.flatMap((step: LocalStep) => (step.op === 'leaf' ? [step.rank] : []));
+      return openShardReader({ queue, schedule, virtualRanks, onWaiting, signal: AbortSignal.any([signal, over.signal]) });
+    };
+    const shards = options.isFaultTolerant ? await openShards() : WITHOUT_LEASES;
     closers.push(() => shards.close());
     if (sources.includes(self) && sources.length < members.length) {
       closers.push(serveTo({ session, view, self, collective, faults }));
@@ -128,6 +132,9 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     for (const close of closers.reverse()) await close();
   }
 }
+
+/** For the bench of what leasing costs. */
+const WITHOUT_LEASES: ShardReader = { enter: async () => undefined, leave: () => undefined, close: async () => undefined };
 
 function aborted(signal: AbortSignal): Promise<void> {
   return signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
