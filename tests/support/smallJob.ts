@@ -6,6 +6,7 @@ export function smallJob({
   checkpoint = {},
   schedule = {},
   sync,
+  resources = {},
 }: {
   readonly path: string;
   readonly workers: number;
@@ -13,6 +14,7 @@ export function smallJob({
   readonly checkpoint?: object;
   readonly schedule?: object;
   readonly sync?: object;
+  readonly resources?: object;
 }): Record<string, unknown> {
   return {
     name: 'small',
@@ -29,7 +31,7 @@ export function smallJob({
     },
     data: { format: 'idx', path },
     schedule: { steps, microBatch: 8, baseLr: 2e-3, windowSteps: 4, ...schedule },
-    resources: { virtualRanks: 8, minWorkers: workers, maxWorkers: workers },
+    resources: { virtualRanks: 8, minWorkers: workers, maxWorkers: workers, ...resources },
     checkpoint: { everySteps: 5, ...checkpoint },
     ...(sync !== undefined && { sync }),
     seed: 3,

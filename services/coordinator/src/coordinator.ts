@@ -166,11 +166,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     const spec = parseJobSpec(parseJson(job.specJson));
     const kept = stored as JobRun | undefined;
     // Its job file, as an older version may have written it, lacks what has a default by now.
-    const run = kept === undefined ? queuedRun({ id: job.id, spec, startPoint: await startPointOf(spec) }) : withSpec(kept, spec);
+    const run = kept === undefined ? queuedRun({ id: job.id, spec, startPoint: await startPointOf(spec) }, 0) : withSpec(kept, spec);
     const isOver = isTerminal(job.state);
     const active = activate(job, spec, isOver ? { ...run, phase: 'ended', message: job.message } : run);
     if (!isOver) log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
-    if (!isOver) active.dispatch({ type: 'recovered' });
+    if (!isOver) active.dispatch({ type: 'recovered', incarnation: store.incarnation });
   }
   const ticker = setInterval(
     () => {
@@ -224,7 +224,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       const job = newJob({ id, spec, specJson: JSON.stringify(spec), now: new Date().toISOString() });
       await store.saveJob(job);
       log.info({ job: id, name: spec.name }, 'job submitted');
-      const active = activate(job, spec, queuedRun({ id, spec, startPoint }));
+      const active = activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation));
       place();
       return active.job;
     },
