@@ -100,7 +100,7 @@ export async function dilocoLoop(options: DilocoLoopOptions): Promise<'finished'
       signal.throwIfAborted();
       onPhase(step, 'reduce');
       await faults.reach(step, 'reduce-scatter');
-      const { finite } = await exchange.deltas.allReduce({ step, scalars: NO_SCALARS });
+      const [{ finite }] = await Promise.all([exchange.deltas.allReduce({ step, scalars: NO_SCALARS }), faults.reach(step, 'all-gather')]);
       if (!finite) throw new MaestroError('non-finite', `step ${step}: what the replicas have moved is not finite; lower schedule.baseLr`);
       onPhase(step, 'apply');
       signal.throwIfAborted();
