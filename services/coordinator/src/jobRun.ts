@@ -43,7 +43,8 @@ function take(turn: Turn, event: RunEvent): void {
       const { step, path } = event.checkpoint;
       const { restore: _older, ...rest } = turn.run;
       turn.run = { ...rest, checkpointStep: Math.max(step, rest.checkpointStep) };
-      record(turn, 'checkpoint', `checkpoint of step ${step} at ${path}`);
+      // A worker says its newest one again when it is back.
+      if (step !== rest.checkpointStep) record(turn, 'checkpoint', `checkpoint of step ${step} at ${path}`);
       return effect(turn, { type: 'addCheckpoint', checkpoint: event.checkpoint });
     }
     case 'checkpointFailed': {

@@ -57,8 +57,11 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   let lastProblem = '';
   let refusedSinceMs: number | undefined;
   let waiting: WorkerMessage[] = [];
+  /** The newest checkpoint that was told of: said again to the next coordinator, since the last one may have died over it. */
+  let lastCheckpoint: Extract<WorkerMessage, { kind: 'checkpoint' }> | undefined;
 
   const send = (message: WorkerMessage): void => {
+    if (message.kind === 'checkpoint') lastCheckpoint = message;
     if (isAttached) stream?.send(message);
     else if (LASTING.has(message.kind)) waiting = [...waiting, message].slice(-MOST_WAITING);
   };
@@ -83,6 +86,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     logger.info({ coordinator, incarnation }, 'attached');
     const late = waiting;
     waiting = [];
+    if (lastCheckpoint !== undefined && lastCheckpoint.jobId === member?.jobId && !late.includes(lastCheckpoint)) send(lastCheckpoint);
     for (const each of late) send(each);
     // What changed between the hello and the welcome.
     if (member !== undefined) send({ kind: 'standing', ...member.standing() });
