@@ -7,7 +7,6 @@ import { lineageOf, newestCheckpoint, viewText, type World } from './world.ts';
 
 const TICK_MS = 500;
 const SAVE_EVERY_MS = 1000;
-const GAP_MS = 10_000;
 
 /** What Redis holds of the job. */
 export interface Stored {
@@ -188,7 +187,7 @@ export function startCoordinatorModel(
     }
   };
   const tick = (): void => {
-    if (gapSinceMs !== undefined && clock.nowMs - gapSinceMs > GAP_MS) enterUntil(Math.min(...offered.keys()));
+    if (gapSinceMs !== undefined && clock.nowMs - gapSinceMs > timeouts.reportGapMs) enterUntil(Math.min(...offered.keys()));
     if (ledger > acknowledgedSent) {
       acknowledgedSent = ledger;
       if (ledger > run.step) dispatch({ type: 'acknowledged', step: ledger });
@@ -255,6 +254,7 @@ export function startCoordinatorModel(
       return {
         receive(message) {
           if (!isUp || workers.get(id) !== worker || message.kind === 'hello') return;
+          if (message.kind === 'drain') worker.isDrained = true;
           const event = message.jobId === '' ? undefined : toEvent(hello, message);
           if (event !== undefined) dispatch(event);
           if (message.kind === 'left' && worker.jobId === message.jobId) {
