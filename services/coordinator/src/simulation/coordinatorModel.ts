@@ -83,6 +83,7 @@ export function startCoordinatorModel(
     if (stored.outcome !== undefined && stored.outcome !== outcome) violate(`the job was ${stored.outcome} and is ${outcome}`);
     stored.outcome = outcome;
   };
+  let lastRedisMs = clock.nowMs;
   let gapSinceMs: number | undefined;
   /** The ledger goes on to `last`, with steps that nobody reported if it must. */
   const enterUntil = (last: number): void => {
@@ -187,13 +188,17 @@ export function startCoordinatorModel(
     }
   };
   const tick = (): void => {
+    if (world.isRedisUp) lastRedisMs = clock.nowMs;
+    const isAway = clock.nowMs - lastRedisMs > 1000;
     if (gapSinceMs !== undefined && clock.nowMs - gapSinceMs > timeouts.reportGapMs) enterUntil(Math.min(...offered.keys()));
     if (ledger > acknowledgedSent) {
       acknowledgedSent = ledger;
       if (ledger > run.step) dispatch({ type: 'acknowledged', step: ledger });
       for (const { id } of run.workers) workers.get(id)?.stream.send({ kind: 'acknowledge', jobId, step: ledger });
     }
-    if (run.phase !== 'ended' && run.phase !== 'queued' && run.phase !== 'paused') dispatch({ type: 'tick' });
+    if (run.phase !== 'ended' && run.phase !== 'queued' && run.phase !== 'paused') {
+      dispatch({ type: 'tick', ...(isAway && { outage: 'Redis does not answer' }) });
+    }
     place();
     after(TICK_MS, tick);
   };

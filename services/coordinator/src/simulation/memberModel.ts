@@ -4,6 +4,8 @@ import { lineageOf, type ModelState, nextLineage, viewText, type World } from '.
 
 /** Steps between two checkpoints. */
 const CHECKPOINT_STEPS = 5;
+/** So long a member tries to open its queues. */
+const REDIS_TIMEOUT_MS = 5000;
 
 /** What a member needs beside the world. */
 export interface MemberModelOptions {
@@ -160,9 +162,14 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     stateHash = '';
     failure = undefined;
     let isJoined = false;
+    let joinedMs = 0;
     let isRestored = sources.length > 0;
     const formed = (): void => {
       if (here.isOver || !isJoined || !isRestored || here.isFormed) return;
+      if (!world.isRedisUp) {
+        if (clock.nowMs - joinedMs < REDIS_TIMEOUT_MS) return later(200, formed);
+        return abort(here, { code: 'redis-unavailable', message: 'Redis does not answer', suspect: '' });
+      }
       here.isFormed = true;
       status = 'formed';
       tell();
@@ -181,6 +188,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
       onJoined: () =>
         options.whenAwake(() => {
           isJoined = true;
+          joinedMs = clock.nowMs;
           formed();
         }),
       onReduced: (step, isHeld) => options.whenAwake(() => reduced(here, step, isHeld)),

@@ -53,7 +53,7 @@ export function simulate(scenario: Scenario): Verdict {
   const world: World = {
     clock,
     dice,
-    timeouts: failureTimeouts(5000),
+    timeouts: failureTimeouts(3000),
     jobId,
     spec,
     totalSteps: TOTAL_STEPS,
@@ -201,6 +201,8 @@ export function simulate(scenario: Scenario): Verdict {
         if (kept !== undefined) {
           stored.run = kept.run;
           stored.ledger = kept.ledger;
+          // Should the coordinator die before it writes it again.
+          if (kept.run.phase !== 'ended') stored.outcome = undefined;
         }
         return clock.after(dice.between(5, 60), () => coordinator?.rewrite());
       }
