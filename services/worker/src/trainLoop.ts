@@ -168,7 +168,7 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     signal.throwIfAborted();
     onPhase(step, 'reduce');
     await faults.reach(step, 'reduce-scatter');
-    const total = await group.allReduce({ step, scalars });
+    const [total] = await Promise.all([group.allReduce({ step, scalars }), faults.reach(step, 'all-gather')]);
     const images = sumOverRanks(total.scalars, virtualRanks, IMAGES);
     // Each micro-batch's loss was divided by the images planned; broken ones count for neither.
     const loss = images === 0 ? Number.NaN : (sumOverRanks(total.scalars, virtualRanks, LOSS) * planned) / images;
