@@ -177,7 +177,7 @@ export function simulate(scenario: Scenario): Verdict {
         return processes.get(fault.name)?.member?.fail('device-unavailable');
       case 'alien':
         // The first of a job decides what all must have.
-        return coordinator?.run.common === undefined ? undefined : start(fault.name, true);
+        return stored.run.common === undefined ? undefined : start(fault.name, true);
       case 'damage': {
         const newest = newestCheckpoint(world);
         if (newest === undefined || newest.step === TOTAL_STEPS) return;
