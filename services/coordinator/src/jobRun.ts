@@ -78,8 +78,12 @@ function take(turn: Turn, event: RunEvent): void {
       return stop(turn, { state: 'failed', reason: event.reason, message: event.message });
     case 'recovered':
       return recover(turn, event.incarnation);
-    case 'tick':
+    case 'tick': {
+      const { outage: before, ...rest } = turn.run;
+      if (event.outage !== undefined) turn.run = { ...rest, outage: event.outage, excusedMs: turn.nowMs };
+      else if (before !== undefined) turn.run = rest;
       return watch(turn);
+    }
   }
 }
 

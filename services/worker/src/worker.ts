@@ -35,7 +35,6 @@ export interface WorkerOptions {
   readonly signal: AbortSignal;
 }
 
-const RECONNECT_MS = 300;
 /** Messages that wait for a coordinator that is away; the oldest go first. Steps are not among them: members keep those themselves. */
 const MOST_WAITING = 1000;
 /** What must reach the coordinator, even a later one. */
@@ -164,7 +163,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     }
     if (reason.message !== lastProblem) logger.warn({ reason: reason.message }, 'detached from the coordinator, trying again');
     lastProblem = reason.message;
-    await pause(RECONNECT_MS, signal);
+    await pause(timeouts.reconnectMs, signal);
   }
   await member?.ended;
   stream?.close();
