@@ -17,6 +17,9 @@ export function formView(turn: Turn): void {
   // One that has not stopped yet, or is out of reach for a moment, may hold the furthest state.
   if (workers.some((worker) => !worker.isReleased && (isBusy(worker) || worker.awaySinceMs !== undefined))) return;
 
+  // A view has shard queues of its own, and a member that cannot open them is no use.
+  if (turn.run.outage !== undefined) return update(turn, { message: 'waiting for Redis, without which no view can form' });
+
   const furthest = Math.max(-1, ...waiting.map(({ state }) => state));
   const preparing = here.filter(({ status }) => status === 'assigned' || status === 'preparing');
   if (furthest < 0 && preparing.length > 0) {

@@ -99,8 +99,9 @@ function parse(line: string, run: JobRun): RunEvent {
       return { type: 'pause', reason: 'on request' };
     case 'recovered':
       return { type: 'recovered', incarnation: Number(name ?? 2) };
-    case 'resume':
     case 'tick':
+      return { type: 'tick', ...(name === 'away' && { outage: 'Redis does not answer' }) };
+    case 'resume':
       return { type: verb };
     case 'cancel':
       return { type: 'cancel', reason: 'on request' };
@@ -626,6 +627,47 @@ test('a member that is heard but does not move is evicted by name, and not taken
     'ready b -> running; release to b',
   ]);
   expect(run.records.findLast(({ type }) => type === 'evicted')!.message).toBe('b: no step for 31.0 s: at step 4, in compute for 31.0 s');
+});
+
+/** All members give signs of life for `seconds`; `a` waits for its shards, the others for `a`. */
+const starving = (seconds: number, tick: string): string =>
+  Array.from(
+    { length: seconds / 4 },
+    (_, index) => `wait 4000
+    heartbeat a 4 lease ${4 * index + 4} Redis
+    heartbeat b 4 reduce ${4 * index + 4} a
+    heartbeat c 4 reduce ${4 * index + 4} a
+    ${tick}`,
+  ).join('\n');
+
+test('while Redis is away nobody is blamed for standing still, and no view is formed or given up', () => {
+  const away = play(starving(60, 'tick away'), working());
+  expect(away.transcript.every((line) => line.endsWith('-> running'))).toBe(true);
+  const failed = play(
+    `held a 4 redis-unavailable
+    held b 4
+    held c 4`,
+    away,
+  );
+  expect(last(failed)).toEqual(['held c 4 -> running']);
+  expect(failed.run.message).toBe('waiting for Redis, without which no view can form');
+  expect(failed.run.failures).toBe(0);
+  expect(last(play('tick', failed))[0]).toContain('queues g2 from 4');
+});
+
+test('a member that alone does not reach Redis is evicted', () => {
+  const { transcript } = play(starving(32, 'tick'), working());
+  expect(last({ transcript })).toEqual(['tick -> running; release to a; hold to b at once; hold to c at once']);
+  const forming = play(
+    `held a 4 redis-unavailable
+    held b 4
+    held c 4
+    held a 4 redis-unavailable
+    held b 4
+    held c 4`,
+    { ...working(), nowMs: 60_000 },
+  );
+  expect(forming.run.workers.map(({ name }) => name)).toEqual(['b', 'c']);
 });
 
 test('members that do not stop when told are evicted', () => {

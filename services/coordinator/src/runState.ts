@@ -129,6 +129,9 @@ export interface JobRun {
   readonly failures: number;
   readonly blames: Readonly<Record<string, number>>;
   readonly lastCommitMs: number;
+  /** What keeps the books from Redis; absent while they are written. Nobody is to blame for standing still until `excusedMs`. */
+  readonly outage?: string;
+  readonly excusedMs: number;
   /** Mean step time, 0 before the first. */
   readonly stepSeconds: number;
   /** Step of the newest checkpoint, and of one that was asked of a waiting member. */
@@ -160,7 +163,8 @@ export type RunEvent =
   | { readonly type: 'fault'; readonly reason: string; readonly message: string }
   /** The run was read back from Redis by a new coordinator. */
   | { readonly type: 'recovered'; readonly incarnation: number }
-  | { readonly type: 'tick' };
+  /** Time has passed; `outage` says what keeps the books from Redis, if anything does. */
+  | { readonly type: 'tick'; readonly outage?: string };
 
 /** What is to be done after a transition, in order. */
 export type RunEffect =
@@ -209,6 +213,7 @@ export function queuedRun(facts: JobFacts, incarnation: number): JobRun {
     failures: 0,
     blames: {},
     lastCommitMs: 0,
+    excusedMs: 0,
     stepSeconds: 0,
     checkpointStep: restore.step,
     savedStep: -1,

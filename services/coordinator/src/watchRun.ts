@@ -15,7 +15,7 @@ export function watch(turn: Turn): void {
       lose(turn, worker, `nothing heard for ${seconds(nowMs - lastHeardMs)}`);
     }
   }
-  const { view, phase, step, lastCommitMs, stepSeconds } = turn.run;
+  const { view, phase, step, lastCommitMs, excusedMs, stepSeconds } = turn.run;
   if (view === undefined || phase === 'stopping') return;
   const members = presentMembers(turn);
   const sinceMs = nowMs - view.sinceMs;
@@ -31,14 +31,20 @@ export function watch(turn: Turn): void {
   }
   const isFirst = step <= view.startStep;
   const patienceMs = Math.max(isFirst ? timeouts.firstProgressMs : timeouts.progressMs, 10_000 * stepSeconds);
-  const quietMs = view.status === 'forming' ? sinceMs : nowMs - Math.max(lastCommitMs, view.status === 'working' ? view.sinceMs : 0);
+  const movedMs = view.status === 'forming' ? view.sinceMs : Math.max(lastCommitMs, view.status === 'working' ? view.sinceMs : 0);
+  const quietMs = nowMs - Math.max(movedMs, excusedMs);
   if (quietMs <= patienceMs) return;
   const blockers = members.filter(
-    (member) => isBusy(member) && member.waitingFor === '' && member.phaseSeconds * 1000 > Math.min(patienceMs, timeouts.progressMs),
+    (member) => isBusy(member) && !waitsForPeer(member) && member.phaseSeconds * 1000 > Math.min(patienceMs, timeouts.progressMs),
   );
   if (blockers.length === 0 && members.some(isBusy))
     return hold(turn, { isAbort: true, reason: `no step for ${seconds(quietMs)}, and all wait for each other` });
   for (const blocker of blockers) evict(turn, blocker, `no step for ${seconds(quietMs)}: ${describe(blocker)}`);
+}
+
+/** One that waits for its shards, or for the ledger, can be the only one that does: Redis answers the coordinator. */
+function waitsForPeer({ phase, waitingFor }: RunWorker): boolean {
+  return waitingFor !== '' && phase !== 'lease' && phase !== 'report';
 }
 
 /** `step 812, in compute for 4.1 s`. */

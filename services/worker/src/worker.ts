@@ -35,7 +35,6 @@ export interface WorkerOptions {
   readonly signal: AbortSignal;
 }
 
-const RECONNECT_MS = 300;
 /** Messages that wait for a coordinator that is away; the oldest go first. Steps are not among them: members keep those themselves. */
 const MOST_WAITING = 1000;
 /** What must reach the coordinator, even a later one. */
@@ -57,8 +56,11 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   let lastProblem = '';
   let refusedSinceMs: number | undefined;
   let waiting: WorkerMessage[] = [];
+  /** The newest checkpoint that was told of: said again to the next coordinator, since the last one may have died over it. */
+  let lastCheckpoint: Extract<WorkerMessage, { kind: 'checkpoint' }> | undefined;
 
   const send = (message: WorkerMessage): void => {
+    if (message.kind === 'checkpoint') lastCheckpoint = message;
     if (isAttached) stream?.send(message);
     else if (LASTING.has(message.kind)) waiting = [...waiting, message].slice(-MOST_WAITING);
   };
@@ -83,6 +85,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     logger.info({ coordinator, incarnation }, 'attached');
     const late = waiting;
     waiting = [];
+    if (lastCheckpoint !== undefined && lastCheckpoint.jobId === member?.jobId && !late.includes(lastCheckpoint)) send(lastCheckpoint);
     for (const each of late) send(each);
     // What changed between the hello and the welcome.
     if (member !== undefined) send({ kind: 'standing', ...member.standing() });
@@ -160,7 +163,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     }
     if (reason.message !== lastProblem) logger.warn({ reason: reason.message }, 'detached from the coordinator, trying again');
     lastProblem = reason.message;
-    await pause(RECONNECT_MS, signal);
+    await pause(timeouts.reconnectMs, signal);
   }
   await member?.ended;
   stream?.close();
