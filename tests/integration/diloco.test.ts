@@ -140,7 +140,7 @@ test.each([
     const ended = await expectExact(await submit({ minWorkers: 2 }));
     expect(messages(ended)).toContain(`lost worker ${name}`);
     expect(messages(ended)).toContain('step-00000010, step 10');
-    await cluster.restart(name);
+    await cluster.restart(name, { env: {} });
     await cluster.connected(3);
   },
   TIMEOUT_MS,
