@@ -12,6 +12,8 @@ import { smallJob } from '../support/smallJob.ts';
 const TIMEOUT_MS = 120_000;
 /** Not a multiple of the inner steps: the last round is shorter. */
 const STEPS = 43;
+/** Long enough for workers to come and go meanwhile. */
+const LONG = 300;
 const SYNC = { mode: 'diloco', replicas: 4, innerSteps: 5 };
 
 let dir: string;
@@ -149,11 +151,14 @@ test.each([
 test(
   'workers that join and leave take replicas over at the end of a round: nothing is computed twice',
   async () => {
-    const job = await submit({ maxWorkers: 3 });
+    const job = await submit({ maxWorkers: 3 }, { steps: LONG });
     await watch(job, hasDone(8));
     await client.drainWorker('worker-b');
     const added = await cluster.addWorker();
-    const ended = await expectExact(job);
+    const ended = await watch(job);
+    const undisturbed = await watch(await submit({ maxWorkers: 1 }, { steps: LONG }));
+    expect(hashOf(ended, LONG)).toBe(hashOf(undisturbed, LONG));
+    expect((await client.auditJob(job.id)).isClean).toBe(true);
     expect(messages(ended)).toContain('worker-b leaves: it is drained on request');
     expect(messages(ended)).toContain(`${added} join`);
     expect(ended.stepsRedone).toBe(0);
