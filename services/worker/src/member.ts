@@ -234,6 +234,11 @@ export function startMember(options: MemberOptions): Member {
     delete here.group;
     onPhase(Math.max(0, opened.state), status);
     send({ kind: 'standing', ...standing() });
+    // A state that was being loaded when the view was given up may be whole after all.
+    const told = opened.state;
+    void trainerBusy.then(() => {
+      if (current === here && release === undefined && opened.state !== told) send({ kind: 'standing', ...standing() });
+    });
   };
 
   const leave = async (): Promise<void> => {
