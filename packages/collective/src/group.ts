@@ -1,7 +1,7 @@
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { chunkChecksum, openSummable, payloadSum } from './checksum.ts';
 import { type ChunkHeader, type ChunkMessage, decodeChunk, encodeChunk } from './codec.ts';
-import { BLOCKS_PER_PIECE, type Piece } from './lane.ts';
+import { BLOCKS_PER_PIECE, gatheredBytes, type Piece } from './lane.ts';
 import type { AbortNotice, Link, LinkEvents } from './link.ts';
 import { hasReceived, hasSent, openPeer, type Peer, type Waiting, waitingFor } from './peer.ts';
 import type { ReducePlan } from './plan.ts';
@@ -79,6 +79,7 @@ export class Group {
   #error: MaestroError | undefined;
   #closing: Promise<void> | undefined;
   #hasTurn = false;
+  #sentBytes = 0;
 
   constructor(options: GroupOptions) {
     const { plan, self, partials, reduced, scalarsPerRank } = options;
@@ -162,6 +163,11 @@ export class Group {
     return result;
   }
 
+  /** Bytes of all messages that were put on the streams to peers, without what gRPC and HTTP/2 put around them. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
   /** What the step in progress still waits for; empty between steps. For "step 812: waiting for worker b at all-gather". */
   waiting(): Waiting[] {
     if (this.#pending === undefined) return [];
@@ -217,7 +223,9 @@ export class Group {
     } else if (chunk.kind === 'partial') {
       if (peer.round === 0 || peer.partialsReceived >= peer.inbound.partialsDue) throw this.#unexpected(chunk);
       const { slot, piece } = peer.inbound.partial(peer.partialsReceived);
-      if (chunk.slot !== slot || !this.#isPiece(peer, chunk, piece)) throw this.#unexpected(chunk);
+      if (chunk.slot !== slot || !this.#isPiece(peer, chunk, piece, Float32Array.BYTES_PER_ELEMENT * piece.count)) {
+        throw this.#unexpected(chunk);
+      }
       const { pieces } = this.#reducer;
       const index = Math.floor((peer.partialsReceived * pieces) / peer.inbound.partialsDue);
       if (!this.#reducer.stage(slot, (peer.round - 1) * pieces + index, chunk.payload)) return false;
@@ -225,10 +233,11 @@ export class Group {
     } else {
       if (peer.round !== this.#round || peer.reducedReceived >= peer.inbound.reducedDue) throw this.#unexpected(chunk);
       const piece = peer.inbound.reduced(peer.reducedReceived);
-      const { blockSize } = this.#options.plan;
+      const { plan } = this.#options;
+      const { blockSize } = plan;
       const isWhole = chunk.values.length === Math.ceil(piece.count / blockSize);
-      if (!isWhole || !this.#isPiece(peer, chunk, piece)) throw this.#unexpected(chunk);
-      this.#reduced.write(piece.first, piece.count, chunk.payload, 0);
+      if (!isWhole || !this.#isPiece(peer, chunk, piece, gatheredBytes(plan, piece.count))) throw this.#unexpected(chunk);
+      this.#reducer.takeReduced(piece, chunk.payload);
       this.#blockSumSquares.set(chunk.values, piece.first / blockSize);
       peer.reducedReceived++;
     }
@@ -248,8 +257,8 @@ export class Group {
     if (peer.round === this.#round) this.#checkStep(peer);
   }
 
-  #isPiece(peer: Peer, { step, first, payload }: ChunkMessage, piece: Piece): boolean {
-    return step === peer.step && first === piece.first && payload.length === piece.count * Float32Array.BYTES_PER_ELEMENT;
+  #isPiece(peer: Peer, { step, first, payload }: ChunkMessage, piece: Piece, sizeBytes: number): boolean {
+    return step === peer.step && first === piece.first && payload.length === sizeBytes;
   }
 
   /** Adds up what is ready, a few pieces a turn, and passes it on. */
@@ -289,7 +298,9 @@ export class Group {
     const header = { generation, step: this.#step, slot: 0, first: 0, values: NO_VALUES };
     const put = (message: ChunkHeader, payload?: Uint8Array, sum?: bigint) => {
       const of = checksums && { checksum: chunkChecksum(sum ?? payloadSum(payload ?? NO_PAYLOAD), message.values) };
-      link.send(encodeChunk({ ...message, ...of }, payload), sent);
+      const frame = encodeChunk({ ...message, ...of }, payload);
+      this.#sentBytes += frame.length;
+      link.send(frame, sent);
     };
     peer.isSending = true;
     if (!peer.areScalarsSent) {
@@ -299,7 +310,8 @@ export class Group {
       const { first, count } = peer.outbound.reduced(peer.reducedSent++);
       const block = first / this.#options.plan.blockSize;
       const values = this.#blockSumSquares.subarray(block, block + Math.ceil(count / this.#options.plan.blockSize));
-      const payload = this.#reduced.view(first, count) ?? this.#copied(peer, this.#reduced, first, count);
+      const payload =
+        this.#reducer.packed(peer.reducedSent - 1) ?? this.#reduced.view(first, count) ?? this.#copied(peer, this.#reduced, first, count);
       put({ ...header, kind: 'reduced', first, values }, payload, this.#reducer.payloadSum(peer.reducedSent - 1));
     } else if (peer.partialsSent < peer.outbound.partialsDue) {
       const { slot, piece } = peer.outbound.partial(peer.partialsSent++);

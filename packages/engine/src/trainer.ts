@@ -12,10 +12,19 @@ import { startComputeThread } from './computeThread.ts';
 import { requireDevice } from './device.ts';
 import type { EngineLogger } from './engineLogger.ts';
 import type { FlatLayout } from './flatLayout.ts';
+import type { OuterOptions } from './outerStep.ts';
 import type { OutputPath } from './outputPath.ts';
 import type { Device, ModelSource } from './session.ts';
 import { reserveSnapshot, type SnapshotMemory, touchPages } from './snapshotMemory.ts';
-import type { FlatState, MicroBatchInput, MicroBatchResult, TrainerCalls, TrainerHostOptions, TrainerReady } from './trainerHost.ts';
+import type {
+  FlatState,
+  MicroBatchInput,
+  MicroBatchResult,
+  OuterState,
+  TrainerCalls,
+  TrainerHostOptions,
+  TrainerReady,
+} from './trainerHost.ts';
 
 /** How to open a {@link Trainer}. */
 export interface TrainerOptions {
@@ -31,6 +40,11 @@ export interface TrainerOptions {
   readonly maxPartials: number;
   /** Height of the tree over this member's virtual ranks, ceil(log2(virtual ranks)): decides how many gradients are held. */
   readonly treeDepth: number;
+  /**
+   * Replicas that train apart, each with parameters and moments of its own, and outer parameters that they are averaged into. Memory is taken
+   * for those that are loaded. Default: none, but one set of parameters.
+   */
+  readonly replicas?: number;
   readonly device?: Device;
   /** Intra-op threads of ONNX Runtime; part of a job's identity. Default 1. */
   readonly threads?: number;
@@ -52,10 +66,10 @@ export interface TrainerMemory {
 }
 
 /** A copy of all state, SharedArrayBuffer-backed; the next `snapshot` writes to the same buffers. */
-export interface TrainerSnapshot extends Required<FlatState> {}
+export interface TrainerSnapshot extends Required<Omit<FlatState, 'replica'>> {}
 
 /**
- * Forward, backward and AdamW of one replica, in a compute thread of its own. Calls are served one at a time in the order in
+ * Forward, backward and AdamW of one replica, or of several that train apart, in a compute thread of its own. Calls are served one at a time in the order in
  * which they are made; the caller's thread is never blocked.
  */
 export interface Trainer {
@@ -77,14 +91,26 @@ export interface Trainer {
   mergeTop(): Promise<void>;
   /** Pops the top subtree into `partials[index]`. */
   takePartial(index: number): Promise<void>;
+  /** Pops the top subtree into `reduced`, where `apply` looks; gives its sum of squares, as an all-reduce would. */
+  takeReduced(): Promise<{ readonly sumSquares: number }>;
+  /** Pushes outer parameters - parameters of a replica, in the place of a gradient. */
+  pushDelta(replica: number): Promise<void>;
   /** Drops the leaf and the stack, to begin a step again. */
   clearTree(): Promise<void>;
   /**
-   * One AdamW step on `reduced`. `step` counts from 1 and rises with every call.
+   * One AdamW step of a replica (default 0) on `reduced`. `step` counts from 1 and rises with every call.
    *
    * @throws MaestroError `conflict` when these parameters already have that step.
    */
-  apply(options: AdamWOptions): Promise<{ readonly seconds: number }>;
+  apply(options: AdamWOptions & { readonly replica?: number }): Promise<{ readonly seconds: number }>;
+  /** Sets outer parameters and momentum. */
+  loadOuter(state: OuterState): Promise<void>;
+  /** One outer step on the sum of deltas in `reduced`; the first `held` replicas go on from the outer parameters, and keep their moments. */
+  applyOuter(options: OuterOptions & { readonly held: number }): Promise<void>;
+  /** Copies the moments of a replica to memory of the caller, which must be SharedArrayBuffer-backed. */
+  copyMoments(into: { readonly replica: number; readonly firstMoments: Float32Array; readonly secondMoments: Float32Array }): Promise<void>;
+  /** The same of the outer parameters and their momentum. */
+  copyOuter(into: Required<OuterState>): Promise<void>;
   /**
    * Takes the memory of snapshots ahead of the first one, in the background and without holding any thread for more than a millisecond.
    * Without it the first snapshot takes many times as long as the next ones. Returns early when the signal is aborted.
@@ -110,6 +136,7 @@ export async function openTrainer({
   microBatch,
   maxPartials,
   treeDepth,
+  replicas = 0,
   device = 'cpu',
   threads = 1,
   logger,
@@ -135,6 +162,7 @@ export async function openTrainer({
     patches,
     microBatch,
     treeSlots,
+    replicas,
     device,
     threads,
     outputPath,
@@ -170,8 +198,16 @@ export async function openTrainer({
     pushLeaf: () => thread.call('pushLeaf', undefined),
     mergeTop: () => thread.call('mergeTop', undefined),
     takePartial: (index) => thread.call('takePartial', index),
+    takeReduced: () => thread.call('takeReduced', undefined),
+    pushDelta: (replica) => thread.call('pushDelta', replica),
     clearTree: () => thread.call('clearTree', undefined),
     apply: (adamW) => thread.call('apply', adamW),
+    loadOuter: (state) => thread.call('loadOuter', state),
+    applyOuter: (outer) => thread.call('applyOuter', outer),
+    async copyMoments(into) {
+      await thread.call('snapshot', into);
+    },
+    copyOuter: (into) => thread.call('snapshotOuter', into),
     async prepareSnapshot({ signal } = {}) {
       kept ??= reserveSnapshot(layout.length);
       await touchPages(kept, signal);
@@ -182,8 +218,8 @@ export async function openTrainer({
       return { ...kept, step };
     },
     memory: () => ({
-      parametersBytes: vectorBytes,
-      momentsBytes: 2 * vectorBytes,
+      parametersBytes: (replicas === 0 ? 1 : replicas + 1) * vectorBytes,
+      momentsBytes: (replicas === 0 ? 2 : 2 * replicas + 1) * vectorBytes,
       treeBytes: treeSlots * vectorBytes,
       sharedBytes: (maxPartials + 1) * vectorBytes,
       snapshotBytes: kept === undefined ? 0 : 3 * vectorBytes,

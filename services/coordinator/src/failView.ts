@@ -23,7 +23,7 @@ export function fail(turn: Turn, worker: RunWorker, { errorCode, errorMessage, s
   const failures = turn.run.failures + 1;
   const count = (turn.run.blames[suspect] ?? 0) + 1;
   update(turn, { failures, ...(suspect !== '' && { blames: { ...turn.run.blames, [suspect]: count } }) });
-  const message = `${worker.name} at step ${step}: ${errorMessage || 'it holds'}`;
+  const message = `${worker.name} at step ${step < 0 ? worker.step : step}: ${errorMessage || 'it holds'}`;
   if (errorCode === 'checkpoint-invalid') {
     const isGiven = turn.run.view?.restoreFrom === turn.run.facts.spec.checkpoint.resumeFrom;
     if (isGiven) return stop(turn, { state: 'failed', reason: 'CheckpointInvalid', message });

@@ -1,3 +1,4 @@
+import { dilocoOf, mostWorkers, ranksPerUnit } from '@maestro/protocol';
 import { assignRanks } from './assignRanks.ts';
 import type { RunWorker } from './runState.ts';
 import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
@@ -9,7 +10,7 @@ const MOST_VIEWS = 64;
 export function formView(turn: Turn): void {
   releaseDraining(turn);
   const { workers, facts, generation } = turn.run;
-  const { minWorkers, virtualRanks, maxWorkers = virtualRanks } = facts.spec.resources;
+  const { minWorkers, virtualRanks } = facts.spec.resources;
   const here = workers.filter(({ isReleased, drain, awaySinceMs }) => !isReleased && drain === undefined && awaySinceMs === undefined);
   const waiting = here.filter(isOut);
 
@@ -35,10 +36,10 @@ export function formView(turn: Turn): void {
     return;
   }
 
-  const chosen = [...waiting].sort((a, b) => b.state - a.state || (a.name < b.name ? -1 : 1)).slice(0, maxWorkers);
+  const chosen = [...waiting].sort((a, b) => b.state - a.state || (a.name < b.name ? -1 : 1)).slice(0, mostWorkers(facts.spec));
   const restore = furthest < 0 ? turn.run.restore! : undefined;
   const startStep = restore?.step ?? furthest;
-  const members = assignRanks({ workers: chosen, virtualRanks });
+  const members = assignRanks({ workers: chosen, virtualRanks, ranksPerUnit: ranksPerUnit(facts.spec) });
   const holders = members.filter(({ id }) => chosen.some((worker) => worker.id === id && worker.state === furthest));
   const sources = restore === undefined ? holders.map(({ id }) => id) : [];
   const restoreFrom = restore?.path ?? '';
@@ -57,7 +58,9 @@ export function formView(turn: Turn): void {
     stepsRedone: stepsRedone + Math.max(0, step - startStep),
   });
   if (restore !== undefined && generation > 0) {
-    record(turn, 'restore', `nobody held the state any more: restored from ${restore.path || 'the seed'}, step ${restore.step}`);
+    // Where replicas train apart, no view leaves a state that another one could start from but its checkpoints.
+    const why = dilocoOf(facts.spec) === undefined ? 'nobody held the state any more: ' : '';
+    record(turn, 'restore', `${why}restored from ${restore.path || 'the seed'}, step ${restore.step}`);
   }
   effect(turn, { type: 'openGeneration', generation: next, step: startStep });
   for (const { id } of members) {

@@ -6,12 +6,13 @@ import { type JobFacts, type JobRun, queuedRun, type RunEffect, type RunEvent } 
 const JOB = 'job-1';
 const timeouts = failureTimeouts(5000);
 
-const factsOf = (resources: object = {}): JobFacts => ({
+const factsOf = (resources: object = {}, sync?: object): JobFacts => ({
   id: JOB,
   spec: parseJobSpec({
     data: { format: 'idx', path: '/data' },
     schedule: { steps: 1000, microBatch: 1, windowSteps: 8 },
     resources: { virtualRanks: 8, minWorkers: 1, ...resources },
+    ...(sync && { sync }),
   }),
   startPoint: { path: '', step: 0 },
 });
@@ -759,4 +760,78 @@ test('the first member is lost before it has written the last checkpoint: anothe
   );
   expect(transcript[2]).toContain('queues g2 from 1000; view to b: g2 step 1000 from state of b c');
   expect(last({ transcript })[0]).toBe('finished c 1000 -> stopping; release to b; release to c');
+});
+
+test('members whose replicas train apart hold no state that others could start from: each further view restores the newest checkpoint', () => {
+  const facts = factsOf({}, { mode: 'diloco', replicas: 4, innerSteps: 5 });
+  const { transcript, run } = play(
+    `assigned a b c
+    ready a
+    ready b
+    ready c
+    formed a
+    formed b
+    formed c
+    committed a 5
+    checkpoint 5
+    committed a 6
+    gone b
+    held a -1 peer-lost b
+    held c -1 peer-lost b
+    found 5
+    formed a
+    formed c
+    committed a 6
+    committed a 7
+    drain c
+    checkpoint 10
+    held a
+    held c
+    found 10`,
+    { run: queuedRun(facts, 1) },
+  );
+  expect(transcript.slice(3, 4)).toEqual([
+    'ready c -> starting; queues g1 from 0; view to a: g1 step 0 from seed, a=0..3 b=4..5 c=6..7; view to b: g1 step 0 from seed, a=0..3 b=4..5 c=6..7; view to c: g1 step 0 from seed, a=0..3 b=4..5 c=6..7',
+  ]);
+  expect(transcript.slice(10)).toEqual([
+    'gone b -> running',
+    'held a -1 peer-lost b -> running; hold to b at once; hold to c at once; disconnect b',
+    'held c -1 peer-lost b -> starting; find checkpoint',
+    'found 5 -> starting; queues g2 from 5; view to a: g2 step 5 from /c/5, a=0..3 c=4..7; view to c: g2 step 5 from /c/5, a=0..3 c=4..7',
+    'formed a -> starting',
+    'formed c -> running; go to a; go to c',
+    'committed a 6 -> running; shards 6',
+    'committed a 7 -> running; ledger 7; shards 7',
+    'drain c -> running; hold to a; hold to c',
+    'checkpoint 10 -> running; checkpoint 10',
+    'held a -> running',
+    'held c -> starting; release to c; find checkpoint',
+    'found 10 -> starting; queues g3 from 10; view to a: g3 step 10 from /c/10, a=0..7',
+  ]);
+  expect(run.records.map(({ message }) => message)).toContain('restored from /c/5, step 5');
+});
+
+test('a member that leaves waits for the end of its round as long as steps are committed, and no longer', () => {
+  const facts = factsOf({}, { mode: 'diloco', replicas: 4, innerSteps: 50 });
+  const state = play(
+    `assigned a b
+    ready a
+    ready b
+    formed a
+    formed b
+    committed a 1
+    drain b
+    wait 4000
+    heartbeat a 1 compute
+    heartbeat b 1 compute
+    committed a 2
+    wait 4000
+    heartbeat a 2 compute
+    heartbeat b 2 compute
+    tick`,
+    { run: queuedRun(facts, 1) },
+  );
+  expect(last(state)).toEqual(['tick -> running']);
+  const { transcript } = play('wait 2000\nheartbeat a 2 compute\nheartbeat b 2 compute\ntick', state);
+  expect(last({ transcript })).toEqual(['tick -> running; hold to a at once; hold to b at once']);
 });

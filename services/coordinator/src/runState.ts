@@ -12,6 +12,7 @@ import type {
   StepCommitted,
   ViewMember,
 } from '@maestro/protocol';
+import { mostWorkers } from '@maestro/protocol';
 import type { WorkerRef } from './assignRanks.ts';
 
 /** What of a job its run depends on. */
@@ -221,9 +222,8 @@ export function queuedRun(facts: JobFacts, incarnation: number): JobRun {
 
 /** How many more workers the run would take now. */
 export function openPlaces({ phase, workers, facts: { spec } }: JobRun): number {
-  const { maxWorkers = spec.resources.virtualRanks } = spec.resources;
   const isOpen = phase === 'starting' || phase === 'running';
-  return isOpen ? Math.max(0, maxWorkers - workers.filter(({ isReleased, drain }) => !isReleased && drain === undefined).length) : 0;
+  return isOpen ? Math.max(0, mostWorkers(spec) - workers.filter(({ isReleased, drain }) => !isReleased && drain === undefined).length) : 0;
 }
 
 /** Why the job does not take a worker now; undefined when it does. */

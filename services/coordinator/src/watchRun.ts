@@ -1,3 +1,4 @@
+import { dilocoOf } from '@maestro/protocol';
 import { hold } from './holdView.ts';
 import { evict, lose } from './loseWorker.ts';
 import type { RunWorker } from './runState.ts';
@@ -23,7 +24,9 @@ export function watch(turn: Turn): void {
       for (const slow of members.filter(isBusy)) evict(turn, slow, `it did not stop within ${seconds(sinceMs)}: ${describe(slow)}`);
     return;
   }
-  if (view.status === 'holding' && members.some(({ drain }) => drain !== undefined) && sinceMs > timeouts.silenceMs) {
+  // Where replicas train apart, a view ends on purpose only with a round, which may take long as long as its steps do not.
+  const waitedMs = dilocoOf(turn.run.facts.spec) === undefined ? sinceMs : nowMs - Math.max(view.sinceMs, lastCommitMs);
+  if (view.status === 'holding' && members.some(({ drain }) => drain !== undefined) && waitedMs > timeouts.silenceMs) {
     return hold(turn, { isAbort: true, reason: `${view.reason}, and the step takes too long to wait for` });
   }
   // What a first step must compile and read cold is done once.

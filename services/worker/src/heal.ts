@@ -3,7 +3,7 @@ import type { View } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { Faults } from './faults.ts';
 import type { JobSession } from './jobSession.ts';
-import { sharedVector } from './restore.ts';
+import { sharedVector } from './sharedVector.ts';
 
 interface HealOptions {
   readonly session: JobSession;

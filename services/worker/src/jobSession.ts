@@ -23,9 +23,10 @@ import {
   parameterSpecs,
   patchCount,
 } from '@maestro/mae';
-import { type JobSpec, specHash } from '@maestro/protocol';
+import { dilocoOf, type JobSpec, specHash } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
+import type { CheckpointRules } from './checkpointRules.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
 import type { WorkerOptions } from './worker.ts';
 
@@ -44,10 +45,11 @@ export interface JobSession {
   readonly trainer: Trainer;
   readonly loader: Loader;
   readonly checkpointer: Checkpointer;
+  readonly checkpointRules: CheckpointRules;
   readonly redis: RedisConnection;
   /** What the members of a job must have in common, as JSON. */
   readonly identityJson: string;
-  /** Steps that the trainer's state has been through; -1 while it holds none. */
+  /** Steps that the trainer's state has been through; -1 while it holds none that a view could start from. */
   state: number;
   close(): Promise<void>;
 }
@@ -96,6 +98,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         microBatch: schedule.microBatch,
         maxPartials: maxPartials(schedule.virtualRanks),
         treeDepth: treeHeight(schedule.virtualRanks),
+        replicas: dilocoOf(spec)?.replicas ?? 0,
         device,
         threads,
         logger,
@@ -106,14 +109,11 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const redis = opened(await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS }));
     const identity = { ...runtimeIdentity(), specHash: specHash(spec), device, threads, datasetFingerprint: dataset.fingerprint };
     const { everySteps, keepLast, keepEveryEpochs, keepBest } = spec.checkpoint;
+    const checkpointRules = { everySteps, keepLast, keepEveryEpochs, keepBest, stepsPerEpoch: schedule.stepsPerEpoch };
     const checkpointer = opened(
       createCheckpointer({
         root: join(dataDir, 'jobs', jobId, 'checkpoints'),
-        everySteps,
-        keepLast,
-        keepEveryEpochs,
-        keepBest,
-        stepsPerEpoch: schedule.stepsPerEpoch,
+        ...checkpointRules,
         layout,
         trainer,
         state: { job: jobId, spec, identity },
@@ -135,6 +135,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       trainer,
       loader,
       checkpointer,
+      checkpointRules,
       redis,
       identityJson: JSON.stringify(identity),
       state: -1,

@@ -1,4 +1,3 @@
-import type { Group } from '@maestro/collective';
 import {
   type ErrorCode,
   errorMessage,
@@ -17,7 +16,7 @@ import { monitorEventLoop } from '@maestro/telemetry';
 import { type JobSession, openJobSession } from './jobSession.ts';
 import { createReports } from './reports.ts';
 import type { Phase } from './trainLoop.ts';
-import { runView } from './viewRun.ts';
+import { runView, type ViewTraffic } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
 
 /** What ends a view but not the member: the coordinator forms another one. All else ends the member's part in the job. */
@@ -79,7 +78,7 @@ interface Current {
   readonly start: () => void;
   /** Steps after which the member wants to hold. */
   holdAt: number;
-  group?: Group;
+  traffic?: ViewTraffic;
 }
 
 /** Starts to work for a job: opens what it needs, says `ready`, and takes views until it is released. */
@@ -192,8 +191,8 @@ export function startMember(options: MemberOptions): Member {
       before: trainerBusy,
       started,
       isHoldWanted: (step) => step + 1 >= here.holdAt,
-      onGroup: (group) => {
-        here.group = group;
+      onJoined: (traffic) => {
+        here.traffic = traffic;
       },
       onPhase,
       onFormed: (hash) => {
@@ -209,6 +208,10 @@ export function startMember(options: MemberOptions): Member {
         if (isFirst) send({ kind: 'committed', ...report });
       },
       onSkipped: (step, images) => send({ kind: 'skipped', jobId, generation, step, images }),
+      onCheckpointFailed: (step, error) => {
+        viewLogger.error({ step, error }, 'checkpoint of the view failed, the next one starts from an older one');
+        send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) });
+      },
       signal: aborter.signal,
     });
     trainerBusy = run.catch(() => undefined);
@@ -226,13 +229,20 @@ export function startMember(options: MemberOptions): Member {
       status = 'held';
     }
     viewLogger.info(
-      { step: opened.state, status, reason: failure?.message, eventLoopDelay: monitor.read(), ...memoryBytes() },
+      {
+        step: opened.state,
+        status,
+        reason: failure?.message,
+        sentBytes: here.traffic?.sentBytes(),
+        eventLoopDelay: monitor.read(),
+        ...memoryBytes(),
+      },
       'view over',
     );
     monitor.close();
     waitingFor = '';
-    delete here.group;
-    onPhase(Math.max(0, opened.state), status);
+    delete here.traffic;
+    onPhase(opened.state < 0 ? activity.step : opened.state, status);
     send({ kind: 'standing', ...standing() });
     // A state that was being loaded when the view was given up may be whole after all.
     const told = opened.state;
@@ -313,7 +323,7 @@ export function startMember(options: MemberOptions): Member {
     standing,
     heartbeat() {
       const { step, phase, sinceMs } = activity;
-      const peers = current?.group?.waiting() ?? [];
+      const peers = current?.traffic?.waiting() ?? [];
       const names = peers.map(
         ({ member, phase: at }) => `${current!.view.members.find(({ id }) => id === member)?.name ?? member} at ${at}`,
       );

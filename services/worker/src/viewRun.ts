@@ -1,14 +1,26 @@
-import { type Collective, type Group, type LocalStep, treeSubtrees } from '@maestro/collective';
+import { type Collective, type Group, type LocalStep, treeSubtrees, type Waiting } from '@maestro/collective';
 import { openShardQueue } from '@maestro/data';
-import { type FailureTimeouts, MaestroError, type SkippedImage, type StepCommitted, type View } from '@maestro/protocol';
+import { dilocoOf, type FailureTimeouts, MaestroError, type SkippedImage, type StepCommitted, type View } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
+import { dilocoLoop } from './dilocoLoop.ts';
 import type { Faults } from './faults.ts';
 import { heal, serveTo } from './heal.ts';
 import type { JobSession } from './jobSession.ts';
+import { joinReplicas, type ReplicaExchange, replicasOf } from './replicaExchange.ts';
 import type { Reports } from './reports.ts';
 import { restore } from './restore.ts';
+import { openRoundCheckpoints } from './roundCheckpoints.ts';
 import { openShardReader, type ShardReader } from './shardReader.ts';
-import { type Phase, SCALARS_PER_RANK, trainLoop } from './trainLoop.ts';
+import { SCALARS_PER_RANK } from './stepScalars.ts';
+import { type Phase, type StepReport, trainLoop } from './trainLoop.ts';
+
+/** The exchange with the peers of a view, as others look at it. */
+export interface ViewTraffic {
+  /** What the step in progress still waits for. */
+  waiting(): Waiting[];
+  /** Bytes sent to peers for steps, by what was summed. */
+  sentBytes(): Readonly<Record<string, number>>;
+}
 
 /** One view, as its member sees it. */
 export interface ViewRunOptions {
@@ -28,54 +40,53 @@ export interface ViewRunOptions {
   /** Resolves when all members have formed. */
   readonly started: Promise<void>;
   readonly isHoldWanted: (step: number) => boolean;
-  readonly onGroup: (group: Group) => void;
+  readonly onJoined: (traffic: ViewTraffic) => void;
   readonly onPhase: (step: number, phase: Phase) => void;
   /** The member is connected to all its peers; `stateHash` when it restored or initialised its state itself. */
   readonly onFormed: (stateHash: string) => void;
   readonly onWaiting: (reason: string | undefined) => void;
   readonly onStep: (report: StepCommitted, rankSeconds: number) => void;
   readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
+  readonly onCheckpointFailed: (step: number, error: unknown) => void;
   readonly signal: AbortSignal;
 }
 
 /**
  * Works for one view: joins its collective, comes to the state of its first step, and trains. Whoever lacks the state pulls it from a peer
- * while the others compute: none of them can apply that step before this member has added its part.
+ * while the others compute: none of them can apply that step before this member has added its part. Where replicas train apart all restore,
+ * and the view's own state is in checkpoints alone.
  *
  * @throws the signal's reason, or a MaestroError of what broke the view; `session.state` says what the trainer holds then.
  */
 export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
-  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onGroup, onWaiting, signal } =
-    options;
+  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onWaiting, signal } = options;
   const { schedule, trainer, checkpointer, redis, jobId } = session;
   const { generation, members, startStep, sources } = view;
   const me = members.find(({ id }) => id === self)!;
   const isFirst = members[0]!.id === self;
+  const diloco = dilocoOf(session.spec);
   const local = treeSubtrees(me.firstRank, me.ranks, schedule.virtualRanks);
   const closers: (() => unknown)[] = [];
   const over = new AbortController();
 
   try {
     onPhase(startStep, 'forming');
-    const joining = collective.join({
-      job: jobId,
-      generation,
-      members,
-      self,
-      partials: trainer.partials.map(({ parts }) => parts.map(({ floats }) => floats)),
-      reduced: trainer.reduced.parts.map(({ floats }) => floats),
-      scalarsPerRank: SCALARS_PER_RANK,
-      joinTimeoutMs: timeouts.joinMs,
-      signal,
-    });
-    // Whoever restores must not leave the group to nobody when that fails.
-    joining.then((group) => closers.push(() => group.close())).catch(() => undefined);
+    const joining: Promise<Joined> =
+      diloco === undefined ? joinGradients(options) : joinReplicas({ ...options, joinTimeoutMs: timeouts.joinMs });
+    // Whoever restores must not leave the groups to nobody when that fails.
+    joining.then((joined) => closers.push(() => Promise.all(groupsOf(joined).map((group) => group.close())))).catch(() => undefined);
     await before;
     signal.throwIfAborted();
-    const stateHash = sources.length === 0 ? await restore({ session, view, dataDir: options.dataDir, isFirst, logger, signal }) : '';
-    const group = await joining;
-    onGroup(group);
-    const abort = (): void => group.abort(signal.reason as MaestroError);
+    const stateHash = sources.length === 0 ? await restore({ session, view, self, dataDir: options.dataDir, isFirst, logger, signal }) : '';
+    const joined = await joining;
+    const groups = groupsOf(joined);
+    options.onJoined({
+      waiting: () => groups.flatMap((group) => group.waiting()),
+      sentBytes: () => Object.fromEntries(Object.entries(joined).map(([name, { sentBytes }]) => [name, sentBytes])),
+    });
+    const abort = (): void => {
+      for (const group of groups) group.abort(signal.reason as MaestroError);
+    };
     signal.addEventListener('abort', abort, { once: true });
     closers.push(() => signal.removeEventListener('abort', abort));
     if (signal.aborted) abort();
@@ -95,34 +106,38 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     await Promise.race([started, aborted(signal)]);
     signal.throwIfAborted();
 
-    if (session.state !== startStep) {
+    if (diloco === undefined && session.state !== startStep) {
       onPhase(startStep, 'heal');
       // Bytes that come are a sign of life, however long it takes.
       await heal({ session, view, self, collective, faults, onProgress: () => onPhase(startStep, 'heal'), logger, signal });
     }
     await trainer.clearTree();
-    const outcome = await trainLoop({
+    const loop = {
       ...session,
       startStep,
-      program: local.steps,
       shards,
-      group,
       isHoldWanted: options.isHoldWanted,
       faults,
       onPhase,
       onSkipped: options.onSkipped,
-      onStep: async ({ rankSeconds, ...report }) => {
+      onStep: async ({ rankSeconds, ...report }: StepReport) => {
         const { step } = report;
-        session.state = step;
+        if (diloco === undefined) session.state = step;
         options.onStep({ jobId, generation, ...report }, rankSeconds);
         await reports.room(signal, () => onPhase(step, 'report'));
-        if (!isFirst) return;
+        if (!isFirst || diloco !== undefined) return;
         onPhase(step - 1, 'checkpoint');
         // The last one is written below, and waited for.
         if (step < schedule.totalSteps) await checkpointer.stepDone(step, { loss: report.loss });
       },
       signal,
-    });
+    };
+    if ('scalars' in joined) {
+      const own = replicasOf(session, me);
+      const onRoundEnd = openRoundCheckpoints({ ...options, own, exchange: joined });
+      return await dilocoLoop({ ...loop, diloco: diloco!, own, exchange: joined, onRoundEnd });
+    }
+    const outcome = await trainLoop({ ...loop, program: local.steps, group: joined.gradients });
     if (outcome === 'finished' && isFirst) {
       onPhase(schedule.totalSteps, 'checkpoint');
       await checkpointer.write(schedule.totalSteps);
@@ -132,6 +147,39 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     over.abort(new MaestroError('cancelled', 'the view is over'));
     for (const close of closers.reverse()) await close();
   }
+}
+
+/** By what is summed. */
+type Joined = { readonly gradients: Group } | ReplicaExchange;
+
+function groupsOf(joined: Joined): readonly Group[] {
+  return Object.values(joined);
+}
+
+/** Joins the group that sums gradients. */
+async function joinGradients({
+  session,
+  view,
+  self,
+  collective,
+  timeouts,
+  signal,
+}: ViewRunOptions): Promise<{ readonly gradients: Group }> {
+  const { jobId: job, trainer, spec } = session;
+  const { generation, members } = view;
+  const gradients = await collective.join({
+    job,
+    generation,
+    members,
+    self,
+    partials: trainer.partials.map(({ parts }) => parts.map(({ floats }) => floats)),
+    reduced: trainer.reduced.parts.map(({ floats }) => floats),
+    scalarsPerRank: SCALARS_PER_RANK,
+    allGather: spec.sync.allGather,
+    joinTimeoutMs: timeouts.joinMs,
+    signal,
+  });
+  return { gradients };
 }
 
 /** For the bench of what leasing costs. */

@@ -1,4 +1,4 @@
-import type { CoordinatorMessage, Hello, Left, StepCommitted, WorkerMessage } from '@maestro/protocol';
+import { type CoordinatorMessage, type Hello, type Left, mostWorkers, type StepCommitted, type WorkerMessage } from '@maestro/protocol';
 import { transition } from '../jobRun.ts';
 import { placeJobs } from '../placement.ts';
 import { type JobRun, openPlaces, type RunEffect, type RunEvent, refusalOf } from '../runState.ts';
@@ -175,10 +175,10 @@ export function startCoordinatorModel(
   const place = (): void => {
     const free = [...workers.values()].filter(({ jobId: of, isDrained }) => of === '' && !isDrained).map(({ hello }) => hello);
     if (free.length === 0) return;
-    const { minWorkers, maxWorkers = world.spec.resources.virtualRanks, device } = world.spec.resources;
+    const { minWorkers, device } = world.spec.resources;
     const isRefused = (id: string): boolean => refusalOf(run, id, clock.nowMs) !== undefined;
     const isQueued = run.phase === 'queued';
-    const places = isQueued ? maxWorkers : openPlaces(run);
+    const places = isQueued ? mostWorkers(world.spec) : openPlaces(run);
     if (places === 0) return;
     const wanted = { id: jobId, minWorkers: isQueued ? minWorkers : 1, maxWorkers: places, device, isRefused, isStarted: !isQueued };
     for (const { workers: chosen } of placeJobs([wanted], free)) {
