@@ -29,7 +29,8 @@ export function watch(turn: Turn): void {
   if (view.status === 'holding' && members.some(({ drain }) => drain !== undefined) && waitedMs > timeouts.silenceMs) {
     return hold(turn, { isAbort: true, reason: `${view.reason}, and the step takes too long to wait for` });
   }
-  const isFirst = step <= view.startStep;
+  // What a first step must compile and read cold is done once.
+  const isFirst = stepSeconds === 0 && step <= view.startStep;
   const patienceMs = Math.max(isFirst ? timeouts.firstProgressMs : timeouts.progressMs, 10_000 * stepSeconds);
   const movedMs = view.status === 'forming' ? view.sinceMs : Math.max(lastCommitMs, view.status === 'working' ? view.sinceMs : 0);
   const quietMs = nowMs - Math.max(movedMs, excusedMs);
@@ -37,6 +38,8 @@ export function watch(turn: Turn): void {
   const blockers = members.filter(
     (member) => isBusy(member) && !waitsForPeer(member) && member.phaseSeconds * 1000 > Math.min(patienceMs, timeouts.progressMs),
   );
+  // One that is at something else by now, such as a state that still comes in, is moving.
+  if (blockers.length === 0 && members.some((member) => isBusy(member) && !waitsForPeer(member))) return;
   if (blockers.length === 0 && members.some(isBusy))
     return hold(turn, { isAbort: true, reason: `no step for ${seconds(quietMs)}, and all wait for each other` });
   for (const blocker of blockers) evict(turn, blocker, `no step for ${seconds(quietMs)}: ${describe(blocker)}`);

@@ -244,6 +244,11 @@ export function startMember(options: MemberOptions): Member {
     delete here.traffic;
     onPhase(opened.state < 0 ? activity.step : opened.state, status);
     send({ kind: 'standing', ...standing() });
+    // A state that was being loaded when the view was given up may be whole after all.
+    const told = opened.state;
+    void trainerBusy.then(() => {
+      if (current === here && release === undefined && opened.state !== told) send({ kind: 'standing', ...standing() });
+    });
   };
 
   const leave = async (): Promise<void> => {

@@ -108,7 +108,8 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
 
     if (diloco === undefined && session.state !== startStep) {
       onPhase(startStep, 'heal');
-      await heal({ session, view, self, collective, faults, logger, signal });
+      // Bytes that come are a sign of life, however long it takes.
+      await heal({ session, view, self, collective, faults, onProgress: () => onPhase(startStep, 'heal'), logger, signal });
     }
     await trainer.clearTree();
     const loop = {

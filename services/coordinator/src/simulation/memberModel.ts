@@ -32,6 +32,8 @@ export interface MemberModel {
   readonly status: MemberStatus;
   readonly generation: number;
   readonly isLeaving: boolean;
+  /** It has a state that it may not have told yet: what was under way when its view ended has ended well. */
+  readonly isStateLate: boolean;
   onEnded: () => void;
   receive(message: ToMember): void;
   release(request: { readonly reason: string; readonly writeCheckpoint: boolean }): void;
@@ -78,6 +80,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
   let idlers: (() => void)[] = [];
   let activity = { step: 0, phase: 'preparing', sinceMs: clock.nowMs };
   let stateHash = '';
+  let isStateLate = false;
 
   const onPhase = (step: number, phase: string): void => {
     activity = { step, phase, sinceMs: clock.nowMs };
@@ -171,6 +174,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     const known = world.views.get(view.generation);
     if (known !== viewText(view)) violate(`${id} follows another view ${view.generation} than was sent: ${viewText(view)}; sent: ${known}`);
     generation = view.generation;
+    isStateLate = false;
     status = 'forming';
     stateHash = '';
     failure = undefined;
@@ -251,7 +255,9 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
       const ms = dice.between(1, 200);
       inTrainer(ms, () => {
         state = got;
-        if (!here.isOver) begin(here, startStep);
+        if (!here.isOver) return begin(here, startStep);
+        isStateLate = true;
+        if (here === current && released === undefined) tell();
       });
     });
   };
@@ -315,6 +321,9 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     },
     get generation() {
       return generation;
+    },
+    get isStateLate() {
+      return isStateLate;
     },
     get isLeaving() {
       return released !== undefined;

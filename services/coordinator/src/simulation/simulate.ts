@@ -89,7 +89,7 @@ export function simulate(scenario: Scenario): Verdict {
     for (const { id, isReleased } of workers) {
       const process = all.find((each) => each.id === id);
       if (process === undefined || isReleased || !process.isAlive || process.member === undefined) continue;
-      if (process.member.state.step > startStep)
+      if (process.member.state.step > startStep && !process.member.isStateLate)
         world.violate(`view ${generation} starts at step ${startStep}, but ${id} has step ${process.member.state.step}`);
     }
     const isCommon = run.common?.identity['threads'] === 1;
