@@ -9,4 +9,4 @@ export { runModel, type TensorValue } from './runModel.ts';
 export { type RuntimeBuild, runtimeBuild } from './runtimeBuild.ts';
 export type { Device, ModelSource } from './session.ts';
 export { openTrainer, type Trainer, type TrainerMemory, type TrainerOptions, type TrainerSnapshot } from './trainer.ts';
-export type { FlatState, MicroBatchInput, MicroBatchResult } from './trainerHost.ts';
+export type { FlatState, MicroBatchInput, MicroBatchResult, StateRange, StateVector } from './trainerHost.ts';

@@ -1,5 +1,6 @@
 import {
   type AdamWOptions,
+  type FloatRange,
   maxSegmentFloats,
   openSegments,
   planSegments,
@@ -15,7 +16,16 @@ import type { FlatLayout } from './flatLayout.ts';
 import type { OutputPath } from './outputPath.ts';
 import type { Device, ModelSource } from './session.ts';
 import { reserveSnapshot, type SnapshotMemory, touchPages } from './snapshotMemory.ts';
-import type { FlatState, MicroBatchInput, MicroBatchResult, TrainerCalls, TrainerHostOptions, TrainerReady } from './trainerHost.ts';
+import type {
+  FlatState,
+  MicroBatchInput,
+  MicroBatchResult,
+  StateRange,
+  StateVector,
+  TrainerCalls,
+  TrainerHostOptions,
+  TrainerReady,
+} from './trainerHost.ts';
 
 /** How to open a {@link Trainer}. */
 export interface TrainerOptions {
@@ -67,7 +77,22 @@ export interface Trainer {
   readonly shared: SegmentedArenaDescription<string>;
   /** How outputs come back now. */
   readonly outputPath: OutputPath;
-  /** Sets parameters, moments (default zero) and step, and clears the tree. SharedArrayBuffer-backed arrays are not copied on the way. */
+  /**
+   * From now on this replica keeps the moments of these elements alone (default: of all), and `apply` changes these alone; `share` and `adopt`
+   * bring the parameters of all replicas together again. Moments of other elements are undefined, and take no memory until they are written.
+   */
+  own(range: FloatRange): Promise<void>;
+  /** Copies the own elements of a vector to `reduced`, for the collective to give to others. */
+  share(vector: StateVector): Promise<void>;
+  /** Copies what the collective has put into `reduced` outside of the own elements to the parameters. */
+  adopt(): Promise<void>;
+  /** Copies a range of a vector to `values`. */
+  read(range: StateRange): Promise<void>;
+  /** Copies `values` to a range of a vector; `setStep` says which step the whole then makes. */
+  write(range: StateRange): Promise<void>;
+  /** Says which step the state is of, and clears the tree. */
+  setStep(step: number): Promise<void>;
+  /** Sets parameters, the own moments (default zero) and step, and clears the tree. SharedArrayBuffer-backed arrays are not copied on the way. */
   load(state: FlatState): Promise<void>;
   /** Computes the gradient of one micro batch: it becomes the leaf, or is added to it when `accumulate`. */
   forwardBackward(batch: MicroBatchInput): Promise<MicroBatchResult>;
@@ -92,6 +117,8 @@ export interface Trainer {
   prepareSnapshot(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Copies all state. The compute thread does nothing else meanwhile. */
   snapshot(): Promise<TrainerSnapshot>;
+  /** The buffers that `snapshot` writes to, for those who fill them in otherwise: moments that come from other replicas. */
+  snapshotBuffers(): Required<Omit<FlatState, 'step'>>;
   memory(): TrainerMemory;
   /** Ends the thread and frees its memory. */
   close(): Promise<void>;
@@ -159,6 +186,12 @@ export async function openTrainer({
       return path;
     },
     load: (state) => thread.call('load', state),
+    own: (range) => thread.call('own', range),
+    share: (vector) => thread.call('share', vector),
+    adopt: () => thread.call('adopt', undefined),
+    read: (range) => thread.call('read', range),
+    write: (range) => thread.call('write', range),
+    setStep: (step) => thread.call('setStep', step),
     async forwardBackward(batch) {
       const result = await thread.call('forwardBackward', batch);
       if (result.fallback !== undefined) {
@@ -180,6 +213,10 @@ export async function openTrainer({
       kept ??= reserveSnapshot(layout.length);
       const { step } = await thread.call('snapshot', kept);
       return { ...kept, step };
+    },
+    snapshotBuffers() {
+      kept ??= reserveSnapshot(layout.length);
+      return kept;
     },
     memory: () => ({
       parametersBytes: vectorBytes,

@@ -2,10 +2,13 @@ import {
   type AdamWOptions,
   addFloats,
   copyFloats,
+  copyRange,
+  type FloatRange,
   openSegments,
   type SegmentedArenaDescription,
   type SegmentedFloats,
   type SegmentPlan,
+  sliceParts,
 } from '@maestro/kernels';
 import { assertInternal, MaestroError } from '@maestro/protocol';
 import { type AdamWChunk, adamWChunks, applyAdamW, STAGING_FLOATS } from './applyAdamW.ts';
@@ -60,6 +63,16 @@ export interface MicroBatchResult {
   readonly fallback?: string;
 }
 
+/** The vectors of a training state. */
+export type StateVector = 'parameters' | 'firstMoments' | 'secondMoments';
+
+/** A range of a state vector, and an array of just these elements; shared memory, since it crosses threads. */
+export interface StateRange {
+  readonly vector: StateVector;
+  readonly range: FloatRange;
+  readonly values: Float32Array;
+}
+
 /** Vectors as whole flat arrays of `layout.length` floats. Missing moments are zero. */
 export interface FlatState {
   readonly parameters: Float32Array;
@@ -94,7 +107,10 @@ export async function openTrainerHost(options: TrainerHostOptions) {
   };
   const shared = openSegments(options.shared);
   const slots = slotNames.map(vector);
-  const chunks: AdamWChunk[] = adamWChunks(layout, arenas, shared.vectors.reduced!);
+  const reduced = vector('reduced');
+  const whole: FloatRange = { first: 0, length: layout.length };
+  let own = whole;
+  let chunks: AdamWChunk[] = adamWChunks(layout, arenas, reduced);
   const run = await GradientRun.open(options, vector('parameters'), slots);
 
   let depth = 0;
@@ -119,9 +135,13 @@ export async function openTrainerHost(options: TrainerHostOptions) {
           throw new MaestroError('invalid-argument', `load: ${name} has ${values.length} floats, the layout ${layout.length}`);
         }
       }
-      for (const [name, values] of state) {
-        if (values !== undefined) copyFloats(vector(name), values);
-        else for (const { floats } of vector(name).parts) floats.fill(0);
+      copyFloats(vector('parameters'), parameters);
+      for (const [name, values] of Object.entries({ firstMoments, secondMoments })) {
+        // What others own is not written, so that it takes no memory.
+        for (const { start, floats } of sliceParts(vector(name), own.first, own.length)) {
+          if (values === undefined) floats.fill(0);
+          else floats.set(values.subarray(start, start + floats.length));
+        }
       }
       lastStep = step;
       calls.clearTree();
@@ -169,6 +189,34 @@ export async function openTrainerHost(options: TrainerHostOptions) {
       applyAdamW(chunks, adamW);
       lastStep = adamW.step;
       return { seconds: (performance.now() - started) / 1000 };
+    },
+
+    own(range: FloatRange): void {
+      own = range;
+      chunks = adamWChunks(layout, arenas, reduced, range);
+    },
+
+    share(name: StateVector): void {
+      copyRange(reduced, vector(name), own);
+    },
+
+    adopt(_: undefined): void {
+      const end = own.first + own.length;
+      copyRange(vector('parameters'), reduced, { first: 0, length: own.first });
+      copyRange(vector('parameters'), reduced, { first: end, length: layout.length - end });
+    },
+
+    read({ vector: name, range, values }: StateRange): void {
+      copyRange(values, vector(name), range);
+    },
+
+    write({ vector: name, range, values }: StateRange): void {
+      copyRange(vector(name), values, range);
+    },
+
+    setStep(step: number): void {
+      lastStep = step;
+      calls.clearTree();
     },
 
     snapshot({ parameters, firstMoments, secondMoments }: Required<Omit<FlatState, 'step'>>): { readonly step: number } {
