@@ -86,6 +86,8 @@ export interface Trainer {
   share(vector: StateVector): Promise<void>;
   /** Copies what the collective has put into `reduced` outside of the own elements to the parameters. */
   adopt(): Promise<void>;
+  /** Copies all of `reduced` to `values`, in the compute thread, so that the caller's does not stand still. */
+  takeReduced(values: Float32Array): Promise<void>;
   /** Copies a range of a vector to `values`. */
   read(range: StateRange): Promise<void>;
   /** Copies `values` to a range of a vector; `setStep` says which step the whole then makes. */
@@ -175,6 +177,7 @@ export async function openTrainer({
 
   let path = thread.ready.outputPath;
   let kept: SnapshotMemory | undefined;
+  let owned = layout.length;
   const vectorBytes = layout.length * Float32Array.BYTES_PER_ELEMENT;
   if (path === 'copying') logger?.warn({ reason: thread.ready.outputPathReason }, 'outputs are copied');
 
@@ -186,9 +189,13 @@ export async function openTrainer({
       return path;
     },
     load: (state) => thread.call('load', state),
-    own: (range) => thread.call('own', range),
+    async own(range) {
+      owned = range.length;
+      await thread.call('own', range);
+    },
     share: (vector) => thread.call('share', vector),
     adopt: () => thread.call('adopt', undefined),
+    takeReduced: (values) => thread.call('takeReduced', values),
     read: (range) => thread.call('read', range),
     write: (range) => thread.call('write', range),
     setStep: (step) => thread.call('setStep', step),
@@ -220,7 +227,7 @@ export async function openTrainer({
     },
     memory: () => ({
       parametersBytes: vectorBytes,
-      momentsBytes: 2 * vectorBytes,
+      momentsBytes: 2 * owned * Float32Array.BYTES_PER_ELEMENT,
       treeBytes: treeSlots * vectorBytes,
       sharedBytes: (maxPartials + 1) * vectorBytes,
       snapshotBytes: kept === undefined ? 0 : 3 * vectorBytes,

@@ -206,6 +206,10 @@ export async function openTrainerHost(options: TrainerHostOptions) {
       copyRange(vector('parameters'), reduced, { first: end, length: layout.length - end });
     },
 
+    takeReduced(values: Float32Array): void {
+      copyFloats(values, reduced);
+    },
+
     read({ vector: name, range, values }: StateRange): void {
       copyRange(values, vector(name), range);
     },

@@ -66,6 +66,10 @@ const optimizer = z.strictObject({
   beta2: z.number().min(0).lt(1).default(0.95),
   eps: z.number().positive().default(1e-8),
   weightDecay: z.number().min(0).default(0.05),
+  state: z
+    .enum(['replicated', 'sharded'])
+    .default('replicated')
+    .describe('whether each worker keeps all moments, or those of its part alone; the weights are the same'),
 });
 
 const resources = z.strictObject({
@@ -132,9 +136,14 @@ export function parseJobSpec(input: unknown): JobSpec {
   throw new MaestroError('invalid-argument', `job file: ${issues.join('; ')}`, { details: { issues } });
 }
 
-/** SHA-256 (hex) of what decides a job's bits in its file: all but its name, its number of workers and where checkpoints come from. */
+/**
+ * SHA-256 (hex) of what decides a job's bits in its file: all but its name, its number of workers, who keeps
+ * which moments, and where checkpoints come from.
+ */
 export function specHash(spec: JobSpec): string {
-  const { name: _name, checkpoint: _checkpoint, resources, data, ...rest } = spec;
+  const { name: _name, checkpoint: _checkpoint, resources, data, ...others } = spec;
+  const { state: _state, ...optimizer } = others.optimizer;
+  const rest = { ...others, optimizer };
   const { virtualRanks, device } = resources;
   const { path: _path, ...format } = data;
   return createHash('sha256')

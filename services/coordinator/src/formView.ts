@@ -1,4 +1,6 @@
+import type { ViewMember } from '@maestro/protocol';
 import { assignRanks } from './assignRanks.ts';
+import { holdersOf, isSharded, newestState, wholeStepOf } from './newestState.ts';
 import type { RunWorker } from './runState.ts';
 import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker } from './turn.ts';
 
@@ -16,7 +18,8 @@ export function formView(turn: Turn): void {
   // One that has not stopped yet, or is out of reach for a moment, may hold the furthest state.
   if (workers.some((worker) => !worker.isReleased && (isBusy(worker) || worker.awaySinceMs !== undefined))) return;
 
-  const furthest = Math.max(-1, ...waiting.map(({ state }) => state));
+  const newest = newestState(turn.run);
+  const furthest = newest.step;
   const preparing = here.filter(({ status }) => status === 'assigned' || status === 'preparing');
   if (furthest < 0 && preparing.length > 0) {
     update(turn, { phase: 'starting', message: `${names(preparing)} prepare${preparing.length === 1 ? 's' : ''} the model` });
@@ -32,32 +35,46 @@ export function formView(turn: Turn): void {
     return;
   }
 
-  const chosen = [...waiting].sort((a, b) => b.state - a.state || (a.name < b.name ? -1 : 1)).slice(0, maxWorkers);
+  const isHolder = (worker: { readonly id: string }): boolean => newest.holders.some(({ id }) => id === worker.id);
+  const chosen = [...waiting]
+    .sort((a, b) => Number(isHolder(b)) - Number(isHolder(a)) || b.state - a.state || (a.name < b.name ? -1 : 1))
+    .slice(0, maxWorkers);
   const restore = furthest < 0 ? turn.run.restore! : undefined;
   const startStep = restore?.step ?? furthest;
   const members = assignRanks({ workers: chosen, virtualRanks });
-  const holders = members.filter(({ id }) => chosen.some((worker) => worker.id === id && worker.state === furthest));
-  const sources = restore === undefined ? holders.map(({ id }) => id) : [];
+  const sources = chosenSources(members, chosen, furthest);
+  const holders = isSharded(turn.run) ? holdersOf(newest) : [];
   const restoreFrom = restore?.path ?? '';
   const next = generation + 1;
   const { id: jobId } = facts;
   const { step, stepsRedone, pastViews } = turn.run;
   update(turn, {
     generation: next,
-    view: { members, startStep, restoreFrom, sources, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
+    view: { members, startStep, restoreFrom, sources, holders, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
     pastViews: [...pastViews, { generation: next, members }].slice(-MOST_VIEWS),
     phase: restore !== undefined ? 'starting' : turn.run.phase,
     message: `view ${next} forms: ${names(members)} from step ${startStep}`,
     stepsRedone: stepsRedone + Math.max(0, step - startStep),
   });
   if (restore !== undefined && generation > 0) {
-    record(turn, 'restore', `nobody held the state any more: restored from ${restore.path || 'the seed'}, step ${restore.step}`);
+    const isInPart = waiting.some(({ shards }) => shards.length > 0);
+    const why = isInPart ? 'a part of the state was lost with its owner' : 'nobody held the state any more';
+    record(turn, 'restore', `${why}: restored from ${restore.path || 'the seed'}, step ${restore.step}`);
   }
   effect(turn, { type: 'openGeneration', generation: next, step: startStep });
   for (const { id } of members) {
     updateWorker(turn, id, { status: 'forming', generation: next });
-    send(turn, id, { kind: 'view', jobId, generation: next, members, startStep, restoreFrom, sources });
   }
+  const servers = newest.holders.filter((worker) => holders.length > 0 && !members.some(({ id }) => id === worker.id));
+  for (const { id } of [...members, ...servers]) {
+    send(turn, id, { kind: 'view', jobId, generation: next, members, startStep, restoreFrom, sources, holders });
+  }
+}
+
+/** Members that have all of the state, or all parameters of one whose moments are shared. */
+function chosenSources(members: readonly ViewMember[], chosen: readonly RunWorker[], step: number): string[] {
+  const has = (worker: RunWorker): boolean => step >= 0 && worker.state === step;
+  return members.flatMap(({ id }) => (chosen.some((worker) => worker.id === id && has(worker)) ? id : []));
 }
 
 /** Lets those go that wait and want to leave; the last one that has the newest state writes it down first. */
@@ -65,10 +82,27 @@ function releaseDraining(turn: Turn): void {
   for (const worker of turn.run.workers) {
     if (worker.drain === undefined || worker.isReleased || !(isOut(worker) || worker.status === 'preparing')) continue;
     const others = turn.run.workers.filter(({ id, isReleased }) => id !== worker.id && !isReleased);
-    const isLast = !others.some(({ state }) => state >= worker.state);
-    release(turn, worker, { reason: worker.drain, writeCheckpoint: isLast && worker.state > turn.run.checkpointStep });
+    if (isSharded(turn.run)) {
+      const duty = dutyOf(turn, worker, others);
+      if (duty === 'serve') continue;
+      release(turn, worker, { reason: worker.drain, writeCheckpoint: duty === 'write' });
+    } else {
+      const isLast = !others.some(({ state }) => state >= worker.state);
+      release(turn, worker, { reason: worker.drain, writeCheckpoint: isLast && worker.state > turn.run.checkpointStep });
+    }
     record(turn, 'left', `${worker.name} leaves: ${worker.drain}`);
   }
+}
+
+/** What one that leaves owes to the others, who lack its part of the state: to hand it to the next view, or to write all of it down. */
+function dutyOf(turn: Turn, worker: RunWorker, others: readonly RunWorker[]): 'serve' | 'write' | 'nothing' {
+  const { run } = turn;
+  const { step, holders } = newestState(run);
+  const isHolder = holders.some(({ id }) => id === worker.id);
+  if (!isHolder || step <= run.checkpointStep || wholeStepOf(run, others) >= step) return 'nothing';
+  const staying = others.filter((other) => isOut(other) && other.drain === undefined);
+  const canForm = staying.length >= run.facts.spec.resources.minWorkers;
+  return !canForm && wholeStepOf(run, [worker]) === step ? 'write' : 'serve';
 }
 
 /** Tells a worker to close what it opened for the job. */
@@ -91,7 +125,7 @@ function waitForWorkers(turn: Turn, waiting: readonly RunWorker[], furthest: num
     message: `waiting: needs ${minWorkers} ${device} worker${minWorkers === 1 ? '' : 's'}, has ${waiting.length}${why}`,
   });
   // Whoever waits may be lost too.
-  const keeper = waiting.find(({ state }) => state === furthest);
+  const keeper = waiting.find((worker) => (isSharded(turn.run) ? wholeStepOf(turn.run, [worker]) : worker.state) === furthest);
   if (keeper !== undefined && furthest > Math.max(checkpointStep, savedStep)) {
     update(turn, { savedStep: furthest });
     send(turn, keeper.id, { kind: 'save', jobId: facts.id });

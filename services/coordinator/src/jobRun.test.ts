@@ -45,6 +45,8 @@ function standing(status: MemberStatus, words: readonly string[], generation: nu
     errorCode,
     errorMessage: errorCode === '' ? '' : `no word from ${suspect}`,
     suspect,
+    shards: [],
+    stateLength: 0,
   };
 }
 

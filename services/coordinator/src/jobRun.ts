@@ -2,6 +2,7 @@ import { jobSchedule, windowOfStep } from '@maestro/data';
 import type { Left, Standing, StepCommitted } from '@maestro/protocol';
 import { betterAssignment, type WorkerRef } from './assignRanks.ts';
 import { formView, release } from './formView.ts';
+import { isSharded } from './newestState.ts';
 import type { JobRun, Outcome, RunContext, RunEvent, RunWorker, Transition } from './runState.ts';
 import { openPlaces, refusalOf } from './runState.ts';
 import {
@@ -34,6 +35,7 @@ const STEP_WEIGHT = 0.2;
 const REBALANCE_WORTH_SECONDS = 2;
 /** A re-balancing is decided so many steps before the end of a window, so that all members hear of it in time. */
 const REBALANCE_NOTICE = 2;
+const OVER = { isAbort: true, reason: 'the view is over' } as const;
 /** Errors of a worker that every worker would meet: the job ends with them. */
 const FATAL_CODES: ReadonlySet<string> = new Set(['invalid-argument', 'data-invalid', 'non-finite', 'storage']);
 
@@ -170,6 +172,7 @@ function newWorker({ name, id, address }: WorkerRef, nowMs: number): RunWorker {
     status: 'assigned',
     generation: 0,
     state: -1,
+    shards: [],
     step: 0,
     phase: 'preparing',
     phaseSeconds: 0,
@@ -196,7 +199,7 @@ function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   for (const report of standing.reports) commit(turn, report);
   if (before.isReleased) return release(turn, before, { reason: 'it was released', writeCheckpoint: false });
 
-  const { generation, status, step, errorMessage } = standing;
+  const { generation, status, step, shards, errorMessage } = standing;
   if (generation > turn.run.generation) {
     // Redis forgot a view: its members are unknown, so it is ended, and its number is not used again.
     const { view: _unknown, ...rest } = turn.run;
@@ -208,26 +211,26 @@ function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   if (isMember && generation < turn.run.generation) {
     // The view has not reached it: what it says is of an earlier one.
     if (isFree) resendView(turn, ref.id);
-    else if (status !== 'preparing') sendHold(turn, ref.id, generation, 'the view is over');
+    else if (status !== 'preparing') sendHold(turn, ref.id, generation, OVER);
     return;
   }
-  updateWorker(turn, ref.id, { status, generation, state: step });
+  updateWorker(turn, ref.id, { status, generation, state: step, shards });
   if (isFree || status === 'preparing') {
     const isUnasked = view?.status !== 'holding' || (!view.isAbort && errorMessage !== '');
     if (status === 'held' && isMember && isUnasked) fail(turn, workerOf(turn, ref.id)!, standing);
     return;
   }
-  if (!isMember) return sendHold(turn, ref.id, generation, 'the view is over');
-  if (view.status === 'holding') return sendHold(turn, ref.id, generation, view.reason, view.isAbort);
+  if (!isMember) return sendHold(turn, ref.id, generation, OVER);
+  if (view.status === 'holding') return sendHold(turn, ref.id, generation, view);
   if (status === 'formed' && !isSameState(turn, ref.name, standing.stateHash)) return;
   if (status === 'formed' && view.status === 'working') send(turn, ref.id, { kind: 'go', jobId, generation });
 }
 
 /** Whether a worker has what all members must have in common; one that has not is sent away. */
-function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLength }: Standing): boolean {
+function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLength, stateLength }: Standing): boolean {
   if (identityJson === '') return true;
   const identity = JSON.parse(identityJson) as Readonly<Record<string, unknown>>;
-  const common = turn.run.common ?? { by: worker.name, identity, datasetLength };
+  const common = turn.run.common ?? { by: worker.name, identity, datasetLength, stateLength };
   const differences = Object.keys({ ...common.identity, ...identity }).filter((key) => common.identity[key] !== identity[key]);
   if (differences.length === 0) {
     update(turn, { common });
@@ -254,8 +257,8 @@ function isSameState(turn: Turn, name: string, stateHash: string): boolean {
 
 function resendView(turn: Turn, workerId: string): void {
   const { view, generation, facts } = turn.run;
-  const { members, startStep, restoreFrom, sources } = view!;
-  send(turn, workerId, { kind: 'view', jobId: facts.id, generation, members, startStep, restoreFrom, sources });
+  const { members, startStep, restoreFrom, sources, holders } = view!;
+  send(turn, workerId, { kind: 'view', jobId: facts.id, generation, members, startStep, restoreFrom, sources, holders });
 }
 
 /** A member's view broke; the others stop too, and the next view is formed. */
@@ -333,11 +336,16 @@ function breakView(turn: Turn, { id }: RunWorker, reason: string): void {
   if (view?.members.some((member) => member.id === id) === true) hold(turn, { isAbort: true, reason });
 }
 
+interface HoldOrder {
+  readonly isAbort: boolean;
+  readonly reason: string;
+  readonly notBefore?: number;
+  /** Whether the state is written down at its end: one in parts cannot be collected later. */
+  readonly writeCheckpoint?: boolean;
+}
+
 /** Ends the view: at once, or after a step that all members end together. */
-function hold(
-  turn: Turn,
-  { isAbort, reason, notBefore = 0 }: { readonly isAbort: boolean; readonly reason: string; readonly notBefore?: number },
-): void {
+function hold(turn: Turn, { isAbort, reason, notBefore = 0, writeCheckpoint = false }: HoldOrder): void {
   const { view, generation, stepsRedone } = turn.run;
   if (view === undefined || (view.status === 'holding' && (view.isAbort || !isAbort))) return;
   const isStepLost = isAbort && view.status !== 'forming';
@@ -347,12 +355,13 @@ function hold(
   });
   record(turn, 'hold', `view ${generation} ends ${isAbort ? 'at once' : 'after a step'}: ${reason}`);
   for (const worker of presentMembers(turn)) {
-    if (isBusy(worker) && !worker.isReleased) sendHold(turn, worker.id, generation, reason, isAbort, notBefore);
+    if (isBusy(worker) && !worker.isReleased) sendHold(turn, worker.id, generation, { isAbort, reason, notBefore, writeCheckpoint });
   }
 }
 
-function sendHold(turn: Turn, workerId: string, generation: number, reason: string, isAbort = true, notBefore = 0): void {
-  send(turn, workerId, { kind: 'hold', jobId: turn.run.facts.id, generation, isAbort, notBefore, reason });
+function sendHold(turn: Turn, workerId: string, generation: number, order: HoldOrder): void {
+  const { isAbort, reason, notBefore = 0, writeCheckpoint = false } = order;
+  send(turn, workerId, { kind: 'hold', jobId: turn.run.facts.id, generation, isAbort, notBefore, writeCheckpoint, reason });
 }
 
 function go(turn: Turn): void {
@@ -379,10 +388,17 @@ function plan(turn: Turn): void {
   const { view, facts, step, workers } = run;
   const members = presentMembers(turn);
   const leaving = members.filter(({ drain }) => drain !== undefined);
-  if (leaving.length > 0) return hold(turn, { isAbort: false, reason: `${names(leaving)} leave${leaving.length === 1 ? 's' : ''}` });
+  if (leaving.length > 0) {
+    const staying = workers.filter(({ isReleased, drain, awaySinceMs }) => !isReleased && drain === undefined && awaySinceMs === undefined);
+    // Where no view follows that could take over their parts, they are written down.
+    const writeCheckpoint = isSharded(run) && staying.length < facts.spec.resources.minWorkers;
+    return hold(turn, { isAbort: false, reason: `${names(leaving)} leave${leaving.length === 1 ? 's' : ''}`, writeCheckpoint });
+  }
+  // Until the first step is committed, members may still be pulling from one that is none.
+  const isNeeded = ({ id }: RunWorker): boolean => run.lastCommitMs <= view!.sinceMs && view!.holders.some((holder) => holder.id === id);
   for (const worker of workers) {
     const isIdle = worker.drain !== undefined && !worker.isReleased && !isBusy(worker);
-    if (isIdle) release(turn, worker, { reason: worker.drain, writeCheckpoint: false });
+    if (isIdle && !isNeeded(worker)) release(turn, worker, { reason: worker.drain, writeCheckpoint: false });
   }
   if (step <= view!.startStep) return;
   const { virtualRanks, maxWorkers = virtualRanks } = facts.spec.resources;
@@ -457,16 +473,18 @@ function pause(turn: Turn, reason: string): void {
   record(turn, 'state', `pausing: ${reason}`);
   update(turn, { phase: 'pausing', message: reason, stopDeadlineMs: turn.nowMs + STOP_MS });
   const { view } = turn.run;
-  if (view?.status === 'working') hold(turn, { isAbort: false, reason });
+  if (view?.status === 'working') hold(turn, { isAbort: false, reason, writeCheckpoint: isSharded(turn.run) });
   else if (view?.status === 'forming') hold(turn, { isAbort: true, reason });
 }
 
 /** Ends the job: at once while nobody works for it, else after its workers have left. */
 function stop(turn: Turn, outcome: Outcome): void {
-  const { phase } = turn.run;
+  const { phase, view } = turn.run;
   if (phase === 'stopping' || phase === 'ended') return;
   update(turn, { phase: 'stopping', outcome, message: outcome.message, stopDeadlineMs: turn.nowMs + STOP_MS });
-  releaseAll(turn, outcome.message, outcome.state !== 'succeeded');
+  const isCollected = isSharded(turn.run) && outcome.state === 'cancelled' && view?.status === 'working';
+  if (isCollected) hold(turn, { isAbort: false, reason: outcome.message, writeCheckpoint: true });
+  else releaseAll(turn, outcome.message, outcome.state !== 'succeeded');
 }
 
 /** Tells everyone to go; one that has the newest state writes it down first. */
@@ -484,7 +502,7 @@ function releaseAll(turn: Turn, reason: string, isCheckpointWanted: boolean): vo
 
 function settleStop(turn: Turn): void {
   const { phase, view, workers, outcome, stopDeadlineMs, message } = turn.run;
-  if (phase === 'pausing' && workers.some(({ isReleased }) => !isReleased)) {
+  if (workers.some(({ isReleased }) => !isReleased)) {
     const isOver = view === undefined || presentMembers(turn).every(isOut);
     if (isOver) releaseAll(turn, message, true);
   }

@@ -42,6 +42,7 @@ async function fromSeed({ session, signal }: RestoreOptions): Promise<StartState
   const { config, layout, spec, trainer } = session;
   const state = await initialise(config, layout, { seed: spec.seed, signal });
   session.state = -1;
+  session.shards = [];
   await trainer.load({ parameters: state.parameters, step: 0 });
   return state;
 }
@@ -64,6 +65,7 @@ async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions)
     logger.warn({ restoreFrom, step }, 'resuming under another job file: the bits will differ from an unbroken run');
   }
   session.state = -1;
+  session.shards = [];
   await trainer.load({ parameters, firstMoments, secondMoments, step });
   logger.info({ restoreFrom, step, checkpointHash }, 'restored');
   return { parameters, hash: checkpointHash };

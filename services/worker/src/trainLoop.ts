@@ -1,9 +1,10 @@
-import type { Group, LocalStep } from '@maestro/collective';
+import type { AllReduceResult, LocalStep } from '@maestro/collective';
 import { addDigests, type Loader, type PositionRange, positionsOfMicroBatch, positionsOfStep, type Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
-import { type SegmentedFloats, sliceParts } from '@maestro/kernels';
+import { type AdamWOptions, type FloatRange, type SegmentedFloats, SUM_SQUARES_BLOCK, sliceParts } from '@maestro/kernels';
 import {
   type FlatLayout,
+  type FlatTensor,
   keptPatches,
   type LearningRateSchedule,
   learningRateAt,
@@ -49,6 +50,20 @@ export interface StepReport {
   readonly rankSeconds: number;
 }
 
+/** How gradients become new parameters: on all members alike, or by the owners of their parts. */
+export interface Replication {
+  /** Where the trainer's `reduced` holds the sum after `reduce`. */
+  readonly reducedRange: FloatRange;
+  /** Sums the partials over all members; every member gets the same scalars and sums of squares. */
+  readonly reduce: (options: { readonly step: number; readonly scalars: Float64Array }) => Promise<AllReduceResult>;
+  /** Whether this member wants the state after the step `step` (its index) to be saved by all; asked before each reduction. */
+  readonly isSaveWanted: (step: number) => Promise<boolean>;
+  /** Applies the step that was reduced. `report` says what it was. */
+  readonly apply: (options: { readonly step: number; readonly adamW: AdamWOptions; readonly report: () => StepReport }) => Promise<void>;
+  /** What all do after a step that is to be saved. */
+  readonly save: (step: number) => Promise<void>;
+}
+
 /** Everything a member trains with. */
 export interface TrainLoopOptions {
   readonly spec: JobSpec;
@@ -63,21 +78,21 @@ export interface TrainLoopOptions {
   readonly trainer: Trainer;
   readonly loader: Loader;
   readonly shards: ShardReader;
-  readonly group: Group;
+  readonly replication: Replication;
   readonly onPhase: (step: number, phase: Phase) => void;
   /** Whether this member wants the view to end after the step `step` (its index); all members then end with it. */
   readonly isHoldWanted: (step: number) => boolean;
   readonly faults: Faults;
   /** Called with images that this member could not read. */
   readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
-  /** Called after each step that was applied; the next step waits for it. */
-  readonly onStep: (report: StepReport) => Promise<void>;
+  /** Called after each step that was applied, and saved by all or not; the next step waits for it. */
+  readonly onStep: (report: StepReport, isSaved: boolean) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
-/** Scalars that each virtual rank contributes to a step: its part of the loss, its images, their digest, and whether to hold after it. */
-export const SCALARS_PER_RANK = 4;
-const [LOSS, IMAGES, DIGEST, HOLD] = [0, 1, 2, 3];
+/** Scalars that each virtual rank contributes to a step: its part of the loss, its images, their digest, and whether to hold or save after it. */
+export const SCALARS_PER_RANK = 5;
+const [LOSS, IMAGES, DIGEST, HOLD, SAVE] = [0, 1, 2, 3, 4];
 
 /** Micro-batches that the loader is told of ahead of the one in use. */
 const PREFETCH = 4;
@@ -102,7 +117,7 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     trainer,
     loader,
     shards,
-    group,
+    replication,
     onPhase,
     isHoldWanted,
     faults,
@@ -155,7 +170,7 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
           batch.release();
         }
         await trainer.pushLeaf();
-        scalars.set([loss, images, digest, isHoldWanted(step) ? 1 : 0], leaf * SCALARS_PER_RANK);
+        scalars.set([loss, images, digest, 0, 0], leaf * SCALARS_PER_RANK);
         leaf++;
       } else if (local.op === 'merge') {
         await trainer.mergeTop();
@@ -168,29 +183,38 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     signal.throwIfAborted();
     onPhase(step, 'reduce');
     await faults.reach(step, 'reduce-scatter');
-    const total = await group.allReduce({ step, scalars });
+    scalars[SAVE] = (await replication.isSaveWanted(step)) ? 1 : 0;
+    scalars[HOLD] = isHoldWanted(step) ? 1 : 0;
+    const total = await replication.reduce({ step, scalars });
     const images = sumOverRanks(total.scalars, virtualRanks, IMAGES);
     // Each micro-batch's loss was divided by the images planned; broken ones count for neither.
     const loss = images === 0 ? Number.NaN : (sumOverRanks(total.scalars, virtualRanks, LOSS) * planned) / images;
     const gradNorm = Math.sqrt(total.sumSquares);
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
-      throw nonFinite({ step, loss, layout, reduced: trainer.reduced });
+      throw nonFinite({ step, loss, layout, total, reduced: trainer.reduced, range: replication.reducedRange });
     }
 
-    // Apply: the same AdamW on every replica.
+    // Apply: the same AdamW, whoever applies it.
     const isHeld = sumOverRanks(total.scalars, virtualRanks, HOLD) > 0;
+    const isSaved = sumOverRanks(total.scalars, virtualRanks, SAVE) > 0;
     const shares = Array.from({ length: virtualRanks }, (_, rank) => ({
       images: total.scalars[rank * SCALARS_PER_RANK + IMAGES]!,
       digest: total.scalars[rank * SCALARS_PER_RANK + DIGEST]!,
     }));
+    const rankSeconds = computeSeconds / ranks.length;
+    const report = (): StepReport => {
+      const stepSeconds = (performance.now() - startedMs) / 1000;
+      return { step: step + 1, loss, gradNorm, lr, images, stepSeconds, ranks: shares, rankSeconds };
+    };
     onPhase(step, 'apply');
     await faults.reach(step, 'apply');
-    signal.throwIfAborted();
-    await trainer.apply({ ...spec.optimizer, lr, step: step + 1 });
+    await replication.apply({ step, adamW: { ...spec.optimizer, lr, step: step + 1 }, report });
+    if (isSaved) {
+      onPhase(step, 'checkpoint');
+      await replication.save(step);
+    }
     await shards.leave(step);
-    const stepSeconds = (performance.now() - startedMs) / 1000;
-    const rankSeconds = computeSeconds / ranks.length;
-    await onStep({ step: step + 1, loss, gradNorm, lr, images, stepSeconds, ranks: shares, rankSeconds });
+    await onStep(report(), isSaved);
     if (isHeld) return 'held';
   }
   return 'finished';
@@ -221,21 +245,29 @@ function microBatchOrder(schedule: Schedule, ranks: readonly number[]): (step: n
   };
 }
 
-/** Names the tensors whose gradients are not finite: the first few are where to look. */
+/** Names the tensors whose gradients are not finite: the first few are where to look. Of what others have summed it is known block by block. */
 function nonFinite({
   step,
   loss,
   layout,
+  total: { blockSumSquares },
   reduced,
+  range,
 }: {
   readonly step: number;
   readonly loss: number;
   readonly layout: FlatLayout;
+  readonly total: AllReduceResult;
   readonly reduced: SegmentedFloats;
+  readonly range: FloatRange;
 }): MaestroError {
-  const names = layout.tensors
-    .filter(({ offset, size }) => sliceParts(reduced, offset, size).some(({ floats }) => !floats.every(Number.isFinite)))
-    .map(({ name }) => name);
+  const isBad = ({ offset, size }: FlatTensor): boolean => {
+    const isHere = range.first <= offset && offset + size <= range.first + range.length;
+    if (isHere) return sliceParts(reduced, offset, size).some(({ floats }) => !floats.every(Number.isFinite));
+    const first = Math.floor(offset / SUM_SQUARES_BLOCK);
+    return !blockSumSquares.subarray(first, Math.ceil((offset + size) / SUM_SQUARES_BLOCK)).every(Number.isFinite);
+  };
+  const names = layout.tensors.filter(isBad).map(({ name }) => name);
   const where =
     names.length === 0
       ? 'no gradient'

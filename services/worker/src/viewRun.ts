@@ -5,10 +5,13 @@ import type { Logger } from '@maestro/telemetry';
 import type { Faults } from './faults.ts';
 import { heal, serveTo } from './heal.ts';
 import type { JobSession } from './jobSession.ts';
+import { createReplicated } from './replicated.ts';
 import type { Reports } from './reports.ts';
 import { restore } from './restore.ts';
+import { createSharded } from './sharded.ts';
 import { openShardReader } from './shardReader.ts';
-import { type Phase, SCALARS_PER_RANK, trainLoop } from './trainLoop.ts';
+import { pullShards, serveShards } from './shardTransfer.ts';
+import { type Phase, SCALARS_PER_RANK, type StepReport, trainLoop } from './trainLoop.ts';
 
 /** One view, as its member sees it. */
 export interface ViewRunOptions {
@@ -27,6 +30,8 @@ export interface ViewRunOptions {
   /** Resolves when all members have formed. */
   readonly started: Promise<void>;
   readonly isHoldWanted: (step: number) => boolean;
+  /** Whether the hold that is wanted after the step comes with a checkpoint. */
+  readonly isSaveWanted: (step: number) => boolean;
   readonly onGroup: (group: Group) => void;
   readonly onPhase: (step: number, phase: Phase) => void;
   /** The member is connected to all its peers; `stateHash` when it restored or initialised its state itself. */
@@ -46,8 +51,8 @@ export interface ViewRunOptions {
 export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
   const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onGroup, onWaiting, signal } =
     options;
-  const { schedule, trainer, checkpointer, redis, jobId } = session;
-  const { generation, members, startStep, sources } = view;
+  const { schedule, trainer, checkpointer, redis, jobId, isSharded } = session;
+  const { generation, members, startStep, sources, holders } = view;
   const me = members.find(({ id }) => id === self)!;
   const isFirst = members[0]!.id === self;
   const local = treeSubtrees(me.firstRank, me.ranks, schedule.virtualRanks);
@@ -71,8 +76,11 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     joining.then((group) => closers.push(() => group.close())).catch(() => undefined);
     await before;
     signal.throwIfAborted();
-    const stateHash = sources.length === 0 ? await restore({ session, view, dataDir: options.dataDir, isFirst, logger, signal }) : '';
+    if (isSharded) await trainer.own((await joining).chunk);
+    const isRestored = sources.length === 0 && holders.length === 0;
+    const stateHash = isRestored ? await restore({ session, view, dataDir: options.dataDir, isFirst, logger, signal }) : '';
     const group = await joining;
+    if (isRestored && isSharded) session.shards = [{ step: startStep, ...group.chunk, isWhole: true }];
     onGroup(group);
     const abort = (): void => group.abort(signal.reason as MaestroError);
     signal.addEventListener('abort', abort, { once: true });
@@ -84,37 +92,55 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     const virtualRanks = local.steps.flatMap((step: LocalStep) => (step.op === 'leaf' ? [step.rank] : []));
     const shards = openShardReader({ queue, schedule, virtualRanks, onWaiting, signal: AbortSignal.any([signal, over.signal]) });
     closers.push(() => shards.close());
-    if (sources.includes(self) && sources.length < members.length) {
+    if (holders.some(({ id }) => id === self)) {
+      closers.push(serveShards({ session, view, self, collective, faults }));
+    } else if (!isSharded && sources.includes(self) && sources.length < members.length) {
       closers.push(serveTo({ session, view, self, collective, faults }));
     }
     options.onFormed(stateHash);
     await Promise.race([started, aborted(signal)]);
     signal.throwIfAborted();
 
-    if (session.state !== startStep) {
+    if (isSharded && !isRestored) {
+      onPhase(startStep, 'heal');
+      await pullShards({ session, view, self, collective, faults, chunk: group.chunk, logger, signal });
+    } else if (session.state !== startStep) {
       onPhase(startStep, 'heal');
       await heal({ session, view, self, collective, faults, logger, signal });
     }
     await trainer.clearTree();
+    const committed = ({ rankSeconds: _own, ...report }: StepReport): StepCommitted => ({ jobId, generation, ...report });
+    const replication = isSharded
+      ? createSharded({
+          session,
+          group,
+          isWriter: isFirst,
+          isSaveAsked: options.isSaveWanted,
+          onApplied: (report) => reports.add(committed(report)),
+          faults,
+        })
+      : createReplicated({ trainer, group, signal });
     const outcome = await trainLoop({
       ...session,
       startStep,
       program: local.steps,
       shards,
-      group,
+      replication,
       isHoldWanted: options.isHoldWanted,
       faults,
       onPhase,
       onSkipped: options.onSkipped,
-      onStep: async ({ rankSeconds, ...report }) => {
-        const { step } = report;
+      onStep: async (report, isSaved) => {
+        const { step, loss } = report;
         session.state = step;
-        options.onStep({ jobId, generation, ...report }, rankSeconds);
+        options.onStep(committed(report), report.rankSeconds);
         await reports.room(signal, () => onPhase(step, 'report'));
         if (!isFirst) return;
         onPhase(step - 1, 'checkpoint');
         // The last one is written below, and waited for.
-        if (step < schedule.totalSteps) await checkpointer.stepDone(step, { loss: report.loss });
+        if (step === schedule.totalSteps) return;
+        if (!isSharded) await checkpointer.stepDone(step, { loss });
+        else if (isSaved) await checkpointer.begin(step, { loss });
       },
       signal,
     });
