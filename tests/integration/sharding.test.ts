@@ -37,10 +37,15 @@ interface Wish {
   readonly state?: 'replicated' | 'sharded';
   readonly steps?: number;
   readonly everySteps?: number;
+  readonly resumeFrom?: string;
 }
 
-function submit(resources: object, { state = 'sharded', steps = STEPS, everySteps = 7 }: Wish = {}): Promise<Job> {
-  const spec = smallJob({ path, workers: 3, steps, checkpoint: { everySteps } });
+/** Large enough for each of four workers to own several blocks of the flat vector. */
+const MODEL = { embedDim: 96, depth: 3, decoderEmbedDim: 64, decoderDepth: 2 };
+
+function submit(resources: object, { state = 'sharded', steps = STEPS, everySteps = 7, resumeFrom }: Wish = {}): Promise<Job> {
+  const small = smallJob({ path, workers: 3, steps, checkpoint: { everySteps, ...(resumeFrom !== undefined && { resumeFrom }) } });
+  const spec = { ...small, model: { ...(small['model'] as object), ...MODEL } };
   return client.submitJob({ spec: { ...spec, optimizer: { state }, resources: { virtualRanks: 8, minWorkers: 1, ...resources } } });
 }
 
@@ -166,8 +171,7 @@ test(
     expect(ended.state).toBe('cancelled');
     const last = ended.checkpoints.at(-1)!;
     expect(last.step).toBe(ended.progress!.step);
-    const spec = smallJob({ path, workers: 2, steps: STEPS, checkpoint: { resumeFrom: last.path } });
-    expect(hashOf(await watch(await client.submitJob({ spec })))).toBe(reference);
+    expect(hashOf(await watch(await submit({ maxWorkers: 2 }, { state: 'replicated', resumeFrom: last.path })))).toBe(reference);
   },
   TIMEOUT_MS,
 );

@@ -389,9 +389,8 @@ function plan(turn: Turn): void {
   const members = presentMembers(turn);
   const leaving = members.filter(({ drain }) => drain !== undefined);
   if (leaving.length > 0) {
-    const staying = workers.filter(({ isReleased, drain, awaySinceMs }) => !isReleased && drain === undefined && awaySinceMs === undefined);
-    // Where no view follows that could take over their parts, they are written down.
-    const writeCheckpoint = isSharded(run) && staying.length < facts.spec.resources.minWorkers;
+    // More may follow before their parts have gone to others.
+    const writeCheckpoint = isSharded(run);
     return hold(turn, { isAbort: false, reason: `${names(leaving)} leave${leaving.length === 1 ? 's' : ''}`, writeCheckpoint });
   }
   // Until the first step is committed, members may still be pulling from one that is none.
