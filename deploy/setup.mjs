@@ -8,9 +8,9 @@
 // It needs nothing but Node and prints one line, on standard error, for each thing that it does: none when there is nothing to do.
 // This file keeps to old syntax, so that an old Node can say which Node is wanted; the rest is in deploy/setup/.
 
-const major = Number(process.versions.node.split('.')[0]);
-if (major < 20) {
-  process.stderr.write(`setup: maestro needs Node 20 or later, this is ${process.version} (${process.execPath}): https://nodejs.org\n`);
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 12)) {
+  process.stderr.write(`setup: maestro needs Node 20.12 or later, this is ${process.version} (${process.execPath}): https://nodejs.org\n`);
   process.exit(1);
 }
 import('./setup/main.mjs').then((setup) => setup.main(process.argv.slice(2)));

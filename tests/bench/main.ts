@@ -2,10 +2,12 @@ import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
 import { benchCheckpoint } from './checkpoint.ts';
 import { benchMemory } from './memory.ts';
 import { PYTHON } from './python.ts';
+import { benchRecovery } from './recovery.ts';
 import { benchState } from './state.ts';
 import { benchStep } from './step.ts';
+import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [memory]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [memory] [recovery] [tolerance]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
@@ -14,6 +16,8 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   state: benchState,
   checkpoint: benchCheckpoint,
   memory: benchMemory,
+  recovery: benchRecovery,
+  tolerance: benchTolerance,
 };
 
 const asked = process.argv.slice(2);

@@ -1,11 +1,10 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
-import { renderGrid } from '@maestro/data';
 import { isTerminal } from '@maestro/protocol';
-import { randomStream } from '@maestro/random';
+import { writeImages } from './images.ts';
 
 interface MemoryCase {
   readonly title: string;
@@ -43,7 +42,7 @@ export async function benchMemory(): Promise<void> {
   const pick = process.env['MAESTRO_BENCH_MEMORY'] ?? '';
   try {
     const images = join(dir, 'images');
-    await writeImages(images);
+    await writeImages(images, { count: IMAGES, size: 256 });
     for (const [index, each] of CASES.entries()) {
       if (each.title.includes(pick)) process.stdout.write(`memory ${await runCase(each, images, join(dir, String(index)))}\n`);
     }
@@ -113,21 +112,6 @@ async function finalFigures(cluster: Cluster, dataDir: string) {
     peak: Math.max(...lines.slice(1).map(({ peakRssBytes }) => peakRssBytes)),
     p99: Math.max(...lines.map(({ eventLoopDelay }) => eventLoopDelay.p99Ms)),
   };
-}
-
-async function writeImages(dir: string): Promise<void> {
-  const size = 256;
-  await mkdir(dir, { recursive: true });
-  const normalisation = { mean: [0, 0, 0], std: [1, 1, 1] };
-  for (let n = 0; n < IMAGES; n++) {
-    const random = randomStream({ seed: n, purpose: 'probe' });
-    const [a, b, c] = [random.uniform(), random.uniform(), random.uniform()];
-    const tile = Float32Array.from(
-      { length: 3 * size * size },
-      (_, i) => (a + b * ((i % size) / size) + c * (Math.floor(i / size) / size)) / 3,
-    );
-    await writeFile(join(dir, `${n}.png`), await renderGrid({ rows: [[tile]], size, channels: 3, normalisation, scale: 1, gap: 0 }));
-  }
 }
 
 function megabytes(bytes: number): string {

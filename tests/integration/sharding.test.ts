@@ -111,6 +111,20 @@ test.each([
 );
 
 test(
+  'an owner is killed while parameters are gathered, when some have applied the step: the job ends with the same bits',
+  async () => {
+    await cluster.restart('worker-b', { env: { MAESTRO_FAULTS: '17/all-gather/kill' } });
+    await cluster.connected(3);
+    const ended = await expectExact(await submit({ minWorkers: 2 }));
+    expect(messages(ended)).toContain('lost worker worker-b at step 17');
+    expect(messages(ended)).toMatch(/restored from .*step-00000014, step 14/);
+    await cluster.restart('worker-b', { env: {} });
+    await cluster.connected(3);
+  },
+  TIMEOUT_MS,
+);
+
+test(
   'workers that join and leave hand over their parts: no step is computed twice',
   async () => {
     const job = await submit({ maxWorkers: 5 }, { steps: LONG, everySteps: 1000 });

@@ -5,12 +5,14 @@ export function smallJob({
   steps = 12,
   checkpoint = {},
   schedule = {},
+  resources = {},
 }: {
   readonly path: string;
   readonly workers: number;
   readonly steps?: number;
   readonly checkpoint?: object;
   readonly schedule?: object;
+  readonly resources?: object;
 }): Record<string, unknown> {
   return {
     name: 'small',
@@ -27,7 +29,7 @@ export function smallJob({
     },
     data: { format: 'idx', path },
     schedule: { steps, microBatch: 8, baseLr: 2e-3, windowSteps: 4, ...schedule },
-    resources: { virtualRanks: 8, minWorkers: workers, maxWorkers: workers },
+    resources: { virtualRanks: 8, minWorkers: workers, maxWorkers: workers, ...resources },
     checkpoint: { everySteps: 5, ...checkpoint },
     seed: 3,
   };

@@ -2,6 +2,7 @@
 import { errorMessage, isMaestroError } from '@maestro/protocol';
 import { Command, CommanderError } from 'commander';
 import { addAuditCommand } from './commands/audit.ts';
+import { addChaosCommand } from './commands/chaos.ts';
 import { addCheckpointCommand } from './commands/checkpoint.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addJobCommands } from './commands/jobs.ts';
@@ -33,6 +34,7 @@ addAuditCommand(program);
 addReconstructCommand(program);
 addCheckpointCommand(program);
 addDoctorCommand(program);
+addChaosCommand(program);
 
 try {
   await program.parseAsync();

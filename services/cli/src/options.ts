@@ -7,6 +7,21 @@ export function positiveInteger(text: string): number {
   return value;
 }
 
+/** Reads an option as a whole number of at least 0. */
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('Expected a whole number of at least 0.');
+  return value;
+}
+
+/** Reads an option as a number above 0. */
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('Expected a number above 0.');
+  return value;
+}
+
 /** Gathers an option that may be given several times. */
 export function collect(value: string, before: readonly string[]): string[] {
   return [...before, value];

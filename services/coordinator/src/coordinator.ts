@@ -162,11 +162,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
   for (const { job, run: stored } of await store.loadJobs()) {
     const spec = parseJobSpec(parseJson(job.specJson));
-    const run = (stored as JobRun | undefined) ?? queuedRun({ id: job.id, spec, startPoint: await startPointOf(spec) });
+    const run = (stored as JobRun | undefined) ?? queuedRun({ id: job.id, spec, startPoint: await startPointOf(spec) }, 0);
     const isOver = isTerminal(job.state);
     const active = activate(job, spec, isOver ? { ...run, phase: 'ended', message: job.message } : run);
     if (!isOver) log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
-    if (!isOver) active.dispatch({ type: 'recovered' });
+    if (!isOver) active.dispatch({ type: 'recovered', incarnation: store.incarnation });
   }
   const ticker = setInterval(
     () => {
@@ -220,7 +220,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       const job = newJob({ id, spec, specJson: JSON.stringify(spec), now: new Date().toISOString() });
       await store.saveJob(job);
       log.info({ job: id, name: spec.name }, 'job submitted');
-      const active = activate(job, spec, queuedRun({ id, spec, startPoint }));
+      const active = activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation));
       place();
       return active.job;
     },
@@ -297,6 +297,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       return {
         receive(message) {
           if (workers.get(id) !== worker || message.kind === 'hello') return;
+          // A worker that is told to end gets nothing more to do.
+          if (message.kind === 'drain') worker.isDrained = true;
           const active = message.jobId === '' ? undefined : jobs.get(message.jobId);
           const event = active === undefined ? undefined : toEvent(hello, message);
           if (active !== undefined && event !== undefined) active.dispatch(event);

@@ -2,7 +2,7 @@ import type { ViewMember } from '@maestro/protocol';
 import { assignRanks } from './assignRanks.ts';
 import { holdersOf, isSharded, newestState, wholeStepOf } from './newestState.ts';
 import type { RunWorker } from './runState.ts';
-import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker } from './turn.ts';
+import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
 
 /** Views whose members are remembered. */
 const MOST_VIEWS = 64;
@@ -45,15 +45,18 @@ export function formView(turn: Turn): void {
   const sources = chosenSources(members, chosen, furthest);
   const holders = isSharded(turn.run) ? holdersOf(newest) : [];
   const restoreFrom = restore?.path ?? '';
-  const next = generation + 1;
+  const next = Math.max(generation, turn.run.skipped) + 1;
   const { id: jobId } = facts;
-  const { step, stepsRedone, pastViews } = turn.run;
+  const { step, stepsRedone, pastViews, restore: _used, ...rest } = turn.run;
+  turn.run = { ...rest, step, stepsRedone, pastViews };
   update(turn, {
     generation: next,
     view: { members, startStep, restoreFrom, sources, holders, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
     pastViews: [...pastViews, { generation: next, members }].slice(-MOST_VIEWS),
     phase: restore !== undefined ? 'starting' : turn.run.phase,
     message: `view ${next} forms: ${names(members)} from step ${startStep}`,
+    // A checkpoint may be ahead of what was reported.
+    step: restore === undefined ? step : Math.max(step, restore.step),
     stepsRedone: stepsRedone + Math.max(0, step - startStep),
   });
   if (restore !== undefined && generation > 0) {
@@ -130,4 +133,30 @@ function waitForWorkers(turn: Turn, waiting: readonly RunWorker[], furthest: num
     update(turn, { savedStep: furthest });
     send(turn, keeper.id, { kind: 'save', jobId: facts.id });
   }
+}
+
+/** All have formed: they start. */
+export function go(turn: Turn): void {
+  const { view, generation, facts } = turn.run;
+  const { members, startStep } = view!;
+  for (const { id } of members) {
+    if (workerOf(turn, id)!.status !== 'formed') continue;
+    updateWorker(turn, id, { status: 'working' });
+    send(turn, id, { kind: 'go', jobId: facts.id, generation });
+  }
+  update(turn, {
+    phase: 'running',
+    view: { ...view!, status: 'working', sinceMs: turn.nowMs },
+    lastCommitMs: turn.nowMs,
+    message: `training on ${names(members)}`,
+  });
+  const shares = members.map(({ name, firstRank, ranks }) => `${name} ${firstRank}..${firstRank + ranks - 1}`).join(', ');
+  record(turn, 'view', `view ${generation} works from step ${startStep}: virtual ranks ${shares}`);
+}
+
+/** Sends the view once more to a member that it has not reached. */
+export function resendView(turn: Turn, workerId: string): void {
+  const { view, generation, facts } = turn.run;
+  const { members, startStep, restoreFrom, sources, holders } = view!;
+  send(turn, workerId, { kind: 'view', jobId: facts.id, generation, members, startStep, restoreFrom, sources, holders });
 }

@@ -50,7 +50,7 @@ function standing(status: MemberStatus, words: readonly string[], generation: nu
     datasetLength: 800,
     identityJson: status === 'preparing' ? '' : JSON.stringify({ threads: identity.slice(8) }),
     stateHash: '',
-    reports: [],
+    reports: Number(step) > 0 ? [reportOf(of, Number(step))] : [],
     errorCode,
     errorMessage: errorCode === '' ? '' : `no word from ${suspect}`,
     suspect,
@@ -110,8 +110,9 @@ function parse(line: string, run: JobRun): RunEvent {
       return { type: 'restorePoint', point: { path: name === 'nothing' ? '' : `/c/${name}`, step: Number(name) || 0 }, note: '' };
     case 'pause':
       return { type: 'pause', reason: 'on request' };
-    case 'resume':
     case 'recovered':
+      return { type: 'recovered', incarnation: Number(name ?? 2) };
+    case 'resume':
     case 'tick':
       return { type: verb };
     case 'cancel':
@@ -164,7 +165,7 @@ function show(effect: RunEffect): string {
 }
 
 /** Plays a scenario; each line comes back with the phase it led to and the effects it had. `wait 6000` lets time pass. */
-function play(scenario: string, { run = queuedRun(factsOf()), nowMs = 0 }: { run?: JobRun; nowMs?: number } = {}) {
+function play(scenario: string, { run = queuedRun(factsOf(), 1), nowMs = 0 }: { run?: JobRun; nowMs?: number } = {}) {
   const transcript: string[] = [];
   for (const line of scenario.trim().split('\n')) {
     const wait = /^\s*wait (\d+)/.exec(line);
@@ -190,7 +191,7 @@ const working = (resources: object = {}, steps = 4) =>
     formed b 0
     formed c 0
     ${Array.from({ length: steps }, (_, i) => `committed a ${i + 1}`).join('\n')}`,
-    { run: queuedRun(factsOf(resources)) },
+    { run: queuedRun(factsOf(resources), 1) },
   );
 const last = ({ transcript }: { transcript: string[] }, count = 1) => transcript.slice(-count);
 
@@ -217,8 +218,8 @@ test('a job is assigned workers, forms a view, trains and succeeds', () => {
     'formed a 0 -> starting',
     'formed b 0 -> running; go to a; go to b',
     'committed a 1 -> running; ledger 1; shards 1',
-    'finished b 2 -> running',
-    'committed a 2 -> running; ledger 2; shards 2',
+    'finished b 2 -> running; ledger 2; shards 2',
+    'committed a 2 -> running; shards 2',
     'checkpoint 2 -> running; checkpoint 2',
     'finished a 2 -> stopping; release to b; release to a',
     'left a -> stopping',
@@ -240,11 +241,11 @@ test('a worker is killed: its peers stop at once, and the next view goes on with
   );
   expect(transcript).toEqual([
     'gone b -> running',
-    'held a 5 peer-lost b -> running; hold to b at once; hold to c at once; disconnect b',
+    'held a 5 peer-lost b -> running; ledger 5; shards 5; hold to b at once; hold to c at once; disconnect b',
     'held c 4 peer-lost b -> running; queues g2 from 5; view to a: g2 step 5 from state of a, a=0..3 c=4..7; view to c: g2 step 5 from state of a, a=0..3 c=4..7',
     'formed a 5 -> running',
     'formed c 4 -> running; go to a; go to c',
-    'committed a 5 -> running; ledger 5; shards 5',
+    'committed a 5 -> running; shards 5',
     'committed a 6 -> running; ledger 6; shards 6',
   ]);
   expect(run.records.map(({ message }) => message)).toContain(
@@ -364,7 +365,7 @@ test('a joiner is admitted at a step boundary, and pulls the state from those th
   expect(transcript).toEqual([
     'assigned d -> running; prepare to d',
     'ready d -> running; hold to a; hold to b; hold to c',
-    'held a 6 -> running',
+    'held a 6 -> running; ledger 6; shards 6',
     'held b 6 -> running',
     'held c 6 -> running; queues g2 from 6; view to a: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7; view to b: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7; view to c: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7; view to d: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7',
     'formed d -> running',
@@ -392,7 +393,7 @@ test('a worker that is drained leaves at a step boundary, without an abort', () 
   );
   expect(transcript).toEqual([
     'drain b -> running; hold to a; hold to b; hold to c',
-    'held a 6 -> running',
+    'held a 6 -> running; ledger 6; shards 6',
     'held b 6 -> running',
     'held c 6 -> running; release to b; queues g2 from 6; view to a: g2 step 6 from state of a c, a=0..3 c=4..7; view to c: g2 step 6 from state of a c, a=0..3 c=4..7',
     'left b -> running',
@@ -411,7 +412,7 @@ test('the last worker that is drained writes a checkpoint before it goes', () =>
   );
   expect(last({ transcript }, 3)).toEqual([
     'drain a -> running; hold to a',
-    'held a 2 -> starting; release to a with checkpoint',
+    'held a 2 -> starting; ledger 2; shards 2; release to a with checkpoint',
     'left a -> starting',
   ]);
 });
@@ -434,7 +435,7 @@ test('pausing ends a step, writes a checkpoint and frees the workers; resuming s
   );
   expect(transcript).toEqual([
     'pause -> pausing; hold to a; hold to b; hold to c',
-    'held a 5 -> pausing',
+    'held a 5 -> pausing; ledger 5; shards 5',
     'held b 5 -> pausing',
     'held c 5 -> pausing; release to a with checkpoint; release to b; release to c',
     'checkpoint 5 -> pausing; checkpoint 5',
@@ -514,7 +515,24 @@ test('a new coordinator whose record is older than the view takes no number twic
     working(),
   );
   expect(transcript[1]).toBe('working a 4 g7 -> running; hold to a at once');
-  expect(last({ transcript })[0]).toContain('queues g8 from 4');
+  expect(last({ transcript })[0]).toContain('queues g102 from 4');
+});
+
+test('a new coordinator leaves out the numbers of views that the last one may have sent and not written down', () => {
+  const { transcript } = play(
+    `recovered 2
+    held a 4 peer-lost b
+    held b 4
+    held c 4
+    recovered 4
+    held a 4
+    formed b 4
+    held b 4
+    held c 4`,
+    working(),
+  );
+  expect(transcript[3]).toContain('queues g102 from 4');
+  expect(last({ transcript })[0]).toContain('queues g303 from 4');
 });
 
 test('a view that was sent but not received is sent again', () => {
@@ -535,6 +553,59 @@ test('a start order that was lost with the connection is sent again', () => {
     working(),
   );
   expect(last({ transcript })).toEqual(['formed b 0 -> running; go to b']);
+});
+
+test('a start order that was lost while a step is to end the view is sent again: its peers wait for that step', () => {
+  const { transcript } = play(
+    `gone b
+    pause
+    formed b 0`,
+    working(),
+  );
+  expect(last({ transcript })).toEqual(['formed b 0 -> pausing; go to b; hold to b']);
+});
+
+test('a member that came back without its state ends the view that counts on it', () => {
+  const forming = play(
+    `dead b
+    held a 4 peer-lost b
+    held c 3 peer-lost b
+    left a`,
+    working(),
+  );
+  expect(last(forming)).toEqual(['left a -> running; hold to c at once']);
+});
+
+test('steps that a worker did while the job was paused without it are in the ledger', () => {
+  const { transcript, run } = play(
+    `gone a
+    dead b
+    dead c
+    pause
+    wait 1300
+    tick
+    working a 6`,
+    working(),
+  );
+  expect(last({ transcript }, 2)).toEqual([
+    'tick -> paused; disconnect a; close queues',
+    'working a 6 -> paused; ledger 6; shards 6; release to a',
+  ]);
+  expect(run.step).toBe(6);
+});
+
+test('a checkpoint that is ahead of what was reported counts', () => {
+  const { run } = play(
+    `checkpoint 6
+    dead a
+    dead b
+    dead c
+    assigned d
+    ready d
+    found 6`,
+    working(),
+  );
+  expect(run.step).toBe(6);
 });
 
 test('a zombie of an old view is told to stop, and joins again like anyone else', () => {
@@ -641,7 +712,7 @@ test('a slow worker gets fewer virtual ranks at the end of a window, with the re
   expect(measured.transcript.slice(3)).toEqual([
     'committed a 5 -> running; ledger 5; shards 5',
     'committed a 6 -> running; ledger 6; shards 6; hold to a after 8; hold to b after 8; hold to c after 8',
-    'held a 8 -> running',
+    'held a 8 -> running; ledger 8; shards 8',
     'held b 8 -> running',
     expect.stringContaining('a=0..3 b=4..6 c=7..7'),
   ]);
@@ -679,7 +750,7 @@ const sharded = (resources: object = {}) =>
     committed a 2
     committed a 3
     committed a 4`,
-    { run: queuedRun(factsOf(resources, { state: 'sharded' })) },
+    { run: queuedRun(factsOf(resources, { state: 'sharded' }), 1) },
   );
 
 test('sharded: a joiner is admitted with all parts of the state, and told who has which', () => {
@@ -711,7 +782,7 @@ test('sharded: one that leaves serves its part until the first step of the next 
   const view = 'g2 step 6 from a:0+30 b:30+30 c:60+30, a=0..3 c=4..7';
   expect(transcript).toEqual([
     'drain b -> running; hold to a with checkpoint; hold to b with checkpoint; hold to c with checkpoint',
-    'held a 6 6:0+30 -> running',
+    'held a 6 6:0+30 -> running; ledger 6; shards 6',
     'held b 6 6:30+30 -> running',
     `held c 6 6:60+30 -> running; queues g2 from 6; view to a: ${view}; view to c: ${view}; view to b: ${view}`,
     'formed a 6 6:0+30 -> running',
@@ -773,7 +844,7 @@ test('sharded: pausing and cancelling collect the state at the end of a step, be
     );
     expect(transcript).toEqual([
       `${verb} -> ${phase}; hold to a with checkpoint; hold to b with checkpoint; hold to c with checkpoint`,
-      `held a 5 5:0+30 -> ${phase}`,
+      `held a 5 5:0+30 -> ${phase}; ledger 5; shards 5`,
       `held b 5 5:30+30 -> ${phase}`,
       `held c 5 5:60+30 -> ${phase}; release to a with checkpoint; release to b; release to c`,
     ]);

@@ -4,7 +4,7 @@ import { describeFallback, describeProblems, newestValidCheckpoint, verifyCheckp
 import { connectRedis, type Schedule } from '@maestro/data';
 import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
-import { openBookkeeper } from './bookkeeper.ts';
+import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
 import { startCoordinator } from './coordinator.ts';
 import type { RestorePoint } from './runState.ts';
 import { serve } from './serve.ts';
@@ -17,6 +17,7 @@ const {
   MAESTRO_DATA_DIR: dataDir = '.maestro',
   MAESTRO_GRPC_LISTEN: listen = '127.0.0.1:7070',
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
+  MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
 } = process.env;
 const logger = createLogger({ role: 'coordinator' });
 
@@ -38,7 +39,10 @@ await runService(
     const coordinator = await startCoordinator({
       store,
       timeouts,
-      openBooks: (jobId, seed, onAcknowledged) => openBookkeeper({ store, openShards, jobId, seed, onAcknowledged, log: logger }),
+      openBooks: (jobId, seed, onAcknowledged) => {
+        const books = openBookkeeper({ store, openShards, jobId, seed, onAcknowledged, log: logger });
+        return tolerance === 'off' ? withoutLedger(books) : books;
+      },
       inspectCheckpoint,
       findCheckpoint,
       log: logger,
@@ -57,6 +61,12 @@ await runService(
   },
   { logger },
 );
+
+/** For the bench of what the ledger and the shard queues cost. */
+function withoutLedger(books: Bookkeeper): Bookkeeper {
+  const nothing = (): void => undefined;
+  return { ...books, commit: nothing, enqueueAround: nothing, openGeneration: nothing };
+}
 
 async function inspectCheckpoint(path: string): Promise<{ readonly step: number }> {
   const report = await verifyCheckpoint(path);

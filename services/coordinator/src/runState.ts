@@ -109,13 +109,16 @@ export interface JobRun {
   readonly message: string;
   /** The newest view's; rises with each view and is never used again. */
   readonly generation: number;
+  /** The coordinator's that works on it, and the numbers up to which views of earlier ones may be in use that nobody wrote down. */
+  readonly incarnation: number;
+  readonly skipped: number;
   readonly workers: readonly RunWorker[];
   readonly view?: RunView;
   /** Steps committed. */
   readonly step: number;
   /** Steps that were computed again after their commit was known, or lost with all workers. */
   readonly stepsRedone: number;
-  /** Where to start when nobody holds a state; absent when it must be looked for first. */
+  /** Where to start when nobody holds a state; absent when it must be looked for first. A view that starts from it uses it up. */
   readonly restore?: RestorePoint;
   /** What the members have in common, and who said so first. */
   readonly common?: {
@@ -166,7 +169,7 @@ export type RunEvent =
   /** The coordinator itself cannot go on with the job. */
   | { readonly type: 'fault'; readonly reason: string; readonly message: string }
   /** The run was read back from Redis by a new coordinator. */
-  | { readonly type: 'recovered' }
+  | { readonly type: 'recovered'; readonly incarnation: number }
   | { readonly type: 'tick' };
 
 /** What is to be done after a transition, in order. */
@@ -196,14 +199,16 @@ export interface RunContext {
   readonly timeouts: FailureTimeouts;
 }
 
-/** A run that waits to be placed on workers. */
-export function queuedRun(facts: JobFacts): JobRun {
+/** A run that waits to be placed on workers, as the coordinator of `incarnation` takes it on. */
+export function queuedRun(facts: JobFacts, incarnation: number): JobRun {
   const { startPoint: restore } = facts;
   return {
     facts,
     phase: 'queued',
     message: 'waiting to be scheduled',
     generation: 0,
+    incarnation,
+    skipped: 0,
     workers: [],
     step: restore.step,
     stepsRedone: 0,
@@ -230,4 +235,24 @@ export function openPlaces({ phase, workers, facts: { spec } }: JobRun): number 
 /** Why the job does not take a worker now; undefined when it does. */
 export function refusalOf({ refusals }: JobRun, workerId: string, nowMs: number): string | undefined {
   return refusals.find((refusal) => refusal.workerId === workerId && refusal.untilMs > nowMs)?.reason;
+}
+
+/** A worker that has just been given to the job. */
+export function newWorker({ name, id, address }: WorkerRef, nowMs: number): RunWorker {
+  return {
+    name,
+    id,
+    address,
+    status: 'assigned',
+    generation: 0,
+    state: -1,
+    shards: [],
+    step: 0,
+    phase: 'preparing',
+    phaseSeconds: 0,
+    waitingFor: '',
+    rankSeconds: 0,
+    lastHeardMs: nowMs,
+    isReleased: false,
+  };
 }

@@ -9,6 +9,7 @@ import { runWorker } from './worker.ts';
  * A worker is configured by `MAESTRO_COORDINATOR` and `MAESTRO_COLLECTIVE_LISTEN` (host:port), `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`,
  * `MAESTRO_WORKER_NAME`, `MAESTRO_DEVICE` (cpu or cuda) and `MAESTRO_THREADS`. Where peers reach it by another address than the one
  * it listens at (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is what they are told.
+ * `MAESTRO_FAULT_TOLERANCE=off` (coordinator too) is for the bench alone: it shows what surviving failures costs.
  */
 const {
   MAESTRO_COORDINATOR: coordinator = '127.0.0.1:7070',
@@ -20,6 +21,7 @@ const {
   MAESTRO_DEVICE: device = 'cpu',
   MAESTRO_THREADS: threadsText = '1',
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
+  MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
   MAESTRO_FAULTS: faultsText,
 } = process.env;
 /** A step may be long, and a checkpoint large; whoever cannot wait sends a second signal. */
@@ -38,10 +40,24 @@ await runService(
     const timeouts = failureTimeouts(Number(failureText));
     const { keepaliveTimeMs, keepaliveTimeoutMs } = timeouts;
     const faults = createFaults(faultsText);
-    const opened = await openCollective({ address: listen, keepaliveTimeMs, keepaliveTimeoutMs });
+    const isFaultTolerant = tolerance !== 'off';
+    const opened = await openCollective({ address: listen, keepaliveTimeMs, keepaliveTimeoutMs, checksums: isFaultTolerant });
     const collective = advertise === undefined ? opened : { ...opened, address: advertise };
     try {
-      await runWorker({ name, coordinator, redisUrl, dataDir, device, threads, collective, timeouts, faults, logger, signal });
+      await runWorker({
+        name,
+        coordinator,
+        redisUrl,
+        dataDir,
+        device,
+        threads,
+        collective,
+        timeouts,
+        isFaultTolerant,
+        faults,
+        logger,
+        signal,
+      });
     } finally {
       await collective.close();
     }

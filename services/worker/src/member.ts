@@ -86,7 +86,7 @@ interface Current {
 
 /** Starts to work for a job: opens what it needs, says `ready`, and takes views until it is released. */
 export function startMember(options: MemberOptions): Member {
-  const { jobId, specJson, self, collective, timeouts, dataDir, faults, send } = options;
+  const { jobId, specJson, self, collective, timeouts, dataDir, isFaultTolerant, faults, send } = options;
   const logger = options.logger.child({ job: jobId });
   const closing = new AbortController();
   const reports = createReports();
@@ -190,6 +190,7 @@ export function startMember(options: MemberOptions): Member {
       collective,
       timeouts,
       dataDir,
+      isFaultTolerant,
       faults,
       reports,
       logger: viewLogger,
@@ -210,7 +211,7 @@ export function startMember(options: MemberOptions): Member {
       },
       onStep: (report, seconds) => {
         rankSeconds = rankSeconds === 0 ? seconds : rankSeconds * (1 - RANK_WEIGHT) + seconds * RANK_WEIGHT;
-        reports.add(report);
+        if (isFaultTolerant) reports.add(report);
         if (isFirst) send({ kind: 'committed', ...report });
       },
       onSkipped: (step, images) => send({ kind: 'skipped', jobId, generation, step, images }),

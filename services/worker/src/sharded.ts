@@ -35,9 +35,8 @@ export function createSharded({ session, group, isWriter, isSaveAsked, onApplied
       session.state = -1;
       session.shards = [{ step: step + 1, ...group.chunk, isWhole: false }];
       onApplied(report());
-      await faults.reach(step, 'all-gather');
       await trainer.share('parameters');
-      await group.gather({ step });
+      await Promise.all([group.gather({ step }), faults.reach(step, 'all-gather')]);
       await trainer.adopt();
       session.state = step + 1;
       session.shards = [{ step: step + 1, ...group.chunk, isWhole: true }];

@@ -9,7 +9,7 @@ import { createReplicated } from './replicated.ts';
 import type { Reports } from './reports.ts';
 import { restore } from './restore.ts';
 import { createSharded } from './sharded.ts';
-import { openShardReader } from './shardReader.ts';
+import { openShardReader, type ShardReader } from './shardReader.ts';
 import { pullShards, serveShards } from './shardTransfer.ts';
 import { type Phase, SCALARS_PER_RANK, type StepReport, trainLoop } from './trainLoop.ts';
 
@@ -22,6 +22,7 @@ export interface ViewRunOptions {
   readonly collective: Collective;
   readonly timeouts: FailureTimeouts;
   readonly dataDir: string;
+  readonly isFaultTolerant: boolean;
   readonly faults: Faults;
   readonly reports: Reports;
   readonly logger: Logger;
@@ -87,10 +88,13 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     closers.push(() => signal.removeEventListener('abort', abort));
     if (signal.aborted) abort();
 
-    const queue = await openShardQueue({ redis, jobId, generation, virtualRanks: schedule.virtualRanks });
-    closers.push(() => queue.close());
-    const virtualRanks = local.steps.flatMap((step: LocalStep) => (step.op === 'leaf' ? [step.rank] : []));
-    const shards = openShardReader({ queue, schedule, virtualRanks, onWaiting, signal: AbortSignal.any([signal, over.signal]) });
+    const openShards = async (): Promise<ShardReader> => {
+      const queue = await openShardQueue({ redis, jobId, generation, virtualRanks: schedule.virtualRanks });
+      closers.push(() => queue.close());
+      const virtualRanks = local.steps.flatMap((step: LocalStep) => (step.op === 'leaf' ? [step.rank] : []));
+      return openShardReader({ queue, schedule, virtualRanks, onWaiting, signal: AbortSignal.any([signal, over.signal]) });
+    };
+    const shards = options.isFaultTolerant ? await openShards() : WITHOUT_LEASES;
     closers.push(() => shards.close());
     if (holders.some(({ id }) => id === self)) {
       closers.push(serveShards({ session, view, self, collective, faults }));
@@ -116,10 +120,12 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
           group,
           isWriter: isFirst,
           isSaveAsked: options.isSaveWanted,
-          onApplied: (report) => reports.add(committed(report)),
+          onApplied: (report) => {
+            if (options.isFaultTolerant) reports.add(committed(report));
+          },
           faults,
         })
-      : createReplicated({ trainer, group, signal });
+      : createReplicated({ trainer, group, faults, signal });
     const outcome = await trainLoop({
       ...session,
       startStep,
@@ -154,6 +160,9 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     for (const close of closers.reverse()) await close();
   }
 }
+
+/** For the bench of what leasing costs. */
+const WITHOUT_LEASES: ShardReader = { enter: async () => undefined, leave: () => undefined, close: async () => undefined };
 
 function aborted(signal: AbortSignal): Promise<void> {
   return signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

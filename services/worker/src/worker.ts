@@ -28,6 +28,8 @@ export interface WorkerOptions {
   readonly threads: number;
   readonly collective: Collective;
   readonly timeouts: FailureTimeouts;
+  /** False only to measure what surviving failures costs: no shard is leased then, and no report is kept. */
+  readonly isFaultTolerant: boolean;
   readonly faults: Faults;
   readonly logger: Logger;
   readonly signal: AbortSignal;

@@ -1,0 +1,99 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connectJobClient } from '@maestro/client';
+import { isMaestroError, MaestroError } from '@maestro/protocol';
+import { type ClusterFile, readClusterFile } from '../connection.ts';
+import { type KeptProcess, keepProcess } from '../keptProcess.ts';
+import { launchNode } from '../launchNode.ts';
+import { workerProgram } from '../workerProgram.ts';
+import type { ChaosAction } from './schedule.ts';
+
+/** A cluster of `maestro up`, as something that harm can be done to. */
+export interface ChaosTarget {
+  /** Does it; what cannot be done now, since the process is not there, is answered with why. */
+  act(action: ChaosAction): Promise<string | undefined>;
+  /** Lets what is stopped go on, and ends the workers that joined. */
+  close(): Promise<void>;
+}
+
+/** Opens the cluster whose file is in `dataDir`. What is killed there comes back by its supervisor; what joins is this process's to keep. */
+export function openChaosTarget(dataDir: string): ChaosTarget {
+  const joined = new Map<string, KeptProcess>();
+  const stopped = new Map<number, NodeJS.Timeout>();
+
+  const cluster = async (): Promise<ClusterFile> => {
+    const file = await readClusterFile(dataDir);
+    if (file === undefined) throw new MaestroError('not-found', `chaos: no cluster runs with the data folder ${dataDir}`);
+    return file;
+  };
+
+  const pidOf = async (name: string): Promise<number | undefined> => {
+    const own = joined.get(name);
+    const process = own ?? (await cluster()).processes.find((candidate) => candidate.name === name);
+    return process?.isRunning === true ? process.pid : undefined;
+  };
+
+  const signal = async (name: string, which: NodeJS.Signals): Promise<number | undefined> => {
+    const pid = await pidOf(name);
+    try {
+      if (pid !== undefined) process.kill(pid, which);
+    } catch (error) {
+      // It has ended since, by itself or by an earlier event.
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined;
+      throw error;
+    }
+    return pid;
+  };
+
+  const resume = (pid: number): void => {
+    clearTimeout(stopped.get(pid));
+    stopped.delete(pid);
+    try {
+      process.kill(pid, 'SIGCONT');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  };
+
+  const joinWorker = async (name: string): Promise<void> => {
+    const { coordinator, redisUrl, device, threads } = await cluster();
+    await mkdir(join(dataDir, 'logs'), { recursive: true });
+    const program = workerProgram(name, { coordinator, redisUrl, dataDir, device, threads }, {});
+    const kept = keepProcess({ name, launch: () => launchNode(program), isSupervised: () => true, onChange: () => undefined });
+    joined.set(name, kept);
+    await kept.started;
+  };
+
+  /** Asks the coordinator; one that is away, or knows no such worker now, is an answer. */
+  const drain = async (name: string): Promise<string | undefined> => {
+    const client = connectJobClient((await cluster()).coordinator);
+    try {
+      await client.drainWorker(name);
+      return undefined;
+    } catch (error) {
+      if (isMaestroError(error, 'unavailable') || isMaestroError(error, 'not-found')) return error.message;
+      throw error;
+    } finally {
+      client.close();
+    }
+  };
+
+  return {
+    async act(action) {
+      if (action.kind === 'join') {
+        await joinWorker(action.worker);
+        return undefined;
+      }
+      if (action.kind === 'drain') return drain(action.worker);
+      const name = action.kind === 'restart' ? action.process : action.worker;
+      const pid = await signal(name, action.kind === 'stop' ? 'SIGSTOP' : 'SIGKILL');
+      if (pid === undefined) return `${name} is not running`;
+      if (action.kind === 'stop') stopped.set(pid, setTimeout(resume, action.forMs, pid));
+      return undefined;
+    },
+    async close() {
+      for (const pid of [...stopped.keys()]) resume(pid);
+      await Promise.all([...joined.values()].map((process) => process.stop()));
+    },
+  };
+}

@@ -1,0 +1,131 @@
+import { resolve } from 'node:path';
+import type { JobClient } from '@maestro/client';
+import { isTerminal, MaestroError } from '@maestro/protocol';
+import type { Command } from 'commander';
+import { openChaosTarget } from '../chaos/chaosTarget.ts';
+import { describeEvent, describeSummary, seconds } from '../chaos/describeChaos.ts';
+import { type Finding, goesOn, hasHash, isAudited, isBounded, undisturbedHash } from '../chaos/findings.ts';
+import { recordJob } from '../chaos/recordJob.ts';
+import { runChaos, summarise } from '../chaos/runChaos.ts';
+import { type ChaosEvent, chaosSchedule } from '../chaos/schedule.ts';
+import { type ClusterFile, readClusterFile } from '../connection.ts';
+import { positiveInteger, positiveNumber, wholeNumber } from '../options.ts';
+import { withClient } from '../withClient.ts';
+
+const DEFAULT_FAILURE_TIMEOUT_MS = 5000;
+/** Standing still for so many failure timeouts after an event is not recovering any more. */
+const PATIENCE = 12;
+/** As long as a person may want to wait for a job to end. */
+const MOST_WAIT_MS = 86_400_000;
+
+interface ChaosCommandOptions {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly minWorkers: number;
+  readonly dryRun?: boolean;
+  readonly reference?: string;
+  readonly verify?: boolean;
+  readonly json?: boolean;
+}
+
+/** `maestro chaos`: harms the cluster that `maestro up` runs here while a job trains, and looks whether the job minds. */
+export function addChaosCommand(program: Command): void {
+  program
+    .command('chaos')
+    .description('kill, stop, drain and add workers, restart coordinator and redis while a job runs; then check that the job does not mind')
+    .argument('<job>', 'job id')
+    .option('--seed <n>', 'the same seed gives the same events', wholeNumber, 0)
+    .option('--minutes <m>', 'how long', positiveNumber, 2)
+    .option('--min-workers <n>', 'workers that are always left', positiveInteger, 1)
+    .option('--reference <hash>', 'checkpoint hash that the job must end with')
+    .option('--verify', 'afterwards run the same job undisturbed, on one worker, and compare the hashes')
+    .option('--dry-run', 'only print the events')
+    .option('--json', 'end with one JSON object on standard output')
+    .action(async (id: string, options: ChaosCommandOptions) => {
+      const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
+      const file = await readClusterFile(dataDir);
+      if (file === undefined)
+        throw new MaestroError('not-found', `chaos: no cluster of \`maestro up\` runs with the data folder ${dataDir}`);
+      const failureTimeoutMs = Number(process.env['MAESTRO_FAILURE_TIMEOUT_MS'] ?? DEFAULT_FAILURE_TIMEOUT_MS);
+      const events = scheduleFor(file, { ...options, failureTimeoutMs });
+      if (options.dryRun === true) {
+        process.stdout.write(options.json === true ? `${JSON.stringify(events)}\n` : `${events.map(describeEvent).join('\n')}\n`);
+        return;
+      }
+      const ok = await withClient(program, (client) => chaos({ client, id, file, dataDir, events, failureTimeoutMs, options }));
+      if (!ok) process.exitCode = 1;
+    });
+}
+
+function scheduleFor(
+  { processes }: ClusterFile,
+  { seed, minutes, minWorkers, failureTimeoutMs }: ChaosCommandOptions & { readonly failureTimeoutMs: number },
+): ChaosEvent[] {
+  const names = processes.map(({ name }) => name);
+  const workers = names.filter((name) => name !== 'coordinator' && name !== 'redis');
+  const restartable = (['coordinator', 'redis'] as const).filter((name) => names.includes(name));
+  return chaosSchedule({ seed, minutes, workers, minWorkers, failureTimeoutMs, restartable });
+}
+
+/** Everything from the first event to the verdict; gives whether all is well. */
+async function chaos({
+  client,
+  id,
+  file,
+  dataDir,
+  events,
+  failureTimeoutMs,
+  options: { reference, verify = false, json = false },
+}: {
+  readonly client: JobClient;
+  readonly id: string;
+  readonly file: ClusterFile;
+  readonly dataDir: string;
+  readonly events: readonly ChaosEvent[];
+  readonly failureTimeoutMs: number;
+  readonly options: ChaosCommandOptions;
+}): Promise<boolean> {
+  const screen = json ? process.stderr : process.stdout;
+  const say = (line: string): void => void screen.write(`${line}\n`);
+  const submitted = await client.getJob(id);
+  if (isTerminal(submitted.state)) throw new MaestroError('conflict', `chaos: job ${id} has ended (${submitted.state})`);
+
+  const record = recordJob(file.coordinator, id);
+  const target = openChaosTarget(dataDir);
+  const aborter = new AbortController();
+  const interrupt = (): void => aborter.abort();
+  process.once('SIGINT', interrupt);
+  process.once('SIGTERM', interrupt);
+  try {
+    await record.until('it trains', ({ progress }) => (progress?.step ?? 0) > 0, { timeoutMs: 60_000 });
+    const patienceMs = PATIENCE * failureTimeoutMs;
+    const outcomes = await runChaos({
+      events,
+      target,
+      record,
+      patienceMs,
+      signal: aborter.signal,
+      onEvent: (event, skipped) => say(`${describeEvent(event)}${skipped === undefined ? '' : `: not done, ${skipped}`}`),
+      onOutcome: ({ event, recoveryMs }) => say(`${describeEvent(event)}: the job went on after ${seconds(recoveryMs)}`),
+    });
+    const summary = summarise(outcomes, record);
+    for (const line of describeSummary(summary)) say(line);
+    if (aborter.signal.aborted) return false;
+
+    const findings: Finding[] = [goesOn(record.job!), isBounded(summary), await isAudited(client, id)];
+    if (reference !== undefined) findings.push(await hasHash(record, reference, 'the reference'));
+    if (verify) {
+      const ended = await record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: MOST_WAIT_MS });
+      say('running the same job undisturbed, on one worker');
+      findings.push(await hasHash(record, await undisturbedHash(client, file.coordinator, ended), 'the undisturbed job'));
+    }
+    for (const { name, isOk, detail } of findings) say(`  ${isOk ? 'ok  ' : 'FAIL'}  ${name}: ${detail}`);
+    if (json) process.stdout.write(`${JSON.stringify({ job: id, events: outcomes, ...summary, findings })}\n`);
+    return findings.every(({ isOk }) => isOk);
+  } finally {
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+    await record.close();
+    await target.close();
+  }
+}

@@ -1,0 +1,71 @@
+import type { Left, Standing } from '@maestro/protocol';
+import { breakView, hold } from './holdView.ts';
+import { evict, lose } from './loseWorker.ts';
+import type { RunWorker } from './runState.ts';
+import { stop } from './stopRun.ts';
+import { presentMembers, record, removeWorker, type Turn, update } from './turn.ts';
+
+/** Views in a row that may fail without a committed step between them before the job is given up. */
+const MOST_FAILURES = 12;
+/** A member that peers blamed so often without a committed step between is evicted, though the coordinator hears it. */
+const MOST_BLAMES = 2;
+/** Errors of a worker that every worker would meet: the job ends with them. */
+const FATAL_CODES: ReadonlySet<string> = new Set(['invalid-argument', 'data-invalid', 'non-finite', 'storage']);
+
+/** A member's view broke; the others stop too, and the next view is formed. */
+export function fail(turn: Turn, worker: RunWorker, { errorCode, errorMessage, suspect, step }: Standing): void {
+  const failures = turn.run.failures + 1;
+  const count = (turn.run.blames[suspect] ?? 0) + 1;
+  update(turn, { failures, ...(suspect !== '' && { blames: { ...turn.run.blames, [suspect]: count } }) });
+  const message = `${worker.name} at step ${step}: ${errorMessage || 'it holds'}`;
+  if (errorCode === 'checkpoint-invalid') {
+    const isGiven = turn.run.view?.restoreFrom === turn.run.facts.spec.checkpoint.resumeFrom;
+    if (isGiven) return stop(turn, { state: 'failed', reason: 'CheckpointInvalid', message });
+  }
+  if (failures >= MOST_FAILURES) {
+    return stop(turn, {
+      state: 'failed',
+      reason: reasonOf(errorCode),
+      message: `gave up after ${failures} views without a committed step; last: ${message}`,
+    });
+  }
+  hold(turn, { isAbort: true, reason: message });
+  const blamed = turn.run.workers.find(({ name }) => name === suspect);
+  if (blamed?.awaySinceMs !== undefined) lose(turn, blamed, `its control stream broke, and ${message}`);
+  else if (failures >= MOST_BLAMES) evictMostBlamed(turn, message);
+}
+
+/** Peers cannot reach one whom the coordinator hears: it goes, so that the rest can work. Of two that blame each other it is the later one. */
+function evictMostBlamed(turn: Turn, evidence: string): void {
+  const { blames } = turn.run;
+  const candidates = presentMembers(turn).filter(({ name }) => (blames[name] ?? 0) >= MOST_BLAMES);
+  const worst = candidates.reduce<RunWorker | undefined>(
+    (most, each) => (most === undefined || blames[each.name]! >= blames[most.name]! ? each : most),
+    undefined,
+  );
+  if (worst !== undefined && presentMembers(turn).length > 1) evict(turn, worst, `its peers cannot work with it: ${evidence}`);
+}
+
+/** A worker has closed what it had open for the job: asked to, or because of an error. */
+export function leave(turn: Turn, worker: RunWorker, { outcome, errorCode, errorMessage, step }: Left): void {
+  removeWorker(turn, worker.id);
+  if (worker.isReleased) return;
+  if (outcome !== 'failed') return breakView(turn, worker, `${worker.name} does not work for the job any more`);
+  const message = `${worker.name} failed at step ${Math.max(0, step)}: ${errorMessage}`;
+  // What nobody has managed to open is not one worker's fault.
+  if (FATAL_CODES.has(errorCode) || turn.run.common === undefined)
+    return stop(turn, { state: 'failed', reason: reasonOf(errorCode), message });
+  const failures = turn.run.failures + 1;
+  record(turn, 'refused', message);
+  update(turn, {
+    failures,
+    refusals: [...turn.run.refusals, { workerId: worker.id, name: worker.name, untilMs: Number.MAX_SAFE_INTEGER, reason: message }],
+  });
+  if (failures >= MOST_FAILURES) return stop(turn, { state: 'failed', reason: reasonOf(errorCode), message });
+  breakView(turn, worker, message);
+}
+
+/** `data-invalid` -> `DataInvalid`. */
+function reasonOf(code: string): string {
+  return code.replace(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase()) || 'WorkerFailed';
+}

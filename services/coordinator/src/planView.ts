@@ -1,0 +1,58 @@
+import { jobSchedule, windowOfStep } from '@maestro/data';
+import { betterAssignment } from './assignRanks.ts';
+import { release } from './formView.ts';
+import { hold } from './holdView.ts';
+import { isSharded } from './newestState.ts';
+import type { RunWorker } from './runState.ts';
+import { isBusy, isOut, names, presentMembers, record, type Turn } from './turn.ts';
+
+/** A re-balancing must save this much in the next window, many times what a change of view costs. */
+const REBALANCE_WORTH_SECONDS = 2;
+/** A re-balancing is decided so many steps before the end of a window, so that all members hear of it in time. */
+const REBALANCE_NOTICE = 2;
+
+/** Ends a view at a step boundary when there is a better one to be had. */
+export function plan(turn: Turn): void {
+  const { run } = turn;
+  const { view, facts, step, workers } = run;
+  const members = presentMembers(turn);
+  const leaving = members.filter(({ drain }) => drain !== undefined);
+  if (leaving.length > 0) {
+    const reason = `${names(leaving)} leave${leaving.length === 1 ? 's' : ''}`;
+    // More may follow before their parts of a sharded state have gone to others.
+    return hold(turn, { isAbort: false, reason, writeCheckpoint: isSharded(run) });
+  }
+  // Until the first step is committed, members may still be pulling from one that is none.
+  const isNeeded = ({ id }: RunWorker): boolean => run.lastCommitMs <= view!.sinceMs && view!.holders.some((holder) => holder.id === id);
+  for (const worker of workers) {
+    const isIdle = worker.drain !== undefined && !worker.isReleased && !isBusy(worker);
+    if (isIdle && !isNeeded(worker)) release(turn, worker, { reason: worker.drain, writeCheckpoint: false });
+  }
+  if (step <= view!.startStep) return;
+  const { virtualRanks, maxWorkers = virtualRanks } = facts.spec.resources;
+  const isMember = ({ id }: RunWorker): boolean => view!.members.some((member) => member.id === id);
+  const joining = workers.filter(
+    (worker) => isOut(worker) && !isMember(worker) && !worker.isReleased && worker.drain === undefined && worker.awaySinceMs === undefined,
+  );
+  if (joining.length > 0 && members.length < maxWorkers) {
+    return hold(turn, { isAbort: false, reason: `${names(joining)} join${joining.length === 1 ? 's' : ''}` });
+  }
+  rebalance(turn);
+}
+
+/** Near the end of a window: deals the ranks anew when measured times say that the step would be a fifth shorter. */
+function rebalance(turn: Turn): void {
+  const { view, facts, common, step, workers } = turn.run;
+  if (common === undefined || view!.members.length < 2 || step < view!.startStep + REBALANCE_NOTICE) return;
+  const schedule = jobSchedule(facts.spec, common.datasetLength);
+  if (step >= schedule.totalSteps) return;
+  const window = windowOfStep(schedule, step);
+  const end = window.firstStep + window.steps;
+  if (end - step > REBALANCE_NOTICE || end >= schedule.totalSteps) return;
+  const better = betterAssignment({ members: view!.members, workers, virtualRanks: schedule.virtualRanks });
+  if (better === undefined || (better.beforeSeconds - better.afterSeconds) * schedule.windowSteps < REBALANCE_WORTH_SECONDS) return;
+  const ms = (value: number): string => `${Math.round(value * 1000)} ms`;
+  const reason = `${better.slowest} is slow: computing ${ms(better.beforeSeconds)} a step would become ${ms(better.afterSeconds)} with other shares`;
+  record(turn, 'rebalance', reason);
+  hold(turn, { isAbort: false, reason, notBefore: end });
+}

@@ -1,0 +1,213 @@
+import type { CoordinatorMessage, WorkerMessage } from '@maestro/protocol';
+import { type ControlLink, type Listener, openLink } from './control.ts';
+import { createMember, type MemberModel } from './memberModel.ts';
+import type { Peers } from './peers.ts';
+import type { World } from './world.ts';
+
+const RECONNECT_MS = 300;
+const HEARTBEAT_MS = 1000;
+
+/** A worker process: what `worker.ts` does around a member. */
+export interface ProcessModel {
+  readonly name: string;
+  readonly id: string;
+  readonly isAlive: boolean;
+  readonly isAwake: boolean;
+  readonly isAttached: boolean;
+  readonly isEnding: boolean;
+  readonly isAlien: boolean;
+  readonly member: MemberModel | undefined;
+  kill(): void;
+  freeze(): void;
+  thaw(): void;
+  terminate(): void;
+  cutControl(isReset: boolean, untilMs: number): void;
+}
+
+/** What a process needs beside the world. */
+export interface ProcessOptions {
+  readonly name: string;
+  readonly id: string;
+  readonly peers: Peers;
+  /** The coordinator, while one runs. */
+  readonly listener: () => Listener | undefined;
+  /** How much longer than usual it computes. */
+  readonly slowness: () => number;
+  readonly isHung: () => boolean;
+  /** What it has in common with others of the same number. */
+  readonly identity: number;
+}
+
+/** Starts a process. */
+export function startProcess(world: World, options: ProcessOptions): ProcessModel {
+  const { clock, dice, note, timeouts } = world;
+  const { name, id, peers, listener } = options;
+  let isAlive = true;
+  let isFrozen = false;
+  let frozen: (() => void)[] = [];
+  let link: ControlLink | undefined;
+  let isAttached = false;
+  let frozenSinceMs = 0;
+  let isEnding = false;
+  let blockedUntilMs = 0;
+  let member: MemberModel | undefined;
+  let waiting: WorkerMessage[] = [];
+
+  const whenAwake = (action: () => void): void => {
+    if (!isAlive) return;
+    if (isFrozen) frozen.push(action);
+    else action();
+  };
+  const later = (delayMs: number, action: () => void): void => clock.after(delayMs, () => whenAwake(action));
+  const send = (message: WorkerMessage): void => {
+    if (isAttached) link?.send(message);
+    else if (message.kind === 'checkpoint' || message.kind === 'checkpointFailed') waiting.push(message);
+  };
+  const drain = (jobId: string): void => send({ kind: 'drain', jobId, reason: 'it was told to end' });
+
+  const onMessage = (message: CoordinatorMessage): void => {
+    switch (message.kind) {
+      case 'welcome': {
+        isAttached = true;
+        const late = waiting;
+        waiting = [];
+        for (const each of late) send(each);
+        if (member !== undefined) send({ kind: 'standing', ...member.standing() });
+        if (isEnding && member !== undefined) drain(member.jobId);
+        beat(link!);
+        return;
+      }
+      case 'prepare': {
+        if (member !== undefined) return send({ kind: 'standing', ...member.standing() });
+        const started = createMember(world, {
+          ...options,
+          send,
+          later,
+          whenAwake,
+          jobId: message.jobId,
+          isAwake: () => isAlive && !isFrozen,
+        });
+        member = started;
+        started.onEnded = () => {
+          member = undefined;
+          if (isEnding) exit();
+        };
+        return;
+      }
+      case 'refused':
+        return;
+      default:
+        if (member?.jobId !== message.jobId) {
+          if (message.kind === 'view' || message.kind === 'release')
+            send({ kind: 'left', jobId: message.jobId, generation: 0, step: -1, outcome: 'released', errorCode: '', errorMessage: '' });
+          return;
+        }
+        return member.receive(message);
+    }
+  };
+  const beat = (on: ControlLink): void => {
+    later(HEARTBEAT_MS, () => {
+      if (link !== on || !isAttached) return;
+      if (member !== undefined) send({ kind: 'heartbeat', ...member.heartbeat() });
+      beat(on);
+    });
+  };
+  const exit = (): void => {
+    isAlive = false;
+    link?.close();
+    note(`${id} has ended`);
+  };
+  const connect = (): void => {
+    const to = listener();
+    if (to === undefined || clock.nowMs < blockedUntilMs) return later(RECONNECT_MS, connect);
+    const hello = {
+      name,
+      id,
+      address: name,
+      device: 'cpu',
+      threads: 1,
+      pid: 1,
+      host: 'here',
+      buildJson: '',
+      incarnation: 0,
+      standing: member?.standing() ?? null,
+    };
+    link = openLink(world, to, hello, {
+      name,
+      whenAwake,
+      onMessage,
+      onEnded() {
+        isAttached = false;
+        if (isEnding && member !== undefined) member.release({ reason: 'it was told to end', writeCheckpoint: true });
+        if (isEnding) return;
+        later(RECONNECT_MS, connect);
+      },
+    });
+  };
+  later(dice.between(1, 300), connect);
+
+  return {
+    name,
+    id,
+    isAlien: options.identity !== 1,
+    get isAlive() {
+      return isAlive;
+    },
+    get isAwake() {
+      return isAlive && !isFrozen;
+    },
+    get isAttached() {
+      return isAttached;
+    },
+    get isEnding() {
+      return isEnding;
+    },
+    get member() {
+      return member;
+    },
+    kill() {
+      if (!isAlive) return;
+      isAlive = false;
+      link?.cut(true);
+      peers.lost(name, id);
+      member?.die();
+      member = undefined;
+    },
+    freeze() {
+      if (isFrozen || !isAlive) return;
+      isFrozen = true;
+      const on = link;
+      const silentMs = timeouts.keepaliveTimeMs + timeouts.keepaliveTimeoutMs;
+      const began = clock.nowMs;
+      frozenSinceMs = began;
+      clock.after(silentMs, () => {
+        if (!isFrozen || frozenSinceMs !== began || !isAlive) return;
+        peers.lost(name, id);
+        // Its own streams have ended too, which it sees when it goes on.
+        if (member !== undefined) member.lostPeers();
+        if (dice.chance(0.5)) on?.cut(true);
+      });
+    },
+    thaw() {
+      if (!isFrozen) return;
+      isFrozen = false;
+      const actions = frozen;
+      frozen = [];
+      for (const action of actions) whenAwake(action);
+      peers.retry();
+    },
+    terminate() {
+      if (isEnding || !isAlive) return;
+      whenAwake(() => {
+        isEnding = true;
+        if (member === undefined) exit();
+        else if (isAttached) drain(member.jobId);
+        else member.release({ reason: 'it was told to end', writeCheckpoint: true });
+      });
+    },
+    cutControl(isReset, untilMs) {
+      blockedUntilMs = Math.max(blockedUntilMs, untilMs);
+      link?.cut(isReset);
+    },
+  };
+}

@@ -1,0 +1,293 @@
+import { failureTimeouts, parseJobSpec } from '@maestro/protocol';
+import { type JobRun, queuedRun } from '../runState.ts';
+import { createClock } from './clock.ts';
+import { type CoordinatorModel, type Stored, startCoordinatorModel } from './coordinatorModel.ts';
+import { createDice } from './dice.ts';
+import { FAULTS_END_MS, type Fault, faultText, type Scenario } from './faults.ts';
+import { createPeers } from './peers.ts';
+import { type ProcessModel, startProcess } from './process.ts';
+import { newestCheckpoint, type World } from './world.ts';
+
+const TOTAL_STEPS = 60;
+/** So much simulated time a healthy cluster has to commit a step, and to end the job, after the last fault. */
+const STEP_BOUND_MS = 45_000;
+const END_BOUND_MS = 240_000;
+
+/** What may take a report with it that nobody else has. */
+const LOSING: ReadonlySet<Fault['type']> = new Set([
+  'kill',
+  'restart',
+  'memberFails',
+  'crash',
+  'redisForgets',
+  'drain',
+  'terminate',
+  'pause',
+]);
+
+/** How a scenario went. */
+export interface Verdict {
+  /** What must never happen but did; undefined when all went well. */
+  readonly violation: string | undefined;
+  readonly transcript: readonly string[];
+  readonly outcome: string | undefined;
+  readonly endMs: number;
+  readonly generation: number;
+}
+
+class Violation extends Error {}
+
+/** Plays a scenario to its end. The same scenario always goes the same way. */
+export function simulate(scenario: Scenario): Verdict {
+  const { seed, minWorkers, maxWorkers, workers: names, faults } = scenario;
+  const clock = createClock(1000);
+  const dice = createDice(seed * 7919 + 13);
+  const transcript: string[] = [];
+  const note = (line: string): void => void transcript.push(`${(clock.nowMs / 1000).toFixed(3)} ${line}`);
+  const jobId = 'job';
+  const spec = parseJobSpec({
+    data: { format: 'idx', path: '/data' },
+    schedule: { steps: TOTAL_STEPS, microBatch: 1, windowSteps: 8 },
+    resources: { virtualRanks: 8, minWorkers, maxWorkers },
+  });
+  const world: World = {
+    clock,
+    dice,
+    timeouts: failureTimeouts(5000),
+    jobId,
+    spec,
+    totalSteps: TOTAL_STEPS,
+    note,
+    violate: (what) => {
+      throw new Violation(what);
+    },
+    disk: new Map(),
+    damaged: new Set(),
+    isRedisUp: true,
+    cuts: new Set(),
+    views: new Map(),
+  };
+  const peers = createPeers(world);
+  const stored: Stored = {
+    run: queuedRun({ id: jobId, spec, startPoint: { path: '', step: 0 } }, 1),
+    ledger: 0,
+    unknown: 0,
+    outcome: undefined,
+  };
+  const processes = new Map<string, ProcessModel>();
+  const all: ProcessModel[] = [];
+  const slow = new Map<string, number>();
+  const hung = new Map<string, number>();
+  let serial = 0;
+  let incarnation = 0;
+  let coordinator: CoordinatorModel | undefined;
+  let history: { readonly atMs: number; readonly run: JobRun; readonly ledger: number }[] = [];
+
+  const onView = ({ generation, view, workers }: JobRun): void => {
+    const { startStep, members, sources } = view!;
+    for (const { id, isReleased } of workers) {
+      const process = all.find((each) => each.id === id);
+      if (process === undefined || isReleased || !process.isAlive || process.member === undefined) continue;
+      if (process.member.state.step > startStep)
+        world.violate(`view ${generation} starts at step ${startStep}, but ${id} has step ${process.member.state.step}`);
+    }
+    if (all.some(({ id, isAlien }) => isAlien && members.some((member) => member.id === id)))
+      world.violate(`view ${generation} has an alien`);
+    if (new Set(members.map(({ name }) => name)).size < members.length) world.violate(`view ${generation} has two of a name`);
+    if (members.length < minWorkers || members.length > maxWorkers) world.violate(`view ${generation} has ${members.length} members`);
+    if (sources.some((id) => !members.some((member) => member.id === id))) world.violate(`view ${generation}: a source is no member`);
+  };
+  const boot = (): void => {
+    coordinator = startCoordinatorModel(world, stored, {
+      incarnation: ++incarnation,
+      isProcessDead: (id) => all.find((each) => each.id === id)?.isAlive !== true,
+      onView,
+    });
+  };
+  const start = (name: string, isAlien = false): void => {
+    if (processes.get(name)?.isAlive === true) return;
+    const id = `${name}:${++serial}`;
+    const until = (times: Map<string, number>): boolean => clock.nowMs < (times.get(name) ?? 0);
+    const process = startProcess(world, {
+      name,
+      id,
+      peers,
+      listener: () => coordinator,
+      slowness: () => (until(slow) ? 5 : 1),
+      isHung: () => until(hung),
+      identity: isAlien ? 2 : 1,
+    });
+    note(`start ${id}`);
+    processes.set(name, process);
+    all.push(process);
+  };
+  const cut = (a: string, b: string, forMs: number): void => {
+    const pair = a < b ? `${a} ${b}` : `${b} ${a}`;
+    world.cuts.add(pair);
+    const [first, second] = [processes.get(a), processes.get(b)];
+    const { keepaliveTimeMs, keepaliveTimeoutMs } = world.timeouts;
+    clock.after(dice.chance(0.5) ? dice.between(1, 20) : keepaliveTimeMs + keepaliveTimeoutMs, () => {
+      if (!world.cuts.has(pair)) return;
+      for (const [one, other] of [
+        [first, b],
+        [second, a],
+      ] as const)
+        one?.member?.lostPeer(other);
+    });
+    clock.after(forMs, () => {
+      world.cuts.delete(pair);
+      peers.retry();
+    });
+  };
+
+  const inflict = (fault: Fault): void => {
+    note(`FAULT ${faultText(fault)}`);
+    switch (fault.type) {
+      case 'kill':
+        return processes.get(fault.name)?.kill();
+      case 'restart':
+        processes.get(fault.name)?.kill();
+        return clock.after(dice.between(50, 2000), () => start(fault.name));
+      case 'start':
+        return start(fault.name);
+      case 'terminate':
+        return processes.get(fault.name)?.terminate();
+      case 'drain':
+        return coordinator?.drainWorker(fault.name);
+      case 'freeze': {
+        const process = processes.get(fault.name);
+        process?.freeze();
+        return clock.after(fault.forMs, () => process?.thaw());
+      }
+      case 'hang':
+        return void hung.set(fault.name, clock.nowMs + fault.forMs);
+      case 'slow':
+        return void slow.set(fault.name, clock.nowMs + fault.forMs);
+      case 'cutControl':
+        return processes.get(fault.name)?.cutControl(fault.isReset, clock.nowMs + fault.forMs);
+      case 'cutPeers':
+        return cut(fault.name, fault.other, fault.forMs);
+      case 'cutOff':
+        processes.get(fault.name)?.cutControl(false, clock.nowMs + fault.forMs);
+        for (const other of processes.keys()) if (other !== fault.name) cut(fault.name, other, fault.forMs);
+        return;
+      case 'memberFails':
+        return processes.get(fault.name)?.member?.fail('device-unavailable');
+      case 'alien':
+        // The first of a job decides what all must have.
+        return coordinator?.run.common === undefined ? undefined : start(fault.name, true);
+      case 'damage': {
+        const newest = newestCheckpoint(world);
+        if (newest === undefined || newest.step === TOTAL_STEPS) return;
+        if (fault.isHidden) world.damaged.add(newest.step);
+        else world.disk.delete(newest.step);
+        return;
+      }
+      case 'crash': {
+        if (coordinator === undefined) return;
+        coordinator.crash();
+        coordinator = undefined;
+        for (const process of processes.values()) process.cutControl(true, 0);
+        return clock.after(fault.forMs / 3 + 100, () => boot());
+      }
+      case 'redisAway':
+        world.isRedisUp = false;
+        return clock.after(fault.forMs, () => {
+          world.isRedisUp = true;
+        });
+      case 'redisForgets': {
+        const before = history.filter(({ atMs }) => atMs >= clock.nowMs - 1000);
+        const kept = before.length === 0 ? undefined : dice.pick(before);
+        if (kept !== undefined) {
+          stored.run = kept.run;
+          stored.ledger = kept.ledger;
+        }
+        return clock.after(dice.between(5, 60), () => coordinator?.rewrite());
+      }
+      case 'pause':
+        return coordinator?.dispatch({ type: 'pause', reason: 'on request' });
+      case 'resume':
+        return coordinator?.dispatch({ type: 'resume' });
+      case 'cancel':
+        return coordinator?.dispatch({ type: 'cancel', reason: 'on request' });
+    }
+  };
+  /** Everything is well again: whoever was taken out is replaced. */
+  const heal = (): void => {
+    note('all faults are over');
+    world.isRedisUp = true;
+    world.cuts.clear();
+    slow.clear();
+    hung.clear();
+    for (const step of world.damaged) world.disk.delete(step);
+    world.damaged.clear();
+    for (const process of processes.values()) {
+      process.thaw();
+      if (process.isEnding || coordinator?.isDrained(process.id) === true) process.kill();
+    }
+    for (const name of ['a', 'b', 'c']) {
+      clock.after(3000, () => {
+        if (processes.get(name)?.isAlien === true || coordinator?.run.refusals.some(({ workerId }) => workerId === processes.get(name)?.id))
+          processes.get(name)?.kill();
+        start(name);
+      });
+    }
+  };
+  const remember = (): void => {
+    history = [...history.slice(-10), { atMs: clock.nowMs, run: stored.run, ledger: stored.ledger }];
+    clock.after(200, remember);
+  };
+
+  const isOver = (): boolean => coordinator?.run.phase === 'ended';
+  let violation: string | undefined;
+  try {
+    boot();
+    remember();
+    for (const name of names) start(name);
+    for (const fault of faults) clock.after(fault.atMs, () => inflict(fault));
+    const quietMs = 1000 + FAULTS_END_MS + 13_000;
+    clock.run(quietMs, isOver);
+    if (!isOver()) {
+      heal();
+      let committed = { step: -1, atMs: clock.nowMs };
+      while (!isOver()) {
+        clock.run(clock.nowMs + 1000, isOver);
+        clock.after(0, () => undefined);
+        if (coordinator?.run.phase === 'paused') coordinator.dispatch({ type: 'resume' });
+        if (coordinator !== undefined && coordinator.run.step !== committed.step)
+          committed = { step: coordinator.run.step, atMs: clock.nowMs };
+        if (clock.nowMs - committed.atMs > STEP_BOUND_MS && committed.step < TOTAL_STEPS)
+          world.violate(`no step after ${committed.step} for ${STEP_BOUND_MS} ms: ${coordinator?.run.phase}, ${coordinator?.run.message}`);
+        if (clock.nowMs > quietMs + END_BOUND_MS)
+          world.violate(`the job does not end: ${coordinator?.run.phase}, ${coordinator?.run.message}`);
+      }
+    }
+    const { run } = coordinator!;
+    const isCancelled = faults.some(({ type }) => type === 'cancel');
+    if (run.outcome!.state !== 'succeeded' && !(isCancelled && run.outcome!.state === 'cancelled'))
+      world.violate(`the job is ${run.outcome!.state}: ${run.message}`);
+    if (run.outcome!.state === 'succeeded') {
+      if (run.step !== TOTAL_STEPS) world.violate(`the job succeeded at step ${run.step}`);
+      if (stored.unknown > 0 && !faults.some(({ type }) => LOSING.has(type))) world.violate(`${stored.unknown} steps were never reported`);
+      if (!world.disk.has(TOTAL_STEPS)) world.violate('the job succeeded without a last checkpoint');
+    }
+    heal();
+    clock.run(clock.nowMs + 20_000, () => false);
+    const zombies = all.filter(({ member, isAlive }) => isAlive && member !== undefined);
+    if (zombies.length > 0) world.violate(`${zombies.map(({ id }) => id).join(' ')} still work for a job that has ended`);
+  } catch (error) {
+    if (!(error instanceof Violation)) note(`${(error as Error).stack}`);
+    violation = (error as Error).message;
+    note(`VIOLATION ${violation}`);
+    for (const { name, status, generation, state, awaySinceMs, isReleased, phase, phaseSeconds } of coordinator?.run.workers ?? [])
+      note(
+        `  ${name} is ${status} of view ${generation}, state ${state}, ${phase} for ${phaseSeconds}${isReleased ? ', released' : ''}${awaySinceMs === undefined ? '' : `, away since ${awaySinceMs}`}`,
+      );
+    for (const { id, isAlive, isAttached, member } of all)
+      if (isAlive)
+        note(
+          `  process ${id}${isAttached ? '' : ' (detached)'}: ${member?.status ?? 'idle'} of view ${member?.generation}, state ${member?.state.step}${member?.isLeaving === true ? ', leaving' : ''}`,
+        );
+  }
+  return { violation, transcript, outcome: stored.outcome, endMs: clock.nowMs, generation: stored.run.generation };
+}
