@@ -11,7 +11,7 @@ const BATCH_FLOATS = 1 << 24;
 const VECTORS: readonly [StateVector, StateVector, StateVector] = ['parameters', 'firstMoments', 'secondMoments'];
 
 interface ShardTransferOptions {
-  readonly session: JobSession;
+  readonly session: Pick<JobSession, 'layout' | 'trainer' | 'state' | 'shards'>;
   readonly view: View;
   readonly self: string;
   readonly collective: Collective;

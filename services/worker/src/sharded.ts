@@ -5,7 +5,7 @@ import type { Replication, StepReport } from './trainLoop.ts';
 
 /** What {@link createSharded} works on. */
 export interface ShardedOptions {
-  readonly session: JobSession;
+  readonly session: Pick<JobSession, 'trainer' | 'checkpointer' | 'collector' | 'schedule' | 'state' | 'shards'>;
   readonly group: Group;
   /** Whether this member writes the checkpoints. */
   readonly isWriter: boolean;
