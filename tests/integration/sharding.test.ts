@@ -116,7 +116,7 @@ test(
     await cluster.restart('worker-b', { env: { MAESTRO_FAULTS: '17/all-gather/kill' } });
     await cluster.connected(3);
     const ended = await expectExact(await submit({ minWorkers: 2 }));
-    expect(messages(ended)).toContain('lost worker worker-b at step 17');
+    expect(messages(ended)).toMatch(/lost worker-b in [a-z-]+ \(step 1[78],/);
     expect(messages(ended)).toMatch(/restored from .*step-00000014, step 14/);
     await cluster.restart('worker-b', { env: {} });
     await cluster.connected(3);
@@ -163,7 +163,7 @@ test(
 test(
   'a paused job writes down all parts of its state, frees its workers, and goes on where it was',
   async () => {
-    await cluster.connected(workers().length);
+    await cluster.connected(3);
     const job = await submit({}, { everySteps: 1000 });
     await watch(job, hasDone(10));
     await client.pauseJob(job.id);
@@ -197,8 +197,10 @@ test(
     const job = await submit({ minWorkers: 2 }, { everySteps: 1000 });
     await watch(job, hasDone(10));
     for (const name of names) cluster.kill(name, 'SIGTERM');
+    await Promise.all(names.map((name) => cluster.ended(name)));
     await Promise.all(names.map((name) => cluster.restart(name)));
     const ended = await expectExact(job);
+    expect(messages(ended)).toContain('restored from');
     expect(ended.stepsRedone).toBe(0);
   },
   TIMEOUT_MS,

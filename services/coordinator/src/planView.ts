@@ -25,8 +25,9 @@ export function plan(turn: Turn): void {
   // Until the first step is committed, members may still be pulling from one that is none.
   const isNeeded = ({ id }: RunWorker): boolean => run.lastCommitMs <= view!.sinceMs && view!.holders.some((holder) => holder.id === id);
   for (const worker of workers) {
-    const isIdle = worker.drain !== undefined && !worker.isReleased && !isBusy(worker);
-    if (isIdle && !isNeeded(worker)) release(turn, worker, { reason: worker.drain, writeCheckpoint: false });
+    if (worker.drain === undefined || worker.isReleased || isBusy(worker) || isNeeded(worker)) continue;
+    release(turn, worker, { reason: worker.drain, writeCheckpoint: false });
+    record(turn, 'left', `${worker.name} leaves: ${worker.drain}`);
   }
   if (step <= view!.startStep) return;
   const { virtualRanks, maxWorkers = virtualRanks } = facts.spec.resources;
