@@ -116,7 +116,7 @@ test(
     await cluster.restart('worker-b', { env: { MAESTRO_FAULTS: '17/all-gather/kill' } });
     await cluster.connected(3);
     const ended = await expectExact(await submit({ minWorkers: 2 }));
-    expect(messages(ended)).toMatch(/lost worker-b in [a-z-]+ \(step 1[78],/);
+    expect(messages(ended)).toMatch(/lost worker-b in .+ \(step 1[78],/);
     expect(messages(ended)).toMatch(/restored from .*step-00000014, step 14/);
     await cluster.restart('worker-b', { env: {} });
     await cluster.connected(3);
@@ -200,8 +200,7 @@ test(
     await Promise.all(names.map((name) => cluster.ended(name)));
     await Promise.all(names.map((name) => cluster.restart(name)));
     const ended = await expectExact(job);
-    expect(messages(ended)).toContain('restored from');
-    expect(ended.stepsRedone).toBe(0);
+    expect([ended.stepsRedone, messages(ended)]).toEqual([0, expect.stringContaining('restored from')]);
   },
   TIMEOUT_MS,
 );
