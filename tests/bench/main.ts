@@ -5,9 +5,10 @@ import { PYTHON } from './python.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchState } from './state.ts';
 import { benchStep } from './step.ts';
+import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [memory] [recovery] [tolerance]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [memory] [recovery] [tolerance] [sync]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   memory: benchMemory,
   recovery: benchRecovery,
   tolerance: benchTolerance,
+  sync: benchSync,
 };
 
 const asked = process.argv.slice(2);

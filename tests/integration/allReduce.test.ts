@@ -20,22 +20,25 @@ function hashesOf(answer: MemberAnswer): readonly string[] {
   return answer.hashes;
 }
 
-test('1, 2, 3, 4 and 7 processes get the same bits, view after view', async () => {
-  const members = await start(7);
-  const hashes = new Set<string>();
-  for (const [generation, workers] of [1, 2, 3, 4, 7].entries()) {
-    const group = members.slice(0, workers);
-    // Segments change nothing either.
-    const segment = generation % 2 === 0 ? 0 : 200_016;
-    const view = evenView(group, { generation, virtualRanks: VIRTUAL_RANKS, length: LENGTH, segment });
-    expect(new Set((await askAll(group, { do: 'join', view })).map(({ is }) => is))).toEqual(new Set(['joined']));
-    for (const answer of await askAll(group, { do: 'steps', first: 5, count: 2, hash: true })) hashes.add(hashesOf(answer).join());
-    await askAll(group, { do: 'leave' });
-  }
-  expect(hashes.size).toBe(1);
-  const [first, second] = [...hashes][0]!.split(',');
-  expect(first).not.toBe(second);
-});
+test.each(['f32', 'bf16'] as const)(
+  '1, 2, 3, 4 and 7 processes get the same bits of an %s all-gather, view after view',
+  async (allGather) => {
+    const members = await start(7);
+    const hashes = new Set<string>();
+    for (const [generation, workers] of [1, 2, 3, 4, 7].entries()) {
+      const group = members.slice(0, workers);
+      // Segments change nothing either.
+      const segment = generation % 2 === 0 ? 0 : 200_016;
+      const view = evenView(group, { generation, virtualRanks: VIRTUAL_RANKS, length: LENGTH, segment, allGather });
+      expect(new Set((await askAll(group, { do: 'join', view })).map(({ is }) => is))).toEqual(new Set(['joined']));
+      for (const answer of await askAll(group, { do: 'steps', first: 5, count: 2, hash: true })) hashes.add(hashesOf(answer).join());
+      await askAll(group, { do: 'leave' });
+    }
+    expect(hashes.size).toBe(1);
+    const [first, second] = [...hashes][0]!.split(',');
+    expect(first).not.toBe(second);
+  },
+);
 
 test('steps follow each other without a barrier, and members may be of different speed', async () => {
   const members = await start(3);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { type FloatVector, type Group, type GroupMember, openCollective, treeSubtrees } from '@maestro/collective';
+import { type AllGather, type FloatVector, type Group, type GroupMember, openCollective, treeSubtrees } from '@maestro/collective';
 import { isMaestroError } from '@maestro/protocol';
 
 /** The view that a member is told to join, and the vectors that it brings. */
@@ -11,6 +11,7 @@ export interface MemberView {
   readonly length: number;
   /** Cut vectors into segments of this many elements; 0: one array. */
   readonly segment: number;
+  readonly allGather?: AllGather;
 }
 
 /** What the parent process tells a member. */
@@ -94,7 +95,7 @@ function computePartials(step: number): void {
 async function run(command: MemberCommand): Promise<void> {
   if (command.do === 'join') {
     view = command.view;
-    const { members, virtualRanks, length, segment, generation } = view;
+    const { members, virtualRanks, length, segment, generation, allGather = 'f32' } = view;
     const { firstRank, ranks } = members.find(({ id }) => id === self)!;
     const vector = () => sharedVector(length, segment);
     partials = treeSubtrees(firstRank, ranks, virtualRanks).subtrees.map(vector);
@@ -108,6 +109,7 @@ async function run(command: MemberCommand): Promise<void> {
       partials: partials.map(single),
       reduced: single(reduced),
       scalarsPerRank: 2,
+      allGather,
     });
     answer({ is: 'joined' });
   } else if (command.do === 'leave') {

@@ -54,7 +54,13 @@ export function endMembers(members: readonly MemberProcess[]): void {
 /** The view in which `members` share `virtualRanks` as evenly as they can. */
 export function evenView(
   members: readonly MemberProcess[],
-  { generation, virtualRanks, length, segment = 0 }: Omit<MemberView, 'members' | 'segment'> & { readonly segment?: number },
+  {
+    generation,
+    virtualRanks,
+    length,
+    segment = 0,
+    allGather = 'f32',
+  }: Omit<MemberView, 'members' | 'segment'> & { readonly segment?: number },
 ): MemberView {
   const edge = (i: number) => Math.floor((i * virtualRanks) / members.length);
   return {
@@ -62,6 +68,7 @@ export function evenView(
     virtualRanks,
     length,
     segment,
+    allGather,
     members: members.map(({ id, address }, i) => ({ id, address, firstRank: edge(i), ranks: edge(i + 1) - edge(i) })),
   };
 }

@@ -5,6 +5,7 @@ export function smallJob({
   steps = 12,
   checkpoint = {},
   schedule = {},
+  sync,
   resources = {},
 }: {
   readonly path: string;
@@ -12,6 +13,7 @@ export function smallJob({
   readonly steps?: number;
   readonly checkpoint?: object;
   readonly schedule?: object;
+  readonly sync?: object;
   readonly resources?: object;
 }): Record<string, unknown> {
   return {
@@ -31,6 +33,7 @@ export function smallJob({
     schedule: { steps, microBatch: 8, baseLr: 2e-3, windowSteps: 4, ...schedule },
     resources: { virtualRanks: 8, minWorkers: workers, maxWorkers: workers, ...resources },
     checkpoint: { everySteps: 5, ...checkpoint },
+    ...(sync !== undefined && { sync }),
     seed: 3,
   };
 }

@@ -95,7 +95,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
       if (!to.write(corrupted(next.chunk, direction))) await drained(to);
     }
     await passable;
-    if (from.errored !== null) to.resetAndDestroy();
+    if (from.errored !== null) breakOff(to);
     else to.end();
   };
 
@@ -120,10 +120,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
   await once(server, 'listening');
 
   const reset = (): void => {
-    for (const socket of sockets) {
-      if (socket.connecting || target.startsWith('unix:')) socket.destroy();
-      else socket.resetAndDestroy();
-    }
+    for (const socket of sockets) breakOff(socket);
   };
   const heal = (): void => {
     isCut = false;
@@ -155,6 +152,12 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
       await once(server, 'close');
     },
   };
+}
+
+/** Ends a connection by a reset; a Unix socket knows none. */
+function breakOff(socket: Socket): void {
+  if (socket.remoteFamily === undefined || socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Resolves when the socket takes more, or is closed. */

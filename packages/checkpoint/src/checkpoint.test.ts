@@ -304,3 +304,32 @@ test('a read or a verification that is cancelled ends with the reason', async ()
   await expect(verifyCheckpoint(dir, { signal })).rejects.toThrow('enough');
   await expect(newestValidCheckpoint(root, { signal })).rejects.toThrow('enough');
 });
+
+test('what replicas that train apart have beside comes back, is part of the hash, and is not in the way of who wants the model alone', async () => {
+  const replicas = (value: number) => [
+    { name: 'outer.cls_token.momentum', shape: [2], data: Float32Array.of(value, 2) },
+    { name: 'replica1.cls_token.exp_avg', shape: [1, 2], data: Float32Array.of(3, 4) },
+  ];
+  const { dir, checkpointHash: hash } = await writeCheckpoint({ root, step: 5, ...training(5), replicas: replicas(1), state });
+  expect(await verifyCheckpoint(dir)).toMatchObject({ valid: true, checkpointHash: hash });
+  const changed = await checkpointHash({ ...training(5), replicas: replicas(1.5) });
+  expect(new Set([hash, changed, await checkpointHash(training(5))]).size).toBe(3);
+
+  const into = { ...emptyTraining(), replicas: replicas(0) };
+  expect((await readCheckpoint(dir, { into })).checkpointHash).toBe(hash);
+  expect(into.replicas[0]!.data).toEqual(Float32Array.of(1, 2));
+  const model = emptyTraining();
+  expect((await readCheckpoint(dir, { into: model })).replicas!.map(({ name }) => name)).toEqual(replicas(1).map(({ name }) => name));
+  expect(plain(model)).toEqual(plain(training(5)));
+
+  const single = await write(6);
+  expect((await readCheckpoint(single.dir)).replicas).toBeUndefined();
+  expect(await thrownBy(readCheckpoint(single.dir, { into }))).toMatchObject({ code: 'conflict' });
+
+  const file = join(dir, 'replicas.safetensors');
+  const bytes = await readFile(file);
+  bytes[bytes.length - 1]! ^= 1;
+  await writeFile(file, bytes);
+  expect((await thrownBy(readCheckpoint(dir))).message).toContain('replicas.safetensors');
+  expect((await verifyCheckpoint(dir)).valid).toBe(false);
+});

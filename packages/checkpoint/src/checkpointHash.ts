@@ -10,11 +10,14 @@ export interface TrainingTensors {
   readonly firstMoments: readonly NamedTensor[];
   /** Running mean of the squared gradient (AdamW's `exp_avg_sq`). */
   readonly secondMoments: readonly NamedTensor[];
+  /** What else replicas that train apart need; see REPLICAS_FILE. Absent for all other jobs. */
+  readonly replicas?: readonly NamedTensor[];
 }
 
 /**
  * The identity of a training state: SHA-256, in lower-case hexadecimal, over these bytes. For each parameter in the order of its name's
  * code points: the name in UTF-8, then its values, its first moments and its second moments, each as little-endian float32, row-major.
+ * Then, where replicas train apart, for each tensor of theirs in the same order: the name and its values.
  *
  * Equal hashes mean equal bits of every weight and moment: this is what "the same on any number of workers" is checked by.
  * It holds the event loop for about 1 ms at a time.
@@ -22,18 +25,23 @@ export interface TrainingTensors {
  * @throws MaestroError `invalid-argument` unless the moments have the names and shapes of the parameters
  */
 export function checkpointHash(tensors: TrainingTensors, signal?: AbortSignal): Promise<string> {
-  return hashTraining(alignTensors(tensors), (hash, tensor) => hashBytes(hash, valueBytes(tensor), signal));
+  const { replicas = [] } = tensors;
+  return hashTraining({ aligned: alignTensors(tensors), replicas }, (hash, tensor) => hashBytes(hash, valueBytes(tensor), signal));
 }
 
 /** The same hash over tensors that `addValues` fetches from wherever they are. */
-export async function hashTraining<T>(
-  tensors: readonly AlignedTensor<T>[],
+export async function hashTraining<T extends Named>(
+  { aligned, replicas }: { readonly aligned: readonly AlignedTensor<T>[]; readonly replicas: readonly T[] },
   addValues: (hash: Hash, tensor: T) => Promise<void>,
 ): Promise<string> {
   const hash = createHash('sha256');
-  for (const { name, parameter, firstMoment, secondMoment } of tensors) {
+  for (const { name, parameter, firstMoment, secondMoment } of aligned) {
     hash.update(name, 'utf8');
     for (const tensor of [parameter, firstMoment, secondMoment]) await addValues(hash, tensor);
+  }
+  for (const tensor of sortedTensors(replicas)) {
+    hash.update(tensor.name, 'utf8');
+    await addValues(hash, tensor);
   }
   return hash.digest('hex');
 }

@@ -4,7 +4,7 @@ export type { FileDigest } from './fileDigest.ts';
 export { folderStep, stepFolder } from './folderNames.ts';
 export { cleanLeftovers } from './leftovers.ts';
 export { type ListedCheckpoint, listCheckpoints } from './listCheckpoints.ts';
-export { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, STATE_FILE } from './manifest.ts';
+export { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './manifest.ts';
 export {
   describeFallback,
   type NewestValidCheckpoint,

@@ -13,7 +13,7 @@ import {
   reportOf,
 } from './checkpointReport.ts';
 import { digestFile } from './fileDigest.ts';
-import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, STATE_FILE } from './manifest.ts';
+import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './manifest.ts';
 import { readSafetensors } from './safetensors.ts';
 import { elementCount, type NamedTensor } from './tensor.ts';
 
@@ -27,11 +27,14 @@ export interface Checkpoint extends TrainingTensors {
   readonly state: Readonly<Record<string, unknown>>;
 }
 
+/** Files whose bytes are checked as they are read into memory. */
+const READ_FILES: ReadonlySet<string> = new Set([MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE]);
+
 /** What {@link readCheckpoint} takes. */
 export interface ReadCheckpointOptions {
   /**
    * Memory to read into: the tensors that the model has, for instance views of flat vectors (flatTensors). The checkpoint must hold these
-   * and no others. Default: new arrays for whatever the checkpoint holds.
+   * and no others; what replicas that train apart have beside is read into new arrays when no memory is given for it. Default: new arrays for whatever the checkpoint holds.
    */
   readonly into?: TrainingTensors;
   readonly signal?: AbortSignal;
@@ -51,13 +54,19 @@ export async function readCheckpoint(dir: string, { into, signal }: ReadCheckpoi
   const { manifest, problems } = examination;
   const state = await readState(examination);
   for (const file of Object.keys(manifest!.files)) {
-    if (file !== STATE_FILE && file !== MODEL_FILE && file !== OPTIMIZER_FILE) await checkDigest(examination, file, signal);
+    if (!READ_FILES.has(file)) await checkDigest(examination, file, signal);
   }
   const parameters = await readTensors(examination, MODEL_FILE, into?.parameters, signal);
   const moments = await readTensors(examination, OPTIMIZER_FILE, into && joinMoments(into), signal);
+  const hasReplicas = manifest!.files[REPLICAS_FILE] !== undefined;
+  if (into?.replicas !== undefined && !hasReplicas) {
+    throwIfInvalid(examination);
+    throw new MaestroError('conflict', `checkpoint ${examination.dir} is of another kind of job: it has no ${REPLICAS_FILE}`);
+  }
+  const replicas = hasReplicas ? await readTensors(examination, REPLICAS_FILE, into?.replicas, signal) : undefined;
   throwIfInvalid(examination);
 
-  const tensors = { parameters: parameters!, ...splitMoments(moments!) };
+  const tensors = { parameters: parameters!, ...splitMoments(moments!), ...(replicas !== undefined && { replicas }) };
   const hash = await attempt(problems, OPTIMIZER_FILE, () => {
     alignStored(parameters!, moments!);
     return checkpointHash(tensors, signal);

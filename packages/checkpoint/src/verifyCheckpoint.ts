@@ -11,7 +11,7 @@ import {
   reportOf,
 } from './checkpointReport.ts';
 import { digestFile, readRange } from './fileDigest.ts';
-import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, STATE_FILE } from './manifest.ts';
+import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './manifest.ts';
 import { readHeader, requireF32 } from './safetensors.ts';
 import type { TensorEntry } from './safetensorsHeader.ts';
 
@@ -43,17 +43,23 @@ async function verifyTensors(examination: Examination, signal?: AbortSignal): Pr
   await withFile(examination, MODEL_FILE, (model) =>
     withFile(examination, OPTIMIZER_FILE, async (optimizer) => {
       const aligned = alignStored(await entriesOf(model), await entriesOf(optimizer));
-      const hash = await hashTraining(aligned, async (hash, { file, begin, end }) => {
-        await readRange(file, { begin, end, hash, signal });
-      });
-      if (hash !== manifest!.checkpointHash) {
-        problems.push({ file: MANIFEST_FILE, message: `has the checkpoint hash ${manifest!.checkpointHash}, the tensors have ${hash}` });
-      }
+      const compare = async (replicas: readonly Stored[]): Promise<void> => {
+        const hash = await hashTraining({ aligned, replicas }, async (hash, { file, begin, end }) => {
+          await readRange(file, { begin, end, hash, signal });
+        });
+        if (hash !== manifest!.checkpointHash) {
+          problems.push({ file: MANIFEST_FILE, message: `has the checkpoint hash ${manifest!.checkpointHash}, the tensors have ${hash}` });
+        }
+      };
+      if (manifest!.files[REPLICAS_FILE] === undefined) await compare([]);
+      else await withFile(examination, REPLICAS_FILE, async (file) => compare(await entriesOf(file)));
     }),
   );
 }
 
-async function entriesOf(file: FileHandle): Promise<(TensorEntry & { file: FileHandle })[]> {
+type Stored = TensorEntry & { readonly file: FileHandle };
+
+async function entriesOf(file: FileHandle): Promise<Stored[]> {
   const { header } = await readHeader(file, (await file.stat()).size);
   return header.entries.map((entry) => ({ ...requireF32(entry), file }));
 }

@@ -6,7 +6,7 @@ import { requireSpace } from './diskSpace.ts';
 import { type FileDigest, syncFolder, writeDurably } from './fileDigest.ts';
 import { passingFolder, stepFolder } from './folderNames.ts';
 import { cleanLeftovers, withFolderInHand } from './leftovers.ts';
-import { encodeManifest, MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, STATE_FILE } from './manifest.ts';
+import { encodeManifest, MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './manifest.ts';
 import { safetensorsParts } from './safetensors.ts';
 import { storageError } from './storageError.ts';
 
@@ -72,11 +72,13 @@ export async function writeCheckpoint(options: WriteCheckpointOptions): Promise<
 type Files = Readonly<Record<string, readonly Uint8Array[]>>;
 
 /** The content of every file but the manifest, the tensors as views. */
-function encodeFiles({ parameters, firstMoments, secondMoments, state, step, metadata = { format: 'pt' } }: WriteCheckpointOptions): Files {
+function encodeFiles(options: WriteCheckpointOptions): Files {
+  const { parameters, firstMoments, secondMoments, replicas, state, step, metadata = { format: 'pt' } } = options;
   alignTensors({ parameters, firstMoments, secondMoments }); // Refuses what does not fit.
   return {
     [MODEL_FILE]: safetensorsParts(parameters, metadata),
     [OPTIMIZER_FILE]: safetensorsParts(joinMoments({ firstMoments, secondMoments }), metadata),
+    ...(replicas !== undefined && { [REPLICAS_FILE]: safetensorsParts(replicas, metadata) }),
     [STATE_FILE]: [Buffer.from(`${JSON.stringify({ ...state, step }, null, 2)}\n`)],
   };
 }

@@ -23,7 +23,7 @@ export interface ChunkHeader {
 
 /** A decoded chunk message. `payload` views the bytes that were decoded. */
 export interface ChunkMessage extends ChunkHeader {
-  /** float32, little-endian; a multiple of 4 bytes. */
+  /** float32, little-endian, or bfloat16 where the view gathers sums as that; a multiple of 4 bytes. */
   readonly payload: Uint8Array;
 }
 

@@ -8,7 +8,7 @@ import { openDoor } from './door.ts';
 import { Group } from './group.ts';
 import type { Link, LinkEvents } from './link.ts';
 import { grpcOutbound, type Outbound } from './outbound.ts';
-import { type PlanMember, planReduce, type ReducePlan } from './plan.ts';
+import { type AllGather, type PlanMember, planReduce, type ReducePlan } from './plan.ts';
 import { type PulledState, type PullStateOptions, pullState } from './pullState.ts';
 import { openStateSource, type ServeStateOptions } from './serveState.ts';
 import { type AbortRequest, COLLECTIVE_SERVICE, type PullRequest, SERVER_OPTIONS } from './service.ts';
@@ -46,6 +46,8 @@ export interface JoinOptions {
   readonly partials: readonly FloatVector[];
   /** Where the sum goes. */
   readonly reduced: FloatVector;
+  /** What the sum is gathered as. Default `f32`. */
+  readonly allGather?: AllGather;
   /** Scalars that travel with each virtual rank. Default 0. */
   readonly scalarsPerRank?: number;
   /** How long peers may take to join the same view. Default 30,000. */
@@ -157,8 +159,18 @@ export async function openCollective({
   const door = server === undefined ? undefined : await openDoor({ server, address: address!, credentials: credentials?.server, members });
 
   const join = async (view: JoinOptions): Promise<Group> => {
-    const { job, generation, members, self, joinTimeoutMs = 30_000, scalarsPerRank = 0, stepTimeoutMs = 600_000, signal } = view;
-    const plan = planReduce({ members, length: vectorLength(view.reduced), blockSize: SUM_SQUARES_BLOCK });
+    const {
+      job,
+      generation,
+      members,
+      self,
+      joinTimeoutMs = 30_000,
+      scalarsPerRank = 0,
+      allGather = 'f32',
+      stepTimeoutMs = 600_000,
+      signal,
+    } = view;
+    const plan = planReduce({ members, length: vectorLength(view.reduced), blockSize: SUM_SQUARES_BLOCK, allGather });
     const index = members.findIndex(({ id }) => id === self);
     if (index < 0) throw new MaestroError('invalid-argument', `join: ${self} is not a member of generation ${generation}`);
     if (generation <= (newest.get(job) ?? -1)) {

@@ -74,6 +74,43 @@ describe('allReduce', () => {
     }
   });
 
+  test('as bfloat16 gives every member the rounded sum and the norm of it, for half the bytes of the all-gather', async () => {
+    // Odd, so that the last piece ends within a word.
+    const length = 9 * SUM_SQUARES_BLOCK + 41;
+    // The mean of two neighbours in bfloat16 at an even and at an odd place: ties go to the even one.
+    const sums = [1 + 2 ** -8, 1 + 3 * 2 ** -8, 1 + 2 ** -8 + 2 ** -20, -Math.PI];
+    const rounded = [1, 1 + 2 ** -6, 1 + 2 ** -7, -3.140625];
+    const vectors = { partials: [Float32Array.from({ length }, (_, i) => sums[i % 4]! / 2)], reduced: new Float32Array(length) };
+    const bytes: number[] = [];
+    for (const allGather of ['f32', 'bf16'] as const) {
+      const collectives = await Promise.all([open(), open()]);
+      const members = membersAt(collectives);
+      const reduced = members.map(() => new Float32Array(length));
+      const groups = await Promise.all(
+        collectives.map((collective, i) => collective.join(part(members[i]!, members, { ...vectors, reduced: reduced[i]!, allGather }))),
+      );
+      const results = await Promise.all(groups.map((member) => step(member, 1)));
+      bytes.push(groups[0]!.sentBytes);
+      if (allGather === 'f32') continue;
+      for (const vector of reduced) expect(vector.every((value, i) => value === rounded[i % 4])).toBe(true);
+      let square = 0;
+      for (let i = 0; i < length; i++) square += rounded[i % 4]! ** 2;
+      for (const { sumSquares } of results) expect(sumSquares).toBeCloseTo(square, 3);
+    }
+    expect(bytes[0]! - bytes[1]!).toBeGreaterThan(4 * SUM_SQUARES_BLOCK * 2 - 100);
+    expect(bytes[1]! / bytes[0]!).toBeLessThan(0.78);
+  });
+
+  test('members that gather the sum differently refuse each other', async () => {
+    const collectives = await Promise.all([open(), open()]);
+    const members = membersAt(collectives);
+    const joins = collectives.map((collective, i) =>
+      collective.join(part(members[i]!, members, { allGather: i === 0 ? 'f32' : 'bf16', joinTimeoutMs: 2000 })),
+    );
+    const errors = await Promise.all(joins.map(outcome));
+    expect(errors.map((error) => error?.code)).toContain('conflict');
+  });
+
   test('leaves the partials as they are, so that a step can be done again', async () => {
     const { groups, parts } = await group(2);
     await Promise.all(groups.map((member) => step(member, 1)));

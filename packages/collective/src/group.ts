@@ -1,7 +1,7 @@
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { chunkChecksum, openSummable, payloadSum } from './checksum.ts';
 import { type ChunkHeader, type ChunkMessage, decodeChunk, encodeChunk } from './codec.ts';
-import { BLOCKS_PER_PIECE, type Piece } from './lane.ts';
+import { BLOCKS_PER_PIECE, gatheredBytes, type Piece } from './lane.ts';
 import type { AbortNotice, Link, LinkEvents } from './link.ts';
 import { hasReceived, hasSent, openPeer, type Peer, type Waiting, waitingFor } from './peer.ts';
 import type { Chunk, ReducePlan } from './plan.ts';
@@ -85,6 +85,7 @@ export class Group {
   #error: MaestroError | undefined;
   #closing: Promise<void> | undefined;
   #hasTurn = false;
+  #sentBytes = 0;
 
   constructor(options: GroupOptions) {
     const { plan, self, partials, reduced, scalarsPerRank } = options;
@@ -196,6 +197,11 @@ export class Group {
     return result;
   }
 
+  /** Bytes of all messages that were put on the streams to peers, without what gRPC and HTTP/2 put around them. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
   /** What the step in progress still waits for; empty between steps. For "step 812: waiting for worker b at all-gather". */
   waiting(): Waiting[] {
     if (this.#pending === undefined) return [];
@@ -256,7 +262,8 @@ export class Group {
     const due = partialsDue(peer.inbound, peer.kind);
     if (peer.round === 0 || peer.partialsReceived >= due) throw this.#unexpected(chunk);
     const { slot, piece } = peer.inbound.partial(peer.partialsReceived);
-    if (chunk.slot !== slot || !this.#isPiece(peer, chunk, piece)) throw this.#unexpected(chunk);
+    if (chunk.slot !== slot || !this.#isPiece(peer, chunk, piece, Float32Array.BYTES_PER_ELEMENT * piece.count))
+      throw this.#unexpected(chunk);
     const { pieces } = this.#reducer;
     const index = Math.floor((peer.partialsReceived * pieces) / due);
     if (!this.#reducer.stage(slot, (peer.reductions - 1) * pieces + index, chunk.payload)) return false;
@@ -272,11 +279,13 @@ export class Group {
     const isDue = peer.reducedReceived < reducedDue(peer.inbound, peer.kind, peer.self);
     if (!isDue || !(isEarly || peer.round === this.#round)) throw this.#unexpected(chunk);
     const piece = peer.inbound.reduced(peer.reducedReceived);
-    const { blockSize } = this.#options.plan;
+    const { plan } = this.#options;
+    const { blockSize } = plan;
     const blocks = op === 'gather' ? 0 : Math.ceil(piece.count / blockSize);
-    const payload = op === 'reduceScatter' ? { ...piece, count: 0 } : piece;
-    if (chunk.values.length !== blocks || !this.#isPiece(peer, chunk, payload)) throw this.#unexpected(chunk);
-    if (payload.count > 0) this.#reduced.write(piece.first, piece.count, chunk.payload, 0);
+    const sizeBytes = { allReduce: gatheredBytes(plan, piece.count), reduceScatter: 0, gather: 4 * piece.count }[op];
+    if (chunk.values.length !== blocks || !this.#isPiece(peer, chunk, piece, sizeBytes)) throw this.#unexpected(chunk);
+    if (op === 'allReduce') this.#reducer.takeReduced(piece, chunk.payload);
+    if (op === 'gather') this.#reduced.write(piece.first, piece.count, chunk.payload, 0);
     if (blocks > 0) this.#blockSumSquares.set(chunk.values, piece.first / blockSize);
     peer.reducedReceived++;
     return true;
@@ -302,8 +311,8 @@ export class Group {
     if (peer.round === this.#round) this.#checkRound(peer);
   }
 
-  #isPiece(peer: Peer, { step, first, payload }: ChunkMessage, piece: Piece): boolean {
-    return step === peer.step && first === piece.first && payload.length === piece.count * Float32Array.BYTES_PER_ELEMENT;
+  #isPiece(peer: Peer, { step, first, payload }: ChunkMessage, piece: Piece, sizeBytes: number): boolean {
+    return step === peer.step && first === piece.first && payload.length === sizeBytes;
   }
 
   /** Adds up what is ready, a few pieces a turn, and passes it on. */
@@ -343,7 +352,9 @@ export class Group {
     const header = { generation, step: this.#step, slot: 0, first: 0, values: NO_VALUES };
     const put = (message: ChunkHeader, payload?: Uint8Array, sum?: bigint) => {
       const of = checksums && { checksum: chunkChecksum(sum ?? payloadSum(payload ?? NO_PAYLOAD), message.values) };
-      link.send(encodeChunk({ ...message, ...of }, payload), sent);
+      const frame = encodeChunk({ ...message, ...of }, payload);
+      this.#sentBytes += frame.length;
+      link.send(frame, sent);
     };
     peer.isSending = true;
     const { op } = this.#kind;
@@ -355,7 +366,8 @@ export class Group {
       const block = first / this.#options.plan.blockSize;
       const sums = this.#blockSumSquares.subarray(block, block + Math.ceil(count / this.#options.plan.blockSize));
       const message = { ...header, kind: 'reduced', first, values: op === 'gather' ? NO_VALUES : sums } as const;
-      const payload = () => this.#reduced.view(first, count) ?? this.#copied(peer, this.#reduced, first, count);
+      const packed = op === 'gather' ? undefined : this.#reducer.packed(peer.reducedSent - 1);
+      const payload = () => packed ?? this.#reduced.view(first, count) ?? this.#copied(peer, this.#reduced, first, count);
       if (op === 'reduceScatter') put(message);
       else put(message, payload(), op === 'gather' ? undefined : this.#reducer.payloadSum(peer.reducedSent - 1));
     } else if (peer.partialsSent < partialsDue(peer.outbound, this.#kind)) {

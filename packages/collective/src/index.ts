@@ -5,6 +5,7 @@ export type { Waiting } from './peer.ts';
 export {
   type Addition,
   type AddProgram,
+  type AllGather,
   type Chunk,
   type Partial,
   type PlanMember,

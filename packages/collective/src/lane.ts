@@ -9,6 +9,11 @@ export interface Piece {
   readonly count: number;
 }
 
+/** Bytes of a piece of the sum on the wire. Bfloat16 goes two to a word, so that a payload is whole words. */
+export function gatheredBytes({ allGather }: Pick<ReducePlan, 'allGather'>, count: number): number {
+  return Float32Array.BYTES_PER_ELEMENT * (allGather === 'bf16' ? Math.ceil(count / 2) : count);
+}
+
 /** What one member sends to one other in a step. Both ends derive it from the plan, so nothing of it needs to be said. */
 export interface Lane {
   /** Reduce-scatter messages: each piece of the receiver's chunk, in each of the sender's partials. */

@@ -43,6 +43,7 @@ export interface ReducePlan {
   readonly virtualRanks: number;
   readonly length: number;
   readonly blockSize: number;
+  readonly allGather: AllGather;
   /** Every partial, by slot. */
   readonly partials: readonly Partial[];
   /** Chunk `i` is owned by member `i`; together they cover `0 .. length - 1` in order. Short vectors leave some empty. */
@@ -53,6 +54,12 @@ export interface ReducePlan {
   readonly digest: string;
 }
 
+/**
+ * What sums are gathered as. `bf16` halves those bytes: the owner of a chunk rounds its own copy too, so that all members have equal bits, and
+ * what a sum is rounded from does not depend on who owns it. Partial sums are never rounded: where they are cut depends on the members.
+ */
+export type AllGather = 'f32' | 'bf16';
+
 /** What {@link planReduce} decides from. */
 export interface PlanOptions {
   /** In rank order; their ranges are contiguous and cover `0 .. V - 1`. */
@@ -61,13 +68,15 @@ export interface PlanOptions {
   readonly length: number;
   /** Chunks are cut at multiples of this many elements, so a block's sum of squares has one owner. */
   readonly blockSize: number;
+  /** Default `f32`. */
+  readonly allGather?: AllGather;
 }
 
 /**
  * Plans a direct reduce-scatter and all-gather whose sum is the fixed tree's, for any split of the virtual ranks.
  * Throws `invalid-argument` when the members do not cover the ranks once each, in order.
  */
-export function planReduce({ members, length, blockSize }: PlanOptions): ReducePlan {
+export function planReduce({ members, length, blockSize, allGather = 'f32' }: PlanOptions): ReducePlan {
   const virtualRanks = checkMembers(members);
   for (const [name, value] of Object.entries({ length, blockSize })) {
     if (!Number.isSafeInteger(value) || value < 1) throw invalid(`${name} must be a positive integer, found ${value}`);
@@ -85,13 +94,14 @@ export function planReduce({ members, length, blockSize }: PlanOptions): ReduceP
     }),
   );
   const programs = members.map((_, owner) => addProgram(slots, owner, virtualRanks));
-  const identity = JSON.stringify([members.map(({ id, firstRank, ranks }) => [id, firstRank, ranks]), length, blockSize]);
+  const identity = JSON.stringify([members.map(({ id, firstRank, ranks }) => [id, firstRank, ranks]), length, blockSize, allGather]);
   const digest = createHash('sha256').update(identity).digest('hex');
   return {
     members,
     virtualRanks,
     length,
     blockSize,
+    allGather,
     partials: slots,
     chunks,
     programs,

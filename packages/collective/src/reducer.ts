@@ -1,5 +1,5 @@
 import { openArena, sumLanes } from '@maestro/kernels';
-import { BLOCKS_PER_PIECE, type Piece, pieceAt, pieceCount } from './lane.ts';
+import { BLOCKS_PER_PIECE, gatheredBytes, type Piece, pieceAt, pieceCount } from './lane.ts';
 import type { ReducePlan } from './plan.ts';
 import type { OpenVector } from './vector.ts';
 
@@ -23,8 +23,15 @@ export interface Reducer {
   readonly isReady: () => boolean;
   /** The payload's part of the checksum of piece `n` of this step; only when {@link ReducerOptions.checksums} are taken. */
   readonly payloadSum: (n: number) => bigint | undefined;
-  /** Adds up the next piece, writes it to `reduced` and its sums of squares to `blockSumSquares`. */
+  /**
+   * Adds up the next piece, writes it to `reduced` and its sums of squares to `blockSumSquares`. Where sums are gathered as bfloat16 it is
+   * rounded before that.
+   */
   readonly reduceNext: () => Piece;
+  /** Piece `n` of this step as it goes on the wire, where that is not as it lies in `reduced`. */
+  readonly packed: (n: number) => Uint8Array | undefined;
+  /** Writes a piece of another member's chunk, as it came, to `reduced`. */
+  readonly takeReduced: (piece: Piece, payload: Uint8Array) => void;
 }
 
 /** What {@link openReducer} works on. */
@@ -53,7 +60,18 @@ export function openReducer({ plan, self, partials, reduced, blockSumSquares, ch
   const fitting = Math.floor(STAGING_BYTES / (pieceBytes * Math.max(remote.length, 1)));
   const depth = remote.length === 0 ? 1 : Math.min(MOST_DEPTH, Math.max(LEAST_DEPTH, fitting));
 
-  const arena = openArena({ ranges: { own: own.length * pieceFloats, staging: depth * remote.length * pieceFloats } });
+  const isRounded = plan.allGather === 'bf16';
+  const packedFloats = isRounded ? pieceFloats / 2 : 0;
+  const arena = openArena({
+    ranges: {
+      own: own.length * pieceFloats,
+      staging: depth * remote.length * pieceFloats,
+      // What is being sent must lie still, so each piece of the own chunk has its place.
+      packed: packedFloats * (plan.members.length > 1 ? pieces : 1),
+      received: packedFloats,
+      unpacked: isRounded ? pieceFloats : 0,
+    },
+  });
   const bytes = new Uint8Array(arena.memory.buffer);
   const { kernels, lanes } = arena;
   const ownAddress = arena.ranges.own.byteOffset;
@@ -64,6 +82,8 @@ export function openReducer({ plan, self, partials, reduced, blockSumSquares, ch
       ? ownAddress + place[slot]! * pieceBytes
       : stagingAddress + ((piece % depth) * remote.length + place[slot]!) * pieceBytes;
 
+  const packedAddress = (n: number): number =>
+    arena.ranges.packed.byteOffset + (plan.members.length > 1 ? n : 0) * packedFloats * Float32Array.BYTES_PER_ELEMENT;
   const payloadSums: bigint[] = [];
   const staged = new Int32Array(depth);
   let done = 0;
@@ -96,12 +116,29 @@ export function openReducer({ plan, self, partials, reduced, blockSumSquares, ch
       for (const { into, left, right } of additions)
         kernels.add(address(into, done), address(left, done), address(right, done), piece.count);
       const sum = address(result, done);
+      const packed = packedAddress(done % pieces);
+      if (isRounded) {
+        kernels.packBfloat16(packed, sum, piece.count);
+        kernels.unpackBfloat16(sum, packed, piece.count);
+      }
       sumSquares(sum, piece);
-      if (checksums) payloadSums[done % pieces] = kernels.checksum(sum, piece.count);
+      const words = gatheredBytes(plan, piece.count) / Uint32Array.BYTES_PER_ELEMENT;
+      if (checksums) payloadSums[done % pieces] = kernels.checksum(isRounded ? packed : sum, words);
       reduced.write(piece.first, piece.count, bytes, sum);
       staged[done % depth] = 0;
       done++;
       return piece;
+    },
+    packed: (n) => {
+      const at = packedAddress(n);
+      return isRounded ? bytes.subarray(at, at + gatheredBytes(plan, pieceAt(plan, self, n).count)) : undefined;
+    },
+    takeReduced: ({ first, count }, payload) => {
+      if (!isRounded) return reduced.write(first, count, payload, 0);
+      const { received, unpacked } = arena.ranges;
+      bytes.set(payload, received.byteOffset);
+      kernels.unpackBfloat16(unpacked.byteOffset, received.byteOffset, count);
+      reduced.write(first, count, bytes, unpacked.byteOffset);
     },
   };
 }

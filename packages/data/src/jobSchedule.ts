@@ -1,5 +1,5 @@
 import type { LearningRateSchedule } from '@maestro/mae';
-import type { JobSpec } from '@maestro/protocol';
+import { dilocoOf, type JobSpec } from '@maestro/protocol';
 import { planSchedule, type Schedule } from './schedule.ts';
 
 /** Share of a run that warms up when its file does not say; the paper's 40 of 800 epochs (He et al. 2021, table 8). */
@@ -12,9 +12,19 @@ export function jobSchedule({ schedule, resources }: JobSpec, samples: number): 
   return planSchedule({ samples, virtualRanks: resources.virtualRanks, microBatch, accumulation, windowSteps, lastBatch, ...length });
 }
 
-/** The learning rate of a job as a function of the epoch. A run given in steps is as many epochs long as its steps make. */
-export function jobLearningRate({ schedule }: JobSpec, { globalBatch, totalSteps, stepsPerEpoch }: Schedule): LearningRateSchedule {
+/**
+ * The learning rate of a job as a function of the epoch. A run given in steps is as many epochs long as its steps make. The rate is scaled by
+ * the batch of one optimiser step: that of a replica, where replicas train apart.
+ */
+export function jobLearningRate(spec: JobSpec, { globalBatch, totalSteps, stepsPerEpoch }: Schedule): LearningRateSchedule {
+  const { schedule } = spec;
   const epochs = totalSteps / stepsPerEpoch;
   const { baseLr, minLr, warmupEpochs = WARMUP_SHARE * epochs } = schedule;
-  return { baseLr, minLr, globalBatch, warmupEpochs: Math.min(warmupEpochs, epochs), epochs };
+  return {
+    baseLr,
+    minLr,
+    globalBatch: globalBatch / (dilocoOf(spec)?.replicas ?? 1),
+    warmupEpochs: Math.min(warmupEpochs, epochs),
+    epochs,
+  };
 }

@@ -11,17 +11,22 @@ type Feeds = Readonly<Record<string, SessionTensor>>;
 export class GradientRun {
   readonly #options: TrainerHostOptions;
   readonly #session: Session;
-  readonly #parameters: Feeds;
+  /** By replica. */
+  readonly #parameters: readonly Feeds[];
   readonly #bindings: readonly OutputBinding[];
   readonly #inputs: Arena<'images' | 'idsShuffle' | 'gradScale' | 'loss'>;
   readonly #idsShuffle: BigInt64Array;
-  /** Feeds by number of samples, since a tensor has fixed dimensions. */
-  readonly #feeds = new Map<number, Feeds>();
+  /** Feeds by replica and number of samples, since a tensor has fixed dimensions. */
+  readonly #feeds: readonly Map<number, Feeds>[];
   #path: OutputPath;
   readonly #reason: string;
 
-  /** Opens the session over `parameters`; the gradient goes to one of `slots`. */
-  static async open(options: TrainerHostOptions, parameters: SegmentedFloats, slots: readonly SegmentedFloats[]): Promise<GradientRun> {
+  /** Opens the session over the parameters of each replica; the gradient goes to one of `slots`. */
+  static async open(
+    options: TrainerHostOptions,
+    parameters: readonly SegmentedFloats[],
+    slots: readonly SegmentedFloats[],
+  ): Promise<GradientRun> {
     const { trainingModel, layout, device, threads, outputPath } = options;
     const session = await openSession('training model', trainingModel, { device, threads });
     checkInputs('training model', session, layout, ['images', 'ids_shuffle', 'grad_scale']);
@@ -40,7 +45,7 @@ export class GradientRun {
     options: TrainerHostOptions,
     session: Session,
     choice: { readonly path: OutputPath; readonly reason: string },
-    parameters: SegmentedFloats,
+    parameters: readonly SegmentedFloats[],
     slots: readonly SegmentedFloats[],
   ) {
     const { layout, imageShape, patches, microBatch } = options;
@@ -48,7 +53,8 @@ export class GradientRun {
     this.#session = session;
     this.#path = choice.path;
     this.#reason = choice.reason;
-    this.#parameters = parameterTensors(layout, tensorViews(layout, parameters));
+    this.#parameters = parameters.map((vector) => parameterTensors(layout, tensorViews(layout, vector)));
+    this.#feeds = parameters.map(() => new Map());
     this.#inputs = openArena({
       ranges: { images: microBatch * sizeOf(imageShape), idsShuffle: 2 * microBatch * patches, gradScale: 1, loss: 1 },
     });
@@ -90,7 +96,7 @@ export class GradientRun {
   }
 
   /** Copies the batch to where the tensors look, and gives the tensors. */
-  #feedsOf({ images, idsShuffle, count, gradScale }: MicroBatchInput): Feeds {
+  #feedsOf({ images, idsShuffle, count, gradScale, replica = 0 }: MicroBatchInput): Feeds {
     const { imageShape, patches, microBatch } = this.#options;
     const expected = { images: count * sizeOf(imageShape), idsShuffle: count * patches };
     if (!Number.isInteger(count) || count < 1 || count > microBatch) {
@@ -106,15 +112,15 @@ export class GradientRun {
     ranges.images.set(images.subarray(0, expected.images));
     this.#idsShuffle.set(idsShuffle.subarray(0, expected.idsShuffle));
     ranges.gradScale[0] = gradScale;
-    const known = this.#feeds.get(count);
+    const known = this.#feeds[replica]!.get(count);
     if (known !== undefined) return known;
     const feeds: Feeds = {
-      ...this.#parameters,
+      ...this.#parameters[replica],
       images: floatTensor(ranges.images.subarray(0, expected.images), [count, ...imageShape]),
       ids_shuffle: int64Tensor(this.#idsShuffle.subarray(0, expected.idsShuffle), [count, patches]),
       grad_scale: floatTensor(ranges.gradScale, []),
     };
-    this.#feeds.set(count, feeds);
+    this.#feeds[replica]!.set(count, feeds);
     return feeds;
   }
 }

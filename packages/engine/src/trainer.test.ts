@@ -312,3 +312,48 @@ test('a closed trainer refuses calls and can be closed again', async () => {
 function sum(a: Float32Array, b: Float32Array): Float32Array {
   return a.map((value, i) => Math.fround(value + b[i]!));
 }
+
+test('replicas train apart as trainers of their own would, and go on from the outer parameters with their own moments', async () => {
+  const shared = () => new Float32Array(new SharedArrayBuffer(4 * layout.length));
+  const trainer = await toyTrainer({ replicas: 2, segmentFloats: 96 });
+  const apart = await Promise.all([toyTrainer(), toyTrainer()]);
+  const step = async (of: Trainer, replica: number, seed: number, number: number): Promise<number> => {
+    await of.forwardBackward({ ...toyBatch(4, seed), replica });
+    await of.pushLeaf();
+    const { sumSquares } = await of.takeReduced();
+    await of.apply({ ...adamW, step: number, replica });
+    return sumSquares;
+  };
+  await trainer.load({ parameters: toyParameters(layout), step: 0, replica: 1 });
+  await trainer.loadOuter({ parameters: toyParameters(layout) });
+  for (const number of [1, 2]) {
+    for (const replica of [0, 1]) {
+      const seed = 10 * number + replica;
+      expect(await step(trainer, replica, seed, number)).toBe(await step(apart[replica]!, 0, seed, number));
+    }
+  }
+  const ends = await Promise.all(apart.map((each) => each.snapshot()));
+
+  // The sum of the deltas, by the same calls as gradients.
+  await trainer.pushDelta(0);
+  await trainer.pushDelta(1);
+  await trainer.mergeTop();
+  await trainer.takeReduced();
+  const start = toyParameters(layout);
+  const deltas = start.map((value, i) => Math.fround(value - ends[0]!.parameters[i]!) + Math.fround(value - ends[1]!.parameters[i]!));
+  expect(flat(trainer.reduced)).toEqual(deltas);
+  await trainer.applyOuter({ lr: 1, momentum: 0, replicas: 2, held: 2 });
+
+  const outer = { parameters: shared(), momentum: shared() };
+  await trainer.copyOuter(outer);
+  expect(outer.parameters).toEqual(Float32Array.from(start, (value, i) => value - deltas[i]! / 2));
+  for (const replica of [0, 1]) {
+    const moments = { replica, firstMoments: shared(), secondMoments: shared() };
+    await trainer.copyMoments(moments);
+    expect(moments.firstMoments).toEqual(ends[replica]!.firstMoments);
+    expect(moments.secondMoments).toEqual(ends[replica]!.secondMoments);
+    // From the outer parameters, with the moments, both go on alike.
+    await apart[replica]!.load({ ...moments, parameters: outer.parameters, step: 2, replica: 0 });
+    expect(await step(trainer, replica, 40 + replica, 3)).toBe(await step(apart[replica]!, 0, 40 + replica, 3));
+  }
+});

@@ -13,6 +13,7 @@ import { startComputeThread } from './computeThread.ts';
 import { requireDevice } from './device.ts';
 import type { EngineLogger } from './engineLogger.ts';
 import type { FlatLayout } from './flatLayout.ts';
+import type { OuterOptions } from './outerStep.ts';
 import type { OutputPath } from './outputPath.ts';
 import type { Device, ModelSource } from './session.ts';
 import { reserveSnapshot, type SnapshotMemory, touchPages } from './snapshotMemory.ts';
@@ -20,6 +21,7 @@ import type {
   FlatState,
   MicroBatchInput,
   MicroBatchResult,
+  OuterState,
   StateRange,
   StateVector,
   TrainerCalls,
@@ -41,6 +43,11 @@ export interface TrainerOptions {
   readonly maxPartials: number;
   /** Height of the tree over this member's virtual ranks, ceil(log2(virtual ranks)): decides how many gradients are held. */
   readonly treeDepth: number;
+  /**
+   * Replicas that train apart, each with parameters and moments of its own, and outer parameters that they are averaged into. Memory is taken
+   * for those that are loaded. Default: none, but one set of parameters.
+   */
+  readonly replicas?: number;
   readonly device?: Device;
   /** Intra-op threads of ONNX Runtime; part of a job's identity. Default 1. */
   readonly threads?: number;
@@ -62,10 +69,10 @@ export interface TrainerMemory {
 }
 
 /** A copy of all state, SharedArrayBuffer-backed; the next `snapshot` writes to the same buffers. */
-export interface TrainerSnapshot extends Required<FlatState> {}
+export interface TrainerSnapshot extends Required<Omit<FlatState, 'replica'>> {}
 
 /**
- * Forward, backward and AdamW of one replica, in a compute thread of its own. Calls are served one at a time in the order in
+ * Forward, backward and AdamW of one replica, or of several that train apart, in a compute thread of its own. Calls are served one at a time in the order in
  * which they are made; the caller's thread is never blocked.
  */
 export interface Trainer {
@@ -87,7 +94,7 @@ export interface Trainer {
   /** Copies what the collective has put into `reduced` outside of the own elements to the parameters. */
   adopt(): Promise<void>;
   /** Copies all of `reduced` to `values`, in the compute thread, so that the caller's does not stand still. */
-  takeReduced(values: Float32Array): Promise<void>;
+  copyReduced(values: Float32Array): Promise<void>;
   /** Copies a range of a vector to `values`. */
   read(range: StateRange): Promise<void>;
   /** Copies `values` to a range of a vector; `setStep` says which step the whole then makes. */
@@ -104,14 +111,26 @@ export interface Trainer {
   mergeTop(): Promise<void>;
   /** Pops the top subtree into `partials[index]`. */
   takePartial(index: number): Promise<void>;
+  /** Pops the top subtree into `reduced`, where `apply` looks; gives its sum of squares, as an all-reduce would. */
+  takeReduced(): Promise<{ readonly sumSquares: number }>;
+  /** Pushes outer parameters - parameters of a replica, in the place of a gradient. */
+  pushDelta(replica: number): Promise<void>;
   /** Drops the leaf and the stack, to begin a step again. */
   clearTree(): Promise<void>;
   /**
-   * One AdamW step on `reduced`. `step` counts from 1 and rises with every call.
+   * One AdamW step of a replica (default 0) on `reduced`. `step` counts from 1 and rises with every call.
    *
    * @throws MaestroError `conflict` when these parameters already have that step.
    */
-  apply(options: AdamWOptions): Promise<{ readonly seconds: number }>;
+  apply(options: AdamWOptions & { readonly replica?: number }): Promise<{ readonly seconds: number }>;
+  /** Sets outer parameters and momentum. */
+  loadOuter(state: OuterState): Promise<void>;
+  /** One outer step on the sum of deltas in `reduced`; the first `held` replicas go on from the outer parameters, and keep their moments. */
+  applyOuter(options: OuterOptions & { readonly held: number }): Promise<void>;
+  /** Copies the moments of a replica to memory of the caller, which must be SharedArrayBuffer-backed. */
+  copyMoments(into: { readonly replica: number; readonly firstMoments: Float32Array; readonly secondMoments: Float32Array }): Promise<void>;
+  /** The same of the outer parameters and their momentum. */
+  copyOuter(into: Required<OuterState>): Promise<void>;
   /**
    * Takes the memory of snapshots ahead of the first one, in the background and without holding any thread for more than a millisecond.
    * Without it the first snapshot takes many times as long as the next ones. Returns early when the signal is aborted.
@@ -120,7 +139,7 @@ export interface Trainer {
   /** Copies all state. The compute thread does nothing else meanwhile. */
   snapshot(): Promise<TrainerSnapshot>;
   /** The buffers that `snapshot` writes to, for those who fill them in otherwise: moments that come from other replicas. */
-  snapshotBuffers(): Required<Omit<FlatState, 'step'>>;
+  snapshotBuffers(): Omit<TrainerSnapshot, 'step'>;
   memory(): TrainerMemory;
   /** Ends the thread and frees its memory. */
   close(): Promise<void>;
@@ -139,6 +158,7 @@ export async function openTrainer({
   microBatch,
   maxPartials,
   treeDepth,
+  replicas = 0,
   device = 'cpu',
   threads = 1,
   logger,
@@ -164,6 +184,7 @@ export async function openTrainer({
     patches,
     microBatch,
     treeSlots,
+    replicas,
     device,
     threads,
     outputPath,
@@ -195,7 +216,7 @@ export async function openTrainer({
     },
     share: (vector) => thread.call('share', vector),
     adopt: () => thread.call('adopt', undefined),
-    takeReduced: (values) => thread.call('takeReduced', values),
+    copyReduced: (values) => thread.call('copyReduced', values),
     read: (range) => thread.call('read', range),
     write: (range) => thread.call('write', range),
     setStep: (step) => thread.call('setStep', step),
@@ -210,8 +231,16 @@ export async function openTrainer({
     pushLeaf: () => thread.call('pushLeaf', undefined),
     mergeTop: () => thread.call('mergeTop', undefined),
     takePartial: (index) => thread.call('takePartial', index),
+    takeReduced: () => thread.call('takeReduced', undefined),
+    pushDelta: (replica) => thread.call('pushDelta', replica),
     clearTree: () => thread.call('clearTree', undefined),
     apply: (adamW) => thread.call('apply', adamW),
+    loadOuter: (state) => thread.call('loadOuter', state),
+    applyOuter: (outer) => thread.call('applyOuter', outer),
+    async copyMoments(into) {
+      await thread.call('snapshot', into);
+    },
+    copyOuter: (into) => thread.call('snapshotOuter', into),
     async prepareSnapshot({ signal } = {}) {
       kept ??= reserveSnapshot(layout.length);
       await touchPages(kept, signal);
@@ -226,8 +255,8 @@ export async function openTrainer({
       return kept;
     },
     memory: () => ({
-      parametersBytes: vectorBytes,
-      momentsBytes: 2 * owned * Float32Array.BYTES_PER_ELEMENT,
+      parametersBytes: (replicas === 0 ? 1 : replicas + 1) * vectorBytes,
+      momentsBytes: replicas === 0 ? 2 * owned * Float32Array.BYTES_PER_ELEMENT : (2 * replicas + 1) * vectorBytes,
       treeBytes: treeSlots * vectorBytes,
       sharedBytes: (maxPartials + 1) * vectorBytes,
       snapshotBytes: kept === undefined ? 0 : 3 * vectorBytes,

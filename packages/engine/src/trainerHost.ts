@@ -1,6 +1,7 @@
 import {
   type AdamWOptions,
   addFloats,
+  blockSumSquares,
   copyFloats,
   copyRange,
   type FloatRange,
@@ -8,12 +9,14 @@ import {
   type SegmentedArenaDescription,
   type SegmentedFloats,
   type SegmentPlan,
+  SUM_SQUARES_BLOCK,
   sliceParts,
 } from '@maestro/kernels';
 import { assertInternal, MaestroError } from '@maestro/protocol';
 import { type AdamWChunk, adamWChunks, applyAdamW, STAGING_FLOATS } from './applyAdamW.ts';
 import type { FlatLayout } from './flatLayout.ts';
 import { GradientRun } from './gradientRun.ts';
+import { applyOuterStep, type OuterOptions, subtractFloats } from './outerStep.ts';
 import type { OutputPath } from './outputPath.ts';
 import type { ComputeHost } from './serveCompute.ts';
 import type { Device, ModelSource } from './session.ts';
@@ -27,6 +30,8 @@ export interface TrainerHostOptions {
   readonly patches: number;
   readonly microBatch: number;
   readonly treeSlots: number;
+  /** Replicas that train apart; 0: one set of parameters, and no outer ones. */
+  readonly replicas: number;
   readonly device: Device;
   readonly threads: number;
   readonly outputPath: OutputPath | 'auto';
@@ -51,6 +56,8 @@ export interface MicroBatchInput {
   readonly gradScale: number;
   /** Whether the gradient is added to the leaf instead of beginning it. Default false. */
   readonly accumulate?: boolean;
+  /** With whose parameters. Default 0. */
+  readonly replica?: number;
 }
 
 /** What a micro batch gave. */
@@ -73,6 +80,13 @@ export interface StateRange {
   readonly values: Float32Array;
 }
 
+/** What replicas that train apart have in common, as whole flat arrays. */
+export interface OuterState {
+  readonly parameters: Float32Array;
+  /** Missing: zero. */
+  readonly momentum?: Float32Array;
+}
+
 /** Vectors as whole flat arrays of `layout.length` floats. Missing moments are zero. */
 export interface FlatState {
   readonly parameters: Float32Array;
@@ -80,7 +94,12 @@ export interface FlatState {
   readonly secondMoments?: Float32Array;
   /** Optimizer steps that made these parameters. */
   readonly step: number;
+  /** Whose they are. Default 0. */
+  readonly replica?: number;
 }
+
+/** What AdamW updates. */
+const STATE_VECTORS = ['parameters', 'firstMoments', 'secondMoments'] as const;
 
 /** The calls of the trainer's compute thread; see `Trainer` for what they mean. */
 export type TrainerCalls = Awaited<ReturnType<typeof openTrainerHost>>['calls'];
@@ -93,30 +112,45 @@ export type TrainerCalls = Awaited<ReturnType<typeof openTrainerHost>>['calls'];
  * takes a gradient that is to be added to the leaf.
  */
 export async function openTrainerHost(options: TrainerHostOptions) {
-  const { layout, plan, treeSlots } = options;
+  const { layout, plan, treeSlots, replicas } = options;
   const slotNames = Array.from({ length: treeSlots }, (_, i) => `slot${i}`);
-  const { vectors, arenas } = openSegments<string, 'staging'>({
-    plan,
-    vectors: ['parameters', 'firstMoments', 'secondMoments', ...slotNames],
-    scratch: { staging: STAGING_FLOATS },
-  });
+  const scratch = { staging: STAGING_FLOATS };
+  const { vectors, arenas } = openSegments<string, 'staging'>({ plan, vectors: [...STATE_VECTORS, ...slotNames], scratch });
+  // Each further replica has memories of its own, so that segments need not become small where there are many.
+  const others = Array.from({ length: Math.max(0, replicas - 1) }, () => openSegments({ plan, vectors: STATE_VECTORS, scratch }));
+  const outer = replicas === 0 ? undefined : openSegments<string>({ plan, vectors: ['outerParameters', 'outerMomentum'] });
   const vector = (name: string): SegmentedFloats => {
-    const found = vectors[name] ?? shared.vectors[name];
+    const found = vectors[name] ?? shared.vectors[name] ?? outer?.vectors[name];
     assertInternal(found, `the trainer has no vector ${name}`);
     return found;
   };
   const shared = openSegments(options.shared);
   const slots = slotNames.map(vector);
+  const states = [{ vectors, arenas }, ...others].map((own) => ({
+    parameters: own.vectors['parameters']!,
+    firstMoments: own.vectors['firstMoments']!,
+    secondMoments: own.vectors['secondMoments']!,
+    chunks: adamWChunks(layout, own.arenas, shared.vectors.reduced!) as readonly AdamWChunk[],
+    lastStep: 0,
+  }));
+  const run = await GradientRun.open(
+    options,
+    states.map(({ parameters }) => parameters),
+    slots,
+  );
+  const blocks = new Float64Array(Math.ceil(layout.length / SUM_SQUARES_BLOCK));
+  const [first] = states as [(typeof states)[number]];
   const reduced = vector('reduced');
-  const whole: FloatRange = { first: 0, length: layout.length };
-  let own = whole;
-  let chunks: AdamWChunk[] = adamWChunks(layout, arenas, reduced);
-  const run = await GradientRun.open(options, vector('parameters'), slots);
+  let own: FloatRange = { first: 0, length: layout.length };
 
   let depth = 0;
   let hasLeaf = false;
-  let lastStep = 0;
 
+  const stateOf = (replica: number) => {
+    const state = states[replica];
+    assertInternal(state, `the trainer has ${states.length} replicas, replica ${replica} was asked`);
+    return state;
+  };
   const slotAt = (index: number): SegmentedFloats => {
     assertInternal(
       index >= 0 && index < slots.length,
@@ -127,24 +161,39 @@ export async function openTrainerHost(options: TrainerHostOptions) {
   const assertStack = (what: string, height: number) =>
     assertInternal(!hasLeaf && depth >= height, `${what} with ${depth} subtrees on the stack and ${hasLeaf ? 'a' : 'no'} leaf begun`);
 
+  const takeInto = (target: SegmentedFloats): void => {
+    copyFloats(target, slotAt(depth - 1));
+    depth--;
+  };
+
+  /** Sets vectors; those without values become zero. */
+  const fill = (values: Readonly<Record<string, Float32Array | undefined>>, targets: Readonly<Record<string, unknown>>): void => {
+    for (const [name, given] of Object.entries(values)) {
+      if (given !== undefined && given.length !== layout.length) {
+        throw new MaestroError('invalid-argument', `load: ${name} has ${given.length} floats, the layout ${layout.length}`);
+      }
+    }
+    for (const [name, given] of Object.entries(values)) {
+      const target = targets[name] as SegmentedFloats;
+      // Moments that others own are not written, so that they take no memory.
+      const range = name.endsWith('Moments') ? own : { first: 0, length: layout.length };
+      for (const { start, floats } of sliceParts(target, range.first, range.length)) {
+        if (given === undefined) floats.fill(0);
+        else floats.set(given.subarray(start, start + floats.length));
+      }
+    }
+  };
+
   const calls = {
-    load({ parameters, firstMoments, secondMoments, step }: FlatState): void {
-      const state = Object.entries({ parameters, firstMoments, secondMoments });
-      for (const [name, values] of state) {
-        if (values !== undefined && values.length !== layout.length) {
-          throw new MaestroError('invalid-argument', `load: ${name} has ${values.length} floats, the layout ${layout.length}`);
-        }
-      }
-      copyFloats(vector('parameters'), parameters);
-      for (const [name, values] of Object.entries({ firstMoments, secondMoments })) {
-        // What others own is not written, so that it takes no memory.
-        for (const { start, floats } of sliceParts(vector(name), own.first, own.length)) {
-          if (values === undefined) floats.fill(0);
-          else floats.set(values.subarray(start, start + floats.length));
-        }
-      }
-      lastStep = step;
+    load({ parameters, firstMoments, secondMoments, step, replica = 0 }: FlatState): void {
+      const state = stateOf(replica);
+      fill({ parameters, firstMoments, secondMoments }, state);
+      state.lastStep = step;
       calls.clearTree();
+    },
+
+    loadOuter({ parameters, momentum }: OuterState): void {
+      fill({ parameters, momentum }, { parameters: vector('outerParameters'), momentum: vector('outerMomentum') });
     },
 
     async forwardBackward({ accumulate = false, ...batch }: MicroBatchInput): Promise<MicroBatchResult> {
@@ -172,8 +221,22 @@ export async function openTrainerHost(options: TrainerHostOptions) {
 
     takePartial(index: number): void {
       assertStack('takePartial', 1);
-      copyFloats(vector(`partial${index}`), slotAt(depth - 1));
-      depth--;
+      takeInto(vector(`partial${index}`));
+    },
+
+    takeReduced(_?: undefined): { readonly sumSquares: number } {
+      assertStack('takeReduced', 1);
+      takeInto(vector('reduced'));
+      blockSumSquares(vector('reduced'), 0, layout.length, blocks);
+      let sumSquares = 0;
+      for (const block of blocks) sumSquares += block;
+      return { sumSquares };
+    },
+
+    pushDelta(replica: number): void {
+      assertInternal(!hasLeaf, 'pushDelta: a leaf was begun');
+      subtractFloats(slotAt(depth), vector('outerParameters'), stateOf(replica).parameters);
+      depth++;
     },
 
     clearTree(_?: undefined): void {
@@ -181,19 +244,21 @@ export async function openTrainerHost(options: TrainerHostOptions) {
       hasLeaf = false;
     },
 
-    apply(adamW: AdamWOptions): { readonly seconds: number } {
+    apply({ replica = 0, ...adamW }: AdamWOptions & { readonly replica?: number }): { readonly seconds: number } {
+      const state = stateOf(replica);
+      const { chunks, lastStep } = state;
       if (!(adamW.step > lastStep)) {
         throw new MaestroError('conflict', `apply: step ${adamW.step} is not after step ${lastStep}, which these parameters already have`);
       }
       const started = performance.now();
       applyAdamW(chunks, adamW);
-      lastStep = adamW.step;
+      state.lastStep = adamW.step;
       return { seconds: (performance.now() - started) / 1000 };
     },
 
     own(range: FloatRange): void {
       own = range;
-      chunks = adamWChunks(layout, arenas, reduced, range);
+      first.chunks = adamWChunks(layout, arenas, reduced, range);
     },
 
     share(name: StateVector): void {
@@ -206,7 +271,7 @@ export async function openTrainerHost(options: TrainerHostOptions) {
       copyRange(vector('parameters'), reduced, { first: end, length: layout.length - end });
     },
 
-    takeReduced(values: Float32Array): void {
+    copyReduced(values: Float32Array): void {
       copyFloats(values, reduced);
     },
 
@@ -219,15 +284,27 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     },
 
     setStep(step: number): void {
-      lastStep = step;
+      first.lastStep = step;
       calls.clearTree();
     },
 
-    snapshot({ parameters, firstMoments, secondMoments }: Required<Omit<FlatState, 'step'>>): { readonly step: number } {
-      copyFloats(parameters, vector('parameters'));
-      copyFloats(firstMoments, vector('firstMoments'));
-      copyFloats(secondMoments, vector('secondMoments'));
+    applyOuter({ held, ...outer }: OuterOptions & { readonly held: number }): void {
+      const parameters = vector('outerParameters');
+      applyOuterStep({ parameters, momentum: vector('outerMomentum'), deltas: vector('reduced') }, outer);
+      for (let replica = 0; replica < held; replica++) copyFloats(stateOf(replica).parameters, parameters);
+    },
+
+    snapshot({ replica = 0, ...into }: Partial<Omit<FlatState, 'step'>>): { readonly step: number } {
+      const { parameters, firstMoments, secondMoments, lastStep } = stateOf(replica);
+      if (into.parameters !== undefined) copyFloats(into.parameters, parameters);
+      if (into.firstMoments !== undefined) copyFloats(into.firstMoments, firstMoments);
+      if (into.secondMoments !== undefined) copyFloats(into.secondMoments, secondMoments);
       return { step: lastStep };
+    },
+
+    snapshotOuter(into: Required<OuterState>): void {
+      copyFloats(into.parameters, vector('outerParameters'));
+      copyFloats(into.momentum, vector('outerMomentum'));
     },
   };
   return { ready: run.ready, calls } satisfies ComputeHost<unknown, TrainerReady>;

@@ -9,7 +9,14 @@ test('deadlines keep their order whatever the knob says', () => {
       // A live worker is heard several times before it counts as silent, and peers notice a silent one before the coordinator does.
       expect(4 * times.heartbeatMs).toBeLessThan(times.silenceMs);
       expect(times.keepaliveTimeMs + times.keepaliveTimeoutMs).toBeLessThan(times.silenceMs);
+      // A worker whose stream broke has several attempts before it counts as away for good.
+      expect(3 * times.reconnectMs).toBeLessThan(times.awayMs);
       expect(times.awayMs).toBeLessThan(times.silenceMs);
+      // One failed renewal costs no lease, and the next coordinator is there before workers that wait for it have been silent too long.
+      expect(2 * times.leaseRenewMs).toBeLessThan(times.leaseMs);
+      expect(times.leaseMs).toBeLessThan(times.silenceMs);
+      // A new coordinator gives workers `silenceMs + awayMs` to come back with their reports.
+      expect(times.silenceMs + times.awayMs).toBeLessThan(times.reportGapMs);
       expect(times.silenceMs).toBeLessThan(times.holdMs);
       expect(times.holdMs).toBeLessThan(times.joinMs);
       expect(times.joinMs).toBeLessThan(times.progressMs);

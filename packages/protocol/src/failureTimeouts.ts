@@ -7,6 +7,10 @@ export const DEFAULT_FAILURE_TIMEOUT_MS = 5000;
 const LEAST_MS = 500;
 const MOST_MS = 600_000;
 
+/** Nobody needs to wait longer for these, however slow the machines are. */
+const LONGEST_RECONNECT_MS = 300;
+const LONGEST_LEASE_MS = 9000;
+
 /** All deadlines of failure detection, in milliseconds, in the order in which they must fall. */
 export interface FailureTimeouts {
   /** Between two signs of life of a worker. */
@@ -14,12 +18,19 @@ export interface FailureTimeouts {
   /** Quiet time after which members ask each other for a sign of life, and time in which it must come. Together below `silenceMs`. */
   readonly keepaliveTimeMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** Between two attempts of a worker to find its coordinator: several fit into `awayMs`. */
+  readonly reconnectMs: number;
   /** How long a worker whose control stream broke may take to come back, unless a peer has lost it too. */
   readonly awayMs: number;
   /** A worker from which nothing is heard for so long is lost: the knob itself. */
   readonly silenceMs: number;
+  /** So long a coordinator's lease lasts, and a next one on another host waits, unless it is renewed this often. */
+  readonly leaseMs: number;
+  readonly leaseRenewMs: number;
   /** Members that were told to stop, and do not, are evicted after this. */
   readonly holdMs: number;
+  /** Steps that nobody has reported for so long while later ones are known are given up: whoever had them has come back by then, or is lost. */
+  readonly reportGapMs: number;
   /** How long members may take to connect to each other. */
   readonly joinMs: number;
   /** A member that waits for nobody and does not move for so long is evicted; ten times the mean step when that is longer. */
@@ -44,9 +55,13 @@ export function failureTimeouts(failureTimeoutMs: number = DEFAULT_FAILURE_TIMEO
     heartbeatMs: share(0.1),
     keepaliveTimeMs: share(0.2),
     keepaliveTimeoutMs: share(0.6),
+    reconnectMs: Math.min(share(0.06), LONGEST_RECONNECT_MS),
     awayMs: share(0.25),
     silenceMs: failureTimeoutMs,
+    leaseMs: Math.min(share(0.6), LONGEST_LEASE_MS),
+    leaseRenewMs: Math.min(share(0.2), LONGEST_LEASE_MS / 3),
     holdMs: share(2),
+    reportGapMs: share(2),
     joinMs: share(4),
     progressMs: share(6),
     firstProgressMs: share(60),

@@ -11,7 +11,19 @@ export {
 export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
 export { controlChannelOptions, fromServiceError, loadService, toServiceError } from './grpc.ts';
 export { newJobId } from './ids.ts';
-export { type DataSpec, type JobSpec, jobSpecSchema, PRESET_NAMES, type PresetName, parseJobSpec, specHash } from './jobSpec.ts';
+export {
+  type DataSpec,
+  type DilocoSpec,
+  dilocoOf,
+  type JobSpec,
+  jobSpecSchema,
+  mostWorkers,
+  PRESET_NAMES,
+  type PresetName,
+  parseJobSpec,
+  ranksPerUnit,
+  specHash,
+} from './jobSpec.ts';
 export {
   type Condition,
   isTerminal,

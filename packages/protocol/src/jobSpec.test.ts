@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { parseJobSpec, specHash } from './jobSpec.ts';
+import { mostWorkers, parseJobSpec, ranksPerUnit, specHash } from './jobSpec.ts';
 
 const minimal = { data: { format: 'image-folder', path: '/images' }, schedule: { epochs: 5 } };
 const problems = (input: unknown) => {
@@ -30,11 +30,34 @@ test.each([
   [{ ...minimal, seed: 'x' }, 'seed: expected number, found "x"'],
   [{ ...minimal, seed: 2 ** 60 }, 'seed'],
   [{ ...minimal, resources: { virtualRanks: 4, maxWorkers: 5 } }, 'resources.maxWorkers: at most virtualRanks (4), found 5'],
+  [{ ...minimal, sync: { mode: 'gossip' } }, 'sync.mode'],
+  [{ ...minimal, sync: { replicas: 2 } }, 'sync.replicas: unknown key'],
+  [{ ...minimal, sync: { mode: 'diloco' } }, 'sync.replicas'],
+  [{ ...minimal, sync: { mode: 'diloco', replicas: 3 } }, 'sync.replicas: expected a divisor of resources.virtualRanks (8), found 3'],
+  [
+    { ...minimal, sync: { mode: 'diloco', replicas: 4 }, resources: { maxWorkers: 5 } },
+    'resources.maxWorkers: at most sync.replicas (4), since a worker owns whole replicas, found 5',
+  ],
+  [{ ...minimal, sync: { mode: 'diloco', replicas: 2 }, resources: { minWorkers: 3 } }, 'resources.minWorkers: at most sync.replicas (2)'],
   [{ ...minimal, augment: { scale: [1, 0.2] } }, 'augment.scale: expected [low, high], found [1, 0.2]'],
   ['nonsense', '(top level): expected object'],
   [null, '(top level)'],
 ])('a bad job file is refused by path, finding and remedy (%#)', (input, expected) => {
   expect(problems(input).join('\n')).toContain(expected);
+});
+
+test('a job that sums gradients in float32 has the hash that it had before there was a choice', () => {
+  const hash = 'a541b7da83bce39a228e84596b0d99263d3006daa4f74c4a506431dfcb767e7c';
+  expect(specHash(parseJobSpec(minimal))).toBe(hash);
+  expect(specHash(parseJobSpec({ ...minimal, sync: { mode: 'allReduce', allGather: 'f32' } }))).toBe(hash);
+});
+
+test('replicas that train apart have the defaults of DiLoCo, and as many workers at most as replicas', () => {
+  const spec = parseJobSpec({ ...minimal, sync: { mode: 'diloco', replicas: 4 } });
+  expect(spec.sync).toEqual({ mode: 'diloco', allGather: 'f32', replicas: 4, innerSteps: 50, outerLr: 0.7, outerMomentum: 0.9 });
+  expect([mostWorkers(spec), ranksPerUnit(spec)]).toEqual([4, 2]);
+  const plain = parseJobSpec(minimal);
+  expect([mostWorkers(plain), ranksPerUnit(plain)]).toEqual([8, 1]);
 });
 
 test('the hash of a job changes with what decides its bits, and not with what does not', () => {
@@ -51,6 +74,9 @@ test('the hash of a job changes with what decides its bits, and not with what do
     { ...minimal, resources: { virtualRanks: 4 } },
     { ...minimal, schedule: { epochs: 6 } },
     { ...minimal, model: { maskRatio: 0.5 } },
+    { ...minimal, sync: { allGather: 'bf16' } },
+    { ...minimal, sync: { mode: 'diloco', replicas: 4 } },
+    { ...minimal, sync: { mode: 'diloco', replicas: 4, innerSteps: 10 } },
   ];
   expect(same.map((input) => specHash(parseJobSpec(input)) === base)).toEqual(same.map(() => true));
   expect(different.map((input) => specHash(parseJobSpec(input)) === base)).toEqual(different.map(() => false));

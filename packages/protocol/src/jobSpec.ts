@@ -75,9 +75,27 @@ const optimizer = z.strictObject({
 const resources = z.strictObject({
   virtualRanks: count.max(64).default(8).describe('fixed logical ranks; at least maxWorkers'),
   minWorkers: count.default(1),
-  maxWorkers: count.optional().describe('virtualRanks when left out'),
+  maxWorkers: count.optional().describe('virtualRanks when left out, or sync.replicas'),
   device: z.enum(['cpu', 'cuda']).default('cpu'),
 });
+
+const allGather = z
+  .enum(['f32', 'bf16'])
+  .default('f32')
+  .describe('what sums are sent out as; bf16 halves those bytes and rounds every sum, the same on any number of workers');
+
+/** How the virtual ranks' work becomes one set of parameters. */
+const sync = z.discriminatedUnion('mode', [
+  z.strictObject({ mode: z.literal('allReduce').default('allReduce').describe('gradients are summed in every step'), allGather }),
+  z.strictObject({
+    mode: z.literal('diloco').describe('replicas train apart and are averaged every innerSteps steps (Douillard et al. 2023)'),
+    allGather,
+    replicas: count.describe('replicas of equally many virtual ranks each; at least maxWorkers'),
+    innerSteps: count.default(50).describe('steps between two averages'),
+    outerLr: z.number().positive().default(0.7),
+    outerMomentum: z.number().min(0).lt(1).default(0.9).describe('Nesterov'),
+  }),
+]);
 
 const checkpoint = z.strictObject({
   everySteps: count.default(200).describe('steps between checkpoints; one is written at the end in any case'),
@@ -98,12 +116,13 @@ export const jobSpecSchema = z
     schedule: schedule.prefault({}),
     optimizer: optimizer.prefault({}),
     resources: resources.prefault({}),
+    sync: sync.prefault({ mode: 'allReduce' }),
     checkpoint: checkpoint.prefault({}),
     seed: z.int().min(0).default(0),
   })
   .superRefine((spec, context) => {
     const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-    const { schedule, resources, augment } = spec;
+    const { schedule, resources, augment, sync, optimizer } = spec;
     if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'give either epochs or steps');
     const maxWorkers = resources.maxWorkers ?? resources.virtualRanks;
     if (maxWorkers > resources.virtualRanks) {
@@ -111,6 +130,21 @@ export const jobSpecSchema = z
     }
     if (resources.minWorkers > maxWorkers)
       refuse(['resources', 'minWorkers'], `at most maxWorkers (${maxWorkers}), found ${resources.minWorkers}`);
+    if (sync.mode === 'diloco') {
+      const { replicas } = sync;
+      if (resources.virtualRanks % replicas !== 0) {
+        refuse(['sync', 'replicas'], `expected a divisor of resources.virtualRanks (${resources.virtualRanks}), found ${replicas}`);
+      } else if ((resources.maxWorkers ?? 0) > replicas) {
+        const found = resources.maxWorkers;
+        refuse(['resources', 'maxWorkers'], `at most sync.replicas (${replicas}), since a worker owns whole replicas, found ${found}`);
+      } else if (resources.minWorkers > replicas) {
+        refuse(['resources', 'minWorkers'], `at most sync.replicas (${replicas}), found ${resources.minWorkers}`);
+      }
+    }
+    const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';
+    if (optimizer.state === 'sharded' && !isPlain) {
+      refuse(['optimizer', 'state'], `sharded needs sync.mode allReduce and sync.allGather f32, found ${sync.mode} and ${sync.allGather}`);
+    }
     for (const key of ['scale', 'ratio'] as const) {
       if (augment[key][0] > augment[key][1]) refuse(['augment', key], `expected [low, high], found [${augment[key].join(', ')}]`);
     }
@@ -118,6 +152,25 @@ export const jobSpecSchema = z
 
 /** A job file after validation, with every default filled in. */
 export type JobSpec = z.infer<typeof jobSpecSchema>;
+
+/** The `sync` section of a job whose replicas train apart. */
+export type DilocoSpec = Extract<JobSpec['sync'], { mode: 'diloco' }>;
+
+/** The `sync` section, when the job's replicas train apart. */
+export function dilocoOf({ sync }: Pick<JobSpec, 'sync'>): DilocoSpec | undefined {
+  return sync.mode === 'diloco' ? sync : undefined;
+}
+
+/** What a worker owns is whole groups of so many virtual ranks, each contiguous: a replica's, or one by one. */
+export function ranksPerUnit(spec: Pick<JobSpec, 'sync' | 'resources'>): number {
+  return spec.resources.virtualRanks / (dilocoOf(spec)?.replicas ?? spec.resources.virtualRanks);
+}
+
+/** The most workers that a job can use. */
+export function mostWorkers(spec: Pick<JobSpec, 'sync' | 'resources'>): number {
+  const { virtualRanks, maxWorkers } = spec.resources;
+  return maxWorkers ?? virtualRanks / ranksPerUnit(spec);
+}
 
 /** Where a job's images are. */
 export type DataSpec = JobSpec['data'];
@@ -141,12 +194,14 @@ export function parseJobSpec(input: unknown): JobSpec {
  * which moments, and where checkpoints come from.
  */
 export function specHash(spec: JobSpec): string {
-  const { name: _name, checkpoint: _checkpoint, resources, data, ...others } = spec;
+  const { name: _name, checkpoint: _checkpoint, resources, data, sync, ...others } = spec;
   const { state: _state, ...optimizer } = others.optimizer;
   const rest = { ...others, optimizer };
+  // Left out where it says what jobs did before there was a choice, so that their hashes stay.
+  const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';
   const { virtualRanks, device } = resources;
   const { path: _path, ...format } = data;
   return createHash('sha256')
-    .update(JSON.stringify({ ...rest, format, virtualRanks, device }))
+    .update(JSON.stringify({ ...rest, format, virtualRanks, device, ...(!isPlain && { sync }) }))
     .digest('hex');
 }

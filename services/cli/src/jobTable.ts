@@ -19,9 +19,11 @@ function cells({ id, name, state, progress, createdAt }: Job, nowMs: number): st
 /** Everything about one job that a person asks for when something is odd, as indented lines. */
 export function jobDescription(job: Job, nowMs: number = Date.now()): string {
   const { progress } = job;
+  const slow = job.conditions.find(({ type, status }) => type === 'Progressing' && !status);
   const lines = [
     `Job:        ${job.id} (${job.name})`,
     `State:      ${job.state}: ${job.message}`,
+    ...(slow === undefined ? [] : [`Slow:       ${slow.message}`]),
     `Created:    ${job.createdAt}`,
     `Started:    ${job.startedAt || '-'}`,
     `Ended:      ${job.endedAt || '-'}`,

@@ -177,9 +177,12 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
         for (const { id: workerId } of run.workers)
           perform({ type: 'send', workerId, message: { kind: 'acknowledge', jobId: id, step: acknowledged } });
       }
-      const told = withBookkeeping(job, opened?.problem(), new Date().toISOString());
+      const problem = opened?.problem();
+      const told = withBookkeeping(job, problem, new Date().toISOString());
       if (told !== job) publish(told, false);
-      if (run.phase !== 'ended' && run.phase !== 'queued' && run.phase !== 'paused') dispatch({ type: 'tick' });
+      if (run.phase !== 'ended' && run.phase !== 'queued' && run.phase !== 'paused') {
+        dispatch({ type: 'tick', ...(problem !== undefined && { outage: problem }) });
+      }
     },
     async close(timeoutMs) {
       if (opened === undefined) return;

@@ -14,31 +14,36 @@ export interface MeasuredWorker extends WorkerRef {
   readonly rankSeconds?: number;
 }
 
+/** What is dealt: virtual ranks, in units of so many (default 1) that stay together. */
+export interface RanksToDeal {
+  readonly virtualRanks: number;
+  readonly ranksPerUnit?: number;
+}
+
 /** An uneven deal must make the step so much shorter than an even one, or it is not worth its name. */
 const WORTH_SHARE = 0.8;
 
 /**
  * Deals the virtual ranks 0..virtualRanks-1 to the workers in order of name: contiguous ranges, even unless measured speeds say that an
- * uneven deal shortens the step by a fifth. Which worker gets which range never changes the numbers.
+ * uneven deal shortens the step by a fifth; replicas that train apart stay whole. Which worker gets which range never changes the numbers.
  */
 export function assignRanks({
   workers,
   virtualRanks,
-}: {
-  readonly workers: readonly MeasuredWorker[];
-  readonly virtualRanks: number;
-}): ViewMember[] {
-  if (workers.length < 1 || workers.length > virtualRanks) {
-    throw new MaestroError('internal', `internal: assignRanks: expected 1..${virtualRanks} workers, found ${workers.length}`);
+  ranksPerUnit = 1,
+}: RanksToDeal & { readonly workers: readonly MeasuredWorker[] }): ViewMember[] {
+  const units = virtualRanks / ranksPerUnit;
+  if (workers.length < 1 || workers.length > units) {
+    throw new MaestroError('internal', `internal: assignRanks: expected 1..${units} workers, found ${workers.length}`);
   }
   const sorted = [...workers].sort((a, b) => (a.name < b.name || (a.name === b.name && a.id < b.id) ? -1 : 1));
-  const even = evenRanks(sorted.length, virtualRanks);
-  const measured = measuredRanks(sorted, virtualRanks);
+  const even = evenRanks(sorted.length, units);
+  const measured = measuredRanks(sorted, units);
   const isWorth = measured !== undefined && stepSeconds(sorted, measured) < WORTH_SHARE * stepSeconds(sorted, even);
   const ranksOf = isWorth ? measured : even;
   let firstRank = 0;
   return sorted.map(({ name, id, address }, index) => {
-    const ranks = ranksOf[index]!;
+    const ranks = ranksOf[index]! * ranksPerUnit;
     const member = { name, id, address, firstRank, ranks };
     firstRank += ranks;
     return member;
@@ -53,17 +58,17 @@ export function betterAssignment({
   members,
   workers,
   virtualRanks,
-}: {
-  readonly members: readonly ViewMember[];
-  readonly workers: readonly MeasuredWorker[];
-  readonly virtualRanks: number;
-}): { readonly beforeSeconds: number; readonly afterSeconds: number; readonly slowest: string } | undefined {
+  ranksPerUnit = 1,
+}: RanksToDeal & { readonly members: readonly ViewMember[]; readonly workers: readonly MeasuredWorker[] }):
+  | { readonly beforeSeconds: number; readonly afterSeconds: number; readonly slowest: string }
+  | undefined {
   const measured = members.map(({ id }) => workers.find((worker) => worker.id === id));
   if (!measured.every((worker) => worker !== undefined && (worker.rankSeconds ?? 0) > 0)) return undefined;
   const known = measured as MeasuredWorker[];
   const before = members.map(({ ranks }) => ranks);
   const beforeSeconds = stepSeconds(known, before);
-  const afterSeconds = stepSeconds(known, measuredRanks(known, virtualRanks)!);
+  const after = measuredRanks(known, virtualRanks / ranksPerUnit)!.map((units) => units * ranksPerUnit);
+  const afterSeconds = stepSeconds(known, after);
   const slowest = known.reduce((a, b) => (a.rankSeconds! >= b.rankSeconds! ? a : b)).name;
   return afterSeconds < WORTH_SHARE * beforeSeconds ? { beforeSeconds, afterSeconds, slowest } : undefined;
 }

@@ -10,6 +10,7 @@ import {
   type JobAudit,
   type JobSpec,
   MaestroError,
+  mostWorkers,
   newJobId,
   parseJobSpec,
   type WorkerInfo,
@@ -125,8 +126,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     if (isClosing) return;
     const free = [...workers.values()].filter(({ jobId, isDrained }) => jobId === '' && !isDrained).map(({ hello }) => hello);
     const nowMs = Date.now();
-    const wanted = [...jobs.values()].flatMap(({ job, run, spec: { resources } }) => {
-      const { minWorkers, maxWorkers = resources.virtualRanks, device } = resources;
+    const wanted = [...jobs.values()].flatMap(({ job, run, spec }) => {
+      const { minWorkers, device } = spec.resources;
+      const maxWorkers = mostWorkers(spec);
       const isRefused = (workerId: string): boolean => refusalOf(run, workerId, nowMs) !== undefined;
       if (run.phase === 'queued') return [{ id: job.id, minWorkers, maxWorkers, device, isRefused, isStarted: false }];
       const places = openPlaces(run);
@@ -162,7 +164,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
   for (const { job, run: stored } of await store.loadJobs()) {
     const spec = parseJobSpec(parseJson(job.specJson));
-    const run = (stored as JobRun | undefined) ?? queuedRun({ id: job.id, spec, startPoint: await startPointOf(spec) }, 0);
+    const kept = stored as JobRun | undefined;
+    // Its job file, as an older version may have written it, lacks what has a default by now.
+    const run = kept === undefined ? queuedRun({ id: job.id, spec, startPoint: await startPointOf(spec) }, 0) : withSpec(kept, spec);
     const isOver = isTerminal(job.state);
     const active = activate(job, spec, isOver ? { ...run, phase: 'ended', message: job.message } : run);
     if (!isOver) log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
@@ -322,6 +326,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await Promise.all([...jobs.values()].map((active) => active.close(CLOSE_MS)));
     },
   };
+}
+
+function withSpec(run: JobRun, spec: JobSpec): JobRun {
+  return { ...run, facts: { ...run.facts, spec } };
 }
 
 function toEvent(worker: Hello, message: WorkerMessage): RunEvent | undefined {

@@ -13,11 +13,17 @@ const MOST_BLAMES = 2;
 const FATAL_CODES: ReadonlySet<string> = new Set(['invalid-argument', 'data-invalid', 'non-finite', 'storage']);
 
 /** A member's view broke; the others stop too, and the next view is formed. */
-export function fail(turn: Turn, worker: RunWorker, { errorCode, errorMessage, suspect, step }: Standing): void {
+export function fail(turn: Turn, worker: RunWorker, { errorCode, errorMessage, suspect: blamedByIt, step }: Standing): void {
+  const isWithoutRedis = errorCode === 'redis-unavailable';
+  if (isWithoutRedis && turn.nowMs - turn.run.excusedMs < turn.timeouts.silenceMs) {
+    return hold(turn, { isAbort: true, reason: `${worker.name} at step ${step}: ${errorMessage}` });
+  }
+  // Redis answers the coordinator: it is the member that does not reach it.
+  const suspect = isWithoutRedis ? worker.name : blamedByIt;
   const failures = turn.run.failures + 1;
   const count = (turn.run.blames[suspect] ?? 0) + 1;
   update(turn, { failures, ...(suspect !== '' && { blames: { ...turn.run.blames, [suspect]: count } }) });
-  const message = `${worker.name} at step ${step}: ${errorMessage || 'it holds'}`;
+  const message = `${worker.name} at step ${step < 0 ? worker.step : step}: ${errorMessage || 'it holds'}`;
   if (errorCode === 'checkpoint-invalid') {
     const isGiven = turn.run.view?.restoreFrom === turn.run.facts.spec.checkpoint.resumeFrom;
     if (isGiven) return stop(turn, { state: 'failed', reason: 'CheckpointInvalid', message });

@@ -1,4 +1,4 @@
-import type { ViewMember } from '@maestro/protocol';
+import { dilocoOf, mostWorkers, ranksPerUnit, type ViewMember } from '@maestro/protocol';
 import { assignRanks } from './assignRanks.ts';
 import { holdersOf, isSharded, newestState, wholeStepOf } from './newestState.ts';
 import type { RunWorker } from './runState.ts';
@@ -11,12 +11,15 @@ const MOST_VIEWS = 64;
 export function formView(turn: Turn): void {
   releaseDraining(turn);
   const { workers, facts, generation } = turn.run;
-  const { minWorkers, virtualRanks, maxWorkers = virtualRanks } = facts.spec.resources;
+  const { minWorkers, virtualRanks } = facts.spec.resources;
   const here = workers.filter(({ isReleased, drain, awaySinceMs }) => !isReleased && drain === undefined && awaySinceMs === undefined);
   const waiting = here.filter(isOut);
 
   // One that has not stopped yet, or is out of reach for a moment, may hold the furthest state.
   if (workers.some((worker) => !worker.isReleased && (isBusy(worker) || worker.awaySinceMs !== undefined))) return;
+
+  // A view has shard queues of its own, and a member that cannot open them is no use.
+  if (turn.run.outage !== undefined) return update(turn, { message: 'waiting for Redis, without which no view can form' });
 
   const newest = newestState(turn.run);
   const furthest = newest.step;
@@ -38,10 +41,10 @@ export function formView(turn: Turn): void {
   const isHolder = (worker: { readonly id: string }): boolean => newest.holders.some(({ id }) => id === worker.id);
   const chosen = [...waiting]
     .sort((a, b) => Number(isHolder(b)) - Number(isHolder(a)) || b.state - a.state || (a.name < b.name ? -1 : 1))
-    .slice(0, maxWorkers);
+    .slice(0, mostWorkers(facts.spec));
   const restore = furthest < 0 ? turn.run.restore! : undefined;
   const startStep = restore?.step ?? furthest;
-  const members = assignRanks({ workers: chosen, virtualRanks });
+  const members = assignRanks({ workers: chosen, virtualRanks, ranksPerUnit: ranksPerUnit(facts.spec) });
   const sources = chosenSources(members, chosen, furthest);
   const holders = isSharded(turn.run) ? holdersOf(newest) : [];
   const restoreFrom = restore?.path ?? '';
@@ -61,8 +64,10 @@ export function formView(turn: Turn): void {
   });
   if (restore !== undefined && generation > 0) {
     const isInPart = waiting.some(({ shards }) => shards.length > 0);
-    const why = isInPart ? 'a part of the state was lost with its owner' : 'nobody held the state any more';
-    record(turn, 'restore', `${why}: restored from ${restore.path || 'the seed'}, step ${restore.step}`);
+    const isApart = dilocoOf(facts.spec) !== undefined;
+    // Where replicas train apart, no view leaves a state that another one could start from but its checkpoints.
+    const lost = isInPart ? 'a part of the state was lost with its owner: ' : 'nobody held the state any more: ';
+    record(turn, 'restore', `${isApart ? '' : lost}restored from ${restore.path || 'the seed'}, step ${restore.step}`);
   }
   effect(turn, { type: 'openGeneration', generation: next, step: startStep });
   for (const { id } of members) {

@@ -9,12 +9,13 @@ const timeouts = failureTimeouts(5000);
 /** Elements of the parameter vector of these scenarios. */
 const LENGTH = 90;
 
-const factsOf = (resources: object = {}, optimizer: object = {}): JobFacts => ({
+const factsOf = (resources: object = {}, sync?: object, optimizer: object = {}): JobFacts => ({
   id: JOB,
   spec: parseJobSpec({
     data: { format: 'idx', path: '/data' },
     schedule: { steps: 1000, microBatch: 1, windowSteps: 8 },
     resources: { virtualRanks: 8, minWorkers: 1, ...resources },
+    ...(sync && { sync }),
     optimizer,
   }),
   startPoint: { path: '', step: 0 },
@@ -112,8 +113,9 @@ function parse(line: string, run: JobRun): RunEvent {
       return { type: 'pause', reason: 'on request' };
     case 'recovered':
       return { type: 'recovered', incarnation: Number(name ?? 2) };
-    case 'resume':
     case 'tick':
+      return { type: 'tick', ...(name === 'away' && { outage: 'Redis does not answer' }) };
+    case 'resume':
       return { type: verb };
     case 'cancel':
       return { type: 'cancel', reason: 'on request' };
@@ -644,6 +646,47 @@ test('a member that is heard but does not move is evicted by name, and not taken
   expect(run.records.findLast(({ type }) => type === 'evicted')!.message).toBe('b: no step for 31.0 s: at step 4, in compute for 31.0 s');
 });
 
+/** All members give signs of life for `seconds`; `a` waits for its shards, the others for `a`. */
+const starving = (seconds: number, tick: string): string =>
+  Array.from(
+    { length: seconds / 4 },
+    (_, index) => `wait 4000
+    heartbeat a 4 lease ${4 * index + 4} Redis
+    heartbeat b 4 reduce ${4 * index + 4} a
+    heartbeat c 4 reduce ${4 * index + 4} a
+    ${tick}`,
+  ).join('\n');
+
+test('while Redis is away nobody is blamed for standing still, and no view is formed or given up', () => {
+  const away = play(starving(60, 'tick away'), working());
+  expect(away.transcript.every((line) => line.endsWith('-> running'))).toBe(true);
+  const failed = play(
+    `held a 4 redis-unavailable
+    held b 4
+    held c 4`,
+    away,
+  );
+  expect(last(failed)).toEqual(['held c 4 -> running']);
+  expect(failed.run.message).toBe('waiting for Redis, without which no view can form');
+  expect(failed.run.failures).toBe(0);
+  expect(last(play('tick', failed))[0]).toContain('queues g2 from 4');
+});
+
+test('a member that alone does not reach Redis is evicted', () => {
+  const { transcript } = play(starving(32, 'tick'), working());
+  expect(last({ transcript })).toEqual(['tick -> running; release to a; hold to b at once; hold to c at once']);
+  const forming = play(
+    `held a 4 redis-unavailable
+    held b 4
+    held c 4
+    held a 4 redis-unavailable
+    held b 4
+    held c 4`,
+    { ...working(), nowMs: 60_000 },
+  );
+  expect(forming.run.workers.map(({ name }) => name)).toEqual(['b', 'c']);
+});
+
 test('members that do not stop when told are evicted', () => {
   const { transcript } = play(
     `dead b
@@ -736,6 +779,80 @@ test('the first member is lost before it has written the last checkpoint: anothe
   expect(last({ transcript })[0]).toBe('finished c 1000 -> stopping; release to b; release to c');
 });
 
+test('members whose replicas train apart hold no state that others could start from: each further view restores the newest checkpoint', () => {
+  const facts = factsOf({}, { mode: 'diloco', replicas: 4, innerSteps: 5 });
+  const { transcript, run } = play(
+    `assigned a b c
+    ready a
+    ready b
+    ready c
+    formed a
+    formed b
+    formed c
+    committed a 5
+    checkpoint 5
+    committed a 6
+    gone b
+    held a -1 peer-lost b
+    held c -1 peer-lost b
+    found 5
+    formed a
+    formed c
+    committed a 6
+    committed a 7
+    drain c
+    checkpoint 10
+    held a
+    held c
+    found 10`,
+    { run: queuedRun(facts, 1) },
+  );
+  expect(transcript.slice(3, 4)).toEqual([
+    'ready c -> starting; queues g1 from 0; view to a: g1 step 0 from seed, a=0..3 b=4..5 c=6..7; view to b: g1 step 0 from seed, a=0..3 b=4..5 c=6..7; view to c: g1 step 0 from seed, a=0..3 b=4..5 c=6..7',
+  ]);
+  expect(transcript.slice(10)).toEqual([
+    'gone b -> running',
+    'held a -1 peer-lost b -> running; hold to b at once; hold to c at once; disconnect b',
+    'held c -1 peer-lost b -> starting; find checkpoint',
+    'found 5 -> starting; queues g2 from 5; view to a: g2 step 5 from /c/5, a=0..3 c=4..7; view to c: g2 step 5 from /c/5, a=0..3 c=4..7',
+    'formed a -> starting',
+    'formed c -> running; go to a; go to c',
+    'committed a 6 -> running; shards 6',
+    'committed a 7 -> running; ledger 7; shards 7',
+    'drain c -> running; hold to a; hold to c',
+    'checkpoint 10 -> running; checkpoint 10',
+    'held a -> running',
+    'held c -> starting; release to c; find checkpoint',
+    'found 10 -> starting; queues g3 from 10; view to a: g3 step 10 from /c/10, a=0..7',
+  ]);
+  expect(run.records.map(({ message }) => message)).toContain('restored from /c/5, step 5');
+});
+
+test('a member that leaves waits for the end of its round as long as steps are committed, and no longer', () => {
+  const facts = factsOf({}, { mode: 'diloco', replicas: 4, innerSteps: 50 });
+  const state = play(
+    `assigned a b
+    ready a
+    ready b
+    formed a
+    formed b
+    committed a 1
+    drain b
+    wait 4000
+    heartbeat a 1 compute
+    heartbeat b 1 compute
+    committed a 2
+    wait 4000
+    heartbeat a 2 compute
+    heartbeat b 2 compute
+    tick`,
+    { run: queuedRun(facts, 1) },
+  );
+  expect(last(state)).toEqual(['tick -> running']);
+  const { transcript } = play('wait 2000\nheartbeat a 2 compute\nheartbeat b 2 compute\ntick', state);
+  expect(last({ transcript })).toEqual(['tick -> running; hold to a at once; hold to b at once']);
+});
+
 /** A job whose moments are dealt to a, b and c, that trains and has committed four steps. */
 const sharded = (resources: object = {}) =>
   play(
@@ -750,7 +867,7 @@ const sharded = (resources: object = {}) =>
     committed a 2
     committed a 3
     committed a 4`,
-    { run: queuedRun(factsOf(resources, { state: 'sharded' }), 1) },
+    { run: queuedRun(factsOf(resources, undefined, { state: 'sharded' }), 1) },
   );
 
 test('sharded: a joiner is admitted with all parts of the state, and told who has which', () => {

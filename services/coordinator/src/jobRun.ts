@@ -43,7 +43,8 @@ function take(turn: Turn, event: RunEvent): void {
       const { step, path } = event.checkpoint;
       const { restore: _older, ...rest } = turn.run;
       turn.run = { ...rest, checkpointStep: Math.max(step, rest.checkpointStep) };
-      record(turn, 'checkpoint', `checkpoint of step ${step} at ${path}`);
+      // A worker says its newest one again when it is back.
+      if (step !== rest.checkpointStep) record(turn, 'checkpoint', `checkpoint of step ${step} at ${path}`);
       return effect(turn, { type: 'addCheckpoint', checkpoint: event.checkpoint });
     }
     case 'checkpointFailed': {
@@ -77,8 +78,12 @@ function take(turn: Turn, event: RunEvent): void {
       return stop(turn, { state: 'failed', reason: event.reason, message: event.message });
     case 'recovered':
       return recover(turn, event.incarnation);
-    case 'tick':
+    case 'tick': {
+      const { outage: before, ...rest } = turn.run;
+      if (event.outage !== undefined) turn.run = { ...rest, outage: event.outage, excusedMs: turn.nowMs };
+      else if (before !== undefined) turn.run = rest;
       return watch(turn);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Schedule } from '@maestro/data';
 import type { Condition, Job, JobCheckpoint, JobProgress, JobSpec, JobState, StepCommitted } from '@maestro/protocol';
 import type { JobRun } from './runState.ts';
+import { describeSlowStep } from './slowStep.ts';
 
 type StepCounts = Pick<Schedule, 'totalSteps' | 'stepsPerEpoch'>;
 
@@ -106,6 +107,7 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
         now,
       ),
       condition(job, { type: 'Running', status: isRunning, reason: isRunning ? 'Training' : 'NotTraining', message: run.message }, now),
+      ...progressing(job, run, now),
       ...(run.outcome === undefined
         ? []
         : [
@@ -122,6 +124,15 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
           ]),
     ],
   };
+}
+
+/** Whether steps take their usual time while the job runs, or whom a slow one waits for; what it says moves with the time. */
+function progressing(job: Job, run: JobRun, now: string): Condition[] {
+  if (run.phase !== 'running') return [];
+  const message = describeSlowStep(run, Date.parse(now));
+  const status = message === undefined;
+  const next = { type: 'Progressing', status, reason: status ? 'StepsAsUsual' : 'SlowStep', message: message ?? '' };
+  return [{ ...condition(job, next, now), message: next.message }];
 }
 
 /** The members of the present view, or of the last one; those that have left are shown as they were last heard. */

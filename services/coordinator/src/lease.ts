@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { RedisConnection } from '@maestro/data';
-import { assertInternal, isMaestroError, MaestroError } from '@maestro/protocol';
+import { assertInternal, type FailureTimeouts, isMaestroError, MaestroError } from '@maestro/protocol';
 
 /** The right to write: held by one coordinator at a time. */
 export interface CoordinatorLease {
@@ -29,9 +29,9 @@ export interface CoordinatorLease {
 export const FIRST_KEY = 3;
 export const FIRST_ARG = 5;
 
-/** How long a lease lasts unless renewed: so long a coordinator waits for one that was killed on another host. */
-const LEASE_MS = 3000;
-const RENEW_EVERY_MS = 1000;
+/** How long a lease lasts unless it is renewed, and how often that is done. */
+export type LeaseTimes = Pick<FailureTimeouts, 'leaseMs' | 'leaseRenewMs'>;
+
 const POLL_MS = 250;
 const LEASE_KEY = 'maestro:coordinator';
 const INCARNATION_KEY = 'maestro:incarnation';
@@ -91,7 +91,7 @@ interface Holder {
  *
  * @throws MaestroError `conflict` naming the living coordinator that holds it; nothing was changed then. `redis-unavailable`.
  */
-export async function acquireLease(redis: RedisConnection): Promise<CoordinatorLease> {
+export async function acquireLease(redis: RedisConnection, { leaseMs, leaseRenewMs }: LeaseTimes): Promise<CoordinatorLease> {
   const nonce = randomUUID();
   const { pid } = process;
   const host = hostname();
@@ -114,7 +114,7 @@ export async function acquireLease(redis: RedisConnection): Promise<CoordinatorL
     args: readonly (string | number)[],
   ): Promise<Result> => {
     assertInternal(!isReleased, `${what} after the coordinator's lease was given back`);
-    const own = [nonce, self.incarnation, text(), LEASE_MS];
+    const own = [nonce, self.incarnation, text(), leaseMs];
     try {
       return await evaluate<Result>(what, CHECK + script, [LEASE_KEY, INCARNATION_KEY, ...keys], [...own, ...args]);
     } catch (error) {
@@ -133,7 +133,7 @@ export async function acquireLease(redis: RedisConnection): Promise<CoordinatorL
     await renew();
   };
 
-  await become(await acquire(evaluate, self));
+  await become(await acquire(evaluate, self, leaseMs));
   let renewing: Promise<void> | undefined;
   const timer = setInterval(() => {
     // Redis may be away, or the lease lost: the first is mended when it returns, the second was reported.
@@ -142,7 +142,7 @@ export async function acquireLease(redis: RedisConnection): Promise<CoordinatorL
       .finally(() => {
         renewing = undefined;
       });
-  }, RENEW_EVERY_MS);
+  }, leaseRenewMs);
   fenced.then(() => clearInterval(timer));
 
   return {
@@ -175,11 +175,12 @@ export async function acquireLease(redis: RedisConnection): Promise<CoordinatorL
 async function acquire(
   evaluate: (what: string, script: string, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>,
   self: Holder,
+  leaseMs: number,
 ): Promise<number> {
   let dead = '';
   let before: { readonly nonce: string; readonly leftMs: number } | undefined;
   for (;;) {
-    const args = [self.nonce, JSON.stringify(self), LEASE_MS, dead];
+    const args = [self.nonce, JSON.stringify(self), leaseMs, dead];
     const reply = await evaluate('take the lease', ACQUIRE, [LEASE_KEY, INCARNATION_KEY], args);
     const [incarnation, leftMs, held] = reply as [number, number, string];
     if (incarnation > 0) return incarnation;

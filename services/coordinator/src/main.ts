@@ -27,7 +27,7 @@ await runService(
     const timeouts = failureTimeouts(Number(failureText));
     await mkdir(dataDir, { recursive: true });
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
-    const store = await openStore(redis);
+    const store = await openStore(redis, timeouts);
     const openShards = (jobId: string, schedule: Schedule): ShardWriter =>
       openShardWriter({
         redis,
@@ -40,7 +40,7 @@ await runService(
       store,
       timeouts,
       openBooks: (jobId, seed, onAcknowledged) => {
-        const books = openBookkeeper({ store, openShards, jobId, seed, onAcknowledged, log: logger });
+        const books = openBookkeeper({ store, openShards, jobId, seed, onAcknowledged, log: logger, gapMs: timeouts.reportGapMs });
         return tolerance === 'off' ? withoutLedger(books) : books;
       },
       inspectCheckpoint,

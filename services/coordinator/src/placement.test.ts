@@ -39,3 +39,23 @@ test('virtual ranks are dealt in contiguous ranges that cover all of them and di
     }),
   );
 });
+
+test('replicas that train apart are dealt whole, by measured speed too', () => {
+  const deal = (rankSeconds: readonly number[]) => {
+    const workers = free(...rankSeconds.map((_, i) => `w${i}`)).map((worker, i) => ({ ...worker, rankSeconds: rankSeconds[i]! }));
+    return assignRanks({ workers, virtualRanks: 12, ranksPerUnit: 3 }).map(({ firstRank, ranks }) => [firstRank, ranks]);
+  };
+  expect(deal([0])).toEqual([[0, 12]]);
+  const even = [
+    [0, 6],
+    [6, 3],
+    [9, 3],
+  ];
+  expect(deal([0, 0, 0])).toEqual(even);
+  const uneven = [
+    [0, 3],
+    [3, 9],
+  ];
+  expect(deal([0.4, 0.1])).toEqual(uneven);
+  expect(() => deal([0, 0, 0, 0, 0])).toThrow('expected 1..4 workers, found 5');
+});

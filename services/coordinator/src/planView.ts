@@ -1,4 +1,5 @@
 import { jobSchedule, windowOfStep } from '@maestro/data';
+import { mostWorkers, ranksPerUnit } from '@maestro/protocol';
 import { betterAssignment } from './assignRanks.ts';
 import { release } from './formView.ts';
 import { hold } from './holdView.ts';
@@ -30,12 +31,11 @@ export function plan(turn: Turn): void {
     record(turn, 'left', `${worker.name} leaves: ${worker.drain}`);
   }
   if (step <= view!.startStep) return;
-  const { virtualRanks, maxWorkers = virtualRanks } = facts.spec.resources;
   const isMember = ({ id }: RunWorker): boolean => view!.members.some((member) => member.id === id);
   const joining = workers.filter(
     (worker) => isOut(worker) && !isMember(worker) && !worker.isReleased && worker.drain === undefined && worker.awaySinceMs === undefined,
   );
-  if (joining.length > 0 && members.length < maxWorkers) {
+  if (joining.length > 0 && members.length < mostWorkers(facts.spec)) {
     return hold(turn, { isAbort: false, reason: `${names(joining)} join${joining.length === 1 ? 's' : ''}` });
   }
   rebalance(turn);
@@ -50,7 +50,8 @@ function rebalance(turn: Turn): void {
   const window = windowOfStep(schedule, step);
   const end = window.firstStep + window.steps;
   if (end - step > REBALANCE_NOTICE || end >= schedule.totalSteps) return;
-  const better = betterAssignment({ members: view!.members, workers, virtualRanks: schedule.virtualRanks });
+  const { virtualRanks } = schedule;
+  const better = betterAssignment({ members: view!.members, workers, virtualRanks, ranksPerUnit: ranksPerUnit(facts.spec) });
   if (better === undefined || (better.beforeSeconds - better.afterSeconds) * schedule.windowSteps < REBALANCE_WORTH_SECONDS) return;
   const ms = (value: number): string => `${Math.round(value * 1000)} ms`;
   const reason = `${better.slowest} is slow: computing ${ms(better.beforeSeconds)} a step would become ${ms(better.afterSeconds)} with other shares`;

@@ -14,6 +14,7 @@ import type {
   StepCommitted,
   ViewMember,
 } from '@maestro/protocol';
+import { mostWorkers } from '@maestro/protocol';
 import type { WorkerRef } from './assignRanks.ts';
 
 /** What of a job its run depends on. */
@@ -139,6 +140,9 @@ export interface JobRun {
   readonly failures: number;
   readonly blames: Readonly<Record<string, number>>;
   readonly lastCommitMs: number;
+  /** What keeps the books from Redis; absent while they are written. Nobody is to blame for standing still until `excusedMs`. */
+  readonly outage?: string;
+  readonly excusedMs: number;
   /** Mean step time, 0 before the first. */
   readonly stepSeconds: number;
   /** Step of the newest checkpoint, and of one that was asked of a waiting member. */
@@ -170,7 +174,8 @@ export type RunEvent =
   | { readonly type: 'fault'; readonly reason: string; readonly message: string }
   /** The run was read back from Redis by a new coordinator. */
   | { readonly type: 'recovered'; readonly incarnation: number }
-  | { readonly type: 'tick' };
+  /** Time has passed; `outage` says what keeps the books from Redis, if anything does. */
+  | { readonly type: 'tick'; readonly outage?: string };
 
 /** What is to be done after a transition, in order. */
 export type RunEffect =
@@ -219,6 +224,7 @@ export function queuedRun(facts: JobFacts, incarnation: number): JobRun {
     failures: 0,
     blames: {},
     lastCommitMs: 0,
+    excusedMs: 0,
     stepSeconds: 0,
     checkpointStep: restore.step,
     savedStep: -1,
@@ -227,9 +233,8 @@ export function queuedRun(facts: JobFacts, incarnation: number): JobRun {
 
 /** How many more workers the run would take now. */
 export function openPlaces({ phase, workers, facts: { spec } }: JobRun): number {
-  const { maxWorkers = spec.resources.virtualRanks } = spec.resources;
   const isOpen = phase === 'starting' || phase === 'running';
-  return isOpen ? Math.max(0, maxWorkers - workers.filter(({ isReleased, drain }) => !isReleased && drain === undefined).length) : 0;
+  return isOpen ? Math.max(0, mostWorkers(spec) - workers.filter(({ isReleased, drain }) => !isReleased && drain === undefined).length) : 0;
 }
 
 /** Why the job does not take a worker now; undefined when it does. */

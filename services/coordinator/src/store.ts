@@ -1,6 +1,6 @@
 import type { RedisConnection, Schedule } from '@maestro/data';
-import type { Job, MaestroError } from '@maestro/protocol';
-import { acquireLease, FIRST_ARG, FIRST_KEY } from './lease.ts';
+import { failureTimeouts, type Job, type MaestroError } from '@maestro/protocol';
+import { acquireLease, FIRST_ARG, FIRST_KEY, type LeaseTimes } from './lease.ts';
 import {
   COMMIT_SCRIPT,
   type CommitResult,
@@ -92,9 +92,9 @@ return redis.call('GET', key)
  * Opens the coordinator's store on `redis`: takes the lease, and a new incarnation.
  * @throws MaestroError `conflict` naming the coordinator that works on this Redis, `redis-unavailable`.
  */
-export async function openStore(redis: RedisConnection): Promise<Store> {
+export async function openStore(redis: RedisConnection, times: LeaseTimes = failureTimeouts()): Promise<Store> {
   const { client, call, onReturn } = redis;
-  const lease = await acquireLease(redis);
+  const lease = await acquireLease(redis, times);
   const { fenced, run } = lease;
   const save = async (what: string, key: string, id: string, value: unknown): Promise<void> =>
     void (await run(what, SAVE_SCRIPT, [key], [id, JSON.stringify(value)]));

@@ -1,3 +1,4 @@
+import { dilocoOf } from '@maestro/protocol';
 import { hold } from './holdView.ts';
 import { evict, lose } from './loseWorker.ts';
 import type { RunWorker } from './runState.ts';
@@ -14,7 +15,7 @@ export function watch(turn: Turn): void {
       lose(turn, worker, `nothing heard for ${seconds(nowMs - lastHeardMs)}`);
     }
   }
-  const { view, phase, step, lastCommitMs, stepSeconds } = turn.run;
+  const { view, phase, step, lastCommitMs, excusedMs, stepSeconds } = turn.run;
   if (view === undefined || phase === 'stopping') return;
   const members = presentMembers(turn);
   const sinceMs = nowMs - view.sinceMs;
@@ -23,19 +24,30 @@ export function watch(turn: Turn): void {
       for (const slow of members.filter(isBusy)) evict(turn, slow, `it did not stop within ${seconds(sinceMs)}: ${describe(slow)}`);
     return;
   }
-  if (view.status === 'holding' && members.some(({ drain }) => drain !== undefined) && sinceMs > timeouts.silenceMs) {
+  // Where replicas train apart, a view ends on purpose only with a round, which may take long as long as its steps do not.
+  const waitedMs = dilocoOf(turn.run.facts.spec) === undefined ? sinceMs : nowMs - Math.max(view.sinceMs, lastCommitMs);
+  if (view.status === 'holding' && members.some(({ drain }) => drain !== undefined) && waitedMs > timeouts.silenceMs) {
     return hold(turn, { isAbort: true, reason: `${view.reason}, and the step takes too long to wait for` });
   }
-  const isFirst = step <= view.startStep;
+  // What a first step must compile and read cold is done once.
+  const isFirst = stepSeconds === 0 && step <= view.startStep;
   const patienceMs = Math.max(isFirst ? timeouts.firstProgressMs : timeouts.progressMs, 10_000 * stepSeconds);
-  const quietMs = view.status === 'forming' ? sinceMs : nowMs - Math.max(lastCommitMs, view.status === 'working' ? view.sinceMs : 0);
+  const movedMs = view.status === 'forming' ? view.sinceMs : Math.max(lastCommitMs, view.status === 'working' ? view.sinceMs : 0);
+  const quietMs = nowMs - Math.max(movedMs, excusedMs);
   if (quietMs <= patienceMs) return;
   const blockers = members.filter(
-    (member) => isBusy(member) && member.waitingFor === '' && member.phaseSeconds * 1000 > Math.min(patienceMs, timeouts.progressMs),
+    (member) => isBusy(member) && !waitsForPeer(member) && member.phaseSeconds * 1000 > Math.min(patienceMs, timeouts.progressMs),
   );
+  // One that is at something else by now, such as a state that still comes in, is moving.
+  if (blockers.length === 0 && members.some((member) => isBusy(member) && !waitsForPeer(member))) return;
   if (blockers.length === 0 && members.some(isBusy))
     return hold(turn, { isAbort: true, reason: `no step for ${seconds(quietMs)}, and all wait for each other` });
   for (const blocker of blockers) evict(turn, blocker, `no step for ${seconds(quietMs)}: ${describe(blocker)}`);
+}
+
+/** One that waits for its shards, or for the ledger, can be the only one that does: Redis answers the coordinator. */
+function waitsForPeer({ phase, waitingFor }: RunWorker): boolean {
+  return waitingFor !== '' && phase !== 'lease' && phase !== 'report';
 }
 
 /** `step 812, in compute for 4.1 s`. */

@@ -18,6 +18,9 @@ export interface StepFacts {
   readonly loss?: number;
 }
 
+/** Gives the state to write, where that is not the trainer's alone, in memory that stays as it is until the next one. */
+export type Capture = () => Promise<TrainingTensors>;
+
 /** A checkpoint that is on disk, with what it cost. */
 export interface TimedCheckpoint extends WrittenCheckpoint {
   /** How long the step loop stood still. */
@@ -47,12 +50,12 @@ export interface Checkpointer {
    */
   claim(step: number): Promise<boolean>;
   /** As `stepDone`, for a checkpoint that is wanted whatever the step is: now, or at the next `stepDone` that can. Never throws. */
-  begin(step: number, facts?: StepFacts): Promise<void>;
+  begin(step: number, facts?: StepFacts, capture?: Capture): Promise<void>;
   /**
    * Writes the trainer's state before it returns, unless this step is on disk already.
-   * @throws MaestroError `storage`
+   * @throws MaestroError `storage`, or what `capture` rejects with
    */
-  write(step: number, facts?: StepFacts): Promise<void>;
+  write(step: number, facts?: StepFacts, capture?: Capture): Promise<void>;
   /** Waits for the write under way: until then the memory of the trainer's snapshot is in use. */
   idle(): Promise<void>;
   /** Waits for the write under way, and ends. */
@@ -100,15 +103,23 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   let retryAtMs = Number.NEGATIVE_INFINITY;
 
   /** Copies the state; the promise within is the write. */
-  const copy = async (step: number, facts: StepFacts, startedMs: number): Promise<{ readonly written: Promise<void> }> => {
+  const copy = async (
+    step: number,
+    facts: StepFacts,
+    startedMs: number,
+    capture: Capture = snapshot,
+  ): Promise<{ readonly written: Promise<void> }> => {
+    const tensors = await capture();
+    return { written: write(step, facts, tensors, { startedMs, copiedMs: performance.now() }) };
+  };
+
+  const snapshot: Capture = async () => {
     const { parameters, firstMoments, secondMoments } = await trainer.snapshot();
-    const copiedMs = performance.now();
-    const tensors = {
+    return {
       parameters: flatTensors(layout, parameters),
       firstMoments: flatTensors(layout, firstMoments),
       secondMoments: flatTensors(layout, secondMoments),
     };
-    return { written: write(step, facts, tensors, { startedMs, copiedMs }) };
   };
 
   const write = async (
@@ -166,13 +177,13 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     return false;
   };
 
-  const beginIfWanted = async (step: number, facts: StepFacts): Promise<void> => {
+  const beginIfWanted = async (step: number, facts: StepFacts, capture?: Capture): Promise<void> => {
     if (!isWanted || now() < retryAtMs) return;
     const startedMs = performance.now();
     if (!(await isIdle(step)) || now() < retryAtMs) return;
     isWanted = false;
     try {
-      const { written } = await copy(step, facts, startedMs);
+      const { written } = await copy(step, facts, startedMs, capture);
       const settled = written
         .catch((error: unknown) => fail(step, error))
         .finally(() => {
@@ -200,13 +211,13 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       prepare(step);
       return isWanted && now() >= retryAtMs && (await isIdle(step)) && now() >= retryAtMs;
     },
-    async begin(step, facts = {}) {
+    async begin(step, facts = {}, capture) {
       isWanted = true;
-      await beginIfWanted(step, facts);
+      await beginIfWanted(step, facts, capture);
     },
-    async write(step, facts = {}) {
+    async write(step, facts = {}, capture) {
       await background?.settled;
-      if (lastWritten !== step) await (await copy(step, facts, performance.now())).written;
+      if (lastWritten !== step) await (await copy(step, facts, performance.now(), capture)).written;
     },
     async idle() {
       await background?.settled;

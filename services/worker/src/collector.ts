@@ -42,7 +42,7 @@ export function createCollector({ trainer, step: stateStep, isAlone }: Collector
       for (const vector of ['firstMoments', 'secondMoments'] as const) {
         await trainer.share(vector);
         await group.gather({ step, root: WRITER });
-        if (buffers !== undefined) await trainer.takeReduced(buffers[vector]);
+        if (buffers !== undefined) await trainer.copyReduced(buffers[vector]);
       }
       if (buffers === undefined) return;
       const values = buffers.parameters;

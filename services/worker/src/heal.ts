@@ -3,7 +3,7 @@ import type { View } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { Faults } from './faults.ts';
 import type { JobSession } from './jobSession.ts';
-import { sharedVector } from './restore.ts';
+import { sharedVector } from './sharedVector.ts';
 
 interface HealOptions {
   readonly session: JobSession;
@@ -18,8 +18,10 @@ interface HealOptions {
  * member share no file; nothing of it touches Redis.
  * @throws MaestroError that names the peer; the trainer's state is unknown then.
  */
-export async function heal(options: HealOptions & { readonly logger: Logger; readonly signal: AbortSignal }): Promise<void> {
-  const { session, view, self, collective, faults, logger, signal } = options;
+export async function heal(
+  options: HealOptions & { readonly onProgress: () => void; readonly logger: Logger; readonly signal: AbortSignal },
+): Promise<void> {
+  const { session, view, self, collective, faults, onProgress, logger, signal } = options;
   const { jobId, generation, members, sources, startStep } = view;
   const member = members.find(({ id }) => id === sources[0])!;
   const vectors = [0, 1, 2].map(() => sharedVector(session.layout));
@@ -30,6 +32,7 @@ export async function heal(options: HealOptions & { readonly logger: Logger; rea
     member,
     self,
     into: vectors,
+    onProgress,
     signal,
   });
   const [parameters, firstMoments, secondMoments] = vectors as [Float32Array, Float32Array, Float32Array];

@@ -23,9 +23,10 @@ import {
   parameterSpecs,
   patchCount,
 } from '@maestro/mae';
-import { type JobSpec, type StateShard, specHash } from '@maestro/protocol';
+import { dilocoOf, type JobSpec, type StateShard, specHash } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
+import type { CheckpointRules } from './checkpointRules.ts';
 import { type Collector, createCollector } from './collector.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
 import type { WorkerOptions } from './worker.ts';
@@ -48,10 +49,11 @@ export interface JobSession {
   readonly collector: Collector;
   /** Whether each member keeps the moments of its chunk alone. */
   readonly isSharded: boolean;
+  readonly checkpointRules: CheckpointRules;
   readonly redis: RedisConnection;
   /** What the members of a job must have in common, as JSON. */
   readonly identityJson: string;
-  /** Steps that the trainer's state has been through; -1 while it holds none, or not all that a member needs. */
+  /** Steps that the trainer's state has been through; -1 while it holds none that a view could start from. */
   state: number;
   /** Of which states the trainer holds what, when the moments are dealt to their owners: what this member can give to others. */
   shards: readonly StateShard[];
@@ -102,6 +104,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         microBatch: schedule.microBatch,
         maxPartials: maxPartials(schedule.virtualRanks),
         treeDepth: treeHeight(schedule.virtualRanks),
+        replicas: dilocoOf(spec)?.replicas ?? 0,
         device,
         threads,
         logger,
@@ -118,14 +121,11 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       isAlone: () => session.shards.some(({ isWhole, length }) => isWhole && length === layout.length),
     });
     const { everySteps, keepLast, keepEveryEpochs, keepBest } = spec.checkpoint;
+    const checkpointRules = { everySteps, keepLast, keepEveryEpochs, keepBest, stepsPerEpoch: schedule.stepsPerEpoch };
     const checkpointer = opened(
       createCheckpointer({
         root: join(dataDir, 'jobs', jobId, 'checkpoints'),
-        everySteps,
-        keepLast,
-        keepEveryEpochs,
-        keepBest,
-        stepsPerEpoch: schedule.stepsPerEpoch,
+        ...checkpointRules,
         layout,
         trainer: isSharded ? collector : trainer,
         state: { job: jobId, spec, identity },
@@ -149,6 +149,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       checkpointer,
       collector,
       isSharded,
+      checkpointRules,
       redis,
       identityJson: JSON.stringify(identity),
       state: -1,

@@ -1,4 +1,3 @@
-import type { Group } from '@maestro/collective';
 import {
   type ErrorCode,
   errorMessage,
@@ -18,7 +17,7 @@ import { type JobSession, openJobSession } from './jobSession.ts';
 import { createReports } from './reports.ts';
 import { serveShards } from './shardTransfer.ts';
 import type { Phase } from './trainLoop.ts';
-import { runView } from './viewRun.ts';
+import { runView, type ViewTraffic } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
 
 /** What ends a view but not the member: the coordinator forms another one. All else ends the member's part in the job. */
@@ -81,7 +80,7 @@ interface Current {
   /** Steps after which the member wants to hold, and whether with a checkpoint. */
   holdAt: number;
   isSaved: boolean;
-  group?: Group;
+  traffic?: ViewTraffic;
 }
 
 /** Starts to work for a job: opens what it needs, says `ready`, and takes views until it is released. */
@@ -198,8 +197,8 @@ export function startMember(options: MemberOptions): Member {
       started,
       isHoldWanted: (step) => step + 1 >= here.holdAt,
       isSaveWanted: (step) => here.isSaved && step + 1 >= here.holdAt,
-      onGroup: (group) => {
-        here.group = group;
+      onJoined: (traffic) => {
+        here.traffic = traffic;
       },
       onPhase,
       onFormed: (hash) => {
@@ -215,6 +214,10 @@ export function startMember(options: MemberOptions): Member {
         if (isFirst) send({ kind: 'committed', ...report });
       },
       onSkipped: (step, images) => send({ kind: 'skipped', jobId, generation, step, images }),
+      onCheckpointFailed: (step, error) => {
+        viewLogger.error({ step, error }, 'checkpoint of the view failed, the next one starts from an older one');
+        send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) });
+      },
       signal: aborter.signal,
     });
     trainerBusy = run.catch(() => undefined);
@@ -232,14 +235,26 @@ export function startMember(options: MemberOptions): Member {
       status = 'held';
     }
     viewLogger.info(
-      { step: opened.state, status, reason: failure?.message, eventLoopDelay: monitor.read(), ...memoryBytes() },
+      {
+        step: opened.state,
+        status,
+        reason: failure?.message,
+        sentBytes: here.traffic?.sentBytes(),
+        eventLoopDelay: monitor.read(),
+        ...memoryBytes(),
+      },
       'view over',
     );
     monitor.close();
     waitingFor = '';
-    delete here.group;
-    onPhase(Math.max(0, opened.state), status);
+    delete here.traffic;
+    onPhase(opened.state < 0 ? activity.step : opened.state, status);
     send({ kind: 'standing', ...standing() });
+    // A state that was being loaded when the view was given up may be whole after all.
+    const told = opened.state;
+    void trainerBusy.then(() => {
+      if (current === here && release === undefined && opened.state !== told) send({ kind: 'standing', ...standing() });
+    });
   };
 
   /** A view that goes on without this worker, and needs what it holds of the state. */
@@ -327,7 +342,7 @@ export function startMember(options: MemberOptions): Member {
     standing,
     heartbeat() {
       const { step, phase, sinceMs } = activity;
-      const peers = current?.group?.waiting() ?? [];
+      const peers = current?.traffic?.waiting() ?? [];
       const names = peers.map(
         ({ member, phase: at }) => `${current!.view.members.find(({ id }) => id === member)?.name ?? member} at ${at}`,
       );

@@ -1,16 +1,20 @@
 import { join } from 'node:path';
-import { flatTensors, readCheckpoint } from '@maestro/checkpoint';
-import type { FlatLayout } from '@maestro/mae';
-import { MaestroError, specHash, type View } from '@maestro/protocol';
+import { type Checkpoint, flatTensors, readCheckpoint } from '@maestro/checkpoint';
+import { dilocoOf, MaestroError, specHash, type View } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { writeArtifacts } from './artifacts.ts';
 import { initialise } from './initialise.ts';
 import type { JobSession } from './jobSession.ts';
+import { replicasOf } from './replicaExchange.ts';
+import { openReplicaVectors } from './replicaVectors.ts';
+import { sharedVector } from './sharedVector.ts';
 
 /** What {@link restore} works on. */
 export interface RestoreOptions {
   readonly session: JobSession;
   readonly view: View;
+  /** This worker's id in the view. */
+  readonly self: string;
   readonly dataDir: string;
   /** Whether this member writes the job's artifacts. */
   readonly isFirst: boolean;
@@ -19,15 +23,18 @@ export interface RestoreOptions {
 }
 
 /**
- * Puts the state of a view's first step into the trainer: initial parameters, or those of the checkpoint that the view names.
+ * Puts the state of a view's first step into the trainer: initial parameters, or those of the checkpoint that the view names. Where replicas
+ * train apart, that is the outer state and this member's replicas.
  * Gives its SHA-256 (hex): of the initial parameters, or the checkpoint hash.
  * @throws MaestroError `checkpoint-invalid`, `conflict` when the checkpoint is of another model.
  */
 export async function restore(options: RestoreOptions): Promise<string> {
   const { session, view, dataDir, isFirst, signal } = options;
   const { config, layout, spec, trainingModel, jobId } = session;
-  const { parameters, hash } = view.restoreFrom === '' ? await fromSeed(options) : await fromCheckpoint(options);
-  session.state = view.startStep;
+  const restoreState = dilocoOf(spec) === undefined ? fromCheckpoint : replicasFromCheckpoint;
+  const { parameters, hash } = view.restoreFrom === '' ? await fromSeed(options) : await restoreState(options);
+  // A member's replicas are not the whole state: no view can start from what it holds.
+  session.state = dilocoOf(spec) === undefined ? view.startStep : -1;
   signal.throwIfAborted();
   if (isFirst) await writeArtifacts({ dir: join(dataDir, 'jobs', jobId, 'artifacts'), config, layout, spec, trainingModel, parameters });
   return hash;
@@ -38,40 +45,72 @@ interface StartState {
   readonly hash: string;
 }
 
-async function fromSeed({ session, signal }: RestoreOptions): Promise<StartState> {
+async function fromSeed({ session, view, self, signal }: RestoreOptions): Promise<StartState> {
   const { config, layout, spec, trainer } = session;
   const state = await initialise(config, layout, { seed: spec.seed, signal });
+  const { parameters } = state;
   session.state = -1;
   session.shards = [];
-  await trainer.load({ parameters: state.parameters, step: 0 });
+  if (dilocoOf(spec) === undefined) {
+    await trainer.load({ parameters, step: 0 });
+    return state;
+  }
+  const { held } = replicasOf(session, view.members.find(({ id }) => id === self)!);
+  await trainer.loadOuter({ parameters });
+  for (let replica = 0; replica < held; replica++) await trainer.load({ parameters, step: 0, replica });
   return state;
 }
 
 async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions): Promise<StartState> {
-  const { layout, spec, trainer } = session;
-  const { restoreFrom, startStep } = view;
+  const { layout, trainer } = session;
+  const { restoreFrom } = view;
   const [parameters, firstMoments, secondMoments] = [sharedVector(layout), sharedVector(layout), sharedVector(layout)];
   const into = {
     parameters: flatTensors(layout, parameters),
     firstMoments: flatTensors(layout, firstMoments),
     secondMoments: flatTensors(layout, secondMoments),
   };
-  const { step, checkpointHash, state } = await readCheckpoint(restoreFrom, { into, signal });
+  const checkpoint = await readCheckpoint(restoreFrom, { into, signal });
+  if (checkpoint.replicas !== undefined) {
+    throw new MaestroError(
+      'conflict',
+      `${restoreFrom}: its replicas trained apart; give the job the sync section that it was written with`,
+    );
+  }
+  const { step, checkpointHash: hash } = checkStart(checkpoint, { session, view, logger });
+  session.state = -1;
+  session.shards = [];
+  await trainer.load({ parameters, firstMoments, secondMoments, step });
+  logger.info({ restoreFrom, step, checkpointHash: hash }, 'restored');
+  return { parameters, hash };
+}
+
+/** Every member reads all of it, since the hash is over all of it, and keeps what its replicas need. */
+async function replicasFromCheckpoint({ session, view, self, logger, signal }: RestoreOptions): Promise<StartState> {
+  const { layout, spec, trainer } = session;
+  const vectors = openReplicaVectors(layout, dilocoOf(spec)!.replicas);
+  const checkpoint = await readCheckpoint(view.restoreFrom, { into: vectors.tensors(), signal });
+  const { step, checkpointHash: hash } = checkStart(checkpoint, { session, view, logger });
+  session.state = -1;
+  const { parameters } = vectors.outer;
+  await trainer.loadOuter(vectors.outer);
+  const { first, held } = replicasOf(session, view.members.find(({ id }) => id === self)!);
+  for (let replica = 0; replica < held; replica++) {
+    await trainer.load({ parameters, ...vectors.moments(first + replica), step, replica });
+  }
+  logger.info({ restoreFrom: view.restoreFrom, step, checkpointHash: hash, firstReplica: first, replicas: held }, 'restored');
+  return { parameters, hash };
+}
+
+function checkStart(checkpoint: Checkpoint, { session, view, logger }: Pick<RestoreOptions, 'session' | 'view' | 'logger'>): Checkpoint {
+  const { restoreFrom, startStep } = view;
+  const { step, state } = checkpoint;
   if (step !== startStep) {
     throw new MaestroError('checkpoint-invalid', `${restoreFrom}: expected the state after step ${startStep}, found step ${step}`);
   }
   const before = (state['identity'] as { readonly specHash?: string } | undefined)?.specHash;
-  if (before !== specHash(spec)) {
+  if (before !== specHash(session.spec)) {
     logger.warn({ restoreFrom, step }, 'resuming under another job file: the bits will differ from an unbroken run');
   }
-  session.state = -1;
-  session.shards = [];
-  await trainer.load({ parameters, firstMoments, secondMoments, step });
-  logger.info({ restoreFrom, step, checkpointHash }, 'restored');
-  return { parameters, hash: checkpointHash };
-}
-
-/** Shared memory reaches the compute thread without a copy. */
-export function sharedVector({ length }: FlatLayout): Float32Array {
-  return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
+  return checkpoint;
 }

@@ -31,9 +31,15 @@ export async function pullShards({
   collective,
   faults,
   chunk,
+  onProgress,
   logger,
   signal,
-}: ShardTransferOptions & { readonly chunk: ElementRange; readonly logger: Logger; readonly signal: AbortSignal }): Promise<void> {
+}: ShardTransferOptions & {
+  readonly chunk: ElementRange;
+  readonly onProgress: () => void;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}): Promise<void> {
   const { layout, trainer } = session;
   const { jobId: job, generation, startStep, holders, members } = view;
   const held = session.shards.filter(({ step }) => step === startStep);
@@ -47,7 +53,7 @@ export async function pullShards({
     await faults.reach(startStep, 'heal');
     for (const batch of batches(ranges, BATCH_FLOATS)) {
       const into = batch.map(({ length }) => sharedFloats(length));
-      const pulled = await collective.pullState({ job, generation, member: holder, self, ranges: batch, into, signal });
+      const pulled = await collective.pullState({ job, generation, member: holder, self, ranges: batch, into, onProgress, signal });
       signal.throwIfAborted();
       bytes += pulled.bytes;
       await Promise.all(batch.map(({ vector, ...range }, i) => trainer.write({ vector: VECTORS[vector], range, values: into[i]! })));

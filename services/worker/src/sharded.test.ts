@@ -164,7 +164,9 @@ test('a gather that breaks after all owners have applied loses nothing: the next
   const options = (i: number) => ({ ...members[i]!, view, self: `w${i}`, faults });
   const stops = members.map((_, i) => serveShards(options(i)));
   const never = new AbortController().signal;
-  await Promise.all(staying.map((_, i) => pullShards({ ...options(i), chunk: next.groups[i]!.chunk, logger, signal: never })));
+  await Promise.all(
+    staying.map((_, i) => pullShards({ ...options(i), chunk: next.groups[i]!.chunk, onProgress: () => undefined, logger, signal: never })),
+  );
   for (const stop of stops) stop();
   expect(staying.map(({ session }) => session.state)).toEqual([2, 2]);
   for (const [i, { session }] of staying.entries()) {

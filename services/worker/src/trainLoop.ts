@@ -1,10 +1,9 @@
 import type { AllReduceResult, LocalStep } from '@maestro/collective';
-import { addDigests, type Loader, type PositionRange, positionsOfMicroBatch, positionsOfStep, type Schedule } from '@maestro/data';
+import { type Loader, positionsOfStep, type Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
-import { type AdamWOptions, type FloatRange, type SegmentedFloats, SUM_SQUARES_BLOCK, sliceParts } from '@maestro/kernels';
+import type { AdamWOptions, FloatRange } from '@maestro/kernels';
 import {
   type FlatLayout,
-  type FlatTensor,
   keptPatches,
   type LearningRateSchedule,
   learningRateAt,
@@ -12,9 +11,12 @@ import {
   patchCount,
   patchLength,
 } from '@maestro/mae';
-import { type JobSpec, MaestroError, type RankShare, type SkippedImage } from '@maestro/protocol';
+import type { JobSpec, RankShare, SkippedImage } from '@maestro/protocol';
+import { openRankComputer } from './computeRanks.ts';
 import type { Faults } from './faults.ts';
+import { nonFinite } from './nonFinite.ts';
 import type { ShardReader } from './shardReader.ts';
+import { HOLD, IMAGES, LOSS, SAVE, sharesOf, sumOverRanks } from './stepScalars.ts';
 
 /** What a member does, as it shows in heartbeats and error messages. The middle ones are the phases of a step, in their order. */
 export type Phase =
@@ -86,16 +88,9 @@ export interface TrainLoopOptions {
   /** Called with images that this member could not read. */
   readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
   /** Called after each step that was applied, and saved by all or not; the next step waits for it. */
-  readonly onStep: (report: StepReport, isSaved: boolean) => Promise<void>;
+  readonly onStep: (report: StepReport, isSaved?: boolean) => Promise<void>;
   readonly signal: AbortSignal;
 }
-
-/** Scalars that each virtual rank contributes to a step: its part of the loss, its images, their digest, and whether to hold or save after it. */
-export const SCALARS_PER_RANK = 5;
-const [LOSS, IMAGES, DIGEST, HOLD, SAVE] = [0, 1, 2, 3, 4];
-
-/** Micro-batches that the loader is told of ahead of the one in use. */
-const PREFETCH = 4;
 
 /**
  * Trains from `startStep` to the end of the schedule, or to the step after which a member wants to hold: that wish travels with the
@@ -115,21 +110,17 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     startStep,
     program,
     trainer,
-    loader,
     shards,
     replication,
     onPhase,
-    isHoldWanted,
     faults,
-    onSkipped,
     onStep,
     signal,
   } = options;
-  const { virtualRanks, accumulation, totalSteps, stepsPerEpoch } = schedule;
+  const { totalSteps, stepsPerEpoch } = schedule;
   const removed = patchCount(config) - keptPatches(config);
   const ranks = program.flatMap((local) => (local.op === 'leaf' ? [local.rank] : []));
-  const upcoming = microBatchOrder(schedule, ranks);
-  const scalars = new Float64Array(ranks.length * SCALARS_PER_RANK);
+  const computer = openRankComputer({ ...options, ranks });
 
   for (let step = startStep; step < totalSteps; step++) {
     const startedMs = performance.now();
@@ -144,63 +135,26 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     await shards.enter(step);
 
     // Compute: each virtual rank's gradient, added along the fixed tree as far as this member's ranks reach.
-    let leaf = 0;
-    let computeSeconds = 0;
-    for (const local of program) {
-      if (local.op === 'leaf') {
-        let loss = 0;
-        let images = 0;
-        let digest = 0;
-        for (let micro = 0; micro < accumulation; micro++) {
-          signal.throwIfAborted();
-          onPhase(step, 'data');
-          await faults.reach(step, 'decode');
-          const wanted = upcoming(step, leaf * accumulation + micro, PREFETCH);
-          loader.prefetch(wanted);
-          const batch = await loader.batch(wanted[0]!, { signal });
-          onPhase(step, 'compute');
-          const { count, idsShuffle } = batch;
-          await faults.reach(step, 'forward');
-          const result = await trainer.forwardBackward({ images: batch.images, idsShuffle, count, gradScale, accumulate: micro > 0 });
-          loss += result.loss;
-          computeSeconds += result.seconds;
-          images += count;
-          digest = addDigests(digest, batch.digest);
-          if (batch.skipped.length > 0) onSkipped(step, batch.skipped);
-          batch.release();
-        }
-        await trainer.pushLeaf();
-        scalars.set([loss, images, digest, 0, 0], leaf * SCALARS_PER_RANK);
-        leaf++;
-      } else if (local.op === 'merge') {
-        await trainer.mergeTop();
-      } else {
-        await trainer.takePartial(local.index);
-      }
-    }
+    const computeSeconds = await computer.run({ step, program, gradScale });
 
     // Reduce: the tree's upper part, over all members; every member gets the same sum and the same scalars.
     signal.throwIfAborted();
     onPhase(step, 'reduce');
     await faults.reach(step, 'reduce-scatter');
-    scalars[SAVE] = (await replication.isSaveWanted(step)) ? 1 : 0;
-    scalars[HOLD] = isHoldWanted(step) ? 1 : 0;
-    const total = await replication.reduce({ step, scalars });
-    const images = sumOverRanks(total.scalars, virtualRanks, IMAGES);
+    computer.scalars[SAVE] = (await replication.isSaveWanted(step)) ? 1 : 0;
+    const total = await replication.reduce({ step, scalars: computer.scalars });
+    const images = sumOverRanks(total.scalars, IMAGES);
     // Each micro-batch's loss was divided by the images planned; broken ones count for neither.
-    const loss = images === 0 ? Number.NaN : (sumOverRanks(total.scalars, virtualRanks, LOSS) * planned) / images;
+    const loss = images === 0 ? Number.NaN : (sumOverRanks(total.scalars, LOSS) * planned) / images;
     const gradNorm = Math.sqrt(total.sumSquares);
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
       throw nonFinite({ step, loss, layout, total, reduced: trainer.reduced, range: replication.reducedRange });
     }
 
     // Apply: the same AdamW, whoever applies it.
-    const isHeld = sumOverRanks(total.scalars, virtualRanks, HOLD) > 0;
-    const isSaved = sumOverRanks(total.scalars, virtualRanks, SAVE) > 0;
-    const shares = Array.from({ length: virtualRanks }, (_, rank) => ({
-      images: total.scalars[rank * SCALARS_PER_RANK + IMAGES]!,
-      digest: total.scalars[rank * SCALARS_PER_RANK + DIGEST]!,
-    }));
+    const isHeld = sumOverRanks(total.scalars, HOLD) > 0;
+    const isSaved = sumOverRanks(total.scalars, SAVE) > 0;
+    const shares = sharesOf(total.scalars);
     const rankSeconds = computeSeconds / ranks.length;
     const report = (): StepReport => {
       const stepSeconds = (performance.now() - startedMs) / 1000;
@@ -218,63 +172,4 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     if (isHeld) return 'held';
   }
   return 'finished';
-}
-
-/** Sums one scalar over the virtual ranks in order, so that the sum is the same whoever computed them. */
-function sumOverRanks(scalars: Float64Array, virtualRanks: number, which: number): number {
-  let sum = 0;
-  for (let rank = 0; rank < virtualRanks; rank++) sum += scalars[rank * SCALARS_PER_RANK + which]!;
-  return sum;
-}
-
-/** The member's micro-batches as one sequence over steps: `(step, index, count)` gives `count` of them from micro-batch `index` of `step`. */
-function microBatchOrder(schedule: Schedule, ranks: readonly number[]): (step: number, index: number, count: number) => PositionRange[] {
-  const { accumulation, totalSteps } = schedule;
-  const perStep = ranks.length * accumulation;
-  return (step, index, count) => {
-    const ranges: PositionRange[] = [];
-    for (let i = index; i < index + count; i++) {
-      const at = step + Math.floor(i / perStep);
-      if (at >= totalSteps) break;
-      const cell = i % perStep;
-      ranges.push(
-        positionsOfMicroBatch(schedule, { step: at, virtualRank: ranks[Math.floor(cell / accumulation)]!, micro: cell % accumulation }),
-      );
-    }
-    return ranges;
-  };
-}
-
-/** Names the tensors whose gradients are not finite: the first few are where to look. Of what others have summed it is known block by block. */
-function nonFinite({
-  step,
-  loss,
-  layout,
-  total: { blockSumSquares },
-  reduced,
-  range,
-}: {
-  readonly step: number;
-  readonly loss: number;
-  readonly layout: FlatLayout;
-  readonly total: AllReduceResult;
-  readonly reduced: SegmentedFloats;
-  readonly range: FloatRange;
-}): MaestroError {
-  const isBad = ({ offset, size }: FlatTensor): boolean => {
-    const isHere = range.first <= offset && offset + size <= range.first + range.length;
-    if (isHere) return sliceParts(reduced, offset, size).some(({ floats }) => !floats.every(Number.isFinite));
-    const first = Math.floor(offset / SUM_SQUARES_BLOCK);
-    return !blockSumSquares.subarray(first, Math.ceil((offset + size) / SUM_SQUARES_BLOCK)).every(Number.isFinite);
-  };
-  const names = layout.tensors.filter(isBad).map(({ name }) => name);
-  const where =
-    names.length === 0
-      ? 'no gradient'
-      : `the gradients of ${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
-  return new MaestroError(
-    'non-finite',
-    `step ${step}: loss ${loss}, and ${where} are not finite; lower schedule.baseLr, or lengthen the warm-up`,
-    { details: { step, loss, names } },
-  );
 }

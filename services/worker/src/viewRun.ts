@@ -1,17 +1,29 @@
-import { type Collective, type Group, type LocalStep, treeSubtrees } from '@maestro/collective';
+import { type Collective, type Group, type LocalStep, treeSubtrees, type Waiting } from '@maestro/collective';
 import { openShardQueue } from '@maestro/data';
-import { type FailureTimeouts, MaestroError, type SkippedImage, type StepCommitted, type View } from '@maestro/protocol';
+import { dilocoOf, type FailureTimeouts, MaestroError, type SkippedImage, type StepCommitted, type View } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
+import { dilocoLoop } from './dilocoLoop.ts';
 import type { Faults } from './faults.ts';
 import { heal, serveTo } from './heal.ts';
 import type { JobSession } from './jobSession.ts';
+import { joinReplicas, type ReplicaExchange, replicasOf } from './replicaExchange.ts';
 import { createReplicated } from './replicated.ts';
 import type { Reports } from './reports.ts';
 import { restore } from './restore.ts';
+import { openRoundCheckpoints } from './roundCheckpoints.ts';
 import { createSharded } from './sharded.ts';
 import { openShardReader, type ShardReader } from './shardReader.ts';
 import { pullShards, serveShards } from './shardTransfer.ts';
-import { type Phase, SCALARS_PER_RANK, type StepReport, trainLoop } from './trainLoop.ts';
+import { SCALARS_PER_RANK } from './stepScalars.ts';
+import { type Phase, type StepReport, trainLoop } from './trainLoop.ts';
+
+/** The exchange with the peers of a view, as others look at it. */
+export interface ViewTraffic {
+  /** What the step in progress still waits for. */
+  waiting(): Waiting[];
+  /** Bytes sent to peers for steps, by what was summed. */
+  sentBytes(): Readonly<Record<string, number>>;
+}
 
 /** One view, as its member sees it. */
 export interface ViewRunOptions {
@@ -33,57 +45,58 @@ export interface ViewRunOptions {
   readonly isHoldWanted: (step: number) => boolean;
   /** Whether the hold that is wanted after the step comes with a checkpoint. */
   readonly isSaveWanted: (step: number) => boolean;
-  readonly onGroup: (group: Group) => void;
+  readonly onJoined: (traffic: ViewTraffic) => void;
   readonly onPhase: (step: number, phase: Phase) => void;
   /** The member is connected to all its peers; `stateHash` when it restored or initialised its state itself. */
   readonly onFormed: (stateHash: string) => void;
   readonly onWaiting: (reason: string | undefined) => void;
   readonly onStep: (report: StepCommitted, rankSeconds: number) => void;
   readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
+  readonly onCheckpointFailed: (step: number, error: unknown) => void;
   readonly signal: AbortSignal;
 }
 
 /**
  * Works for one view: joins its collective, comes to the state of its first step, and trains. Whoever lacks the state pulls it from a peer
- * while the others compute: none of them can apply that step before this member has added its part.
+ * while the others compute: none of them can apply that step before this member has added its part. Where replicas train apart all restore,
+ * and the view's own state is in checkpoints alone.
  *
  * @throws the signal's reason, or a MaestroError of what broke the view; `session.state` says what the trainer holds then.
  */
 export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
-  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onGroup, onWaiting, signal } =
-    options;
+  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onWaiting, signal } = options;
   const { schedule, trainer, checkpointer, redis, jobId, isSharded } = session;
   const { generation, members, startStep, sources, holders } = view;
   const me = members.find(({ id }) => id === self)!;
   const isFirst = members[0]!.id === self;
+  const diloco = dilocoOf(session.spec);
   const local = treeSubtrees(me.firstRank, me.ranks, schedule.virtualRanks);
   const closers: (() => unknown)[] = [];
   const over = new AbortController();
 
   try {
     onPhase(startStep, 'forming');
-    const joining = collective.join({
-      job: jobId,
-      generation,
-      members,
-      self,
-      partials: trainer.partials.map(({ parts }) => parts.map(({ floats }) => floats)),
-      reduced: trainer.reduced.parts.map(({ floats }) => floats),
-      scalarsPerRank: SCALARS_PER_RANK,
-      joinTimeoutMs: timeouts.joinMs,
-      signal,
-    });
-    // Whoever restores must not leave the group to nobody when that fails.
-    joining.then((group) => closers.push(() => group.close())).catch(() => undefined);
+    const joining: Promise<Joined> =
+      diloco === undefined ? joinGradients(options) : joinReplicas({ ...options, joinTimeoutMs: timeouts.joinMs });
+    // Whoever restores must not leave the groups to nobody when that fails.
+    joining.then((joined) => closers.push(() => Promise.all(groupsOf(joined).map((group) => group.close())))).catch(() => undefined);
     await before;
     signal.throwIfAborted();
-    if (isSharded) await trainer.own((await joining).chunk);
+    const chunk = isSharded ? chunkOf(await joining) : undefined;
+    if (chunk !== undefined) await trainer.own(chunk);
     const isRestored = sources.length === 0 && holders.length === 0;
-    const stateHash = isRestored ? await restore({ session, view, dataDir: options.dataDir, isFirst, logger, signal }) : '';
-    const group = await joining;
-    if (isRestored && isSharded) session.shards = [{ step: startStep, ...group.chunk, isWhole: true }];
-    onGroup(group);
-    const abort = (): void => group.abort(signal.reason as MaestroError);
+    const restoring = { session, view, self, dataDir: options.dataDir, isFirst, logger, signal };
+    const stateHash = isRestored ? await restore(restoring) : '';
+    const joined = await joining;
+    if (isRestored && chunk !== undefined) session.shards = [{ step: startStep, ...chunk, isWhole: true }];
+    const groups = groupsOf(joined);
+    options.onJoined({
+      waiting: () => groups.flatMap((group) => group.waiting()),
+      sentBytes: () => Object.fromEntries(Object.entries(joined).map(([name, { sentBytes }]) => [name, sentBytes])),
+    });
+    const abort = (): void => {
+      for (const group of groups) group.abort(signal.reason as MaestroError);
+    };
     signal.addEventListener('abort', abort, { once: true });
     closers.push(() => signal.removeEventListener('abort', abort));
     if (signal.aborted) abort();
@@ -105,15 +118,45 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     await Promise.race([started, aborted(signal)]);
     signal.throwIfAborted();
 
-    if (isSharded && !isRestored) {
+    if (chunk !== undefined && !isRestored) {
       onPhase(startStep, 'heal');
-      await pullShards({ session, view, self, collective, faults, chunk: group.chunk, logger, signal });
-    } else if (session.state !== startStep) {
+      const onProgress = (): void => onPhase(startStep, 'heal');
+      await pullShards({ session, view, self, collective, faults, chunk, onProgress, logger, signal });
+    } else if (diloco === undefined && session.state !== startStep) {
       onPhase(startStep, 'heal');
-      await heal({ session, view, self, collective, faults, logger, signal });
+      // Bytes that come are a sign of life, however long it takes.
+      await heal({ session, view, self, collective, faults, onProgress: () => onPhase(startStep, 'heal'), logger, signal });
     }
     await trainer.clearTree();
     const committed = ({ rankSeconds: _own, ...report }: StepReport): StepCommitted => ({ jobId, generation, ...report });
+    const loop = {
+      ...session,
+      startStep,
+      shards,
+      isHoldWanted: options.isHoldWanted,
+      faults,
+      onPhase,
+      onSkipped: options.onSkipped,
+      onStep: async (report: StepReport, isSaved = false) => {
+        const { step, loss } = report;
+        if (diloco === undefined) session.state = step;
+        options.onStep(committed(report), report.rankSeconds);
+        await reports.room(signal, () => onPhase(step, 'report'));
+        if (!isFirst || diloco !== undefined) return;
+        onPhase(step - 1, 'checkpoint');
+        // The last one is written below, and waited for.
+        if (step === schedule.totalSteps) return;
+        if (!isSharded) await checkpointer.stepDone(step, { loss });
+        else if (isSaved) await checkpointer.begin(step, { loss });
+      },
+      signal,
+    };
+    if ('scalars' in joined) {
+      const own = replicasOf(session, me);
+      const onRoundEnd = openRoundCheckpoints({ ...options, own, exchange: joined });
+      return await dilocoLoop({ ...loop, diloco: diloco!, own, exchange: joined, onRoundEnd });
+    }
+    const { gradients: group } = joined;
     const replication = isSharded
       ? createSharded({
           session,
@@ -126,30 +169,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
           faults,
         })
       : createReplicated({ trainer, group, faults, signal });
-    const outcome = await trainLoop({
-      ...session,
-      startStep,
-      program: local.steps,
-      shards,
-      replication,
-      isHoldWanted: options.isHoldWanted,
-      faults,
-      onPhase,
-      onSkipped: options.onSkipped,
-      onStep: async (report, isSaved) => {
-        const { step, loss } = report;
-        session.state = step;
-        options.onStep(committed(report), report.rankSeconds);
-        await reports.room(signal, () => onPhase(step, 'report'));
-        if (!isFirst) return;
-        onPhase(step - 1, 'checkpoint');
-        // The last one is written below, and waited for.
-        if (step === schedule.totalSteps) return;
-        if (!isSharded) await checkpointer.stepDone(step, { loss });
-        else if (isSaved) await checkpointer.begin(step, { loss });
-      },
-      signal,
-    });
+    const outcome = await trainLoop({ ...loop, program: local.steps, replication });
     if (outcome === 'finished' && isFirst) {
       onPhase(schedule.totalSteps, 'checkpoint');
       await checkpointer.write(schedule.totalSteps);
@@ -159,6 +179,44 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     over.abort(new MaestroError('cancelled', 'the view is over'));
     for (const close of closers.reverse()) await close();
   }
+}
+
+/** By what is summed. */
+type Joined = { readonly gradients: Group } | ReplicaExchange;
+
+function groupsOf(joined: Joined): readonly Group[] {
+  return Object.values(joined);
+}
+
+/** The elements whose gradients this member sums. */
+function chunkOf(joined: Joined): Group['chunk'] | undefined {
+  return 'gradients' in joined ? joined.gradients.chunk : undefined;
+}
+
+/** Joins the group that sums gradients. */
+async function joinGradients({
+  session,
+  view,
+  self,
+  collective,
+  timeouts,
+  signal,
+}: ViewRunOptions): Promise<{ readonly gradients: Group }> {
+  const { jobId: job, trainer, spec } = session;
+  const { generation, members } = view;
+  const gradients = await collective.join({
+    job,
+    generation,
+    members,
+    self,
+    partials: trainer.partials.map(({ parts }) => parts.map(({ floats }) => floats)),
+    reduced: trainer.reduced.parts.map(({ floats }) => floats),
+    scalarsPerRank: SCALARS_PER_RANK,
+    allGather: spec.sync.allGather,
+    joinTimeoutMs: timeouts.joinMs,
+    signal,
+  });
+  return { gradients };
 }
 
 /** For the bench of what leasing costs. */

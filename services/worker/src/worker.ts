@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Collective } from '@maestro/collective';
 import {
   type CoordinatorMessage,
@@ -35,7 +36,6 @@ export interface WorkerOptions {
   readonly signal: AbortSignal;
 }
 
-const RECONNECT_MS = 300;
 /** Messages that wait for a coordinator that is away; the oldest go first. Steps are not among them: members keep those themselves. */
 const MOST_WAITING = 1000;
 /** What must reach the coordinator, even a later one. */
@@ -45,7 +45,7 @@ const LASTING: ReadonlySet<WorkerMessage['kind']> = new Set(['checkpoint', 'chec
  * Serves jobs until `signal` aborts. Its work does not end with its connection: while the coordinator is away it goes on, and when it is
  * back it says where it stands. Told to end, it asks to be released at the next step boundary.
  *
- * @throws MaestroError `conflict` when another worker has its name.
+ * @throws MaestroError `conflict` when another worker has its name, `timeout` when it was released from a job and cannot leave it.
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const { name, coordinator, device, threads, collective, timeouts, logger, signal } = options;
@@ -57,8 +57,11 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   let lastProblem = '';
   let refusedSinceMs: number | undefined;
   let waiting: WorkerMessage[] = [];
+  /** The newest checkpoint that was told of: said again to the next coordinator, since the last one may have died over it. */
+  let lastCheckpoint: Extract<WorkerMessage, { kind: 'checkpoint' }> | undefined;
 
   const send = (message: WorkerMessage): void => {
+    if (message.kind === 'checkpoint') lastCheckpoint = message;
     if (isAttached) stream?.send(message);
     else if (LASTING.has(message.kind)) waiting = [...waiting, message].slice(-MOST_WAITING);
   };
@@ -83,6 +86,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     logger.info({ coordinator, incarnation }, 'attached');
     const late = waiting;
     waiting = [];
+    if (lastCheckpoint !== undefined && lastCheckpoint.jobId === member?.jobId && !late.includes(lastCheckpoint)) send(lastCheckpoint);
     for (const each of late) send(each);
     // What changed between the hello and the welcome.
     if (member !== undefined) send({ kind: 'standing', ...member.standing() });
@@ -123,7 +127,26 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     else if (message.kind === 'hold') member.hold(message);
     else if (message.kind === 'acknowledge') member.acknowledge(message.step);
     else if (message.kind === 'save') member.save();
-    else member.release(message);
+    else {
+      member.release(message);
+      if (!message.writeCheckpoint) expectToLeave(member);
+    }
+  };
+
+  let giveUp: (error: MaestroError) => void = () => undefined;
+  const stuck = new Promise<never>((_, reject) => {
+    giveUp = reject;
+  });
+  stuck.catch(() => undefined); // the loop below tells of it
+  /** A member that was released, mostly because it stood still, and cannot leave: only a new process can help. */
+  const expectToLeave = (leaving: Member): void => {
+    const tell = (): void => {
+      const { phase, step } = leaving.heartbeat();
+      const message = `worker ${name} could not leave job ${leaving.jobId} within ${timeouts.progressMs / 1000} s (step ${step}, ${phase}); it ends so that it can be started again`;
+      giveUp(new MaestroError('timeout', message));
+    };
+    const timer = setTimeout(tell, timeouts.progressMs);
+    void leaving.ended.then(() => clearTimeout(timer));
   };
 
   const end = (): void => {
@@ -149,7 +172,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       standing: member?.standing() ?? null,
     });
     stream = openControlStream({ coordinator, hello: hello(), timeouts, heartbeat: () => member?.heartbeat() ?? idle, onMessage });
-    const reason = await stream.ended;
+    const reason = await Promise.race([stream.ended, stuck]);
     isAttached = false;
     if (signal.aborted && member !== undefined) member.release({ reason: DRAIN_REASON, writeCheckpoint: true });
     if (signal.aborted) break;
@@ -160,24 +183,10 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     }
     if (reason.message !== lastProblem) logger.warn({ reason: reason.message }, 'detached from the coordinator, trying again');
     lastProblem = reason.message;
-    await pause(RECONNECT_MS, signal);
+    await delay(timeouts.reconnectMs, undefined, { signal }).catch(() => undefined);
   }
   await member?.ended;
   stream?.close();
 }
 
 const DRAIN_REASON = 'it was told to end (SIGTERM)';
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
-}

@@ -1,4 +1,4 @@
-import type { CoordinatorMessage, Hello, Left, StepCommitted, WorkerMessage } from '@maestro/protocol';
+import { type CoordinatorMessage, type Hello, type Left, mostWorkers, type StepCommitted, type WorkerMessage } from '@maestro/protocol';
 import { transition } from '../jobRun.ts';
 import { placeJobs } from '../placement.ts';
 import { type JobRun, openPlaces, type RunEffect, type RunEvent, refusalOf } from '../runState.ts';
@@ -7,7 +7,6 @@ import { lineageOf, newestCheckpoint, viewText, type World } from './world.ts';
 
 const TICK_MS = 500;
 const SAVE_EVERY_MS = 1000;
-const GAP_MS = 10_000;
 
 /** What Redis holds of the job. */
 export interface Stored {
@@ -84,6 +83,7 @@ export function startCoordinatorModel(
     if (stored.outcome !== undefined && stored.outcome !== outcome) violate(`the job was ${stored.outcome} and is ${outcome}`);
     stored.outcome = outcome;
   };
+  let lastRedisMs = clock.nowMs;
   let gapSinceMs: number | undefined;
   /** The ledger goes on to `last`, with steps that nobody reported if it must. */
   const enterUntil = (last: number): void => {
@@ -175,10 +175,10 @@ export function startCoordinatorModel(
   const place = (): void => {
     const free = [...workers.values()].filter(({ jobId: of, isDrained }) => of === '' && !isDrained).map(({ hello }) => hello);
     if (free.length === 0) return;
-    const { minWorkers, maxWorkers = world.spec.resources.virtualRanks, device } = world.spec.resources;
+    const { minWorkers, device } = world.spec.resources;
     const isRefused = (id: string): boolean => refusalOf(run, id, clock.nowMs) !== undefined;
     const isQueued = run.phase === 'queued';
-    const places = isQueued ? maxWorkers : openPlaces(run);
+    const places = isQueued ? mostWorkers(world.spec) : openPlaces(run);
     if (places === 0) return;
     const wanted = { id: jobId, minWorkers: isQueued ? minWorkers : 1, maxWorkers: places, device, isRefused, isStarted: !isQueued };
     for (const { workers: chosen } of placeJobs([wanted], free)) {
@@ -188,13 +188,17 @@ export function startCoordinatorModel(
     }
   };
   const tick = (): void => {
-    if (gapSinceMs !== undefined && clock.nowMs - gapSinceMs > GAP_MS) enterUntil(Math.min(...offered.keys()));
+    if (world.isRedisUp) lastRedisMs = clock.nowMs;
+    const isAway = clock.nowMs - lastRedisMs > 1000;
+    if (gapSinceMs !== undefined && clock.nowMs - gapSinceMs > timeouts.reportGapMs) enterUntil(Math.min(...offered.keys()));
     if (ledger > acknowledgedSent) {
       acknowledgedSent = ledger;
       if (ledger > run.step) dispatch({ type: 'acknowledged', step: ledger });
       for (const { id } of run.workers) workers.get(id)?.stream.send({ kind: 'acknowledge', jobId, step: ledger });
     }
-    if (run.phase !== 'ended' && run.phase !== 'queued' && run.phase !== 'paused') dispatch({ type: 'tick' });
+    if (run.phase !== 'ended' && run.phase !== 'queued' && run.phase !== 'paused') {
+      dispatch({ type: 'tick', ...(isAway && { outage: 'Redis does not answer' }) });
+    }
     place();
     after(TICK_MS, tick);
   };
@@ -255,6 +259,7 @@ export function startCoordinatorModel(
       return {
         receive(message) {
           if (!isUp || workers.get(id) !== worker || message.kind === 'hello') return;
+          if (message.kind === 'drain') worker.isDrained = true;
           const event = message.jobId === '' ? undefined : toEvent(hello, message);
           if (event !== undefined) dispatch(event);
           if (message.kind === 'left' && worker.jobId === message.jobId) {

@@ -96,8 +96,9 @@ function faultAt(atMs: number, dice: Dice): Fault {
     case 'cutPeers':
       return { atMs, type, name, other: dice.pick(NAMES.filter((each) => each !== name)), forMs };
     case 'crash':
-    case 'redisAway':
       return { atMs, type, forMs };
+    case 'redisAway':
+      return { atMs, type, forMs: dice.chance(0.3) ? forMs * 5 : forMs };
     case 'cancel':
       // Rare, since it ends the scenario.
       return dice.chance(0.3) ? { atMs, type } : { atMs, type: 'pause' };

@@ -4,6 +4,8 @@ import { lineageOf, type ModelState, nextLineage, viewText, type World } from '.
 
 /** Steps between two checkpoints. */
 const CHECKPOINT_STEPS = 5;
+/** So long a member tries to open its queues. */
+const REDIS_TIMEOUT_MS = 5000;
 
 /** What a member needs beside the world. */
 export interface MemberModelOptions {
@@ -30,6 +32,8 @@ export interface MemberModel {
   readonly status: MemberStatus;
   readonly generation: number;
   readonly isLeaving: boolean;
+  /** It has a state that it may not have told yet: what was under way when its view ended has ended well. */
+  readonly isStateLate: boolean;
   onEnded: () => void;
   receive(message: ToMember): void;
   release(request: { readonly reason: string; readonly writeCheckpoint: boolean }): void;
@@ -71,9 +75,12 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
   let released: { readonly reason: string; readonly writeCheckpoint: boolean } | undefined;
   let isWaiting = false;
   let isOver = false;
-  let busyUntilMs = 0;
+  /** What the trainer has under way, whatever becomes of its view. */
+  let underWay = 0;
+  let idlers: (() => void)[] = [];
   let activity = { step: 0, phase: 'preparing', sinceMs: clock.nowMs };
   let stateHash = '';
+  let isStateLate = false;
 
   const onPhase = (step: number, phase: string): void => {
     activity = { step, phase, sinceMs: clock.nowMs };
@@ -99,10 +106,21 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     world.damaged.delete(step);
     send({ kind: 'checkpoint', jobId, generation, step, path: `/checkpoints/${step}`, hash: 'h' });
   };
-  const busy = (ms: number): void => {
-    busyUntilMs = Math.max(busyUntilMs, clock.nowMs + ms);
+  const inTrainer = (ms: number, action: () => void): void => {
+    underWay++;
+    later(ms, () => {
+      underWay--;
+      action();
+      if (underWay > 0) return;
+      const ready = idlers;
+      idlers = [];
+      for (const each of ready) onceIdle(each);
+    });
   };
-  const onceIdle = (action: () => void): void => later(Math.max(0, busyUntilMs - clock.nowMs), action);
+  const onceIdle = (action: () => void): void => {
+    if (underWay > 0) idlers.push(action);
+    else action();
+  };
 
   const wait = (): void => {
     if (released !== undefined) return leave();
@@ -158,13 +176,20 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     const known = world.views.get(view.generation);
     if (known !== viewText(view)) violate(`${id} follows another view ${view.generation} than was sent: ${viewText(view)}; sent: ${known}`);
     generation = view.generation;
+    isStateLate = false;
     status = 'forming';
     stateHash = '';
     failure = undefined;
     let isJoined = false;
+    let joinedMs = 0;
+    let isIdle = false;
     let isRestored = sources.length > 0;
     const formed = (): void => {
-      if (here.isOver || !isJoined || !isRestored || here.isFormed) return;
+      if (here.isOver || !isJoined || !isIdle || !isRestored || here.isFormed) return;
+      if (!world.isRedisUp) {
+        if (clock.nowMs - joinedMs < REDIS_TIMEOUT_MS) return later(200, formed);
+        return abort(here, { code: 'redis-unavailable', message: 'Redis does not answer', suspect: '' });
+      }
       here.isFormed = true;
       status = 'formed';
       tell();
@@ -183,6 +208,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
       onJoined: () =>
         options.whenAwake(() => {
           isJoined = true;
+          joinedMs = clock.nowMs;
           formed();
         }),
       onReduced: (step, isHeld) => options.whenAwake(() => reduced(here, step, isHeld)),
@@ -192,13 +218,13 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     current = here;
     onPhase(startStep, 'forming');
     peers.join(seat);
-    if (isRestored) return;
     onceIdle(() => {
+      isIdle = true;
+      if (isRestored) return formed();
       if (here.isOver) return;
       state = { step: -1, lineage: 0 };
       const ms = dice.between(20, 800);
-      busy(ms);
-      later(ms, () => {
+      inTrainer(ms, () => {
         if (restoreFrom !== '' && (!disk.has(startStep) || world.damaged.has(startStep))) {
           // Now it shows.
           disk.delete(startStep);
@@ -229,10 +255,11 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
       // What was begun goes on even when the view is given up meanwhile.
       state = { step: -1, lineage: 0 };
       const ms = dice.between(1, 200);
-      busy(ms);
-      later(ms, () => {
+      inTrainer(ms, () => {
         state = got;
-        if (!here.isOver) begin(here, startStep);
+        if (!here.isOver) return begin(here, startStep);
+        isStateLate = true;
+        if (here === current && released === undefined) tell();
       });
     });
   };
@@ -260,8 +287,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     if (here.isOver) return;
     onPhase(step, 'apply');
     const ms = dice.between(5, 60);
-    busy(ms);
-    later(ms, () => {
+    inTrainer(ms, () => {
       if (state.step !== step) violate(`${id} applies step ${step} to state ${state.step}`);
       state = { step: step + 1, lineage: nextLineage(state.lineage, step) };
       if (state.lineage !== lineageOf(step + 1)) violate(`${id} has diverged at step ${step + 1}`);
@@ -280,8 +306,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     if (here.view.members[0]!.id !== id) return finish(here, 'finished', undefined, true);
     onPhase(totalSteps, 'checkpoint');
     const ms = dice.between(50, 500);
-    busy(ms);
-    later(ms, () => {
+    inTrainer(ms, () => {
       write(totalSteps);
       finish(here, 'finished', undefined, true);
     });
@@ -298,6 +323,9 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     },
     get generation() {
       return generation;
+    },
+    get isStateLate() {
+      return isStateLate;
     },
     get isLeaving() {
       return released !== undefined;
@@ -325,8 +353,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
           if (state.step < 0 || (status !== 'held' && status !== 'finished')) return;
           const { step } = state;
           const ms = dice.between(20, 600);
-          busy(ms);
-          return later(ms, () => write(step));
+          return inTrainer(ms, () => write(step));
         }
         case 'release':
           return model.release(message);

@@ -4,7 +4,6 @@ import { createMember, type MemberModel } from './memberModel.ts';
 import type { Peers } from './peers.ts';
 import type { World } from './world.ts';
 
-const RECONNECT_MS = 300;
 const HEARTBEAT_MS = 1000;
 
 /** A worker process: what `worker.ts` does around a member. */
@@ -119,7 +118,7 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
   };
   const connect = (): void => {
     const to = listener();
-    if (to === undefined || clock.nowMs < blockedUntilMs) return later(RECONNECT_MS, connect);
+    if (to === undefined || clock.nowMs < blockedUntilMs) return later(timeouts.reconnectMs, connect);
     const hello = {
       name,
       id,
@@ -140,7 +139,7 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
         isAttached = false;
         if (isEnding && member !== undefined) member.release({ reason: 'it was told to end', writeCheckpoint: true });
         if (isEnding) return;
-        later(RECONNECT_MS, connect);
+        later(timeouts.reconnectMs, connect);
       },
     });
   };

@@ -1,0 +1,119 @@
+import type { LocalStep } from '@maestro/collective';
+import { addDigests, type Loader, type PositionRange, positionsOfMicroBatch, type Schedule } from '@maestro/data';
+import type { Trainer } from '@maestro/engine';
+import type { SkippedImage } from '@maestro/protocol';
+import type { Faults } from './faults.ts';
+import { DIGEST, HOLD, IMAGES, LOSS, SCALARS_PER_RANK } from './stepScalars.ts';
+import type { Phase } from './trainLoop.ts';
+
+/** Micro-batches that the loader is told of ahead of the one in use. */
+const PREFETCH = 4;
+
+/** What a member computes its virtual ranks with. */
+export interface ComputeOptions {
+  readonly schedule: Schedule;
+  /** All of this member's virtual ranks, in the order in which they are computed in a step. */
+  readonly ranks: readonly number[];
+  readonly trainer: Trainer;
+  readonly loader: Loader;
+  /** Whether this member wants the view to end after the step `step` (its index). */
+  readonly isHoldWanted: (step: number) => boolean;
+  readonly faults: Faults;
+  readonly onPhase: (step: number, phase: Phase) => void;
+  /** Called with images that this member could not read. */
+  readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
+  readonly signal: AbortSignal;
+}
+
+/** A part of a step: which virtual ranks, and how their gradients are weighted. */
+export interface ComputePart {
+  readonly step: number;
+  /** The order in which virtual ranks are computed and added. */
+  readonly program: readonly LocalStep[];
+  readonly gradScale: number;
+  /** With whose parameters. Default 0. */
+  readonly replica?: number;
+}
+
+/** Computes a member's virtual ranks. */
+export interface RankComputer {
+  /** SCALARS_PER_RANK for each virtual rank of this member, as `run` leaves them. */
+  readonly scalars: Float64Array;
+  /**
+   * Each virtual rank's gradient, added along the fixed tree as far as the program reaches. Gives the computing time in seconds.
+   * @throws the signal's reason when it is aborted, between micro-batches; MaestroError `data-invalid`.
+   */
+  run(part: ComputePart): Promise<number>;
+}
+
+/** Makes a member's computer of virtual ranks. */
+export function openRankComputer(options: ComputeOptions): RankComputer {
+  const { schedule, ranks, trainer, loader, isHoldWanted, faults, onPhase, onSkipped, signal } = options;
+  const { accumulation } = schedule;
+  const upcoming = microBatchOrder(schedule, ranks);
+  const scalars = new Float64Array(ranks.length * SCALARS_PER_RANK);
+
+  return {
+    scalars,
+    async run({ step, program, gradScale, replica = 0 }) {
+      let computeSeconds = 0;
+      for (const local of program) {
+        if (local.op === 'leaf') {
+          const leaf = ranks.indexOf(local.rank);
+          let loss = 0;
+          let images = 0;
+          let digest = 0;
+          for (let micro = 0; micro < accumulation; micro++) {
+            signal.throwIfAborted();
+            onPhase(step, 'data');
+            await faults.reach(step, 'decode');
+            const wanted = upcoming(step, leaf * accumulation + micro, PREFETCH);
+            loader.prefetch(wanted);
+            const batch = await loader.batch(wanted[0]!, { signal });
+            onPhase(step, 'compute');
+            const { count, idsShuffle } = batch;
+            await faults.reach(step, 'forward');
+            const accumulate = micro > 0;
+            const result = await trainer.forwardBackward({ images: batch.images, idsShuffle, count, gradScale, accumulate, replica });
+            loss += result.loss;
+            computeSeconds += result.seconds;
+            images += count;
+            digest = addDigests(digest, batch.digest);
+            if (batch.skipped.length > 0) onSkipped(step, batch.skipped);
+            batch.release();
+          }
+          await trainer.pushLeaf();
+          const at = leaf * SCALARS_PER_RANK;
+          scalars.fill(0, at, at + SCALARS_PER_RANK);
+          scalars[at + LOSS] = loss;
+          scalars[at + IMAGES] = images;
+          scalars[at + DIGEST] = digest;
+          scalars[at + HOLD] = isHoldWanted(step) ? 1 : 0;
+        } else if (local.op === 'merge') {
+          await trainer.mergeTop();
+        } else {
+          await trainer.takePartial(local.index);
+        }
+      }
+      return computeSeconds;
+    },
+  };
+}
+
+/** The member's micro-batches as one sequence over steps: `(step, index, count)` gives `count` of them from micro-batch `index` of `step`. */
+function microBatchOrder(schedule: Schedule, ranks: readonly number[]): (step: number, index: number, count: number) => PositionRange[] {
+  const { accumulation, totalSteps } = schedule;
+  const perStep = ranks.length * accumulation;
+  return (step, index, count) => {
+    const ranges: PositionRange[] = [];
+    for (let i = index; i < index + count; i++) {
+      const at = step + Math.floor(i / perStep);
+      if (at >= totalSteps) break;
+      const cell = i % perStep;
+      ranges.push(
+        positionsOfMicroBatch(schedule, { step: at, virtualRank: ranks[Math.floor(cell / accumulation)]!, micro: cell % accumulation }),
+      );
+    }
+    return ranges;
+  };
+}

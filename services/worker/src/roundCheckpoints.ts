@@ -1,0 +1,60 @@
+import type { Collective } from '@maestro/collective';
+import { dilocoOf, isMaestroError, type View } from '@maestro/protocol';
+import type { DilocoLoopOptions } from './dilocoLoop.ts';
+import type { Faults } from './faults.ts';
+import { gatherReplicas, serveReplicas } from './gatherReplicas.ts';
+import type { JobSession } from './jobSession.ts';
+import type { ReplicaExchange, ReplicaRange } from './replicaExchange.ts';
+import { openReplicaVectors } from './replicaVectors.ts';
+import { isRoundCheckpointDue } from './rounds.ts';
+import { SCALARS_PER_RANK } from './stepScalars.ts';
+import type { Phase } from './trainLoop.ts';
+
+/** What {@link openRoundCheckpoints} works on. */
+export interface RoundCheckpointOptions {
+  readonly session: JobSession;
+  readonly view: View;
+  readonly self: string;
+  readonly collective: Collective;
+  readonly own: ReplicaRange;
+  readonly exchange: ReplicaExchange;
+  readonly faults: Faults;
+  readonly onPhase: (step: number, phase: Phase) => void;
+  readonly onCheckpointFailed: (step: number, error: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What a view does about checkpoints at the end of a round: the first member gathers the moments of all replicas and writes them, while the
+ * others serve theirs and wait. One is written where the job file asks for one, at the end of the run, and before a view ends on purpose: the
+ * next view starts from it, whoever its members are. Only the last one of a run fails the view when the disk refuses it.
+ */
+export function openRoundCheckpoints(options: RoundCheckpointOptions): DilocoLoopOptions['onRoundEnd'] {
+  const { session, view, self, own, exchange, onPhase, onCheckpointFailed } = options;
+  const { spec, layout, schedule, checkpointer, checkpointRules } = session;
+  const diloco = dilocoOf(spec)!;
+  const vectors = openReplicaVectors(layout, diloco.replicas);
+  const isFirst = view.members[0]!.id === self;
+  const ranks = (own.held * schedule.virtualRanks) / diloco.replicas;
+  const noScalars = new Float64Array(ranks * SCALARS_PER_RANK);
+
+  return async (done, loss, reason) => {
+    if (reason === 'round' && !isRoundCheckpointDue(done, diloco, checkpointRules)) return;
+    onPhase(done - 1, 'checkpoint');
+    const stop = isFirst ? undefined : await serveReplicas({ ...options, vectors, step: done });
+    try {
+      const capture = () => gatherReplicas({ ...options, vectors, step: done });
+      if (isFirst && reason === 'round') await checkpointer.begin(done, { loss }, capture);
+      else if (isFirst) {
+        await checkpointer.write(done, { loss }, capture).catch((error: unknown) => {
+          if (reason === 'finished' || !isMaestroError(error, 'storage')) throw error;
+          onCheckpointFailed(done, error);
+        });
+      }
+      // Nobody goes on, and changes what it serves, before the first member has what it needs.
+      await exchange.scalars.allReduce({ step: done - 1, scalars: noScalars });
+    } finally {
+      stop?.();
+    }
+  };
+}
