@@ -30,6 +30,10 @@ test.each([
   [{ ...minimal, seed: 'x' }, 'seed: expected number, found "x"'],
   [{ ...minimal, seed: 2 ** 60 }, 'seed'],
   [{ ...minimal, resources: { virtualRanks: 4, maxWorkers: 5 } }, 'resources.maxWorkers: at most virtualRanks (4), found 5'],
+  [
+    { ...minimal, optimizer: { state: 'sharded' }, sync: { allGather: 'bf16' } },
+    'optimizer.state: sharded needs sync.mode allReduce and sync.allGather f32, found allReduce and bf16',
+  ],
   [{ ...minimal, sync: { mode: 'gossip' } }, 'sync.mode'],
   [{ ...minimal, sync: { replicas: 2 } }, 'sync.replicas: unknown key'],
   [{ ...minimal, sync: { mode: 'diloco' } }, 'sync.replicas'],
