@@ -117,6 +117,38 @@ describe('allReduce', () => {
     for (const [i, { partials }] of parts.entries()) expect((partials[0] as Float32Array).every((value) => value === i + 1)).toBe(true);
   });
 
+  test('in two rounds leaves each chunk with its owner, and then gives all what the owners made of it', async () => {
+    const { groups, parts } = await group(3);
+    for (const number of [7, 8]) {
+      const results = await Promise.all(
+        groups.map((member, i) => member.reduceScatter({ step: number, scalars: Float64Array.of(10 * number + i) })),
+      );
+      for (const [i, { scalars, sumSquares }] of results.entries()) {
+        expect([...scalars]).toEqual([10 * number, 10 * number + 1, 10 * number + 2]);
+        expect(sumSquares).toBe(36 * LENGTH);
+        const { first, length } = groups[i]!.chunk;
+        const own = (parts[i]!.reduced as Float32Array).subarray(first, first + length);
+        expect(own.every((value) => value === 6)).toBe(true);
+        own.fill(100 * number + i);
+      }
+      await Promise.all(groups.map((member) => member.gather({ step: number })));
+      const expected = new Float32Array(LENGTH);
+      for (const [i, { chunk }] of groups.entries()) expected.fill(100 * number + i, chunk.first, chunk.first + chunk.length);
+      for (const { reduced } of parts) expect(reduced).toEqual(expected);
+    }
+    // Twice to the second member alone, as moments are for a checkpoint; a member that is not asked keeps what it has.
+    for (const value of [1, 2]) {
+      for (const [i, { chunk }] of groups.entries()) {
+        (parts[i]!.reduced as Float32Array).fill(0).fill(value, chunk.first, chunk.first + chunk.length);
+      }
+      await Promise.all(groups.map((member) => member.gather({ step: 8, root: 1 })));
+      expect((parts[1]!.reduced as Float32Array).every((each) => each === value)).toBe(true);
+      expect((parts[0]!.reduced as Float32Array).at(-1)).toBe(0);
+    }
+    expect((await Promise.all(groups.map((member) => step(member, 9)))).map(({ finite }) => finite)).toEqual([true, true, true]);
+    expect(parts.every(({ reduced }) => (reduced as Float32Array).every((value) => value === 6))).toBe(true);
+  });
+
   test('tells every member of an element that is not finite', async () => {
     const { groups, parts } = await group(3);
     (parts[1]!.partials[0] as Float32Array)[LENGTH - 1] = Number.POSITIVE_INFINITY;
@@ -173,7 +205,7 @@ describe('failure', () => {
     const errors = await Promise.all([outcome(step(groups[0]!, 4)), outcome(step(groups[1]!, 5))]);
     for (const error of errors) {
       expect(error).toMatchObject({ code: 'protocol-violation' });
-      expect(error!.message).toMatch(/worker-\d is at step \d, this member at step \d \(generation 1\)/);
+      expect(error!.message).toMatch(/worker-\d is at step \d in allReduce, this member at step \d in allReduce \(generation 1\)/);
     }
   });
 

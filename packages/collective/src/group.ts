@@ -4,8 +4,9 @@ import { type ChunkHeader, type ChunkMessage, decodeChunk, encodeChunk } from '.
 import { BLOCKS_PER_PIECE, gatheredBytes, type Piece } from './lane.ts';
 import type { AbortNotice, Link, LinkEvents } from './link.ts';
 import { hasReceived, hasSent, openPeer, type Peer, type Waiting, waitingFor } from './peer.ts';
-import type { ReducePlan } from './plan.ts';
+import type { Chunk, ReducePlan } from './plan.ts';
 import { openReducer, type Reducer } from './reducer.ts';
+import { partialsDue, type Round, reducedDue, roundCode, roundOf } from './round.ts';
 import { type FloatVector, type OpenVector, openVector } from './vector.ts';
 
 const NO_VALUES = new Float64Array(0);
@@ -21,17 +22,17 @@ export interface GroupOptions {
   readonly generation: number;
   /** This member's partial sums, one for each of its subtrees in rank order; more are ignored. Read, never written. */
   readonly partials: readonly FloatVector[];
-  /** Where every member finds the sum. */
+  /** Where every member finds the sum, or its chunk of it; what is gathered lies here too. */
   readonly reduced: FloatVector;
   /** Scalars that travel with each virtual rank's gradient. */
   readonly scalarsPerRank: number;
   /** Whether messages carry checksums; those that carry one are always checked. */
   readonly checksums: boolean;
-  /** How long one all-reduce may take before it fails, naming the members it waits for. */
+  /** How long one round may take before it fails, naming the members it waits for. */
   readonly stepTimeoutMs: number;
 }
 
-/** What every member knows after a step, equal bit for bit. The arrays are reused: valid until the next call. */
+/** What every member knows after a reduction, equal bit for bit. The arrays are reused: valid until the next call. */
 export interface AllReduceResult {
   /** k for each virtual rank, in rank order. */
   readonly scalars: Float64Array;
@@ -57,6 +58,9 @@ interface Pending {
  * circle: reduced pieces are always taken in, partials are taken in unless their sender is ahead of the slowest member, and the
  * partials of a step depend on nothing that is received in it. A peer may be one step ahead at most, since its next step
  * begins after it has this member's chunk, by when this member's staging is empty; what it sends early is staged, or waits in its stream.
+ *
+ * The same in two rounds, for members that share the optimiser's state: {@link reduceScatter} leaves the sum of a chunk with its owner alone,
+ * and {@link gather} then gives all members what the owners made of it.
  */
 export class Group {
   /** Aborted, with the error as its reason, when the group ends: by a failure, also between steps, or `cancelled` by {@link close}. */
@@ -69,11 +73,13 @@ export class Group {
   readonly #blockSumSquares: Float64Array;
   /** By peer, where a payload is copied that cannot be sent from its vector. */
   readonly #outgoing: ReadonlyMap<Peer, Uint8Array>;
-  /** By parity of the round: a peer's scalars of the next step may come before this step ends. */
+  /** By parity of the reductions: a peer's scalars of the next step may come before this step ends. */
   readonly #scalars: readonly [Float64Array, Float64Array];
   readonly #peers: readonly Peer[];
   #links: readonly (Link | undefined)[] = [];
   #round = 0;
+  #kind: Round = { op: 'allReduce' };
+  #reductions = 0;
   #step = 0;
   #pending: Pending | undefined;
   #error: MaestroError | undefined;
@@ -116,7 +122,7 @@ export class Group {
       outboundClosed: (index, reason) => {
         const peer = this.#peer(index);
         peer.gone ??= reason;
-        if (this.#pending !== undefined && !hasSent(peer)) this.#lose(peer);
+        if (this.#pending !== undefined && !hasSent(peer, this.#kind)) this.#lose(peer);
       },
       aborted: (index, { code, message, lost }) => {
         const reporter = this.#peer(index).id;
@@ -131,34 +137,62 @@ export class Group {
     this.#links = links;
   }
 
+  /** The elements that this member owns. */
+  get chunk(): Chunk {
+    return this.#options.plan.chunks[this.#options.self]!;
+  }
+
   /**
    * Sums the members' partials into every member's `reduced`. `scalars` holds k for each of this member's virtual ranks.
    * One call at a time; the partials must not change and `reduced` must not be read until it resolves.
    * Rejects with `peer-lost`, `timeout`, `protocol-violation`, or the error given to {@link abort}; the group is over then.
    */
   allReduce({ step, scalars }: { readonly step: number; readonly scalars: Float64Array }): Promise<AllReduceResult> {
+    return this.#begin({ op: 'allReduce' }, step, scalars);
+  }
+
+  /**
+   * As {@link allReduce}, but of the sum only the own chunk comes to `reduced`. Outside of it `reduced` must not be read any more, from the
+   * call on to the end of the next {@link gather}: what others give there may come early.
+   */
+  reduceScatter({ step, scalars }: { readonly step: number; readonly scalars: Float64Array }): Promise<AllReduceResult> {
+    return this.#begin({ op: 'reduceScatter' }, step, scalars);
+  }
+
+  /**
+   * Gives every member, or member `root` alone (its index in the view), what lies in each owner's chunk of `reduced`. Rejects as {@link allReduce}.
+   */
+  async gather({ step, root }: { readonly step: number; readonly root?: number }): Promise<void> {
+    await this.#begin({ op: 'gather', ...(root !== undefined && { root }) }, step, NO_VALUES);
+  }
+
+  #begin(kind: Round, step: number, scalars: Float64Array): Promise<AllReduceResult> {
     const { plan, self, scalarsPerRank, stepTimeoutMs } = this.#options;
     const { firstRank, ranks } = plan.members[self]!;
     if (this.#error !== undefined) return Promise.reject(this.#error);
     if (this.#pending !== undefined) return Promise.reject(invalid(`step ${this.#step} has not ended`));
-    if (scalars.length !== ranks * scalarsPerRank) {
+    const isReduction = kind.op !== 'gather';
+    if (isReduction && scalars.length !== ranks * scalarsPerRank) {
       return Promise.reject(invalid(`expected ${scalarsPerRank} scalars for each of ${ranks} virtual ranks, found ${scalars.length}`));
     }
     this.#round++;
+    this.#kind = kind;
     this.#step = step;
+    if (isReduction) this.#reductions++;
     const result = new Promise<AllReduceResult>((resolve, reject) => {
       const timer = setTimeout(() => this.#fail(this.#timeout()), stepTimeoutMs);
       this.#pending = { resolve, reject, timer, scalars: scalars.slice() };
     });
-    this.#scalars[this.#parity()]!.set(scalars, firstRank * scalarsPerRank);
+    if (isReduction) this.#scalars[this.#parity()]!.set(scalars, firstRank * scalarsPerRank);
     for (const peer of this.#peers) {
       peer.areScalarsSent = false;
       peer.partialsSent = 0;
       peer.reducedSent = 0;
       if (peer.gone !== undefined) this.#lose(peer);
-      else if (peer.round === this.#round) this.#checkStep(peer);
+      else if (peer.round === this.#round) this.#checkRound(peer);
     }
     for (const peer of this.#peers) this.#send(peer);
+    for (const peer of this.#peers) if (peer.isHeld) this.#links[peer.index]?.resume();
     this.#reduce();
     return result;
   }
@@ -171,7 +205,7 @@ export class Group {
   /** What the step in progress still waits for; empty between steps. For "step 812: waiting for worker b at all-gather". */
   waiting(): Waiting[] {
     if (this.#pending === undefined) return [];
-    return this.#peers.flatMap((peer) => waitingFor(peer, this.#round) ?? []);
+    return this.#peers.flatMap((peer) => waitingFor(peer, this.#round, this.#kind) ?? []);
   }
 
   /** Ends the group at once: a step in progress rejects with `error`, and the peers are told. */
@@ -218,43 +252,63 @@ export class Group {
 
   /** Takes in one message, which must be the next one due; false when there is no room for it yet. */
   #accept(peer: Peer, chunk: ChunkMessage): boolean {
-    if (chunk.kind === 'scalars') {
-      this.#acceptScalars(peer, chunk);
-    } else if (chunk.kind === 'partial') {
-      if (peer.round === 0 || peer.partialsReceived >= peer.inbound.partialsDue) throw this.#unexpected(chunk);
-      const { slot, piece } = peer.inbound.partial(peer.partialsReceived);
-      if (chunk.slot !== slot || !this.#isPiece(peer, chunk, piece, Float32Array.BYTES_PER_ELEMENT * piece.count)) {
-        throw this.#unexpected(chunk);
-      }
-      const { pieces } = this.#reducer;
-      const index = Math.floor((peer.partialsReceived * pieces) / peer.inbound.partialsDue);
-      if (!this.#reducer.stage(slot, (peer.round - 1) * pieces + index, chunk.payload)) return false;
-      peer.partialsReceived++;
-    } else {
-      if (peer.round !== this.#round || peer.reducedReceived >= peer.inbound.reducedDue) throw this.#unexpected(chunk);
-      const piece = peer.inbound.reduced(peer.reducedReceived);
-      const { plan } = this.#options;
-      const { blockSize } = plan;
-      const isWhole = chunk.values.length === Math.ceil(piece.count / blockSize);
-      if (!isWhole || !this.#isPiece(peer, chunk, piece, gatheredBytes(plan, piece.count))) throw this.#unexpected(chunk);
-      this.#reducer.takeReduced(piece, chunk.payload);
-      this.#blockSumSquares.set(chunk.values, piece.first / blockSize);
-      peer.reducedReceived++;
-    }
+    if (chunk.kind === 'partial') return this.#acceptPartial(peer, chunk);
+    if (chunk.kind === 'reduced') return this.#acceptReduced(peer, chunk);
+    this.#acceptScalars(peer, chunk);
+    return true;
+  }
+
+  #acceptPartial(peer: Peer, chunk: ChunkMessage): boolean {
+    const due = partialsDue(peer.inbound, peer.kind);
+    if (peer.round === 0 || peer.partialsReceived >= due) throw this.#unexpected(chunk);
+    const { slot, piece } = peer.inbound.partial(peer.partialsReceived);
+    if (chunk.slot !== slot || !this.#isPiece(peer, chunk, piece, Float32Array.BYTES_PER_ELEMENT * piece.count))
+      throw this.#unexpected(chunk);
+    const { pieces } = this.#reducer;
+    const index = Math.floor((peer.partialsReceived * pieces) / due);
+    if (!this.#reducer.stage(slot, (peer.reductions - 1) * pieces + index, chunk.payload)) return false;
+    peer.partialsReceived++;
+    return true;
+  }
+
+  #acceptReduced(peer: Peer, chunk: ChunkMessage): boolean {
+    const { op } = peer.kind;
+    const isEarly = peer.round === this.#round + 1 && op === 'gather';
+    // Others' chunks are free from the reduce-scatter on; in any other round the caller may still read them.
+    if (isEarly && this.#kind.op !== 'reduceScatter') return false;
+    const isDue = peer.reducedReceived < reducedDue(peer.inbound, peer.kind, peer.self);
+    if (!isDue || !(isEarly || peer.round === this.#round)) throw this.#unexpected(chunk);
+    const piece = peer.inbound.reduced(peer.reducedReceived);
+    const { plan } = this.#options;
+    const { blockSize } = plan;
+    const blocks = op === 'gather' ? 0 : Math.ceil(piece.count / blockSize);
+    const sizeBytes = { allReduce: gatheredBytes(plan, piece.count), reduceScatter: 0, gather: 4 * piece.count }[op];
+    if (chunk.values.length !== blocks || !this.#isPiece(peer, chunk, piece, sizeBytes)) throw this.#unexpected(chunk);
+    if (op === 'allReduce') this.#reducer.takeReduced(piece, chunk.payload);
+    if (op === 'gather') this.#reduced.write(piece.first, piece.count, chunk.payload, 0);
+    if (blocks > 0) this.#blockSumSquares.set(chunk.values, piece.first / blockSize);
+    peer.reducedReceived++;
     return true;
   }
 
   #acceptScalars(peer: Peer, chunk: ChunkMessage): void {
     const { plan, scalarsPerRank } = this.#options;
     const { firstRank, ranks } = plan.members[peer.index]!;
+    const kind = roundOf(chunk.slot);
+    const isReduction = kind.op !== 'gather';
+    // Every round ends after all have opened it, so that nobody is further ahead.
     const isNext = peer.round <= this.#round && (peer.round === 0 || hasReceived(peer, peer.round));
-    if (!isNext || chunk.values.length !== ranks * scalarsPerRank) throw this.#unexpected(chunk);
+    if (!isNext || chunk.values.length !== (isReduction ? ranks * scalarsPerRank : 0)) throw this.#unexpected(chunk);
     peer.round++;
+    peer.kind = kind;
     peer.step = chunk.step;
     peer.partialsReceived = 0;
     peer.reducedReceived = 0;
-    this.#scalars[peer.round % 2]!.set(chunk.values, firstRank * scalarsPerRank);
-    if (peer.round === this.#round) this.#checkStep(peer);
+    if (isReduction) {
+      peer.reductions++;
+      this.#scalars[peer.reductions % 2]!.set(chunk.values, firstRank * scalarsPerRank);
+    }
+    if (peer.round === this.#round) this.#checkRound(peer);
   }
 
   #isPiece(peer: Peer, { step, first, payload }: ChunkMessage, piece: Piece, sizeBytes: number): boolean {
@@ -264,7 +318,7 @@ export class Group {
   /** Adds up what is ready, a few pieces a turn, and passes it on. */
   #reduce(): void {
     if (this.#error !== undefined || this.#pending === undefined || this.#hasTurn) return;
-    const due = this.#round * this.#reducer.pieces;
+    const due = this.#reductions * this.#reducer.pieces;
     let count = 0;
     while (this.#reducer.done() < due && this.#reducer.isReady() && count < PIECES_PER_TURN) {
       this.#reducer.reduceNext();
@@ -303,17 +357,20 @@ export class Group {
       link.send(frame, sent);
     };
     peer.isSending = true;
+    const { op } = this.#kind;
     if (!peer.areScalarsSent) {
       peer.areScalarsSent = true;
-      put({ ...header, kind: 'scalars', values: pending.scalars });
-    } else if (peer.reducedSent < this.#reducedPieces()) {
+      put({ ...header, kind: 'scalars', slot: roundCode(this.#kind), values: pending.scalars });
+    } else if (peer.reducedSent < Math.min(this.#reducedPieces(), reducedDue(peer.outbound, this.#kind, peer.index))) {
       const { first, count } = peer.outbound.reduced(peer.reducedSent++);
       const block = first / this.#options.plan.blockSize;
-      const values = this.#blockSumSquares.subarray(block, block + Math.ceil(count / this.#options.plan.blockSize));
-      const payload =
-        this.#reducer.packed(peer.reducedSent - 1) ?? this.#reduced.view(first, count) ?? this.#copied(peer, this.#reduced, first, count);
-      put({ ...header, kind: 'reduced', first, values }, payload, this.#reducer.payloadSum(peer.reducedSent - 1));
-    } else if (peer.partialsSent < peer.outbound.partialsDue) {
+      const sums = this.#blockSumSquares.subarray(block, block + Math.ceil(count / this.#options.plan.blockSize));
+      const message = { ...header, kind: 'reduced', first, values: op === 'gather' ? NO_VALUES : sums } as const;
+      const packed = op === 'gather' ? undefined : this.#reducer.packed(peer.reducedSent - 1);
+      const payload = () => packed ?? this.#reduced.view(first, count) ?? this.#copied(peer, this.#reduced, first, count);
+      if (op === 'reduceScatter') put(message);
+      else put(message, payload(), op === 'gather' ? undefined : this.#reducer.payloadSum(peer.reducedSent - 1));
+    } else if (peer.partialsSent < partialsDue(peer.outbound, this.#kind)) {
       const { slot, piece } = peer.outbound.partial(peer.partialsSent++);
       const partial = this.#partials[this.#options.plan.partials[slot]!.index]!;
       const { first, count } = piece;
@@ -331,14 +388,15 @@ export class Group {
     return payload;
   }
 
-  /** Pieces of the own chunk that are reduced in this round. */
+  /** Pieces of the own chunk that can be given on in this round. */
   #reducedPieces(): number {
-    return this.#reducer.done() - (this.#round - 1) * this.#reducer.pieces;
+    if (this.#kind.op === 'gather') return this.#reducer.pieces;
+    return this.#reducer.done() - (this.#reductions - 1) * this.#reducer.pieces;
   }
 
   #settle(): void {
     if (this.#pending === undefined || this.#reducedPieces() < this.#reducer.pieces) return;
-    if (!this.#peers.every((peer) => hasReceived(peer, this.#round) && hasSent(peer))) return;
+    if (!this.#peers.every((peer) => hasReceived(peer, this.#round) && hasSent(peer, this.#kind))) return;
     let sumSquares = 0;
     for (const block of this.#blockSumSquares) sumSquares += block;
     const result = {
@@ -377,9 +435,10 @@ export class Group {
     return new MaestroError('timeout', message, { details: { waiting, ...this.#where() } });
   }
 
-  #checkStep(peer: Peer): void {
-    if (peer.step === this.#step) return;
-    const message = `allReduce: ${peer.id} is at step ${peer.step}, this member at step ${this.#step} (generation ${this.#options.generation})`;
+  #checkRound(peer: Peer): void {
+    if (peer.step === this.#step && roundCode(peer.kind) === roundCode(this.#kind)) return;
+    const found = `${peer.id} is at step ${peer.step} in ${peer.kind.op}`;
+    const message = `allReduce: ${found}, this member at step ${this.#step} in ${this.#kind.op} (generation ${this.#options.generation})`;
     this.#fail(new MaestroError('protocol-violation', message, { details: { member: peer.id, ...this.#where() } }));
   }
 
@@ -409,7 +468,7 @@ export class Group {
   }
 
   #parity(): 0 | 1 {
-    return this.#round % 2 === 0 ? 0 : 1;
+    return this.#reductions % 2 === 0 ? 0 : 1;
   }
 
   #place(): string {

@@ -15,5 +15,6 @@ export {
 } from './plan.ts';
 export type { PulledState, PullStateOptions } from './pullState.ts';
 export type { ServeStateOptions } from './serveState.ts';
+export type { StateRangeRequest } from './service.ts';
 export { type LocalProgram, type LocalStep, maxPartials, type RankRange, treeHeight, treeSubtrees } from './tree.ts';
 export type { FloatVector } from './vector.ts';

@@ -77,6 +77,35 @@ describe('pullState', () => {
     expect(progress).toEqual([...progress].sort((a, b) => a - b));
   });
 
+  test('brings the ranges that were asked for, each as it is then, and tells why there are none', async () => {
+    const [source, joiner] = await Promise.all([open(), open()]);
+    const asks: unknown[] = [];
+    source.serveState({
+      job: 'job',
+      generation: 2,
+      self: 'source',
+      provide: async (ranges) => {
+        asks.push(ranges);
+        if (ranges.some(({ first }) => first > 1000)) throw new MaestroError('conflict', 'those moments are not here');
+        return { step: 5, vectors: ranges.map(({ vector, first, length }) => new Float32Array(length).fill(vector + first)) };
+      },
+    });
+    const ranges = [
+      { vector: 0, first: 8, length: 300_000 },
+      { vector: 2, first: 0, length: 7 },
+    ];
+    for (let round = 0; round < 2; round++) {
+      const into = blank([300_000, 7]);
+      const pulled = await joiner.pullState(asked(source.address!, { ranges, into }));
+      expect(pulled).toMatchObject({ step: 5, bytes: 4 * 300_007 });
+      expect(into.map((vector) => new Set(vector))).toEqual([new Set([8]), new Set([2])]);
+    }
+    expect(asks).toEqual([ranges, ranges]);
+    const refused = { ranges: [{ vector: 1, first: 2000, length: 1 }], into: blank([1]) };
+    const error = await outcome(joiner.pullState(asked(source.address!, refused)));
+    expect(error).toMatchObject({ code: 'conflict', message: expect.stringContaining('those moments are not here') });
+  });
+
   test('serves several joiners at once, from one call of provide', async () => {
     const { joiner, state, address, provided } = await pair();
     const other = await open();

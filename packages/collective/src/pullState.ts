@@ -3,7 +3,7 @@ import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { beginCall } from './beginCall.ts';
 import { type InboundState, openInboundState, type StateSummary } from './inboundState.ts';
 import { openMessageReader } from './messageReader.ts';
-import { COLLECTIVE_SERVICE, type StateRequest } from './service.ts';
+import { COLLECTIVE_SERVICE, type StateRangeRequest, type StateRequest } from './service.ts';
 import { openSession, type SessionOptions } from './session.ts';
 import { MOST_STATE_MESSAGE_BYTES } from './stateMessages.ts';
 import type { FloatVector } from './vector.ts';
@@ -16,7 +16,9 @@ export interface PullStateOptions {
   readonly member: { readonly id: string; readonly address: string };
   /** Id of this member. */
   readonly self: string;
-  /** As many vectors, of the same lengths, as the peer serves. */
+  /** What to ask for. Default: everything that the peer serves. */
+  readonly ranges?: readonly StateRangeRequest[];
+  /** As many vectors, of the same lengths, as the peer serves, or as there are ranges. */
   readonly into: readonly FloatVector[];
   /** How long nothing may come; longer than a source lets a request wait for its view, which is 20,000. Default 30,000. */
   readonly idleTimeoutMs?: number;
@@ -34,7 +36,7 @@ export interface PulledState extends StateSummary {
 
 /** Pulls a peer's state over a connection of its own; see `Collective.pullState`. */
 export async function pullState(options: PullStateOptions, connection: Omit<SessionOptions, 'address'>): Promise<PulledState> {
-  const { job, generation, member, self, into, idleTimeoutMs = 30_000, signal, onProgress = () => {} } = options;
+  const { job, generation, member, self, ranges = [], into, idleTimeoutMs = 30_000, signal, onProgress = () => {} } = options;
   signal?.throwIfAborted();
   const began = performance.now();
   const inbound = openInboundState(into);
@@ -50,7 +52,7 @@ export async function pullState(options: PullStateOptions, connection: Omit<Sess
   const expire = () => idle.abort(failure(new MaestroError('timeout', `nothing came for ${idleTimeoutMs} ms`)));
   const timer = setTimeout(expire, idleTimeoutMs);
   const stop = signal === undefined ? idle.signal : AbortSignal.any([idle.signal, signal]);
-  const request = { job, generation, member: self, target: member.id };
+  const request = { job, generation, member: self, target: member.id, ranges };
   try {
     session = await connect({ ...connection, address: member.address }, stop);
     const summary = await receive(session, request, inbound, stop, () => {

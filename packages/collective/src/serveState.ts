@@ -2,7 +2,7 @@ import type { ServerWritableStream } from '@grpc/grpc-js';
 import { MaestroError, toServiceError } from '@maestro/protocol';
 import type { ChunkFrame } from './codec.ts';
 import { type MemberState, type OutboundState, openOutboundState } from './outboundState.ts';
-import type { StateRequest } from './service.ts';
+import type { StateRangeRequest, StateRequest } from './service.ts';
 
 /** What a member serves to the peers of a view. */
 export interface ServeStateOptions {
@@ -11,8 +11,11 @@ export interface ServeStateOptions {
   readonly generation: number;
   /** Id of this member. */
   readonly self: string;
-  /** Called at the first request, and only then. What it gives must not change until serving ends. */
-  readonly provide: () => Promise<MemberState>;
+  /**
+   * Called at the first request for everything, whose answer serves all further ones, and at each request for ranges: it then gives a vector a
+   * range. What it gives must not change until serving ends. What it rejects with is told to who asked.
+   */
+  readonly provide: (ranges: readonly StateRangeRequest[]) => Promise<MemberState>;
 }
 
 /** A call of `PullState` as its server sees it. */
@@ -124,8 +127,10 @@ function begin(call: StateCall, serving: Serving): void {
   };
   pulls.add(call);
   call.once('cancelled', () => pulls.delete(call));
-  serving.state ??= Promise.resolve().then(provide).then(openOutboundState);
-  serving.state.then(
+  const { ranges } = call.request;
+  const open = () => Promise.resolve(ranges).then(provide).then(openOutboundState);
+  if (ranges.length === 0) serving.state ??= open();
+  (ranges.length === 0 ? serving.state! : open()).then(
     (state) => send(state, 0),
     (error: unknown) => pulls.delete(call) && call.emit('error', toServiceError(error)),
   );

@@ -23,12 +23,20 @@ export interface AbortRequest {
   readonly lost: string;
 }
 
+/** A part of a state: elements of vector 0 (parameters), 1 (first moments) or 2 (second moments). */
+export interface StateRangeRequest {
+  readonly vector: number;
+  readonly first: number;
+  readonly length: number;
+}
+
 /** The request of `PullState`. */
 export interface StateRequest {
   readonly job: string;
   readonly generation: number;
   readonly member: string;
   readonly target: string;
+  readonly ranges: readonly StateRangeRequest[];
 }
 
 const loaded = loadService('collective.proto', 'Collective').service;

@@ -1,4 +1,4 @@
-import { type AdamWOptions, type Arena, adamWScalars, type SegmentedFloats } from '@maestro/kernels';
+import { type AdamWOptions, type Arena, adamWScalars, type FloatRange, type SegmentedFloats } from '@maestro/kernels';
 import { assertInternal } from '@maestro/protocol';
 import type { FlatLayout } from './flatLayout.ts';
 
@@ -20,11 +20,15 @@ export interface AdamWChunk {
   readonly secondMoments: number;
 }
 
-/** Cuts every tensor of `layout` into pieces of at most {@link STAGING_FLOATS}. `gradient` is cut into segments like `arenas`. */
+/**
+ * Cuts what lies in `range` of every tensor of `layout` into pieces of at most {@link STAGING_FLOATS}. `gradient` is cut into segments like
+ * `arenas`. Where pieces end changes no bit: AdamW works on each element alone.
+ */
 export function adamWChunks(
   layout: FlatLayout,
   arenas: readonly Arena<'parameters' | 'firstMoments' | 'secondMoments' | 'staging'>[],
   gradient: SegmentedFloats,
+  range: FloatRange = { first: 0, length: layout.length },
 ): AdamWChunk[] {
   return layout.tensors.flatMap(({ offset, size, decay }) => {
     const segment = gradient.parts.findLastIndex(({ start }) => start <= offset);
@@ -32,9 +36,10 @@ export function adamWChunks(
     const arena = arenas[segment];
     assertInternal(part && arena, `no segment holds offset ${offset}`);
     const chunks: AdamWChunk[] = [];
-    for (let done = 0; done < size; done += STAGING_FLOATS) {
-      const at = offset - part.start + done;
-      const length = Math.min(STAGING_FLOATS, size - done);
+    const end = Math.min(offset + size, range.first + range.length);
+    for (let first = Math.max(offset, range.first); first < end; first += STAGING_FLOATS) {
+      const at = first - part.start;
+      const length = Math.min(STAGING_FLOATS, end - first);
       chunks.push({
         arena,
         decays: decay,

@@ -10,4 +10,4 @@ export { runModel, type TensorValue } from './runModel.ts';
 export { type RuntimeBuild, runtimeBuild } from './runtimeBuild.ts';
 export type { Device, ModelSource } from './session.ts';
 export { openTrainer, type Trainer, type TrainerMemory, type TrainerOptions, type TrainerSnapshot } from './trainer.ts';
-export type { FlatState, MicroBatchInput, MicroBatchResult, OuterState } from './trainerHost.ts';
+export type { FlatState, MicroBatchInput, MicroBatchResult, OuterState, StateRange, StateVector } from './trainerHost.ts';

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { adamWScalars, copyFloats, openArena, openJavaScriptKernels, type SegmentedFloats } from '@maestro/kernels';
+import { adamWScalars, copyFloats, copyRange, openArena, openJavaScriptKernels, type SegmentedFloats } from '@maestro/kernels';
 import { type FlatLayout, openTrainer, runModel, type TensorValue, type Trainer, type TrainerOptions } from './index.ts';
 import { TOY_IMAGE_SHAPE, TOY_PATCHES, toyBatch, toyLayout, toyParameters, toyTrainingModel } from './testing/toyModel.ts';
 
@@ -212,6 +212,45 @@ test('calls out of order are refused, and clearTree begins a step again', async 
   await expect(trainer.mergeTop()).rejects.toThrow('mergeTop with 1 subtrees on the stack and no leaf begun');
   await trainer.clearTree();
   expect(await gradientOf(trainer, toyBatch(4, 3))).toEqual(await referenceGradient(toyBatch(4, 3)));
+});
+
+test.each([{}, { segmentFloats: 96 }])('two replicas that own a part each come to the bits of one that owns all (%o)', async (options) => {
+  const alone = await toyTrainer(options);
+  const cut = 70;
+  const parts = [
+    { first: 0, length: cut },
+    { first: cut, length: layout.length - cut },
+  ];
+  const owners = await Promise.all(parts.map(() => toyTrainer(options)));
+  await Promise.all(owners.map((trainer, i) => trainer.own(parts[i]!)));
+  for (const step of [1, 2, 3]) {
+    const gradient = await referenceGradient(toyBatch(4, step));
+    copyFloats(alone.reduced, gradient);
+    await alone.apply({ ...adamW, step });
+    for (const [i, owner] of owners.entries()) {
+      // An owner has the gradient of its part alone.
+      copyFloats(owner.reduced, gradient);
+      const other = parts[1 - i]!;
+      copyRange(owner.reduced, new Float32Array(other.length).fill(Number.NaN), other);
+      await owner.apply({ ...adamW, step });
+      await owner.share('parameters');
+    }
+    for (const [i, { first, length }] of parts.entries()) copyRange(owners[1 - i]!.reduced, owners[i]!.reduced, { first, length });
+    for (const owner of owners) await owner.adopt();
+  }
+  const expected = await alone.snapshot();
+  // A newcomer takes the parameters of one, and the moments of each from its owner.
+  const newcomer = await toyTrainer(options);
+  for (const vector of ['parameters', 'firstMoments', 'secondMoments'] as const) {
+    for (const [i, range] of parts.entries()) {
+      const values = new Float32Array(new SharedArrayBuffer(4 * range.length));
+      await owners[vector === 'parameters' ? 0 : i]!.read({ vector, range, values });
+      await newcomer.write({ vector, range, values });
+    }
+  }
+  await newcomer.setStep(3);
+  expect(await newcomer.snapshot()).toEqual(expected);
+  await expect(newcomer.apply({ ...adamW, step: 3 })).rejects.toMatchObject({ code: 'conflict' });
 });
 
 test('a step cannot be applied twice', async () => {

@@ -1,5 +1,6 @@
 import {
   type AdamWOptions,
+  type FloatRange,
   maxSegmentFloats,
   openSegments,
   planSegments,
@@ -21,6 +22,8 @@ import type {
   MicroBatchInput,
   MicroBatchResult,
   OuterState,
+  StateRange,
+  StateVector,
   TrainerCalls,
   TrainerHostOptions,
   TrainerReady,
@@ -81,7 +84,24 @@ export interface Trainer {
   readonly shared: SegmentedArenaDescription<string>;
   /** How outputs come back now. */
   readonly outputPath: OutputPath;
-  /** Sets parameters, moments (default zero) and step, and clears the tree. SharedArrayBuffer-backed arrays are not copied on the way. */
+  /**
+   * From now on this replica keeps the moments of these elements alone (default: of all), and `apply` changes these alone; `share` and `adopt`
+   * bring the parameters of all replicas together again. Moments of other elements are undefined, and take no memory until they are written.
+   */
+  own(range: FloatRange): Promise<void>;
+  /** Copies the own elements of a vector to `reduced`, for the collective to give to others. */
+  share(vector: StateVector): Promise<void>;
+  /** Copies what the collective has put into `reduced` outside of the own elements to the parameters. */
+  adopt(): Promise<void>;
+  /** Copies all of `reduced` to `values`, in the compute thread, so that the caller's does not stand still. */
+  copyReduced(values: Float32Array): Promise<void>;
+  /** Copies a range of a vector to `values`. */
+  read(range: StateRange): Promise<void>;
+  /** Copies `values` to a range of a vector; `setStep` says which step the whole then makes. */
+  write(range: StateRange): Promise<void>;
+  /** Says which step the state is of, and clears the tree. */
+  setStep(step: number): Promise<void>;
+  /** Sets parameters, the own moments (default zero) and step, and clears the tree. SharedArrayBuffer-backed arrays are not copied on the way. */
   load(state: FlatState): Promise<void>;
   /** Computes the gradient of one micro batch: it becomes the leaf, or is added to it when `accumulate`. */
   forwardBackward(batch: MicroBatchInput): Promise<MicroBatchResult>;
@@ -118,6 +138,8 @@ export interface Trainer {
   prepareSnapshot(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Copies all state. The compute thread does nothing else meanwhile. */
   snapshot(): Promise<TrainerSnapshot>;
+  /** The buffers that `snapshot` writes to, for those who fill them in otherwise: moments that come from other replicas. */
+  snapshotBuffers(): Omit<TrainerSnapshot, 'step'>;
   memory(): TrainerMemory;
   /** Ends the thread and frees its memory. */
   close(): Promise<void>;
@@ -176,6 +198,7 @@ export async function openTrainer({
 
   let path = thread.ready.outputPath;
   let kept: SnapshotMemory | undefined;
+  let owned = layout.length;
   const vectorBytes = layout.length * Float32Array.BYTES_PER_ELEMENT;
   if (path === 'copying') logger?.warn({ reason: thread.ready.outputPathReason }, 'outputs are copied');
 
@@ -187,6 +210,16 @@ export async function openTrainer({
       return path;
     },
     load: (state) => thread.call('load', state),
+    async own(range) {
+      owned = range.length;
+      await thread.call('own', range);
+    },
+    share: (vector) => thread.call('share', vector),
+    adopt: () => thread.call('adopt', undefined),
+    copyReduced: (values) => thread.call('copyReduced', values),
+    read: (range) => thread.call('read', range),
+    write: (range) => thread.call('write', range),
+    setStep: (step) => thread.call('setStep', step),
     async forwardBackward(batch) {
       const result = await thread.call('forwardBackward', batch);
       if (result.fallback !== undefined) {
@@ -217,9 +250,13 @@ export async function openTrainer({
       const { step } = await thread.call('snapshot', kept);
       return { ...kept, step };
     },
+    snapshotBuffers() {
+      kept ??= reserveSnapshot(layout.length);
+      return kept;
+    },
     memory: () => ({
       parametersBytes: (replicas === 0 ? 1 : replicas + 1) * vectorBytes,
-      momentsBytes: (replicas === 0 ? 2 : 2 * replicas + 1) * vectorBytes,
+      momentsBytes: replicas === 0 ? 2 * owned * Float32Array.BYTES_PER_ELEMENT : (2 * replicas + 1) * vectorBytes,
       treeBytes: treeSlots * vectorBytes,
       sharedBytes: (maxPartials + 1) * vectorBytes,
       snapshotBytes: kept === undefined ? 0 : 3 * vectorBytes,

@@ -3,11 +3,14 @@ import {
   addFloats,
   blockSumSquares,
   copyFloats,
+  copyRange,
+  type FloatRange,
   openSegments,
   type SegmentedArenaDescription,
   type SegmentedFloats,
   type SegmentPlan,
   SUM_SQUARES_BLOCK,
+  sliceParts,
 } from '@maestro/kernels';
 import { assertInternal, MaestroError } from '@maestro/protocol';
 import { type AdamWChunk, adamWChunks, applyAdamW, STAGING_FLOATS } from './applyAdamW.ts';
@@ -65,6 +68,16 @@ export interface MicroBatchResult {
   readonly seconds: number;
   /** Set once, when in-place outputs stopped working and copying took over: the reason. */
   readonly fallback?: string;
+}
+
+/** The vectors of a training state. */
+export type StateVector = 'parameters' | 'firstMoments' | 'secondMoments';
+
+/** A range of a state vector, and an array of just these elements; shared memory, since it crosses threads. */
+export interface StateRange {
+  readonly vector: StateVector;
+  readonly range: FloatRange;
+  readonly values: Float32Array;
 }
 
 /** What replicas that train apart have in common, as whole flat arrays. */
@@ -126,6 +139,9 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     slots,
   );
   const blocks = new Float64Array(Math.ceil(layout.length / SUM_SQUARES_BLOCK));
+  const [first] = states as [(typeof states)[number]];
+  const reduced = vector('reduced');
+  let own: FloatRange = { first: 0, length: layout.length };
 
   let depth = 0;
   let hasLeaf = false;
@@ -159,8 +175,12 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     }
     for (const [name, given] of Object.entries(values)) {
       const target = targets[name] as SegmentedFloats;
-      if (given !== undefined) copyFloats(target, given);
-      else for (const { floats } of target.parts) floats.fill(0);
+      // Moments that others own are not written, so that they take no memory.
+      const range = name.endsWith('Moments') ? own : { first: 0, length: layout.length };
+      for (const { start, floats } of sliceParts(target, range.first, range.length)) {
+        if (given === undefined) floats.fill(0);
+        else floats.set(given.subarray(start, start + floats.length));
+      }
     }
   };
 
@@ -234,6 +254,38 @@ export async function openTrainerHost(options: TrainerHostOptions) {
       applyAdamW(chunks, adamW);
       state.lastStep = adamW.step;
       return { seconds: (performance.now() - started) / 1000 };
+    },
+
+    own(range: FloatRange): void {
+      own = range;
+      first.chunks = adamWChunks(layout, arenas, reduced, range);
+    },
+
+    share(name: StateVector): void {
+      copyRange(reduced, vector(name), own);
+    },
+
+    adopt(_: undefined): void {
+      const end = own.first + own.length;
+      copyRange(vector('parameters'), reduced, { first: 0, length: own.first });
+      copyRange(vector('parameters'), reduced, { first: end, length: layout.length - end });
+    },
+
+    copyReduced(values: Float32Array): void {
+      copyFloats(values, reduced);
+    },
+
+    read({ vector: name, range, values }: StateRange): void {
+      copyRange(values, vector(name), range);
+    },
+
+    write({ vector: name, range, values }: StateRange): void {
+      copyRange(vector(name), values, range);
+    },
+
+    setStep(step: number): void {
+      first.lastStep = step;
+      calls.clearTree();
     },
 
     applyOuter({ held, ...outer }: OuterOptions & { readonly held: number }): void {

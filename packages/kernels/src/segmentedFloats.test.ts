@@ -5,6 +5,7 @@ import {
   addFloats,
   blockSumSquares,
   copyFloats,
+  copyRange,
   firstNonFinite,
   maxSegmentFloats,
   openArena,
@@ -147,4 +148,24 @@ test('an arena names ranges, aligns them to 64 bytes, and refuses a memory that 
   expect([ranges.a.byteOffset % 64, ranges.b.byteOffset % 64, ranges.b.length]).toEqual([0, 0, 17]);
   expect(() => openArena({ ranges: { a: 100_000 }, memory })).toThrow('openArena: the ranges take');
   expect(() => openArena({ ranges: { a: -1 } })).toThrow('the length of a must be a count, found -1');
+});
+
+test('a range is copied between vectors of any cut, and nothing beside it', () => {
+  const ranges = fc
+    .tuple(fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 0, max: 1000 }))
+    .map(([a, b]) => [Math.min(a, b), Math.max(a, b)]);
+  fc.assert(
+    fc.property(layouts, ranges, fc.constantFrom('vector', 'array'), ({ tensors, length }, [a, b], kind) => {
+      const { vectors } = openSegments({ plan: planSegments({ tensors, length, maxFloats: 512 }), vectors: ['from', 'to'] });
+      const values = Float32Array.from({ length }, (_, i) => i + 1);
+      copyFloats(vectors.from, values);
+      const range = { first: Math.min(a!, length), length: Math.min(b!, length) - Math.min(a!, length) };
+      const piece = new Float32Array(range.length);
+      copyRange(piece, vectors.from, range);
+      copyRange(vectors.to, kind === 'vector' ? vectors.from : piece, range);
+      const found = new Float32Array(length);
+      copyFloats(found, vectors.to);
+      expect(found).toEqual(values.map((value, i) => (i >= range.first && i < range.first + range.length ? value : 0)));
+    }),
+  );
 });

@@ -96,6 +96,35 @@ export function copyFloats(target: SegmentedFloats | Float32Array, source: Segme
   }
 }
 
+/** Elements `first .. first + length - 1` of a flat vector. */
+export interface FloatRange {
+  readonly first: number;
+  readonly length: number;
+}
+
+/**
+ * Copies a range of `source` to the same elements of `target`; either may be an array that holds just these elements.
+ */
+export function copyRange(
+  target: SegmentedFloats | Float32Array,
+  source: SegmentedFloats | Float32Array,
+  { first: start, length }: FloatRange,
+): void {
+  const pick = (vector: SegmentedFloats | Float32Array) => {
+    if ('parts' in vector) return sliceParts(vector, start, length);
+    if (vector.length !== length) throw new RangeError(`copyRange: an array of ${vector.length} floats for a range of ${length}`);
+    return [{ start, floats: vector }];
+  };
+  const from = pick(source);
+  for (const to of pick(target)) {
+    for (const part of from) {
+      const first = Math.max(to.start, part.start);
+      const end = Math.min(to.start + to.floats.length, part.start + part.floats.length);
+      if (first < end) to.floats.set(part.floats.subarray(first - part.start, end - part.start), first - to.start);
+    }
+  }
+}
+
 function partsOf(vector: SegmentedFloats | Float32Array): readonly { readonly start: number; readonly floats: Float32Array }[] {
   return 'parts' in vector ? vector.parts : [{ start: 0, floats: vector }];
 }

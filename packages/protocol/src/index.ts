@@ -50,6 +50,8 @@ export {
   type RankShare,
   type SkippedImage,
   type Standing,
+  type StateHolder,
+  type StateShard,
   type StepCommitted,
   toWire,
   type View,
@@ -57,3 +59,4 @@ export {
   type Wire,
   type WorkerMessage,
 } from './messages.ts';
+export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';

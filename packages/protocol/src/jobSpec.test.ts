@@ -13,7 +13,7 @@ const problems = (input: unknown) => {
 
 test('a minimal job file gets the defaults of the paper', () => {
   const spec = parseJobSpec(minimal);
-  expect(spec.optimizer).toEqual({ beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05 });
+  expect(spec.optimizer).toEqual({ beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, state: 'replicated' });
   expect(spec.schedule).toMatchObject({ baseLr: 1.5e-4, microBatch: 64, accumulation: 1, lastBatch: 'drop' });
   expect(spec.augment).toMatchObject({ scale: [0.2, 1], ratio: [3 / 4, 4 / 3], flip: true });
   expect(spec.model).toEqual({ preset: 'mae_vit_base_patch16', maskRatio: 0.75, masking: 'random', normPixLoss: true });
@@ -30,6 +30,10 @@ test.each([
   [{ ...minimal, seed: 'x' }, 'seed: expected number, found "x"'],
   [{ ...minimal, seed: 2 ** 60 }, 'seed'],
   [{ ...minimal, resources: { virtualRanks: 4, maxWorkers: 5 } }, 'resources.maxWorkers: at most virtualRanks (4), found 5'],
+  [
+    { ...minimal, optimizer: { state: 'sharded' }, sync: { allGather: 'bf16' } },
+    'optimizer.state: sharded needs sync.mode allReduce and sync.allGather f32, found allReduce and bf16',
+  ],
   [{ ...minimal, sync: { mode: 'gossip' } }, 'sync.mode'],
   [{ ...minimal, sync: { replicas: 2 } }, 'sync.replicas: unknown key'],
   [{ ...minimal, sync: { mode: 'diloco' } }, 'sync.replicas'],
@@ -66,6 +70,7 @@ test('the hash of a job changes with what decides its bits, and not with what do
     { ...minimal, name: 'other' },
     { ...minimal, data: { ...minimal.data, path: '/elsewhere' } },
     { ...minimal, resources: { minWorkers: 2 } },
+    { ...minimal, optimizer: { state: 'sharded' } },
     { ...minimal, checkpoint: { everySteps: 7, keepEveryEpochs: 2, keepBest: 1 } },
   ];
   const different = [

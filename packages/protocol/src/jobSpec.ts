@@ -66,6 +66,10 @@ const optimizer = z.strictObject({
   beta2: z.number().min(0).lt(1).default(0.95),
   eps: z.number().positive().default(1e-8),
   weightDecay: z.number().min(0).default(0.05),
+  state: z
+    .enum(['replicated', 'sharded'])
+    .default('replicated')
+    .describe('whether each worker keeps all moments, or those of its part alone; the weights are the same'),
 });
 
 const resources = z.strictObject({
@@ -118,7 +122,7 @@ export const jobSpecSchema = z
   })
   .superRefine((spec, context) => {
     const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-    const { schedule, resources, augment, sync } = spec;
+    const { schedule, resources, augment, sync, optimizer } = spec;
     if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'give either epochs or steps');
     const maxWorkers = resources.maxWorkers ?? resources.virtualRanks;
     if (maxWorkers > resources.virtualRanks) {
@@ -136,6 +140,10 @@ export const jobSpecSchema = z
       } else if (resources.minWorkers > replicas) {
         refuse(['resources', 'minWorkers'], `at most sync.replicas (${replicas}), found ${resources.minWorkers}`);
       }
+    }
+    const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';
+    if (optimizer.state === 'sharded' && !isPlain) {
+      refuse(['optimizer', 'state'], `sharded needs sync.mode allReduce and sync.allGather f32, found ${sync.mode} and ${sync.allGather}`);
     }
     for (const key of ['scale', 'ratio'] as const) {
       if (augment[key][0] > augment[key][1]) refuse(['augment', key], `expected [low, high], found [${augment[key].join(', ')}]`);
@@ -181,9 +189,14 @@ export function parseJobSpec(input: unknown): JobSpec {
   throw new MaestroError('invalid-argument', `job file: ${issues.join('; ')}`, { details: { issues } });
 }
 
-/** SHA-256 (hex) of what decides a job's bits in its file: all but its name, its number of workers and where checkpoints come from. */
+/**
+ * SHA-256 (hex) of what decides a job's bits in its file: all but its name, its number of workers, who keeps
+ * which moments, and where checkpoints come from.
+ */
 export function specHash(spec: JobSpec): string {
-  const { name: _name, checkpoint: _checkpoint, resources, data, sync, ...rest } = spec;
+  const { name: _name, checkpoint: _checkpoint, resources, data, sync, ...others } = spec;
+  const { state: _state, ...optimizer } = others.optimizer;
+  const rest = { ...others, optimizer };
   // Left out where it says what jobs did before there was a choice, so that their hashes stay.
   const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';
   const { virtualRanks, device } = resources;

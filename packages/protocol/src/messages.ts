@@ -31,12 +31,31 @@ interface OfView extends OfJob {
   readonly generation: number;
 }
 
+/**
+ * A part of a training state: the moments of elements `first .. first + length - 1` after `step` steps, with the parameters of the same
+ * elements, or of all (`isWhole`).
+ */
+export interface StateShard {
+  readonly step: number;
+  readonly first: number;
+  readonly length: number;
+  readonly isWhole: boolean;
+}
+
+/** A worker that serves a part of the state of a view's first step; it need not be a member. */
+export interface StateHolder extends Omit<StateShard, 'step'> {
+  readonly id: string;
+  readonly name: string;
+  readonly address: string;
+}
+
 /** Who works for a job from which step on, and who has that step's state. */
 export interface View extends OfView {
   readonly members: readonly ViewMember[];
   readonly startStep: number;
   readonly restoreFrom: string;
   readonly sources: readonly string[];
+  readonly holders: readonly StateHolder[];
 }
 
 /** What a worker is doing; `jobId` is empty when it is free. */
@@ -62,6 +81,8 @@ export interface Standing extends OfView {
   readonly errorCode: string;
   readonly errorMessage: string;
   readonly suspect: string;
+  readonly shards: readonly StateShard[];
+  readonly stateLength: number;
 }
 
 /** An image that could not be read, and why. */
@@ -126,10 +147,11 @@ export type WorkerMessage =
   | ({ readonly kind: 'left' } & Left)
   | ({ readonly kind: 'skipped' } & ImagesSkipped);
 
-/** What ends a view: at once, or after a step that all members end together (`notBefore` so many steps are done). */
+/** What ends a view: at once, or after a step that all members end together (`notBefore` so many steps are done), with a checkpoint of it or without. */
 export interface Hold extends OfView {
   readonly isAbort: boolean;
   readonly notBefore: number;
+  readonly writeCheckpoint: boolean;
   readonly reason: string;
 }
 

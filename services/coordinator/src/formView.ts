@@ -1,5 +1,6 @@
-import { dilocoOf, mostWorkers, ranksPerUnit } from '@maestro/protocol';
+import { dilocoOf, mostWorkers, ranksPerUnit, type ViewMember } from '@maestro/protocol';
 import { assignRanks } from './assignRanks.ts';
+import { holdersOf, isSharded, newestState, wholeStepOf } from './newestState.ts';
 import type { RunWorker } from './runState.ts';
 import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
 
@@ -20,7 +21,8 @@ export function formView(turn: Turn): void {
   // A view has shard queues of its own, and a member that cannot open them is no use.
   if (turn.run.outage !== undefined) return update(turn, { message: 'waiting for Redis, without which no view can form' });
 
-  const furthest = Math.max(-1, ...waiting.map(({ state }) => state));
+  const newest = newestState(turn.run);
+  const furthest = newest.step;
   const preparing = here.filter(({ status }) => status === 'assigned' || status === 'preparing');
   if (furthest < 0 && preparing.length > 0) {
     update(turn, { phase: 'starting', message: `${names(preparing)} prepare${preparing.length === 1 ? 's' : ''} the model` });
@@ -36,12 +38,15 @@ export function formView(turn: Turn): void {
     return;
   }
 
-  const chosen = [...waiting].sort((a, b) => b.state - a.state || (a.name < b.name ? -1 : 1)).slice(0, mostWorkers(facts.spec));
+  const isHolder = (worker: { readonly id: string }): boolean => newest.holders.some(({ id }) => id === worker.id);
+  const chosen = [...waiting]
+    .sort((a, b) => Number(isHolder(b)) - Number(isHolder(a)) || b.state - a.state || (a.name < b.name ? -1 : 1))
+    .slice(0, mostWorkers(facts.spec));
   const restore = furthest < 0 ? turn.run.restore! : undefined;
   const startStep = restore?.step ?? furthest;
   const members = assignRanks({ workers: chosen, virtualRanks, ranksPerUnit: ranksPerUnit(facts.spec) });
-  const holders = members.filter(({ id }) => chosen.some((worker) => worker.id === id && worker.state === furthest));
-  const sources = restore === undefined ? holders.map(({ id }) => id) : [];
+  const sources = chosenSources(members, chosen, furthest);
+  const holders = isSharded(turn.run) ? holdersOf(newest) : [];
   const restoreFrom = restore?.path ?? '';
   const next = Math.max(generation, turn.run.skipped) + 1;
   const { id: jobId } = facts;
@@ -49,7 +54,7 @@ export function formView(turn: Turn): void {
   turn.run = { ...rest, step, stepsRedone, pastViews };
   update(turn, {
     generation: next,
-    view: { members, startStep, restoreFrom, sources, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
+    view: { members, startStep, restoreFrom, sources, holders, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
     pastViews: [...pastViews, { generation: next, members }].slice(-MOST_VIEWS),
     phase: restore !== undefined ? 'starting' : turn.run.phase,
     message: `view ${next} forms: ${names(members)} from step ${startStep}`,
@@ -58,15 +63,26 @@ export function formView(turn: Turn): void {
     stepsRedone: stepsRedone + Math.max(0, step - startStep),
   });
   if (restore !== undefined && generation > 0) {
+    const isInPart = waiting.some(({ shards }) => shards.length > 0);
+    const isApart = dilocoOf(facts.spec) !== undefined;
     // Where replicas train apart, no view leaves a state that another one could start from but its checkpoints.
-    const why = dilocoOf(facts.spec) === undefined ? 'nobody held the state any more: ' : '';
-    record(turn, 'restore', `${why}restored from ${restore.path || 'the seed'}, step ${restore.step}`);
+    const lost = isInPart ? 'a part of the state was lost with its owner: ' : 'nobody held the state any more: ';
+    record(turn, 'restore', `${isApart ? '' : lost}restored from ${restore.path || 'the seed'}, step ${restore.step}`);
   }
   effect(turn, { type: 'openGeneration', generation: next, step: startStep });
   for (const { id } of members) {
     updateWorker(turn, id, { status: 'forming', generation: next });
-    send(turn, id, { kind: 'view', jobId, generation: next, members, startStep, restoreFrom, sources });
   }
+  const servers = newest.holders.filter((worker) => holders.length > 0 && !members.some(({ id }) => id === worker.id));
+  for (const { id } of [...members, ...servers]) {
+    send(turn, id, { kind: 'view', jobId, generation: next, members, startStep, restoreFrom, sources, holders });
+  }
+}
+
+/** Members that have all of the state, or all parameters of one whose moments are shared. */
+function chosenSources(members: readonly ViewMember[], chosen: readonly RunWorker[], step: number): string[] {
+  const has = (worker: RunWorker): boolean => step >= 0 && worker.state === step;
+  return members.flatMap(({ id }) => (chosen.some((worker) => worker.id === id && has(worker)) ? id : []));
 }
 
 /** Lets those go that wait and want to leave; the last one that has the newest state writes it down first. */
@@ -74,10 +90,27 @@ function releaseDraining(turn: Turn): void {
   for (const worker of turn.run.workers) {
     if (worker.drain === undefined || worker.isReleased || !(isOut(worker) || worker.status === 'preparing')) continue;
     const others = turn.run.workers.filter(({ id, isReleased }) => id !== worker.id && !isReleased);
-    const isLast = !others.some(({ state }) => state >= worker.state);
-    release(turn, worker, { reason: worker.drain, writeCheckpoint: isLast && worker.state > turn.run.checkpointStep });
+    if (isSharded(turn.run)) {
+      const duty = dutyOf(turn, worker, others);
+      if (duty === 'serve') continue;
+      release(turn, worker, { reason: worker.drain, writeCheckpoint: duty === 'write' });
+    } else {
+      const isLast = !others.some(({ state }) => state >= worker.state);
+      release(turn, worker, { reason: worker.drain, writeCheckpoint: isLast && worker.state > turn.run.checkpointStep });
+    }
     record(turn, 'left', `${worker.name} leaves: ${worker.drain}`);
   }
+}
+
+/** What one that leaves owes to the others, who lack its part of the state: to hand it to the next view, or to write all of it down. */
+function dutyOf(turn: Turn, worker: RunWorker, others: readonly RunWorker[]): 'serve' | 'write' | 'nothing' {
+  const { run } = turn;
+  const { step, holders } = newestState(run);
+  const isHolder = holders.some(({ id }) => id === worker.id);
+  if (!isHolder || step <= run.checkpointStep || wholeStepOf(run, others) >= step) return 'nothing';
+  const staying = others.filter((other) => isOut(other) && other.drain === undefined);
+  const canForm = staying.length >= run.facts.spec.resources.minWorkers;
+  return !canForm && wholeStepOf(run, [worker]) === step ? 'write' : 'serve';
 }
 
 /** Tells a worker to close what it opened for the job. */
@@ -100,7 +133,7 @@ function waitForWorkers(turn: Turn, waiting: readonly RunWorker[], furthest: num
     message: `waiting: needs ${minWorkers} ${device} worker${minWorkers === 1 ? '' : 's'}, has ${waiting.length}${why}`,
   });
   // Whoever waits may be lost too.
-  const keeper = waiting.find(({ state }) => state === furthest);
+  const keeper = waiting.find((worker) => (isSharded(turn.run) ? wholeStepOf(turn.run, [worker]) : worker.state) === furthest);
   if (keeper !== undefined && furthest > Math.max(checkpointStep, savedStep)) {
     update(turn, { savedStep: furthest });
     send(turn, keeper.id, { kind: 'save', jobId: facts.id });
@@ -129,6 +162,6 @@ export function go(turn: Turn): void {
 /** Sends the view once more to a member that it has not reached. */
 export function resendView(turn: Turn, workerId: string): void {
   const { view, generation, facts } = turn.run;
-  const { members, startStep, restoreFrom, sources } = view!;
-  send(turn, workerId, { kind: 'view', jobId: facts.id, generation, members, startStep, restoreFrom, sources });
+  const { members, startStep, restoreFrom, sources, holders } = view!;
+  send(turn, workerId, { kind: 'view', jobId: facts.id, generation, members, startStep, restoreFrom, sources, holders });
 }

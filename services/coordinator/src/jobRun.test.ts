@@ -6,13 +6,17 @@ import { type JobFacts, type JobRun, queuedRun, type RunEffect, type RunEvent } 
 const JOB = 'job-1';
 const timeouts = failureTimeouts(5000);
 
-const factsOf = (resources: object = {}, sync?: object): JobFacts => ({
+/** Elements of the parameter vector of these scenarios. */
+const LENGTH = 90;
+
+const factsOf = (resources: object = {}, sync?: object, optimizer: object = {}): JobFacts => ({
   id: JOB,
   spec: parseJobSpec({
     data: { format: 'idx', path: '/data' },
     schedule: { steps: 1000, microBatch: 1, windowSteps: 8 },
     resources: { virtualRanks: 8, minWorkers: 1, ...resources },
     ...(sync && { sync }),
+    optimizer,
   }),
   startPoint: { path: '', step: 0 },
 });
@@ -29,10 +33,15 @@ const reportOf = (generation: number, step: number): StepCommitted => ({
   ranks: [],
 });
 
-/** `held a 4 peer-lost b`: where a worker stands, its step, its error and whom it blames; `threads=2` makes its identity another. */
+/**
+ * `held a 4 peer-lost b`: where a worker stands, its step, its error and whom it blames; `threads=2` makes its identity another.
+ * `4:0+30` is a part of a state that it holds: of step 4, elements 0..29, and all parameters; with `?` only those of its elements.
+ */
 function standing(status: MemberStatus, words: readonly string[], generation: number): Standing {
   const identity = words.find((word) => word.startsWith('threads=')) ?? 'threads=1';
-  const [step = '-1', errorCode = '', suspect = ''] = words.filter((word) => !word.startsWith('threads=') && !word.startsWith('g'));
+  const isPart = (word: string): boolean => word.includes('+');
+  const others = words.filter((word) => !word.startsWith('threads=') && !word.startsWith('g') && !isPart(word));
+  const [step = '-1', errorCode = '', suspect = ''] = others;
   const of = Number(words.find((word) => /^g\d/.test(word))?.slice(1) ?? generation);
   return {
     jobId: JOB,
@@ -46,6 +55,11 @@ function standing(status: MemberStatus, words: readonly string[], generation: nu
     errorCode,
     errorMessage: errorCode === '' ? '' : `no word from ${suspect}`,
     suspect,
+    shards: words.filter(isPart).map((word) => {
+      const [of, first, length] = word.split(/[:+?]/).map(Number);
+      return { step: of!, first: first!, length: length!, isWhole: !word.endsWith('?') };
+    }),
+    stateLength: LENGTH,
   };
 }
 
@@ -118,14 +132,17 @@ function show(effect: RunEffect): string {
       switch (message.kind) {
         case 'view': {
           const shares = message.members.map(({ name, firstRank, ranks }) => `${name}=${firstRank}..${firstRank + ranks - 1}`).join(' ');
+          const parts = message.holders.map(({ name, first, length, isWhole }) => `${name}:${first}+${length}${isWhole ? '' : '?'}`);
           const from =
-            message.sources.length > 0
-              ? `state of ${message.sources.map((id) => id.split(':')[0]).join(' ')}`
-              : message.restoreFrom || 'seed';
+            parts.length > 0
+              ? parts.join(' ')
+              : message.sources.length > 0
+                ? `state of ${message.sources.map((id) => id.split(':')[0]).join(' ')}`
+                : message.restoreFrom || 'seed';
           return `view to ${to}: g${message.generation} step ${message.startStep} from ${from}, ${shares}`;
         }
         case 'hold':
-          return `hold to ${to}${message.isAbort ? ' at once' : message.notBefore > 0 ? ` after ${message.notBefore}` : ''}`;
+          return `hold to ${to}${message.isAbort ? ' at once' : message.notBefore > 0 ? ` after ${message.notBefore}` : ''}${message.writeCheckpoint ? ' with checkpoint' : ''}`;
         case 'release':
           return `release to ${to}${message.writeCheckpoint ? ' with checkpoint' : ''}`;
         default:
@@ -834,4 +851,136 @@ test('a member that leaves waits for the end of its round as long as steps are c
   expect(last(state)).toEqual(['tick -> running']);
   const { transcript } = play('wait 2000\nheartbeat a 2 compute\nheartbeat b 2 compute\ntick', state);
   expect(last({ transcript })).toEqual(['tick -> running; hold to a at once; hold to b at once']);
+});
+
+/** A job whose moments are dealt to a, b and c, that trains and has committed four steps. */
+const sharded = (resources: object = {}) =>
+  play(
+    `assigned a b c
+    ready a
+    ready b
+    ready c
+    formed a 0 0:0+30
+    formed b 0 0:30+30
+    formed c 0 0:60+30
+    committed a 1
+    committed a 2
+    committed a 3
+    committed a 4`,
+    { run: queuedRun(factsOf(resources, undefined, { state: 'sharded' }), 1) },
+  );
+
+test('sharded: a joiner is admitted with all parts of the state, and told who has which', () => {
+  const { transcript } = play(
+    `assigned d
+    ready d
+    held a 6 6:0+30
+    held b 6 6:30+30
+    held c 6 6:60+30`,
+    sharded(),
+  );
+  expect(transcript[1]).toBe('ready d -> running; hold to a; hold to b; hold to c');
+  expect(transcript.at(-1)).toContain('view to d: g2 step 6 from a:0+30 b:30+30 c:60+30, a=0..1 b=2..3 c=4..5 d=6..7');
+});
+
+test('sharded: one that leaves serves its part until the first step of the next view is committed', () => {
+  const { transcript } = play(
+    `drain b
+    held a 6 6:0+30
+    held b 6 6:30+30
+    held c 6 6:60+30
+    formed a 6 6:0+30
+    formed c 6 6:60+30
+    wait 100
+    tick
+    committed a 7`,
+    sharded(),
+  );
+  const view = 'g2 step 6 from a:0+30 b:30+30 c:60+30, a=0..3 c=4..7';
+  expect(transcript).toEqual([
+    'drain b -> running; hold to a with checkpoint; hold to b with checkpoint; hold to c with checkpoint',
+    'held a 6 6:0+30 -> running; ledger 6; shards 6',
+    'held b 6 6:30+30 -> running',
+    `held c 6 6:60+30 -> running; queues g2 from 6; view to a: ${view}; view to c: ${view}; view to b: ${view}`,
+    'formed a 6 6:0+30 -> running',
+    'formed c 6 6:60+30 -> running; go to a; go to c',
+    'tick -> running',
+    'committed a 7 -> running; ledger 7; shards 7; release to b',
+  ]);
+});
+
+test('sharded: a part that is lost with its owner takes the job back to the newest checkpoint', () => {
+  const { transcript, run } = play(
+    `checkpoint 3
+    dead b
+    held a 4 4:0+30
+    held c 4 4:60+30
+    found 3`,
+    sharded(),
+  );
+  expect(transcript.slice(2)).toEqual([
+    'held a 4 4:0+30 -> running',
+    'held c 4 4:60+30 -> starting; find checkpoint',
+    'found 3 -> starting; queues g2 from 3; view to a: g2 step 3 from /c/3, a=0..3 c=4..7; view to c: g2 step 3 from /c/3, a=0..3 c=4..7',
+  ]);
+  expect(run.records.at(-1)!.message).toBe('a part of the state was lost with its owner: restored from /c/3, step 3');
+});
+
+test('sharded: a view that broke while parameters were gathered goes on from the step that all owners have applied', () => {
+  const { transcript } = play(
+    `held b -1 peer-lost c 5:30+30?
+    held a 5 5:0+30
+    held c -1 5:60+30?`,
+    sharded(),
+  );
+  expect(transcript.at(-1)).toContain('queues g2 from 5; view to a: g2 step 5 from a:0+30 b:30+30? c:60+30?');
+});
+
+test('sharded: an owner that has not applied what another has applied takes the job back', () => {
+  const { transcript } = play(
+    `checkpoint 2
+    held b 4 peer-lost c 4:30+30
+    held a -1 5:0+30?
+    held c -1 5:60+30?`,
+    sharded(),
+  );
+  expect(last({ transcript })).toEqual(['held c -1 5:60+30? -> starting; find checkpoint']);
+});
+
+test('sharded: pausing and cancelling collect the state at the end of a step, before anybody is released', () => {
+  for (const [verb, phase] of [
+    ['pause', 'pausing'],
+    ['cancel', 'stopping'],
+  ] as const) {
+    const { transcript } = play(
+      `${verb}
+      held a 5 5:0+30
+      held b 5 5:30+30
+      held c 5 5:60+30`,
+      sharded(),
+    );
+    expect(transcript).toEqual([
+      `${verb} -> ${phase}; hold to a with checkpoint; hold to b with checkpoint; hold to c with checkpoint`,
+      `held a 5 5:0+30 -> ${phase}; ledger 5; shards 5`,
+      `held b 5 5:30+30 -> ${phase}`,
+      `held c 5 5:60+30 -> ${phase}; release to a with checkpoint; release to b; release to c`,
+    ]);
+  }
+});
+
+test('sharded: when all leave, each waits until what they had together is in a checkpoint', () => {
+  const { transcript } = play(
+    `drain a
+    drain b
+    drain c
+    held a 6 6:0+30
+    held b 6 6:30+30
+    held c 6 6:60+30
+    checkpoint 6`,
+    sharded(),
+  );
+  expect(last({ transcript }, 2)).toEqual([
+    'held c 6 6:60+30 -> starting',
+    'checkpoint 6 -> starting; checkpoint 6; release to a; release to b; release to c',
+  ]);
 });

@@ -3,6 +3,7 @@ import { mostWorkers, ranksPerUnit } from '@maestro/protocol';
 import { betterAssignment } from './assignRanks.ts';
 import { release } from './formView.ts';
 import { hold } from './holdView.ts';
+import { isSharded } from './newestState.ts';
 import type { RunWorker } from './runState.ts';
 import { isBusy, isOut, names, presentMembers, record, type Turn } from './turn.ts';
 
@@ -17,10 +18,17 @@ export function plan(turn: Turn): void {
   const { view, facts, step, workers } = run;
   const members = presentMembers(turn);
   const leaving = members.filter(({ drain }) => drain !== undefined);
-  if (leaving.length > 0) return hold(turn, { isAbort: false, reason: `${names(leaving)} leave${leaving.length === 1 ? 's' : ''}` });
+  if (leaving.length > 0) {
+    const reason = `${names(leaving)} leave${leaving.length === 1 ? 's' : ''}`;
+    // More may follow before their parts of a sharded state have gone to others.
+    return hold(turn, { isAbort: false, reason, writeCheckpoint: isSharded(run) });
+  }
+  // Until the first step is committed, members may still be pulling from one that is none.
+  const isNeeded = ({ id }: RunWorker): boolean => run.lastCommitMs <= view!.sinceMs && view!.holders.some((holder) => holder.id === id);
   for (const worker of workers) {
-    const isIdle = worker.drain !== undefined && !worker.isReleased && !isBusy(worker);
-    if (isIdle) release(turn, worker, { reason: worker.drain, writeCheckpoint: false });
+    if (worker.drain === undefined || worker.isReleased || isBusy(worker) || isNeeded(worker)) continue;
+    release(turn, worker, { reason: worker.drain, writeCheckpoint: false });
+    record(turn, 'left', `${worker.name} leaves: ${worker.drain}`);
   }
   if (step <= view!.startStep) return;
   const isMember = ({ id }: RunWorker): boolean => view!.members.some((member) => member.id === id);

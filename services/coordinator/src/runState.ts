@@ -9,6 +9,8 @@ import type {
   Left,
   MemberStatus,
   Standing,
+  StateHolder,
+  StateShard,
   StepCommitted,
   ViewMember,
 } from '@maestro/protocol';
@@ -31,6 +33,8 @@ export interface RunWorker extends WorkerRef {
   readonly generation: number;
   /** Steps that its state has been through; -1 when it holds none. */
   readonly state: number;
+  /** What parts of which states it holds, when members share the moments. */
+  readonly shards: readonly StateShard[];
   /** Index of the step it works on, what it does there and for how long, and whom it waits for, as last heard. */
   readonly step: number;
   readonly phase: string;
@@ -54,6 +58,8 @@ export interface RunView {
   /** Checkpoint that all restore from (empty: from the seed), or the members that have the state. */
   readonly restoreFrom: string;
   readonly sources: readonly string[];
+  /** Who serves which part of that state, when members share the moments. */
+  readonly holders: readonly StateHolder[];
   readonly status: 'forming' | 'working' | 'holding';
   /** When it got its status. */
   readonly sinceMs: number;
@@ -116,7 +122,12 @@ export interface JobRun {
   /** Where to start when nobody holds a state; absent when it must be looked for first. A view that starts from it uses it up. */
   readonly restore?: RestorePoint;
   /** What the members have in common, and who said so first. */
-  readonly common?: { readonly by: string; readonly identity: Readonly<Record<string, unknown>>; readonly datasetLength: number };
+  readonly common?: {
+    readonly by: string;
+    readonly identity: Readonly<Record<string, unknown>>;
+    readonly datasetLength: number;
+    readonly stateLength: number;
+  };
   readonly outcome?: Outcome;
   /** When `stopping` or `pausing` ends even if workers are silent. */
   readonly stopDeadlineMs?: number;
@@ -240,6 +251,7 @@ export function newWorker({ name, id, address }: WorkerRef, nowMs: number): RunW
     status: 'assigned',
     generation: 0,
     state: -1,
+    shards: [],
     step: 0,
     phase: 'preparing',
     phaseSeconds: 0,

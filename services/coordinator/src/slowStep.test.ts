@@ -27,6 +27,7 @@ function runOf(quietSeconds: number, members: readonly Partial<RunWorker>[], cha
       startStep: 800,
       restoreFrom: '',
       sources: [],
+      holders: [],
       status: 'working',
       sinceMs: NOW_MS - 60_000,
       isAbort: false,

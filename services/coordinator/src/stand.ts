@@ -9,6 +9,8 @@ import { newWorker, type RunWorker, refusalOf } from './runState.ts';
 import { stop } from './stopRun.ts';
 import { isOut, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
 
+const OVER = { isAbort: true, reason: 'the view is over' } as const;
+
 /** A worker says where it stands: what that means depends on where the run believes it to be, which may be another view or none. */
 export function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   const { id: jobId } = turn.run.facts;
@@ -28,7 +30,7 @@ export function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   if (!isAlike(turn, before, standing)) return;
   if (before.isReleased) return release(turn, before, { reason: 'it was released', writeCheckpoint: false });
 
-  const { generation, status, step, errorMessage } = standing;
+  const { generation, status, step, shards, errorMessage } = standing;
   if (generation > turn.run.generation) {
     // Redis forgot a view: its members are unknown, so it is ended, and its number is not used again.
     const { view: _unknown, ...rest } = turn.run;
@@ -40,30 +42,30 @@ export function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   if (isMember && generation < turn.run.generation && view.status !== 'holding') {
     // The view has not reached it: what it says is of an earlier one.
     if (status === 'preparing') return;
-    if (!isFree) return sendHold(turn, ref.id, generation, 'the view is over');
+    if (!isFree) return sendHold(turn, ref.id, generation, OVER);
     const isAsBefore = view.status === 'forming' && (step === view.startStep || !view.sources.includes(ref.id));
     if (isAsBefore) return resendView(turn, ref.id);
     hold(turn, { isAbort: true, reason: `${ref.name} has left view ${turn.run.generation}` });
   }
-  updateWorker(turn, ref.id, { status, generation, state: step });
+  updateWorker(turn, ref.id, { status, generation, state: step, shards });
   if (isFree || status === 'preparing') {
     const isUnasked = view?.status !== 'holding' || (!view.isAbort && errorMessage !== '');
     if (status === 'held' && isMember && isUnasked) fail(turn, workerOf(turn, ref.id)!, standing);
     return;
   }
-  if (!isMember) return sendHold(turn, ref.id, generation, 'the view is over');
+  if (!isMember) return sendHold(turn, ref.id, generation, OVER);
   if (status === 'formed' && !isSameState(turn, ref.name, standing.stateHash)) return;
   // A step that all end together needs this one too.
   const isStarted = view.status === 'working' || (view.status === 'holding' && !view.isAbort);
   if (status === 'formed' && isStarted) send(turn, ref.id, { kind: 'go', jobId, generation });
-  if (view.status === 'holding') sendHold(turn, ref.id, generation, view.reason, view.isAbort);
+  if (view.status === 'holding') sendHold(turn, ref.id, generation, view);
 }
 
 /** Whether a worker has what all members must have in common; one that has not is sent away. */
-function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLength }: Standing): boolean {
+function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLength, stateLength }: Standing): boolean {
   if (identityJson === '') return true;
   const identity = JSON.parse(identityJson) as Readonly<Record<string, unknown>>;
-  const common = turn.run.common ?? { by: worker.name, identity, datasetLength };
+  const common = turn.run.common ?? { by: worker.name, identity, datasetLength, stateLength };
   const differences = Object.keys({ ...common.identity, ...identity }).filter((key) => common.identity[key] !== identity[key]);
   if (differences.length === 0) {
     update(turn, { common });

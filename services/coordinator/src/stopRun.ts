@@ -1,5 +1,6 @@
 import { release } from './formView.ts';
 import { hold } from './holdView.ts';
+import { isSharded } from './newestState.ts';
 import type { Outcome } from './runState.ts';
 import { effect, isOut, presentMembers, record, type Turn, update } from './turn.ts';
 
@@ -14,16 +15,18 @@ export function pause(turn: Turn, reason: string): void {
   record(turn, 'state', `pausing: ${reason}`);
   update(turn, { phase: 'pausing', message: reason, stopDeadlineMs: turn.nowMs + STOP_MS });
   const { view } = turn.run;
-  if (view?.status === 'working') hold(turn, { isAbort: false, reason });
+  if (view?.status === 'working') hold(turn, { isAbort: false, reason, writeCheckpoint: isSharded(turn.run) });
   else if (view?.status === 'forming') hold(turn, { isAbort: true, reason });
 }
 
 /** Ends the job: at once while nobody works for it, else after its workers have left. */
 export function stop(turn: Turn, outcome: Outcome): void {
-  const { phase } = turn.run;
+  const { phase, view } = turn.run;
   if (phase === 'stopping' || phase === 'ended') return;
   update(turn, { phase: 'stopping', outcome, message: outcome.message, stopDeadlineMs: turn.nowMs + STOP_MS });
-  releaseAll(turn, outcome.message, outcome.state !== 'succeeded');
+  const isCollected = isSharded(turn.run) && outcome.state === 'cancelled' && view?.status === 'working';
+  if (isCollected) hold(turn, { isAbort: false, reason: outcome.message, writeCheckpoint: true });
+  else releaseAll(turn, outcome.message, outcome.state !== 'succeeded');
 }
 
 /** Tells everyone to go; one that has the newest state writes it down first. */
@@ -42,7 +45,7 @@ function releaseAll(turn: Turn, reason: string, isCheckpointWanted: boolean): vo
 /** Goes on with what stops or pauses: it is over when all workers have left, or at its deadline. */
 export function settleStop(turn: Turn): void {
   const { phase, view, workers, outcome, stopDeadlineMs, message } = turn.run;
-  if (phase === 'pausing' && workers.some(({ isReleased }) => !isReleased)) {
+  if (workers.some(({ isReleased }) => !isReleased)) {
     const isOver = view === undefined || presentMembers(turn).every(isOut);
     if (isOver) releaseAll(turn, message, true);
   }

@@ -44,7 +44,12 @@ export interface Checkpointer {
    * nothing. Holds the step loop for the memory copy only, and never throws.
    */
   stepDone(step: number, facts?: StepFacts): Promise<void>;
-  /** The same for a checkpoint that is wanted whatever the step is: now, or at the next `stepDone` that can. Never throws. */
+  /**
+   * For those who must collect the state first: whether `begin` is to be called at this step, as `stepDone` would decide it, after the same
+   * wait for the write before it. Never throws.
+   */
+  claim(step: number): Promise<boolean>;
+  /** As `stepDone`, for a checkpoint that is wanted whatever the step is: now, or at the next `stepDone` that can. Never throws. */
   begin(step: number, facts?: StepFacts, capture?: Capture): Promise<void>;
   /**
    * Writes the trainer's state before it returns, unless this step is on disk already.
@@ -190,13 +195,21 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     }
   };
 
+  const prepare = (step: number): void => {
+    preparing ??= trainer
+      .prepareSnapshot({ signal: closing.signal })
+      .catch((error: unknown) => logger.warn({ error }, 'the memory of snapshots could not be taken ahead'));
+    isWanted ||= isCheckpointDue(step, options);
+  };
+
   return {
     async stepDone(step, facts = {}) {
-      preparing ??= trainer
-        .prepareSnapshot({ signal: closing.signal })
-        .catch((error: unknown) => logger.warn({ error }, 'the memory of snapshots could not be taken ahead'));
-      isWanted ||= isCheckpointDue(step, options);
+      prepare(step);
       await beginIfWanted(step, facts);
+    },
+    async claim(step) {
+      prepare(step);
+      return isWanted && now() >= retryAtMs && (await isIdle(step)) && now() >= retryAtMs;
     },
     async begin(step, facts = {}, capture) {
       isWanted = true;

@@ -9,7 +9,7 @@ import { HOLD, IMAGES, LOSS, SCALARS_PER_RANK, SUM_SQUARES, sharesOf, sumOverRan
 import type { TrainLoopOptions } from './trainLoop.ts';
 
 /** Everything a member trains its replicas with. */
-export interface DilocoLoopOptions extends Omit<TrainLoopOptions, 'group' | 'program'> {
+export interface DilocoLoopOptions extends Omit<TrainLoopOptions, 'replication' | 'program'> {
   readonly diloco: DilocoSpec;
   /** This member's replicas. */
   readonly own: ReplicaRange;

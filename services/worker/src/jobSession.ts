@@ -23,10 +23,11 @@ import {
   parameterSpecs,
   patchCount,
 } from '@maestro/mae';
-import { dilocoOf, type JobSpec, specHash } from '@maestro/protocol';
+import { dilocoOf, type JobSpec, type StateShard, specHash } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
 import type { CheckpointRules } from './checkpointRules.ts';
+import { type Collector, createCollector } from './collector.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
 import type { WorkerOptions } from './worker.ts';
 
@@ -45,12 +46,17 @@ export interface JobSession {
   readonly trainer: Trainer;
   readonly loader: Loader;
   readonly checkpointer: Checkpointer;
+  readonly collector: Collector;
+  /** Whether each member keeps the moments of its chunk alone. */
+  readonly isSharded: boolean;
   readonly checkpointRules: CheckpointRules;
   readonly redis: RedisConnection;
   /** What the members of a job must have in common, as JSON. */
   readonly identityJson: string;
   /** Steps that the trainer's state has been through; -1 while it holds none that a view could start from. */
   state: number;
+  /** Of which states the trainer holds what, when the moments are dealt to their owners: what this member can give to others. */
+  shards: readonly StateShard[];
   close(): Promise<void>;
 }
 
@@ -108,6 +114,12 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const loader = opened(openLoader({ dataset, imageSize, channels, augment, seed: spec.seed, patches, microBatch: schedule.microBatch }));
     const redis = opened(await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS }));
     const identity = { ...runtimeIdentity(), specHash: specHash(spec), device, threads, datasetFingerprint: dataset.fingerprint };
+    const isSharded = spec.optimizer.state === 'sharded';
+    const collector = createCollector({
+      trainer,
+      step: () => session.state,
+      isAlone: () => session.shards.some(({ isWhole, length }) => isWhole && length === layout.length),
+    });
     const { everySteps, keepLast, keepEveryEpochs, keepBest } = spec.checkpoint;
     const checkpointRules = { everySteps, keepLast, keepEveryEpochs, keepBest, stepsPerEpoch: schedule.stepsPerEpoch };
     const checkpointer = opened(
@@ -115,7 +127,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         root: join(dataDir, 'jobs', jobId, 'checkpoints'),
         ...checkpointRules,
         layout,
-        trainer,
+        trainer: isSharded ? collector : trainer,
         state: { job: jobId, spec, identity },
         onWritten: ({ step, dir, checkpointHash }) => options.onCheckpoint({ step, path: dir, hash: checkpointHash }),
         onFailed: ({ step, error }) => options.onCheckpointFailed(step, error),
@@ -123,7 +135,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         logger,
       }),
     );
-    return {
+    const session: JobSession = {
       jobId,
       spec,
       config,
@@ -135,12 +147,16 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       trainer,
       loader,
       checkpointer,
+      collector,
+      isSharded,
       checkpointRules,
       redis,
       identityJson: JSON.stringify(identity),
       state: -1,
+      shards: [],
       close,
     };
+    return session;
   } catch (error) {
     await close();
     throw error;

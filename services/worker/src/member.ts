@@ -15,6 +15,7 @@ import {
 import { monitorEventLoop } from '@maestro/telemetry';
 import { type JobSession, openJobSession } from './jobSession.ts';
 import { createReports } from './reports.ts';
+import { serveShards } from './shardTransfer.ts';
 import type { Phase } from './trainLoop.ts';
 import { runView, type ViewTraffic } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
@@ -76,8 +77,9 @@ interface Current {
   readonly view: View;
   readonly aborter: AbortController;
   readonly start: () => void;
-  /** Steps after which the member wants to hold. */
+  /** Steps after which the member wants to hold, and whether with a checkpoint. */
   holdAt: number;
+  isSaved: boolean;
   traffic?: ViewTraffic;
 }
 
@@ -99,6 +101,7 @@ export function startMember(options: MemberOptions): Member {
   let release: ReleaseRequest | undefined;
   let next: View | undefined;
   let wake: () => void = () => undefined;
+  let stopServing: () => void = () => undefined;
   /** What the last view may still have under way in the trainer. */
   let trainerBusy: Promise<unknown> = Promise.resolve();
 
@@ -121,6 +124,8 @@ export function startMember(options: MemberOptions): Member {
       errorCode: failure?.code ?? '',
       errorMessage: withNames(failure?.message ?? '', current?.view),
       suspect,
+      shards: session?.shards ?? [],
+      stateLength: session?.layout.length ?? 0,
     };
   };
   const turnTo = (to: MemberStatus): void => {
@@ -168,7 +173,7 @@ export function startMember(options: MemberOptions): Member {
     const started = new Promise<void>((resolve) => {
       start = resolve;
     });
-    const here: Current = { view, aborter, start, holdAt: Number.POSITIVE_INFINITY };
+    const here: Current = { view, aborter, start, holdAt: Number.POSITIVE_INFINITY, isSaved: false };
     current = here;
     generation = view.generation;
     status = 'forming';
@@ -191,6 +196,7 @@ export function startMember(options: MemberOptions): Member {
       before: trainerBusy,
       started,
       isHoldWanted: (step) => step + 1 >= here.holdAt,
+      isSaveWanted: (step) => here.isSaved && step + 1 >= here.holdAt,
       onJoined: (traffic) => {
         here.traffic = traffic;
       },
@@ -251,6 +257,13 @@ export function startMember(options: MemberOptions): Member {
     });
   };
 
+  /** A view that goes on without this worker, and needs what it holds of the state. */
+  const serve = (opened: JobSession, view: View): void => {
+    generation = view.generation;
+    stopServing = serveShards({ session: opened, view, self, collective, faults });
+    logger.info({ generation, step: view.startStep }, 'serves its part of the state');
+  };
+
   const leave = async (): Promise<void> => {
     const { reason, writeCheckpoint } = release!;
     onPhase(Math.max(0, session?.state ?? 0), 'stopping');
@@ -270,7 +283,13 @@ export function startMember(options: MemberOptions): Member {
       session = await open();
       onPhase(0, 'ready');
       turnTo('ready');
-      for (let view = await nextView(); view !== undefined; view = await nextView()) await follow(session, view);
+      for (let view = await nextView(); view !== undefined; view = await nextView()) {
+        stopServing();
+        stopServing = () => undefined;
+        if (view.members.some(({ id }) => id === self)) await follow(session, view);
+        else serve(session, view);
+      }
+      stopServing();
       await leave();
       await session.close();
       send({ kind: 'left', jobId, generation, step: session.state, outcome: 'released', errorCode: '', errorMessage: release!.reason });
@@ -300,10 +319,10 @@ export function startMember(options: MemberOptions): Member {
       status = 'working';
       current.start();
     },
-    hold({ generation: of, isAbort, notBefore, reason }) {
+    hold({ generation: of, isAbort, notBefore, writeCheckpoint, reason }) {
       if (of !== generation || current === undefined) return;
       if (isAbort) current.aborter.abort(asked(reason));
-      else current.holdAt = notBefore;
+      else Object.assign(current, { holdAt: notBefore, isSaved: writeCheckpoint });
     },
     acknowledge: (step) => reports.acknowledge(step),
     save() {

@@ -1,22 +1,35 @@
-import { type SegmentedFloats, sliceParts } from '@maestro/kernels';
-import type { FlatLayout } from '@maestro/mae';
+import type { AllReduceResult } from '@maestro/collective';
+import { type FloatRange, type SegmentedFloats, SUM_SQUARES_BLOCK, sliceParts } from '@maestro/kernels';
+import type { FlatLayout, FlatTensor } from '@maestro/mae';
 import { MaestroError } from '@maestro/protocol';
 
-/** Names the tensors whose gradients are not finite: the first few are where to look. */
+/**
+ * Names the tensors whose gradients are not finite: the first few are where to look. Outside of `range`, which others have summed, it is known
+ * block by block.
+ */
 export function nonFinite({
   step,
   loss,
   layout,
   reduced,
+  range = { first: 0, length: layout.length },
+  total,
 }: {
   readonly step: number;
   readonly loss: number;
   readonly layout: FlatLayout;
   readonly reduced: SegmentedFloats;
+  /** Where `reduced` holds the sum. Default: everywhere. */
+  readonly range?: FloatRange;
+  readonly total?: Pick<AllReduceResult, 'blockSumSquares'>;
 }): MaestroError {
-  const names = layout.tensors
-    .filter(({ offset, size }) => sliceParts(reduced, offset, size).some(({ floats }) => !floats.every(Number.isFinite)))
-    .map(({ name }) => name);
+  const isBad = ({ offset, size }: FlatTensor): boolean => {
+    const isHere = range.first <= offset && offset + size <= range.first + range.length;
+    if (isHere) return sliceParts(reduced, offset, size).some(({ floats }) => !floats.every(Number.isFinite));
+    const blocks = total?.blockSumSquares.subarray(Math.floor(offset / SUM_SQUARES_BLOCK), Math.ceil((offset + size) / SUM_SQUARES_BLOCK));
+    return blocks?.every(Number.isFinite) === false;
+  };
+  const names = layout.tensors.filter(isBad).map(({ name }) => name);
   const where =
     names.length === 0
       ? 'no gradient'

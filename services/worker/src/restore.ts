@@ -50,6 +50,7 @@ async function fromSeed({ session, view, self, signal }: RestoreOptions): Promis
   const state = await initialise(config, layout, { seed: spec.seed, signal });
   const { parameters } = state;
   session.state = -1;
+  session.shards = [];
   if (dilocoOf(spec) === undefined) {
     await trainer.load({ parameters, step: 0 });
     return state;
@@ -78,6 +79,7 @@ async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions)
   }
   const { step, checkpointHash: hash } = checkStart(checkpoint, { session, view, logger });
   session.state = -1;
+  session.shards = [];
   await trainer.load({ parameters, firstMoments, secondMoments, step });
   logger.info({ restoreFrom, step, checkpointHash: hash }, 'restored');
   return { parameters, hash };

@@ -1,6 +1,7 @@
-import type { Group, LocalStep } from '@maestro/collective';
+import type { AllReduceResult, LocalStep } from '@maestro/collective';
 import { type Loader, positionsOfStep, type Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
+import type { AdamWOptions, FloatRange } from '@maestro/kernels';
 import {
   type FlatLayout,
   keptPatches,
@@ -15,7 +16,7 @@ import { openRankComputer } from './computeRanks.ts';
 import type { Faults } from './faults.ts';
 import { nonFinite } from './nonFinite.ts';
 import type { ShardReader } from './shardReader.ts';
-import { HOLD, IMAGES, LOSS, sharesOf, sumOverRanks } from './stepScalars.ts';
+import { HOLD, IMAGES, LOSS, SAVE, sharesOf, sumOverRanks } from './stepScalars.ts';
 
 /** What a member does, as it shows in heartbeats and error messages. The middle ones are the phases of a step, in their order. */
 export type Phase =
@@ -51,6 +52,20 @@ export interface StepReport {
   readonly rankSeconds: number;
 }
 
+/** How gradients become new parameters: on all members alike, or by the owners of their parts. */
+export interface Replication {
+  /** Where the trainer's `reduced` holds the sum after `reduce`. */
+  readonly reducedRange: FloatRange;
+  /** Sums the partials over all members; every member gets the same scalars and sums of squares. */
+  readonly reduce: (options: { readonly step: number; readonly scalars: Float64Array }) => Promise<AllReduceResult>;
+  /** Whether this member wants the state after the step `step` (its index) to be saved by all; asked before each reduction. */
+  readonly isSaveWanted: (step: number) => Promise<boolean>;
+  /** Applies the step that was reduced. `report` says what it was. */
+  readonly apply: (options: { readonly step: number; readonly adamW: AdamWOptions; readonly report: () => StepReport }) => Promise<void>;
+  /** What all do after a step that is to be saved. */
+  readonly save: (step: number) => Promise<void>;
+}
+
 /** Everything a member trains with. */
 export interface TrainLoopOptions {
   readonly spec: JobSpec;
@@ -65,15 +80,15 @@ export interface TrainLoopOptions {
   readonly trainer: Trainer;
   readonly loader: Loader;
   readonly shards: ShardReader;
-  readonly group: Group;
+  readonly replication: Replication;
   readonly onPhase: (step: number, phase: Phase) => void;
   /** Whether this member wants the view to end after the step `step` (its index); all members then end with it. */
   readonly isHoldWanted: (step: number) => boolean;
   readonly faults: Faults;
   /** Called with images that this member could not read. */
   readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
-  /** Called after each step that was applied; the next step waits for it. */
-  readonly onStep: (report: StepReport) => Promise<void>;
+  /** Called after each step that was applied, and saved by all or not; the next step waits for it. */
+  readonly onStep: (report: StepReport, isSaved?: boolean) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -86,8 +101,22 @@ export interface TrainLoopOptions {
  * @throws MaestroError `non-finite`, `data-invalid`, `peer-lost`, `redis-unavailable`.
  */
 export async function trainLoop(options: TrainLoopOptions): Promise<'finished' | 'held'> {
-  const { spec, config, layout, schedule, learningRate, startStep, program, trainer, shards, group, onPhase, faults, onStep, signal } =
-    options;
+  const {
+    spec,
+    config,
+    layout,
+    schedule,
+    learningRate,
+    startStep,
+    program,
+    trainer,
+    shards,
+    replication,
+    onPhase,
+    faults,
+    onStep,
+    signal,
+  } = options;
   const { totalSteps, stepsPerEpoch } = schedule;
   const removed = patchCount(config) - keptPatches(config);
   const ranks = program.flatMap((local) => (local.op === 'leaf' ? [local.rank] : []));
@@ -112,26 +141,34 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     signal.throwIfAborted();
     onPhase(step, 'reduce');
     await faults.reach(step, 'reduce-scatter');
-    const [total] = await Promise.all([group.allReduce({ step, scalars: computer.scalars }), faults.reach(step, 'all-gather')]);
+    computer.scalars[SAVE] = (await replication.isSaveWanted(step)) ? 1 : 0;
+    const total = await replication.reduce({ step, scalars: computer.scalars });
     const images = sumOverRanks(total.scalars, IMAGES);
     // Each micro-batch's loss was divided by the images planned; broken ones count for neither.
     const loss = images === 0 ? Number.NaN : (sumOverRanks(total.scalars, LOSS) * planned) / images;
     const gradNorm = Math.sqrt(total.sumSquares);
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
-      throw nonFinite({ step, loss, layout, reduced: trainer.reduced });
+      throw nonFinite({ step, loss, layout, total, reduced: trainer.reduced, range: replication.reducedRange });
     }
 
-    // Apply: the same AdamW on every replica.
+    // Apply: the same AdamW, whoever applies it.
     const isHeld = sumOverRanks(total.scalars, HOLD) > 0;
+    const isSaved = sumOverRanks(total.scalars, SAVE) > 0;
     const shares = sharesOf(total.scalars);
+    const rankSeconds = computeSeconds / ranks.length;
+    const report = (): StepReport => {
+      const stepSeconds = (performance.now() - startedMs) / 1000;
+      return { step: step + 1, loss, gradNorm, lr, images, stepSeconds, ranks: shares, rankSeconds };
+    };
     onPhase(step, 'apply');
     await faults.reach(step, 'apply');
-    signal.throwIfAborted();
-    await trainer.apply({ ...spec.optimizer, lr, step: step + 1 });
+    await replication.apply({ step, adamW: { ...spec.optimizer, lr, step: step + 1 }, report });
+    if (isSaved) {
+      onPhase(step, 'checkpoint');
+      await replication.save(step);
+    }
     await shards.leave(step);
-    const stepSeconds = (performance.now() - startedMs) / 1000;
-    const rankSeconds = computeSeconds / ranks.length;
-    await onStep({ step: step + 1, loss, gradNorm, lr, images, stepSeconds, ranks: shares, rankSeconds });
+    await onStep(report(), isSaved);
     if (isHeld) return 'held';
   }
   return 'finished';

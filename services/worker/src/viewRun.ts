@@ -7,10 +7,13 @@ import type { Faults } from './faults.ts';
 import { heal, serveTo } from './heal.ts';
 import type { JobSession } from './jobSession.ts';
 import { joinReplicas, type ReplicaExchange, replicasOf } from './replicaExchange.ts';
+import { createReplicated } from './replicated.ts';
 import type { Reports } from './reports.ts';
 import { restore } from './restore.ts';
 import { openRoundCheckpoints } from './roundCheckpoints.ts';
+import { createSharded } from './sharded.ts';
 import { openShardReader, type ShardReader } from './shardReader.ts';
+import { pullShards, serveShards } from './shardTransfer.ts';
 import { SCALARS_PER_RANK } from './stepScalars.ts';
 import { type Phase, type StepReport, trainLoop } from './trainLoop.ts';
 
@@ -40,6 +43,8 @@ export interface ViewRunOptions {
   /** Resolves when all members have formed. */
   readonly started: Promise<void>;
   readonly isHoldWanted: (step: number) => boolean;
+  /** Whether the hold that is wanted after the step comes with a checkpoint. */
+  readonly isSaveWanted: (step: number) => boolean;
   readonly onJoined: (traffic: ViewTraffic) => void;
   readonly onPhase: (step: number, phase: Phase) => void;
   /** The member is connected to all its peers; `stateHash` when it restored or initialised its state itself. */
@@ -60,8 +65,8 @@ export interface ViewRunOptions {
  */
 export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
   const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onWaiting, signal } = options;
-  const { schedule, trainer, checkpointer, redis, jobId } = session;
-  const { generation, members, startStep, sources } = view;
+  const { schedule, trainer, checkpointer, redis, jobId, isSharded } = session;
+  const { generation, members, startStep, sources, holders } = view;
   const me = members.find(({ id }) => id === self)!;
   const isFirst = members[0]!.id === self;
   const diloco = dilocoOf(session.spec);
@@ -77,8 +82,13 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     joining.then((joined) => closers.push(() => Promise.all(groupsOf(joined).map((group) => group.close())))).catch(() => undefined);
     await before;
     signal.throwIfAborted();
-    const stateHash = sources.length === 0 ? await restore({ session, view, self, dataDir: options.dataDir, isFirst, logger, signal }) : '';
+    const chunk = isSharded ? chunkOf(await joining) : undefined;
+    if (chunk !== undefined) await trainer.own(chunk);
+    const isRestored = sources.length === 0 && holders.length === 0;
+    const restoring = { session, view, self, dataDir: options.dataDir, isFirst, logger, signal };
+    const stateHash = isRestored ? await restore(restoring) : '';
     const joined = await joining;
+    if (isRestored && chunk !== undefined) session.shards = [{ step: startStep, ...chunk, isWhole: true }];
     const groups = groupsOf(joined);
     options.onJoined({
       waiting: () => groups.flatMap((group) => group.waiting()),
@@ -99,19 +109,26 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     };
     const shards = options.isFaultTolerant ? await openShards() : WITHOUT_LEASES;
     closers.push(() => shards.close());
-    if (sources.includes(self) && sources.length < members.length) {
+    if (holders.some(({ id }) => id === self)) {
+      closers.push(serveShards({ session, view, self, collective, faults }));
+    } else if (!isSharded && sources.includes(self) && sources.length < members.length) {
       closers.push(serveTo({ session, view, self, collective, faults }));
     }
     options.onFormed(stateHash);
     await Promise.race([started, aborted(signal)]);
     signal.throwIfAborted();
 
-    if (diloco === undefined && session.state !== startStep) {
+    if (chunk !== undefined && !isRestored) {
+      onPhase(startStep, 'heal');
+      const onProgress = (): void => onPhase(startStep, 'heal');
+      await pullShards({ session, view, self, collective, faults, chunk, onProgress, logger, signal });
+    } else if (diloco === undefined && session.state !== startStep) {
       onPhase(startStep, 'heal');
       // Bytes that come are a sign of life, however long it takes.
       await heal({ session, view, self, collective, faults, onProgress: () => onPhase(startStep, 'heal'), logger, signal });
     }
     await trainer.clearTree();
+    const committed = ({ rankSeconds: _own, ...report }: StepReport): StepCommitted => ({ jobId, generation, ...report });
     const loop = {
       ...session,
       startStep,
@@ -120,15 +137,17 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
       faults,
       onPhase,
       onSkipped: options.onSkipped,
-      onStep: async ({ rankSeconds, ...report }: StepReport) => {
-        const { step } = report;
+      onStep: async (report: StepReport, isSaved = false) => {
+        const { step, loss } = report;
         if (diloco === undefined) session.state = step;
-        options.onStep({ jobId, generation, ...report }, rankSeconds);
+        options.onStep(committed(report), report.rankSeconds);
         await reports.room(signal, () => onPhase(step, 'report'));
         if (!isFirst || diloco !== undefined) return;
         onPhase(step - 1, 'checkpoint');
         // The last one is written below, and waited for.
-        if (step < schedule.totalSteps) await checkpointer.stepDone(step, { loss: report.loss });
+        if (step === schedule.totalSteps) return;
+        if (!isSharded) await checkpointer.stepDone(step, { loss });
+        else if (isSaved) await checkpointer.begin(step, { loss });
       },
       signal,
     };
@@ -137,7 +156,20 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
       const onRoundEnd = openRoundCheckpoints({ ...options, own, exchange: joined });
       return await dilocoLoop({ ...loop, diloco: diloco!, own, exchange: joined, onRoundEnd });
     }
-    const outcome = await trainLoop({ ...loop, program: local.steps, group: joined.gradients });
+    const { gradients: group } = joined;
+    const replication = isSharded
+      ? createSharded({
+          session,
+          group,
+          isWriter: isFirst,
+          isSaveAsked: options.isSaveWanted,
+          onApplied: (report) => {
+            if (options.isFaultTolerant) reports.add(committed(report));
+          },
+          faults,
+        })
+      : createReplicated({ trainer, group, faults, signal });
+    const outcome = await trainLoop({ ...loop, program: local.steps, replication });
     if (outcome === 'finished' && isFirst) {
       onPhase(schedule.totalSteps, 'checkpoint');
       await checkpointer.write(schedule.totalSteps);
@@ -154,6 +186,11 @@ type Joined = { readonly gradients: Group } | ReplicaExchange;
 
 function groupsOf(joined: Joined): readonly Group[] {
   return Object.values(joined);
+}
+
+/** The elements whose gradients this member sums. */
+function chunkOf(joined: Joined): Group['chunk'] | undefined {
+  return 'gradients' in joined ? joined.gradients.chunk : undefined;
 }
 
 /** Joins the group that sums gradients. */

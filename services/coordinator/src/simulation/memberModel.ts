@@ -97,6 +97,8 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     errorCode: failure?.code ?? '',
     errorMessage: failure?.message ?? '',
     suspect: failure?.suspect ?? '',
+    shards: [],
+    stateLength: 0,
   });
   const tell = (): void => send({ kind: 'standing', ...standing() });
   const write = (step: number): void => {

@@ -1,0 +1,53 @@
+import type { Group } from '@maestro/collective';
+import type { Trainer } from '@maestro/engine';
+import { MaestroError } from '@maestro/protocol';
+
+/** Brings the moments of all owners to the member that writes checkpoints, and is where its checkpointer finds them. */
+export interface Collector extends Pick<Trainer, 'snapshot' | 'prepareSnapshot'> {
+  /**
+   * At the end of a step, by all members at once: the first member comes to hold a copy of the whole state. Training stands still for as long as
+   * it takes to send it, and no memory is needed but the copy.
+   */
+  collect(options: { readonly group: Group; readonly step: number; readonly isWriter: boolean }): Promise<void>;
+}
+
+/** What a collector needs to know. */
+export interface CollectorOptions {
+  readonly trainer: Trainer;
+  /** The step of this member's state. */
+  readonly step: () => number;
+  /** Whether this member holds all moments itself. */
+  readonly isAlone: () => boolean;
+}
+
+/** The first member of a view, which writes its checkpoints. */
+const WRITER = 0;
+
+/** Opens a collector. */
+export function createCollector({ trainer, step: stateStep, isAlone }: CollectorOptions): Collector {
+  let collected = -1;
+  return {
+    prepareSnapshot: (options) => trainer.prepareSnapshot(options),
+    async snapshot() {
+      if (isAlone()) return trainer.snapshot();
+      if (collected !== stateStep()) {
+        throw new MaestroError('conflict', `the moments after step ${stateStep()} are with several workers, and were not collected`);
+      }
+      return { ...trainer.snapshotBuffers(), step: collected };
+    },
+    async collect({ group, step, isWriter }) {
+      if (isAlone()) return;
+      const buffers = isWriter ? trainer.snapshotBuffers() : undefined;
+      collected = -1;
+      for (const vector of ['firstMoments', 'secondMoments'] as const) {
+        await trainer.share(vector);
+        await group.gather({ step, root: WRITER });
+        if (buffers !== undefined) await trainer.copyReduced(buffers[vector]);
+      }
+      if (buffers === undefined) return;
+      const values = buffers.parameters;
+      await trainer.read({ vector: 'parameters', range: { first: 0, length: values.length }, values });
+      collected = step;
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import { coverRange, type ElementRange, MaestroError, type StateHolder, type StateShard } from '@maestro/protocol';
+
+/** A part of a state that a member lacks. `vector`: 0 parameters, 1 first moments, 2 second moments. */
+export interface MissingRange extends ElementRange {
+  readonly vector: 0 | 1 | 2;
+}
+
+/** What a member pulls of one holder. */
+export interface Transfer {
+  readonly holder: StateHolder;
+  readonly ranges: readonly MissingRange[];
+}
+
+/** What {@link planTransfer} decides from. */
+export interface TransferOptions {
+  /** Id of this member, and its index in the view. */
+  readonly self: string;
+  readonly index: number;
+  /** The elements whose moments it needs. */
+  readonly chunk: ElementRange;
+  /** Elements of the whole vector. */
+  readonly length: number;
+  /** What others, or this member, say that they hold of the state. */
+  readonly holders: readonly StateHolder[];
+  /** What this member has of the state in its trainer. */
+  readonly held: readonly Pick<StateShard, 'first' | 'length' | 'isWhole'>[];
+}
+
+/**
+ * Plans what a member pulls from whom to have all parameters, and the moments of its chunk: nothing that it has. Members take parameters from
+ * different holders where there are several.
+ *
+ * @throws MaestroError `conflict` when nobody has an element; the coordinator forms no such view.
+ */
+export function planTransfer({ self, index, chunk, length, holders, held }: TransferOptions): Transfer[] {
+  const others = holders.filter(({ id }) => id !== self);
+  const own = held.map((shard) => ({ ...shard, id: self, name: '', address: '' }));
+  const pieces = (range: ElementRange, from: readonly StateHolder[]): { readonly holder: StateHolder; readonly range: ElementRange }[] => {
+    const found = coverRange(range, from);
+    if (found === undefined) {
+      throw new MaestroError(
+        'conflict',
+        `planTransfer: nobody holds all of elements ${range.first}..${range.first + range.length - 1} of the state`,
+      );
+    }
+    return found.map(({ holder, ...piece }) => ({ holder, range: piece }));
+  };
+  const wholes = [...new Map(others.filter(({ isWhole }) => isWhole).map((holder) => [holder.id, holder])).values()];
+  const whole = wholes[index % Math.max(1, wholes.length)];
+  const all = { first: 0, length };
+  const parameters = held.some(({ isWhole }) => isWhole)
+    ? []
+    : whole === undefined
+      ? pieces(all, [...own, ...others])
+      : [{ holder: whole, range: all }];
+  const moments = pieces(chunk, [...own, ...others]);
+  const wanted = [
+    ...parameters.map(({ holder, range }) => ({ holder, range: { vector: 0 as const, ...range } })),
+    ...([1, 2] as const).flatMap((vector) => moments.map(({ holder, range }) => ({ holder, range: { vector, ...range } }))),
+  ];
+  const ids = [...new Set(wanted.map(({ holder }) => holder.id))].filter((id) => id !== self);
+  return ids.map((id) => {
+    const ofHolder = wanted.filter(({ holder }) => holder.id === id);
+    return { holder: ofHolder[0]!.holder, ranges: ofHolder.map(({ range }) => range) };
+  });
+}
+
+/** Cuts ranges into batches of at most `most` elements each, in order: what is asked for at once. */
+export function batches(ranges: readonly MissingRange[], most: number): MissingRange[][] {
+  const all: MissingRange[][] = [];
+  let room = 0;
+  for (const { vector, first, length } of ranges) {
+    for (let done = 0; done < length; ) {
+      if (room === 0) {
+        all.push([]);
+        room = most;
+      }
+      const count = Math.min(room, length - done);
+      all.at(-1)!.push({ vector, first: first + done, length: count });
+      done += count;
+      room -= count;
+    }
+  }
+  return all;
+}
