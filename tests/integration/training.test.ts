@@ -100,6 +100,19 @@ test(
 );
 
 test(
+  'a kept last batch of fewer images than virtual ranks trains on those there are',
+  async () => {
+    // 300 images make five steps of 56 and one of 20 an epoch: 36 of the 56 micro-batches of that step are empty.
+    const schedule = { microBatch: 1, accumulation: 7, lastBatch: 'keep' };
+    const [one, three] = [await train({ workers: 1, schedule }), await train({ workers: 3, schedule })];
+    expect(one.message).toBe('finished after 12 steps');
+    expect(three.checkpoints.at(-1)!.hash).toBe(one.checkpoints.at(-1)!.hash);
+    expect(one.progress!.images).toBe(2 * 300);
+  },
+  TIMEOUT_MS,
+);
+
+test(
   'cancelling stops a running job at a step boundary, with a checkpoint of it',
   async () => {
     const submitted = await client.submitJob({ spec: smallJob({ path, workers: 2, steps: 5000 }) });

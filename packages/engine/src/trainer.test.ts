@@ -274,6 +274,17 @@ test('a micro batch that does not fit is refused before ONNX Runtime sees it', a
   );
 });
 
+test('a micro batch without images adds nothing, to the leaf or to what is accumulated', async () => {
+  const trainer = await toyTrainer();
+  const empty = toyBatch(0, 0);
+  expect(await trainer.forwardBackward(toyBatch(3, 1))).toMatchObject({ loss: expect.any(Number) });
+  expect(await trainer.forwardBackward({ ...empty, accumulate: true })).toMatchObject({ loss: 0 });
+  await trainer.pushLeaf();
+  await trainer.takePartial(0);
+  expect(flat(trainer.partials[0]!)).toEqual(await referenceGradient(toyBatch(3, 1)));
+  expect(await gradientOf(trainer, empty)).toEqual(new Float32Array(layout.length));
+});
+
 test('a model and a layout that do not fit are refused by the name of what differs', async () => {
   const renamed: FlatLayout = {
     ...layout,

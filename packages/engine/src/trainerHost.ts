@@ -39,13 +39,19 @@ export interface TrainerHostOptions {
   readonly shared: SegmentedArenaDescription<string>;
 }
 
+/** A batch of which no image could be read, or a virtual rank's part of a last step that has fewer images than ranks: it adds nothing. */
+function emptyGradient({ parts }: SegmentedFloats): { readonly loss: number; readonly fallback?: string } {
+  for (const { floats } of parts) floats.fill(0);
+  return { loss: 0 };
+}
+
 /** What the host tells when it is ready. */
 export interface TrainerReady {
   readonly outputPath: OutputPath;
   readonly outputPathReason: string;
 }
 
-/** One micro batch of `count` samples. */
+/** One micro batch of `count` samples; with none, its gradient and loss are zero. */
 export interface MicroBatchInput {
   /** [count, C, H, W]. */
   readonly images: Float32Array;
@@ -200,8 +206,8 @@ export async function openTrainerHost(options: TrainerHostOptions) {
       assertInternal(hasLeaf || !accumulate, 'forwardBackward: there is no leaf to accumulate on');
       const started = performance.now();
       const target = accumulate ? depth + 1 : depth;
-      slotAt(target);
-      const { loss, fallback } = await run.gradient(batch, target);
+      const slot = slotAt(target);
+      const { loss, fallback } = batch.count === 0 ? emptyGradient(slot) : await run.gradient(batch, target);
       if (accumulate) addFloats(slotAt(depth), slotAt(depth + 1));
       hasLeaf = true;
       return { loss, seconds: (performance.now() - started) / 1000, ...(fallback !== undefined && { fallback }) };
