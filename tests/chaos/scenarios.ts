@@ -30,6 +30,8 @@ const otherFaults: readonly Scenario[] = [
     name: 'hang-in-forward',
     story: "worker-b's computation never ends, while it goes on answering",
     faults: { 'worker-b': '13/forward/hang' },
+    // A computation is given six failure timeouts, of 2 s here.
+    recoveryMs: 20_000,
   },
   {
     name: 'two-at-once',
@@ -97,6 +99,13 @@ const joining: readonly Scenario[] = [
       await atStep(3);
       for (const name of ['worker-b', 'worker-c', 'worker-d', 'worker-e', 'worker-f', 'worker-g']) await addWorker(name);
       await size(7);
+      // Those that joined last hold the state once a step of all seven is committed.
+      let since: { readonly generation: number; readonly step: number } | undefined;
+      await until('a step of seven', ({ members, generation, progress }) => {
+        const step = progress?.step ?? 0;
+        if (since?.generation !== generation) since = { generation, step };
+        return members.length === 7 && step > since.step;
+      });
       kill('worker-a', 'worker-c', 'worker-d', 'worker-g');
       await size(3);
       for (const name of ['worker-h', 'worker-i']) await addWorker(name);

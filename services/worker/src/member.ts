@@ -16,6 +16,7 @@ import { monitorEventLoop } from '@maestro/telemetry';
 import { type JobSession, openJobSession } from './jobSession.ts';
 import { createReports } from './reports.ts';
 import { serveShards } from './shardTransfer.ts';
+import { aborted, pause } from './signals.ts';
 import type { Phase } from './trainLoop.ts';
 import { runView, type ViewTraffic } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
@@ -372,22 +373,4 @@ function withNames(message: string, view: View | undefined): string {
 
 function memoryBytes(): { readonly rssBytes: number; readonly peakRssBytes: number } {
   return { rssBytes: process.memoryUsage.rss(), peakRssBytes: process.resourceUsage().maxRSS * 1024 };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }

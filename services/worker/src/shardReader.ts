@@ -1,5 +1,6 @@
 import { type Lease, type Schedule, type Shard, type ShardQueue, type StepWindow, windowOfStep } from '@maestro/data';
 import { errorMessage, MaestroError } from '@maestro/protocol';
+import { pause } from './signals.ts';
 
 /**
  * A member's side of its generation's shard queues: the leases of its virtual ranks, window by window. An absent Redis holds up only
@@ -180,18 +181,4 @@ export function openShardReader({
       stop();
     },
   };
-}
-
-/** Resolves after `ms`, or at once when `signal` aborts. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-    if (signal.aborted) done();
-  });
 }

@@ -14,6 +14,7 @@ import { openRoundCheckpoints } from './roundCheckpoints.ts';
 import { createSharded } from './sharded.ts';
 import { openShardReader, type ShardReader } from './shardReader.ts';
 import { pullShards, serveShards } from './shardTransfer.ts';
+import { aborted } from './signals.ts';
 import { SCALARS_PER_RANK } from './stepScalars.ts';
 import { type Phase, type StepReport, trainLoop } from './trainLoop.ts';
 
@@ -221,7 +222,3 @@ async function joinGradients({
 
 /** For the bench of what leasing costs. */
 const WITHOUT_LEASES: ShardReader = { enter: async () => undefined, leave: () => undefined, close: async () => undefined };
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Collective } from '@maestro/collective';
 import {
   type CoordinatorMessage,
@@ -15,6 +14,7 @@ import { type ControlStream, openControlStream } from './controlStream.ts';
 import type { Faults } from './faults.ts';
 import { type Member, startMember } from './member.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
+import { pause } from './signals.ts';
 
 /** How a worker process is set up. */
 export interface WorkerOptions {
@@ -183,7 +183,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     }
     if (reason.message !== lastProblem) logger.warn({ reason: reason.message }, 'detached from the coordinator, trying again');
     lastProblem = reason.message;
-    await delay(timeouts.reconnectMs, undefined, { signal }).catch(() => undefined);
+    await pause(timeouts.reconnectMs, signal);
   }
   await member?.ended;
   stream?.close();
