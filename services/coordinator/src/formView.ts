@@ -107,10 +107,12 @@ function dutyOf(turn: Turn, worker: RunWorker, others: readonly RunWorker[]): 's
   const { run } = turn;
   const { step, holders } = newestState(run);
   const isHolder = holders.some(({ id }) => id === worker.id);
-  if (!isHolder || step <= run.checkpointStep || wholeStepOf(run, others) >= step) return 'nothing';
+  if (!isHolder || wholeStepOf(run, others) >= step) return 'nothing';
   const staying = others.filter((other) => isOut(other) && other.drain === undefined);
-  const canForm = staying.length >= run.facts.spec.resources.minWorkers;
-  return !canForm && wholeStepOf(run, [worker]) === step ? 'write' : 'serve';
+  // From memory, whether or not a checkpoint of the same state is there already: nothing is to be read from disk.
+  if (staying.length >= run.facts.spec.resources.minWorkers) return 'serve';
+  if (step <= run.checkpointStep) return 'nothing';
+  return wholeStepOf(run, [worker]) === step ? 'write' : 'serve';
 }
 
 /** Tells a worker to close what it opened for the job. */

@@ -909,6 +909,18 @@ test('sharded: one that leaves serves its part until the first step of the next 
   ]);
 });
 
+test('sharded: one that leaves serves its part although the checkpoint of that state is on disk before all hold', () => {
+  const { transcript } = play(
+    `drain b
+    checkpoint 6
+    held b 6 6:30+30
+    held a 6 6:0+30
+    held c 6 6:60+30`,
+    sharded(),
+  );
+  expect(transcript.at(-1)).toContain('view to b: g2 step 6 from a:0+30 b:30+30 c:60+30, a=0..3 c=4..7');
+});
+
 test('sharded: a part that is lost with its owner takes the job back to the newest checkpoint', () => {
   const { transcript, run } = play(
     `checkpoint 3
