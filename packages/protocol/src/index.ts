@@ -1,3 +1,19 @@
+export { type JobResource, jobResource, jobResourceSchema } from './api/jobResource.ts';
+export {
+  DEFAULT_PAGE_LIMIT,
+  decodeCursor,
+  encodeCursor,
+  MOST_PAGE_LIMIT,
+  numberKey,
+  type Page,
+  type PageQuery,
+  pageOf,
+  pageQuerySchema,
+  pageSchema,
+} from './api/page.ts';
+export { countSchema, jobIdSchema, jobParamsSchema, stepParamSchema, timeSchema } from './api/primitives.ts';
+export { PROBLEM_TYPE, type Problem, problemOf, problemSchema } from './api/problem.ts';
+export { type WorkerResource, workerResource, workerResourceSchema } from './api/workerResource.ts';
 export type { AuditEpoch, AuditReport, AuditWorker, JobAudit } from './audit.ts';
 export {
   assertInternal,
@@ -59,4 +75,5 @@ export {
   type Wire,
   type WorkerMessage,
 } from './messages.ts';
+export { describeIssues } from './schemaIssues.ts';
 export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';

@@ -19,8 +19,9 @@ export interface ClusterOptions {
   readonly threads?: number;
   /** Where Redis, checkpoints and logs are kept. */
   readonly dataDir: string;
-  /** Port of the coordinator; 0 picks a free one. */
+  /** Ports of the coordinator's gRPC and HTTP; 0 picks a free one. */
   readonly port?: number;
+  readonly httpPort?: number;
   /** Redis to use instead of a private one. */
   readonly redisUrl?: string | undefined;
   /** Whether a process that dies is started again. Default false. */
@@ -45,6 +46,8 @@ export interface ClusterProcess {
 export interface Cluster {
   /** host:port of the coordinator's gRPC. The same after a restart, as is Redis's. */
   readonly coordinator: string;
+  /** host:port of the coordinator's HTTP: the API and the dashboard. The same after a restart. */
+  readonly http: string;
   readonly redisUrl: string;
   readonly processes: readonly ClusterProcess[];
   /** Starts one more worker; resolves with its name as soon as its process runs. `env` comes on top of what all workers have. */
@@ -73,6 +76,7 @@ export async function startCluster({
   threads = 1,
   dataDir,
   port = 0,
+  httpPort = 0,
   redisUrl: givenRedisUrl,
   supervise = false,
   env = {},
@@ -83,6 +87,7 @@ export async function startCluster({
   const kept = new Map<string, KeptProcess>();
   let redisUrl = givenRedisUrl;
   let coordinator = `127.0.0.1:${port}`;
+  let http = `127.0.0.1:${httpPort}`;
   let isUp = false;
   let failStart: (error: MaestroError) => void = () => undefined;
   const startFailed = new Promise<never>((_, reject) => {
@@ -116,11 +121,19 @@ export async function startCluster({
       const launched = await launch({
         name: 'coordinator',
         entry: 'coordinator/dist/main.js',
-        env: { MAESTRO_REDIS_URL: redisUrl!, MAESTRO_DATA_DIR: dataDir, ...env, MAESTRO_GRPC_LISTEN: coordinator },
+        env: {
+          MAESTRO_REDIS_URL: redisUrl!,
+          MAESTRO_DATA_DIR: dataDir,
+          ...env,
+          MAESTRO_GRPC_LISTEN: coordinator,
+          MAESTRO_HTTP_LISTEN: http,
+        },
         logFile: logFile(dataDir, 'coordinator'),
       });
       onStart(launched);
-      coordinator = await launched.listening;
+      const told = await launched.listening;
+      coordinator = told.listening;
+      http = told.http ?? http;
       return launched;
     });
 
@@ -166,6 +179,7 @@ export async function startCluster({
   }
   return {
     coordinator,
+    http,
     redisUrl: redisUrl!,
     get processes() {
       return [...kept.values()].map(({ name, pid, isRunning }) => ({ name, pid, isRunning }));

@@ -5,6 +5,8 @@ import type { ClusterProcess } from './cluster.ts';
 /** What `maestro up` leaves in its data folder, so that other commands find the cluster. */
 export interface ClusterFile {
   readonly coordinator: string;
+  /** host:port of its HTTP: API and dashboard. */
+  readonly http: string;
   readonly redisUrl: string;
   /** The process of `maestro up`. */
   readonly pid: number;

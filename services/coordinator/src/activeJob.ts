@@ -34,6 +34,8 @@ export interface ActiveJobOptions {
   /** The newest valid checkpoint that the job has written, and what was passed over on the way to it; undefined when it has none. */
   readonly findCheckpoint: () => Promise<{ readonly point: RestorePoint | undefined; readonly note: string }>;
   readonly perform: (effect: Extract<RunEffect, { type: 'send' | 'disconnect' }>) => void;
+  /** A version that no record had before. */
+  readonly newVersion: () => string;
   /** Workers or places may have become free. */
   readonly onMoved: () => void;
   readonly log: Logger;
@@ -122,7 +124,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   };
 
   const publish = (next: Job, isUrgent: boolean): void => {
-    job = next;
+    job = { ...next, resourceVersion: options.newVersion() };
     for (const listener of listeners) listener(job);
     const nowMs = Date.now();
     if (!isUrgent && nowMs - lastSavedMs < SAVE_EVERY_MS) return;

@@ -59,7 +59,8 @@ export interface WorkerConnection {
 /** Everything the services ask of the coordinator. */
 export interface Coordinator {
   readonly incarnation: number;
-  submit(specJson: string, idempotencyKey: string): Promise<Job>;
+  /** `isNew` is false when the key was used before: the job is then the one of that time. */
+  submit(specJson: string, idempotencyKey: string): Promise<{ readonly job: Job; readonly isNew: boolean }>;
   get(id: string): Job;
   /** What the job file says. */
   spec(id: string): JobSpec;
@@ -97,6 +98,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const jobs = new Map<string, ActiveJob>();
   const workers = new Map<string, ConnectedWorker>();
   let isClosing = false;
+  let versions = 0;
 
   const activate = (job: Job, spec: JobSpec, run: JobRun): ActiveJob => {
     const active = openActiveJob({
@@ -114,6 +116,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         workers.delete(effect.workerId);
         worker.connection.close();
       },
+      newVersion: () => `${store.incarnation}-${++versions}`,
       onMoved: () => setImmediate(place),
       log,
     });
@@ -168,7 +171,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     // Its job file, as an older version may have written it, lacks what has a default by now.
     const run = kept === undefined ? queuedRun({ id: job.id, spec, startPoint: await startPointOf(spec) }, 0) : withSpec(kept, spec);
     const isOver = isTerminal(job.state);
-    const active = activate(job, spec, isOver ? { ...run, phase: 'ended', message: job.message } : run);
+    const active = activate(withDefaults(job), spec, isOver ? { ...run, phase: 'ended', message: job.message } : run);
     if (!isOver) log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
     if (!isOver) active.dispatch({ type: 'recovered', incarnation: store.incarnation });
   }
@@ -219,14 +222,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       const id = newJobId();
       if (idempotencyKey !== '') {
         const holder = await store.reserveKey(idempotencyKey, id);
-        if (holder !== id) return find(holder).job;
+        if (holder !== id) return { job: find(holder).job, isNew: false };
       }
       const job = newJob({ id, spec, specJson: JSON.stringify(spec), now: new Date().toISOString() });
       await store.saveJob(job);
       log.info({ job: id, name: spec.name }, 'job submitted');
       const active = activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation));
       place();
-      return active.job;
+      return { job: active.job, isNew: true };
     },
     get: (id) => find(id).job,
     spec: (id) => find(id).spec,
@@ -326,6 +329,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await Promise.all([...jobs.values()].map((active) => active.close(CLOSE_MS)));
     },
   };
+}
+
+/** A record that an older version wrote lacks what came later. */
+function withDefaults(job: Job): Job {
+  return { ...job, resourceVersion: job.resourceVersion ?? '0-0' };
 }
 
 function withSpec(run: JobRun, spec: JobSpec): JobRun {

@@ -8,6 +8,7 @@ import { portNumber, positiveInteger } from '../options.ts';
 const POLL_MS = 100;
 const DOWN_TIMEOUT_MS = 30_000;
 const DEFAULT_PORT = 7070;
+const DEFAULT_HTTP_PORT = 7080;
 
 /** `maestro up` and `maestro down`: a cluster on this machine. */
 export function addUpCommands(program: Command): void {
@@ -18,7 +19,12 @@ export function addUpCommands(program: Command): void {
     .option('--threads <n>', "threads per worker; part of a job's identity", positiveInteger, 1)
     .option('--device <device>', 'cpu or cuda', 'cpu')
     .option('--port <port>', 'port of the coordinator; 0 picks a free one', portNumber, DEFAULT_PORT)
-    .action(async ({ workers, threads, device, port }: { workers: number; threads: number; device: string; port: number }) => {
+    .option(
+      '--http-port <port>',
+      `port of the dashboard and the HTTP API; 0 picks a free one (default: ${DEFAULT_HTTP_PORT}, or 0 with --port 0)`,
+      portNumber,
+    )
+    .action(async ({ workers, threads, device, port, httpPort }: UpOptions) => {
       const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
       const running = await readClusterFile(dataDir);
       if (running !== undefined && isAlive(running.pid)) {
@@ -35,6 +41,7 @@ export function addUpCommands(program: Command): void {
         threads,
         device,
         port,
+        httpPort: httpPort ?? (port === 0 ? 0 : DEFAULT_HTTP_PORT),
         dataDir,
         redisUrl: process.env['REDIS_URL'],
         supervise: true,
@@ -43,15 +50,16 @@ export function addUpCommands(program: Command): void {
           record();
         },
       });
-      const { coordinator, redisUrl } = cluster;
+      const { coordinator, http, redisUrl } = cluster;
       record = () => {
-        const file = { coordinator, redisUrl, pid: process.pid, device, threads, processes: cluster.processes } as const;
+        const file = { coordinator, http, redisUrl, pid: process.pid, device, threads, processes: cluster.processes } as const;
         const written = recorded.then(() => writeClusterFile(dataDir, file));
         recorded = written.catch((error: unknown) => process.stderr.write(`maestro: up: ${errorMessage(error)}\n`));
       };
       record();
       await recorded;
       process.stdout.write(`coordinator at ${coordinator}, redis at ${redisUrl}, data in ${dataDir}\n`);
+      process.stdout.write(`dashboard at http://${http}/\n`);
       for (const { name, pid } of cluster.processes) process.stdout.write(`  ${name}  process ${pid}\n`);
       process.stdout.write('ready; submit a job from another terminal with `maestro submit FILE --follow`, Ctrl-C ends the cluster\n');
       await new Promise<void>((done) => {
@@ -82,6 +90,14 @@ export function addUpCommands(program: Command): void {
       await removeClusterFile(dataDir);
       process.stdout.write('stopped\n');
     });
+}
+
+interface UpOptions {
+  readonly workers: number;
+  readonly threads: number;
+  readonly device: string;
+  readonly port: number;
+  readonly httpPort?: number;
 }
 
 function isAlive(pid: number): boolean {
