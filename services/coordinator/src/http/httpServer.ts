@@ -13,6 +13,7 @@ import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, typ
 import type { z } from 'zod';
 import { splitAddress } from '../address.ts';
 import type { ListeningServer } from '../serve.ts';
+import { addDashboardRoutes } from './dashboardRoutes.ts';
 import { addHealthRoutes } from './healthRoutes.ts';
 import type { HttpDeps } from './httpDeps.ts';
 import { addJobRoutes } from './jobRoutes.ts';
@@ -58,6 +59,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   addHealthRoutes(app, deps);
   addJobRoutes(app, deps);
   addWorkerRoutes(app, deps);
+  addDashboardRoutes(app);
   await app.ready();
   return app;
 }
