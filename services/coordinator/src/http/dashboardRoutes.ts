@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fastifyStatic from '@fastify/static';
+import './routeRole.ts';
 import type { HttpApp } from './httpServer.ts';
 
 /** The dashboard's files, as they are served: plain modules, so that there is nothing to build. */
@@ -32,12 +33,18 @@ export function addDashboardRoutes(app: HttpApp): void {
     { root: dirname(library.resolve('uplot')), prefix: '/assets/uplot/' },
     { root: join(dirname(library.resolve('yaml/package.json')), 'browser/dist'), prefix: '/assets/yaml/' },
   ];
-  for (const { root, prefix } of roots) {
-    // Asked for anew each time (a 304 when nothing changed), since a coordinator of another version serves other files at the same address.
-    app.register(fastifyStatic, { root, prefix, decorateReply: false, index: false, cacheControl: false, setHeaders: setAssetHeaders });
-  }
+  app.register(async (files) => {
+    // The page that asks for a token is made of these files, so they need none.
+    files.addHook('onRoute', (route) => {
+      route.config = { ...route.config, role: 'public' };
+    });
+    for (const { root, prefix } of roots) {
+      // Asked for anew each time (a 304 when nothing changed): a coordinator of another version serves other files at the same address.
+      files.register(fastifyStatic, { root, prefix, decorateReply: false, index: false, cacheControl: false, setHeaders: setAssetHeaders });
+    }
+  });
   for (const path of PAGES) {
-    app.get(path, { schema: { hide: true } }, (_, reply) =>
+    app.get(path, { config: { role: 'public' }, schema: { hide: true } }, (_, reply) =>
       reply
         .headers({ 'content-security-policy': CONTENT_POLICY, 'cache-control': 'no-cache', 'referrer-policy': 'same-origin' })
         .type('text/html; charset=utf-8')
