@@ -48,7 +48,12 @@ export async function request(path, { method = 'GET', body, headers = {}, signal
 
 /** @param {Response} response @returns {Promise<Problem>} */
 async function readProblem(response) {
-  const fallback = { title: response.statusText, detail: `${response.status} ${response.statusText}`, code: 'internal', status: response.status };
+  const fallback = {
+    title: response.statusText,
+    detail: `${response.status} ${response.statusText}`,
+    code: 'internal',
+    status: response.status,
+  };
   try {
     return { ...fallback, ...(await response.json()) };
   } catch {

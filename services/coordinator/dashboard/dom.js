@@ -29,7 +29,8 @@ export function h(tag, attributes = {}, ...children) {
   const own = {};
   for (const [key, value] of Object.entries(attributes)) {
     if (key === 'key') keys.set(element, value);
-    else if (key === 'vars') for (const [variable, v] of Object.entries(attributes.vars ?? {})) element.style.setProperty(variable, String(v));
+    else if (key === 'vars')
+      for (const [variable, v] of Object.entries(attributes.vars ?? {})) element.style.setProperty(variable, String(v));
     else if (key === 'value' || key === 'checked') own[key] = value;
     else if (key.startsWith('on')) own[key] = value;
     else if (value === true) element.setAttribute(key, '');

@@ -15,7 +15,7 @@ export function follow(address, { onEvent, types = ['message'], onState = () => 
   let source;
   /** @type {string | undefined} */
   let lastId;
-  /** @type {number | undefined} */
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let waitMs = FIRST_RETRY_MS;
   let isEnded = false;
@@ -58,7 +58,7 @@ export function follow(address, { onEvent, types = ['message'], onState = () => 
  */
 export function poll(ask, everyMs) {
   const ending = new AbortController();
-  /** @type {number | undefined} */
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let isAsking = false;
   let failures = 0;
@@ -73,7 +73,8 @@ export function poll(ask, everyMs) {
       failures++;
     }
     isAsking = false;
-    if (!ending.signal.aborted && !document.hidden) timer = setTimeout(turn, Math.min(everyMs * 2 ** failures, Math.max(everyMs, LAST_RETRY_MS)));
+    if (!ending.signal.aborted && !document.hidden)
+      timer = setTimeout(turn, Math.min(everyMs * 2 ** failures, Math.max(everyMs, LAST_RETRY_MS)));
   };
   const onVisible = () => {
     if (!document.hidden) turn();
@@ -89,4 +90,3 @@ export function poll(ask, everyMs) {
     },
   };
 }
-

@@ -31,7 +31,12 @@ export function mountShell() {
       h(
         'div.top-bar',
         {},
-        h('a.brand', { href: '/', 'data-link': true, 'aria-label': 'maestro: jobs' }, h('img', { src: '/assets/logo.svg', alt: '' }), h('span', {}, 'maestro')),
+        h(
+          'a.brand',
+          { href: '/', 'data-link': true, 'aria-label': 'maestro: jobs' },
+          h('img', { src: '/assets/logo.svg', alt: '' }),
+          h('span', {}, 'maestro'),
+        ),
         h(
           'nav.nav',
           { 'aria-label': 'Main' },
@@ -40,7 +45,11 @@ export function mountShell() {
         h(
           'div.top-end',
           {},
-          h('span.connection', { 'data-state': state, title: `Coordinator: ${CONNECTION_TEXT[state]}` }, h('span', {}, CONNECTION_TEXT[state])),
+          h(
+            'span.connection',
+            { 'data-state': state, title: `Coordinator: ${CONNECTION_TEXT[state]}` },
+            h('span', {}, CONNECTION_TEXT[state]),
+          ),
           h('a.button.bare.small', { href: '/docs', class: 'button bare small wide-only' }, 'API'),
           h(
             'button.button.bare.icon',

@@ -12,6 +12,7 @@ import uPlot from '../uplot/uPlot.esm.js';
  * @property {string} unit what the vertical axis counts
  * @property {readonly Line[]} lines
  * @property {(value: number) => string} format
+ * @property {(value: number) => string} [tick] how the axis writes a value, if not as a plain number
  * @property {boolean} [startsAtZero] for quantities whose zero means something
  * @property {boolean} [hasLogScale] offers a logarithmic axis
  * @property {number} [height]
@@ -25,12 +26,17 @@ const AXIS_FONT = '11px system-ui, "DejaVu Sans", sans-serif';
  * A line chart over steps, in a panel: values at the cursor in its head, markers where the view changed. The element lives on by itself.
  * @param {ChartOptions} options
  */
-export function createChart({ title, unit, lines, format, startsAtZero = false, hasLogScale = false, height = 200 }) {
+export function createChart({ title, unit, lines, format, startsAtZero = false, hasLogScale = false, height = 200, tick = plainTick }) {
   const plotArea = keep(h('div.chart-plot', { role: 'img' }));
   const readout = keep(h('div.chart-readout'));
   const controls = keep(h('div.chart-controls'));
   const element = keep(
-    h('section.panel.chart', { 'aria-label': title }, h('header.panel-head', {}, h('h2', {}, title), h('span.muted.small', {}, unit), h('div.end', {}, readout, controls)), plotArea),
+    h(
+      'section.panel.chart',
+      { 'aria-label': title },
+      h('header.panel-head', {}, h('h2', {}, title), h('span.muted.small', {}, unit), h('div.end', {}, readout, controls)),
+      plotArea,
+    ),
   );
   /** @type {uPlot.AlignedData} */
   let data = [[], ...lines.map(() => [])];
@@ -46,14 +52,22 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
     const last = data[0].length - 1;
     const at = index ?? last;
     if (last < 0) return patch(readout);
-    const marker = index === null || index === undefined ? undefined : markers.findLast(({ step }) => Math.abs(step - (data[0][at] ?? 0)) <= stepsPerPixel() * 4);
+    const marker =
+      index === null || index === undefined
+        ? undefined
+        : markers.findLast(({ step }) => Math.abs(step - (data[0][at] ?? 0)) <= stepsPerPixel() * 4);
     patch(
       readout,
       marker && h('span.small', { class: marker.isLoss ? 'marker-text is-loss' : 'marker-text' }, marker.text),
       h('span.muted.small', {}, `step ${count(data[0][at])}`),
       ...lines.map(({ label, colour: token }, i) => {
         const value = data[i + 1]?.[at];
-        return h('span.readout', { vars: { '--line': `var(${token})` } }, lines.length > 1 ? `${label} ` : '', h('strong', {}, value === null || value === undefined ? '–' : format(value)));
+        return h(
+          'span.readout',
+          { vars: { '--line': `var(${token})` } },
+          lines.length > 1 ? `${label} ` : '',
+          h('strong', {}, value === null || value === undefined ? '–' : format(value)),
+        );
       }),
     );
   };
@@ -80,7 +94,8 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
     width = plotArea.clientWidth;
     if (width === 0 || data[0].length === 0) {
       plot = undefined;
-      if (data[0].length === 0) patch(plotArea, h('p.chart-empty', {}, 'Nothing yet: the first point comes with the first committed step.'));
+      if (data[0].length === 0)
+        patch(plotArea, h('p.chart-empty', {}, 'Nothing yet: the first point comes with the first committed step.'));
       return;
     }
     patch(plotArea);
@@ -98,7 +113,7 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
         },
         axes: [
           { ...axis, size: 28, values: (_, splits) => splits.map((step) => (Number.isInteger(step) ? count(step) : '')) },
-          { ...axis, size: 58, values: (_, splits) => splits.map((value) => (value === null || value === undefined ? '' : format(value))) },
+          { ...axis, size: 58, values: (_, splits) => splits.map((value) => (value === null || value === undefined ? '' : tick(value))) },
         ],
         series: [
           {},
@@ -121,7 +136,10 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
   /** What the picture shows, in words. */
   const describe = () => {
     const [first, last] = [data[1]?.[0], data[1]?.at(-1)];
-    const text = first === null || first === undefined || last === null || last === undefined ? 'no points yet' : `from ${format(first)} at step ${data[0][0]} to ${format(last)} at step ${data[0].at(-1)}`;
+    const text =
+      first === null || first === undefined || last === null || last === undefined
+        ? 'no points yet'
+        : `from ${format(first)} at step ${data[0][0]} to ${format(last)} at step ${data[0].at(-1)}`;
     plotArea.setAttribute('aria-label', `${title}: ${text}`);
   };
 
@@ -147,8 +165,9 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
 
   const resized = new ResizeObserver(() => {
     if (plotArea.clientWidth === width) return;
-    if (plot === undefined) draw();
-    else plot.setSize({ width: (width = plotArea.clientWidth), height });
+    if (plot === undefined) return draw();
+    width = plotArea.clientWidth;
+    plot.setSize({ width, height });
   });
   resized.observe(plotArea);
   addEventListener('themechange', draw);
@@ -158,7 +177,7 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
     element,
     /** @param {uPlot.AlignedData} next steps, then one list per line @param {readonly Marker[]} [nextMarkers] */
     setData(next, nextMarkers = markers) {
-      const isFirst = plot === undefined || (data[0].length < 3) !== (next[0].length < 3);
+      const isFirst = plot === undefined || data[0].length < 3 !== next[0].length < 3;
       data = next;
       markers = nextMarkers;
       if (isFirst) draw();
@@ -179,4 +198,9 @@ function spread(_, min, max) {
   if (min === null || max === null) return [0, 1];
   const air = (max - min || Math.abs(max) || 1) * 0.08;
   return [min - air, max + air];
+}
+
+/** A value on an axis: no digit more than it needs. @param {number} value */
+function plainTick(value) {
+  return Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential() : String(Number(value.toPrecision(6)));
 }

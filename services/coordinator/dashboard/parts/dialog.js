@@ -8,7 +8,9 @@ import { h } from '../dom.js';
  */
 export function ask({ title, text, confirm, isDangerous = false, act }) {
   const error = h('p.field-error', { role: 'alert' });
-  const yes = /** @type {HTMLButtonElement} */ (h('button.button', { type: 'submit', class: isDangerous ? 'button danger solid' : 'button primary' }, confirm));
+  const yes = /** @type {HTMLButtonElement} */ (
+    h('button.button', { type: 'submit', class: isDangerous ? 'button danger solid' : 'button primary' }, confirm)
+  );
   const dialog = /** @type {HTMLDialogElement} */ (
     h(
       'dialog',
@@ -32,12 +34,7 @@ export function ask({ title, text, confirm, isDangerous = false, act }) {
         h('h2', { id: 'dialog-title' }, title),
         h('p', { id: 'dialog-text' }, text),
         error,
-        h(
-          'div.buttons',
-          {},
-          h('button.button', { type: 'button', autofocus: true, onclick: () => dialog.close() }, 'Keep as it is'),
-          yes,
-        ),
+        h('div.buttons', {}, h('button.button', { type: 'button', autofocus: true, onclick: () => dialog.close() }, 'Keep as it is'), yes),
       ),
     )
   );

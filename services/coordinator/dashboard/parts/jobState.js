@@ -27,7 +27,8 @@ export function stateBadge(state) {
 /** A bar of how far a job is, with the numbers for readers of the screen. @param {Job} job */
 export function progressBar({ state, progress, name }) {
   const share = progress === undefined || progress.totalSteps === 0 ? 0 : progress.step / progress.totalSteps;
-  const tone = state === 'succeeded' ? 'green' : state === 'failed' ? 'red' : state === 'cancelled' || state === 'paused' ? 'grey' : 'accent';
+  const tone =
+    state === 'succeeded' ? 'green' : state === 'failed' ? 'red' : state === 'cancelled' || state === 'paused' ? 'grey' : 'accent';
   return h(
     'div.progress',
     {

@@ -39,7 +39,13 @@ export function panel(title, { id, end, note, class: className = '' }, ...body) 
   return h(
     `section.panel`,
     { class: `panel ${className}`.trim(), key: title, 'aria-label': title, id },
-    h('header.panel-head', {}, h('h2', {}, title), note ? h('span.muted.small', {}, note) : null, end ? h('div.end', {}, ...[end].flat()) : null),
+    h(
+      'header.panel-head',
+      {},
+      h('h2', {}, title),
+      note ? h('span.muted.small', {}, note) : null,
+      end ? h('div.end', {}, ...[end].flat()) : null,
+    ),
     h('div.panel-body', {}, ...body),
   );
 }

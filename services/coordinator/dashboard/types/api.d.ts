@@ -4,7 +4,7 @@ import type { JobResource, Problem as ServerProblem, WorkerResource } from '@mae
 export type Job = JobResource;
 export type JobEvent = JobResource['events'][number];
 export type Worker = WorkerResource;
-export type Problem = Partial<ServerProblem> & { detail: string; status: number; code: string; title: string };
+export type Problem = Partial<Omit<ServerProblem, 'code'>> & { detail: string; status: number; code: string; title: string };
 
 export interface Items<Item> {
   readonly items: readonly Item[];

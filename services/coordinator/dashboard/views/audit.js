@@ -6,7 +6,14 @@ import { count } from '../format.js';
 /** A panel that has the ledger compared with the job's permutations, when asked. @param {string} jobId */
 export function auditPanel(jobId) {
   const body = h('div.panel-body');
-  const element = keep(h('section.panel', { 'aria-label': 'Audit' }, h('header.panel-head', {}, h('h2', {}, 'Audit'), h('span.muted.small', {}, 'was every sample taken exactly once?')), body));
+  const element = keep(
+    h(
+      'section.panel',
+      { 'aria-label': 'Audit' },
+      h('header.panel-head', {}, h('h2', {}, 'Audit'), h('span.muted.small', {}, 'was every sample taken exactly once?')),
+      body,
+    ),
+  );
   const run = async () => {
     patch(body, h('p.muted', {}, 'Comparing the ledger with the permutations of the job…'));
     try {
@@ -27,7 +34,15 @@ function result(audit) {
   return h(
     'div',
     {},
-    typeof isClean === 'boolean' && h('p', {}, h('span.badge', { 'data-tone': isClean ? 'green' : 'red' }, isClean ? 'every sample exactly once' : 'not exactly once')),
-    h('dl.facts', {}, ...numbers.flatMap(([name, value]) => [h('dt', {}, name.replace(/([A-Z])/g, ' $1').toLowerCase()), h('dd', {}, count(Number(value)))])),
+    typeof isClean === 'boolean' &&
+      h('p', {}, h('span.badge', { 'data-tone': isClean ? 'green' : 'red' }, isClean ? 'every sample exactly once' : 'not exactly once')),
+    h(
+      'dl.facts',
+      {},
+      ...numbers.flatMap(([name, value]) => [
+        h('dt', {}, name.replace(/([A-Z])/g, ' $1').toLowerCase()),
+        h('dd', {}, count(Number(value))),
+      ]),
+    ),
   );
 }

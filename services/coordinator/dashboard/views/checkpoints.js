@@ -16,7 +16,12 @@ export function openCheckpoints({ id, spec }) {
   const element = keep(h('section.panel.table-panel', { 'aria-label': 'Checkpoints' }));
   /** @type {{ items?: readonly CheckpointItem[], error?: unknown }} */
   const state = {};
-  const render = onceAFrame(() => patch(element, view(state, id, spec.checkpoint.everySteps, () => polling.now())));
+  const render = onceAFrame(() =>
+    patch(
+      element,
+      view(state, id, spec.checkpoint.everySteps, () => polling.now()),
+    ),
+  );
   const polling = poll(async (signal) => {
     try {
       const { items } = await request(`/api/v1/jobs/${id}/checkpoints?limit=200`, { signal });
@@ -34,13 +39,31 @@ export function openCheckpoints({ id, spec }) {
 
 /** @param {{ items?: readonly CheckpointItem[], error?: unknown }} state @param {string} id @param {number} everySteps @param {() => void} retry */
 function view({ items, error }, id, everySteps, retry) {
-  if (items === undefined) return error === undefined ? loadingNotice('checkpoints') : errorNotice('The checkpoints cannot be shown', errorText(error), retry);
-  if (items.length === 0) return emptyNotice('No checkpoint yet', h('p', {}, `One is written every ${count(everySteps)} steps (checkpoint.everySteps in the job file), and at the end.`));
+  if (items === undefined)
+    return error === undefined ? loadingNotice('checkpoints') : errorNotice('The checkpoints cannot be shown', errorText(error), retry);
+  if (items.length === 0)
+    return emptyNotice(
+      'No checkpoint yet',
+      h('p', {}, `One is written every ${count(everySteps)} steps (checkpoint.everySteps in the job file), and at the end.`),
+    );
   const nowMs = Date.now();
   return h(
     'table.table.cards',
     {},
-    h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Step'), h('th', { scope: 'col' }, 'Hash'), h('th', { scope: 'col' }, 'State'), h('th.num', { scope: 'col' }, 'Size'), h('th.num', { scope: 'col' }, 'Age'), h('th', { scope: 'col' }, h('span.visually-hidden', {}, 'Actions')))),
+    h(
+      'thead',
+      {},
+      h(
+        'tr',
+        {},
+        h('th', { scope: 'col' }, 'Step'),
+        h('th', { scope: 'col' }, 'Hash'),
+        h('th', { scope: 'col' }, 'State'),
+        h('th.num', { scope: 'col' }, 'Size'),
+        h('th.num', { scope: 'col' }, 'Age'),
+        h('th', { scope: 'col' }, h('span.visually-hidden', {}, 'Actions')),
+      ),
+    ),
     h(
       'tbody',
       {},
@@ -52,12 +75,36 @@ function view({ items, error }, id, everySteps, retry) {
           h(
             'td',
             { 'data-label': 'Hash' },
-            h('button.button.bare.small.mono', { type: 'button', title: `${hash}\nCopy`, 'aria-label': `Copy hash of step ${step}`, onclick: () => copy(hash) }, hash.slice(0, 12), icon('copy')),
+            h(
+              'button.button.bare.small.mono',
+              { type: 'button', title: `${hash}\nCopy`, 'aria-label': `Copy hash of step ${step}`, onclick: () => copy(hash) },
+              hash.slice(0, 12),
+              icon('copy'),
+            ),
           ),
-          h('td', { 'data-label': 'State' }, valid === undefined ? h('span.muted', {}, 'not checked') : h('span.badge', { 'data-tone': valid ? 'green' : 'red' }, valid ? 'whole' : 'damaged')),
+          h(
+            'td',
+            { 'data-label': 'State' },
+            valid === undefined
+              ? h('span.muted', {}, 'not checked')
+              : h('span.badge', { 'data-tone': valid ? 'green' : 'red' }, valid ? 'whole' : 'damaged'),
+          ),
           h('td.num', { 'data-label': 'Size' }, bytes(size)),
           h('td.num', { 'data-label': 'Age' }, h('time', { datetime: createdAt, title: moment(createdAt) }, age(createdAt, nowMs))),
-          h('td.action-cell', {}, h('a.button.small', { href: `/api/v1/jobs/${id}/checkpoints/${step}/download`, download: true, 'aria-label': `Download the checkpoint of step ${step}` }, icon('download'), 'Download')),
+          h(
+            'td.action-cell',
+            {},
+            h(
+              'a.button.small',
+              {
+                href: `/api/v1/jobs/${id}/checkpoints/${step}/download`,
+                download: true,
+                'aria-label': `Download the checkpoint of step ${step}`,
+              },
+              icon('download'),
+              'Download',
+            ),
+          ),
         ),
       ),
     ),

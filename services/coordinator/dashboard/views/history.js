@@ -1,7 +1,7 @@
 // @ts-check
 import { errorText, request } from '../api.js';
 import { h, keep, onceAFrame, patch } from '../dom.js';
-import { age, count, moment } from '../format.js';
+import { age, clock, count, moment } from '../format.js';
 import { poll } from '../live.js';
 import { emptyNotice, errorNotice, loadingNotice, panel } from '../parts/notice.js';
 import { auditPanel } from './audit.js';
@@ -10,7 +10,18 @@ import { viewChange } from './viewChange.js';
 /** @typedef {import('../types/api.d.ts').Job} Job @typedef {import('../types/api.d.ts').JobViewItem} JobViewItem */
 
 const POLL_MS = 3000;
-const EVENT_TONES = /** @type {Record<string, string>} */ ({ joined: 'green', left: 'amber', lost: 'red', evicted: 'red', refused: 'red', restore: 'amber', hold: 'amber', checkpoint: 'blue', view: 'violet', rebalance: 'violet' });
+const EVENT_TONES = /** @type {Record<string, string>} */ ({
+  joined: 'green',
+  left: 'amber',
+  lost: 'red',
+  evicted: 'red',
+  refused: 'red',
+  restore: 'amber',
+  hold: 'amber',
+  checkpoint: 'blue',
+  view: 'violet',
+  rebalance: 'violet',
+});
 
 /** Who worked for the job when, what happened, and whether every sample was taken once. @param {Job} first @returns {import('./jobPage.js').Tab} */
 export function openHistory(first) {
@@ -50,11 +61,7 @@ function viewsPanel({ job, views, error }) {
         : errorNotice('The views cannot be shown', errorText(error))
       : views.length === 0
         ? emptyNotice('No view yet', h('p', {}, 'The first one forms when there are workers enough.'))
-        : h(
-            'ol.views',
-            {},
-            ...views.map((view, i) => viewRow(view, views[i - 1], views[i + 1], job)).reverse(),
-          );
+        : h('ol.views', {}, ...views.map((view, i) => viewRow(view, views[i - 1], views[i + 1], job)).reverse());
   return panel('Views', { note: 'who worked for the job, from which step on' }, body);
 }
 
@@ -66,12 +73,35 @@ function viewRow(view, before, after, job) {
   return h(
     'li.view',
     { key: String(view.generation) },
-    h('div.view-head', {}, h('strong', {}, `View ${view.generation}`), h('span.muted', {}, `steps ${count(view.startStep)} to ${count(last)}`), h('time.muted', { datetime: new Date(view.timeMs).toISOString(), title: moment(new Date(view.timeMs).toISOString()) }, `${age(new Date(view.timeMs).toISOString(), Date.now())} ago`)),
-    h('p.view-change', {}, ...left.map((name) => h('span.badge', { 'data-tone': 'red' }, `${name} left`)), ...joined.map((name) => h('span.badge', { 'data-tone': 'green' }, `${name} joined`)), h('span.muted', {}, view.reason)),
+    h(
+      'div.view-head',
+      {},
+      h('strong', {}, `View ${view.generation}`),
+      h('span.muted', {}, `steps ${count(view.startStep)} to ${count(last)}`),
+      h(
+        'time.muted',
+        { datetime: new Date(view.timeMs).toISOString(), title: moment(new Date(view.timeMs).toISOString()) },
+        `${age(new Date(view.timeMs).toISOString(), Date.now())} ago`,
+      ),
+    ),
+    h(
+      'p.view-change',
+      {},
+      ...left.map((name) => h('span.badge', { 'data-tone': 'red' }, `${name} left`)),
+      ...joined.map((name) => h('span.badge', { 'data-tone': 'green' }, `${name} joined`)),
+      h('span.muted', {}, view.reason),
+    ),
     h(
       'div.ranks',
-      { role: 'img', 'aria-label': view.members.map(({ name, firstRank, ranks: own }) => `${name}: virtual ranks ${firstRank} to ${firstRank + own - 1}`).join('; ') },
-      ...view.members.map(({ name, ranks: own }) => h('span', { title: `${name}: ${own} of ${ranks} virtual ranks`, vars: { '--share': own } }, `${name} · ${own}`)),
+      {
+        role: 'img',
+        'aria-label': view.members
+          .map(({ name, firstRank, ranks: own }) => `${name}: virtual ranks ${firstRank} to ${firstRank + own - 1}`)
+          .join('; '),
+      },
+      ...view.members.map(({ name, ranks: own }) =>
+        h('span', { title: `${name}: ${own} of ${ranks} virtual ranks`, vars: { '--share': own } }, `${name} · ${own}`),
+      ),
     ),
   );
 }
@@ -86,9 +116,21 @@ function eventsPanel({ events }) {
           {},
           ...events
             .map(({ time, step, type, message }, i) =>
-              h('li', { key: `${time} ${i}` }, h('time.muted', { datetime: time, title: moment(time) }, new Date(time).toLocaleTimeString()), h('span.badge', { 'data-tone': EVENT_TONES[type] ?? 'grey' }, type), h('span.muted', {}, `step ${count(step)}`), h('span.event-text', {}, message)),
+              h(
+                'li',
+                { key: `${time} ${i}` },
+                h('time.muted', { datetime: time, title: moment(time) }, clock(Date.parse(time)).slice(0, 8)),
+                h('span.badge', { 'data-tone': EVENT_TONES[type] ?? 'grey' }, type),
+                h('span.muted', {}, `step ${count(step)}`),
+                h('span.event-text', { title: message }, withShortPaths(message)),
+              ),
             )
             .reverse(),
         );
   return panel('Events', { note: 'newest first' }, body);
+}
+
+/** Long folders say little in a list; the whole text is in the title. @param {string} text */
+function withShortPaths(text) {
+  return text.replace(/(?:\/[^\s/]+){3,}\/([^\s/]+)/g, '…/$1');
 }

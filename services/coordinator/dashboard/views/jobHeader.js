@@ -15,7 +15,12 @@ const ACTIONS = /** @type {const} */ ({
     text: 'Its workers stop at the next step boundary, after a checkpoint, and are free for other jobs. It goes on from there when it is resumed, with the same weights as without the pause.',
     isDangerous: false,
   },
-  resume: { label: 'Resume', icon: 'play', text: 'The job is queued again, and goes on from its newest checkpoint as soon as there are workers.', isDangerous: false },
+  resume: {
+    label: 'Resume',
+    icon: 'play',
+    text: 'The job is queued again, and goes on from its newest checkpoint as soon as there are workers.',
+    isDangerous: false,
+  },
   cancel: {
     label: 'Cancel',
     icon: 'stop',
@@ -30,8 +35,8 @@ function possibleActions({ state }) {
   return state === 'paused' ? ['resume', 'cancel'] : state === 'pausing' ? ['cancel'] : ['pause', 'cancel'];
 }
 
-/** Name, state, why, what can be done, and where it stands. @param {Job} job @param {(job: Job) => void} take told what an action left */
-export function jobHeader(job, take) {
+/** Name, state, why, what can be done, and where it stands. @param {Job} job @param {(job: Job) => void} take told what an action left @param {boolean} hasTiles whether the numbers are shown, too */
+export function jobHeader(job, take, hasTiles) {
   const { id, name, state, message, progress, createdAt } = job;
   const slow = job.conditions.find(({ type, status }) => type === 'Progressing' && !status);
   const recorded = job.conditions.find(({ type, status }) => type === 'Recorded' && !status);
@@ -39,9 +44,16 @@ export function jobHeader(job, take) {
     'header.job-head',
     {},
     h(
+      'p.crumbs',
+      {},
+      h('a', { href: '/', 'data-link': true }, 'Jobs'),
+      h('span.muted', { 'aria-hidden': 'true' }, ' / '),
+      h('span.mono.muted', {}, id),
+    ),
+    h(
       'div.page-head',
       {},
-      h('div.job-title', {}, h('p.crumbs', {}, h('a', { href: '/', 'data-link': true }, 'Jobs'), h('span.muted', { 'aria-hidden': 'true' }, ' / '), h('span.mono.muted', {}, id)), h('h1', {}, name)),
+      h('h1', {}, name),
       stateBadge(state),
       h('div.buttons.end', {}, ...possibleActions(job).map((action) => actionButton(job, action, take))),
     ),
@@ -53,10 +65,15 @@ export function jobHeader(job, take) {
       {},
       progress === undefined
         ? h('span', {}, 'not started')
-        : h('span', {}, h('strong', {}, count(progress.step)), ` of ${count(progress.totalSteps)} steps · epoch ${progress.epoch.toFixed(2)} of ${trim(progress.totalEpochs)}`),
+        : h(
+            'span',
+            {},
+            h('strong', {}, count(progress.step)),
+            ` of ${count(progress.totalSteps)} steps · epoch ${progress.epoch.toFixed(2)} of ${trim(progress.totalEpochs)}`,
+          ),
       h('span', {}, 'submitted ', h('time', { datetime: createdAt, title: moment(createdAt) }, age(createdAt, Date.now())), ' ago'),
     ),
-    tiles(job),
+    hasTiles && tiles(job),
   );
 }
 
@@ -65,17 +82,38 @@ function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec
   const isMoving = state === 'running' || state === 'pausing';
   const has = progress !== undefined && progress.images > 0;
   const working = members.filter(({ status }) => status !== 'left');
-  const elapsed = startedAt === undefined ? undefined : ((endedAt === undefined ? Date.now() : Date.parse(endedAt)) - Date.parse(startedAt)) / 1000;
+  const elapsed =
+    startedAt === undefined ? undefined : ((endedAt === undefined ? Date.now() : Date.parse(endedAt)) - Date.parse(startedAt)) / 1000;
   /** @type {[string, string, string | undefined][]} */
   const values = [
     ['Loss', has ? measure(progress.loss) : '–', has ? `${measure(progress.lossFirst)} at first` : undefined],
     ['Learning rate', has ? rate(progress.learningRate) : '–', undefined],
     ['Images/s', isMoving && has ? speed(progress.imagesPerSecond) : '–', has ? `${count(progress.images)} in all` : undefined],
-    [hasEnded(state) ? 'Took' : 'Time left', hasEnded(state) ? duration(elapsed) : isMoving && has ? duration(progress.etaSeconds) : '–', !hasEnded(state) && elapsed !== undefined ? `${duration(elapsed)} so far` : undefined],
-    ['Workers', hasEnded(state) ? '–' : String(working.length), `${spec.resources.minWorkers} to ${spec.resources.maxWorkers ?? spec.resources.virtualRanks} wanted`],
+    [
+      hasEnded(state) ? 'Took' : 'Time left',
+      hasEnded(state) ? duration(elapsed) : isMoving && has ? duration(progress.etaSeconds) : '–',
+      !hasEnded(state) && elapsed !== undefined ? `${duration(elapsed)} so far` : undefined,
+    ],
+    [
+      'Workers',
+      hasEnded(state) ? '–' : String(working.length),
+      `${spec.resources.minWorkers} to ${spec.resources.maxWorkers ?? spec.resources.virtualRanks} wanted`,
+    ],
     ['Steps redone', count(stepsRedone), stepsRedone === 0 ? 'none lost' : 'to the same bits'],
   ];
-  return h('dl.tiles', {}, ...values.map(([label, value, note]) => h('div.tile', { key: label === 'Took' ? 'Time left' : label }, h('dt', {}, label), h('dd', {}, value), h('dd.tile-note', {}, note ?? ''))));
+  return h(
+    'dl.tiles',
+    {},
+    ...values.map(([label, value, note]) =>
+      h(
+        'div.tile',
+        { key: label === 'Took' ? 'Time left' : label },
+        h('dt', {}, label),
+        h('dd', {}, value),
+        h('dd.tile-note', {}, note ?? ''),
+      ),
+    ),
+  );
 }
 
 /** @param {Job} job @param {keyof typeof ACTIONS} action @param {(job: Job) => void} take */
@@ -108,4 +146,3 @@ function actionButton({ id, name }, action, take) {
 function trim(value) {
   return Number.isInteger(value) ? String(value) : value.toFixed(2);
 }
-

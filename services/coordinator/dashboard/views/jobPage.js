@@ -42,7 +42,14 @@ export function jobPage(root, { params }) {
 
   const render = onceAFrame(() => {
     if (job === undefined) {
-      patch(root, error === undefined ? loadingNotice('the job') : isUnknown(error) ? unknownJob(id) : errorNotice('The job cannot be shown', errorText(error), start));
+      patch(
+        root,
+        error === undefined
+          ? loadingNotice('the job')
+          : isUnknown(error)
+            ? unknownJob(id)
+            : errorNotice('The job cannot be shown', errorText(error), start),
+      );
       return;
     }
     document.title = `${job.name} · maestro`;
@@ -52,7 +59,7 @@ export function jobPage(root, { params }) {
       const open = TABS.find(([each]) => each === name)?.[2] ?? openOverview;
       opened = { name, tab: open(job) };
     }
-    patch(root, jobHeader(job, take), tabBar(id, name), opened.tab.element);
+    patch(root, jobHeader(job, take, name === 'overview'), tabBar(id, name), opened.tab.element);
     opened.tab.update(job);
   });
 
@@ -68,7 +75,11 @@ export function jobPage(root, { params }) {
       take(await request(`/api/v1/jobs/${encodeURIComponent(id)}`));
       unfollow();
       unfollow = /** @type {() => undefined} */ (
-        follow(() => `/api/v1/jobs/${encodeURIComponent(id)}/watch`, { types: ['message', 'job'], onEvent: (_, next) => take(next), isOver: () => job !== undefined && hasEnded(job.state) })
+        follow(() => `/api/v1/jobs/${encodeURIComponent(id)}/watch`, {
+          types: ['message', 'job'],
+          onEvent: (_, next) => take(next),
+          isOver: () => job !== undefined && hasEnded(job.state),
+        })
       );
     } catch (failure) {
       error = failure;
@@ -76,7 +87,7 @@ export function jobPage(root, { params }) {
       if (!isUnknown(failure)) retry = setTimeout(start, 2000);
     }
   }
-  /** @type {number | undefined} */
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let retry;
   start();
   render();
@@ -102,7 +113,11 @@ function isUnknown(error) {
 
 /** @param {string} id */
 function unknownJob(id) {
-  return emptyNotice('There is no such job', h('p', {}, h('code', {}, id), ' is not known to this coordinator.'), h('p', {}, h('a', { href: '/', 'data-link': true }, 'All jobs')));
+  return emptyNotice(
+    'There is no such job',
+    h('p', {}, h('code', {}, id), ' is not known to this coordinator.'),
+    h('p', {}, h('a', { href: '/', 'data-link': true }, 'All jobs')),
+  );
 }
 
 /** @param {string} id @param {string} current */
@@ -111,7 +126,15 @@ function tabBar(id, current) {
     'nav.tabs',
     { 'aria-label': 'Parts of the job' },
     ...TABS.map(([name, title]) =>
-      h('a', { href: name === 'overview' ? `/jobs/${id}` : `/jobs/${id}/${name}`, 'data-link': true, 'aria-current': name === current && 'page' }, title),
+      h(
+        'a',
+        {
+          href: name === 'overview' ? `/jobs/${id}` : `/jobs/${id}/${name}`,
+          'data-link': true,
+          'aria-current': name === current && 'page',
+        },
+        title,
+      ),
     ),
   );
 }

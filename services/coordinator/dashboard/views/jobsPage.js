@@ -76,7 +76,11 @@ function view({ jobs, workers, cursor, more, error, filter }, { choose, loadMore
           'div.segments',
           { role: 'group', 'aria-label': 'Which jobs' },
           ...FILTERS.map((each) =>
-            h('button', { type: 'button', 'aria-pressed': String(filter === each), onclick: () => choose(each) }, each[0]?.toUpperCase() + each.slice(1)),
+            h(
+              'button',
+              { type: 'button', 'aria-pressed': String(filter === each), onclick: () => choose(each) },
+              each[0]?.toUpperCase() + each.slice(1),
+            ),
           ),
         ),
         h('a.button.primary', { href: '/submit', 'data-link': true }, icon('plus'), 'New job'),
@@ -89,7 +93,13 @@ function view({ jobs, workers, cursor, more, error, filter }, { choose, loadMore
       : all.length === 0
         ? emptyNotice(
             'No jobs yet',
-            h('p', {}, 'Point maestro at a folder of images: ', h('a', { href: '/submit', 'data-link': true }, 'fill in a form'), ', or from a terminal'),
+            h(
+              'p',
+              {},
+              'Point maestro at a folder of images: ',
+              h('a', { href: '/submit', 'data-link': true }, 'fill in a form'),
+              ', or from a terminal',
+            ),
             h('pre', {}, 'maestro submit job.yaml --follow'),
             workers.length === 0 && h('p', {}, 'No worker is connected either; ', h('code', {}, 'maestro up --workers 2'), ' starts two.'),
           )
@@ -109,7 +119,17 @@ function jobTable(jobs) {
     h(
       'table.table.cards',
       {},
-      h('thead', {}, h('tr', {}, ...['Job', 'State', 'Progress', 'Loss', 'Images/s', 'Time left', 'Age'].map((text, i) => h('th', { scope: 'col', class: i >= 3 ? 'num' : '' }, text)))),
+      h(
+        'thead',
+        {},
+        h(
+          'tr',
+          {},
+          ...['Job', 'State', 'Progress', 'Loss', 'Images/s', 'Time left', 'Age'].map((text, i) =>
+            h('th', { scope: 'col', class: i >= 3 ? 'num' : '' }, text),
+          ),
+        ),
+      ),
       h(
         'tbody',
         {},
@@ -121,12 +141,21 @@ function jobTable(jobs) {
             'tr.is-link',
             { key: id, onclick: (/** @type {MouseEvent} */ event) => openRow(event, href) },
             h('td.main-cell', {}, h('a', { href, 'data-link': true }, name), h('span.mono.muted.small', {}, id)),
-            h('td', {}, stateBadge(state), state === 'queued' || state === 'failed' ? h('span.reason', { title: message }, message) : null),
+            h(
+              'td.state-cell',
+              {},
+              stateBadge(state),
+              state === 'queued' || state === 'failed' ? h('span.reason', { title: message }, message) : null,
+            ),
             h(
               'td.progress-cell',
               {},
               progressBar(job),
-              h('span.small.muted', {}, progress === undefined ? 'not started' : `step ${count(progress.step)} of ${count(progress.totalSteps)}`),
+              h(
+                'span.small.muted',
+                {},
+                progress === undefined ? 'not started' : `step ${count(progress.step)} of ${count(progress.totalSteps)}`,
+              ),
             ),
             h('td.num', { 'data-label': 'Loss' }, progress && progress.images > 0 ? measure(progress.loss) : '–'),
             h('td.num', { 'data-label': 'Images/s' }, isMoving ? speed(progress?.imagesPerSecond) : '–'),

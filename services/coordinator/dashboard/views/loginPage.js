@@ -5,7 +5,9 @@ import { navigate } from '../router.js';
 
 /** Asks for a token, which becomes a session cookie. @param {HTMLElement} root @returns {import('../types/api.d.ts').Page} */
 export function loginPage(root) {
-  const token = /** @type {HTMLInputElement} */ (h('input', { id: 'token', type: 'password', autocomplete: 'current-password', required: true, 'aria-describedby': 'token-error' }));
+  const token = /** @type {HTMLInputElement} */ (
+    h('input', { id: 'token', type: 'password', autocomplete: 'current-password', required: true, 'aria-describedby': 'token-error' })
+  );
   const error = h('p.field-error', { id: 'token-error', role: 'alert' });
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
@@ -15,7 +17,10 @@ export function loginPage(root) {
       document.documentElement.dataset['session'] = 'cookie';
       navigate(safeNext(new URLSearchParams(location.search).get('next')));
     } catch (failure) {
-      error.textContent = failure instanceof ApiError && failure.status === 401 ? 'This token is not known. Ask whoever runs the coordinator for one.' : errorText(failure);
+      error.textContent =
+        failure instanceof ApiError && failure.status === 401
+          ? 'This token is not known. Ask whoever runs the coordinator for one.'
+          : errorText(failure);
       token.select();
     }
   };

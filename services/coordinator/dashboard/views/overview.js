@@ -18,10 +18,40 @@ const POLL_MS = 2000;
 /** Curves, timeline and reconstructions. @param {Job} job @returns {import('./jobPage.js').Tab} */
 export function openOverview(job) {
   const charts = {
-    loss: createChart({ title: 'Loss', unit: 'mean squared error on hidden patches', lines: [{ label: 'loss', colour: '--line-1' }], format: measure, hasLogScale: true, height: 268 }),
-    learningRate: createChart({ title: 'Learning rate', unit: '', lines: [{ label: 'learning rate', colour: '--line-4' }], format: rate, startsAtZero: true, height: 150 }),
-    imagesPerSecond: createChart({ title: 'Speed', unit: 'images per second', lines: [{ label: 'images/s', colour: '--line-2' }], format: speed, startsAtZero: true, height: 150 }),
-    stepSeconds: createChart({ title: 'Step time', unit: 'seconds', lines: [{ label: 'step', colour: '--line-3' }], format: duration, startsAtZero: true, height: 150 }),
+    loss: createChart({
+      title: 'Loss',
+      unit: 'mean squared error on hidden patches',
+      lines: [{ label: 'loss', colour: '--line-1' }],
+      format: measure,
+      hasLogScale: true,
+      height: 268,
+    }),
+    learningRate: createChart({
+      title: 'Learning rate',
+      unit: '',
+      lines: [{ label: 'learning rate', colour: '--line-4' }],
+      format: rate,
+      tick: (value) => (value === 0 ? '0' : value.toExponential()),
+      startsAtZero: true,
+      height: 150,
+    }),
+    imagesPerSecond: createChart({
+      title: 'Speed',
+      unit: 'images per second',
+      lines: [{ label: 'images/s', colour: '--line-2' }],
+      format: speed,
+      startsAtZero: true,
+      height: 150,
+    }),
+    stepSeconds: createChart({
+      title: 'Step time',
+      unit: 'seconds',
+      lines: [{ label: 'step', colour: '--line-3' }],
+      format: duration,
+      tick: (value) => (value === 0 ? '0' : duration(value)),
+      startsAtZero: true,
+      height: 150,
+    }),
   };
   const reconstructions = openReconstructions(job.id);
   const timeline = openTimeline(job.id);

@@ -15,18 +15,32 @@ export function openReconstructions(jobId) {
 
   const view = () => {
     const { items, error } = state;
-    const head = (/** @type {import('../dom.js').Child[]} */ ...end) => h('header.panel-head', {}, h('h2', {}, 'Reconstructions'), h('span.muted.small', {}, 'held-out images'), h('div.end', {}, ...end));
+    const head = (/** @type {import('../dom.js').Child[]} */ ...end) =>
+      h('header.panel-head', {}, h('h2', {}, 'Reconstructions'), h('span.muted.small', {}, 'held-out images'), h('div.end', {}, ...end));
     if (items === undefined || items.length === 0) {
       const body =
         error !== undefined
           ? errorNotice('The pictures cannot be shown', errorText(error))
           : items === undefined
             ? loadingNotice('pictures')
-            : emptyNotice('No picture yet', h('p', {}, 'One is drawn of the same held-out images after each checkpoint; checkpoint.everySteps in the job file says how often.'));
+            : emptyNotice(
+                'No picture yet',
+                h(
+                  'p',
+                  {},
+                  'One is drawn of the same held-out images after each checkpoint; checkpoint.everySteps in the job file says how often.',
+                ),
+              );
       return [head(), body];
     }
     const newest = items.length - 1;
-    const index = state.chosen === undefined ? newest : Math.max(0, items.findIndex(({ step }) => step === state.chosen));
+    const index =
+      state.chosen === undefined
+        ? newest
+        : Math.max(
+            0,
+            items.findIndex(({ step }) => step === state.chosen),
+          );
     const item = items[index];
     if (item === undefined) return [head()];
     const choose = (/** @type {number} */ i) => {
@@ -39,12 +53,20 @@ export function openReconstructions(jobId) {
       h(
         'figure.picture',
         {},
-        h('a', { href: item.imageUrl, target: '_blank', rel: 'noopener', title: 'Open in full size' }, h('img', { src: item.imageUrl, alt: `Held-out images at step ${item.step}: original, masked, reconstructed` })),
+        h(
+          'a',
+          { href: item.imageUrl, target: '_blank', rel: 'noopener', title: 'Open in full size' },
+          h('img', { src: item.imageUrl, alt: `Held-out images at step ${item.step}: original, masked, reconstructed` }),
+        ),
         h(
           'figcaption',
           {},
           h('span', {}, 'Error on hidden patches ', h('strong', {}, measure(item.maskedError))),
-          h('span.muted', {}, `${measure(item.meanFillError)} by filling in the mean${better >= 1.05 ? `, ${better.toFixed(1)} × better` : ''}`),
+          h(
+            'span.muted',
+            {},
+            `${measure(item.meanFillError)} by filling in the mean${better >= 1.05 ? `, ${better.toFixed(1)} × better` : ''}`,
+          ),
         ),
       ),
       h(

@@ -1,7 +1,7 @@
 // @ts-check
 import { errorText, request } from '../api.js';
 import { h, keep, onceAFrame, patch } from '../dom.js';
-import { count, duration } from '../format.js';
+import { clock, count, duration } from '../format.js';
 import { emptyNotice, errorNotice, loadingNotice } from '../parts/notice.js';
 import { colour } from '../theme.js';
 
@@ -31,7 +31,17 @@ export function openTimeline(jobId) {
     drawRows();
   });
   const canvasOf = (/** @type {string} */ name) => {
-    const canvas = canvases.get(name) ?? /** @type {HTMLCanvasElement} */ (keep(h('canvas.timeline-row', { height: ROW_HEIGHT, role: 'img', 'aria-label': `Phases of ${name} over time; the table below has the numbers` })));
+    const canvas =
+      canvases.get(name) ??
+      /** @type {HTMLCanvasElement} */ (
+        keep(
+          h('canvas.timeline-row', {
+            height: ROW_HEIGHT,
+            role: 'img',
+            'aria-label': `Phases of ${name} over time; the table below has the numbers`,
+          }),
+        )
+      );
     canvases.set(name, canvas);
     return canvas;
   };
@@ -65,28 +75,62 @@ export function openTimeline(jobId) {
 
 /** @param {{ timeline?: Timeline, error?: unknown }} state @param {(name: string) => HTMLCanvasElement} canvasOf */
 function view({ timeline, error }, canvasOf) {
-  const head = (/** @type {import('../dom.js').Child[]} */ ...end) => h('header.panel-head', {}, h('h2', {}, 'Where the time goes'), h('span.muted.small', {}, `last ${STEPS} steps`), h('div.end', {}, ...end));
-  if (timeline === undefined) return [head(), error === undefined ? loadingNotice('the timeline') : errorNotice('The timeline cannot be shown', errorText(error))];
+  const head = (/** @type {import('../dom.js').Child[]} */ ...end) =>
+    h(
+      'header.panel-head',
+      {},
+      h('h2', {}, 'Where the time goes'),
+      h('span.muted.small', {}, `last ${STEPS} steps`),
+      h('div.end', {}, ...end),
+    );
+  if (timeline === undefined)
+    return [head(), error === undefined ? loadingNotice('the timeline') : errorNotice('The timeline cannot be shown', errorText(error))];
   const workers = timeline.workers.filter(({ steps }) => steps.length > 0);
-  if (workers.length === 0) return [head(), emptyNotice('No step yet', h('p', {}, 'The phases of each worker are drawn from the first step on.'))];
+  if (workers.length === 0)
+    return [head(), emptyNotice('No step yet', h('p', {}, 'The phases of each worker are drawn from the first step on.'))];
   const { straggler, phases } = timeline;
   const span = spanOf(timeline);
   return [
-    head(h('ul.legend', {}, ...phases.map((phase) => h('li', { vars: { '--phase': `var(${PHASES[phase]?.token ?? '--phase-wait'})` } }, PHASES[phase]?.label ?? phase)))),
+    head(
+      h(
+        'ul.legend',
+        {},
+        ...phases.map((phase) =>
+          h('li', { vars: { '--phase': `var(${PHASES[phase]?.token ?? '--phase-wait'})` } }, PHASES[phase]?.label ?? phase),
+        ),
+      ),
+    ),
     straggler &&
       h(
         'p.straggler',
         {},
         h('span.badge', { 'data-tone': 'amber' }, 'straggler'),
-        h('span', {}, h('strong', {}, straggler.name), ` keeps the others waiting for ${duration(straggler.seconds)} of a step, ${Math.round(straggler.share * 100)} % of it`),
+        h(
+          'span',
+          {},
+          h('strong', {}, straggler.name),
+          ` keeps the others waiting for ${duration(straggler.seconds)} of a step, ${Math.round(straggler.share * 100)} % of it`,
+        ),
       ),
     h(
       'div.timeline-rows',
       {},
       ...workers.map(({ name }) =>
-        h('div.timeline-worker', { key: name, class: straggler?.name === name ? 'timeline-worker is-straggler' : 'timeline-worker' }, h('span.timeline-name', { title: name }, name), canvasOf(name)),
+        h(
+          'div.timeline-worker',
+          { key: name, class: straggler?.name === name ? 'timeline-worker is-straggler' : 'timeline-worker' },
+          h('span.timeline-name', { title: name }, name),
+          canvasOf(name),
+        ),
       ),
-      span && h('div.timeline-axis', { key: ' axis' }, h('span', {}, clockTime(span.startMs)), h('span', {}, `${duration((span.endMs - span.startMs) / 1000)} in all`), h('span', {}, clockTime(span.endMs))),
+      span &&
+        h(
+          'div.timeline-axis',
+          { key: ' axis' },
+          h('span', {}, clockTime(span.startMs)),
+          h('span', {}, `${duration((span.endMs - span.startMs) / 1000)} in all`),
+          h('span', {}, clockTime(span.endMs)),
+        ),
     ),
     h(
       'div.scroll-x',
@@ -95,7 +139,18 @@ function view({ timeline, error }, canvasOf) {
         'table.table.compact',
         {},
         h('caption.visually-hidden', {}, 'Mean time of each phase in a step'),
-        h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Mean of a step'), ...phases.map((phase) => h('th.num', { scope: 'col' }, PHASES[phase]?.label ?? phase)), h('th.num', { scope: 'col' }, 'in all'), h('th.num', { scope: 'col' }, 'last step'))),
+        h(
+          'thead',
+          {},
+          h(
+            'tr',
+            {},
+            h('th', { scope: 'col' }, 'Mean of a step'),
+            ...phases.map((phase) => h('th.num', { scope: 'col' }, PHASES[phase]?.label ?? phase)),
+            h('th.num', { scope: 'col' }, 'in all'),
+            h('th.num', { scope: 'col' }, 'last step'),
+          ),
+        ),
         h('tbody', {}, ...workers.map((worker) => meanRow(worker, phases, straggler?.name === worker.name))),
       ),
     ),
@@ -117,7 +172,9 @@ function meanRow({ name, steps }, phases, isStraggler) {
 
 /** The time that the rows cover. @param {Timeline} timeline */
 function spanOf({ workers }) {
-  const ends = workers.flatMap(({ steps }) => steps.map(({ startMs, durations }) => [startMs, startMs + 1000 * Object.values(durations).reduce((a, b) => a + b, 0)]));
+  const ends = workers.flatMap(({ steps }) =>
+    steps.map(({ startMs, durations }) => [startMs, startMs + 1000 * Object.values(durations).reduce((a, b) => a + b, 0)]),
+  );
   if (ends.length === 0) return undefined;
   return { startMs: Math.min(...ends.map(([start = 0]) => start)), endMs: Math.max(...ends.map(([, end = 0]) => end)) };
 }
@@ -149,5 +206,5 @@ function drawRow(canvas, { steps }, { startMs, endMs }, phases) {
 
 /** @param {number} timeMs */
 function clockTime(timeMs) {
-  return new Date(timeMs).toLocaleTimeString();
+  return clock(timeMs).slice(0, 8);
 }

@@ -18,7 +18,11 @@ export function workersPage(root) {
   const polling = poll(async (signal) => {
     try {
       const [workers, jobs] = await Promise.all([request('/api/v1/workers?limit=200', { signal }), request('/api/v1/jobs', { signal })]);
-      Object.assign(state, { workers: workers.items, names: Object.fromEntries(jobs.items.map((/** @type {any} */ job) => [job.id, job.name])), error: undefined });
+      Object.assign(state, {
+        workers: workers.items,
+        names: Object.fromEntries(jobs.items.map((/** @type {any} */ job) => [job.id, job.name])),
+        error: undefined,
+      });
     } catch (error) {
       if (!signal.aborted) state.error = error;
       throw error;
@@ -34,7 +38,12 @@ export function workersPage(root) {
 function view({ workers, names, error }, refresh) {
   const free = workers?.filter(({ jobId, isDrained }) => jobId === undefined && !isDrained).length ?? 0;
   return [
-    h('div.page-head', {}, h('h1', {}, 'Workers'), workers && h('p.muted', {}, `${plural(workers.length, 'worker')} connected, ${free} free`)),
+    h(
+      'div.page-head',
+      {},
+      h('h1', {}, 'Workers'),
+      workers && h('p.muted', {}, `${plural(workers.length, 'worker')} connected, ${free} free`),
+    ),
     workers === undefined
       ? error === undefined
         ? loadingNotice('workers')
@@ -51,7 +60,17 @@ function view({ workers, names, error }, refresh) {
             h(
               'table.table.cards',
               {},
-              h('thead', {}, h('tr', {}, ...['Worker', 'Status', 'Job', 'Device', 'Threads', 'Host', ''].map((text, i) => h('th', { scope: 'col', class: i === 4 ? 'num' : '' }, text === '' ? h('span.visually-hidden', {}, 'Actions') : text)))),
+              h(
+                'thead',
+                {},
+                h(
+                  'tr',
+                  {},
+                  ...['Worker', 'Status', 'Job', 'Device', 'Threads', 'Host', ''].map((text, i) =>
+                    h('th', { scope: 'col', class: i === 4 ? 'num' : '' }, text === '' ? h('span.visually-hidden', {}, 'Actions') : text),
+                  ),
+                ),
+              ),
               h('tbody', {}, ...workers.map((worker) => row(worker, names, refresh))),
             ),
           ),
@@ -81,10 +100,18 @@ function row({ name, id, jobId, device, threads, host, pid, address, isDrained }
     { key: id },
     h('td.main-cell', {}, h('strong', {}, name), h('span.mono.muted.small', {}, address)),
     h('td', { 'data-label': 'Status' }, h('span.badge', { 'data-tone': tone }, status)),
-    h('td', { 'data-label': 'Job' }, jobId === undefined ? '–' : h('a', { href: `/jobs/${jobId}`, 'data-link': true }, names[jobId] ?? jobId)),
+    h(
+      'td',
+      { 'data-label': 'Job' },
+      jobId === undefined ? '–' : h('a', { href: `/jobs/${jobId}`, 'data-link': true }, names[jobId] ?? jobId),
+    ),
     h('td', { 'data-label': 'Device' }, device),
     h('td.num', { 'data-label': 'Threads' }, threads),
     h('td', { 'data-label': 'Host' }, `${host} · ${pid}`),
-    h('td.action-cell', {}, h('button.button.small', { type: 'button', disabled: isDrained, onclick: drain, 'aria-label': `Drain ${name}` }, 'Drain')),
+    h(
+      'td.action-cell',
+      {},
+      h('button.button.small', { type: 'button', disabled: isDrained, onclick: drain, 'aria-label': `Drain ${name}` }, 'Drain'),
+    ),
   );
 }
