@@ -29,7 +29,9 @@ describe('exposition', () => {
   });
 
   test('a label of the sender does not take the place of one that is added', () => {
-    const [family] = withLabels([{ name: 'a', help: '', type: 'gauge', values: [{ labels: { worker: 'liar' }, value: 1 }] }], { worker: 'a' });
+    const [family] = withLabels([{ name: 'a', help: '', type: 'gauge', values: [{ labels: { worker: 'liar' }, value: 1 }] }], {
+      worker: 'a',
+    });
     expect(printFamilies([family!])).toContain('a{worker="a"} 1');
   });
 
@@ -38,7 +40,10 @@ describe('exposition', () => {
     ['no list', '{}'],
     ['a name that would break the page', JSON.stringify([{ name: 'a b', help: '', type: 'gauge', values: [] }])],
     ['a type that there is not', JSON.stringify([{ name: 'a', help: '', type: 'x', values: [] }])],
-    ['a label that would break the page', JSON.stringify([{ name: 'a', help: '', type: 'gauge', values: [{ labels: { 'x"': '' }, value: 1 }] }])],
+    [
+      'a label that would break the page',
+      JSON.stringify([{ name: 'a', help: '', type: 'gauge', values: [{ labels: { 'x"': '' }, value: 1 }] }]),
+    ],
     ['a value that is no number', JSON.stringify([{ name: 'a', help: '', type: 'gauge', values: [{ labels: {}, value: 'x' }] }])],
   ])('refuses %s', (_, json) => {
     expect(parseFamilies(json)).toBeUndefined();

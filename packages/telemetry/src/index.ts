@@ -1,3 +1,4 @@
+export { Counter, Gauge, Histogram, Registry } from 'prom-client';
 export { endWithParent } from './endWithParent.ts';
 export { type EventLoopDelay, type EventLoopMonitor, monitorEventLoop } from './eventLoop.ts';
 export {
