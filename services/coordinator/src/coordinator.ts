@@ -381,6 +381,8 @@ function toEvent(worker: Hello, message: WorkerMessage): RunEvent | undefined {
       return { type: 'left', workerId, left: message };
     case 'hello':
     case 'skipped':
+    case 'timed':
+    case 'metrics':
       return undefined;
   }
 }
