@@ -2,12 +2,22 @@ import { resolve } from 'node:path';
 import { errorMessage, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { startCluster } from '../cluster.ts';
-import { readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
+import { type ClusterFile, readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
+import { isAlive } from '../isAlive.ts';
+import { networkLacks } from '../network/networkSupport.ts';
 import { portNumber, positiveInteger } from '../options.ts';
 
 const POLL_MS = 100;
 const DOWN_TIMEOUT_MS = 30_000;
 const DEFAULT_PORT = 7070;
+
+interface UpOptions {
+  readonly workers: number;
+  readonly threads: number;
+  readonly device: string;
+  readonly port: number;
+  readonly networkNamespaces?: boolean;
+}
 
 /** `maestro up` and `maestro down`: a cluster on this machine. */
 export function addUpCommands(program: Command): void {
@@ -18,7 +28,8 @@ export function addUpCommands(program: Command): void {
     .option('--threads <n>', "threads per worker; part of a job's identity", positiveInteger, 1)
     .option('--device <device>', 'cpu or cuda', 'cpu')
     .option('--port <port>', 'port of the coordinator; 0 picks a free one', portNumber, DEFAULT_PORT)
-    .action(async ({ workers, threads, device, port }: { workers: number; threads: number; device: string; port: number }) => {
+    .option('--network-namespaces', 'give each process a network namespace with an address of its own; needs root on Linux')
+    .action(async ({ workers, threads, device, port, networkNamespaces = false }: UpOptions) => {
       const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
       const running = await readClusterFile(dataDir);
       if (running !== undefined && isAlive(running.pid)) {
@@ -28,6 +39,8 @@ export function addUpCommands(program: Command): void {
         );
       }
       if (device !== 'cpu' && device !== 'cuda') throw new MaestroError('invalid-argument', `up: --device ${device}: expected cpu or cuda`);
+      const lacks = networkNamespaces ? await networkLacks() : {};
+      if (lacks.namespaces !== undefined) throw new MaestroError('unavailable', `up: no network namespaces: ${lacks.namespaces}`);
       let recorded: Promise<unknown> = Promise.resolve();
       let record = (): void => undefined;
       const cluster = await startCluster({
@@ -37,15 +50,25 @@ export function addUpCommands(program: Command): void {
         port,
         dataDir,
         redisUrl: process.env['REDIS_URL'],
+        networkNamespaces,
         supervise: true,
         onChange: (sentence) => {
           process.stdout.write(`${sentence}\n`);
           record();
         },
       });
-      const { coordinator, redisUrl } = cluster;
+      const { coordinator, redisUrl, network } = cluster;
       record = () => {
-        const file = { coordinator, redisUrl, pid: process.pid, device, threads, processes: cluster.processes } as const;
+        const { processes } = cluster;
+        const file: ClusterFile = {
+          coordinator,
+          redisUrl,
+          pid: process.pid,
+          device,
+          threads,
+          processes,
+          ...(network && { network: { ...network, lacks } }),
+        };
         const written = recorded.then(() => writeClusterFile(dataDir, file));
         recorded = written.catch((error: unknown) => process.stderr.write(`maestro: up: ${errorMessage(error)}\n`));
       };
@@ -82,13 +105,4 @@ export function addUpCommands(program: Command): void {
       await removeClusterFile(dataDir);
       process.stdout.write('stopped\n');
     });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
