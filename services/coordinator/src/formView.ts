@@ -1,5 +1,6 @@
 import { dilocoOf, mostWorkers, ranksPerUnit, type ViewMember } from '@maestro/protocol';
 import { assignRanks } from './assignRanks.ts';
+import { agree, settle } from './identity.ts';
 import { holdersOf, isSharded, newestState, wholeStepOf } from './newestState.ts';
 import type { RunWorker } from './runState.ts';
 import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
@@ -13,7 +14,7 @@ export function formView(turn: Turn): void {
   const { workers, facts, generation } = turn.run;
   const { minWorkers, virtualRanks } = facts.spec.resources;
   const here = workers.filter(({ isReleased, drain, awaySinceMs }) => !isReleased && drain === undefined && awaySinceMs === undefined);
-  const waiting = here.filter(isOut);
+  let waiting = here.filter(isOut);
 
   // One that has not stopped yet, or is out of reach for a moment, may hold the furthest state.
   if (workers.some((worker) => !worker.isReleased && (isBusy(worker) || worker.awaySinceMs !== undefined))) return;
@@ -28,6 +29,8 @@ export function formView(turn: Turn): void {
     update(turn, { phase: 'starting', message: `${names(preparing)} prepare${preparing.length === 1 ? 's' : ''} the model` });
     return;
   }
+  const common = turn.run.common === undefined ? agree(turn) : undefined;
+  if (common !== undefined) waiting = waiting.filter(({ id }) => workerOf(turn, id) !== undefined);
   if (waiting.length < minWorkers) {
     waitForWorkers(turn, waiting, furthest);
     return;
@@ -38,6 +41,7 @@ export function formView(turn: Turn): void {
     return;
   }
 
+  if (common !== undefined) settle(turn, common);
   const isHolder = (worker: { readonly id: string }): boolean => newest.holders.some(({ id }) => id === worker.id);
   const chosen = [...waiting]
     .sort((a, b) => Number(isHolder(b)) - Number(isHolder(a)) || b.state - a.state || (a.name < b.name ? -1 : 1))
@@ -128,7 +132,7 @@ export function release(
   { id }: RunWorker,
   { reason, writeCheckpoint }: { readonly reason: string; readonly writeCheckpoint: boolean },
 ): void {
-  updateWorker(turn, id, { isReleased: true });
+  updateWorker(turn, id, { isReleased: true, isLastWriter: writeCheckpoint });
   send(turn, id, { kind: 'release', jobId: turn.run.facts.id, writeCheckpoint, reason });
 }
 

@@ -135,6 +135,7 @@ test('a gather that breaks after all owners have applied loses nothing: the next
         group,
         isWriter: i === 0,
         isSaveAsked: () => false,
+        onRound: () => undefined,
         onApplied: () => isBreaking && i === 2 && group.abort(new MaestroError('cancelled', 'broken on purpose')),
         faults,
       }),
