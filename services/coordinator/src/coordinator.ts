@@ -107,6 +107,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   /** Submits under way, by job id. */
   const submitting = new Map<string, Promise<Job>>();
   let versions = 0;
+  /** Ids of one coordinator rise even within a millisecond. */
+  let lastIdMs = 0;
 
   const activate = (job: Job, spec: JobSpec, run: JobRun): ActiveJob => {
     const active = openActiveJob({
@@ -239,9 +241,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       const spec = parseJobSpec(parseJson(specJson));
       const startPoint = await startPointOf(spec);
       // A key whose first submit was cut off before it left a job is taken up with the id that it got then.
-      const own = newJobId();
+      lastIdMs = Math.max(Date.now(), lastIdMs + 1);
+      const own = newJobId({ nowMs: lastIdMs });
       const id = idempotencyKey === '' ? own : await store.reserveKey(idempotencyKey, own);
-      const earlier = jobs.get(id)?.job ?? (await submitting.get(id));
+      // No turn of the event loop lies between this look and the entry below, or two requests would both create the job.
+      const underWay = submitting.get(id);
+      const earlier = jobs.get(id)?.job ?? (underWay === undefined ? undefined : await underWay);
       if (earlier !== undefined) {
         requireSameFile(earlier, spec, idempotencyKey);
         return { job: jobs.get(id)?.job ?? earlier, isNew: false };

@@ -39,6 +39,8 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 200, querystringParser: parseQuery },
     exposeHeadRoutes: false,
+    // What the router itself refuses: a path that is not UTF-8, or too long a parameter.
+    frameworkErrors: (error, request, reply) => void sendProblem(deps, error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(
     ({ schema, httpPart }) =>
