@@ -1,4 +1,5 @@
 export { type JobResource, jobResource, jobResourceSchema } from './api/jobResource.ts';
+export { type ReconstructionResource, reconstructionSchema, seriesListSchema, timelineSchema } from './api/metricResources.ts';
 export {
   DEFAULT_PAGE_LIMIT,
   decodeCursor,

@@ -5,6 +5,7 @@ import type { Bookkeeper } from './bookkeeper.ts';
 import { transition } from './jobRun.ts';
 import { advanceProgress, initialProgress, withBookkeeping, withCheckpoint, withRun } from './jobView.ts';
 import { UNKNOWN_WORKER } from './ledger.ts';
+import type { CoordinatorEvents } from './metrics/observer.ts';
 import type { JobRun, RestorePoint, RunEffect, RunEvent } from './runState.ts';
 
 const SAVE_EVERY_MS = 1000;
@@ -14,6 +15,8 @@ export interface ActiveJob {
   readonly spec: JobSpec;
   readonly job: Job;
   readonly run: JobRun;
+  /** Committed steps that are not in the ledger yet. */
+  readonly unwrittenSteps: number;
   readonly listeners: Set<(job: Job) => void>;
   /** Takes an event in: the run changes, and what follows is done. */
   dispatch(event: RunEvent): void;
@@ -38,12 +41,13 @@ export interface ActiveJobOptions {
   readonly newVersion: () => string;
   /** Workers or places may have become free. */
   readonly onMoved: () => void;
+  readonly events: Pick<CoordinatorEvents, 'committed' | 'recomputed' | 'moved'>;
   readonly log: Logger;
 }
 
 /** Takes a job on. */
 export function openActiveJob(options: ActiveJobOptions): ActiveJob {
-  const { spec, timeouts, perform, log } = options;
+  const { spec, timeouts, perform, events, log } = options;
   let { job, run } = options;
   const { id } = job;
   const listeners = new Set<(job: Job) => void>();
@@ -76,6 +80,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
 
   const enter = (committed: StepCommitted, members: readonly ViewMember[]): void => {
     const { generation, step, ranks } = committed;
+    events.committed(id, committed);
     job = { ...job, progress: advanceProgress(job.progress ?? initialProgress(plan(), step - 1), committed, plan()) };
     const ownerOf = (rank: number): string =>
       members.find(({ firstRank, ranks: count }) => rank >= firstRank && rank < firstRank + count)?.id ?? UNKNOWN_WORKER;
@@ -150,6 +155,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     const checkpoints = job.checkpoints;
     const result = transition(before, event, { nowMs: Date.now(), timeouts });
     run = result.run;
+    if (event.type === 'committed' && event.committed.step <= before.step) events.recomputed(id, event.committed);
     const isMoved = run.phase !== before.phase || run.generation !== before.generation || run.workers.length !== before.workers.length;
     const isChanged = isMoved || run.message !== before.message || run.view?.status !== before.view?.status;
     if (run.phase !== before.phase || run.message !== before.message) {
@@ -157,6 +163,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     }
     for (const effect of result.effects) act(effect);
     if (run === before) return;
+    events.moved(before, run);
     publish(withRun(job, run, new Date().toISOString()), isChanged || job.checkpoints !== checkpoints);
     if (isMoved) options.onMoved();
   };
@@ -169,6 +176,9 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     },
     get run() {
       return run;
+    },
+    get unwrittenSteps() {
+      return opened === undefined ? 0 : Math.max(0, run.step - Math.max(acknowledged, opened.acknowledgedStep));
     },
     dispatch,
     amend: (change) => publish(change(job), false),

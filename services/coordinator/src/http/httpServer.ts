@@ -16,6 +16,7 @@ import type { ListeningServer } from '../serve.ts';
 import { addHealthRoutes } from './healthRoutes.ts';
 import type { HttpDeps } from './httpDeps.ts';
 import { addJobRoutes } from './jobRoutes.ts';
+import { addMetricRoutes } from './metricRoutes.ts';
 import { addOpenApiRoutes } from './openApiRoutes.ts';
 import { addWorkerRoutes } from './workerRoutes.ts';
 
@@ -58,6 +59,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   addHealthRoutes(app, deps);
   addJobRoutes(app, deps);
   addWorkerRoutes(app, deps);
+  addMetricRoutes(app, deps);
   await app.ready();
   return app;
 }
