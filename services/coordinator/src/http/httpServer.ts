@@ -19,6 +19,7 @@ import { addHealthRoutes } from './healthRoutes.ts';
 import type { HttpDeps } from './httpDeps.ts';
 import { addJobDetailRoutes } from './jobDetailRoutes.ts';
 import { addJobRoutes } from './jobRoutes.ts';
+import { addMetricRoutes } from './metricRoutes.ts';
 import './routeRole.ts';
 import { addWatchRoutes } from './watchRoutes.ts';
 import { addWorkerRoutes } from './workerRoutes.ts';
@@ -66,6 +67,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   addJobDetailRoutes(app, deps);
   addWatchRoutes(app, deps);
   addWorkerRoutes(app, deps);
+  addMetricRoutes(app, deps);
   addDashboardRoutes(app);
   await app.ready();
   return app;
