@@ -1,5 +1,6 @@
 export { checkpointHash, type TrainingTensors } from './checkpointHash.ts';
 export { type CheckpointProblem, type CheckpointReport, describeProblems } from './checkpointReport.ts';
+export { requireSpace } from './diskSpace.ts';
 export type { FileDigest } from './fileDigest.ts';
 export { folderStep, stepFolder } from './folderNames.ts';
 export { cleanLeftovers } from './leftovers.ts';
@@ -24,6 +25,7 @@ export {
   writeSafetensors,
 } from './safetensors.ts';
 export { DTYPE_BYTES, type Dtype, type TensorEntry } from './safetensorsHeader.ts';
+export { storageError } from './storageError.ts';
 export { type FlatTensorLayout, flatTensors, type NamedTensor } from './tensor.ts';
 export { verifyCheckpoint } from './verifyCheckpoint.ts';
 export { type CheckpointPhase, type WriteCheckpointOptions, type WrittenCheckpoint, writeCheckpoint } from './writeCheckpoint.ts';

@@ -13,6 +13,7 @@ import { createCollector } from './collector.ts';
 import { createFaults } from './faults.ts';
 import { createSharded } from './sharded.ts';
 import { pullShards, serveShards } from './shardTransfer.ts';
+import { openSnapshots } from './snapshots.ts';
 import type { StepReport } from './trainLoop.ts';
 
 /** Six blocks of the flat vector: two for each of three owners. */
@@ -65,7 +66,9 @@ async function openMember(root: string) {
   });
   const checkpointer = createCheckpointer({ root, keepLast: 2, layout, trainer: collector, state: {}, onWritten: () => undefined, logger });
   closers.push(() => checkpointer.close());
-  return { session: Object.assign(session, { collector, checkpointer }), collective };
+  const snapshots = openSnapshots({ dir: join(root, 'scratch'), trainer, faults, onLost: () => undefined, logger });
+  closers.push(() => snapshots.close());
+  return { session: Object.assign(session, { collector, checkpointer, snapshots }), collective };
 }
 type Member = Awaited<ReturnType<typeof openMember>>;
 
@@ -136,6 +139,7 @@ test('a gather that breaks after all owners have applied loses nothing: the next
         isWriter: i === 0,
         isSaveAsked: () => false,
         onApplied: () => isBreaking && i === 2 && group.abort(new MaestroError('cancelled', 'broken on purpose')),
+        onState: () => undefined,
         faults,
       }),
     );

@@ -5,7 +5,7 @@ import type { Replication, StepReport } from './trainLoop.ts';
 
 /** What {@link createSharded} works on. */
 export interface ShardedOptions {
-  readonly session: Pick<JobSession, 'trainer' | 'checkpointer' | 'collector' | 'schedule' | 'state' | 'shards'>;
+  readonly session: Pick<JobSession, 'trainer' | 'checkpointer' | 'collector' | 'schedule' | 'state' | 'shards' | 'snapshots'>;
   readonly group: Group;
   /** Whether this member writes the checkpoints. */
   readonly isWriter: boolean;
@@ -13,6 +13,8 @@ export interface ShardedOptions {
   readonly isSaveAsked: (step: number) => boolean;
   /** Told of each step whose part this member has applied: from here on the step may be what others go on from. */
   readonly onApplied: (report: StepReport) => void;
+  /** Told when this member has its part, and all parameters, of the state after so many steps. */
+  readonly onState: (step: number) => void;
   readonly faults: Faults;
 }
 
@@ -21,8 +23,8 @@ export interface ShardedOptions {
  * parameters are gathered. Nobody applies anything before all owners have told the sums of squares of what they have summed, so that a step
  * that is not finite leaves all members as they were.
  */
-export function createSharded({ session, group, isWriter, isSaveAsked, onApplied, faults }: ShardedOptions): Replication {
-  const { trainer, checkpointer, collector, schedule } = session;
+export function createSharded({ session, group, isWriter, isSaveAsked, onApplied, onState, faults }: ShardedOptions): Replication {
+  const { trainer, checkpointer, collector, schedule, snapshots } = session;
   return {
     reducedRange: group.chunk,
     reduce: (options) => group.reduceScatter(options),
@@ -31,6 +33,7 @@ export function createSharded({ session, group, isWriter, isSaveAsked, onApplied
       return isDue || isSaveAsked(step);
     },
     async apply({ step, adamW, report }) {
+      await snapshots.captured();
       await trainer.apply(adamW);
       session.state = -1;
       session.shards = [{ step: step + 1, ...group.chunk, isWhole: false }];
@@ -40,6 +43,7 @@ export function createSharded({ session, group, isWriter, isSaveAsked, onApplied
       await trainer.adopt();
       session.state = step + 1;
       session.shards = [{ step: step + 1, ...group.chunk, isWhole: true }];
+      onState(step + 1);
     },
     async save(step) {
       if (isWriter) await checkpointer.idle();
