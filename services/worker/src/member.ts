@@ -146,7 +146,7 @@ export function startMember(options: MemberOptions): Member {
       errorCode: failure?.code ?? '',
       errorMessage: withNames(failure?.message ?? '', current?.view),
       suspect,
-      shards: session?.shards ?? [],
+      shards: session === undefined ? [] : [...session.shards, ...session.snapshots.offers()],
       stateLength: session?.layout.length ?? 0,
     };
   };
@@ -168,6 +168,7 @@ export function startMember(options: MemberOptions): Member {
             send({ kind: 'checkpoint', jobId, generation, ...checkpoint });
           },
           onCheckpointFailed: (step, error) => send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) }),
+          onSnapshotLost: () => send({ kind: 'standing', ...standing() }),
           signal: closing.signal,
         });
       } catch (error) {
