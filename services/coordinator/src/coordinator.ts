@@ -59,6 +59,8 @@ export interface WorkerConnection {
 /** Everything the services ask of the coordinator. */
 export interface Coordinator {
   readonly incarnation: number;
+  /** Checks a job file as a submit does, and creates nothing. */
+  check(specJson: string): Promise<JobSpec>;
   /** `isNew` is false when the key was used before: the job is then the one of that time. */
   submit(specJson: string, idempotencyKey: string): Promise<{ readonly job: Job; readonly isNew: boolean }>;
   get(id: string): Job;
@@ -98,6 +100,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const jobs = new Map<string, ActiveJob>();
   const workers = new Map<string, ConnectedWorker>();
   let isClosing = false;
+  /** Submits under way, by job id. */
+  const submitting = new Map<string, Promise<Job>>();
   let versions = 0;
 
   const activate = (job: Job, spec: JobSpec, run: JobRun): ActiveJob => {
@@ -215,21 +219,34 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     get incarnation() {
       return store.incarnation;
     },
+    async check(specJson) {
+      const spec = parseJobSpec(parseJson(specJson));
+      await startPointOf(spec);
+      return spec;
+    },
     async submit(specJson, idempotencyKey) {
       if (isClosing) throw new MaestroError('unavailable', 'submit: the coordinator is shutting down');
       const spec = parseJobSpec(parseJson(specJson));
       const startPoint = await startPointOf(spec);
-      const id = newJobId();
-      if (idempotencyKey !== '') {
-        const holder = await store.reserveKey(idempotencyKey, id);
-        if (holder !== id) return { job: find(holder).job, isNew: false };
+      // A key whose first submit was cut off before it left a job is taken up with the id that it got then.
+      const own = newJobId();
+      const id = idempotencyKey === '' ? own : await store.reserveKey(idempotencyKey, own);
+      const earlier = jobs.get(id)?.job ?? (await submitting.get(id));
+      if (earlier !== undefined) {
+        requireSameFile(earlier, spec, idempotencyKey);
+        return { job: jobs.get(id)?.job ?? earlier, isNew: false };
       }
       const job = newJob({ id, spec, specJson: JSON.stringify(spec), now: new Date().toISOString() });
-      await store.saveJob(job);
-      log.info({ job: id, name: spec.name }, 'job submitted');
-      const active = activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation));
-      place();
-      return { job: active.job, isNew: true };
+      const create = async (): Promise<Job> => {
+        await store.saveJob(job);
+        log.info({ job: id, name: spec.name }, 'job submitted');
+        activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation));
+        place();
+        return jobs.get(id)!.job;
+      };
+      const created = create().finally(() => submitting.delete(id));
+      submitting.set(id, created);
+      return { job: await created, isNew: true };
     },
     get: (id) => find(id).job,
     spec: (id) => find(id).spec,
@@ -329,6 +346,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await Promise.all([...jobs.values()].map((active) => active.close(CLOSE_MS)));
     },
   };
+}
+
+function requireSameFile({ id, specJson }: Job, spec: JobSpec, key: string): void {
+  if (specJson === JSON.stringify(spec)) return;
+  throw new MaestroError('conflict', `submit: the idempotency key ${key} was used for ${id}, whose job file is another; take a new key`);
 }
 
 /** A record that an older version wrote lacks what came later. */

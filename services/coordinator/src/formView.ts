@@ -55,7 +55,7 @@ export function formView(turn: Turn): void {
   update(turn, {
     generation: next,
     view: { members, startStep, restoreFrom, sources, holders, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
-    pastViews: [...pastViews, { generation: next, members }].slice(-MOST_VIEWS),
+    pastViews: [...pastViews, { generation: next, members, startStep, timeMs: turn.nowMs, reason: whyFormed(turn) }].slice(-MOST_VIEWS),
     phase: restore !== undefined ? 'starting' : turn.run.phase,
     message: `view ${next} forms: ${names(members)} from step ${startStep}`,
     // A checkpoint may be ahead of what was reported.
@@ -77,6 +77,13 @@ export function formView(turn: Turn): void {
   for (const { id } of [...members, ...servers]) {
     send(turn, id, { kind: 'view', jobId, generation: next, members, startStep, restoreFrom, sources, holders });
   }
+}
+
+/** What ended the view before, or brought the job here. */
+function whyFormed({ run: { records, generation } }: Turn): string {
+  const end = records.findLast(({ type, generation: of }) => type === 'hold' && of === generation);
+  if (generation > 0 && end !== undefined) return end.message.replace(/^view \d+ ends (at once|after a step): /, '');
+  return generation === 0 ? 'the job starts' : 'it goes on';
 }
 
 /** Members that have all of the state, or all parameters of one whose moments are shared. */

@@ -80,6 +80,16 @@ export interface RunRecord {
   readonly message: string;
 }
 
+/** A view that was formed. What an older version kept has no more than its members. */
+export interface PastView {
+  readonly generation: number;
+  readonly members: readonly ViewMember[];
+  readonly startStep?: number;
+  readonly timeMs?: number;
+  /** Why it was formed. */
+  readonly reason?: string;
+}
+
 /** A worker that the job does not take, until when, and why. */
 export interface Refusal {
   readonly workerId: string;
@@ -133,8 +143,8 @@ export interface JobRun {
   readonly stopDeadlineMs?: number;
   /** Newest last, bounded. */
   readonly records: readonly RunRecord[];
-  /** Members of the newest views by generation, newest last, bounded: reports name the generation that they come from. */
-  readonly pastViews: readonly { readonly generation: number; readonly members: readonly ViewMember[] }[];
+  /** The newest views, newest last, bounded: reports name the generation that they come from. */
+  readonly pastViews: readonly PastView[];
   readonly refusals: readonly Refusal[];
   /** Views that failed since the last committed step, and how often each member was blamed. */
   readonly failures: number;
