@@ -1,4 +1,4 @@
-export { decodeCursor, encodeCursor } from './cursor.ts';
+export { cursorOf, readCursor, withCursor } from './cursor.ts';
 export type { JobLog } from './jobLog.ts';
 export { LOG_LABELS, type LogLabel, type LogLabels, labelsKey } from './labels.ts';
 export { type LineCriteria, type LineFilter, lineFilter } from './lineFilter.ts';

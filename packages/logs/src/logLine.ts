@@ -28,9 +28,11 @@ export type NewLine = Omit<LogLine, 'ordinal'> & {
 };
 
 /**
- * Reads a line of a process. What is no JSON object becomes one with the text as its message; a line without time is given `nowMs`.
+ * Reads a line of a process. What is no JSON object becomes one with the text as its message; a line without time is given `nowMs`, one without
+ * level `info`.
  */
-export function parseLine(text: string, nowMs: number): NewLine {
+export function parseLine(line: string, nowMs: number): NewLine {
+  const text = line.trim();
   const fields = parseFields(text);
   if (fields === undefined) {
     const wrapped = JSON.stringify({ level: 'info', time: new Date(nowMs).toISOString(), msg: text });
@@ -38,7 +40,10 @@ export function parseLine(text: string, nowMs: number): NewLine {
   }
   const timeMs = typeof fields['time'] === 'string' ? Date.parse(fields['time']) : Number.NaN;
   const job = typeof fields['job'] === 'string' && JOB_ID.test(fields['job']) ? fields['job'] : CLUSTER;
-  return { job, timeMs: Number.isFinite(timeMs) ? timeMs : nowMs, labels: labelsOf(fields, job), text };
+  const labels = labelsOf(fields, job);
+  if (Number.isFinite(timeMs) && fields['level'] !== undefined) return { job, timeMs, labels, text };
+  const time = Number.isFinite(timeMs) ? timeMs : nowMs;
+  return { job, timeMs: time, labels, text: JSON.stringify({ ...fields, level: labels.level, time: new Date(time).toISOString() }) };
 }
 
 /** The fields of a line; `undefined` when it is no JSON object. */

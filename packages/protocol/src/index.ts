@@ -3,6 +3,16 @@ export { type CheckpointResource, checkpointResourceSchema } from './api/checkpo
 export { jobCheckSchema, jobFileJsonSchema } from './api/jobCheck.ts';
 export { type JobResource, jobResource, jobResourceSchema } from './api/jobResource.ts';
 export {
+  LOG_QUERY_LEVELS,
+  type LogFilter,
+  logFilterSchema,
+  logHistogramQuerySchema,
+  logHistogramSchema,
+  logLineSchema,
+  logQuerySchema,
+  MOST_LOG_LINES,
+} from './api/logLine.ts';
+export {
   DEFAULT_PAGE_LIMIT,
   decodeCursor,
   encodeCursor,

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { openCollective } from '@maestro/collective';
+import { openLogSink } from '@maestro/logs';
 import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { createFaults } from './faults.ts';
@@ -26,7 +27,7 @@ const {
 } = process.env;
 /** A step may be long, and a checkpoint large; whoever cannot wait sends a second signal. */
 const SHUTDOWN_MS = 60_000;
-const logger = createLogger({ role: 'worker', worker: name });
+const logger = createLogger({ role: 'worker', worker: name, sink: openLogSink({ redisUrl, name }) });
 
 await runService(
   async (signal) => {

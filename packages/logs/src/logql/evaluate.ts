@@ -53,6 +53,7 @@ export async function selectLines(
     limit,
     isBackward,
     intervalMs = 0,
+    takes = () => true,
     signal,
   }: {
     readonly fromMs: number;
@@ -61,6 +62,8 @@ export async function selectLines(
     readonly isBackward: boolean;
     /** Between two lines of a stream there is at least so much time. */
     readonly intervalMs?: number;
+    /** What else a line must fulfil. */
+    readonly takes?: (line: LogLine) => boolean;
     readonly signal?: AbortSignal;
   },
 ): Promise<FoundLine[]> {
@@ -82,7 +85,7 @@ export async function selectLines(
     }
     await takeTurn();
     for (const line of await readOrSkip(log, segment, block)) {
-      if (line.timeMs < fromMs || line.timeMs >= toMs || !takesLabels(line.labels)) continue;
+      if (line.timeMs < fromMs || line.timeMs >= toMs || !takesLabels(line.labels) || !takes(line)) continue;
       const labels = pipeline(line);
       if (labels !== undefined) found.push({ line, labels });
     }
