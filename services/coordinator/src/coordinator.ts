@@ -24,8 +24,11 @@ import { newJob } from './jobView.ts';
 import { placeJobs } from './placement.ts';
 import { type JobRun, openPlaces, queuedRun, type RestorePoint, type RunEvent, refusalOf } from './runState.ts';
 import type { Store } from './store.ts';
+import { workerEvent } from './workerEvent.ts';
 
 const TICK_MS = 250;
+/** So long whoever decides about a job waits for it to be written down. */
+const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
 const CLOSE_MS = 3000;
 
@@ -70,10 +73,11 @@ export interface Coordinator {
   list(): Job[];
   /** Calls `listener` now and at every change until the job has ended; gives the way to stop. */
   watch(id: string, listener: (job: Job) => void): () => void;
-  cancel(id: string): Job;
+  /** As `pause` and `resume`: resolves once it cannot be lost any more; rejects with `unavailable` when that takes long. */
+  cancel(id: string): Promise<Job>;
   /** Holds the job at a step boundary, with a checkpoint, and frees its workers. */
-  pause(id: string): Job;
-  resume(id: string): Job;
+  pause(id: string): Promise<Job>;
+  resume(id: string): Promise<Job>;
   /** Compares the job's ledger with its permutations. */
   audit(id: string): Promise<JobAudit>;
   workers(): WorkerInfo[];
@@ -169,6 +173,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     return active;
   };
 
+  const decide = async (active: ActiveJob, event: RunEvent): Promise<Job> => {
+    active.dispatch(event);
+    await active.settled(SETTLE_MS);
+    return active.job;
+  };
+
   for (const { job, run: stored } of await store.loadJobs()) {
     const spec = parseJobSpec(parseJson(job.specJson));
     const kept = stored as JobRun | undefined;
@@ -258,23 +268,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       listener(job);
       return () => void listeners.delete(listener);
     },
-    cancel(id) {
-      const active = find(id);
-      active.dispatch({ type: 'cancel', reason: 'cancelled on request' });
-      return active.job;
-    },
-    pause(id) {
-      const active = find(id);
-      active.dispatch({ type: 'pause', reason: 'paused on request; `maestro resume` goes on' });
-      return active.job;
-    },
-    resume(id) {
+    cancel: (id) => decide(find(id), { type: 'cancel', reason: 'cancelled on request' }),
+    pause: (id) => decide(find(id), { type: 'pause', reason: 'paused on request; `maestro resume` goes on' }),
+    async resume(id) {
       const active = find(id);
       if (active.run.phase !== 'paused') {
         throw new MaestroError('conflict', `job ${id} is ${active.job.state}: only a paused job can be resumed`);
       }
-      active.dispatch({ type: 'resume' });
-      return active.job;
+      return decide(active, { type: 'resume' });
     },
     audit: (id) => auditJob(store, find(id).job),
     workers: () => [...workers.values()].map(infoOf),
@@ -324,7 +325,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
           // A worker that is told to end gets nothing more to do.
           if (message.kind === 'drain') worker.isDrained = true;
           const active = message.jobId === '' ? undefined : jobs.get(message.jobId);
-          const event = active === undefined ? undefined : toEvent(hello, message);
+          const event = active === undefined ? undefined : workerEvent(hello, message);
           if (active !== undefined && event !== undefined) active.dispatch(event);
           if (active !== undefined && message.kind === 'skipped') noteSkipped(active, name, message);
           if (message.kind === 'left' && worker.jobId === message.jobId) {
@@ -360,29 +361,6 @@ function withDefaults(job: Job): Job {
 
 function withSpec(run: JobRun, spec: JobSpec): JobRun {
   return { ...run, facts: { ...run.facts, spec } };
-}
-
-function toEvent(worker: Hello, message: WorkerMessage): RunEvent | undefined {
-  const { id: workerId } = worker;
-  switch (message.kind) {
-    case 'heartbeat':
-      return { type: 'heartbeat', workerId, heartbeat: message };
-    case 'standing':
-      return { type: 'standing', worker, standing: message };
-    case 'committed':
-      return { type: 'committed', workerId, committed: message };
-    case 'checkpoint':
-      return { type: 'checkpoint', checkpoint: message };
-    case 'checkpointFailed':
-      return { type: 'checkpointFailed', workerId, failed: message };
-    case 'drain':
-      return { type: 'drain', workerId, reason: message.reason };
-    case 'left':
-      return { type: 'left', workerId, left: message };
-    case 'hello':
-    case 'skipped':
-      return undefined;
-  }
 }
 
 function isAlive(pid: number): boolean {

@@ -113,7 +113,7 @@ export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
           response: { 200: jobResourceSchema, ...PROBLEMS },
         },
       },
-      (request) => resource(coordinator[action]((request.params as z.infer<typeof jobParamsSchema>).id)),
+      async (request) => resource(await coordinator[action]((request.params as z.infer<typeof jobParamsSchema>).id)),
     );
   }
 }
