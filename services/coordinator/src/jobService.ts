@@ -1,9 +1,11 @@
 import type { handleServerStreamingCall, handleUnaryCall, Server } from '@grpc/grpc-js';
 import { isTerminal, type Job, loadService, toServiceError } from '@maestro/protocol';
 import type { Coordinator } from './coordinator.ts';
+import type { JobLogs } from './jobLogs.ts';
+import { tailLogs } from './tailLogs.ts';
 
 /** Serves `maestro.v1.Jobs` on `server`. */
-export function addJobService(server: Server, coordinator: Coordinator): void {
+export function addJobService(server: Server, coordinator: Coordinator, logs: JobLogs): void {
   const { service } = loadService('jobs.proto', 'Jobs');
 
   const unary =
@@ -62,6 +64,7 @@ export function addJobService(server: Server, coordinator: Coordinator): void {
     PauseJob: unary(({ id }: { id: string }) => coordinator.pause(id)),
     ResumeJob: unary(({ id }: { id: string }) => coordinator.resume(id)),
     DrainWorker: unary(({ name }: { name: string }) => coordinator.drainWorker(name)),
+    TailLogs: tailLogs(logs),
     ListWorkers: unary(() => ({ workers: coordinator.workers() })),
   });
 }

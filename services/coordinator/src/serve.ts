@@ -2,6 +2,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { controlChannelOptions, errorMessage, type FailureTimeouts, MaestroError } from '@maestro/protocol';
 import { addControlService } from './controlService.ts';
 import type { Coordinator } from './coordinator.ts';
+import type { JobLogs } from './jobLogs.ts';
 import { addJobService } from './jobService.ts';
 
 /** A listening server. */
@@ -18,9 +19,9 @@ const CLOSE_GRACE_MS = 1000;
  * Serves the job API and the workers' control streams at `listen` (host:port).
  * @throws MaestroError `unavailable` when the address cannot be listened on.
  */
-export async function serve(coordinator: Coordinator, listen: string, timeouts: FailureTimeouts): Promise<ListeningServer> {
+export async function serve(coordinator: Coordinator, listen: string, timeouts: FailureTimeouts, logs: JobLogs): Promise<ListeningServer> {
   const server = new Server(controlChannelOptions(timeouts));
-  addJobService(server, coordinator);
+  addJobService(server, coordinator, logs);
   addControlService(server, coordinator);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(listen, ServerCredentials.createInsecure(), (error, bound) => {

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { openCollective } from '@maestro/collective';
+import { openLogSink } from '@maestro/logs';
 import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
 import { createLogger, endWithParent, printFamilies, runService, serveMetrics } from '@maestro/telemetry';
 import { createFaults } from './faults.ts';
@@ -33,7 +34,7 @@ const {
 } = process.env;
 /** A step may be long, and a checkpoint large; whoever cannot wait sends a second signal. */
 const SHUTDOWN_MS = 60_000;
-const logger = createLogger({ role: 'worker', worker: name });
+const logger = createLogger({ role: 'worker', worker: name, sink: openLogSink({ redisUrl, name }) });
 
 await runService(
   async (signal) => {

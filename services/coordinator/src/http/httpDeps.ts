@@ -1,6 +1,8 @@
 import type { RedisConnection } from '@maestro/data';
+import type { LogSink } from '@maestro/logs';
 import type { Logger } from '@maestro/telemetry';
 import type { Coordinator } from '../coordinator.ts';
+import type { JobLogs } from '../jobLogs.ts';
 import type { Observer } from '../metrics/observer.ts';
 
 /** What the rooms of the HTTP server are given. */
@@ -10,5 +12,8 @@ export interface HttpDeps {
   readonly redis: RedisConnection;
   /** Where checkpoints, archives and pictures of jobs are. */
   readonly dataDir: string;
+  readonly logs: JobLogs;
+  /** Takes lines that clients push. */
+  readonly logSink: LogSink;
   readonly log: Logger;
 }
