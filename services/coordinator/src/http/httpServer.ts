@@ -19,6 +19,7 @@ import type { HttpDeps } from './httpDeps.ts';
 import { addJobDetailRoutes } from './jobDetailRoutes.ts';
 import { addJobRoutes } from './jobRoutes.ts';
 import { addMetricRoutes } from './metricRoutes.ts';
+import { addReconstructionRoutes } from './reconstructionRoutes.ts';
 import './routeRole.ts';
 import { addWatchRoutes } from './watchRoutes.ts';
 import { addWorkerRoutes } from './workerRoutes.ts';
@@ -65,6 +66,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   addWatchRoutes(app, deps);
   addWorkerRoutes(app, deps);
   addMetricRoutes(app, deps);
+  addReconstructionRoutes(app, deps);
   await app.ready();
   return app;
 }
