@@ -83,6 +83,8 @@ export interface Coordinator {
   /** Holds the job at a step boundary, with a checkpoint, and frees its workers. */
   pause(id: string): Promise<Job>;
   resume(id: string): Promise<Job>;
+  /** There is a picture of what the checkpoint of this step makes of masked images: whoever watches the job is told. */
+  noteReconstruction(id: string, step: number): void;
   /** Compares the job's ledger with its permutations. */
   audit(id: string): Promise<JobAudit>;
   workers(): WorkerInfo[];
@@ -294,6 +296,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       }
       return decide(active, { type: 'resume' });
     },
+    noteReconstruction: (id, step) => find(id).amend((job) => ({ ...job, reconstructedStep: Math.max(step, job.reconstructedStep ?? 0) })),
     audit: (id) => auditJob(store, find(id).job),
     workers: () => [...workers.values()].map(infoOf),
     drainWorker(name) {

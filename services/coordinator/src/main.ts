@@ -10,12 +10,16 @@ import { startCoordinator } from './coordinator.ts';
 import { serveHttp } from './http/httpServer.ts';
 import { openJobLogs } from './jobLogs.ts';
 import { openObserver } from './metrics/observer.ts';
+import { openReconstructions } from './reconstruction/reconstructions.ts';
 import type { RestorePoint } from './runState.ts';
 import { serve } from './serve.ts';
 import { openShardWriter, type ShardWriter } from './shardWriter.ts';
 import { openStore } from './store.ts';
 
-/** `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator. */
+/**
+ * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator.
+ * `MAESTRO_RECONSTRUCTION_SECONDS` is how often, at most, a job's newest checkpoint is drawn for people who watch; 0 draws nothing.
+ */
 const {
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
@@ -23,6 +27,7 @@ const {
   MAESTRO_HTTP_LISTEN: httpListen = '127.0.0.1:7080',
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
+  MAESTRO_RECONSTRUCTION_SECONDS: reconstructionText = '15',
 } = process.env;
 const sink = openLogSink({ redisUrl, name: 'coordinator' });
 const logger = createLogger({ role: 'coordinator', sink });
@@ -31,6 +36,13 @@ await runService(
   async (signal) => {
     endWithParent();
     const timeouts = failureTimeouts(Number(failureText));
+    const reconstructionSeconds = Number(reconstructionText);
+    if (!(reconstructionSeconds >= 0)) {
+      throw new MaestroError(
+        'invalid-argument',
+        `MAESTRO_RECONSTRUCTION_SECONDS: expected a number of seconds, 0 for none, found ${reconstructionText}`,
+      );
+    }
     await mkdir(dataDir, { recursive: true });
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
     const store = await openStore(redis, timeouts);
@@ -52,7 +64,22 @@ await runService(
       },
       inspectCheckpoint,
       findCheckpoint,
-      events: observer,
+      events: {
+        ...observer,
+        message(worker, message) {
+          observer.message(worker, message);
+          if (message.kind === 'checkpoint') reconstructions.request(message);
+        },
+      },
+      log: logger,
+    });
+    const reconstructions = openReconstructions({
+      dataDir,
+      everySeconds: reconstructionSeconds,
+      onDrawn: (jobId, { step }, seconds) => {
+        observer.metrics.reconstruction(seconds);
+        coordinator.noteReconstruction(jobId, step);
+      },
       log: logger,
     });
     // Reading waits for lines, so it has a connection of its own.
@@ -67,6 +94,7 @@ await runService(
     const stopped = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
     const fenced = await Promise.race([stopped, store.fenced]);
     if (fenced !== undefined) throw fenced;
+    await reconstructions.close();
     await coordinator.close();
     logs.close();
     await web.close();

@@ -114,13 +114,15 @@ function withMean(label, colour) {
   ];
 }
 
-const MEAN_POINTS = 20;
+/** Points on each side that a mean takes in. */
+const MEAN_REACH = 10;
 
-/** The mean of each value and those before it, at most so many. @param {readonly number[]} values */
+/** The mean of each value and its neighbours, as many before as behind, so that it does not lag. @param {readonly number[]} values */
 function runningMean(values) {
-  let sum = 0;
-  return values.map((value, i) => {
-    sum += value - (i >= MEAN_POINTS ? (values[i - MEAN_POINTS] ?? 0) : 0);
-    return sum / Math.min(i + 1, MEAN_POINTS);
+  const sums = [0];
+  for (const value of values) sums.push((sums.at(-1) ?? 0) + value);
+  return values.map((_, i) => {
+    const reach = Math.min(MEAN_REACH, i, values.length - 1 - i);
+    return ((sums[i + reach + 1] ?? 0) - (sums[i - reach] ?? 0)) / (2 * reach + 1);
   });
 }

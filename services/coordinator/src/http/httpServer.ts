@@ -23,6 +23,7 @@ import { addJobRoutes } from './jobRoutes.ts';
 import { addLogRoutes } from './logRoutes.ts';
 import { addLokiRoutes } from './lokiRoutes.ts';
 import { addMetricRoutes } from './metricRoutes.ts';
+import { addReconstructionRoutes } from './reconstructionRoutes.ts';
 import './routeRole.ts';
 import { addWatchRoutes } from './watchRoutes.ts';
 import { addWorkerRoutes } from './workerRoutes.ts';
@@ -74,6 +75,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   addWatchRoutes(app, deps);
   addWorkerRoutes(app, deps);
   addMetricRoutes(app, deps);
+  addReconstructionRoutes(app, deps);
   addLogRoutes(app, deps);
   addLokiRoutes(app, deps);
   addDashboardRoutes(app);
