@@ -34,6 +34,7 @@ beforeAll(async () => {
   if (CHROMIUM === undefined) return;
   browser = await startBrowser();
   page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: 'en-GB' });
+  page.setDefaultTimeout(15_000);
   complaints = complaintsOf(page);
 }, TIMEOUT_MS);
 
@@ -67,7 +68,7 @@ inBrowser('empty pages say what to do', async () => {
 
 inBrowser('the form shows the own messages of the server at the fields, and submits', async () => {
   await page.goto(url('/submit'));
-  await page.getByLabel('steps').fill('many');
+  await page.getByLabel('steps', { exact: true }).fill('many');
   await page.locator('.field:has([name="schedule.steps"]) .field-error').waitFor();
   expect(await textOf('.field:has([name="schedule.steps"])')).toContain('expected number, found "many"');
   await page.locator('.field:has([name="data.path"]) .field-error').waitFor();
