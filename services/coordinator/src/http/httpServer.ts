@@ -13,11 +13,13 @@ import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, typ
 import type { z } from 'zod';
 import { splitAddress } from '../address.ts';
 import type { ListeningServer } from '../serve.ts';
+import { addDashboardRoutes } from './dashboardRoutes.ts';
 import { addDocsRoutes } from './docsRoutes.ts';
 import { addHealthRoutes } from './healthRoutes.ts';
 import type { HttpDeps } from './httpDeps.ts';
 import { addJobDetailRoutes } from './jobDetailRoutes.ts';
 import { addJobRoutes } from './jobRoutes.ts';
+import { addMetricRoutes } from './metricRoutes.ts';
 import './routeRole.ts';
 import { addWatchRoutes } from './watchRoutes.ts';
 import { addWorkerRoutes } from './workerRoutes.ts';
@@ -38,6 +40,8 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 200, querystringParser: parseQuery },
     exposeHeadRoutes: false,
+    // What the router itself refuses: a path that is not UTF-8, or too long a parameter.
+    frameworkErrors: (error, request, reply) => void sendProblem(deps, error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(
     ({ schema, httpPart }) =>
@@ -63,6 +67,8 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   addJobDetailRoutes(app, deps);
   addWatchRoutes(app, deps);
   addWorkerRoutes(app, deps);
+  addMetricRoutes(app, deps);
+  addDashboardRoutes(app);
   await app.ready();
   return app;
 }
