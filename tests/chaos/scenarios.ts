@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Job } from '@maestro/protocol';
 import { FAILURE_TIMEOUT_MS } from './runScenario.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -89,7 +90,7 @@ const otherFaults: readonly Scenario[] = [
 
 /** Window ends are at steps 4, 7, 11, 14 and so on, checkpoints at 10 and 20: what is gone back to tells which it was. */
 const goesBackTo =
-  (step: number): Scenario['check'] =>
+  (step: number): ((job: Job) => string | undefined) =>
   ({ events }) =>
     events.some(({ message }) => message.includes(`step ${step}, from copies at peers`)) ? undefined : `it did not go back to step ${step}`;
 

@@ -34,8 +34,21 @@ export interface Snapshots {
   has(step: number, range: ElementRange): boolean;
   /** Reads elements of a part. A damaged part is given up. @throws MaestroError `checkpoint-invalid`. */
   read(step: number, range: VectorRange, values: Float32Array): Promise<void>;
+  /** What all of this has cost so far. */
+  cost(): SnapshotCost;
   /** Frees all that is kept. */
   close(): Promise<void>;
+}
+
+/** Parts that were written, and what that took. */
+export interface SnapshotCost {
+  readonly parts: number;
+  readonly bytes: number;
+  /** From the end of a window to the last byte of the own part, and of a copy from its first byte on; beside the steps, all in all. */
+  readonly ownSeconds: number;
+  readonly copySeconds: number;
+  /** How long steps stood still. */
+  readonly stalledSeconds: number;
 }
 
 /** What {@link openSnapshots} takes. */
@@ -68,6 +81,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
   let lastSettled = -1;
   const wakers: (() => void)[] = [];
   let failures = 0;
+  let cost: SnapshotCost = { parts: 0, bytes: 0, ownSeconds: 0, copySeconds: 0, stalledSeconds: 0 };
 
   const find = (step: number, { first, length }: ElementRange): Part | undefined =>
     parts.find((part) => part.step === step && part.first <= first && first + length <= part.first + part.length);
@@ -113,7 +127,11 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
       logger.info({ step, failures }, 'snapshots work again');
       failures = 0;
     }
-    logger.debug({ step, first, length, what, bytes: file.sizeBytes, seconds: (performance.now() - startedMs) / 1000 }, 'snapshot written');
+    const seconds = (performance.now() - startedMs) / 1000;
+    const { ownSeconds, copySeconds } = cost;
+    const time = what === 'copy' ? { copySeconds: copySeconds + seconds } : { ownSeconds: ownSeconds + seconds };
+    cost = { ...cost, parts: cost.parts + 1, bytes: cost.bytes + file.sizeBytes, ...time };
+    logger.debug({ step, first, length, what, bytes: file.sizeBytes, seconds }, 'snapshot written');
   };
 
   const capture = async (step: number, chunk: ElementRange, signal: AbortSignal): Promise<void> => {
@@ -163,7 +181,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
       if (!(await settlesWithin(ended, patienceMs))) {
         giveUp.abort(new MaestroError('timeout', `snapshot: not on disk within ${patienceMs / 1000} s of the next step's end`));
       }
-      logger.debug({ stalledSeconds: (performance.now() - startedMs) / 1000 }, 'waited for a snapshot');
+      cost = { ...cost, stalledSeconds: cost.stalledSeconds + (performance.now() - startedMs) / 1000 };
     },
     async settled(step, signal) {
       while (lastSettled < step) {
@@ -192,6 +210,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
         else logger.debug({ step: part.step, reason: errorMessage(error) }, 'no copy of the neighbour');
       }
     },
+    cost: () => cost,
     has: (step, range) => find(step, range) !== undefined,
     async read(step, range, values) {
       const part = find(step, range);
