@@ -166,8 +166,14 @@ test('a disk that is slower than a step is not waited for longer than allowed, a
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });
-  const member = await open({ trainer: stateAt(now, () => held), patienceMs: 5 });
+  const member = await open({ trainer: stateAt(now, () => held), patienceMs: 50 });
   await member.take(8, CHUNK);
+  // It is given up once, and no further step waits for it; nor does the next window.
+  const startedMs = performance.now();
+  await member.snapshots.captured();
+  expect(performance.now() - startedMs).toBeLessThan(50);
+  await member.take(12, CHUNK);
+  await member.snapshots.settled(12, never);
   now.step = 9;
   release();
   await member.snapshots.settled(8, never);

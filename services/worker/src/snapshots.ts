@@ -4,6 +4,7 @@ import { type ElementRange, errorMessage, isMaestroError, MaestroError, type Sta
 import type { Logger } from '@maestro/telemetry';
 import type { Faults } from './faults.ts';
 import { createPartFile, type PartFile, PIECE_FLOATS, piecesOf, type VectorRange } from './partFile.ts';
+import { onLanes } from './pieceLanes.ts';
 import { sharedFloats } from './sharedVector.ts';
 import { aborted, settlesWithin } from './signals.ts';
 
@@ -68,8 +69,6 @@ interface Part extends StateShard {
   readonly file: PartFile;
 }
 
-/** Pieces of the trainer on their way to disk at once: 32 MiB, all the memory that a snapshot takes. */
-const LANES = 32;
 /** Pieces that are asked of a peer at once: 16 MiB. */
 const COPY_PIECES = 16;
 
@@ -164,10 +163,13 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
       await drop((part) => part.step > step);
     },
     begin(step, chunk) {
+      if (capturing !== undefined) {
+        fail(step, new MaestroError('timeout', 'snapshot: the disk still has the one before in hand'));
+        return settle(step);
+      }
       const giveUp = new AbortController();
-      const signal = AbortSignal.any([giveUp.signal, closing.signal]);
       lastSettled = Math.min(lastSettled, step - 1);
-      const ended = (capturing?.ended ?? Promise.resolve()).then(() => capture(step, chunk, signal));
+      const ended = capture(step, chunk, AbortSignal.any([giveUp.signal, closing.signal]));
       const here = { ended, giveUp };
       capturing = here;
       void ended.then(() => {
@@ -175,7 +177,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
       });
     },
     async captured() {
-      if (capturing === undefined) return;
+      if (capturing === undefined || capturing.giveUp.signal.aborted) return;
       const { ended, giveUp } = capturing;
       const startedMs = performance.now();
       if (!(await settlesWithin(ended, patienceMs))) {
@@ -231,18 +233,6 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
       await drop(() => true);
     },
   };
-}
-
-/** Calls `each` for every piece, some at a time, each with memory of its own that it can use until it is done. Ends when all have ended. */
-async function onLanes(pieces: readonly VectorRange[], each: (piece: VectorRange, values: Float32Array) => Promise<void>): Promise<void> {
-  const left = pieces.values();
-  const lane = async (): Promise<void> => {
-    const buffer = sharedFloats(PIECE_FLOATS);
-    for (const piece of left) await each(piece, buffer.subarray(0, piece.length));
-  };
-  const ended = await Promise.allSettled(Array.from({ length: Math.min(LANES, pieces.length) }, lane));
-  const failed = ended.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }
 
 function chunked<Item>(items: readonly Item[], size: number): Item[][] {
