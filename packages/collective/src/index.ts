@@ -15,6 +15,7 @@ export {
   type ReducePlan,
 } from './plan.ts';
 export type { PulledState, PullStateOptions } from './pullState.ts';
+export { NO_TIMES, type RoundTimes } from './roundTimes.ts';
 export type { ServeStateOptions } from './serveState.ts';
 export type { StateRangeRequest } from './service.ts';
 export { type LocalProgram, type LocalStep, maxPartials, type RankRange, treeHeight, treeSubtrees } from './tree.ts';

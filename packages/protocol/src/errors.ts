@@ -1,24 +1,28 @@
 /**
- * Every code an error of maestro can carry, with the gRPC status name and the HTTP status it becomes at the edge.
+ * Every code an error of maestro can carry, with the gRPC status name and the HTTP status it becomes at the edge, and what it means.
  * The set is closed: clients may switch over it.
  */
 export const ERROR_CODES = {
-  'invalid-argument': { grpc: 'INVALID_ARGUMENT', http: 400 },
-  'not-found': { grpc: 'NOT_FOUND', http: 404 },
-  conflict: { grpc: 'FAILED_PRECONDITION', http: 409 },
-  'data-invalid': { grpc: 'FAILED_PRECONDITION', http: 422 },
-  'checkpoint-invalid': { grpc: 'DATA_LOSS', http: 422 },
-  'device-unavailable': { grpc: 'FAILED_PRECONDITION', http: 422 },
-  'peer-lost': { grpc: 'UNAVAILABLE', http: 503 },
-  'redis-unavailable': { grpc: 'UNAVAILABLE', http: 503 },
-  unavailable: { grpc: 'UNAVAILABLE', http: 503 },
-  'non-finite': { grpc: 'ABORTED', http: 500 },
-  'protocol-violation': { grpc: 'INTERNAL', http: 500 },
-  cancelled: { grpc: 'CANCELLED', http: 499 },
-  timeout: { grpc: 'DEADLINE_EXCEEDED', http: 504 },
-  storage: { grpc: 'INTERNAL', http: 507 },
-  internal: { grpc: 'INTERNAL', http: 500 },
-} as const satisfies Record<string, { grpc: string; http: number }>;
+  'invalid-argument': { grpc: 'INVALID_ARGUMENT', http: 400, title: 'The request is not valid' },
+  unauthenticated: { grpc: 'UNAUTHENTICATED', http: 401, title: 'No valid token was given' },
+  'permission-denied': { grpc: 'PERMISSION_DENIED', http: 403, title: 'The role of the token does not allow this' },
+  'not-found': { grpc: 'NOT_FOUND', http: 404, title: 'There is no such thing' },
+  conflict: { grpc: 'FAILED_PRECONDITION', http: 409, title: 'The state of things does not allow this now' },
+  'too-large': { grpc: 'RESOURCE_EXHAUSTED', http: 413, title: 'The request is too large' },
+  'rate-limited': { grpc: 'RESOURCE_EXHAUSTED', http: 429, title: 'Too many requests' },
+  'data-invalid': { grpc: 'FAILED_PRECONDITION', http: 422, title: 'The data set cannot be used' },
+  'checkpoint-invalid': { grpc: 'DATA_LOSS', http: 422, title: 'The checkpoint is damaged or incomplete' },
+  'device-unavailable': { grpc: 'FAILED_PRECONDITION', http: 422, title: 'The device is not there or cannot be used' },
+  'peer-lost': { grpc: 'UNAVAILABLE', http: 503, title: 'A worker was lost' },
+  'redis-unavailable': { grpc: 'UNAVAILABLE', http: 503, title: 'Redis cannot be reached' },
+  unavailable: { grpc: 'UNAVAILABLE', http: 503, title: 'The service cannot answer now' },
+  'non-finite': { grpc: 'ABORTED', http: 500, title: 'The loss or a gradient is not finite' },
+  'protocol-violation': { grpc: 'INTERNAL', http: 500, title: 'A peer broke the protocol' },
+  cancelled: { grpc: 'CANCELLED', http: 499, title: 'It was cancelled' },
+  timeout: { grpc: 'DEADLINE_EXCEEDED', http: 504, title: 'It took too long' },
+  storage: { grpc: 'INTERNAL', http: 507, title: 'The disk cannot be written or read' },
+  internal: { grpc: 'INTERNAL', http: 500, title: 'A bug of maestro' },
+} as const satisfies Record<string, { grpc: string; http: number; title: string }>;
 
 /** A key of {@link ERROR_CODES}. */
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -87,6 +87,8 @@ export interface Job {
   readonly events: readonly JobEvent[];
   /** Steps that were begun and given up, or lost with all workers, and computed again. */
   readonly stepsRedone: number;
+  /** Changes with every change of the record; compared for equality only. */
+  readonly resourceVersion: string;
 }
 
 /** A worker that is connected to the coordinator; `jobId` is empty when it is free. */

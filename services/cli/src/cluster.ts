@@ -6,6 +6,9 @@ import { startRedisServer } from '@maestro/data';
 import { isMaestroError, MaestroError } from '@maestro/protocol';
 import { type Environment, type KeepOptions, type KeptProcess, keepProcess } from './keptProcess.ts';
 import { launchNode, type NodeProgram } from './launchNode.ts';
+import { LOOPBACK } from './network/hostNetwork.ts';
+import { makeNamespaceNetwork, type NamespaceNetwork } from './network/namespaceNetwork.ts';
+import type { NetworkId } from './network/networkNames.ts';
 import { freeWorkerName, logFile, workerProgram } from './workerProgram.ts';
 
 const START_TIMEOUT_MS = 30_000;
@@ -19,10 +22,13 @@ export interface ClusterOptions {
   readonly threads?: number;
   /** Where Redis, checkpoints and logs are kept. */
   readonly dataDir: string;
-  /** Port of the coordinator; 0 picks a free one. */
+  /** Ports of the coordinator's gRPC and HTTP; 0 picks a free one. */
   readonly port?: number;
+  readonly httpPort?: number;
   /** Redis to use instead of a private one. */
   readonly redisUrl?: string | undefined;
+  /** Whether each process gets a network namespace with an address of its own, as on a host of its own. Default false; needs root on Linux. */
+  readonly networkNamespaces?: boolean;
   /** Whether a process that dies is started again. Default false. */
   readonly supervise?: boolean;
   /** Variables for the coordinator and all workers. */
@@ -45,7 +51,11 @@ export interface ClusterProcess {
 export interface Cluster {
   /** host:port of the coordinator's gRPC. The same after a restart, as is Redis's. */
   readonly coordinator: string;
+  /** host:port of the coordinator's HTTP: the API and the dashboard. The same after a restart. */
+  readonly http: string;
   readonly redisUrl: string;
+  /** The network of a cluster whose processes have namespaces. */
+  readonly network: NetworkId | undefined;
   readonly processes: readonly ClusterProcess[];
   /** Starts one more worker; resolves with its name as soon as its process runs. `env` comes on top of what all workers have. */
   addWorker(options?: { readonly name?: string; readonly env?: Environment }): Promise<string>;
@@ -73,16 +83,23 @@ export async function startCluster({
   threads = 1,
   dataDir,
   port = 0,
+  httpPort = 0,
   redisUrl: givenRedisUrl,
+  networkNamespaces = false,
   supervise = false,
   env = {},
   onChange = () => undefined,
   onMessage = () => undefined,
 }: ClusterOptions): Promise<Cluster> {
+  if (networkNamespaces && givenRedisUrl !== undefined)
+    throw new MaestroError('invalid-argument', `up: workers in network namespaces cannot reach ${givenRedisUrl}; leave REDIS_URL out`);
   await mkdir(join(dataDir, 'logs'), { recursive: true });
+  const namespaces: NamespaceNetwork | undefined = networkNamespaces ? await makeNamespaceNetwork() : undefined;
+  const network = namespaces ?? LOOPBACK;
   const kept = new Map<string, KeptProcess>();
   let redisUrl = givenRedisUrl;
-  let coordinator = `127.0.0.1:${port}`;
+  let coordinator = '';
+  let http = '';
   let isUp = false;
   let failStart: (error: MaestroError) => void = () => undefined;
   const startFailed = new Promise<never>((_, reject) => {
@@ -103,8 +120,11 @@ export async function startCluster({
 
   const keepRedis = (): Promise<void> =>
     keep('redis', async () => {
+      const { address: host, enter } = await network.place('redis');
       const server = await startRedisServer({
         dir: join(dataDir, 'redis'),
+        host,
+        enter,
         ...(redisUrl !== undefined && { port: Number(new URL(redisUrl).port) }),
       });
       redisUrl = server.url;
@@ -113,21 +133,35 @@ export async function startCluster({
 
   const keepCoordinator = (): Promise<void> =>
     keep('coordinator', async (_, onStart) => {
+      const { address, enter } = await network.place('coordinator');
+      const listen = coordinator === '' ? `${address}:${port}` : coordinator;
       const launched = await launch({
         name: 'coordinator',
         entry: 'coordinator/dist/main.js',
-        env: { MAESTRO_REDIS_URL: redisUrl!, MAESTRO_DATA_DIR: dataDir, ...env, MAESTRO_GRPC_LISTEN: coordinator },
+        env: {
+          MAESTRO_REDIS_URL: redisUrl!,
+          MAESTRO_DATA_DIR: dataDir,
+          ...env,
+          MAESTRO_GRPC_LISTEN: listen,
+          MAESTRO_HTTP_LISTEN: http === '' ? `${address}:${httpPort}` : http,
+        },
+        enter,
         logFile: logFile(dataDir, 'coordinator'),
       });
       onStart(launched);
-      coordinator = await launched.listening;
+      const told = await launched.listening;
+      coordinator = told.listening;
+      http = told.http ?? http;
       return launched;
     });
 
   const keepWorker = (name: string, ownEnv: Environment): Promise<void> =>
     keep(
       name,
-      (now) => launch(workerProgram(name, { coordinator, redisUrl: redisUrl!, dataDir, device, threads }, { ...env, ...now })),
+      async (now) => {
+        const setup = { coordinator, redisUrl: redisUrl!, dataDir, device, threads };
+        return launch(workerProgram(name, setup, await network.place(name), { ...env, ...now }));
+      },
       ownEnv,
     );
 
@@ -144,6 +178,7 @@ export async function startCluster({
     await Promise.all(all.filter(({ name }) => name !== 'coordinator' && name !== 'redis').map((process) => process.stop()));
     await Promise.all(named('coordinator').map((process) => process.stop()));
     await Promise.all(named('redis').map((process) => process.stop()));
+    await network.close();
   };
 
   const start = async (signal: AbortSignal): Promise<void> => {
@@ -166,7 +201,9 @@ export async function startCluster({
   }
   return {
     coordinator,
+    http,
     redisUrl: redisUrl!,
+    network: namespaces?.id,
     get processes() {
       return [...kept.values()].map(({ name, pid, isRunning }) => ({ name, pid, isRunning }));
     },

@@ -14,6 +14,8 @@ export interface NodeProgram {
   /** Its main file, below `services`. */
   readonly entry: string;
   readonly env: Environment;
+  /** What is put before its command, so that it runs in another place, such as a network namespace. */
+  readonly enter?: readonly string[];
   /** Where its output is appended. */
   readonly logFile: string;
   /** Told of each message that it sends to its parent. */
@@ -21,25 +23,29 @@ export interface NodeProgram {
 }
 
 /** What a process of ours tells its parent once it serves. */
-interface Listening {
-  readonly listening?: string;
+export interface Listening {
+  readonly listening: string;
+  /** Where it serves HTTP, if it does. */
+  readonly http?: string;
 }
 
 /**
  * Starts a program of ours. It ends with this process, since it sees the channel between them close; and it has a process group of its own,
  * since a Ctrl-C in the terminal is this process's to pass on.
  *
- * @returns `listening` resolves with the address that it announces, and rejects when it ends before.
+ * @returns `listening` resolves with the addresses that it announces, and rejects when it ends before.
  */
 export async function launchNode({
   name,
   entry,
   env,
+  enter = [],
   logFile,
   onMessage,
-}: NodeProgram): Promise<Launched & { readonly listening: Promise<string> }> {
+}: NodeProgram): Promise<Launched & { readonly listening: Promise<Listening> }> {
   const log = openSync(logFile, 'a');
-  const child = spawn(process.execPath, [fileURLToPath(new URL(`../../${entry}`, import.meta.url))], {
+  const [command, ...args] = [...enter, process.execPath, fileURLToPath(new URL(`../../${entry}`, import.meta.url))];
+  const child = spawn(command!, args, {
     env: { ...process.env, ...env },
     stdio: ['ignore', log, log, 'ipc'],
     detached: true,
@@ -48,10 +54,10 @@ export async function launchNode({
   const exited = new Promise<string>((resolve) => {
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
-  const listening = new Promise<string>((resolve, reject) => {
+  const listening = new Promise<Listening>((resolve, reject) => {
     child.on('message', (message) => {
-      const address = (message as Listening).listening;
-      if (address !== undefined) resolve(address);
+      const told = message as Partial<Listening>;
+      if (told.listening !== undefined) resolve({ ...told, listening: told.listening });
       onMessage?.(message);
     });
     void exited.then((how) => reject(new MaestroError('unavailable', `${name} ended before it listened (${how}); see ${logFile}`)));

@@ -17,6 +17,7 @@ const job = (step: number, state: Job['state'] = 'running'): Job => ({
   checkpoints: [],
   events: [],
   stepsRedone: 0,
+  resourceVersion: '1-1',
   progress: {
     step,
     totalSteps: 200,

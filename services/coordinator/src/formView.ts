@@ -1,6 +1,7 @@
 import { jobSchedule, windowOfStep } from '@maestro/data';
 import { dilocoOf, mostWorkers, ranksPerUnit, type ViewMember } from '@maestro/protocol';
 import { assignRanks } from './assignRanks.ts';
+import { agree, settle } from './identity.ts';
 import { holdersOf, isSharded, newestState, wholeStepOf } from './newestState.ts';
 import type { RunWorker } from './runState.ts';
 import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
@@ -14,7 +15,7 @@ export function formView(turn: Turn): void {
   const { workers, facts, generation } = turn.run;
   const { minWorkers, virtualRanks } = facts.spec.resources;
   const here = workers.filter(({ isReleased, drain, awaySinceMs }) => !isReleased && drain === undefined && awaySinceMs === undefined);
-  const waiting = here.filter(isOut);
+  let waiting = here.filter(isOut);
 
   // One that has not stopped yet, or is out of reach for a moment, may hold the furthest state.
   if (workers.some((worker) => !worker.isReleased && (isBusy(worker) || worker.awaySinceMs !== undefined))) return;
@@ -29,6 +30,8 @@ export function formView(turn: Turn): void {
     update(turn, { phase: 'starting', message: `${names(preparing)} prepare${preparing.length === 1 ? 's' : ''} the model` });
     return;
   }
+  const common = turn.run.common === undefined ? agree(turn) : undefined;
+  if (common !== undefined) waiting = waiting.filter(({ id }) => workerOf(turn, id) !== undefined);
   if (waiting.length < minWorkers) {
     waitForWorkers(turn, waiting, furthest);
     return;
@@ -39,6 +42,7 @@ export function formView(turn: Turn): void {
     return;
   }
 
+  if (common !== undefined) settle(turn, common);
   const isHolder = (worker: { readonly id: string }): boolean => newest.holders.some(({ id }) => id === worker.id);
   const chosen = [...waiting]
     .sort((a, b) => Number(isHolder(b)) - Number(isHolder(a)) || b.state - a.state || (a.name < b.name ? -1 : 1))
@@ -56,7 +60,7 @@ export function formView(turn: Turn): void {
   update(turn, {
     generation: next,
     view: { members, startStep, restoreFrom, sources, holders, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
-    pastViews: [...pastViews, { generation: next, members }].slice(-MOST_VIEWS),
+    pastViews: [...pastViews, { generation: next, members, startStep, timeMs: turn.nowMs, reason: whyFormed(turn) }].slice(-MOST_VIEWS),
     phase: restore !== undefined ? 'starting' : turn.run.phase,
     message: `view ${next} forms: ${names(members)} from step ${startStep}`,
     // A checkpoint may be ahead of what was reported.
@@ -83,6 +87,13 @@ export function formView(turn: Turn): void {
   for (const { id } of [...members, ...servers]) {
     send(turn, id, { kind: 'view', jobId, generation: next, members, startStep, restoreFrom, sources, holders });
   }
+}
+
+/** What ended the view before, or brought the job here. */
+function whyFormed({ run: { records, generation } }: Turn): string {
+  const end = records.findLast(({ type, generation: of }) => type === 'hold' && of === generation);
+  if (generation > 0 && end !== undefined) return end.message.replace(/^view \d+ ends (at once|after a step): /, '');
+  return generation === 0 ? 'the job starts' : 'it goes on';
 }
 
 /** Members that have all of the state, or all parameters of one whose moments are shared. */
@@ -128,7 +139,7 @@ export function release(
   { id }: RunWorker,
   { reason, writeCheckpoint }: { readonly reason: string; readonly writeCheckpoint: boolean },
 ): void {
-  updateWorker(turn, id, { isReleased: true });
+  updateWorker(turn, id, { isReleased: true, isLastWriter: writeCheckpoint });
   send(turn, id, { kind: 'release', jobId: turn.run.facts.id, writeCheckpoint, reason });
 }
 

@@ -385,6 +385,83 @@ test('a joiner that differs is refused with the difference named, and the view g
   expect(run.refusals[0]!.reason).toBe('d differs from its peers, so the bits would depend on who computes: threads 2 where a has 1');
 });
 
+test('before the first view the majority decides what all must have, also against the first to be ready', () => {
+  const { transcript, run } = play(
+    `assigned a b c
+    ready a threads=2
+    ready b
+    ready c`,
+  );
+  expect(last({ transcript }, 1)).toEqual([
+    'ready c -> starting; release to a; queues g1 from 0; view to b: g1 step 0 from seed, b=0..3 c=4..7; view to c: g1 step 0 from seed, b=0..3 c=4..7',
+  ]);
+  expect(run.common).toMatchObject({ by: 'b', identity: { threads: '1' } });
+  expect(run.refusals[0]!.reason).toBe('a differs from its peers, so the bits would depend on who computes: threads 2 where b has 1');
+});
+
+test('of two that differ before the first view, the first to be ready stays', () => {
+  const { transcript } = play(
+    `assigned a b
+    ready b threads=2
+    ready a`,
+  );
+  expect(last({ transcript })).toEqual(['ready a -> starting; release to a; queues g1 from 0; view to b: g1 step 0 from seed, b=0..7']);
+});
+
+test('a worker that was sent away before the first view is welcome again once it is of the majority', () => {
+  const run = queuedRun(factsOf({ minWorkers: 2 }), 1);
+  const tied = play(
+    `assigned a b
+    ready a threads=2
+    ready b
+    left b
+    assigned c`,
+    { run },
+  );
+  expect(last(tied, 3)).toEqual(['ready b -> starting; release to b', 'left b -> starting', 'assigned c -> starting; prepare to c']);
+  expect(tied.run.message).toBe('c prepares the model');
+  const turned = play(
+    `ready c
+    left a
+    assigned b
+    ready b`,
+    tied,
+  );
+  expect(turned.transcript[0]).toBe('ready c -> starting; release to a');
+  expect(last(turned)).toEqual([
+    'ready b -> starting; queues g1 from 0; view to b: g1 step 0 from seed, b=0..3 c=4..7; view to c: g1 step 0 from seed, b=0..3 c=4..7',
+  ]);
+  expect(turned.run.refusals.map(({ name }) => name)).toEqual(['a']);
+});
+
+test('a hold that is sent again ends the view after the same step', () => {
+  const { transcript } = play(
+    `heartbeat a 5 compute 0 - 0.1
+    heartbeat b 5 compute 0 - 0.1
+    heartbeat c 5 compute 0 - 0.5
+    committed a 5
+    committed a 6
+    gone c
+    working c 6`,
+    working(),
+  );
+  expect(last({ transcript })).toEqual(['working c 6 -> running; hold to c after 8']);
+});
+
+test('one that is to write the last checkpoint is told so again by the next coordinator', () => {
+  const { transcript } = play(
+    `cancel
+    recovered 2
+    working a 4`,
+    working(),
+  );
+  expect(transcript).toEqual([
+    'cancel -> stopping; release to a with checkpoint; release to b; release to c',
+    expect.stringContaining('recovered 2'),
+    'working a 4 -> stopping; release to a with checkpoint',
+  ]);
+});
+
 test('a worker that is drained leaves at a step boundary, without an abort', () => {
   const { transcript } = play(
     `drain b

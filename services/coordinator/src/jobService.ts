@@ -50,8 +50,9 @@ export function addJobService(server: Server, coordinator: Coordinator): void {
   };
 
   server.addService(service, {
-    SubmitJob: unary(({ specJson, idempotencyKey }: { specJson: string; idempotencyKey: string }) =>
-      coordinator.submit(specJson, idempotencyKey),
+    SubmitJob: unary(
+      async ({ specJson, idempotencyKey }: { specJson: string; idempotencyKey: string }) =>
+        (await coordinator.submit(specJson, idempotencyKey)).job,
     ),
     GetJob: unary(({ id }: { id: string }) => coordinator.get(id)),
     ListJobs: unary(() => ({ jobs: coordinator.list() })),

@@ -36,6 +36,7 @@ export function newJob({
     checkpoints: [],
     events: [],
     stepsRedone: 0,
+    resourceVersion: '0-0',
   };
 }
 

@@ -17,12 +17,18 @@ export interface CoordinatorLease {
    * @throws MaestroError `conflict` when fenced, `redis-unavailable`.
    */
   run<Result>(what: string, script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<Result>;
-  /** Tells other coordinators where this one serves. */
-  announce(address: string): Promise<void>;
+  /** Tells others where this one serves. */
+  announce(at: ServedAt): Promise<void>;
   /** Takes a new incarnation, above `seen`: for when Redis has forgotten the one that workers remember. */
   raise(seen: number): Promise<number>;
   /** Gives the lease back, so that the next coordinator need not wait for its end. */
   release(): Promise<void>;
+}
+
+/** Where a coordinator serves: host:port of gRPC, and of HTTP. */
+export interface ServedAt {
+  readonly address: string;
+  readonly http: string;
 }
 
 /** Where a script's own keys and arguments begin. */
@@ -83,6 +89,8 @@ interface Holder {
   /** Where a process id means the same process: host and pid namespace. */
   readonly machine: string;
   readonly address: string;
+  /** As {@link ServedAt} has it. */
+  readonly http?: string;
   readonly incarnation: number;
 }
 
@@ -151,8 +159,8 @@ export async function acquireLease(redis: RedisConnection, { leaseMs, leaseRenew
     },
     fenced,
     run,
-    announce: async (address) => {
-      self = { ...self, address };
+    announce: async (at) => {
+      self = { ...self, ...at };
       await renew();
     },
     raise: async (seen) => {

@@ -6,16 +6,18 @@ import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maes
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
 import { startCoordinator } from './coordinator.ts';
+import { serveHttp } from './http/httpServer.ts';
 import type { RestorePoint } from './runState.ts';
 import { serve } from './serve.ts';
 import { openShardWriter, type ShardWriter } from './shardWriter.ts';
 import { openStore } from './store.ts';
 
-/** `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR` and `MAESTRO_GRPC_LISTEN` (host:port) configure the coordinator. */
+/** `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator. */
 const {
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
   MAESTRO_GRPC_LISTEN: listen = '127.0.0.1:7070',
+  MAESTRO_HTTP_LISTEN: httpListen = '127.0.0.1:7080',
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
 } = process.env;
@@ -48,12 +50,14 @@ await runService(
       log: logger,
     });
     const server = await serve(coordinator, listen, timeouts);
-    await store.announce(server.address);
-    logger.info({ address: server.address, incarnation: coordinator.incarnation }, 'coordinator ready');
-    process.send?.({ listening: server.address });
+    const web = await serveHttp({ coordinator, redis, dataDir, log: logger }, httpListen);
+    await store.announce({ address: server.address, http: web.address });
+    logger.info({ address: server.address, http: web.address, incarnation: coordinator.incarnation }, 'coordinator ready');
+    process.send?.({ listening: server.address, http: web.address });
     const stopped = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
     const fenced = await Promise.race([stopped, store.fenced]);
     if (fenced !== undefined) throw fenced;
+    await web.close();
     await coordinator.close();
     await server.close();
     await store.close();

@@ -43,7 +43,7 @@ const loseLease = () => redis.del('maestro:coordinator');
 
 test('a second coordinator is refused with who holds the Redis, and changes nothing', async () => {
   const first = await openOne();
-  await first.announce('127.0.0.1:7070');
+  await first.announce({ address: '127.0.0.1:7070', http: '127.0.0.1:7080' });
   const before = [await redis.get('maestro:incarnation'), await redis.dbsize()];
   await expect(openOne()).rejects.toMatchObject({
     code: 'conflict',

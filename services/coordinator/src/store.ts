@@ -1,6 +1,6 @@
 import type { RedisConnection, Schedule } from '@maestro/data';
 import { failureTimeouts, type Job, type MaestroError } from '@maestro/protocol';
-import { acquireLease, FIRST_ARG, FIRST_KEY, type LeaseTimes } from './lease.ts';
+import { acquireLease, FIRST_ARG, FIRST_KEY, type LeaseTimes, type ServedAt } from './lease.ts';
 import {
   COMMIT_SCRIPT,
   type CommitResult,
@@ -36,8 +36,8 @@ export interface Store {
   readonly incarnation: number;
   /** Resolves when another coordinator has taken over: this process must end. */
   readonly fenced: Promise<MaestroError>;
-  /** Tells other coordinators where this one serves. */
-  announce(address: string): Promise<void>;
+  /** Tells others where this one serves. */
+  announce(at: ServedAt): Promise<void>;
   /** Takes a new incarnation, above `seen`: for when Redis has forgotten the one that workers remember. */
   raiseIncarnation(seen: number): Promise<number>;
   /** Throws `conflict` unless this coordinator still holds the lease: for writes that have no script of ours. */

@@ -25,7 +25,7 @@ import {
 } from '@maestro/mae';
 import { dilocoOf, type JobSpec, type StateShard, specHash } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
-import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
+import { type Checkpointer, createCheckpointer, type TimedCheckpoint } from './checkpointer.ts';
 import type { CheckpointRules } from './checkpointRules.ts';
 import { type Collector, createCollector } from './collector.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
@@ -68,7 +68,10 @@ export interface JobSessionOptions extends WorkerOptions {
   readonly jobId: string;
   readonly spec: JobSpec;
   readonly logger: Logger;
-  readonly onCheckpoint: (checkpoint: { readonly step: number; readonly path: string; readonly hash: string }) => void;
+  readonly onCheckpoint: (
+    checkpoint: { readonly step: number; readonly path: string; readonly hash: string },
+    cost: Pick<TimedCheckpoint, 'stallSeconds' | 'writeSeconds'>,
+  ) => void;
   readonly onCheckpointFailed: (step: number, error: unknown) => void;
   /** Told when a snapshot is lost that was offered to others. */
   readonly onSnapshotLost: () => void;
@@ -134,7 +137,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         layout,
         trainer: isSharded ? collector : trainer,
         state: { job: jobId, spec, identity },
-        onWritten: ({ step, dir, checkpointHash }) => options.onCheckpoint({ step, path: dir, hash: checkpointHash }),
+        onWritten: ({ step, dir, checkpointHash, ...cost }) => options.onCheckpoint({ step, path: dir, hash: checkpointHash }, cost),
         onFailed: ({ step, error }) => options.onCheckpointFailed(step, error),
         onPhase: ({ name }, step) => faults.reach(step, `checkpoint-${name}`),
         logger,

@@ -1,4 +1,4 @@
-import type { Group } from '@maestro/collective';
+import type { Group, RoundTimes } from '@maestro/collective';
 import type { Faults } from './faults.ts';
 import type { JobSession } from './jobSession.ts';
 import type { Replication, StepReport } from './trainLoop.ts';
@@ -13,6 +13,8 @@ export interface ShardedOptions {
   readonly isSaveAsked: (step: number) => boolean;
   /** Told of each step whose part this member has applied: from here on the step may be what others go on from. */
   readonly onApplied: (report: StepReport) => void;
+  /** Told how long a round with the peers took. */
+  readonly onRound: (times: RoundTimes) => void;
   /** Told when this member has its part, and all parameters, of the state after so many steps. */
   readonly onState: (step: number) => void;
   readonly faults: Faults;
@@ -23,11 +25,16 @@ export interface ShardedOptions {
  * parameters are gathered. Nobody applies anything before all owners have told the sums of squares of what they have summed, so that a step
  * that is not finite leaves all members as they were.
  */
-export function createSharded({ session, group, isWriter, isSaveAsked, onApplied, onState, faults }: ShardedOptions): Replication {
+export function createSharded(options: ShardedOptions): Replication {
+  const { session, group, isWriter, isSaveAsked, onApplied, onRound, onState, faults } = options;
   const { trainer, checkpointer, collector, schedule, snapshots } = session;
   return {
     reducedRange: group.chunk,
-    reduce: (options) => group.reduceScatter(options),
+    async reduce(options) {
+      const total = await group.reduceScatter(options);
+      onRound(group.times);
+      return total;
+    },
     async isSaveWanted(step) {
       const isDue = isWriter && ((await checkpointer.claim(step + 1)) || step + 1 === schedule.totalSteps);
       return isDue || isSaveAsked(step);
@@ -40,6 +47,7 @@ export function createSharded({ session, group, isWriter, isSaveAsked, onApplied
       onApplied(report());
       await trainer.share('parameters');
       await Promise.all([group.gather({ step }), faults.reach(step, 'all-gather')]);
+      onRound(group.times);
       await trainer.adopt();
       session.state = step + 1;
       session.shards = [{ step: step + 1, ...group.chunk, isWhole: true }];

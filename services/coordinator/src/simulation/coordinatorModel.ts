@@ -1,7 +1,9 @@
-import { type CoordinatorMessage, type Hello, type Left, mostWorkers, type StepCommitted, type WorkerMessage } from '@maestro/protocol';
+import { type CoordinatorMessage, type Hello, type Left, mostWorkers, type StepCommitted } from '@maestro/protocol';
 import { transition } from '../jobRun.ts';
+import { createOutbox, isDecision } from '../outbox.ts';
 import { placeJobs } from '../placement.ts';
 import { type JobRun, openPlaces, type RunEffect, type RunEvent, refusalOf } from '../runState.ts';
+import { workerEvent } from '../workerEvent.ts';
 import type { CoordinatorEnd, Listener } from './control.ts';
 import { lineageOf, newestCheckpoint, viewText, type World } from './world.ts';
 
@@ -17,6 +19,8 @@ export interface Stored {
   unknown: number;
   /** The outcome that somebody was told. */
   outcome: string | undefined;
+  /** Whoever cancelled it was told that it is. */
+  isCancelTold: boolean;
 }
 
 /** A coordinator process: what `coordinator.ts` and `activeJob.ts` do around `transition`. */
@@ -24,6 +28,7 @@ export interface CoordinatorModel extends Listener {
   readonly run: JobRun;
   dispatch(event: RunEvent): void;
   drainWorker(name: string): void;
+  cancel(): void;
   crash(): void;
   /** Redis forgot its last second; what this process knows is written again. */
   rewrite(): void;
@@ -61,6 +66,10 @@ export function startCoordinatorModel(
   let lastSavedMs = 0;
   let isSaveDue = false;
   const queue: RunEvent[] = [];
+  const outbox = createOutbox();
+  let onSaved: (() => void)[] = [];
+  /** As this process wrote it last. */
+  let writtenPhase = run.phase;
   let isDispatching = false;
 
   const after = (delayMs: number, action: () => void): void =>
@@ -74,6 +83,10 @@ export function startCoordinatorModel(
       if (!world.isRedisUp) return after(100, write);
       isSaveDue = false;
       stored.run = run;
+      writtenPhase = run.phase;
+      const written = onSaved;
+      onSaved = [];
+      for (const tell of written) tell();
       // Nobody is told before it is written.
       if (run.phase === 'ended') end(run.outcome!.state);
     };
@@ -121,14 +134,19 @@ export function startCoordinatorModel(
           }
           views.set(message.generation, text);
         }
-        workers.get(workerId)?.stream.send(message);
-        return;
+        const { phase } = run;
+        return outbox.tell(() => {
+          if (message.kind === 'release' && phase === 'stopping' && writtenPhase !== 'stopping' && writtenPhase !== 'ended')
+            violate(`${workerId} is told of an end that is not written down`);
+          workers.get(workerId)?.stream.send(message);
+        });
       }
       case 'disconnect': {
-        const worker = workers.get(effect.workerId);
-        workers.delete(effect.workerId);
-        worker?.stream.close();
-        return;
+        return outbox.tell(() => {
+          const worker = workers.get(effect.workerId);
+          workers.delete(effect.workerId);
+          worker?.stream.close();
+        });
       }
       case 'openGeneration':
         return after(dice.between(1, 30), () => enterUntil(effect.step));
@@ -154,6 +172,7 @@ export function startCoordinatorModel(
     for (const record of run.records.slice(before.records.length)) note(`  ${record.type}: ${record.message}`);
     if (run.step < before.step) violate(`the job went back from step ${before.step} to ${run.step}`);
     if (run.generation < before.generation) violate(`the generation fell from ${before.generation} to ${run.generation}`);
+    if (isDecision(before, run)) onSaved.push(outbox.decide());
     for (const effect of result.effects) act(effect);
     if (run === before) return;
     const isMoved = run.phase !== before.phase || run.generation !== before.generation || run.workers.length !== before.workers.length;
@@ -232,6 +251,12 @@ export function startCoordinatorModel(
       worker.isDrained = true;
       if (worker.jobId === jobId) dispatch({ type: 'drain', workerId: worker.hello.id, reason: 'it is drained on request' });
     },
+    cancel() {
+      dispatch({ type: 'cancel', reason: 'on request' });
+      outbox.tell(() => {
+        if (run.outcome?.state === 'cancelled') stored.isCancelTold = true;
+      });
+    },
     crash() {
       isUp = false;
     },
@@ -260,7 +285,7 @@ export function startCoordinatorModel(
         receive(message) {
           if (!isUp || workers.get(id) !== worker || message.kind === 'hello') return;
           if (message.kind === 'drain') worker.isDrained = true;
-          const event = message.jobId === '' ? undefined : toEvent(hello, message);
+          const event = message.jobId === '' ? undefined : workerEvent(hello, message);
           if (event !== undefined) dispatch(event);
           if (message.kind === 'left' && worker.jobId === message.jobId) {
             worker.jobId = '';
@@ -275,26 +300,4 @@ export function startCoordinatorModel(
       };
     },
   };
-}
-
-function toEvent(worker: Hello, message: WorkerMessage): RunEvent | undefined {
-  const { id: workerId } = worker;
-  switch (message.kind) {
-    case 'heartbeat':
-      return { type: 'heartbeat', workerId, heartbeat: message };
-    case 'standing':
-      return { type: 'standing', worker, standing: message };
-    case 'committed':
-      return { type: 'committed', workerId, committed: message };
-    case 'checkpoint':
-      return { type: 'checkpoint', checkpoint: message };
-    case 'checkpointFailed':
-      return { type: 'checkpointFailed', workerId, failed: message };
-    case 'drain':
-      return { type: 'drain', workerId, reason: message.reason };
-    case 'left':
-      return { type: 'left', workerId, left: message };
-    default:
-      return undefined;
-  }
 }

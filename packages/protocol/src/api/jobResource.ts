@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import { type JobSpec, jobSpecSchema } from '../jobSpec.ts';
+import { JOB_STATES, type Job } from '../jobs.ts';
+import { countSchema, jobIdSchema, timeSchema } from './primitives.ts';
+
+const conditionSchema = z.object({
+  type: z.string(),
+  status: z.boolean(),
+  reason: z.string(),
+  message: z.string(),
+  lastTransitionTime: timeSchema,
+});
+
+const memberSchema = z.object({
+  name: z.string(),
+  id: z.string(),
+  firstRank: countSchema,
+  ranks: countSchema,
+  status: z.string().describe('assigned, forming, formed, working, held, finished, or left'),
+  phase: z.string().describe('what it was last heard to do'),
+  step: countSchema,
+  phaseSeconds: z.number().describe('how long it had been in that phase'),
+  waitingFor: z.string().optional().describe('absent when it waits for nobody'),
+  lastHeardAt: timeSchema.optional(),
+});
+
+const progressSchema = z.object({
+  step: countSchema.describe('steps committed'),
+  totalSteps: countSchema,
+  epoch: z.number().describe('epochs done, with a fraction'),
+  totalEpochs: z.number(),
+  images: countSchema,
+  lossFirst: z.number(),
+  loss: z.number(),
+  learningRate: z.number(),
+  gradNorm: z.number(),
+  imagesPerSecond: z.number(),
+  etaSeconds: z.number(),
+  skippedImages: countSchema,
+});
+
+const eventSchema = z.object({
+  time: timeSchema,
+  generation: countSchema,
+  step: countSchema,
+  type: z.string().describe('view, hold, joined, left, lost, evicted, refused, rebalance, restore, checkpoint or state'),
+  message: z.string(),
+});
+
+/** A job as the HTTP API gives it. */
+export const jobResourceSchema = z
+  .object({
+    id: jobIdSchema,
+    name: z.string(),
+    state: z.enum(JOB_STATES),
+    message: z.string().describe('why it is in this state, in a sentence'),
+    resourceVersion: z.string().describe('changes with every change of the job; compare for equality only'),
+    spec: jobSpecSchema.describe('the job file with every default filled in'),
+    createdAt: timeSchema,
+    startedAt: timeSchema.optional(),
+    endedAt: timeSchema.optional(),
+    generation: countSchema.describe('number of the view, rising'),
+    members: z.array(memberSchema),
+    conditions: z.array(conditionSchema),
+    progress: progressSchema.optional().describe('absent before the first view'),
+    events: z.array(eventSchema).describe('newest last, bounded'),
+    stepsRedone: countSchema.describe('steps that were begun and given up, or lost with all workers, and computed again'),
+  })
+  .meta({ id: 'Job' });
+
+/** See {@link jobResourceSchema}. */
+export type JobResource = z.infer<typeof jobResourceSchema>;
+
+/** The resource of a job; `spec` is its job file, read. */
+export function jobResource(job: Job, spec: JobSpec): JobResource {
+  const { id, name, state, message, resourceVersion, createdAt, generation, stepsRedone, conditions, events, progress } = job;
+  return {
+    id,
+    name,
+    state,
+    message,
+    resourceVersion,
+    spec,
+    createdAt,
+    ...(job.startedAt !== '' && { startedAt: job.startedAt }),
+    ...(job.endedAt !== '' && { endedAt: job.endedAt }),
+    generation,
+    members: job.members.map(({ lastHeard, waitingFor, ...member }) => ({
+      ...member,
+      ...(waitingFor !== '' && { waitingFor }),
+      ...(lastHeard !== '' && { lastHeardAt: lastHeard }),
+    })),
+    conditions: [...conditions],
+    ...(progress !== null && { progress: progressOf(progress) }),
+    events: [...events],
+    stepsRedone,
+  };
+}
+
+function progressOf({ lr, ...progress }: NonNullable<Job['progress']>): z.infer<typeof progressSchema> {
+  return { ...progress, learningRate: lr };
+}

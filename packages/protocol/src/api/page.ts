@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { MaestroError } from '../errors.ts';
+
+/** Items of a page when the client does not say how many, and at most. */
+export const DEFAULT_PAGE_LIMIT = 50;
+export const MOST_PAGE_LIMIT = 200;
+
+/** The query of a list, without its filters. */
+export const pageQuerySchema = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(MOST_PAGE_LIMIT).default(DEFAULT_PAGE_LIMIT).describe('items of this page, at most'),
+  cursor: z.string().max(200).optional().describe('nextCursor of the page before'),
+});
+
+/** See {@link pageQuerySchema}. */
+export type PageQuery = z.infer<typeof pageQuerySchema>;
+
+/** A page of `item`s. */
+export function pageSchema<Item extends z.ZodType>(item: Item) {
+  return z.object({
+    items: z.array(item),
+    nextCursor: z.string().optional().describe('opaque; absent on the last page'),
+  });
+}
+
+/** One page, and where the next begins. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly nextCursor?: string;
+}
+
+/**
+ * Cuts a page from a list that is sorted by `keyOf`, ascending or descending. The cursor holds the key of the last item, so that items that come or go
+ * between two pages double none and hide none.
+ *
+ * @throws MaestroError `invalid-argument` for a cursor that was never given out.
+ */
+export function pageOf<Item>(
+  sorted: readonly Item[],
+  { limit, cursor }: PageQuery,
+  keyOf: (item: Item) => string,
+  order: 'ascending' | 'descending',
+): Page<Item> {
+  const after = cursor === undefined ? undefined : decodeCursor(cursor);
+  const isLater = (key: string): boolean => after === undefined || (order === 'ascending' ? key > after : key < after);
+  const begin = sorted.findIndex((item) => isLater(keyOf(item)));
+  const items = begin < 0 ? [] : sorted.slice(begin, begin + limit);
+  const hasMore = begin >= 0 && begin + limit < sorted.length;
+  return { items, ...(hasMore && { nextCursor: encodeCursor(keyOf(items.at(-1)!)) }) };
+}
+
+const CURSOR_VERSION = 'c1:';
+
+/** Makes a key opaque, so that nobody builds one by hand. */
+export function encodeCursor(key: string): string {
+  return Buffer.from(`${CURSOR_VERSION}${key}`).toString('base64url');
+}
+
+/** @throws MaestroError `invalid-argument` for what {@link encodeCursor} did not make. */
+export function decodeCursor(cursor: string): string {
+  const text = Buffer.from(cursor, 'base64url').toString();
+  const isOurs = text.startsWith(CURSOR_VERSION) && Buffer.from(text).toString('base64url') === cursor;
+  if (!isOurs) throw new MaestroError('invalid-argument', 'cursor: not one that a page gave; leave it out to begin with the first page');
+  return text.slice(CURSOR_VERSION.length);
+}
+
+/** A key for numbers that sorts as they do. */
+export function numberKey(value: number): string {
+  return String(value).padStart(16, '0');
+}

@@ -1,0 +1,19 @@
+import { z } from 'zod';
+
+/** A moment, RFC 3339 in UTC with milliseconds. */
+export const timeSchema = z.iso.datetime({ precision: 3 }).describe('RFC 3339, UTC');
+
+/** A count of anything. */
+export const countSchema = z.int().min(0);
+
+/** The id of a job: `job-` and 26 characters that sort by time of creation. */
+export const jobIdSchema = z
+  .string()
+  .regex(/^job-[0-9a-hjkmnp-tv-z]{26}$/, 'expected job- and 26 characters of a-z and 0-9')
+  .describe('job id, sorts by time of creation');
+
+/** A step, as it stands in a path or a query. */
+export const stepParamSchema = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+/** The parameter of every path below a job. */
+export const jobParamsSchema = z.strictObject({ id: jobIdSchema });

@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import type { WorkerInfo } from '../jobs.ts';
+import { countSchema, jobIdSchema } from './primitives.ts';
+
+/** A worker that is connected to the coordinator. */
+export const workerResourceSchema = z
+  .object({
+    name: z.string(),
+    id: z.string().describe('of this start of the worker'),
+    address: z.string().describe('where other workers reach it'),
+    device: z.string(),
+    threads: countSchema,
+    pid: countSchema,
+    host: z.string(),
+    jobId: jobIdSchema.optional().describe('the job it works for; absent when free'),
+    isDrained: z.boolean().describe('it gets no job until it is started again'),
+  })
+  .meta({ id: 'Worker' });
+
+/** See {@link workerResourceSchema}. */
+export type WorkerResource = z.infer<typeof workerResourceSchema>;
+
+/** The resource of a worker. */
+export function workerResource({ jobId, ...worker }: WorkerInfo): WorkerResource {
+  return { ...worker, ...(jobId !== '' && { jobId }) };
+}

@@ -1,0 +1,130 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import fastifySwagger from '@fastify/swagger';
+import { describeIssues, errorMessage, isMaestroError, MaestroError, PROBLEM_TYPE, problemOf } from '@maestro/protocol';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type RawServerDefault,
+} from 'fastify';
+import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { z } from 'zod';
+import { splitAddress } from '../address.ts';
+import type { ListeningServer } from '../serve.ts';
+import { addDocsRoutes } from './docsRoutes.ts';
+import { addHealthRoutes } from './healthRoutes.ts';
+import type { HttpDeps } from './httpDeps.ts';
+import { addJobDetailRoutes } from './jobDetailRoutes.ts';
+import { addJobRoutes } from './jobRoutes.ts';
+import './routeRole.ts';
+import { addWatchRoutes } from './watchRoutes.ts';
+import { addWorkerRoutes } from './workerRoutes.ts';
+
+/** The HTTP server that rooms add their routes to; schemas of routes are zod's. */
+export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
+
+/** Bytes of a request's body, at most: a job file has a few hundred. */
+const MOST_BODY_BYTES = 256 * 1024;
+/** Time for a client to send a whole request. */
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/** Makes the HTTP server with every room; it does not listen yet. */
+export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
+  const app: HttpApp = Fastify({
+    bodyLimit: MOST_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 200, querystringParser: parseQuery },
+    exposeHeadRoutes: false,
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(
+    ({ schema, httpPart }) =>
+      (data) =>
+        validate(schema as unknown as z.ZodType, data, httpPart ?? 'request'),
+  );
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler((error, request, reply) => sendProblem(deps, error as FastifyError, request, reply));
+  app.setNotFoundHandler((request) => {
+    throw new MaestroError('not-found', `${request.method} ${pathOf(request)}: no such route; /docs lists all`);
+  });
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'maestro', version: 'v1', description: 'Submits training jobs and watches them.' },
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  });
+  addDocsRoutes(app);
+  addHealthRoutes(app, deps);
+  addJobRoutes(app, deps);
+  addJobDetailRoutes(app, deps);
+  addWatchRoutes(app, deps);
+  addWorkerRoutes(app, deps);
+  await app.ready();
+  return app;
+}
+
+/**
+ * Serves HTTP at `listen` (host:port).
+ * @throws MaestroError `unavailable` when the address cannot be listened on.
+ */
+export async function serveHttp(deps: HttpDeps, listen: string): Promise<ListeningServer> {
+  const app = await createHttpServer(deps);
+  const { host, port } = splitAddress(listen);
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    throw new MaestroError(
+      'unavailable',
+      `cannot listen at ${listen} for HTTP: ${errorMessage(error)}; is another coordinator running? MAESTRO_HTTP_LISTEN says where`,
+      { cause: error },
+    );
+  }
+  const bound = app.server.address();
+  return {
+    address: typeof bound === 'object' && bound !== null ? `${listen.slice(0, listen.lastIndexOf(':'))}:${bound.port}` : listen,
+    close: () => app.close(),
+  };
+}
+
+/** A key that is given twice becomes an array, which no schema takes; keys such as `__proto__` are plain keys. */
+function parseQuery(text: string): Record<string, string | string[]> {
+  const query: Record<string, string | string[]> = Object.create(null);
+  for (const [key, value] of new URLSearchParams(text)) {
+    const before = query[key];
+    query[key] = before === undefined ? value : [before, value].flat();
+  }
+  return { ...query };
+}
+
+function validate(schema: z.ZodType, data: unknown, part: string): { value: unknown } | { error: Error } {
+  // A body is left out where it may be.
+  const result = schema.safeParse(data ?? undefined);
+  if (result.success) return { value: result.data };
+  const issues = describeIssues(result.error, schema, data);
+  const what = part === 'querystring' ? 'query' : part === 'params' ? 'path' : part;
+  return { error: new MaestroError('invalid-argument', `${what}: ${issues.join('; ')}`, { details: { issues } }) };
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0]!;
+}
+
+async function sendProblem(deps: HttpDeps, error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const known = toMaestroError(error);
+  const problem = problemOf(known, pathOf(request));
+  if (problem.status >= 500) deps.log.error({ error, method: request.method, path: pathOf(request) }, 'request failed');
+  const body = JSON.stringify(problem);
+  return reply.code(problem.status).type(PROBLEM_TYPE).serializer(String).send(body);
+}
+
+/** What Fastify itself refuses, in our codes. */
+function toMaestroError(error: FastifyError): Error {
+  const status = error.statusCode ?? 500;
+  if (isMaestroError(error) || status >= 500) return error;
+  const code = status === 413 ? 'too-large' : status === 429 ? 'rate-limited' : status === 404 ? 'not-found' : 'invalid-argument';
+  return new MaestroError(code, error.message, { cause: error });
+}
