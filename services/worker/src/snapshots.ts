@@ -23,8 +23,11 @@ export interface Snapshots {
   offers(): StateShard[];
   /** A view starts from that step: parts of later ones are given up, since not all of those states is there. */
   rewind(step: number): Promise<void>;
-  /** Begins to write the trainer's `chunk` of the state after `step`, which must not change before `captured`. Never throws. */
-  begin(step: number, chunk: ElementRange): void;
+  /**
+   * Begins to write the trainer's `chunk` of the state after `step`, which must not change before `captured`. `isCopied`: a `copy` of another part
+   * follows. Never throws.
+   */
+  begin(step: number, chunk: ElementRange, options: { readonly isCopied: boolean }): void;
   /** Waits until the state may change: until the writing has ended, or for `patienceMs`, and then gives it up. Never throws. */
   captured(): Promise<void>;
   /** Waits until the own part of that step, or of a later one, is written or given up. Rejects with the signal's reason. */
@@ -133,7 +136,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
     logger.debug({ step, first, length, what, bytes: file.sizeBytes, seconds }, 'snapshot written');
   };
 
-  const capture = async (step: number, chunk: ElementRange, signal: AbortSignal): Promise<void> => {
+  const capture = async (step: number, chunk: ElementRange, isCopied: boolean, signal: AbortSignal): Promise<void> => {
     try {
       await faults.reach(step, 'snapshot');
       if (chunk.length > 0 && find(step, chunk) === undefined) {
@@ -148,7 +151,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
         );
       }
       // Two that are complete, and this one, whose copy is still to come.
-      await prune(3);
+      await prune(isCopied ? 3 : 2);
     } catch (error) {
       fail(step, error);
     } finally {
@@ -162,14 +165,14 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
       lastSettled = Math.min(lastSettled, step);
       await drop((part) => part.step > step);
     },
-    begin(step, chunk) {
+    begin(step, chunk, { isCopied }) {
       if (capturing !== undefined) {
         fail(step, new MaestroError('timeout', 'snapshot: the disk still has the one before in hand'));
         return settle(step);
       }
       const giveUp = new AbortController();
       lastSettled = Math.min(lastSettled, step - 1);
-      const ended = capture(step, chunk, AbortSignal.any([giveUp.signal, closing.signal]));
+      const ended = capture(step, chunk, isCopied, AbortSignal.any([giveUp.signal, closing.signal]));
       const here = { ended, giveUp };
       capturing = here;
       void ended.then(() => {
