@@ -274,6 +274,7 @@ export function startMember(options: MemberOptions): Member {
         reason: failure?.message,
         sentBytes: here.traffic?.sentBytes(),
         eventLoopDelay: monitor.read(),
+        ...(opened.isSharded && { snapshots: opened.snapshots.cost() }),
         ...memoryBytes(),
       },
       'view over',
