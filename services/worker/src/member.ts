@@ -248,7 +248,6 @@ export function startMember(options: MemberOptions): Member {
       },
       onSkipped: (step, images) => send({ kind: 'skipped', jobId, generation, step, images }),
       onCheckpointFailed: (step, error) => {
-        viewLogger.error({ step, error }, 'checkpoint of the view failed, the next one starts from an older one');
         send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) });
       },
       signal: aborter.signal,
