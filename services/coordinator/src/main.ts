@@ -8,11 +8,15 @@ import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
 import { startCoordinator } from './coordinator.ts';
 import { serveHttp } from './http/httpServer.ts';
 import type { RestorePoint } from './runState.ts';
+import { readSecurity } from './security/readSecurity.ts';
 import { serve } from './serve.ts';
 import { openShardWriter, type ShardWriter } from './shardWriter.ts';
 import { openStore } from './store.ts';
 
-/** `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator. */
+/**
+ * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator; who may use it is
+ * in {@link readSecurity}.
+ */
 const {
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
@@ -27,6 +31,7 @@ await runService(
   async (signal) => {
     endWithParent();
     const timeouts = failureTimeouts(Number(failureText));
+    const { access, tls, roots } = await readSecurity({ listen, httpListen, dataDir });
     await mkdir(dataDir, { recursive: true });
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
     const store = await openStore(redis, timeouts);
@@ -41,6 +46,7 @@ await runService(
     const coordinator = await startCoordinator({
       store,
       timeouts,
+      roots,
       openBooks: (jobId, seed, onAcknowledged) => {
         const books = openBookkeeper({ store, openShards, jobId, seed, onAcknowledged, log: logger, gapMs: timeouts.reportGapMs });
         return tolerance === 'off' ? withoutLedger(books) : books;
@@ -49,8 +55,8 @@ await runService(
       findCheckpoint,
       log: logger,
     });
-    const server = await serve(coordinator, listen, timeouts);
-    const web = await serveHttp({ coordinator, redis, dataDir, log: logger }, httpListen);
+    const server = await serve({ coordinator, listen, dataDir, timeouts, access, tls, log: logger });
+    const web = await serveHttp({ coordinator, access, tls, redis, dataDir, log: logger }, httpListen);
     await store.announce({ address: server.address, http: web.address });
     logger.info({ address: server.address, http: web.address, incarnation: coordinator.incarnation }, 'coordinator ready');
     process.send?.({ listening: server.address, http: web.address });
