@@ -12,7 +12,9 @@ import {
   MaestroError,
   mostWorkers,
   newJobId,
+  type PathRoots,
   parseJobSpec,
+  requireConfined,
   type WorkerInfo,
   type WorkerMessage,
 } from '@maestro/protocol';
@@ -28,6 +30,7 @@ import type { Store } from './store.ts';
 import { workerEvent } from './workerEvent.ts';
 
 const TICK_MS = 250;
+const MOST_SPEC_CHARACTERS = 256 * 1024;
 /** So long whoever decides about a job waits for it to be written down. */
 const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
@@ -37,6 +40,8 @@ const CLOSE_MS = 3000;
 export interface CoordinatorOptions {
   readonly store: Store;
   readonly timeouts: FailureTimeouts;
+  /** Folders that jobs may use. Default: any. */
+  readonly roots?: PathRoots;
   /** Opens what writes a job's steps, records and queues. */
   readonly openBooks: (jobId: string, seed: number, onAcknowledged: (step: number) => void) => Bookkeeper;
   /** Reads the step of a checkpoint that a job resumes from; throws when it cannot be used. */
@@ -114,6 +119,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   /** Submits under way, by job id. */
   const submitting = new Map<string, Promise<Job>>();
   let versions = 0;
+  /** Ids of one coordinator rise even within a millisecond. */
+  let lastIdMs = 0;
 
   const forget = (workerId: string): void => {
     workers.delete(workerId);
@@ -238,23 +245,34 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     }
   };
 
+  const readSpec = async (specJson: string): Promise<JobSpec> => {
+    if (specJson.length > MOST_SPEC_CHARACTERS)
+      throw new MaestroError('too-large', `job file: ${specJson.length} characters, at most ${MOST_SPEC_CHARACTERS}`);
+    const spec = parseJobSpec(parseJson(specJson));
+    await requireConfined(spec, options.roots);
+    return spec;
+  };
+
   return {
     get incarnation() {
       return store.incarnation;
     },
     async check(specJson) {
-      const spec = parseJobSpec(parseJson(specJson));
+      const spec = await readSpec(specJson);
       await startPointOf(spec);
       return spec;
     },
     async submit(specJson, idempotencyKey) {
       if (isClosing) throw new MaestroError('unavailable', 'submit: the coordinator is shutting down');
-      const spec = parseJobSpec(parseJson(specJson));
+      const spec = await readSpec(specJson);
       const startPoint = await startPointOf(spec);
       // A key whose first submit was cut off before it left a job is taken up with the id that it got then.
-      const own = newJobId();
+      lastIdMs = Math.max(Date.now(), lastIdMs + 1);
+      const own = newJobId({ nowMs: lastIdMs });
       const id = idempotencyKey === '' ? own : await store.reserveKey(idempotencyKey, own);
-      const earlier = jobs.get(id)?.job ?? (await submitting.get(id));
+      // No turn of the event loop lies between this look and the entry below, or two requests would both create the job.
+      const underWay = submitting.get(id);
+      const earlier = jobs.get(id)?.job ?? (underWay === undefined ? undefined : await underWay);
       if (earlier !== undefined) {
         requireSameFile(earlier, spec, idempotencyKey);
         return { job: jobs.get(id)?.job ?? earlier, isNew: false };
