@@ -12,7 +12,9 @@ import {
   MaestroError,
   mostWorkers,
   newJobId,
+  type PathRoots,
   parseJobSpec,
+  requireConfined,
   type WorkerInfo,
   type WorkerMessage,
 } from '@maestro/protocol';
@@ -28,6 +30,7 @@ import type { Store } from './store.ts';
 import { workerEvent } from './workerEvent.ts';
 
 const TICK_MS = 250;
+const MOST_SPEC_CHARACTERS = 256 * 1024;
 /** So long whoever decides about a job waits for it to be written down. */
 const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
@@ -37,6 +40,8 @@ const CLOSE_MS = 3000;
 export interface CoordinatorOptions {
   readonly store: Store;
   readonly timeouts: FailureTimeouts;
+  /** Folders that jobs may use. Default: any. */
+  readonly roots?: PathRoots;
   /** Opens what writes a job's steps, records and queues. */
   readonly openBooks: (jobId: string, seed: number, onAcknowledged: (step: number) => void) => Bookkeeper;
   /** Reads the step of a checkpoint that a job resumes from; throws when it cannot be used. */
@@ -83,6 +88,8 @@ export interface Coordinator {
   /** Holds the job at a step boundary, with a checkpoint, and frees its workers. */
   pause(id: string): Promise<Job>;
   resume(id: string): Promise<Job>;
+  /** There is a picture of what the checkpoint of this step makes of masked images: whoever watches the job is told. */
+  noteReconstruction(id: string, step: number): void;
   /** Compares the job's ledger with its permutations. */
   audit(id: string): Promise<JobAudit>;
   workers(): WorkerInfo[];
@@ -238,18 +245,26 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     }
   };
 
+  const readSpec = async (specJson: string): Promise<JobSpec> => {
+    if (specJson.length > MOST_SPEC_CHARACTERS)
+      throw new MaestroError('too-large', `job file: ${specJson.length} characters, at most ${MOST_SPEC_CHARACTERS}`);
+    const spec = parseJobSpec(parseJson(specJson));
+    await requireConfined(spec, options.roots);
+    return spec;
+  };
+
   return {
     get incarnation() {
       return store.incarnation;
     },
     async check(specJson) {
-      const spec = parseJobSpec(parseJson(specJson));
+      const spec = await readSpec(specJson);
       await startPointOf(spec);
       return spec;
     },
     async submit(specJson, idempotencyKey) {
       if (isClosing) throw new MaestroError('unavailable', 'submit: the coordinator is shutting down');
-      const spec = parseJobSpec(parseJson(specJson));
+      const spec = await readSpec(specJson);
       const startPoint = await startPointOf(spec);
       // A key whose first submit was cut off before it left a job is taken up with the id that it got then.
       lastIdMs = Math.max(Date.now(), lastIdMs + 1);
@@ -294,6 +309,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       }
       return decide(active, { type: 'resume' });
     },
+    noteReconstruction: (id, step) => find(id).amend((job) => ({ ...job, reconstructedStep: Math.max(step, job.reconstructedStep ?? 0) })),
     audit: (id) => auditJob(store, find(id).job),
     workers: () => [...workers.values()].map(infoOf),
     drainWorker(name) {

@@ -8,6 +8,7 @@ import {
   MaestroError,
   type MemberStatus,
   parseJobSpec,
+  requireConfined,
   type Standing,
   type View,
   type WorkerMessage,
@@ -157,6 +158,8 @@ export function startMember(options: MemberOptions): Member {
 
   const open = async (): Promise<JobSession> => {
     const spec = parseJobSpec(JSON.parse(specJson));
+    // Links may lead elsewhere on this machine than on the coordinator's.
+    await requireConfined(spec, options.roots);
     for (;;) {
       try {
         return await openJobSession({

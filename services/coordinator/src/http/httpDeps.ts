@@ -1,7 +1,9 @@
 import type { RedisConnection } from '@maestro/data';
+import type { TlsFiles } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { Coordinator } from '../coordinator.ts';
 import type { Observer } from '../metrics/observer.ts';
+import type { Access } from '../security/tokens.ts';
 
 /** What the rooms of the HTTP server are given. */
 export interface HttpDeps {
@@ -10,5 +12,9 @@ export interface HttpDeps {
   readonly redis: RedisConnection;
   /** Where checkpoints, archives and pictures of jobs are. */
   readonly dataDir: string;
+  /** Who may come in. */
+  readonly access: Access;
+  /** What it serves with; plain HTTP when left out. */
+  readonly tls?: TlsFiles | undefined;
   readonly log: Logger;
 }
