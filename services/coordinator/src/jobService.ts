@@ -68,7 +68,10 @@ export function addJobService(server: Server, coordinator: Coordinator, dataDir:
     ListCheckpoints: unary(async ({ id, ...request }: { id: string; limit: number; cursor: string }) => {
       const page = readQuery(pageQuerySchema, request);
       const { items, nextCursor = '' } = await listJobCheckpoints(dataDir, coordinator.get(id).id, page);
-      return { checkpoints: items.map(({ hash = '', problem = '', ...item }): StoredCheckpoint => ({ ...item, hash, problem })), nextCursor };
+      return {
+        checkpoints: items.map(({ hash = '', problem = '', ...item }): StoredCheckpoint => ({ ...item, hash, problem })),
+        nextCursor,
+      };
     }),
     WatchJob: watchJob,
     CancelJob: unary(({ id }: { id: string }) => coordinator.cancel(id)),
