@@ -1,5 +1,6 @@
 export { checkpointHash, type TrainingTensors } from './checkpointHash.ts';
 export { type CheckpointProblem, type CheckpointReport, describeProblems } from './checkpointReport.ts';
+export { requireSpace } from './diskSpace.ts';
 export type { FileDigest } from './fileDigest.ts';
 export { folderStep, stepFolder } from './folderNames.ts';
 export { type CheckpointGlance, glanceAtCheckpoint } from './glanceAtCheckpoint.ts';
@@ -25,6 +26,7 @@ export {
   writeSafetensors,
 } from './safetensors.ts';
 export { DTYPE_BYTES, type Dtype, type TensorEntry } from './safetensorsHeader.ts';
+export { storageError } from './storageError.ts';
 export { type CheckpointTar, tarCheckpoint } from './tarCheckpoint.ts';
 export { type FlatTensorLayout, flatTensors, type NamedTensor } from './tensor.ts';
 export { verifyCheckpoint } from './verifyCheckpoint.ts';

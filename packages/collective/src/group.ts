@@ -146,7 +146,12 @@ export class Group {
 
   /** The elements that this member owns. */
   get chunk(): Chunk {
-    return this.#options.plan.chunks[this.#options.self]!;
+    return this.chunks[this.#options.self]!;
+  }
+
+  /** What each member owns, in the view's order. */
+  get chunks(): readonly Chunk[] {
+    return this.#options.plan.chunks;
   }
 
   /**

@@ -1,4 +1,5 @@
 export { type Collective, type CollectiveOptions, type GroupMember, type JoinOptions, openCollective } from './collective.ts';
+export { crc32 } from './crc32.ts';
 export type { AllReduceResult, Group } from './group.ts';
 export type { MemberState } from './outboundState.ts';
 export type { Waiting } from './peer.ts';

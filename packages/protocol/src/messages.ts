@@ -33,13 +33,14 @@ interface OfView extends OfJob {
 
 /**
  * A part of a training state: the moments of elements `first .. first + length - 1` after `step` steps, with the parameters of the same
- * elements, or of all (`isWhole`).
+ * elements, or of all (`isWhole`). One that `isStored` is on disk since the end of a window; any other is in memory.
  */
 export interface StateShard {
   readonly step: number;
   readonly first: number;
   readonly length: number;
   readonly isWhole: boolean;
+  readonly isStored?: boolean;
 }
 
 /** A worker that serves a part of the state of a view's first step; it need not be a member. */

@@ -95,8 +95,8 @@ function isName(found: unknown, pattern: RegExp): boolean {
 }
 
 function printLabels(labels: MetricSample['labels']): string {
-  const escape = (text: string): string => text.replace(/\\/g, '\\\\').replace(/\n/g, '\\n').replace(/"/g, '\\"');
-  const parts = Object.entries(labels).map(([key, value]) => `${key}="${escape(String(value))}"`);
+  const quoted = (text: string): string => text.replace(/\\/g, '\\\\').replace(/\n/g, '\\n').replace(/"/g, '\\"');
+  const parts = Object.entries(labels).map(([key, value]) => `${key}="${quoted(String(value))}"`);
   return parts.length === 0 ? '' : `{${parts.join(',')}}`;
 }
 

@@ -23,6 +23,7 @@ import { type ActiveJob, type ActiveJobOptions, openActiveJob } from './activeJo
 import { auditJob } from './auditJob.ts';
 import type { Bookkeeper } from './bookkeeper.ts';
 import { newJob } from './jobView.ts';
+import type { CoordinatorEvents } from './metrics/observer.ts';
 import { placeJobs } from './placement.ts';
 import { type JobRun, openPlaces, queuedRun, type RestorePoint, type RunEvent, refusalOf } from './runState.ts';
 import type { Store } from './store.ts';
@@ -47,6 +48,8 @@ export interface CoordinatorOptions {
   readonly inspectCheckpoint: (path: string) => Promise<{ readonly step: number }>;
   /** The newest valid checkpoint that a job has written. */
   readonly findCheckpoint: (jobId: string) => ReturnType<ActiveJobOptions['findCheckpoint']>;
+  /** Told of what happens. */
+  readonly events: CoordinatorEvents;
   readonly log: Logger;
 }
 
@@ -75,6 +78,8 @@ export interface Coordinator {
   /** What the job file says. */
   spec(id: string): JobSpec;
   run(id: string): JobRun;
+  /** Committed steps of a job that are not in the ledger yet. */
+  unwrittenSteps(id: string): number;
   list(): Job[];
   /** Calls `listener` now and at every change until the job has ended; gives the way to stop. */
   watch(id: string, listener: (job: Job) => void): () => void;
@@ -105,7 +110,7 @@ interface ConnectedWorker {
  * where they are: workers that are still at work come back and say so.
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { store, timeouts, openBooks, inspectCheckpoint, findCheckpoint, log } = options;
+  const { store, timeouts, openBooks, inspectCheckpoint, findCheckpoint, events, log } = options;
   const jobs = new Map<string, ActiveJob>();
   const workers = new Map<string, ConnectedWorker>();
   let isClosing = false;
@@ -114,6 +119,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   let versions = 0;
   /** Ids of one coordinator rise even within a millisecond. */
   let lastIdMs = 0;
+
+  const forget = (workerId: string): void => {
+    workers.delete(workerId);
+    events.gone(workerId);
+  };
 
   const activate = (job: Job, spec: JobSpec, run: JobRun): ActiveJob => {
     const active = openActiveJob({
@@ -128,11 +138,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         if (worker === undefined) return;
         if (effect.type === 'send') return worker.connection.send(effect.message);
         log.warn({ worker: worker.hello.name, reason: effect.reason }, 'worker lost');
-        workers.delete(effect.workerId);
+        forget(effect.workerId);
         worker.connection.close();
       },
       newVersion: () => `${store.incarnation}-${++versions}`,
       onMoved: () => setImmediate(place),
+      events,
       log,
     });
     jobs.set(job.id, active);
@@ -221,7 +232,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
           `worker ${name}: the name is taken by process ${twin.hello.pid} on ${twin.hello.host}; give each worker a name of its own`,
         );
       }
-      workers.delete(twin.hello.id);
+      forget(twin.hello.id);
       twin.connection.close();
     }
     for (const { run, dispatch } of jobs.values()) {
@@ -279,6 +290,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     get: (id) => find(id).job,
     spec: (id) => find(id).spec,
     run: (id) => find(id).run,
+    unwrittenSteps: (id) => find(id).unwrittenSteps,
     list: () => [...jobs.values()].map(({ job }) => job).reverse(),
     watch(id, listener) {
       const { job, listeners } = find(id);
@@ -340,6 +352,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       return {
         receive(message) {
           if (workers.get(id) !== worker || message.kind === 'hello') return;
+          events.message(hello, message);
           // A worker that is told to end gets nothing more to do.
           if (message.kind === 'drain') worker.isDrained = true;
           const active = message.jobId === '' ? undefined : jobs.get(message.jobId);
@@ -353,7 +366,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         },
         closed(evidence) {
           if (workers.get(id) !== worker) return;
-          workers.delete(id);
+          forget(id);
           log.info({ worker: name, reason: evidence }, 'worker gone');
           jobs.get(worker.jobId)?.dispatch({ type: 'disconnected', workerId: id, evidence });
         },

@@ -1,3 +1,4 @@
+import { jobSchedule, windowOfStep } from '@maestro/data';
 import { dilocoOf, mostWorkers, ranksPerUnit, type ViewMember } from '@maestro/protocol';
 import { assignRanks } from './assignRanks.ts';
 import { agree, settle } from './identity.ts';
@@ -73,6 +74,11 @@ export function formView(turn: Turn): void {
     const lost = isInPart ? 'a part of the state was lost with its owner: ' : 'nobody held the state any more: ';
     record(turn, 'restore', `${isApart ? '' : lost}restored from ${restore.path || 'the seed'}, step ${restore.step}`);
   }
+  if (!newest.isInMemory) {
+    const { epoch, window } = windowOfStep(jobSchedule(facts.spec, turn.run.common!.datasetLength), startStep - 1);
+    const where = `the end of window ${window} of epoch ${epoch}, step ${startStep}`;
+    record(turn, 'restore', `a part of the state was lost with its owner: goes back to ${where}, from copies at peers`);
+  }
   effect(turn, { type: 'openGeneration', generation: next, step: startStep });
   for (const { id } of members) {
     updateWorker(turn, id, { status: 'forming', generation: next });
@@ -116,14 +122,15 @@ function releaseDraining(turn: Turn): void {
 /** What one that leaves owes to the others, who lack its part of the state: to hand it to the next view, or to write all of it down. */
 function dutyOf(turn: Turn, worker: RunWorker, others: readonly RunWorker[]): 'serve' | 'write' | 'nothing' {
   const { run } = turn;
-  const { step, holders } = newestState(run);
+  const { step, holders, isInMemory } = newestState(run);
   const isHolder = holders.some(({ id }) => id === worker.id);
-  if (!isHolder || wholeStepOf(run, others) >= step) return 'nothing';
+  if (!isHolder || wholeStepOf(run, others, { isInMemory }) >= step) return 'nothing';
   const staying = others.filter((other) => isOut(other) && other.drain === undefined);
   // From memory, whether or not a checkpoint of the same state is there already: nothing is to be read from disk.
   if (staying.length >= run.facts.spec.resources.minWorkers) return 'serve';
-  if (step <= run.checkpointStep) return 'nothing';
-  return wholeStepOf(run, [worker]) === step ? 'write' : 'serve';
+  // Nobody can write down what is on disk in parts, and nobody comes for it: it goes.
+  if (step <= run.checkpointStep || !isInMemory) return 'nothing';
+  return wholeStepOf(run, [worker], { isInMemory }) === step ? 'write' : 'serve';
 }
 
 /** Tells a worker to close what it opened for the job. */
@@ -146,7 +153,9 @@ function waitForWorkers(turn: Turn, waiting: readonly RunWorker[], furthest: num
     message: `waiting: needs ${minWorkers} ${device} worker${minWorkers === 1 ? '' : 's'}, has ${waiting.length}${why}`,
   });
   // Whoever waits may be lost too.
-  const keeper = waiting.find((worker) => (isSharded(turn.run) ? wholeStepOf(turn.run, [worker]) : worker.state) === furthest);
+  const keeper = waiting.find(
+    (worker) => (isSharded(turn.run) ? wholeStepOf(turn.run, [worker], { isInMemory: true }) : worker.state) === furthest,
+  );
   if (keeper !== undefined && furthest > Math.max(checkpointStep, savedStep)) {
     update(turn, { savedStep: furthest });
     send(turn, keeper.id, { kind: 'save', jobId: facts.id });

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { failureTimeouts, type MemberStatus, parseJobSpec, type Standing, type StepCommitted } from '@maestro/protocol';
+import { failureTimeouts, type MemberStatus, parseJobSpec, type Standing, type StateHolder, type StepCommitted } from '@maestro/protocol';
 import { transition } from './jobRun.ts';
 import { type JobFacts, type JobRun, queuedRun, type RunEffect, type RunEvent } from './runState.ts';
 
@@ -35,7 +35,7 @@ const reportOf = (generation: number, step: number): StepCommitted => ({
 
 /**
  * `held a 4 peer-lost b`: where a worker stands, its step, its error and whom it blames; `threads=2` makes its identity another.
- * `4:0+30` is a part of a state that it holds: of step 4, elements 0..29, and all parameters; with `?` only those of its elements.
+ * `4:0+30` is a part of a state that it holds: of step 4, elements 0..29, and all parameters; with `?` only those of its elements, with `!` on disk.
  */
 function standing(status: MemberStatus, words: readonly string[], generation: number): Standing {
   const identity = words.find((word) => word.startsWith('threads=')) ?? 'threads=1';
@@ -56,8 +56,8 @@ function standing(status: MemberStatus, words: readonly string[], generation: nu
     errorMessage: errorCode === '' ? '' : `no word from ${suspect}`,
     suspect,
     shards: words.filter(isPart).map((word) => {
-      const [of, first, length] = word.split(/[:+?]/).map(Number);
-      return { step: of!, first: first!, length: length!, isWhole: !word.endsWith('?') };
+      const [of, first, length] = word.split(/[:+?!]/).map(Number);
+      return { step: of!, first: first!, length: length!, isWhole: !/[?!]$/.test(word), isStored: word.endsWith('!') };
     }),
     stateLength: LENGTH,
   };
@@ -132,7 +132,8 @@ function show(effect: RunEffect): string {
       switch (message.kind) {
         case 'view': {
           const shares = message.members.map(({ name, firstRank, ranks }) => `${name}=${firstRank}..${firstRank + ranks - 1}`).join(' ');
-          const parts = message.holders.map(({ name, first, length, isWhole }) => `${name}:${first}+${length}${isWhole ? '' : '?'}`);
+          const mark = ({ isWhole, isStored = false }: StateHolder): string => (isStored ? '!' : isWhole ? '' : '?');
+          const parts = message.holders.map((holder) => `${holder.name}:${holder.first}+${holder.length}${mark(holder)}`);
           const from =
             parts.length > 0
               ? parts.join(' ')
@@ -791,6 +792,24 @@ test('of two that cannot reach each other, the one that is blamed most goes', ()
   expect(run.records.findLast(({ type }) => type === 'evicted')!.message).toContain('c: its peers cannot work with it');
 });
 
+test('one that nobody can reach goes in the end, also when it is always the first to blame others', () => {
+  const { transcript, run } = play(
+    `held b 4 peer-lost a
+    held a 4
+    held c 4
+    held b 4 timeout a
+    held a 4
+    held c 4
+    left a
+    held b 4 timeout c
+    held c 4
+    formed c 4`,
+    working(),
+  );
+  expect(run.refusals.map(({ name }) => name)).toEqual(['a', 'b']);
+  expect(last({ transcript })).toEqual([expect.stringContaining('formed c 4 -> running; go to c')]);
+});
+
 test('a job whose views keep failing is given up with the last reason', () => {
   let state = working();
   for (let i = 0; i < 12 && state.run.phase === 'running'; i++) {
@@ -1013,6 +1032,95 @@ test('sharded: a part that is lost with its owner takes the job back to the newe
     'found 3 -> starting; queues g2 from 3; view to a: g2 step 3 from /c/3, a=0..3 c=4..7; view to c: g2 step 3 from /c/3, a=0..3 c=4..7',
   ]);
   expect(run.records.at(-1)!.message).toBe('a part of the state was lost with its owner: restored from /c/3, step 3');
+});
+
+/** The copies of a window's end that a, b and c hold: each its own part, and that of the one before it. */
+const copies = { a: '8:0+30! 8:60+30!', b: '8:30+30! 8:0+30!', c: '8:60+30! 8:30+30!' };
+/** As {@link sharded}, four steps after the end of the first window. */
+const pastWindow = (resources: object = {}) =>
+  play(Array.from({ length: 8 }, (_, i) => `committed a ${i + 5}`).join('\n'), sharded(resources));
+
+test.each(['a', 'b', 'c'] as const)('sharded: of the three, %s is lost: the others go back to the end of the window', (lost) => {
+  const [left, right] = (['a', 'b', 'c'] as const).filter((name) => name !== lost) as ['a' | 'b', 'b' | 'c'];
+  const first = { a: 0, b: 30, c: 60 };
+  const { transcript, run } = play(
+    `checkpoint 3
+    dead ${lost}
+    held ${left} 12 12:${first[left]}+30 ${copies[left]}
+    held ${right} 12 12:${first[right]}+30 ${copies[right]}`,
+    pastWindow(),
+  );
+  const parts = (name: 'a' | 'b' | 'c') => copies[name].replaceAll('8:', `${name}:`);
+  const shares = `${left}=0..3 ${right}=4..7`;
+  expect(last({ transcript })[0]).toContain(`view to ${left}: g2 step 8 from ${parts(left)} ${parts(right)}, ${shares}`);
+  expect(run.records.at(-1)!.message).toBe(
+    'a part of the state was lost with its owner: goes back to the end of window 0 of epoch 0, step 8, from copies at peers',
+  );
+  expect(run.stepsRedone).toBe(5);
+});
+
+test('sharded: an owner and its neighbour are lost at once: what both had is in the newest checkpoint alone', () => {
+  const { transcript, run } = play(
+    `checkpoint 3
+    dead b
+    dead c
+    held a 12 12:0+30 ${copies.a}
+    found 3`,
+    pastWindow(),
+  );
+  expect(last({ transcript }, 2)).toEqual([
+    `held a 12 12:0+30 ${copies.a} -> starting; find checkpoint`,
+    'found 3 -> starting; queues g2 from 3; view to a: g2 step 3 from /c/3, a=0..7',
+  ]);
+  expect(run.records.at(-1)!.message).toBe('a part of the state was lost with its owner: restored from /c/3, step 3');
+});
+
+test('sharded: a checkpoint that is newer than the copies is taken instead', () => {
+  const { transcript } = play(
+    `checkpoint 11
+    dead b
+    held a 12 12:0+30 ${copies.a}
+    held c 12 12:60+30 ${copies.c}`,
+    pastWindow(),
+  );
+  expect(last({ transcript })[0]).toContain('find checkpoint');
+});
+
+test('sharded: a copy that proves damaged is offered no more, and the next view does without it', () => {
+  const { transcript, run } = play(
+    `checkpoint 3
+    dead b
+    held a 12 12:0+30 ${copies.a}
+    held c 12 12:60+30 ${copies.c}
+    held a -1 checkpoint-invalid c ${copies.a}
+    held c 12 12:60+30 8:60+30!
+    found 3`,
+    pastWindow(),
+  );
+  expect(transcript.at(-1)).toContain('queues g3 from 3; view to a: g3 step 3 from /c/3');
+  expect(run.workers.map(({ name }) => name)).toEqual(['a', 'c']);
+});
+
+test('sharded: copies are not read where the state is in memory, and nobody waits for copies of one that leaves', () => {
+  const held = play(
+    `drain b
+    held a 8 8:0+30 ${copies.a}
+    held b 8 8:30+30 ${copies.b}
+    held c 8 8:60+30 ${copies.c}`,
+    sharded(),
+  );
+  expect(held.transcript.at(-1)).toContain('view to b: g2 step 8 from a:0+30 b:30+30 c:60+30, a=0..3 c=4..7');
+  expect(held.run.records.some(({ message }) => message.includes('copies'))).toBe(false);
+
+  const { transcript } = play(
+    `dead b
+    drain a
+    drain c
+    held a 12 12:0+30 ${copies.a}
+    held c 12 12:60+30 ${copies.c}`,
+    pastWindow(),
+  );
+  expect(last({ transcript })[0]).toContain('release to a; release to c');
 });
 
 test('sharded: a view that broke while parameters were gathered goes on from the step that all owners have applied', () => {

@@ -7,6 +7,7 @@ import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
 import { startCoordinator } from './coordinator.ts';
 import { serveHttp } from './http/httpServer.ts';
+import { openObserver } from './metrics/observer.ts';
 import type { RestorePoint } from './runState.ts';
 import { readSecurity } from './security/readSecurity.ts';
 import { serve } from './serve.ts';
@@ -43,6 +44,7 @@ await runService(
         requireLease: store.requireLease,
         onLeftBehind: (error) => logger.warn({ job: jobId, error }, 'old shard queues are left behind'),
       });
+    const observer = openObserver({ dataDir, log: logger });
     const coordinator = await startCoordinator({
       store,
       timeouts,
@@ -53,10 +55,11 @@ await runService(
       },
       inspectCheckpoint,
       findCheckpoint,
+      events: observer,
       log: logger,
     });
     const server = await serve({ coordinator, listen, dataDir, timeouts, access, tls, log: logger });
-    const web = await serveHttp({ coordinator, access, tls, redis, dataDir, log: logger }, httpListen);
+    const web = await serveHttp({ coordinator, observer, access, tls, redis, dataDir, log: logger }, httpListen);
     await store.announce({ address: server.address, http: web.address });
     logger.info({ address: server.address, http: web.address, incarnation: coordinator.incarnation }, 'coordinator ready');
     process.send?.({ listening: server.address, http: web.address });
@@ -65,6 +68,7 @@ await runService(
     if (fenced !== undefined) throw fenced;
     await web.close();
     await coordinator.close();
+    await observer.close();
     await server.close();
     await store.close();
     await redis.close();

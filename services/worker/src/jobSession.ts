@@ -29,6 +29,7 @@ import { type Checkpointer, createCheckpointer, type TimedCheckpoint } from './c
 import type { CheckpointRules } from './checkpointRules.ts';
 import { type Collector, createCollector } from './collector.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
+import { openSnapshots, type Snapshots } from './snapshots.ts';
 import type { WorkerOptions } from './worker.ts';
 
 const REDIS_TIMEOUT_MS = 10_000;
@@ -47,6 +48,8 @@ export interface JobSession {
   readonly loader: Loader;
   readonly checkpointer: Checkpointer;
   readonly collector: Collector;
+  /** Its part and its neighbour's at the ends of windows, when the moments are dealt to their owners. */
+  readonly snapshots: Snapshots;
   /** Whether each member keeps the moments of its chunk alone. */
   readonly isSharded: boolean;
   readonly checkpointRules: CheckpointRules;
@@ -70,6 +73,8 @@ export interface JobSessionOptions extends WorkerOptions {
     cost: Pick<TimedCheckpoint, 'stallSeconds' | 'writeSeconds'>,
   ) => void;
   readonly onCheckpointFailed: (step: number, error: unknown) => void;
+  /** Told when a snapshot is lost that was offered to others. */
+  readonly onSnapshotLost: () => void;
   readonly signal: AbortSignal;
 }
 
@@ -78,7 +83,7 @@ export interface JobSessionOptions extends WorkerOptions {
  * fails. @throws MaestroError of whatever cannot be opened.
  */
 export async function openJobSession(options: JobSessionOptions): Promise<JobSession> {
-  const { jobId, spec, dataDir, redisUrl, device, threads, logger, signal, faults } = options;
+  const { jobId, spec, dataDir, scratchDir, redisUrl, device, threads, logger, signal, faults } = options;
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
@@ -138,6 +143,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         logger,
       }),
     );
+    const snapshots = opened(openSnapshots({ dir: scratchDir, trainer, faults, onLost: options.onSnapshotLost, logger }));
     const session: JobSession = {
       jobId,
       spec,
@@ -151,6 +157,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       loader,
       checkpointer,
       collector,
+      snapshots,
       isSharded,
       checkpointRules,
       redis,

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { openCollective } from '@maestro/collective';
 import {
   DEFAULT_FAILURE_TIMEOUT_MS,
@@ -19,6 +20,8 @@ import { openWorkerMetrics } from './workerMetrics.ts';
  * `MAESTRO_WORKER_NAME`, `MAESTRO_DEVICE` (cpu or cuda) and `MAESTRO_THREADS`. Where peers reach it by another address than the one
  * it listens at (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is what they are told.
  * `MAESTRO_METRICS_LISTEN` (host:port) is where it serves its metrics for Prometheus; left out, the coordinator alone shows them.
+ * `MAESTRO_SCRATCH_DIR` is for snapshots of moments that are dealt to their owners: a folder on a local disk, `scratch` in the data folder
+ * when it is left out.
  * `MAESTRO_FAULT_TOLERANCE=off` (coordinator too) is for the bench alone: it shows what surviving failures costs.
  */
 const {
@@ -27,6 +30,7 @@ const {
   MAESTRO_COLLECTIVE_ADVERTISE: advertise,
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
+  MAESTRO_SCRATCH_DIR: scratchDir = join(dataDir, 'scratch'),
   MAESTRO_WORKER_NAME: name = `${hostname()}-${process.pid}`,
   MAESTRO_DEVICE: device = 'cpu',
   MAESTRO_THREADS: threadsText = '1',
@@ -83,6 +87,7 @@ await runService(
         coordinator,
         redisUrl,
         dataDir,
+        scratchDir,
         device,
         threads,
         collective,

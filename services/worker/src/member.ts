@@ -147,7 +147,7 @@ export function startMember(options: MemberOptions): Member {
       errorCode: failure?.code ?? '',
       errorMessage: withNames(failure?.message ?? '', current?.view),
       suspect,
-      shards: session?.shards ?? [],
+      shards: session === undefined ? [] : [...session.shards, ...session.snapshots.offers()],
       stateLength: session?.layout.length ?? 0,
     };
   };
@@ -171,6 +171,7 @@ export function startMember(options: MemberOptions): Member {
             send({ kind: 'checkpoint', jobId, generation, ...checkpoint });
           },
           onCheckpointFailed: (step, error) => send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) }),
+          onSnapshotLost: () => send({ kind: 'standing', ...standing() }),
           signal: closing.signal,
         });
       } catch (error) {
@@ -250,7 +251,6 @@ export function startMember(options: MemberOptions): Member {
       },
       onSkipped: (step, images) => send({ kind: 'skipped', jobId, generation, step, images }),
       onCheckpointFailed: (step, error) => {
-        viewLogger.error({ step, error }, 'checkpoint of the view failed, the next one starts from an older one');
         send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) });
       },
       signal: aborter.signal,
@@ -276,6 +276,7 @@ export function startMember(options: MemberOptions): Member {
         reason: failure?.message,
         sentBytes: here.traffic?.sentBytes(),
         eventLoopDelay: monitor.read(),
+        ...(opened.isSharded && { snapshots: opened.snapshots.cost() }),
         ...memoryBytes(),
       },
       'view over',

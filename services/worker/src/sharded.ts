@@ -5,7 +5,7 @@ import type { Replication, StepReport } from './trainLoop.ts';
 
 /** What {@link createSharded} works on. */
 export interface ShardedOptions {
-  readonly session: Pick<JobSession, 'trainer' | 'checkpointer' | 'collector' | 'schedule' | 'state' | 'shards'>;
+  readonly session: Pick<JobSession, 'trainer' | 'checkpointer' | 'collector' | 'schedule' | 'state' | 'shards' | 'snapshots'>;
   readonly group: Group;
   /** Whether this member writes the checkpoints. */
   readonly isWriter: boolean;
@@ -15,6 +15,8 @@ export interface ShardedOptions {
   readonly onApplied: (report: StepReport) => void;
   /** Told how long a round with the peers took. */
   readonly onRound: (times: RoundTimes) => void;
+  /** Told when this member has its part, and all parameters, of the state after so many steps. */
+  readonly onState: (step: number) => void;
   readonly faults: Faults;
 }
 
@@ -23,8 +25,9 @@ export interface ShardedOptions {
  * parameters are gathered. Nobody applies anything before all owners have told the sums of squares of what they have summed, so that a step
  * that is not finite leaves all members as they were.
  */
-export function createSharded({ session, group, isWriter, isSaveAsked, onApplied, onRound, faults }: ShardedOptions): Replication {
-  const { trainer, checkpointer, collector, schedule } = session;
+export function createSharded(options: ShardedOptions): Replication {
+  const { session, group, isWriter, isSaveAsked, onApplied, onRound, onState, faults } = options;
+  const { trainer, checkpointer, collector, schedule, snapshots } = session;
   return {
     reducedRange: group.chunk,
     async reduce(options) {
@@ -37,6 +40,7 @@ export function createSharded({ session, group, isWriter, isSaveAsked, onApplied
       return isDue || isSaveAsked(step);
     },
     async apply({ step, adamW, report }) {
+      await snapshots.captured();
       await trainer.apply(adamW);
       session.state = -1;
       session.shards = [{ step: step + 1, ...group.chunk, isWhole: false }];
@@ -47,6 +51,7 @@ export function createSharded({ session, group, isWriter, isSaveAsked, onApplied
       await trainer.adopt();
       session.state = step + 1;
       session.shards = [{ step: step + 1, ...group.chunk, isWhole: true }];
+      onState(step + 1);
     },
     async save(step) {
       if (isWriter) await checkpointer.idle();

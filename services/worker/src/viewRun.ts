@@ -6,6 +6,7 @@ import { dilocoLoop } from './dilocoLoop.ts';
 import type { Faults } from './faults.ts';
 import { heal, serveTo } from './heal.ts';
 import type { JobSession } from './jobSession.ts';
+import { writeLastCheckpoint } from './lastCheckpoint.ts';
 import { joinReplicas, type ReplicaExchange, replicasOf } from './replicaExchange.ts';
 import { createReplicated } from './replicated.ts';
 import type { Reports } from './reports.ts';
@@ -17,6 +18,7 @@ import { pullShards, serveShards } from './shardTransfer.ts';
 import { aborted } from './signals.ts';
 import { SCALARS_PER_RANK } from './stepScalars.ts';
 import { type Phase, type StepReport, trainLoop } from './trainLoop.ts';
+import { openWindowSnapshots } from './windowSnapshots.ts';
 
 /** The exchange with the peers of a view, as others look at it. */
 export interface ViewTraffic {
@@ -71,7 +73,7 @@ export interface ViewRunOptions {
 export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
   const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onRound, onWaiting, signal } =
     options;
-  const { schedule, trainer, checkpointer, redis, jobId, isSharded } = session;
+  const { schedule, trainer, checkpointer, redis, jobId, isSharded, snapshots } = session;
   const { generation, members, startStep, sources, holders } = view;
   const me = members.find(({ id }) => id === self)!;
   const isFirst = members[0]!.id === self;
@@ -87,6 +89,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     // Whoever restores must not leave the groups to nobody when that fails.
     joining.then((joined) => closers.push(() => Promise.all(groupsOf(joined).map((group) => group.close())))).catch(() => undefined);
     await before;
+    if (isSharded) await snapshots.captured();
     signal.throwIfAborted();
     const chunk = isSharded ? chunkOf(await joining) : undefined;
     if (chunk !== undefined) await trainer.own(chunk);
@@ -119,9 +122,10 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     };
     const shards = options.isFaultTolerant ? await openShards() : WITHOUT_LEASES;
     closers.push(() => shards.close());
-    if (holders.some(({ id }) => id === self)) {
+    if (isSharded) {
+      await snapshots.rewind(startStep);
       closers.push(serveShards({ session, view, self, collective, faults }));
-    } else if (!isSharded && sources.includes(self) && sources.length < members.length) {
+    } else if (sources.includes(self) && sources.length < members.length) {
       closers.push(serveTo({ session, view, self, collective, faults }));
     }
     options.onFormed(stateHash);
@@ -167,6 +171,9 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
       return await dilocoLoop({ ...loop, diloco: diloco!, own, exchange: joined, onRound, onRoundEnd });
     }
     const { gradients: group } = joined;
+    const windows = openWindowSnapshots({ session, view, self, group, collective, signal: AbortSignal.any([signal, over.signal]) });
+    // One that was restored is in a checkpoint.
+    if (isSharded && !isRestored) windows.onState(startStep);
     const replication = isSharded
       ? createSharded({
           session,
@@ -177,13 +184,22 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
             if (options.isFaultTolerant) reports.add(committed(report));
           },
           onRound,
+          onState: windows.onState,
           faults,
         })
       : createReplicated({ trainer, group, onRound, faults, signal });
     const outcome = await trainLoop({ ...loop, program: local.steps, replication });
     if (outcome === 'finished' && isFirst) {
-      onPhase(schedule.totalSteps, 'checkpoint');
-      await checkpointer.write(schedule.totalSteps);
+      const { totalSteps } = schedule;
+      const onWaiting = (): void => onPhase(totalSteps, 'checkpoint');
+      onWaiting();
+      await writeLastCheckpoint({
+        write: () => checkpointer.write(totalSteps),
+        onFailed: (error) => options.onCheckpointFailed(totalSteps, error),
+        onWaiting,
+        logger,
+        signal,
+      });
     }
     return outcome;
   } finally {

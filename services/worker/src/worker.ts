@@ -27,6 +27,8 @@ export interface WorkerOptions {
   readonly redisUrl: string;
   /** Where artifacts and checkpoints go; the same folder for all workers of a job. */
   readonly dataDir: string;
+  /** Where snapshots of a state in parts go: a folder on a local disk. Files in it have no names and end with the process. */
+  readonly scratchDir: string;
   readonly device: 'cpu' | 'cuda';
   /** Threads of one run of the training graph. Part of a job's identity. */
   readonly threads: number;

@@ -13,11 +13,13 @@ import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, typ
 import type { z } from 'zod';
 import { guardHttp } from '../security/guardHttp.ts';
 import type { ListeningServer } from '../serve.ts';
+import { addDashboardRoutes } from './dashboardRoutes.ts';
 import { addDocsRoutes } from './docsRoutes.ts';
 import { addHealthRoutes } from './healthRoutes.ts';
 import type { HttpDeps } from './httpDeps.ts';
 import { addJobDetailRoutes } from './jobDetailRoutes.ts';
 import { addJobRoutes } from './jobRoutes.ts';
+import { addMetricRoutes } from './metricRoutes.ts';
 import './routeRole.ts';
 import { addSessionRoutes } from './sessionRoutes.ts';
 import { addWatchRoutes } from './watchRoutes.ts';
@@ -69,6 +71,8 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   addJobDetailRoutes(app, deps);
   addWatchRoutes(app, deps);
   addWorkerRoutes(app, deps);
+  addMetricRoutes(app, deps);
+  addDashboardRoutes(app);
   await app.ready();
   return app;
 }
