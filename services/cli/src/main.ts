@@ -2,6 +2,7 @@
 import { errorMessage, isMaestroError } from '@maestro/protocol';
 import { Command, CommanderError } from 'commander';
 import { addAuditCommand } from './commands/audit.ts';
+import { addCertsCommands } from './commands/certs.ts';
 import { addChaosCommand } from './commands/chaos.ts';
 import { addCheckpointCommand } from './commands/checkpoint.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
@@ -34,6 +35,7 @@ addAuditCommand(program);
 addReconstructCommand(program);
 addCheckpointCommand(program);
 addDoctorCommand(program);
+addCertsCommands(program);
 addChaosCommand(program);
 
 try {

@@ -51,7 +51,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     // What the router itself refuses: a path that is not UTF-8, or too long a parameter.
     frameworkErrors: (error, request, reply) => void sendProblem(deps, error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
-  guardHttp(app, deps.access, deps.log);
+  guardHttp(app, deps.access);
   app.setValidatorCompiler(
     ({ schema, httpPart }) =>
       (data) =>
@@ -138,6 +138,10 @@ async function sendProblem(deps: HttpDeps, error: FastifyError, request: Fastify
   const retryAfter = isMaestroError(known) ? known.details['retryAfterSeconds'] : undefined;
   if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter);
   const problem = problemOf(known, pathOf(request));
+  if (problem.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer realm="maestro"');
+  if (problem.code === 'unauthenticated' || problem.code === 'rate-limited') {
+    deps.log.warn({ from: request.ip, code: problem.code, method: request.method, path: pathOf(request) }, 'request without a valid token');
+  }
   if (problem.status >= 500) deps.log.error({ error, method: request.method, path: pathOf(request) }, 'request failed');
   const body = JSON.stringify(problem);
   return reply.code(problem.status).type(PROBLEM_TYPE).serializer(String).send(body);
