@@ -171,7 +171,10 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
       return run;
     },
     dispatch,
-    amend: (change) => publish(change(job), false),
+    amend(change) {
+      const next = change(job);
+      if (next !== job) publish(next, false);
+    },
     tick() {
       if (acknowledged > acknowledgedSent) {
         acknowledgedSent = acknowledged;
