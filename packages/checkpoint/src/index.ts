@@ -1,7 +1,9 @@
 export { checkpointHash, type TrainingTensors } from './checkpointHash.ts';
 export { type CheckpointProblem, type CheckpointReport, describeProblems } from './checkpointReport.ts';
+export { requireSpace } from './diskSpace.ts';
 export type { FileDigest } from './fileDigest.ts';
 export { folderStep, stepFolder } from './folderNames.ts';
+export { type CheckpointGlance, glanceAtCheckpoint } from './glanceAtCheckpoint.ts';
 export { cleanLeftovers } from './leftovers.ts';
 export { type ListedCheckpoint, listCheckpoints } from './listCheckpoints.ts';
 export { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './manifest.ts';
@@ -24,6 +26,8 @@ export {
   writeSafetensors,
 } from './safetensors.ts';
 export { DTYPE_BYTES, type Dtype, type TensorEntry } from './safetensorsHeader.ts';
+export { storageError } from './storageError.ts';
+export { type CheckpointTar, tarCheckpoint } from './tarCheckpoint.ts';
 export { type FlatTensorLayout, flatTensors, type NamedTensor } from './tensor.ts';
 export { verifyCheckpoint } from './verifyCheckpoint.ts';
 export { type CheckpointPhase, type WriteCheckpointOptions, type WrittenCheckpoint, writeCheckpoint } from './writeCheckpoint.ts';

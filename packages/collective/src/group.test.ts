@@ -74,6 +74,25 @@ describe('allReduce', () => {
     }
   });
 
+  test('tells who came last, and for how long the others waited', async () => {
+    const { groups } = await group(3);
+    await Promise.all(groups.map((member) => step(member, 1)));
+    const startedMs = performance.now();
+    const early = [step(groups[0]!, 2), step(groups[1]!, 2)];
+    const late = Promise.resolve()
+      .then(() => new Promise((resolve) => setTimeout(resolve, 60)))
+      .then(() => step(groups[2]!, 2));
+    await Promise.all([...early, late]);
+    const seconds = (performance.now() - startedMs) / 1000;
+    const [first, , last] = groups.map(({ times }) => times);
+    expect(first!.wait).toBeGreaterThan(0.04);
+    expect(last!.wait).toBeLessThan(first!.wait / 2);
+    expect(last!.lag).toBeGreaterThan(0.04);
+    for (const { times } of groups) expect(times.wait + times.reduceScatter + times.allGather).toBeLessThanOrEqual(seconds);
+    const total = (bytes: (member: Group) => number) => groups.reduce((sum, member) => sum + bytes(member), 0);
+    expect(total(({ receivedBytes }) => receivedBytes)).toBe(total(({ sentBytes }) => sentBytes));
+  });
+
   test('as bfloat16 gives every member the rounded sum and the norm of it, for half the bytes of the all-gather', async () => {
     // Odd, so that the last piece ends within a word.
     const length = 9 * SUM_SQUARES_BLOCK + 41;

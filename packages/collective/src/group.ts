@@ -7,6 +7,7 @@ import { hasReceived, hasSent, openPeer, type Peer, type Waiting, waitingFor } f
 import type { Chunk, ReducePlan } from './plan.ts';
 import { openReducer, type Reducer } from './reducer.ts';
 import { partialsDue, type Round, reducedDue, roundCode, roundOf } from './round.ts';
+import { NO_TIMES, type RoundTimes, roundTimes } from './roundTimes.ts';
 import { type FloatVector, type OpenVector, openVector } from './vector.ts';
 
 const NO_VALUES = new Float64Array(0);
@@ -86,6 +87,12 @@ export class Group {
   #closing: Promise<void> | undefined;
   #hasTurn = false;
   #sentBytes = 0;
+  #receivedBytes = 0;
+  #times: RoundTimes = NO_TIMES;
+  #startedMs = 0;
+  #firstArrivalMs = Number.POSITIVE_INFINITY;
+  #lastArrivalMs = Number.NEGATIVE_INFINITY;
+  #summedMs: number | undefined;
 
   constructor(options: GroupOptions) {
     const { plan, self, partials, reduced, scalarsPerRank } = options;
@@ -139,7 +146,12 @@ export class Group {
 
   /** The elements that this member owns. */
   get chunk(): Chunk {
-    return this.#options.plan.chunks[this.#options.self]!;
+    return this.chunks[this.#options.self]!;
+  }
+
+  /** What each member owns, in the view's order. */
+  get chunks(): readonly Chunk[] {
+    return this.#options.plan.chunks;
   }
 
   /**
@@ -178,6 +190,10 @@ export class Group {
     this.#round++;
     this.#kind = kind;
     this.#step = step;
+    this.#startedMs = performance.now();
+    this.#firstArrivalMs = Number.POSITIVE_INFINITY;
+    this.#lastArrivalMs = Number.NEGATIVE_INFINITY;
+    this.#summedMs = undefined;
     if (isReduction) this.#reductions++;
     const result = new Promise<AllReduceResult>((resolve, reject) => {
       const timer = setTimeout(() => this.#fail(this.#timeout()), stepTimeoutMs);
@@ -188,6 +204,7 @@ export class Group {
       peer.areScalarsSent = false;
       peer.partialsSent = 0;
       peer.reducedSent = 0;
+      if (peer.round === this.#round) this.#noteArrival(peer);
       if (peer.gone !== undefined) this.#lose(peer);
       else if (peer.round === this.#round) this.#checkRound(peer);
     }
@@ -200,6 +217,16 @@ export class Group {
   /** Bytes of all messages that were put on the streams to peers, without what gRPC and HTTP/2 put around them. */
   get sentBytes(): number {
     return this.#sentBytes;
+  }
+
+  /** The same of messages that came from peers. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
+  /** How long the parts of the last round that ended took; where one is in progress it does not show. */
+  get times(): RoundTimes {
+    return this.#times;
   }
 
   /** What the step in progress still waits for; empty between steps. For "step 812: waiting for worker b at all-gather". */
@@ -222,6 +249,8 @@ export class Group {
   #receive(peer: Peer, bytes: Uint8Array): boolean {
     if (this.#error !== undefined) return true;
     try {
+      // A message that found no room comes again, and counts once.
+      if (!peer.isHeld) this.#receivedBytes += bytes.length;
       const chunk = decodeChunk(bytes);
       if (chunk.generation !== this.#options.generation) return true;
       this.#verify(chunk);
@@ -308,7 +337,16 @@ export class Group {
       peer.reductions++;
       this.#scalars[peer.reductions % 2]!.set(chunk.values, firstRank * scalarsPerRank);
     }
-    if (peer.round === this.#round) this.#checkRound(peer);
+    peer.arrivedMs = performance.now();
+    if (peer.round !== this.#round) return;
+    this.#noteArrival(peer);
+    this.#checkRound(peer);
+  }
+
+  /** A peer has opened this member's round. */
+  #noteArrival({ arrivedMs }: Peer): void {
+    this.#firstArrivalMs = Math.min(this.#firstArrivalMs, arrivedMs);
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, arrivedMs);
   }
 
   #isPiece(peer: Peer, { step, first, payload }: ChunkMessage, piece: Piece, sizeBytes: number): boolean {
@@ -324,6 +362,7 @@ export class Group {
       this.#reducer.reduceNext();
       count++;
     }
+    if (this.#kind.op !== 'gather' && this.#reducedPieces() === this.#reducer.pieces) this.#summedMs ??= performance.now();
     if (count > 0) {
       for (const peer of this.#peers) this.#send(peer);
       for (const peer of this.#peers) if (peer.isHeld) this.#links[peer.index]?.resume();
@@ -397,6 +436,13 @@ export class Group {
   #settle(): void {
     if (this.#pending === undefined || this.#reducedPieces() < this.#reducer.pieces) return;
     if (!this.#peers.every((peer) => hasReceived(peer, this.#round) && hasSent(peer, this.#kind))) return;
+    this.#times = roundTimes({
+      startedMs: this.#startedMs,
+      firstArrivalMs: this.#firstArrivalMs,
+      lastArrivalMs: this.#lastArrivalMs,
+      summedMs: this.#summedMs,
+      endedMs: performance.now(),
+    });
     let sumSquares = 0;
     for (const block of this.#blockSumSquares) sumSquares += block;
     const result = {

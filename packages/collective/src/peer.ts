@@ -26,6 +26,8 @@ export interface Peer {
   /** Its rounds that reduced something, this one included. */
   reductions: number;
   step: number;
+  /** When it opened that round. */
+  arrivedMs: number;
   partialsReceived: number;
   reducedReceived: number;
   /** How much of this member's round has been sent to it. */
@@ -52,6 +54,7 @@ export function openPeer(plan: ReducePlan, self: number, index: number): Peer {
     kind: { op: 'allReduce' },
     reductions: 0,
     step: 0,
+    arrivedMs: 0,
     partialsReceived: 0,
     reducedReceived: 0,
     areScalarsSent: false,

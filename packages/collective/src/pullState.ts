@@ -18,6 +18,8 @@ export interface PullStateOptions {
   readonly self: string;
   /** What to ask for. Default: everything that the peer serves. */
   readonly ranges?: readonly StateRangeRequest[];
+  /** Of the state after which step. Default 0: that of the view's beginning. */
+  readonly step?: number;
   /** As many vectors, of the same lengths, as the peer serves, or as there are ranges. */
   readonly into: readonly FloatVector[];
   /** How long nothing may come; longer than a source lets a request wait for its view, which is 20,000. Default 30,000. */
@@ -36,7 +38,7 @@ export interface PulledState extends StateSummary {
 
 /** Pulls a peer's state over a connection of its own; see `Collective.pullState`. */
 export async function pullState(options: PullStateOptions, connection: Omit<SessionOptions, 'address'>): Promise<PulledState> {
-  const { job, generation, member, self, ranges = [], into, idleTimeoutMs = 30_000, signal, onProgress = () => {} } = options;
+  const { job, generation, member, self, ranges = [], step = 0, into, idleTimeoutMs = 30_000, signal, onProgress = () => {} } = options;
   signal?.throwIfAborted();
   const began = performance.now();
   const inbound = openInboundState(into);
@@ -52,7 +54,7 @@ export async function pullState(options: PullStateOptions, connection: Omit<Sess
   const expire = () => idle.abort(failure(new MaestroError('timeout', `nothing came for ${idleTimeoutMs} ms`)));
   const timer = setTimeout(expire, idleTimeoutMs);
   const stop = signal === undefined ? idle.signal : AbortSignal.any([idle.signal, signal]);
-  const request = { job, generation, member: self, target: member.id, ranges };
+  const request = { job, generation, member: self, target: member.id, ranges, step };
   try {
     session = await connect({ ...connection, address: member.address }, stop);
     const summary = await receive(session, request, inbound, stop, () => {

@@ -13,9 +13,9 @@ export interface ServeStateOptions {
   readonly self: string;
   /**
    * Called at the first request for everything, whose answer serves all further ones, and at each request for ranges: it then gives a vector a
-   * range. What it gives must not change until serving ends. What it rejects with is told to who asked.
+   * range, of the state after `step` (0: that of the view's beginning). What it gives must not change until serving ends. What it rejects with is told to who asked.
    */
-  readonly provide: (ranges: readonly StateRangeRequest[]) => Promise<MemberState>;
+  readonly provide: (ranges: readonly StateRangeRequest[], step: number) => Promise<MemberState>;
 }
 
 /** A call of `PullState` as its server sees it. */
@@ -127,8 +127,11 @@ function begin(call: StateCall, serving: Serving): void {
   };
   pulls.add(call);
   call.once('cancelled', () => pulls.delete(call));
-  const { ranges } = call.request;
-  const open = () => Promise.resolve(ranges).then(provide).then(openOutboundState);
+  const { ranges, step } = call.request;
+  const open = () =>
+    Promise.resolve()
+      .then(() => provide(ranges, step))
+      .then(openOutboundState);
   if (ranges.length === 0) serving.state ??= open();
   (ranges.length === 0 ? serving.state! : open()).then(
     (state) => send(state, 0),

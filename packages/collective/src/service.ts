@@ -37,6 +37,8 @@ export interface StateRequest {
   readonly member: string;
   readonly target: string;
   readonly ranges: readonly StateRangeRequest[];
+  /** 0: the step that the view begins with. */
+  readonly step: number;
 }
 
 const loaded = loadService('collective.proto', 'Collective').service;

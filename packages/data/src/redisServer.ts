@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { MaestroError } from '@maestro/protocol';
 
+const LOOPBACK = '127.0.0.1';
 const START_TIMEOUT_MS = 15_000;
 const STOP_TIMEOUT_MS = 15_000;
 const PORT_TRIES = 5;
@@ -31,7 +32,7 @@ exit $status`;
 
 /** A Redis that belongs to this process. */
 export interface RedisServer {
-  /** For clients on this machine, `redis://127.0.0.1:PORT`. */
+  /** `redis://HOST:PORT`. */
   readonly url: string;
   /** Process id of the server itself. */
   readonly pid: number;
@@ -42,26 +43,32 @@ export interface RedisServer {
 }
 
 /**
- * Starts redis-server on loopback with its append-only file in `dir` (synced each second): the data outlives server and machine.
+ * Starts redis-server, on loopback unless `host` says otherwise, with its append-only file in `dir` (synced each second): the data outlives server and machine.
  * The binary is MAESTRO_REDIS_SERVER or the `redis-server` on PATH. The server ends with this process.
  *
  * @param port a free one is chosen when it is left out.
+ * @param host where it listens. Any but loopback is open to whoever can reach it: it has no password.
+ * @param enter what is put before its command, so that it runs in another place, such as `ip netns exec NAME`.
  * @throws MaestroError `redis-unavailable` when there is no binary, or with the server's own words when it does not start.
  */
 export async function startRedisServer({
   dir,
   port,
+  host = LOOPBACK,
+  enter = [],
   env = process.env,
 }: {
   readonly dir: string;
   readonly port?: number;
+  readonly host?: string;
+  readonly enter?: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>>;
 }): Promise<RedisServer> {
   const binary = await findBinary(env);
   await mkdir(dir, { recursive: true });
   for (let tried = 1; ; tried++) {
     const chosen = port ?? (await freePort());
-    const started = await launch(binary, dir, chosen);
+    const started = await launch(binary, { dir, port: chosen, host, enter });
     if ('stop' in started) return started;
     const isPortTaken = /address already in use/i.test(started.log);
     if (!isPortTaken || port !== undefined || tried === PORT_TRIES) {
@@ -89,7 +96,7 @@ async function findBinary(env: Readonly<Record<string, string | undefined>>): Pr
 }
 
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
+  const server = createServer().listen(0, LOOPBACK);
   await once(server, 'listening');
   const address = server.address();
   server.close();
@@ -112,10 +119,19 @@ function continueIfStopped(pid: number): void {
 
 type Watched = ChildProcessByStdio<Writable, Readable, Readable>;
 
-async function launch(binary: string, dir: string, port: number): Promise<RedisServer | { readonly log: string }> {
-  const server = [binary, '--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--daemonize', 'no', '--logfile', ''];
+interface LaunchOptions {
+  readonly dir: string;
+  readonly port: number;
+  readonly host: string;
+  readonly enter: readonly string[];
+}
+
+async function launch(binary: string, { dir, port, host, enter }: LaunchOptions): Promise<RedisServer | { readonly log: string }> {
+  const open = host === LOOPBACK ? [] : ['--protected-mode', 'no'];
+  const server = [binary, '--port', String(port), '--bind', host, ...open, '--dir', dir, '--daemonize', 'no', '--logfile', ''];
   const durability = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''];
-  const child: Watched = spawn('/bin/sh', ['-c', WATCHDOG, 'redis-watchdog', ...server, ...durability], {
+  const [command, ...args] = [...enter, '/bin/sh', '-c', WATCHDOG, 'redis-watchdog', ...server, ...durability];
+  const child: Watched = spawn(command!, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true, // a group of its own: Ctrl-C must not end Redis before those who still write to it
   });
@@ -156,7 +172,7 @@ async function launch(binary: string, dir: string, port: number): Promise<RedisS
     await exited;
     clearTimeout(timer);
   };
-  if (isReady) return { url: `redis://127.0.0.1:${port}`, pid, exited, stop };
+  if (isReady) return { url: `redis://${host}:${port}`, pid, exited, stop };
   await stop();
   return { log: lines.join(' | ') || 'it said nothing' };
 }

@@ -1,3 +1,6 @@
+export { type AuditResource, auditResource, auditResourceSchema } from './api/auditResource.ts';
+export { type CheckpointResource, checkpointResourceSchema } from './api/checkpointResource.ts';
+export { jobCheckSchema, jobFileJsonSchema } from './api/jobCheck.ts';
 export { type JobResource, jobResource, jobResourceSchema } from './api/jobResource.ts';
 export {
   DEFAULT_PAGE_LIMIT,
@@ -13,6 +16,7 @@ export {
 } from './api/page.ts';
 export { countSchema, jobIdSchema, jobParamsSchema, stepParamSchema, timeSchema } from './api/primitives.ts';
 export { PROBLEM_TYPE, type Problem, problemOf, problemSchema } from './api/problem.ts';
+export { type ViewResource, viewResourceSchema } from './api/viewResource.ts';
 export { type WorkerResource, workerResource, workerResourceSchema } from './api/workerResource.ts';
 export type { AuditEpoch, AuditReport, AuditWorker, JobAudit } from './audit.ts';
 export {
@@ -63,12 +67,17 @@ export {
   type ImagesSkipped,
   type Left,
   type MemberStatus,
+  type MetricsSnapshot,
   type RankShare,
   type SkippedImage,
+  STEP_PHASES,
   type Standing,
   type StateHolder,
   type StateShard,
   type StepCommitted,
+  type StepPhase,
+  type StepsTimed,
+  type StepTimes,
   toWire,
   type View,
   type ViewMember,

@@ -33,13 +33,14 @@ interface OfView extends OfJob {
 
 /**
  * A part of a training state: the moments of elements `first .. first + length - 1` after `step` steps, with the parameters of the same
- * elements, or of all (`isWhole`).
+ * elements, or of all (`isWhole`). One that `isStored` is on disk since the end of a window; any other is in memory.
  */
 export interface StateShard {
   readonly step: number;
   readonly first: number;
   readonly length: number;
   readonly isWhole: boolean;
+  readonly isStored?: boolean;
 }
 
 /** A worker that serves a part of the state of a view's first step; it need not be a member. */
@@ -108,6 +109,29 @@ export interface StepCommitted extends OfView {
   readonly ranks: readonly RankShare[];
 }
 
+/** Phases of a step, in their order; what is in none of them is `other`. */
+export const STEP_PHASES = ['data', 'forward', 'wait', 'reduceScatter', 'allGather', 'apply', 'other'] as const;
+
+/** A name in {@link STEP_PHASES}. */
+export type StepPhase = (typeof STEP_PHASES)[number];
+
+/** Where one step's time went on one member, in seconds; `step` counts it. */
+export interface StepTimes extends Readonly<Record<StepPhase, number>> {
+  readonly step: number;
+  readonly startMs: number;
+  readonly lag: number;
+}
+
+/** How long a member's last steps took. */
+export interface StepsTimed extends OfView {
+  readonly steps: readonly StepTimes[];
+}
+
+/** A worker's own metrics. */
+export interface MetricsSnapshot extends OfJob {
+  readonly familiesJson: string;
+}
+
 /** Images that a member could not read. */
 export interface ImagesSkipped extends OfView {
   readonly step: number;
@@ -145,7 +169,9 @@ export type WorkerMessage =
   | ({ readonly kind: 'checkpointFailed' } & CheckpointFailed)
   | ({ readonly kind: 'drain'; readonly reason: string } & OfJob)
   | ({ readonly kind: 'left' } & Left)
-  | ({ readonly kind: 'skipped' } & ImagesSkipped);
+  | ({ readonly kind: 'skipped' } & ImagesSkipped)
+  | ({ readonly kind: 'timed' } & StepsTimed)
+  | ({ readonly kind: 'metrics' } & MetricsSnapshot);
 
 /** What ends a view: at once, or after a step that all members end together (`notBefore` so many steps are done), with a checkpoint of it or without. */
 export interface Hold extends OfView {

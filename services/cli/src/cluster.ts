@@ -6,6 +6,9 @@ import { startRedisServer } from '@maestro/data';
 import { isMaestroError, MaestroError } from '@maestro/protocol';
 import { type Environment, type KeepOptions, type KeptProcess, keepProcess } from './keptProcess.ts';
 import { launchNode, type NodeProgram } from './launchNode.ts';
+import { LOOPBACK } from './network/hostNetwork.ts';
+import { makeNamespaceNetwork, type NamespaceNetwork } from './network/namespaceNetwork.ts';
+import type { NetworkId } from './network/networkNames.ts';
 import { freeWorkerName, logFile, workerProgram } from './workerProgram.ts';
 
 const START_TIMEOUT_MS = 30_000;
@@ -24,6 +27,8 @@ export interface ClusterOptions {
   readonly httpPort?: number;
   /** Redis to use instead of a private one. */
   readonly redisUrl?: string | undefined;
+  /** Whether each process gets a network namespace with an address of its own, as on a host of its own. Default false; needs root on Linux. */
+  readonly networkNamespaces?: boolean;
   /** Whether a process that dies is started again. Default false. */
   readonly supervise?: boolean;
   /** Variables for the coordinator and all workers. */
@@ -49,6 +54,8 @@ export interface Cluster {
   /** host:port of the coordinator's HTTP: the API and the dashboard. The same after a restart. */
   readonly http: string;
   readonly redisUrl: string;
+  /** The network of a cluster whose processes have namespaces. */
+  readonly network: NetworkId | undefined;
   readonly processes: readonly ClusterProcess[];
   /** Starts one more worker; resolves with its name as soon as its process runs. `env` comes on top of what all workers have. */
   addWorker(options?: { readonly name?: string; readonly env?: Environment }): Promise<string>;
@@ -78,16 +85,21 @@ export async function startCluster({
   port = 0,
   httpPort = 0,
   redisUrl: givenRedisUrl,
+  networkNamespaces = false,
   supervise = false,
   env = {},
   onChange = () => undefined,
   onMessage = () => undefined,
 }: ClusterOptions): Promise<Cluster> {
+  if (networkNamespaces && givenRedisUrl !== undefined)
+    throw new MaestroError('invalid-argument', `up: workers in network namespaces cannot reach ${givenRedisUrl}; leave REDIS_URL out`);
   await mkdir(join(dataDir, 'logs'), { recursive: true });
+  const namespaces: NamespaceNetwork | undefined = networkNamespaces ? await makeNamespaceNetwork() : undefined;
+  const network = namespaces ?? LOOPBACK;
   const kept = new Map<string, KeptProcess>();
   let redisUrl = givenRedisUrl;
-  let coordinator = `127.0.0.1:${port}`;
-  let http = `127.0.0.1:${httpPort}`;
+  let coordinator = '';
+  let http = '';
   let isUp = false;
   let failStart: (error: MaestroError) => void = () => undefined;
   const startFailed = new Promise<never>((_, reject) => {
@@ -108,8 +120,11 @@ export async function startCluster({
 
   const keepRedis = (): Promise<void> =>
     keep('redis', async () => {
+      const { address: host, enter } = await network.place('redis');
       const server = await startRedisServer({
         dir: join(dataDir, 'redis'),
+        host,
+        enter,
         ...(redisUrl !== undefined && { port: Number(new URL(redisUrl).port) }),
       });
       redisUrl = server.url;
@@ -118,6 +133,8 @@ export async function startCluster({
 
   const keepCoordinator = (): Promise<void> =>
     keep('coordinator', async (_, onStart) => {
+      const { address, enter } = await network.place('coordinator');
+      const listen = coordinator === '' ? `${address}:${port}` : coordinator;
       const launched = await launch({
         name: 'coordinator',
         entry: 'coordinator/dist/main.js',
@@ -125,9 +142,10 @@ export async function startCluster({
           MAESTRO_REDIS_URL: redisUrl!,
           MAESTRO_DATA_DIR: dataDir,
           ...env,
-          MAESTRO_GRPC_LISTEN: coordinator,
-          MAESTRO_HTTP_LISTEN: http,
+          MAESTRO_GRPC_LISTEN: listen,
+          MAESTRO_HTTP_LISTEN: http === '' ? `${address}:${httpPort}` : http,
         },
+        enter,
         logFile: logFile(dataDir, 'coordinator'),
       });
       onStart(launched);
@@ -140,7 +158,10 @@ export async function startCluster({
   const keepWorker = (name: string, ownEnv: Environment): Promise<void> =>
     keep(
       name,
-      (now) => launch(workerProgram(name, { coordinator, redisUrl: redisUrl!, dataDir, device, threads }, { ...env, ...now })),
+      async (now) => {
+        const setup = { coordinator, redisUrl: redisUrl!, dataDir, device, threads };
+        return launch(workerProgram(name, setup, await network.place(name), { ...env, ...now }));
+      },
       ownEnv,
     );
 
@@ -157,6 +178,7 @@ export async function startCluster({
     await Promise.all(all.filter(({ name }) => name !== 'coordinator' && name !== 'redis').map((process) => process.stop()));
     await Promise.all(named('coordinator').map((process) => process.stop()));
     await Promise.all(named('redis').map((process) => process.stop()));
+    await network.close();
   };
 
   const start = async (signal: AbortSignal): Promise<void> => {
@@ -181,6 +203,7 @@ export async function startCluster({
     coordinator,
     http,
     redisUrl: redisUrl!,
+    network: namespaces?.id,
     get processes() {
       return [...kept.values()].map(({ name, pid, isRunning }) => ({ name, pid, isRunning }));
     },

@@ -1,6 +1,8 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClusterProcess } from './cluster.ts';
+import type { NetworkId } from './network/networkNames.ts';
+import type { NetworkLacks } from './network/networkSupport.ts';
 
 /** What `maestro up` leaves in its data folder, so that other commands find the cluster. */
 export interface ClusterFile {
@@ -13,6 +15,8 @@ export interface ClusterFile {
   readonly device: 'cpu' | 'cuda';
   /** Threads per worker. */
   readonly threads: number;
+  /** Where its processes are in network namespaces, and what the machine lacks for harm to that network. */
+  readonly network?: NetworkId & { readonly lacks: NetworkLacks };
   /** Those that run now: kept up to date while processes end and start. */
   readonly processes: readonly ClusterProcess[];
 }

@@ -4,3 +4,5 @@ export { type Cluster, type ClusterOptions, type ClusterProcess, startCluster } 
 export { fashionMnist } from './demo/fashionMnist.ts';
 export { loadCheckpoint, openModel } from './evaluation/openModel.ts';
 export { reconstruct } from './evaluation/reconstruct.ts';
+export { cutOff, type Heal } from './network/linkFaults.ts';
+export { type NetworkLacks, networkLacks } from './network/networkSupport.ts';

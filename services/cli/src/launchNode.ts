@@ -14,6 +14,8 @@ export interface NodeProgram {
   /** Its main file, below `services`. */
   readonly entry: string;
   readonly env: Environment;
+  /** What is put before its command, so that it runs in another place, such as a network namespace. */
+  readonly enter?: readonly string[];
   /** Where its output is appended. */
   readonly logFile: string;
   /** Told of each message that it sends to its parent. */
@@ -37,11 +39,13 @@ export async function launchNode({
   name,
   entry,
   env,
+  enter = [],
   logFile,
   onMessage,
 }: NodeProgram): Promise<Launched & { readonly listening: Promise<Listening> }> {
   const log = openSync(logFile, 'a');
-  const child = spawn(process.execPath, [fileURLToPath(new URL(`../../${entry}`, import.meta.url))], {
+  const [command, ...args] = [...enter, process.execPath, fileURLToPath(new URL(`../../${entry}`, import.meta.url))];
+  const child = spawn(command!, args, {
     env: { ...process.env, ...env },
     stdio: ['ignore', log, log, 'ipc'],
     detached: true,

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Environment } from './keptProcess.ts';
 import type { NodeProgram } from './launchNode.ts';
+import type { Place } from './network/hostNetwork.ts';
 
 /** What all workers of a local cluster have in common. */
 export interface WorkerSetup {
@@ -12,10 +13,11 @@ export interface WorkerSetup {
   readonly threads: number;
 }
 
-/** The worker program with its variables; `env` comes on top. */
+/** The worker program with its variables, to run at its place; `env` comes on top. */
 export function workerProgram(
   name: string,
   { coordinator, redisUrl, dataDir, device, threads }: WorkerSetup,
+  { address, enter }: Place,
   env: Environment,
 ): NodeProgram {
   return {
@@ -28,9 +30,10 @@ export function workerProgram(
       MAESTRO_WORKER_NAME: name,
       MAESTRO_DEVICE: device,
       MAESTRO_THREADS: String(threads),
-      MAESTRO_COLLECTIVE_LISTEN: '127.0.0.1:0',
+      MAESTRO_COLLECTIVE_LISTEN: `${address}:0`,
       ...env,
     },
+    enter,
     logFile: logFile(dataDir, name),
   };
 }

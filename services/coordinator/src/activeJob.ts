@@ -1,10 +1,19 @@
 import { jobSchedule, type Schedule } from '@maestro/data';
-import { errorMessage, type FailureTimeouts, type Job, type JobSpec, type StepCommitted, type ViewMember } from '@maestro/protocol';
+import {
+  errorMessage,
+  type FailureTimeouts,
+  type Job,
+  type JobSpec,
+  MaestroError,
+  type StepCommitted,
+  type ViewMember,
+} from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { Bookkeeper } from './bookkeeper.ts';
 import { transition } from './jobRun.ts';
 import { advanceProgress, initialProgress, withBookkeeping, withCheckpoint, withRun } from './jobView.ts';
 import { UNKNOWN_WORKER } from './ledger.ts';
+import { createOutbox, isDecision } from './outbox.ts';
 import type { JobRun, RestorePoint, RunEffect, RunEvent } from './runState.ts';
 
 const SAVE_EVERY_MS = 1000;
@@ -12,11 +21,17 @@ const SAVE_EVERY_MS = 1000;
 /** A job that the coordinator works on: its record, its run, and what is done about both. */
 export interface ActiveJob {
   readonly spec: JobSpec;
+  /** As others may know it: what was decided and is not in Redis yet does not show. */
   readonly job: Job;
   readonly run: JobRun;
   readonly listeners: Set<(job: Job) => void>;
   /** Takes an event in: the run changes, and what follows is done. */
   dispatch(event: RunEvent): void;
+  /**
+   * Resolves when all that was decided is in Redis: what is told before that is lost with the coordinator.
+   * @throws MaestroError `unavailable` when it takes longer; it is done all the same once Redis is back, if the coordinator lives until then.
+   */
+  settled(timeoutMs: number): Promise<void>;
   /** Changes the record by itself. */
   amend(change: (job: Job) => Job): void;
   /** What comes up by itself: deadlines, acknowledgements. */
@@ -45,7 +60,9 @@ export interface ActiveJobOptions {
 export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   const { spec, timeouts, perform, log } = options;
   let { job, run } = options;
+  let shown = job;
   const { id } = job;
+  const outbox = createOutbox();
   const listeners = new Set<(job: Job) => void>();
   let acknowledged = 0;
   let acknowledgedSent = 0;
@@ -100,7 +117,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     switch (effect.type) {
       case 'send':
       case 'disconnect':
-        return perform(effect);
+        return outbox.tell(() => perform(effect));
       case 'openGeneration':
         plan();
         return books().openGeneration(effect.generation, effect.step);
@@ -123,13 +140,19 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     }
   };
 
-  const publish = (next: Job, isUrgent: boolean): void => {
-    job = { ...next, resourceVersion: options.newVersion() };
-    for (const listener of listeners) listener(job);
+  const show = (next: Job): void => {
+    shown = next;
+    for (const listener of listeners) listener(next);
+  };
+
+  const publish = (next: Job, isUrgent: boolean, onSaved?: () => void): void => {
+    const published = { ...next, resourceVersion: options.newVersion() };
+    job = published;
+    outbox.tell(() => show(published));
     const nowMs = Date.now();
     if (!isUrgent && nowMs - lastSavedMs < SAVE_EVERY_MS) return;
     lastSavedMs = nowMs;
-    books().saveRun(run);
+    books().saveRun(run, onSaved);
     books().saveJob(job);
   };
 
@@ -155,9 +178,11 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     if (run.phase !== before.phase || run.message !== before.message) {
       log.info({ job: id, generation: run.generation, phase: run.phase, step: run.step, reason: run.message }, 'job changed');
     }
+    // The order to leave may be the last that a worker hears: no later coordinator must think that the job goes on.
+    const onSaved = isDecision(before, run) ? outbox.decide() : undefined;
     for (const effect of result.effects) act(effect);
     if (run === before) return;
-    publish(withRun(job, run, new Date().toISOString()), isChanged || job.checkpoints !== checkpoints);
+    publish(withRun(job, run, new Date().toISOString()), isChanged || job.checkpoints !== checkpoints, onSaved);
     if (isMoved) options.onMoved();
   };
 
@@ -165,7 +190,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     spec,
     listeners,
     get job() {
-      return job;
+      return shown;
     },
     get run() {
       return run;
@@ -175,6 +200,17 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
       const next = change(job);
       if (next !== job) publish(next, false);
     },
+    settled: (timeoutMs) =>
+      new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+          const why = opened?.problem() ?? 'Redis does not answer';
+          reject(new MaestroError('unavailable', `job ${id}: accepted, but not written down, so nobody is told: ${why}; look again later`));
+        }, timeoutMs);
+        outbox.tell(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
     tick() {
       if (acknowledged > acknowledgedSent) {
         acknowledgedSent = acknowledged;
@@ -185,6 +221,11 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
       const problem = opened?.problem();
       const told = withBookkeeping(job, problem, new Date().toISOString());
       if (told !== job) publish(told, false);
+      // What keeps a decision from being told can be told.
+      if (outbox.isWaiting) {
+        const now = withBookkeeping(shown, problem, new Date().toISOString());
+        if (now !== shown) show(now);
+      }
       if (run.phase !== 'ended' && run.phase !== 'queued' && run.phase !== 'paused') {
         dispatch({ type: 'tick', ...(problem !== undefined && { outage: problem }) });
       }

@@ -24,7 +24,8 @@ export interface Bookkeeper {
   /** The shards of the window of `step`, and of the next one, must be in the queues. */
   enqueueAround(step: number): void;
   saveJob(job: Job): void;
-  saveRun(run: unknown): void;
+  /** `onSaved` is called once this one or a newer one is in Redis; never when that does not come to be. */
+  saveRun(run: unknown, onSaved?: () => void): void;
   /** The job has ended: removes its queues. */
   removeShards(): void;
   /** Steps that the ledger has; 0 before it was read. */
@@ -71,6 +72,7 @@ export function openBookkeeper({
   let shards: ShardWriter | undefined;
   let job: { readonly record: Job; isSaved: boolean } | undefined;
   let run: { readonly record: unknown; isSaved: boolean } | undefined;
+  let savers: (() => void)[] = [];
   let shardStep: { readonly step: number; isDone: boolean } | undefined;
   let isRemovalDue = false;
   let failure: string | undefined;
@@ -106,8 +108,16 @@ export function openBookkeeper({
     }
     if (run?.isSaved === false) {
       const saved = run;
-      await store.saveRun(jobId, saved.record);
+      const told = savers;
+      savers = [];
+      try {
+        await store.saveRun(jobId, saved.record);
+      } catch (error) {
+        savers = [...told, ...savers];
+        throw error;
+      }
       saved.isSaved = true;
+      for (const tell of told) tell();
       return true;
     }
     if (job?.isSaved === false) {
@@ -207,8 +217,9 @@ export function openBookkeeper({
       job = { record, isSaved: false };
       wake();
     },
-    saveRun: (record) => {
+    saveRun: (record, onSaved) => {
       run = { record, isSaved: false };
+      if (onSaved !== undefined) savers.push(onSaved);
       wake();
     },
     removeShards: () => {

@@ -24,8 +24,11 @@ import { placeJobs } from './placement.ts';
 import { placementInput } from './placementInput.ts';
 import { type JobRun, queuedRun, type RestorePoint, type RunEvent } from './runState.ts';
 import type { Store } from './store.ts';
+import { workerEvent } from './workerEvent.ts';
 
 const TICK_MS = 250;
+/** So long whoever decides about a job waits for it to be written down. */
+const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
 const CLOSE_MS = 3000;
 
@@ -59,6 +62,8 @@ export interface WorkerConnection {
 /** Everything the services ask of the coordinator. */
 export interface Coordinator {
   readonly incarnation: number;
+  /** Checks a job file as a submit does, and creates nothing. */
+  check(specJson: string): Promise<JobSpec>;
   /** `isNew` is false when the key was used before: the job is then the one of that time. */
   submit(specJson: string, idempotencyKey: string): Promise<{ readonly job: Job; readonly isNew: boolean }>;
   get(id: string): Job;
@@ -68,10 +73,11 @@ export interface Coordinator {
   list(): Job[];
   /** Calls `listener` now and at every change until the job has ended; gives the way to stop. */
   watch(id: string, listener: (job: Job) => void): () => void;
-  cancel(id: string): Job;
+  /** As `pause` and `resume`: resolves once it cannot be lost any more; rejects with `unavailable` when that takes long. */
+  cancel(id: string): Promise<Job>;
   /** Holds the job at a step boundary, with a checkpoint, and frees its workers. */
-  pause(id: string): Job;
-  resume(id: string): Job;
+  pause(id: string): Promise<Job>;
+  resume(id: string): Promise<Job>;
   /** Compares the job's ledger with its permutations. */
   audit(id: string): Promise<JobAudit>;
   workers(): WorkerInfo[];
@@ -98,6 +104,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const jobs = new Map<string, ActiveJob>();
   const workers = new Map<string, ConnectedWorker>();
   let isClosing = false;
+  /** Submits under way, by job id. */
+  const submitting = new Map<string, Promise<Job>>();
   let versions = 0;
   const startedMs = Date.now();
 
@@ -167,6 +175,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     return active;
   };
 
+  const decide = async (active: ActiveJob, event: RunEvent): Promise<Job> => {
+    active.dispatch(event);
+    await active.settled(SETTLE_MS);
+    return active.job;
+  };
+
   for (const { job, run: stored } of await store.loadJobs()) {
     const spec = parseJobSpec(parseJson(job.specJson));
     const kept = stored as JobRun | undefined;
@@ -220,21 +234,34 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     get incarnation() {
       return store.incarnation;
     },
+    async check(specJson) {
+      const spec = parseJobSpec(parseJson(specJson));
+      await startPointOf(spec);
+      return spec;
+    },
     async submit(specJson, idempotencyKey) {
       if (isClosing) throw new MaestroError('unavailable', 'submit: the coordinator is shutting down');
       const spec = parseJobSpec(parseJson(specJson));
       const startPoint = await startPointOf(spec);
-      const id = newJobId();
-      if (idempotencyKey !== '') {
-        const holder = await store.reserveKey(idempotencyKey, id);
-        if (holder !== id) return { job: find(holder).job, isNew: false };
+      // A key whose first submit was cut off before it left a job is taken up with the id that it got then.
+      const own = newJobId();
+      const id = idempotencyKey === '' ? own : await store.reserveKey(idempotencyKey, own);
+      const earlier = jobs.get(id)?.job ?? (await submitting.get(id));
+      if (earlier !== undefined) {
+        requireSameFile(earlier, spec, idempotencyKey);
+        return { job: jobs.get(id)?.job ?? earlier, isNew: false };
       }
       const job = newJob({ id, spec, specJson: JSON.stringify(spec), now: new Date().toISOString() });
-      await store.saveJob(job);
-      log.info({ job: id, name: spec.name }, 'job submitted');
-      const active = activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation, Date.parse(job.createdAt)));
-      place();
-      return { job: active.job, isNew: true };
+      const create = async (): Promise<Job> => {
+        await store.saveJob(job);
+        log.info({ job: id, name: spec.name }, 'job submitted');
+        activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation, Date.parse(job.createdAt)));
+        place();
+        return jobs.get(id)!.job;
+      };
+      const created = create().finally(() => submitting.delete(id));
+      submitting.set(id, created);
+      return { job: await created, isNew: true };
     },
     get: (id) => find(id).job,
     spec: (id) => find(id).spec,
@@ -246,23 +273,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       listener(job);
       return () => void listeners.delete(listener);
     },
-    cancel(id) {
-      const active = find(id);
-      active.dispatch({ type: 'cancel', reason: 'cancelled on request' });
-      return active.job;
-    },
-    pause(id) {
-      const active = find(id);
-      active.dispatch({ type: 'pause', reason: 'paused on request; `maestro resume` goes on' });
-      return active.job;
-    },
-    resume(id) {
+    cancel: (id) => decide(find(id), { type: 'cancel', reason: 'cancelled on request' }),
+    pause: (id) => decide(find(id), { type: 'pause', reason: 'paused on request; `maestro resume` goes on' }),
+    async resume(id) {
       const active = find(id);
       if (active.run.phase !== 'paused') {
         throw new MaestroError('conflict', `job ${id} is ${active.job.state}: only a paused job can be resumed`);
       }
-      active.dispatch({ type: 'resume' });
-      return active.job;
+      return decide(active, { type: 'resume' });
     },
     audit: (id) => auditJob(store, find(id).job),
     workers: () => [...workers.values()].map(infoOf),
@@ -312,7 +330,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
           // A worker that is told to end gets nothing more to do.
           if (message.kind === 'drain') worker.isDrained = true;
           const active = message.jobId === '' ? undefined : jobs.get(message.jobId);
-          const event = active === undefined ? undefined : toEvent(hello, message);
+          const event = active === undefined ? undefined : workerEvent(hello, message);
           if (active !== undefined && event !== undefined) active.dispatch(event);
           if (active !== undefined && message.kind === 'skipped') noteSkipped(active, name, message);
           if (message.kind === 'left' && worker.jobId === message.jobId) {
@@ -336,6 +354,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   };
 }
 
+function requireSameFile({ id, specJson }: Job, spec: JobSpec, key: string): void {
+  if (specJson === JSON.stringify(spec)) return;
+  throw new MaestroError('conflict', `submit: the idempotency key ${key} was used for ${id}, whose job file is another; take a new key`);
+}
+
 /** A record that an older version wrote lacks what came later. */
 function withDefaults(job: Job): Job {
   return { ...job, resourceVersion: job.resourceVersion ?? '0-0' };
@@ -343,29 +366,6 @@ function withDefaults(job: Job): Job {
 
 function withSpec(run: JobRun, spec: JobSpec): JobRun {
   return { ...run, queuedMs: run.queuedMs ?? Date.now(), waitedMs: run.waitedMs ?? 0, facts: { ...run.facts, spec } };
-}
-
-function toEvent(worker: Hello, message: WorkerMessage): RunEvent | undefined {
-  const { id: workerId } = worker;
-  switch (message.kind) {
-    case 'heartbeat':
-      return { type: 'heartbeat', workerId, heartbeat: message };
-    case 'standing':
-      return { type: 'standing', worker, standing: message };
-    case 'committed':
-      return { type: 'committed', workerId, committed: message };
-    case 'checkpoint':
-      return { type: 'checkpoint', checkpoint: message };
-    case 'checkpointFailed':
-      return { type: 'checkpointFailed', workerId, failed: message };
-    case 'drain':
-      return { type: 'drain', workerId, reason: message.reason };
-    case 'left':
-      return { type: 'left', workerId, left: message };
-    case 'hello':
-    case 'skipped':
-      return undefined;
-  }
 }
 
 function isAlive(pid: number): boolean {

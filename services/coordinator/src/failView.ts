@@ -1,9 +1,9 @@
 import type { Left, Standing } from '@maestro/protocol';
 import { breakView, hold } from './holdView.ts';
 import { evict, lose } from './loseWorker.ts';
-import type { RunWorker } from './runState.ts';
+import type { JobRun, RunWorker } from './runState.ts';
 import { stop } from './stopRun.ts';
-import { presentMembers, record, removeWorker, type Turn, update } from './turn.ts';
+import { presentMembers, record, removeWorker, type Turn, update, withdrawVote } from './turn.ts';
 
 /** Views in a row that may fail without a committed step between them before the job is given up. */
 const MOST_FAILURES = 12;
@@ -54,13 +54,14 @@ function evictMostBlamed(turn: Turn, evidence: string): void {
 
 /** A worker has closed what it had open for the job: asked to, or because of an error. */
 export function leave(turn: Turn, worker: RunWorker, { outcome, errorCode, errorMessage, step }: Left): void {
+  const isOpened = hasBeenOpened(turn.run);
   removeWorker(turn, worker.id);
   if (worker.isReleased) return;
+  withdrawVote(turn, worker.id);
   if (outcome !== 'failed') return breakView(turn, worker, `${worker.name} does not work for the job any more`);
   const message = `${worker.name} failed at step ${Math.max(0, step)}: ${errorMessage}`;
   // What nobody has managed to open is not one worker's fault.
-  if (FATAL_CODES.has(errorCode) || turn.run.common === undefined)
-    return stop(turn, { state: 'failed', reason: reasonOf(errorCode), message });
+  if (FATAL_CODES.has(errorCode) || !isOpened) return stop(turn, { state: 'failed', reason: reasonOf(errorCode), message });
   const failures = turn.run.failures + 1;
   record(turn, 'refused', message);
   update(turn, {
@@ -69,6 +70,11 @@ export function leave(turn: Turn, worker: RunWorker, { outcome, errorCode, error
   });
   if (failures >= MOST_FAILURES) return stop(turn, { state: 'failed', reason: reasonOf(errorCode), message });
   breakView(turn, worker, message);
+}
+
+/** Whether some worker has come as far as to open what the job needs. */
+function hasBeenOpened({ common, votes = [] }: JobRun): boolean {
+  return common !== undefined || votes.length > 0;
 }
 
 /** `data-invalid` -> `DataInvalid`. */

@@ -1,5 +1,7 @@
+import { jobSchedule, windowOfStep } from '@maestro/data';
 import { dilocoOf, mostWorkers, ranksPerUnit, type ViewMember } from '@maestro/protocol';
 import { assignRanks } from './assignRanks.ts';
+import { agree, settle } from './identity.ts';
 import { holdersOf, isSharded, newestState, wholeStepOf } from './newestState.ts';
 import type { RunWorker } from './runState.ts';
 import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
@@ -13,7 +15,7 @@ export function formView(turn: Turn): void {
   const { workers, facts, generation } = turn.run;
   const { minWorkers, virtualRanks } = facts.spec.resources;
   const here = workers.filter(({ isReleased, drain, awaySinceMs }) => !isReleased && drain === undefined && awaySinceMs === undefined);
-  const waiting = here.filter(isOut);
+  let waiting = here.filter(isOut);
 
   // One that has not stopped yet, or is out of reach for a moment, may hold the furthest state.
   if (workers.some((worker) => !worker.isReleased && (isBusy(worker) || worker.awaySinceMs !== undefined))) return;
@@ -28,6 +30,8 @@ export function formView(turn: Turn): void {
     update(turn, { phase: 'starting', message: `${names(preparing)} prepare${preparing.length === 1 ? 's' : ''} the model` });
     return;
   }
+  const common = turn.run.common === undefined ? agree(turn) : undefined;
+  if (common !== undefined) waiting = waiting.filter(({ id }) => workerOf(turn, id) !== undefined);
   if (waiting.length < minWorkers) {
     waitForWorkers(turn, waiting, furthest);
     return;
@@ -38,6 +42,7 @@ export function formView(turn: Turn): void {
     return;
   }
 
+  if (common !== undefined) settle(turn, common);
   const isHolder = (worker: { readonly id: string }): boolean => newest.holders.some(({ id }) => id === worker.id);
   const chosen = [...waiting]
     .sort((a, b) => Number(isHolder(b)) - Number(isHolder(a)) || b.state - a.state || (a.name < b.name ? -1 : 1))
@@ -55,7 +60,7 @@ export function formView(turn: Turn): void {
   update(turn, {
     generation: next,
     view: { members, startStep, restoreFrom, sources, holders, status: 'forming', sinceMs: turn.nowMs, isAbort: false, reason: '' },
-    pastViews: [...pastViews, { generation: next, members }].slice(-MOST_VIEWS),
+    pastViews: [...pastViews, { generation: next, members, startStep, timeMs: turn.nowMs, reason: whyFormed(turn) }].slice(-MOST_VIEWS),
     phase: restore !== undefined ? 'starting' : turn.run.phase,
     message: `view ${next} forms: ${names(members)} from step ${startStep}`,
     // A checkpoint may be ahead of what was reported.
@@ -69,6 +74,11 @@ export function formView(turn: Turn): void {
     const lost = isInPart ? 'a part of the state was lost with its owner: ' : 'nobody held the state any more: ';
     record(turn, 'restore', `${isApart ? '' : lost}restored from ${restore.path || 'the seed'}, step ${restore.step}`);
   }
+  if (!newest.isInMemory) {
+    const { epoch, window } = windowOfStep(jobSchedule(facts.spec, turn.run.common!.datasetLength), startStep - 1);
+    const where = `the end of window ${window} of epoch ${epoch}, step ${startStep}`;
+    record(turn, 'restore', `a part of the state was lost with its owner: goes back to ${where}, from copies at peers`);
+  }
   effect(turn, { type: 'openGeneration', generation: next, step: startStep });
   for (const { id } of members) {
     updateWorker(turn, id, { status: 'forming', generation: next });
@@ -77,6 +87,13 @@ export function formView(turn: Turn): void {
   for (const { id } of [...members, ...servers]) {
     send(turn, id, { kind: 'view', jobId, generation: next, members, startStep, restoreFrom, sources, holders });
   }
+}
+
+/** What ended the view before, or brought the job here. */
+function whyFormed({ run: { records, generation } }: Turn): string {
+  const end = records.findLast(({ type, generation: of }) => type === 'hold' && of === generation);
+  if (generation > 0 && end !== undefined) return end.message.replace(/^view \d+ ends (at once|after a step): /, '');
+  return generation === 0 ? 'the job starts' : 'it goes on';
 }
 
 /** Members that have all of the state, or all parameters of one whose moments are shared. */
@@ -105,14 +122,15 @@ function releaseDraining(turn: Turn): void {
 /** What one that leaves owes to the others, who lack its part of the state: to hand it to the next view, or to write all of it down. */
 function dutyOf(turn: Turn, worker: RunWorker, others: readonly RunWorker[]): 'serve' | 'write' | 'nothing' {
   const { run } = turn;
-  const { step, holders } = newestState(run);
+  const { step, holders, isInMemory } = newestState(run);
   const isHolder = holders.some(({ id }) => id === worker.id);
-  if (!isHolder || wholeStepOf(run, others) >= step) return 'nothing';
+  if (!isHolder || wholeStepOf(run, others, { isInMemory }) >= step) return 'nothing';
   const staying = others.filter((other) => isOut(other) && other.drain === undefined);
   // From memory, whether or not a checkpoint of the same state is there already: nothing is to be read from disk.
   if (staying.length >= run.facts.spec.resources.minWorkers) return 'serve';
-  if (step <= run.checkpointStep) return 'nothing';
-  return wholeStepOf(run, [worker]) === step ? 'write' : 'serve';
+  // Nobody can write down what is on disk in parts, and nobody comes for it: it goes.
+  if (step <= run.checkpointStep || !isInMemory) return 'nothing';
+  return wholeStepOf(run, [worker], { isInMemory }) === step ? 'write' : 'serve';
 }
 
 /** Tells a worker to close what it opened for the job. */
@@ -121,7 +139,7 @@ export function release(
   { id }: RunWorker,
   { reason, writeCheckpoint }: { readonly reason: string; readonly writeCheckpoint: boolean },
 ): void {
-  updateWorker(turn, id, { isReleased: true });
+  updateWorker(turn, id, { isReleased: true, isLastWriter: writeCheckpoint });
   send(turn, id, { kind: 'release', jobId: turn.run.facts.id, writeCheckpoint, reason });
 }
 
@@ -136,7 +154,9 @@ function waitForWorkers(turn: Turn, waiting: readonly RunWorker[], furthest: num
     message: `waiting: needs ${minWorkers} ${device} worker${minWorkers === 1 ? '' : 's'}, has ${waiting.length}${why}`,
   });
   // Whoever waits may be lost too.
-  const keeper = waiting.find((worker) => (isSharded(turn.run) ? wholeStepOf(turn.run, [worker]) : worker.state) === furthest);
+  const keeper = waiting.find(
+    (worker) => (isSharded(turn.run) ? wholeStepOf(turn.run, [worker], { isInMemory: true }) : worker.state) === furthest,
+  );
   if (keeper !== undefined && furthest > Math.max(checkpointStep, savedStep)) {
     update(turn, { savedStep: furthest });
     send(turn, keeper.id, { kind: 'save', jobId: facts.id });

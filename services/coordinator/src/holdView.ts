@@ -17,7 +17,7 @@ export function hold(turn: Turn, { isAbort, reason, notBefore = 0, writeCheckpoi
   if (view === undefined || (view.status === 'holding' && (view.isAbort || !isAbort))) return;
   const isStepLost = isAbort && view.status !== 'forming';
   update(turn, {
-    view: { ...view, status: 'holding', sinceMs: turn.nowMs, isAbort, reason },
+    view: { ...view, status: 'holding', sinceMs: turn.nowMs, isAbort, reason, notBefore, writeCheckpoint },
     stepsRedone: stepsRedone + (isStepLost ? 1 : 0),
   });
   record(turn, 'hold', `view ${generation} ends ${isAbort ? 'at once' : 'after a step'}: ${reason}`);

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { failureTimeouts, type MemberStatus, parseJobSpec, type Standing, type StepCommitted } from '@maestro/protocol';
+import { failureTimeouts, type MemberStatus, parseJobSpec, type Standing, type StateHolder, type StepCommitted } from '@maestro/protocol';
 import { transition } from './jobRun.ts';
 import { type JobFacts, type JobRun, queuedRun, type RunEffect, type RunEvent } from './runState.ts';
 
@@ -35,7 +35,7 @@ const reportOf = (generation: number, step: number): StepCommitted => ({
 
 /**
  * `held a 4 peer-lost b`: where a worker stands, its step, its error and whom it blames; `threads=2` makes its identity another.
- * `4:0+30` is a part of a state that it holds: of step 4, elements 0..29, and all parameters; with `?` only those of its elements.
+ * `4:0+30` is a part of a state that it holds: of step 4, elements 0..29, and all parameters; with `?` only those of its elements, with `!` on disk.
  */
 function standing(status: MemberStatus, words: readonly string[], generation: number): Standing {
   const identity = words.find((word) => word.startsWith('threads=')) ?? 'threads=1';
@@ -56,8 +56,8 @@ function standing(status: MemberStatus, words: readonly string[], generation: nu
     errorMessage: errorCode === '' ? '' : `no word from ${suspect}`,
     suspect,
     shards: words.filter(isPart).map((word) => {
-      const [of, first, length] = word.split(/[:+?]/).map(Number);
-      return { step: of!, first: first!, length: length!, isWhole: !word.endsWith('?') };
+      const [of, first, length] = word.split(/[:+?!]/).map(Number);
+      return { step: of!, first: first!, length: length!, isWhole: !/[?!]$/.test(word), isStored: word.endsWith('!') };
     }),
     stateLength: LENGTH,
   };
@@ -134,7 +134,8 @@ function show(effect: RunEffect): string {
       switch (message.kind) {
         case 'view': {
           const shares = message.members.map(({ name, firstRank, ranks }) => `${name}=${firstRank}..${firstRank + ranks - 1}`).join(' ');
-          const parts = message.holders.map(({ name, first, length, isWhole }) => `${name}:${first}+${length}${isWhole ? '' : '?'}`);
+          const mark = ({ isWhole, isStored = false }: StateHolder): string => (isStored ? '!' : isWhole ? '' : '?');
+          const parts = message.holders.map((holder) => `${holder.name}:${holder.first}+${holder.length}${mark(holder)}`);
           const from =
             parts.length > 0
               ? parts.join(' ')
@@ -384,6 +385,83 @@ test('a joiner that differs is refused with the difference named, and the view g
   );
   expect(last({ transcript })).toEqual(['ready d threads=2 -> running; release to d']);
   expect(run.refusals[0]!.reason).toBe('d differs from its peers, so the bits would depend on who computes: threads 2 where a has 1');
+});
+
+test('before the first view the majority decides what all must have, also against the first to be ready', () => {
+  const { transcript, run } = play(
+    `assigned a b c
+    ready a threads=2
+    ready b
+    ready c`,
+  );
+  expect(last({ transcript }, 1)).toEqual([
+    'ready c -> starting; release to a; queues g1 from 0; view to b: g1 step 0 from seed, b=0..3 c=4..7; view to c: g1 step 0 from seed, b=0..3 c=4..7',
+  ]);
+  expect(run.common).toMatchObject({ by: 'b', identity: { threads: '1' } });
+  expect(run.refusals[0]!.reason).toBe('a differs from its peers, so the bits would depend on who computes: threads 2 where b has 1');
+});
+
+test('of two that differ before the first view, the first to be ready stays', () => {
+  const { transcript } = play(
+    `assigned a b
+    ready b threads=2
+    ready a`,
+  );
+  expect(last({ transcript })).toEqual(['ready a -> starting; release to a; queues g1 from 0; view to b: g1 step 0 from seed, b=0..7']);
+});
+
+test('a worker that was sent away before the first view is welcome again once it is of the majority', () => {
+  const run = queuedRun(factsOf({ minWorkers: 2 }), 1, 0);
+  const tied = play(
+    `assigned a b
+    ready a threads=2
+    ready b
+    left b
+    assigned c`,
+    { run },
+  );
+  expect(last(tied, 3)).toEqual(['ready b -> starting; release to b', 'left b -> starting', 'assigned c -> starting; prepare to c']);
+  expect(tied.run.message).toBe('c prepares the model');
+  const turned = play(
+    `ready c
+    left a
+    assigned b
+    ready b`,
+    tied,
+  );
+  expect(turned.transcript[0]).toBe('ready c -> starting; release to a');
+  expect(last(turned)).toEqual([
+    'ready b -> starting; queues g1 from 0; view to b: g1 step 0 from seed, b=0..3 c=4..7; view to c: g1 step 0 from seed, b=0..3 c=4..7',
+  ]);
+  expect(turned.run.refusals.map(({ name }) => name)).toEqual(['a']);
+});
+
+test('a hold that is sent again ends the view after the same step', () => {
+  const { transcript } = play(
+    `heartbeat a 5 compute 0 - 0.1
+    heartbeat b 5 compute 0 - 0.1
+    heartbeat c 5 compute 0 - 0.5
+    committed a 5
+    committed a 6
+    gone c
+    working c 6`,
+    working(),
+  );
+  expect(last({ transcript })).toEqual(['working c 6 -> running; hold to c after 8']);
+});
+
+test('one that is to write the last checkpoint is told so again by the next coordinator', () => {
+  const { transcript } = play(
+    `cancel
+    recovered 2
+    working a 4`,
+    working(),
+  );
+  expect(transcript).toEqual([
+    'cancel -> stopping; release to a with checkpoint; release to b; release to c',
+    expect.stringContaining('recovered 2'),
+    'working a 4 -> stopping; release to a with checkpoint',
+  ]);
 });
 
 test('a worker that is drained leaves at a step boundary, without an abort', () => {
@@ -1002,6 +1080,95 @@ test('sharded: a part that is lost with its owner takes the job back to the newe
     'found 3 -> starting; queues g2 from 3; view to a: g2 step 3 from /c/3, a=0..3 c=4..7; view to c: g2 step 3 from /c/3, a=0..3 c=4..7',
   ]);
   expect(run.records.at(-1)!.message).toBe('a part of the state was lost with its owner: restored from /c/3, step 3');
+});
+
+/** The copies of a window's end that a, b and c hold: each its own part, and that of the one before it. */
+const copies = { a: '8:0+30! 8:60+30!', b: '8:30+30! 8:0+30!', c: '8:60+30! 8:30+30!' };
+/** As {@link sharded}, four steps after the end of the first window. */
+const pastWindow = (resources: object = {}) =>
+  play(Array.from({ length: 8 }, (_, i) => `committed a ${i + 5}`).join('\n'), sharded(resources));
+
+test.each(['a', 'b', 'c'] as const)('sharded: of the three, %s is lost: the others go back to the end of the window', (lost) => {
+  const [left, right] = (['a', 'b', 'c'] as const).filter((name) => name !== lost) as ['a' | 'b', 'b' | 'c'];
+  const first = { a: 0, b: 30, c: 60 };
+  const { transcript, run } = play(
+    `checkpoint 3
+    dead ${lost}
+    held ${left} 12 12:${first[left]}+30 ${copies[left]}
+    held ${right} 12 12:${first[right]}+30 ${copies[right]}`,
+    pastWindow(),
+  );
+  const parts = (name: 'a' | 'b' | 'c') => copies[name].replaceAll('8:', `${name}:`);
+  const shares = `${left}=0..3 ${right}=4..7`;
+  expect(last({ transcript })[0]).toContain(`view to ${left}: g2 step 8 from ${parts(left)} ${parts(right)}, ${shares}`);
+  expect(run.records.at(-1)!.message).toBe(
+    'a part of the state was lost with its owner: goes back to the end of window 0 of epoch 0, step 8, from copies at peers',
+  );
+  expect(run.stepsRedone).toBe(5);
+});
+
+test('sharded: an owner and its neighbour are lost at once: what both had is in the newest checkpoint alone', () => {
+  const { transcript, run } = play(
+    `checkpoint 3
+    dead b
+    dead c
+    held a 12 12:0+30 ${copies.a}
+    found 3`,
+    pastWindow(),
+  );
+  expect(last({ transcript }, 2)).toEqual([
+    `held a 12 12:0+30 ${copies.a} -> starting; find checkpoint`,
+    'found 3 -> starting; queues g2 from 3; view to a: g2 step 3 from /c/3, a=0..7',
+  ]);
+  expect(run.records.at(-1)!.message).toBe('a part of the state was lost with its owner: restored from /c/3, step 3');
+});
+
+test('sharded: a checkpoint that is newer than the copies is taken instead', () => {
+  const { transcript } = play(
+    `checkpoint 11
+    dead b
+    held a 12 12:0+30 ${copies.a}
+    held c 12 12:60+30 ${copies.c}`,
+    pastWindow(),
+  );
+  expect(last({ transcript })[0]).toContain('find checkpoint');
+});
+
+test('sharded: a copy that proves damaged is offered no more, and the next view does without it', () => {
+  const { transcript, run } = play(
+    `checkpoint 3
+    dead b
+    held a 12 12:0+30 ${copies.a}
+    held c 12 12:60+30 ${copies.c}
+    held a -1 checkpoint-invalid c ${copies.a}
+    held c 12 12:60+30 8:60+30!
+    found 3`,
+    pastWindow(),
+  );
+  expect(transcript.at(-1)).toContain('queues g3 from 3; view to a: g3 step 3 from /c/3');
+  expect(run.workers.map(({ name }) => name)).toEqual(['a', 'c']);
+});
+
+test('sharded: copies are not read where the state is in memory, and nobody waits for copies of one that leaves', () => {
+  const held = play(
+    `drain b
+    held a 8 8:0+30 ${copies.a}
+    held b 8 8:30+30 ${copies.b}
+    held c 8 8:60+30 ${copies.c}`,
+    sharded(),
+  );
+  expect(held.transcript.at(-1)).toContain('view to b: g2 step 8 from a:0+30 b:30+30 c:60+30, a=0..3 c=4..7');
+  expect(held.run.records.some(({ message }) => message.includes('copies'))).toBe(false);
+
+  const { transcript } = play(
+    `dead b
+    drain a
+    drain c
+    held a 12 12:0+30 ${copies.a}
+    held c 12 12:60+30 ${copies.c}`,
+    pastWindow(),
+  );
+  expect(last({ transcript })[0]).toContain('release to a; release to c');
 });
 
 test('sharded: a view that broke while parameters were gathered goes on from the step that all owners have applied', () => {

@@ -1,7 +1,7 @@
 import { release } from './formView.ts';
 import { breakView } from './holdView.ts';
 import type { RunWorker } from './runState.ts';
-import { effect, record, removeWorker, seconds, type Turn, update } from './turn.ts';
+import { effect, record, removeWorker, seconds, type Turn, update, withdrawVote } from './turn.ts';
 
 /** An evicted worker is not taken back for so many failure timeouts. */
 const EVICTION_TIMEOUTS = 6;
@@ -9,6 +9,7 @@ const EVICTION_TIMEOUTS = 6;
 /** Takes a worker out that is dead or out of reach. */
 export function lose(turn: Turn, worker: RunWorker, evidence: string): void {
   removeWorker(turn, worker.id);
+  withdrawVote(turn, worker.id);
   effect(turn, { type: 'disconnect', workerId: worker.id, reason: evidence });
   if (worker.isReleased) return;
   const heard = turn.nowMs - worker.lastHeardMs;

@@ -47,8 +47,9 @@ export interface RunWorker extends WorkerRef {
   readonly awaySinceMs?: number;
   /** Why it wants to leave; absent when it does not. */
   readonly drain?: string;
-  /** It was told to leave. */
+  /** It was told to leave, and whether it is to write its state down first. */
   readonly isReleased: boolean;
+  readonly isLastWriter?: boolean;
 }
 
 /** The present view. `holding` until its members have stopped. */
@@ -65,6 +66,9 @@ export interface RunView {
   readonly sinceMs: number;
   /** Whether its members give up the step under way. */
   readonly isAbort: boolean;
+  /** Steps done before which it does not end, and whether its state is written down then; absent until it ends on purpose. */
+  readonly notBefore?: number;
+  readonly writeCheckpoint?: boolean;
   /** Why it ends; empty until it does. */
   readonly reason: string;
   /** Hash of the state that members restored or initialised on their own, by the first that formed. */
@@ -78,6 +82,16 @@ export interface RunRecord {
   readonly step: number;
   readonly type: 'view' | 'lost' | 'left' | 'joined' | 'refused' | 'evicted' | 'rebalance' | 'hold' | 'restore' | 'checkpoint' | 'state';
   readonly message: string;
+}
+
+/** A view that was formed. What an older version kept has no more than its members. */
+export interface PastView {
+  readonly generation: number;
+  readonly members: readonly ViewMember[];
+  readonly startStep?: number;
+  readonly timeMs?: number;
+  /** Why it was formed. */
+  readonly reason?: string;
 }
 
 /** A worker that the job does not take, until when, and why. */
@@ -100,6 +114,18 @@ export interface RestorePoint {
   /** A checkpoint's folder; empty to initialise. */
   readonly path: string;
   readonly step: number;
+}
+
+/** What a worker says that it has, before it is known what all must have. */
+export interface IdentityVote {
+  readonly workerId: string;
+  /** Its name. */
+  readonly by: string;
+  readonly identity: Readonly<Record<string, unknown>>;
+  readonly datasetLength: number;
+  readonly stateLength: number;
+  /** It was sent away, being in the minority. */
+  readonly isRefused: boolean;
 }
 
 /** The state of one job's run: plain data (it is kept in Redis as JSON), changed by `transition` alone. */
@@ -128,7 +154,9 @@ export interface JobRun {
   readonly stepsRedone: number;
   /** Where to start when nobody holds a state; absent when it must be looked for first. A view that starts from it uses it up. */
   readonly restore?: RestorePoint;
-  /** What the members have in common, and who said so first. */
+  /** Until the first view has formed: in the order in which they were ready, one for each name. */
+  readonly votes?: readonly IdentityVote[];
+  /** What the members have in common since the first view formed, and who said so first. */
   readonly common?: {
     readonly by: string;
     readonly identity: Readonly<Record<string, unknown>>;
@@ -140,8 +168,8 @@ export interface JobRun {
   readonly stopDeadlineMs?: number;
   /** Newest last, bounded. */
   readonly records: readonly RunRecord[];
-  /** Members of the newest views by generation, newest last, bounded: reports name the generation that they come from. */
-  readonly pastViews: readonly { readonly generation: number; readonly members: readonly ViewMember[] }[];
+  /** The newest views, newest last, bounded: reports name the generation that they come from. */
+  readonly pastViews: readonly PastView[];
   readonly refusals: readonly Refusal[];
   /** Views that failed since the last committed step, and how often each member was blamed. */
   readonly failures: number;

@@ -4,8 +4,8 @@ import { acknowledge, commit } from './commitStep.ts';
 import { fail } from './failView.ts';
 import { release, resendView } from './formView.ts';
 import { hold, sendHold } from './holdView.ts';
-import { dismiss } from './loseWorker.ts';
-import { newWorker, type RunWorker, refusalOf } from './runState.ts';
+import { isAlike } from './identity.ts';
+import { newWorker, refusalOf } from './runState.ts';
 import { stop } from './stopRun.ts';
 import { isOut, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
 
@@ -29,7 +29,7 @@ export function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   const { awaySinceMs: _away, ...before } = workerOf(turn, ref.id)!;
   update(turn, { workers: turn.run.workers.map((each) => (each.id === ref.id ? { ...before, lastHeardMs: turn.nowMs } : each)) });
   if (!isAlike(turn, before, standing)) return;
-  if (before.isReleased) return release(turn, before, { reason: 'it was released', writeCheckpoint: false });
+  if (before.isReleased) return release(turn, before, { reason: 'it was released', writeCheckpoint: before.isLastWriter === true });
 
   const { generation, status, step, shards, errorMessage } = standing;
   if (generation > turn.run.generation) {
@@ -60,22 +60,6 @@ export function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   const isStarted = view.status === 'working' || (view.status === 'holding' && !view.isAbort);
   if (status === 'formed' && isStarted) send(turn, ref.id, { kind: 'go', jobId, generation });
   if (view.status === 'holding') sendHold(turn, ref.id, generation, view);
-}
-
-/** Whether a worker has what all members must have in common; one that has not is sent away. */
-function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLength, stateLength }: Standing): boolean {
-  if (identityJson === '') return true;
-  const identity = JSON.parse(identityJson) as Readonly<Record<string, unknown>>;
-  const common = turn.run.common ?? { by: worker.name, identity, datasetLength, stateLength };
-  const differences = Object.keys({ ...common.identity, ...identity }).filter((key) => common.identity[key] !== identity[key]);
-  if (differences.length === 0) {
-    update(turn, { common });
-    return true;
-  }
-  const named = differences.map((key) => `${key} ${identity[key]} where ${common.by} has ${common.identity[key]}`).join(', ');
-  const reason = `${worker.name} differs from its peers, so the bits would depend on who computes: ${named}`;
-  dismiss(turn, worker, { type: 'refused', reason, untilMs: Number.MAX_SAFE_INTEGER });
-  return false;
 }
 
 /** Members that restored or initialised on their own must have come to the same state. */

@@ -27,6 +27,12 @@ export function removeWorker(turn: Turn, id: string): void {
   update(turn, { workers: turn.run.workers.filter((worker) => worker.id !== id) });
 }
 
+/** Forgets what a worker said that it has, before it is known what all must have. */
+export function withdrawVote(turn: Turn, id: string): void {
+  const { votes } = turn.run;
+  if (votes !== undefined) update(turn, { votes: votes.filter(({ workerId }) => workerId !== id) });
+}
+
 /** The worker with this id, while it works for the run. */
 export function workerOf({ run }: Turn, id: string): RunWorker | undefined {
   return run.workers.find((worker) => worker.id === id);

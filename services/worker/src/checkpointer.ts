@@ -11,6 +11,7 @@ import type { FlatLayout } from '@maestro/mae';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { type CheckpointRules, isCheckpointDue, keepEverySteps, retryDelayMs } from './checkpointRules.ts';
+import { settlesWithin } from './signals.ts';
 
 /** What `state.json` says of the step that a checkpoint was written after. */
 export interface StepFacts {
@@ -227,17 +228,4 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       await Promise.all([preparing, background?.settled]);
     },
   };
-}
-
-/** Whether a promise that never rejects settles in so many milliseconds. */
-async function settlesWithin(settled: Promise<void>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  try {
-    return await Promise.race([settled.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,3 +1,4 @@
+import type { RoundTimes } from '@maestro/collective';
 import { positionsOfRank } from '@maestro/data';
 import { keptPatches, learningRateAt, patchCount, patchLength } from '@maestro/mae';
 import { type DilocoSpec, MaestroError, ranksPerUnit } from '@maestro/protocol';
@@ -14,6 +15,8 @@ export interface DilocoLoopOptions extends Omit<TrainLoopOptions, 'replication' 
   /** This member's replicas. */
   readonly own: ReplicaRange;
   readonly exchange: ReplicaExchange;
+  /** Told how long a round with the peers took. */
+  readonly onRound: (times: RoundTimes) => void;
   /**
    * Called at the end of a round, after its last step was reported, with why: the run is over, a member wants to hold, or neither. All
    * members come to it with the same step and the same reason.
@@ -36,7 +39,7 @@ const NO_SCALARS = new Float64Array(0);
  */
 export async function dilocoLoop(options: DilocoLoopOptions): Promise<'finished' | 'held'> {
   const { spec, config, layout, schedule, learningRate, startStep, trainer, shards, onPhase, faults, onStep, signal } = options;
-  const { diloco, own, exchange, onRoundEnd } = options;
+  const { diloco, own, exchange, onRound, onRoundEnd } = options;
   const { totalSteps, stepsPerEpoch, virtualRanks } = schedule;
   const ranksEach = ranksPerUnit(spec);
   const removed = patchCount(config) - keptPatches(config);
@@ -81,6 +84,7 @@ export async function dilocoLoop(options: DilocoLoopOptions): Promise<'finished'
     signal.throwIfAborted();
     onPhase(step, 'reduce');
     const { scalars } = await exchange.scalars.allReduce({ step, scalars: computer.scalars });
+    onRound(exchange.scalars.times);
     const images = sumOverRanks(scalars, IMAGES);
     let loss = 0;
     for (let rank = 0; rank < virtualRanks; rank++) loss += (scalars[rank * SCALARS_PER_RANK + LOSS]! * plannedOf(step, rank)) / images;
@@ -101,6 +105,7 @@ export async function dilocoLoop(options: DilocoLoopOptions): Promise<'finished'
       onPhase(step, 'reduce');
       await faults.reach(step, 'reduce-scatter');
       const [{ finite }] = await Promise.all([exchange.deltas.allReduce({ step, scalars: NO_SCALARS }), faults.reach(step, 'all-gather')]);
+      onRound(exchange.deltas.times);
       if (!finite) throw new MaestroError('non-finite', `step ${step}: what the replicas have moved is not finite; lower schedule.baseLr`);
       onPhase(step, 'apply');
       signal.throwIfAborted();

@@ -25,10 +25,11 @@ import {
 } from '@maestro/mae';
 import { dilocoOf, type JobSpec, type StateShard, specHash } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
-import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
+import { type Checkpointer, createCheckpointer, type TimedCheckpoint } from './checkpointer.ts';
 import type { CheckpointRules } from './checkpointRules.ts';
 import { type Collector, createCollector } from './collector.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
+import { openSnapshots, type Snapshots } from './snapshots.ts';
 import type { WorkerOptions } from './worker.ts';
 
 const REDIS_TIMEOUT_MS = 10_000;
@@ -47,6 +48,8 @@ export interface JobSession {
   readonly loader: Loader;
   readonly checkpointer: Checkpointer;
   readonly collector: Collector;
+  /** Its part and its neighbour's at the ends of windows, when the moments are dealt to their owners. */
+  readonly snapshots: Snapshots;
   /** Whether each member keeps the moments of its chunk alone. */
   readonly isSharded: boolean;
   readonly checkpointRules: CheckpointRules;
@@ -65,8 +68,13 @@ export interface JobSessionOptions extends WorkerOptions {
   readonly jobId: string;
   readonly spec: JobSpec;
   readonly logger: Logger;
-  readonly onCheckpoint: (checkpoint: { readonly step: number; readonly path: string; readonly hash: string }) => void;
+  readonly onCheckpoint: (
+    checkpoint: { readonly step: number; readonly path: string; readonly hash: string },
+    cost: Pick<TimedCheckpoint, 'stallSeconds' | 'writeSeconds'>,
+  ) => void;
   readonly onCheckpointFailed: (step: number, error: unknown) => void;
+  /** Told when a snapshot is lost that was offered to others. */
+  readonly onSnapshotLost: () => void;
   readonly signal: AbortSignal;
 }
 
@@ -75,7 +83,7 @@ export interface JobSessionOptions extends WorkerOptions {
  * fails. @throws MaestroError of whatever cannot be opened.
  */
 export async function openJobSession(options: JobSessionOptions): Promise<JobSession> {
-  const { jobId, spec, dataDir, redisUrl, device, threads, logger, signal, faults } = options;
+  const { jobId, spec, dataDir, scratchDir, redisUrl, device, threads, logger, signal, faults } = options;
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
@@ -129,12 +137,13 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         layout,
         trainer: isSharded ? collector : trainer,
         state: { job: jobId, spec, identity },
-        onWritten: ({ step, dir, checkpointHash }) => options.onCheckpoint({ step, path: dir, hash: checkpointHash }),
+        onWritten: ({ step, dir, checkpointHash, ...cost }) => options.onCheckpoint({ step, path: dir, hash: checkpointHash }, cost),
         onFailed: ({ step, error }) => options.onCheckpointFailed(step, error),
         onPhase: ({ name }, step) => faults.reach(step, `checkpoint-${name}`),
         logger,
       }),
     );
+    const snapshots = opened(openSnapshots({ dir: scratchDir, trainer, faults, onLost: options.onSnapshotLost, logger }));
     const session: JobSession = {
       jobId,
       spec,
@@ -148,6 +157,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       loader,
       checkpointer,
       collector,
+      snapshots,
       isSharded,
       checkpointRules,
       redis,

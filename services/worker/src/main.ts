@@ -1,14 +1,19 @@
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { openCollective } from '@maestro/collective';
 import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
-import { createLogger, endWithParent, runService } from '@maestro/telemetry';
+import { createLogger, endWithParent, printFamilies, runService, serveMetrics } from '@maestro/telemetry';
 import { createFaults } from './faults.ts';
 import { runWorker } from './worker.ts';
+import { openWorkerMetrics } from './workerMetrics.ts';
 
 /**
  * A worker is configured by `MAESTRO_COORDINATOR` and `MAESTRO_COLLECTIVE_LISTEN` (host:port), `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`,
  * `MAESTRO_WORKER_NAME`, `MAESTRO_DEVICE` (cpu or cuda) and `MAESTRO_THREADS`. Where peers reach it by another address than the one
  * it listens at (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is what they are told.
+ * `MAESTRO_METRICS_LISTEN` (host:port) is where it serves its metrics for Prometheus; left out, the coordinator alone shows them.
+ * `MAESTRO_SCRATCH_DIR` is for snapshots of moments that are dealt to their owners: a folder on a local disk, `scratch` in the data folder
+ * when it is left out.
  * `MAESTRO_FAULT_TOLERANCE=off` (coordinator too) is for the bench alone: it shows what surviving failures costs.
  */
 const {
@@ -17,12 +22,14 @@ const {
   MAESTRO_COLLECTIVE_ADVERTISE: advertise,
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
+  MAESTRO_SCRATCH_DIR: scratchDir = join(dataDir, 'scratch'),
   MAESTRO_WORKER_NAME: name = `${hostname()}-${process.pid}`,
   MAESTRO_DEVICE: device = 'cpu',
   MAESTRO_THREADS: threadsText = '1',
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
   MAESTRO_FAULTS: faultsText,
+  MAESTRO_METRICS_LISTEN: metricsListen,
 } = process.env;
 /** A step may be long, and a checkpoint large; whoever cannot wait sends a second signal. */
 const SHUTDOWN_MS = 60_000;
@@ -43,23 +50,31 @@ await runService(
     const isFaultTolerant = tolerance !== 'off';
     const opened = await openCollective({ address: listen, keepaliveTimeMs, keepaliveTimeoutMs, checksums: isFaultTolerant });
     const collective = advertise === undefined ? opened : { ...opened, address: advertise };
+    const metrics = openWorkerMetrics();
+    const page =
+      metricsListen === undefined ? undefined : await serveMetrics(metricsListen, async () => printFamilies(await metrics.read()));
+    if (page !== undefined) logger.info({ address: page.address }, 'metrics are served');
     try {
       await runWorker({
         name,
         coordinator,
         redisUrl,
         dataDir,
+        scratchDir,
         device,
         threads,
         collective,
         timeouts,
         isFaultTolerant,
         faults,
+        metrics,
         logger,
         signal,
       });
     } finally {
       await collective.close();
+      await page?.close();
+      metrics.close();
     }
   },
   { logger, shutdownTimeoutMs: SHUTDOWN_MS },

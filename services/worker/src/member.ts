@@ -17,6 +17,8 @@ import { type JobSession, openJobSession } from './jobSession.ts';
 import { createReports } from './reports.ts';
 import { serveShards } from './shardTransfer.ts';
 import { aborted, pause } from './signals.ts';
+import { openStepClock } from './stepClock.ts';
+import { openStepTimesReport } from './stepTimesReport.ts';
 import type { Phase } from './trainLoop.ts';
 import { runView, type ViewTraffic } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
@@ -86,7 +88,7 @@ interface Current {
 
 /** Starts to work for a job: opens what it needs, says `ready`, and takes views until it is released. */
 export function startMember(options: MemberOptions): Member {
-  const { jobId, specJson, self, collective, timeouts, dataDir, isFaultTolerant, faults, send } = options;
+  const { jobId, specJson, self, collective, timeouts, dataDir, isFaultTolerant, faults, metrics, send } = options;
   const logger = options.logger.child({ job: jobId });
   const closing = new AbortController();
   const reports = createReports();
@@ -106,7 +108,26 @@ export function startMember(options: MemberOptions): Member {
   /** What the last view may still have under way in the trainer. */
   let trainerBusy: Promise<unknown> = Promise.resolve();
 
+  /** Images of this member in the step under way, and bytes of its view that were counted. */
+  let images = 0;
+  let counted = { sent: 0, received: 0 };
+  const timesReport = openStepTimesReport({ send: (steps) => send({ kind: 'timed', jobId, generation, steps }) });
+  const clock = openStepClock({
+    onStep: (times) => {
+      timesReport.add(times);
+      metrics.step(times, images);
+      metrics.unacknowledged(reports.list().length);
+    },
+  });
+  const countTraffic = (): void => {
+    const bytes = current?.traffic?.bytes();
+    if (bytes === undefined) return;
+    metrics.traffic({ sent: bytes.sent - counted.sent, received: bytes.received - counted.received });
+    counted = bytes;
+  };
+
   const onPhase = (step: number, phase: Phase): void => {
+    clock.enter(phase);
     activity = { step, phase, sinceMs: performance.now() };
   };
   const standing = (): Standing => {
@@ -125,7 +146,7 @@ export function startMember(options: MemberOptions): Member {
       errorCode: failure?.code ?? '',
       errorMessage: withNames(failure?.message ?? '', current?.view),
       suspect,
-      shards: session?.shards ?? [],
+      shards: session === undefined ? [] : [...session.shards, ...session.snapshots.offers()],
       stateLength: session?.layout.length ?? 0,
     };
   };
@@ -142,8 +163,12 @@ export function startMember(options: MemberOptions): Member {
           ...options,
           spec,
           logger,
-          onCheckpoint: (checkpoint) => send({ kind: 'checkpoint', jobId, generation, ...checkpoint }),
+          onCheckpoint: (checkpoint, cost) => {
+            metrics.checkpoint(cost);
+            send({ kind: 'checkpoint', jobId, generation, ...checkpoint });
+          },
           onCheckpointFailed: (step, error) => send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) }),
+          onSnapshotLost: () => send({ kind: 'standing', ...standing() }),
           signal: closing.signal,
         });
       } catch (error) {
@@ -180,7 +205,10 @@ export function startMember(options: MemberOptions): Member {
     status = 'forming';
     stateHash = '';
     failure = undefined;
+    counted = { sent: 0, received: 0 };
+    metrics.view(generation);
     const isFirst = view.members[0]!.id === self;
+    const { firstRank, ranks } = view.members.find(({ id }) => id === self)!;
     const viewLogger = logger.child({ generation });
     const monitor = monitorEventLoop();
     const run = runView({
@@ -202,6 +230,7 @@ export function startMember(options: MemberOptions): Member {
         here.traffic = traffic;
       },
       onPhase,
+      onRound: clock.round,
       onFormed: (hash) => {
         stateHash = hash;
         turnTo('formed');
@@ -211,6 +240,9 @@ export function startMember(options: MemberOptions): Member {
       },
       onStep: (report, seconds) => {
         rankSeconds = rankSeconds === 0 ? seconds : rankSeconds * (1 - RANK_WEIGHT) + seconds * RANK_WEIGHT;
+        images = report.ranks.slice(firstRank, firstRank + ranks).reduce((sum, share) => sum + share.images, 0);
+        clock.applied(report.step);
+        countTraffic();
         if (isFaultTolerant) reports.add(report);
         if (isFirst) send({ kind: 'committed', ...report });
       },
@@ -248,8 +280,10 @@ export function startMember(options: MemberOptions): Member {
     );
     monitor.close();
     waitingFor = '';
+    countTraffic();
     delete here.traffic;
     onPhase(opened.state < 0 ? activity.step : opened.state, status);
+    timesReport.flush();
     send({ kind: 'standing', ...standing() });
     // A state that was being loaded when the view was given up may be whole after all.
     const told = opened.state;
@@ -268,6 +302,7 @@ export function startMember(options: MemberOptions): Member {
   const leave = async (): Promise<void> => {
     const { reason, writeCheckpoint } = release!;
     onPhase(Math.max(0, session?.state ?? 0), 'stopping');
+    metrics.view(undefined);
     await trainerBusy;
     if (writeCheckpoint && session !== undefined && session.state >= 0) {
       onPhase(session.state, 'checkpoint');

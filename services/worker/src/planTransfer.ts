@@ -5,7 +5,7 @@ export interface MissingRange extends ElementRange {
   readonly vector: 0 | 1 | 2;
 }
 
-/** What a member pulls of one holder. */
+/** What a member pulls of one holder, or, where that is the member itself, loads from its disk. */
 export interface Transfer {
   readonly holder: StateHolder;
   readonly ranges: readonly MissingRange[];
@@ -24,17 +24,23 @@ export interface TransferOptions {
   readonly holders: readonly StateHolder[];
   /** What this member has of the state in its trainer. */
   readonly held: readonly Pick<StateShard, 'first' | 'length' | 'isWhole'>[];
+  /** What it has on disk. Default: nothing. */
+  readonly stored?: readonly ElementRange[];
 }
 
 /**
- * Plans what a member pulls from whom to have all parameters, and the moments of its chunk: nothing that it has. Members take parameters from
+ * Plans what a member pulls from whom to have all parameters, and the moments of its chunk: nothing that it has in memory or on disk. Members take parameters from
  * different holders where there are several.
  *
  * @throws MaestroError `conflict` when nobody has an element; the coordinator forms no such view.
  */
-export function planTransfer({ self, index, chunk, length, holders, held }: TransferOptions): Transfer[] {
+export function planTransfer({ self, index, chunk, length, holders, held, stored = [] }: TransferOptions): Transfer[] {
   const others = holders.filter(({ id }) => id !== self);
-  const own = held.map((shard) => ({ ...shard, id: self, name: '', address: '' }));
+  const me = { id: self, name: '', address: '' };
+  const own: readonly StateHolder[] = [
+    ...held.map((shard) => ({ ...shard, ...me, isStored: false })),
+    ...stored.map(({ first, length }) => ({ first, length, ...me, isWhole: false, isStored: true })),
+  ];
   const pieces = (range: ElementRange, from: readonly StateHolder[]): { readonly holder: StateHolder; readonly range: ElementRange }[] => {
     const found = coverRange(range, from);
     if (found === undefined) {
@@ -58,9 +64,9 @@ export function planTransfer({ self, index, chunk, length, holders, held }: Tran
     ...parameters.map(({ holder, range }) => ({ holder, range: { vector: 0 as const, ...range } })),
     ...([1, 2] as const).flatMap((vector) => moments.map(({ holder, range }) => ({ holder, range: { vector, ...range } }))),
   ];
-  const ids = [...new Set(wanted.map(({ holder }) => holder.id))].filter((id) => id !== self);
-  return ids.map((id) => {
-    const ofHolder = wanted.filter(({ holder }) => holder.id === id);
+  const lacking = wanted.filter(({ holder }) => holder.id !== self || holder.isStored === true);
+  return [...new Set(lacking.map(({ holder }) => holder.id))].map((id) => {
+    const ofHolder = lacking.filter(({ holder }) => holder.id === id);
     return { holder: ofHolder[0]!.holder, ranges: ofHolder.map(({ range }) => range) };
   });
 }

@@ -1,17 +1,17 @@
-import type { Collective } from '@maestro/collective';
-import type { StateVector } from '@maestro/engine';
+import type { Collective, StateRangeRequest } from '@maestro/collective';
 import { type ElementRange, MaestroError, type View } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { Faults } from './faults.ts';
 import type { JobSession } from './jobSession.ts';
-import { batches, planTransfer } from './planTransfer.ts';
+import { batches, type MissingRange, planTransfer } from './planTransfer.ts';
+import { sharedFloats } from './sharedVector.ts';
+import { STATE_VECTORS } from './snapshots.ts';
 
 /** Elements that are asked for at once: 64 MiB, so that neither side holds much more than the state itself. */
 const BATCH_FLOATS = 1 << 24;
-const VECTORS: readonly [StateVector, StateVector, StateVector] = ['parameters', 'firstMoments', 'secondMoments'];
 
 interface ShardTransferOptions {
-  readonly session: Pick<JobSession, 'layout' | 'trainer' | 'state' | 'shards'>;
+  readonly session: Pick<JobSession, 'layout' | 'trainer' | 'state' | 'shards' | 'snapshots'>;
   readonly view: View;
   readonly self: string;
   readonly collective: Collective;
@@ -19,10 +19,10 @@ interface ShardTransferOptions {
 }
 
 /**
- * Brings this member's part to the state of the view's first step: all parameters and the moments of `chunk`, what it lacks pulled from those
- * who hold it. What the trainer has of that step stays good throughout, so that others can pull it meanwhile.
+ * Brings this member's part to the state of the view's first step: all parameters and the moments of `chunk`, what it lacks loaded from
+ * its disk, or pulled from those who hold it. What the trainer has of that step stays good throughout, so that others can pull it meanwhile.
  *
- * @throws MaestroError that names the peer.
+ * @throws MaestroError that names the peer, or `checkpoint-invalid` when what is on disk is damaged.
  */
 export async function pullShards({
   session,
@@ -40,62 +40,87 @@ export async function pullShards({
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { layout, trainer } = session;
+  const { layout, trainer, snapshots } = session;
   const { jobId: job, generation, startStep, holders, members } = view;
   const held = session.shards.filter(({ step }) => step === startStep);
+  const stored = snapshots.offers().filter(({ step }) => step === startStep);
   const index = members.findIndex(({ id }) => id === self);
-  const transfers = planTransfer({ self, index, chunk, length: layout.length, holders, held });
+  const transfers = planTransfer({ self, index, chunk, length: layout.length, holders, held, stored });
   if (session.state !== startStep) session.state = -1;
   session.shards = held;
   const startedMs = performance.now();
   let bytes = 0;
+  let loadedBytes = 0;
+  const load = async (batch: readonly MissingRange[], into: readonly Float32Array[]): Promise<void> => {
+    for (const [i, range] of batch.entries()) {
+      await snapshots.read(startStep, range, into[i]!);
+      loadedBytes += into[i]!.byteLength;
+      onProgress();
+    }
+  };
   for (const { holder, ranges } of transfers) {
     await faults.reach(startStep, 'heal');
     for (const batch of batches(ranges, BATCH_FLOATS)) {
       const into = batch.map(({ length }) => sharedFloats(length));
-      const pulled = await collective.pullState({ job, generation, member: holder, self, ranges: batch, into, onProgress, signal });
+      if (holder.id === self) await load(batch, into);
+      else bytes += (await collective.pullState({ job, generation, member: holder, self, ranges: batch, into, onProgress, signal })).bytes;
       signal.throwIfAborted();
-      bytes += pulled.bytes;
-      await Promise.all(batch.map(({ vector, ...range }, i) => trainer.write({ vector: VECTORS[vector], range, values: into[i]! })));
+      await Promise.all(batch.map(({ vector, ...range }, i) => trainer.write({ vector: STATE_VECTORS[vector], range, values: into[i]! })));
     }
   }
   await trainer.setStep(startStep);
   session.state = startStep;
   session.shards = [...held, { step: startStep, ...chunk, isWhole: true }];
   if (transfers.length === 0) return;
-  const from = transfers.map(({ holder }) => holder.name);
-  logger.info({ from, step: startStep, bytes, seconds: (performance.now() - startedMs) / 1000 }, 'took over a part of the state');
+  const from = transfers.filter(({ holder }) => holder.id !== self).map(({ holder }) => holder.name);
+  logger.info(
+    { from, step: startStep, bytes, loadedBytes, seconds: (performance.now() - startedMs) / 1000 },
+    'took over a part of the state',
+  );
 }
 
-/** Serves what this worker holds of the state of a view's first step, until the returned function is called. */
+/**
+ * Serves what this worker holds of the state of a view's first step, in memory or on disk, and its snapshots of later ones, until the
+ * returned function is called.
+ */
 export function serveShards({ session, view, self, collective, faults }: ShardTransferOptions): () => void {
   const { jobId: job, generation, startStep } = view;
+  const over = new AbortController();
   const isHeld = (vector: number, { first, length }: ElementRange): boolean =>
     session.shards.some(
       (shard) =>
         shard.step === startStep &&
         ((vector === 0 && shard.isWhole) || (shard.first <= first && first + length <= shard.first + shard.length)),
     );
-  return collective.serveState({
+  const readStart = async ({ vector, ...range }: StateRangeRequest, values: Float32Array): Promise<void> => {
+    if (isHeld(vector, range)) await session.trainer.read({ vector: STATE_VECTORS[vector]!, range, values });
+    else await session.snapshots.read(startStep, { vector, ...range }, values);
+  };
+  const stop = collective.serveState({
     job,
     generation,
     self,
-    provide: async (ranges) => {
-      await faults.reach(startStep, 'serve');
-      const missing = ranges.find(({ vector, ...range }) => VECTORS[vector] === undefined || !isHeld(vector, range));
+    provide: async (ranges, askedStep) => {
+      // A neighbour asks as soon as it has ended the step itself.
+      if (askedStep > 0) await session.snapshots.settled(askedStep, over.signal);
+      else await faults.reach(startStep, 'serve');
+      const step = askedStep > 0 ? askedStep : startStep;
+      const isHere = ({ vector, ...range }: StateRangeRequest): boolean =>
+        STATE_VECTORS[vector] !== undefined && ((askedStep === 0 && isHeld(vector, range)) || session.snapshots.has(step, range));
+      const missing = ranges.find((range) => !isHere(range));
       if (missing !== undefined || ranges.length === 0) {
         const asked = missing === undefined ? 'everything' : `elements from ${missing.first} on of vector ${missing.vector}`;
-        throw new MaestroError('conflict', `serveShards: ${asked} of the state after step ${startStep} is not here`);
+        throw new MaestroError('conflict', `serveShards: ${asked} of the state after step ${step} is not here`);
       }
       const vectors = ranges.map(({ length }) => sharedFloats(length));
-      await Promise.all(
-        ranges.map(({ vector, ...range }, i) => session.trainer.read({ vector: VECTORS[vector]!, range, values: vectors[i]! })),
-      );
-      return { step: startStep, vectors };
+      const read = (range: StateRangeRequest, i: number): Promise<void> =>
+        askedStep > 0 ? session.snapshots.read(step, range, vectors[i]!) : readStart(range, vectors[i]!);
+      await Promise.all(ranges.map(read));
+      return { step, vectors };
     },
   });
-}
-
-function sharedFloats(length: number): Float32Array {
-  return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
+  return () => {
+    over.abort(new MaestroError('cancelled', 'the view is over'));
+    stop();
+  };
 }

@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { type Collective, type Group, type GroupMember, openCollective } from '@maestro/collective';
+import { planSchedule } from '@maestro/data';
 import { openTrainer, type StateVector, type Trainer } from '@maestro/engine';
 import { buildTrainingModel, flatLayout, maeConfig, parameterSpecs, patchCount } from '@maestro/mae';
 import { MaestroError, type StateHolder, type StateShard, type View } from '@maestro/protocol';
@@ -13,7 +15,9 @@ import { createCollector } from './collector.ts';
 import { createFaults } from './faults.ts';
 import { createSharded } from './sharded.ts';
 import { pullShards, serveShards } from './shardTransfer.ts';
+import { openSnapshots } from './snapshots.ts';
 import type { StepReport } from './trainLoop.ts';
+import { openWindowSnapshots, type WindowSnapshots } from './windowSnapshots.ts';
 
 /** Six blocks of the flat vector: two for each of three owners. */
 const config = maeConfig({
@@ -30,7 +34,7 @@ const layout = flatLayout(parameterSpecs(config));
 const adamW = { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05 };
 const logger = createLogger({ role: 'worker', destination: { write: () => undefined } });
 const faults = createFaults(undefined);
-const schedule = { totalSteps: 1000 } as never;
+const schedule = planSchedule({ samples: 1000, virtualRanks: 1, microBatch: 1, epochs: 1, windowSteps: 2 });
 const report = (): StepReport => ({ step: 0, loss: 1, gradNorm: 1, lr: 1, images: 1, stepSeconds: 1, ranks: [], rankSeconds: 1 });
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -65,7 +69,9 @@ async function openMember(root: string) {
   });
   const checkpointer = createCheckpointer({ root, keepLast: 2, layout, trainer: collector, state: {}, onWritten: () => undefined, logger });
   closers.push(() => checkpointer.close());
-  return { session: Object.assign(session, { collector, checkpointer }), collective };
+  const snapshots = openSnapshots({ dir: join(root, 'scratch'), trainer, faults, onLost: () => undefined, logger });
+  closers.push(() => snapshots.close());
+  return { session: Object.assign(session, { collector, checkpointer, snapshots }), collective };
 }
 type Member = Awaited<ReturnType<typeof openMember>>;
 
@@ -102,6 +108,14 @@ async function reduce(
   return tree(values);
 }
 
+async function eventually(isSo: () => boolean): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!isSo()) {
+    if (performance.now() > deadline) throw new Error('it did not come about within 20 s');
+    await setImmediate();
+  }
+}
+
 async function applyReference(trainer: Trainer, gradient: number, step: number): Promise<void> {
   for (const { floats } of trainer.reduced.parts) floats.fill(gradient);
   await trainer.apply({ ...adamW, step: step + 1 });
@@ -135,7 +149,9 @@ test('a gather that breaks after all owners have applied loses nothing: the next
         group,
         isWriter: i === 0,
         isSaveAsked: () => false,
+        onRound: () => undefined,
         onApplied: () => isBreaking && i === 2 && group.abort(new MaestroError('cancelled', 'broken on purpose')),
+        onState: () => undefined,
         faults,
       }),
     );
@@ -189,6 +205,68 @@ test('a gather that breaks after all owners have applied loses nothing: the next
   );
   expect(collected.step).toBe(3);
   await expect(members[1]!.session.collector.snapshot()).rejects.toMatchObject({ code: 'conflict' });
+});
+
+test('an owner that is lost takes its moments with it, and the others go back to the end of the window, to the bits of a replica', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'maestro-sharded-'));
+  closers.push(() => rm(root, { recursive: true, force: true }));
+  const members = await Promise.all([0, 1, 2].map(() => openMember(root)));
+  const [reference, atWindow] = [await open(), await open()];
+  const { groups, refs } = await joinAll(members, 1);
+  const never = new AbortController().signal;
+  const viewOf = (generation: number, startStep: number, all: readonly GroupMember[], holders: readonly StateHolder[]): View =>
+    ({ jobId: 'job', generation, startStep, members: all, holders, sources: [], restoreFrom: '' }) as unknown as View;
+  const first = viewOf(1, 0, refs, []);
+  const stops = members.map((member, i) => serveShards({ ...member, view: first, self: `w${i}`, faults }));
+  const windows = members.map(
+    (member, i): WindowSnapshots => openWindowSnapshots({ ...member, view: first, self: `w${i}`, group: groups[i]!, signal: never }),
+  );
+  const replications = members.map(({ session }, i) =>
+    createSharded({
+      session,
+      group: groups[i]!,
+      isWriter: i === 0,
+      isSaveAsked: () => false,
+      onApplied: () => undefined,
+      onRound: () => undefined,
+      onState: windows[i]!.onState,
+      faults,
+    }),
+  );
+  // Steps 1 to 3: the first window ends after the second.
+  for (const step of [0, 1, 2]) {
+    const gradient = await reduce(members, replications, step);
+    await applyReference(reference, gradient, step);
+    if (step < 2) await applyReference(atWindow, gradient, step);
+    await Promise.all(replications.map((replication) => replication.apply({ step, adamW: { ...adamW, step: step + 1 }, report })));
+  }
+  await eventually(() => members.every(({ session }) => session.snapshots.offers().length === 2));
+  for (const stop of stops) stop();
+
+  // The last one is lost. Its part is with the first, its successor in the ring.
+  const staying = members.slice(0, 2);
+  await members[2]!.collective.close();
+  const next = await joinAll(staying, 2);
+  const holders = staying.flatMap(({ session }, i) =>
+    session.snapshots.offers().map((shard): StateHolder => ({ ...shard, ...refs[i]!, name: `w${i}` })),
+  );
+  const second = viewOf(2, 2, next.refs, holders);
+  const options = (i: number) => ({ ...staying[i]!, view: second, self: `w${i}`, faults });
+  const stopsAgain = staying.map((_, i) => serveShards(options(i)));
+  await Promise.all(
+    staying.map((_, i) => pullShards({ ...options(i), chunk: next.groups[i]!.chunk, onProgress: () => undefined, logger, signal: never })),
+  );
+  for (const stop of stopsAgain) stop();
+  expect(staying.map(({ session }) => session.state)).toEqual([2, 2]);
+  for (const [i, { session }] of staying.entries()) {
+    const all = { first: 0, length: layout.length };
+    expect(await read(session.trainer, 'parameters', all)).toEqual(await read(atWindow, 'parameters', all));
+    expect(await read(session.trainer, 'parameters', all)).not.toEqual(await read(reference, 'parameters', all));
+    for (const vector of ['firstMoments', 'secondMoments'] as const) {
+      const { chunk } = next.groups[i]!;
+      expect(await read(session.trainer, vector, chunk)).toEqual(await read(atWindow, vector, chunk));
+    }
+  }
 });
 
 test('a part that is of another step, or was never here, is not served', async () => {

@@ -1,4 +1,4 @@
-import { type Collective, type Group, type LocalStep, treeSubtrees, type Waiting } from '@maestro/collective';
+import { type Collective, type Group, type LocalStep, type RoundTimes, treeSubtrees, type Waiting } from '@maestro/collective';
 import { openShardQueue } from '@maestro/data';
 import { dilocoOf, type FailureTimeouts, MaestroError, type SkippedImage, type StepCommitted, type View } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
@@ -17,6 +17,7 @@ import { pullShards, serveShards } from './shardTransfer.ts';
 import { aborted } from './signals.ts';
 import { SCALARS_PER_RANK } from './stepScalars.ts';
 import { type Phase, type StepReport, trainLoop } from './trainLoop.ts';
+import { openWindowSnapshots } from './windowSnapshots.ts';
 
 /** The exchange with the peers of a view, as others look at it. */
 export interface ViewTraffic {
@@ -24,6 +25,8 @@ export interface ViewTraffic {
   waiting(): Waiting[];
   /** Bytes sent to peers for steps, by what was summed. */
   sentBytes(): Readonly<Record<string, number>>;
+  /** Bytes sent to peers and received from them. */
+  bytes(): { readonly sent: number; readonly received: number };
 }
 
 /** One view, as its member sees it. */
@@ -48,6 +51,8 @@ export interface ViewRunOptions {
   readonly isSaveWanted: (step: number) => boolean;
   readonly onJoined: (traffic: ViewTraffic) => void;
   readonly onPhase: (step: number, phase: Phase) => void;
+  /** Told how long a round with the peers took. */
+  readonly onRound: (times: RoundTimes) => void;
   /** The member is connected to all its peers; `stateHash` when it restored or initialised its state itself. */
   readonly onFormed: (stateHash: string) => void;
   readonly onWaiting: (reason: string | undefined) => void;
@@ -65,8 +70,9 @@ export interface ViewRunOptions {
  * @throws the signal's reason, or a MaestroError of what broke the view; `session.state` says what the trainer holds then.
  */
 export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
-  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onWaiting, signal } = options;
-  const { schedule, trainer, checkpointer, redis, jobId, isSharded } = session;
+  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onRound, onWaiting, signal } =
+    options;
+  const { schedule, trainer, checkpointer, redis, jobId, isSharded, snapshots } = session;
   const { generation, members, startStep, sources, holders } = view;
   const me = members.find(({ id }) => id === self)!;
   const isFirst = members[0]!.id === self;
@@ -82,6 +88,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     // Whoever restores must not leave the groups to nobody when that fails.
     joining.then((joined) => closers.push(() => Promise.all(groupsOf(joined).map((group) => group.close())))).catch(() => undefined);
     await before;
+    if (isSharded) await snapshots.captured();
     signal.throwIfAborted();
     const chunk = isSharded ? chunkOf(await joining) : undefined;
     if (chunk !== undefined) await trainer.own(chunk);
@@ -94,6 +101,10 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     options.onJoined({
       waiting: () => groups.flatMap((group) => group.waiting()),
       sentBytes: () => Object.fromEntries(Object.entries(joined).map(([name, { sentBytes }]) => [name, sentBytes])),
+      bytes: () => ({
+        sent: groups.reduce((sum, { sentBytes }) => sum + sentBytes, 0),
+        received: groups.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0),
+      }),
     });
     const abort = (): void => {
       for (const group of groups) group.abort(signal.reason as MaestroError);
@@ -110,9 +121,10 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     };
     const shards = options.isFaultTolerant ? await openShards() : WITHOUT_LEASES;
     closers.push(() => shards.close());
-    if (holders.some(({ id }) => id === self)) {
+    if (isSharded) {
+      await snapshots.rewind(startStep);
       closers.push(serveShards({ session, view, self, collective, faults }));
-    } else if (!isSharded && sources.includes(self) && sources.length < members.length) {
+    } else if (sources.includes(self) && sources.length < members.length) {
       closers.push(serveTo({ session, view, self, collective, faults }));
     }
     options.onFormed(stateHash);
@@ -155,9 +167,12 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     if ('scalars' in joined) {
       const own = replicasOf(session, me);
       const onRoundEnd = openRoundCheckpoints({ ...options, own, exchange: joined });
-      return await dilocoLoop({ ...loop, diloco: diloco!, own, exchange: joined, onRoundEnd });
+      return await dilocoLoop({ ...loop, diloco: diloco!, own, exchange: joined, onRound, onRoundEnd });
     }
     const { gradients: group } = joined;
+    const windows = openWindowSnapshots({ session, view, self, group, collective, signal: AbortSignal.any([signal, over.signal]) });
+    // One that was restored is in a checkpoint.
+    if (isSharded && !isRestored) windows.onState(startStep);
     const replication = isSharded
       ? createSharded({
           session,
@@ -167,9 +182,11 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
           onApplied: (report) => {
             if (options.isFaultTolerant) reports.add(committed(report));
           },
+          onRound,
+          onState: windows.onState,
           faults,
         })
-      : createReplicated({ trainer, group, faults, signal });
+      : createReplicated({ trainer, group, onRound, faults, signal });
     const outcome = await trainLoop({ ...loop, program: local.steps, replication });
     if (outcome === 'finished' && isFirst) {
       onPhase(schedule.totalSteps, 'checkpoint');

@@ -15,6 +15,7 @@ import type { Faults } from './faults.ts';
 import { type Member, startMember } from './member.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
 import { pause } from './signals.ts';
+import type { WorkerMetrics } from './workerMetrics.ts';
 
 /** How a worker process is set up. */
 export interface WorkerOptions {
@@ -24,6 +25,8 @@ export interface WorkerOptions {
   readonly redisUrl: string;
   /** Where artifacts and checkpoints go; the same folder for all workers of a job. */
   readonly dataDir: string;
+  /** Where snapshots of a state in parts go: a folder on a local disk. Files in it have no names and end with the process. */
+  readonly scratchDir: string;
   readonly device: 'cpu' | 'cuda';
   /** Threads of one run of the training graph. Part of a job's identity. */
   readonly threads: number;
@@ -32,12 +35,16 @@ export interface WorkerOptions {
   /** False only to measure what surviving failures costs: no shard is leased then, and no report is kept. */
   readonly isFaultTolerant: boolean;
   readonly faults: Faults;
+  readonly metrics: WorkerMetrics;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
 
 /** Messages that wait for a coordinator that is away; the oldest go first. Steps are not among them: members keep those themselves. */
 const MOST_WAITING = 1000;
+/** How often the worker tells the coordinator its metrics, while it works for a job and while it is free. */
+const METRICS_MS = 5000;
+const IDLE_METRICS_EVERY = 6;
 /** What must reach the coordinator, even a later one. */
 const LASTING: ReadonlySet<WorkerMessage['kind']> = new Set(['checkpoint', 'checkpointFailed', 'skipped']);
 
@@ -48,7 +55,7 @@ const LASTING: ReadonlySet<WorkerMessage['kind']> = new Set(['checkpoint', 'chec
  * @throws MaestroError `conflict` when another worker has its name, `timeout` when it was released from a job and cannot leave it.
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  const { name, coordinator, device, threads, collective, timeouts, logger, signal } = options;
+  const { name, coordinator, device, threads, collective, timeouts, metrics, logger, signal } = options;
   const id = `${name}:${randomUUID()}`;
   let member: Member | undefined;
   let stream: ControlStream | undefined;
@@ -158,6 +165,16 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   };
   signal.addEventListener('abort', end, { once: true });
 
+  let beats = 0;
+  const tellMetrics = async (): Promise<void> => {
+    if (!isAttached || (member === undefined && beats++ % IDLE_METRICS_EVERY !== 0)) return;
+    const familiesJson = JSON.stringify(await metrics.read());
+    send({ kind: 'metrics', jobId: '', familiesJson });
+  };
+  const metricsTimer = setInterval(() => {
+    tellMetrics().catch((error: unknown) => logger.warn({ error }, 'metrics could not be read'));
+  }, METRICS_MS);
+
   while (!signal.aborted || member !== undefined) {
     const hello = () => ({
       name,
@@ -186,6 +203,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     await pause(timeouts.reconnectMs, signal);
   }
   await member?.ended;
+  clearInterval(metricsTimer);
   stream?.close();
 }
 

@@ -1,10 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectJobClient } from '@maestro/client';
-import { isMaestroError, MaestroError } from '@maestro/protocol';
+import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { type ClusterFile, readClusterFile } from '../connection.ts';
 import { type KeptProcess, keepProcess } from '../keptProcess.ts';
 import { launchNode } from '../launchNode.ts';
+import { LOOPBACK } from '../network/hostNetwork.ts';
+import { cutOff, delayLink, type Heal, throttleLink } from '../network/linkFaults.ts';
+import { type NamespaceNetwork, openNamespaceNetwork } from '../network/namespaceNetwork.ts';
+import type { NetworkId } from '../network/networkNames.ts';
 import { workerProgram } from '../workerProgram.ts';
 import type { ChaosAction } from './schedule.ts';
 
@@ -12,14 +16,19 @@ import type { ChaosAction } from './schedule.ts';
 export interface ChaosTarget {
   /** Does it; what cannot be done now, since the process is not there, is answered with why. */
   act(action: ChaosAction): Promise<string | undefined>;
-  /** Lets what is stopped go on, and ends the workers that joined. */
+  /** Lets what is stopped go on, heals the network, and ends the workers that joined. */
   close(): Promise<void>;
 }
 
-/** Opens the cluster whose file is in `dataDir`. What is killed there comes back by its supervisor; what joins is this process's to keep. */
-export function openChaosTarget(dataDir: string): ChaosTarget {
+/**
+ * Opens the cluster whose file is in `dataDir`. What is killed there comes back by its supervisor; what joins is this process's to keep.
+ * `onTrouble` is told of harm that could not be undone in time.
+ */
+export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTrouble: (sentence: string) => void }): ChaosTarget {
   const joined = new Map<string, KeptProcess>();
   const stopped = new Map<number, NodeJS.Timeout>();
+  const healing = new Map<Heal, NodeJS.Timeout>();
+  let network: NamespaceNetwork | undefined;
 
   const cluster = async (): Promise<ClusterFile> => {
     const file = await readClusterFile(dataDir);
@@ -56,9 +65,11 @@ export function openChaosTarget(dataDir: string): ChaosTarget {
   };
 
   const joinWorker = async (name: string): Promise<void> => {
-    const { coordinator, redisUrl, device, threads } = await cluster();
+    const { coordinator, redisUrl, device, threads, network: id } = await cluster();
+    if (id !== undefined) network ??= openNamespaceNetwork(id);
     await mkdir(join(dataDir, 'logs'), { recursive: true });
-    const program = workerProgram(name, { coordinator, redisUrl, dataDir, device, threads }, {});
+    const place = await (network ?? LOOPBACK).place(name);
+    const program = workerProgram(name, { coordinator, redisUrl, dataDir, device, threads }, place, {});
     const kept = keepProcess({ name, launch: () => launchNode(program), isSupervised: () => true, onChange: () => undefined });
     joined.set(name, kept);
     await kept.started;
@@ -78,6 +89,23 @@ export function openChaosTarget(dataDir: string): ChaosTarget {
     }
   };
 
+  const heal = async (doIt: Heal): Promise<void> => {
+    clearTimeout(healing.get(doIt));
+    healing.delete(doIt);
+    await doIt();
+  };
+
+  /** Harms a worker's network for a while. */
+  const onNetwork = async (forMs: number, harm: (id: NetworkId) => Promise<Heal>): Promise<undefined> => {
+    const { network: id } = await cluster();
+    if (id === undefined) throw new MaestroError('conflict', 'chaos: the cluster has no network of its own');
+    const doIt = await harm(id);
+    healing.set(
+      doIt,
+      setTimeout(() => void heal(doIt).catch((error: unknown) => onTrouble(errorMessage(error))), forMs),
+    );
+  };
+
   return {
     async act(action) {
       if (action.kind === 'join') {
@@ -85,6 +113,9 @@ export function openChaosTarget(dataDir: string): ChaosTarget {
         return undefined;
       }
       if (action.kind === 'drain') return drain(action.worker);
+      if (action.kind === 'partition') return onNetwork(action.forMs, (id) => cutOff(id, action.worker, action.from));
+      if (action.kind === 'delay') return onNetwork(action.forMs, (id) => delayLink(id, action.worker, action.delayMs));
+      if (action.kind === 'throttle') return onNetwork(action.forMs, (id) => throttleLink(id, action.worker, action.kilobits));
       const name = action.kind === 'restart' ? action.process : action.worker;
       const pid = await signal(name, action.kind === 'stop' ? 'SIGSTOP' : 'SIGKILL');
       if (pid === undefined) return `${name} is not running`;
@@ -93,7 +124,9 @@ export function openChaosTarget(dataDir: string): ChaosTarget {
     },
     async close() {
       for (const pid of [...stopped.keys()]) resume(pid);
+      for (const doIt of [...healing.keys()]) await heal(doIt);
       await Promise.all([...joined.values()].map((process) => process.stop()));
+      await network?.close();
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { Abilities } from './abilities.ts';
 import type { ChaosSummary } from './runChaos.ts';
 import type { ChaosEvent } from './schedule.ts';
 
@@ -16,9 +17,21 @@ function what(event: ChaosEvent): string {
       return `${event.worker} joins`;
     case 'drain':
       return `drain ${event.worker}`;
+    case 'partition':
+      return `cut ${event.worker} off from ${event.from} for ${(event.forMs / 1000).toFixed(1)} s`;
+    case 'delay':
+      return `deliver what ${event.worker} sends ${event.delayMs} ms later for ${(event.forMs / 1000).toFixed(1)} s`;
+    case 'throttle':
+      return `let ${event.worker} send ${(event.kilobits / 1000).toFixed(0)} Mbit/s for ${(event.forMs / 1000).toFixed(1)} s`;
     case 'restart':
       return `kill ${event.process}, which is started again`;
   }
+}
+
+/** What is in the schedule and what is not, with the reasons. */
+export function describeAbilities({ restartable, network, lacks }: Abilities): string[] {
+  const actions = ['kill', 'stop', 'drain', 'join', ...restartable.map((name) => `restart ${name}`), ...network];
+  return [`  actions      ${actions.join(', ')}`, ...lacks.map(({ what, reason }) => `  left out     ${what}: ${reason}`)];
 }
 
 /** Milliseconds for people. */

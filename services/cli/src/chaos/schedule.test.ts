@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { PARTITIONS } from '../network/networkNames.ts';
+import { NETWORK_ABILITIES, type NetworkAbility } from './abilities.ts';
 import { type ChaosEvent, type ChaosOptions, chaosSchedule, MOST_JOINED, QUIET_MS, RETURN_MS } from './schedule.ts';
 
 const options = fc.record({
@@ -8,6 +10,7 @@ const options = fc.record({
   workers: fc.integer({ min: 1, max: 7 }).map((count) => Array.from({ length: count }, (_, i) => `worker-${i}`)),
   minWorkers: fc.integer({ min: 1, max: 7 }),
   failureTimeoutMs: fc.integer({ min: 500, max: 10_000 }),
+  network: fc.subarray([...NETWORK_ABILITIES]),
 });
 
 /** For each event the workers that can work just after it. */
@@ -17,6 +20,8 @@ function present({ workers, failureTimeoutMs = 5000 }: ChaosOptions, events: rea
     const { atMs } = event;
     if (event.kind === 'kill' || event.kind === 'join') from.set(event.worker, atMs + RETURN_MS);
     if (event.kind === 'drain') from.delete(event.worker);
+    if (event.kind === 'partition') from.set(event.worker, atMs + event.forMs + RETURN_MS);
+    if (event.kind === 'delay' || event.kind === 'throttle') from.set(event.worker, atMs + event.forMs);
     if (event.kind === 'stop') from.set(event.worker, atMs + event.forMs + (event.forMs > failureTimeoutMs ? RETURN_MS : 0));
     return [...from].filter(([, readyMs]) => readyMs <= atMs).map(([name]) => name);
   });
@@ -48,7 +53,7 @@ test('no event leaves fewer workers than asked for, and none harms a worker that
       let before = [...given.workers];
       for (const [i, after] of present(given, events).entries()) {
         const event = events[i]!;
-        if (event.kind === 'kill' || event.kind === 'stop' || event.kind === 'drain') {
+        if (event.kind !== 'join' && event.kind !== 'restart') {
           expect(after.length).toBeGreaterThanOrEqual(given.minWorkers);
           // Present before, or back since then.
           expect(before.includes(event.worker) || events.slice(0, i).some((e) => 'worker' in e && e.worker === event.worker)).toBe(true);
@@ -72,6 +77,17 @@ test('workers that join have new names, and there are never many of them', () =>
       }
     }),
   );
+});
+
+test('only what can be done to the network is drawn, and partitions are of every kind', () => {
+  const draw = (network: readonly NetworkAbility[]) =>
+    chaosSchedule({ seed: 7, minutes: 120, workers: ['a', 'b', 'c', 'd'], minWorkers: 1, network });
+  const kinds = (events: readonly ChaosEvent[]) => new Set<string>(events.map(({ kind }) => kind));
+  expect(kinds(draw([])).has('partition')).toBe(false);
+  const narrow = draw(['partition', 'throttle']);
+  expect(kinds(narrow)).toEqual(new Set(['kill', 'stop', 'join', 'drain', 'restart', 'partition', 'throttle']));
+  expect(new Set(narrow.flatMap((event) => (event.kind === 'partition' ? [event.from] : [])))).toEqual(new Set(PARTITIONS));
+  expect(kinds(draw(NETWORK_ABILITIES)).has('delay')).toBe(true);
 });
 
 test('a long schedule has every kind of event, and stops on both sides of the failure timeout, none near it', () => {

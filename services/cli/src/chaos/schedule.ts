@@ -1,4 +1,6 @@
 import { randomStream } from '@maestro/random';
+import { PARTITIONS, type Partition } from '../network/networkNames.ts';
+import type { NetworkAbility, Restartable } from './abilities.ts';
 
 /** Something that is done to a cluster. */
 export type ChaosAction =
@@ -7,7 +9,11 @@ export type ChaosAction =
   | { readonly kind: 'stop'; readonly worker: string; readonly forMs: number }
   | { readonly kind: 'join'; readonly worker: string }
   | { readonly kind: 'drain'; readonly worker: string }
-  | { readonly kind: 'restart'; readonly process: 'coordinator' | 'redis' };
+  | { readonly kind: 'restart'; readonly process: Restartable }
+  /** Cuts a worker off, and joins it again after `forMs`. */
+  | { readonly kind: 'partition'; readonly worker: string; readonly from: Partition; readonly forMs: number }
+  | { readonly kind: 'delay'; readonly worker: string; readonly delayMs: number; readonly forMs: number }
+  | { readonly kind: 'throttle'; readonly worker: string; readonly kilobits: number; readonly forMs: number };
 
 /** An action and when it is done, counted from the start. */
 export type ChaosEvent = ChaosAction & { readonly atMs: number };
@@ -24,7 +30,9 @@ export interface ChaosOptions {
   /** Stops are drawn that are well below and well above it. Default 5000. */
   readonly failureTimeoutMs?: number;
   /** Processes that may be restarted. Default both. */
-  readonly restartable?: readonly ('coordinator' | 'redis')[];
+  readonly restartable?: readonly Restartable[];
+  /** What can be done to the network. Default nothing. */
+  readonly network?: readonly NetworkAbility[];
 }
 
 /** How long a worker that was killed, or has just been started, is counted as missing: its start, and the view that takes it in. */
@@ -37,9 +45,17 @@ export const MOST_JOINED = 2;
 const MEAN_GAP_MS = 6000;
 const LEAST_GAP_MS = 1500;
 const MOST_GAP_MS = 15_000;
-/** Stops in shares of the failure timeout: half of them well below it, half well above. */
+/** Stops and partitions in shares of the failure timeout: half of them well below it, half well above. */
 const SHORT_STOP = [0.1, 0.6] as const;
 const LONG_STOP = [1.3, 2] as const;
+/** How long a link is slow or narrow, in shares of the failure timeout. */
+const SHAPED = [0.5, 3] as const;
+/** One way, in milliseconds: from another city to another continent. */
+const DELAY_MS = [10, 150] as const;
+/** From a home's uplink to a slow local network. */
+const KILOBITS = [20_000, 200_000] as const;
+/** A worker that its peers or Redis could not be reached from is not taken back for so many failure timeouts. */
+const EVICTED = 6;
 
 /**
  * Draws what to do to a cluster, and when. A pure function: a run can be looked at beforehand, and done again.
@@ -53,6 +69,7 @@ export function chaosSchedule({
   minWorkers,
   failureTimeoutMs = 5000,
   restartable = ['coordinator', 'redis'],
+  network = [],
 }: ChaosOptions): ChaosEvent[] {
   const random = randomStream({ seed, purpose: 'probe' });
   const between = ([low, high]: readonly [number, number]): number => low + (high - low) * random.uniform();
@@ -87,9 +104,26 @@ export function chaosSchedule({
         return { kind: 'drain', worker };
       },
     ];
+    const onNetwork: Record<NetworkAbility, () => ChaosAction> = {
+      partition: () => {
+        const from = pick(PARTITIONS);
+        const isLong = random.uniform() < 0.5;
+        const forMs = Math.round(failureTimeoutMs * between(isLong ? LONG_STOP : SHORT_STOP));
+        const evictedMs = isLong && (from === 'peers' || from === 'redis') ? EVICTED * failureTimeoutMs : 0;
+        return { kind: 'partition', worker: absent(pick(present), forMs + evictedMs + RETURN_MS), from, forMs };
+      },
+      delay: () => {
+        const forMs = Math.round(failureTimeoutMs * between(SHAPED));
+        return { kind: 'delay', worker: absent(pick(present), forMs), delayMs: Math.round(between(DELAY_MS)), forMs };
+      },
+      throttle: () => {
+        const forMs = Math.round(failureTimeoutMs * between(SHAPED));
+        return { kind: 'throttle', worker: absent(pick(present), forMs), kilobits: Math.round(between(KILOBITS)), forMs };
+      },
+    };
     const join = (): ChaosAction => ({ kind: 'join', worker: absent(`chaos-${++joined}`, RETURN_MS) });
     return [
-      ...(isSpare ? harm : []),
+      ...(isSpare ? [...harm, ...network.map((ability) => onNetwork[ability])] : []),
       ...(presentFromMs.size < workers.length + MOST_JOINED ? [join] : []),
       ...restartable.map((process) => (): ChaosAction => ({ kind: 'restart', process })),
     ];

@@ -2,8 +2,9 @@ import { resolve } from 'node:path';
 import type { JobClient } from '@maestro/client';
 import { isTerminal, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
+import { type Abilities, abilitiesOf } from '../chaos/abilities.ts';
 import { openChaosTarget } from '../chaos/chaosTarget.ts';
-import { describeEvent, describeSummary, seconds } from '../chaos/describeChaos.ts';
+import { describeAbilities, describeEvent, describeSummary, seconds } from '../chaos/describeChaos.ts';
 import { type Finding, goesOn, hasHash, isAudited, isBounded, undisturbedHash } from '../chaos/findings.ts';
 import { recordJob } from '../chaos/recordJob.ts';
 import { runChaos, summarise } from '../chaos/runChaos.ts';
@@ -32,7 +33,9 @@ interface ChaosCommandOptions {
 export function addChaosCommand(program: Command): void {
   program
     .command('chaos')
-    .description('kill, stop, drain and add workers, restart coordinator and redis while a job runs; then check that the job does not mind')
+    .description(
+      'kill, stop, cut off, drain and add workers, restart coordinator and redis while a job runs; then check that the job does not mind',
+    )
     .argument('<job>', 'job id')
     .option('--seed <n>', 'the same seed gives the same events', wholeNumber, 0)
     .option('--minutes <m>', 'how long', positiveNumber, 2)
@@ -47,7 +50,10 @@ export function addChaosCommand(program: Command): void {
       if (file === undefined)
         throw new MaestroError('not-found', `chaos: no cluster of \`maestro up\` runs with the data folder ${dataDir}`);
       const failureTimeoutMs = Number(process.env['MAESTRO_FAILURE_TIMEOUT_MS'] ?? DEFAULT_FAILURE_TIMEOUT_MS);
-      const events = scheduleFor(file, { ...options, failureTimeoutMs });
+      const abilities = abilitiesOf(file, { isRoot: process.getuid?.() === 0 });
+      const events = scheduleFor(file, { ...options, ...abilities, failureTimeoutMs });
+      const header = options.json === true ? process.stderr : process.stdout;
+      header.write(`${describeAbilities(abilities).join('\n')}\n`);
       if (options.dryRun === true) {
         process.stdout.write(options.json === true ? `${JSON.stringify(events)}\n` : `${events.map(describeEvent).join('\n')}\n`);
         return;
@@ -59,12 +65,18 @@ export function addChaosCommand(program: Command): void {
 
 function scheduleFor(
   { processes }: ClusterFile,
-  { seed, minutes, minWorkers, failureTimeoutMs }: ChaosCommandOptions & { readonly failureTimeoutMs: number },
+  {
+    seed,
+    minutes,
+    minWorkers,
+    failureTimeoutMs,
+    restartable,
+    network,
+  }: ChaosCommandOptions & Abilities & { readonly failureTimeoutMs: number },
 ): ChaosEvent[] {
   const names = processes.map(({ name }) => name);
   const workers = names.filter((name) => name !== 'coordinator' && name !== 'redis');
-  const restartable = (['coordinator', 'redis'] as const).filter((name) => names.includes(name));
-  return chaosSchedule({ seed, minutes, workers, minWorkers, failureTimeoutMs, restartable });
+  return chaosSchedule({ seed, minutes, workers, minWorkers, failureTimeoutMs, restartable, network });
 }
 
 /** Everything from the first event to the verdict; gives whether all is well. */
@@ -91,7 +103,7 @@ async function chaos({
   if (isTerminal(submitted.state)) throw new MaestroError('conflict', `chaos: job ${id} has ended (${submitted.state})`);
 
   const record = recordJob(file.coordinator, id);
-  const target = openChaosTarget(dataDir);
+  const target = openChaosTarget(dataDir, { onTrouble: say });
   const aborter = new AbortController();
   const interrupt = (): void => aborter.abort();
   process.once('SIGINT', interrupt);

@@ -5,6 +5,7 @@ import { connectRedis, startRedisServer } from '@maestro/data';
 import { diagnoseDevice, runtimeBuild } from '@maestro/engine';
 import { errorMessage } from '@maestro/protocol';
 import type { Command } from 'commander';
+import { networkLacks } from '../network/networkSupport.ts';
 
 /** One thing that was looked at. `required` ones decide the exit code. */
 interface Finding {
@@ -22,7 +23,9 @@ const LEAST_FREE_BYTES = 1e9;
 export function addDoctorCommand(program: Command): void {
   program
     .command('doctor')
-    .description('look at Node, Redis, ONNX Runtime, CUDA, memory and disk; exit code 1 when something that is needed is missing')
+    .description(
+      'look at Node, Redis, ONNX Runtime, CUDA, memory, disk and network namespaces; exit code 1 when something that is needed is missing',
+    )
     .option('--device <device>', 'cuda makes CUDA a need', 'cpu')
     .option('--json', 'print JSON')
     .action(async ({ device, json }: { device: string; json?: boolean }) => {
@@ -33,6 +36,7 @@ export function addDoctorCommand(program: Command): void {
         await runtime('cuda', device === 'cuda'),
         memory(),
         await disk(),
+        ...(await network()),
       ];
       const lines = findings.map(
         ({ name, ok, required, detail }) => `${ok ? 'ok     ' : required ? 'MISSING' : 'absent '}  ${name.padEnd(12)} ${detail}`,
@@ -79,6 +83,17 @@ async function runtime(device: 'cpu' | 'cuda', required: boolean): Promise<Findi
     .map(({ what, found, fix }) => `${what}: ${found}. ${fix}`)
     .join('\n                       ');
   return { name: device === 'cpu' ? 'ONNX Runtime' : 'CUDA', ok, required, detail: ok ? JSON.stringify(runtimeBuild()) : problems };
+}
+
+/** What `maestro up --network-namespaces` and `maestro chaos` can do to a network here. */
+async function network(): Promise<Finding[]> {
+  const { namespaces, delay, throttle } = await networkLacks();
+  const uses = [
+    ['Namespaces', namespaces, 'each process of `up --network-namespaces` gets an address of its own, and can be cut off'],
+    ['Net delay', delay, 'links can be slow to deliver (netem)'],
+    ['Net rate', throttle, 'links can be narrow (tbf)'],
+  ] as const;
+  return uses.map(([name, lack, detail]) => ({ name, ok: lack === undefined, required: false, detail: lack ?? detail }));
 }
 
 function memory(): Finding {

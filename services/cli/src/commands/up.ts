@@ -2,13 +2,24 @@ import { resolve } from 'node:path';
 import { errorMessage, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { startCluster } from '../cluster.ts';
-import { readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
+import { type ClusterFile, readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
+import { isAlive } from '../isAlive.ts';
+import { networkLacks } from '../network/networkSupport.ts';
 import { portNumber, positiveInteger } from '../options.ts';
 
 const POLL_MS = 100;
 const DOWN_TIMEOUT_MS = 30_000;
 const DEFAULT_PORT = 7070;
 const DEFAULT_HTTP_PORT = 7080;
+
+interface UpOptions {
+  readonly workers: number;
+  readonly threads: number;
+  readonly device: string;
+  readonly port: number;
+  readonly httpPort?: number;
+  readonly networkNamespaces?: boolean;
+}
 
 /** `maestro up` and `maestro down`: a cluster on this machine. */
 export function addUpCommands(program: Command): void {
@@ -24,7 +35,8 @@ export function addUpCommands(program: Command): void {
       `port of the dashboard and the HTTP API; 0 picks a free one (default: ${DEFAULT_HTTP_PORT}, or 0 with --port 0)`,
       portNumber,
     )
-    .action(async ({ workers, threads, device, port, httpPort }: UpOptions) => {
+    .option('--network-namespaces', 'give each process a network namespace with an address of its own; needs root on Linux')
+    .action(async ({ workers, threads, device, port, httpPort, networkNamespaces = false }: UpOptions) => {
       const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
       const running = await readClusterFile(dataDir);
       if (running !== undefined && isAlive(running.pid)) {
@@ -34,6 +46,8 @@ export function addUpCommands(program: Command): void {
         );
       }
       if (device !== 'cpu' && device !== 'cuda') throw new MaestroError('invalid-argument', `up: --device ${device}: expected cpu or cuda`);
+      const lacks = networkNamespaces ? await networkLacks() : {};
+      if (lacks.namespaces !== undefined) throw new MaestroError('unavailable', `up: no network namespaces: ${lacks.namespaces}`);
       let recorded: Promise<unknown> = Promise.resolve();
       let record = (): void => undefined;
       const cluster = await startCluster({
@@ -44,15 +58,26 @@ export function addUpCommands(program: Command): void {
         httpPort: httpPort ?? (port === 0 ? 0 : DEFAULT_HTTP_PORT),
         dataDir,
         redisUrl: process.env['REDIS_URL'],
+        networkNamespaces,
         supervise: true,
         onChange: (sentence) => {
           process.stdout.write(`${sentence}\n`);
           record();
         },
       });
-      const { coordinator, http, redisUrl } = cluster;
+      const { coordinator, http, redisUrl, network } = cluster;
       record = () => {
-        const file = { coordinator, http, redisUrl, pid: process.pid, device, threads, processes: cluster.processes } as const;
+        const { processes } = cluster;
+        const file: ClusterFile = {
+          coordinator,
+          http,
+          redisUrl,
+          pid: process.pid,
+          device,
+          threads,
+          processes,
+          ...(network && { network: { ...network, lacks } }),
+        };
         const written = recorded.then(() => writeClusterFile(dataDir, file));
         recorded = written.catch((error: unknown) => process.stderr.write(`maestro: up: ${errorMessage(error)}\n`));
       };
@@ -90,21 +115,4 @@ export function addUpCommands(program: Command): void {
       await removeClusterFile(dataDir);
       process.stdout.write('stopped\n');
     });
-}
-
-interface UpOptions {
-  readonly workers: number;
-  readonly threads: number;
-  readonly device: string;
-  readonly port: number;
-  readonly httpPort?: number;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -13,10 +13,13 @@ import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, typ
 import type { z } from 'zod';
 import { splitAddress } from '../address.ts';
 import type { ListeningServer } from '../serve.ts';
+import { addDocsRoutes } from './docsRoutes.ts';
 import { addHealthRoutes } from './healthRoutes.ts';
 import type { HttpDeps } from './httpDeps.ts';
+import { addJobDetailRoutes } from './jobDetailRoutes.ts';
 import { addJobRoutes } from './jobRoutes.ts';
-import { addOpenApiRoutes } from './openApiRoutes.ts';
+import './routeRole.ts';
+import { addWatchRoutes } from './watchRoutes.ts';
 import { addWorkerRoutes } from './workerRoutes.ts';
 
 /** The HTTP server that rooms add their routes to; schemas of routes are zod's. */
@@ -54,9 +57,11 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
   });
-  addOpenApiRoutes(app);
+  addDocsRoutes(app);
   addHealthRoutes(app, deps);
   addJobRoutes(app, deps);
+  addJobDetailRoutes(app, deps);
+  addWatchRoutes(app, deps);
   addWorkerRoutes(app, deps);
   await app.ready();
   return app;

@@ -1,6 +1,7 @@
 import {
   JOB_STATES,
   type Job,
+  jobCheckSchema,
   jobParamsSchema,
   jobResource,
   jobResourceSchema,
@@ -25,6 +26,10 @@ const submitHeadersSchema = z.object({
     .describe('submitting twice with the same key gives the same job'),
 });
 
+const submitQuerySchema = z.strictObject({
+  dryRun: z.enum(['true', 'false']).default('false').describe('check the job file and create nothing'),
+});
+
 /** Jobs: submit, list, get, pause, resume, cancel. */
 export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
   const resource = (job: Job) => jobResource(job, coordinator.spec(job.id));
@@ -38,16 +43,19 @@ export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
         summary: 'Submit a job file. Nothing is created when it is refused.',
         tags,
         headers: submitHeadersSchema,
+        querystring: submitQuerySchema,
         body: jobSpecSchema,
         response: {
-          200: jobResourceSchema.describe('the job that was submitted with this key before'),
+          200: z.union([jobResourceSchema, jobCheckSchema]).describe('the job that was submitted with this key before'),
           201: jobResourceSchema,
           ...PROBLEMS,
         },
       },
     },
     async (request, reply) => {
-      const { job, isNew } = await coordinator.submit(JSON.stringify(request.body), request.headers['idempotency-key'] ?? '');
+      const specJson = JSON.stringify(request.body);
+      if (request.query.dryRun === 'true') return reply.code(200).send({ dryRun: true, spec: await coordinator.check(specJson) });
+      const { job, isNew } = await coordinator.submit(specJson, request.headers['idempotency-key'] ?? '');
       return reply
         .code(isNew ? 201 : 200)
         .header('location', `/api/v1/jobs/${job.id}`)
@@ -105,7 +113,7 @@ export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
           response: { 200: jobResourceSchema, ...PROBLEMS },
         },
       },
-      (request) => resource(coordinator[action]((request.params as z.infer<typeof jobParamsSchema>).id)),
+      async (request) => resource(await coordinator[action]((request.params as z.infer<typeof jobParamsSchema>).id)),
     );
   }
 }

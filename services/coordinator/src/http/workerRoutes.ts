@@ -31,6 +31,7 @@ export function addWorkerRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
   app.post(
     '/api/v1/workers/:name/drain',
     {
+      config: { role: 'admin' },
       schema: {
         operationId: 'drainWorker',
         summary: 'Take a worker out of its job at a step boundary; it gets no other until it is started again.',

@@ -1,9 +1,11 @@
-import type { CoordinatorMessage, Hello, Left, StepCommitted, WorkerMessage } from '@maestro/protocol';
+import type { CoordinatorMessage, Hello, Left, StepCommitted } from '@maestro/protocol';
 import type { WorkerRef } from '../assignRanks.ts';
 import { transition } from '../jobRun.ts';
+import { createOutbox, isDecision } from '../outbox.ts';
 import { placeJobs } from '../placement.ts';
 import { placementInput } from '../placementInput.ts';
 import { type JobRun, newWorker, queuedRun, type RunEffect, type RunEvent } from '../runState.ts';
+import { workerEvent } from '../workerEvent.ts';
 import type { CoordinatorEnd, Listener } from './control.ts';
 import { lineageOf, newestCheckpoint, viewText, type World } from './world.ts';
 
@@ -20,6 +22,8 @@ export interface Stored {
   unknown: number;
   /** The outcome that somebody was told. */
   outcome: string | undefined;
+  /** Whoever cancelled it was told that it is. */
+  isCancelTold: boolean;
 }
 
 /** A coordinator process: what `coordinator.ts` and `activeJob.ts` do around `transition`. */
@@ -29,6 +33,7 @@ export interface CoordinatorModel extends Listener {
   drainWorker(name: string): void;
   /** Another job asks for workers, and goes away again after `forMs`. It does not outlive the process. */
   compete(priority: number, minWorkers: number, forMs: number): void;
+  cancel(): void;
   crash(): void;
   /** Redis forgot its last second; what this process knows is written again. */
   rewrite(): void;
@@ -68,6 +73,10 @@ export function startCoordinatorModel(
   let lastSavedMs = 0;
   let isSaveDue = false;
   const queue: RunEvent[] = [];
+  const outbox = createOutbox();
+  let onSaved: (() => void)[] = [];
+  /** As this process wrote it last. */
+  let writtenPhase = run.phase;
   let isDispatching = false;
 
   const after = (delayMs: number, action: () => void): void =>
@@ -81,6 +90,10 @@ export function startCoordinatorModel(
       if (!world.isRedisUp) return after(100, write);
       isSaveDue = false;
       stored.run = run;
+      writtenPhase = run.phase;
+      const written = onSaved;
+      onSaved = [];
+      for (const tell of written) tell();
       // Nobody is told before it is written.
       if (run.phase === 'ended') end(run.outcome!.state);
     };
@@ -128,14 +141,19 @@ export function startCoordinatorModel(
           }
           views.set(message.generation, text);
         }
-        workers.get(workerId)?.stream.send(message);
-        return;
+        const { phase } = run;
+        return outbox.tell(() => {
+          if (message.kind === 'release' && phase === 'stopping' && writtenPhase !== 'stopping' && writtenPhase !== 'ended')
+            violate(`${workerId} is told of an end that is not written down`);
+          workers.get(workerId)?.stream.send(message);
+        });
       }
       case 'disconnect': {
-        const worker = workers.get(effect.workerId);
-        workers.delete(effect.workerId);
-        worker?.stream.close();
-        return;
+        return outbox.tell(() => {
+          const worker = workers.get(effect.workerId);
+          workers.delete(effect.workerId);
+          worker?.stream.close();
+        });
       }
       case 'openGeneration':
         return after(dice.between(1, 30), () => enterUntil(effect.step));
@@ -161,6 +179,7 @@ export function startCoordinatorModel(
     for (const record of run.records.slice(before.records.length)) note(`  ${record.type}: ${record.message}`);
     if (run.step < before.step) violate(`the job went back from step ${before.step} to ${run.step}`);
     if (run.generation < before.generation) violate(`the generation fell from ${before.generation} to ${run.generation}`);
+    if (isDecision(before, run)) onSaved.push(outbox.decide());
     for (const effect of result.effects) act(effect);
     if (run === before) return;
     const isMoved = run.phase !== before.phase || run.generation !== before.generation || run.workers.length !== before.workers.length;
@@ -264,6 +283,12 @@ export function startCoordinatorModel(
         if (rival !== undefined) withdraw();
       });
     },
+    cancel() {
+      dispatch({ type: 'cancel', reason: 'on request' });
+      outbox.tell(() => {
+        if (run.outcome?.state === 'cancelled') stored.isCancelTold = true;
+      });
+    },
     crash() {
       isUp = false;
     },
@@ -292,7 +317,7 @@ export function startCoordinatorModel(
         receive(message) {
           if (!isUp || workers.get(id) !== worker || message.kind === 'hello') return;
           if (message.kind === 'drain') worker.isDrained = true;
-          const event = message.jobId === '' ? undefined : toEvent(hello, message);
+          const event = message.jobId === '' ? undefined : workerEvent(hello, message);
           if (event !== undefined) dispatch(event);
           if (message.kind === 'left' && worker.jobId === message.jobId) {
             worker.jobId = '';
@@ -308,26 +333,4 @@ export function startCoordinatorModel(
       };
     },
   };
-}
-
-function toEvent(worker: Hello, message: WorkerMessage): RunEvent | undefined {
-  const { id: workerId } = worker;
-  switch (message.kind) {
-    case 'heartbeat':
-      return { type: 'heartbeat', workerId, heartbeat: message };
-    case 'standing':
-      return { type: 'standing', worker, standing: message };
-    case 'committed':
-      return { type: 'committed', workerId, committed: message };
-    case 'checkpoint':
-      return { type: 'checkpoint', checkpoint: message };
-    case 'checkpointFailed':
-      return { type: 'checkpointFailed', workerId, failed: message };
-    case 'drain':
-      return { type: 'drain', workerId, reason: message.reason };
-    case 'left':
-      return { type: 'left', workerId, left: message };
-    default:
-      return undefined;
-  }
 }

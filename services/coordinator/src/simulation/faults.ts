@@ -39,6 +39,9 @@ export function scenarioOf(seed: number, dice: Dice): Scenario {
     const atMs = near === undefined ? dice.between(300, FAULTS_END_MS) : near.atMs + dice.between(0, dice.chance(0.5) ? 60 : 2500);
     faults.push(faultAt(atMs, dice));
   }
+  // Some are there before anybody knows what all must have.
+  if (dice.chance(0.1)) faults.push({ atMs: dice.between(0, 1500), type: 'alien', name: 'e' });
+  if (dice.chance(0.05)) faults.push({ atMs: dice.between(0, 1500), type: 'alien', name: 'd' });
   return { seed, minWorkers, maxWorkers: dice.chance(0.3) ? 3 : 8, workers, faults: faults.sort((a, b) => a.atMs - b.atMs) };
 }
 

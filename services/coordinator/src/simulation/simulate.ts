@@ -74,6 +74,7 @@ export function simulate(scenario: Scenario): Verdict {
     ledger: 0,
     unknown: 0,
     outcome: undefined,
+    isCancelTold: false,
   };
   const processes = new Map<string, ProcessModel>();
   const all: ProcessModel[] = [];
@@ -93,9 +94,8 @@ export function simulate(scenario: Scenario): Verdict {
       if (process.member.state.step > startStep && !process.member.isStateLate)
         world.violate(`view ${generation} starts at step ${startStep}, but ${id} has step ${process.member.state.step}`);
     }
-    const isCommon = run.common?.identity['threads'] === 1;
-    if (isCommon && all.some(({ id, isAlien }) => isAlien && members.some((member) => member.id === id)))
-      world.violate(`view ${generation} has an alien`);
+    const kinds = new Set(all.flatMap(({ id, isAlien }) => (members.some((member) => member.id === id) ? [isAlien] : [])));
+    if (kinds.size > 1) world.violate(`view ${generation} has members that differ`);
     if (new Set(members.map(({ name }) => name)).size < members.length) world.violate(`view ${generation} has two of a name`);
     if (members.length < minWorkers || members.length > maxWorkers) world.violate(`view ${generation} has ${members.length} members`);
     if (sources.some((id) => !members.some((member) => member.id === id))) world.violate(`view ${generation}: a source is no member`);
@@ -179,8 +179,7 @@ export function simulate(scenario: Scenario): Verdict {
       case 'memberFails':
         return processes.get(fault.name)?.member?.fail('device-unavailable');
       case 'alien':
-        // The first of a job decides what all must have.
-        return stored.run.common === undefined ? undefined : start(fault.name, true);
+        return start(fault.name, true);
       case 'damage': {
         const newest = newestCheckpoint(world);
         if (newest === undefined || newest.step === TOTAL_STEPS) return;
@@ -208,6 +207,7 @@ export function simulate(scenario: Scenario): Verdict {
           stored.ledger = kept.ledger;
           // Should the coordinator die before it writes it again.
           if (kept.run.phase !== 'ended') stored.outcome = undefined;
+          if (kept.run.outcome === undefined) stored.isCancelTold = false;
         }
         return clock.after(dice.between(5, 60), () => coordinator?.rewrite());
       }
@@ -216,7 +216,7 @@ export function simulate(scenario: Scenario): Verdict {
       case 'resume':
         return coordinator?.dispatch({ type: 'resume' });
       case 'cancel':
-        return coordinator?.dispatch({ type: 'cancel', reason: 'on request' });
+        return coordinator?.cancel();
     }
   };
   /** Everything is well again: whoever was taken out is replaced. */
@@ -234,9 +234,14 @@ export function simulate(scenario: Scenario): Verdict {
     }
     for (const name of ['a', 'b', 'c']) {
       clock.after(3000, () => {
-        if (processes.get(name)?.isAlien === true || coordinator?.run.refusals.some(({ workerId }) => workerId === processes.get(name)?.id))
+        // Before the first view most of the workers decide what all must have.
+        const isAlien = coordinator?.run.common?.identity['threads'] === 2;
+        if (
+          processes.get(name)?.isAlien !== isAlien ||
+          coordinator?.run.refusals.some(({ workerId }) => workerId === processes.get(name)?.id)
+        )
           processes.get(name)?.kill();
-        start(name);
+        start(name, isAlien);
       });
     }
   };
@@ -270,6 +275,8 @@ export function simulate(scenario: Scenario): Verdict {
       }
     }
     const { run } = coordinator!;
+    if (stored.isCancelTold && run.outcome!.state !== 'cancelled')
+      world.violate(`a cancel was confirmed, and the job is ${run.outcome!.state}`);
     const isCancelled = faults.some(({ type }) => type === 'cancel');
     if (run.outcome!.state !== 'succeeded' && !(isCancelled && run.outcome!.state === 'cancelled'))
       world.violate(`the job is ${run.outcome!.state}: ${run.message}`);

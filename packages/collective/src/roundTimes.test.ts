@@ -1,0 +1,26 @@
+import { describe, expect, test } from '@jest/globals';
+import { roundTimes } from './roundTimes.ts';
+
+const NONE = { firstArrivalMs: Number.POSITIVE_INFINITY, lastArrivalMs: Number.NEGATIVE_INFINITY };
+
+describe('roundTimes', () => {
+  test('who comes first waits for the last, and lags behind nobody', () => {
+    const marks = { startedMs: 1000, firstArrivalMs: 1200, lastArrivalMs: 1500, summedMs: 1700, endedMs: 2000 };
+    expect(roundTimes(marks)).toEqual({ wait: 0.5, lag: 0, reduceScatter: 0.2, allGather: 0.3 });
+  });
+
+  test('who comes last waits for nobody, and lags behind the first', () => {
+    const marks = { startedMs: 1500, firstArrivalMs: 1000, lastArrivalMs: 1200, summedMs: 1700, endedMs: 2000 };
+    expect(roundTimes(marks)).toEqual({ wait: 0, lag: 0.5, reduceScatter: 0.2, allGather: 0.3 });
+  });
+
+  test('a member alone neither waits nor lags', () => {
+    const marks = { startedMs: 1000, ...NONE, summedMs: 1100, endedMs: 1100 };
+    expect(roundTimes(marks)).toEqual({ wait: 0, lag: 0, reduceScatter: 0.1, allGather: 0 });
+  });
+
+  test('a round that sums nothing is all-gather alone', () => {
+    const marks = { startedMs: 1000, firstArrivalMs: 1000, lastArrivalMs: 1000, summedMs: undefined, endedMs: 1250 };
+    expect(roundTimes(marks)).toEqual({ wait: 0, lag: 0, reduceScatter: 0, allGather: 0.25 });
+  });
+});

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import type { JobAudit } from '../audit.ts';
+import { JOB_STATES } from '../jobs.ts';
+import { countSchema, jobIdSchema } from './primitives.ts';
+
+const samples = {
+  expected: countSchema.describe('samples of the committed steps, by the permutation'),
+  images: countSchema.describe('samples that were read and trained on'),
+  skipped: countSchema.describe('samples that were taken but could not be decoded'),
+  missing: countSchema,
+  duplicates: countSchema,
+  mismatches: countSchema.describe('rows whose samples were not those planned'),
+};
+
+/** Whether every sample of a job's committed steps was taken exactly once, and by whom. */
+export const auditResourceSchema = z
+  .object({
+    jobId: jobIdSchema,
+    name: z.string(),
+    state: z.enum(JOB_STATES),
+    isClean: z.boolean(),
+    firstStep: countSchema.describe('steps done before this job, which resumed from them'),
+    step: countSchema.describe('steps committed, those included'),
+    totalSteps: countSchema,
+    generation: countSchema,
+    samples: countSchema.describe('samples in the data set'),
+    ...samples,
+    unknownSteps: countSchema.describe('committed steps of which nobody could tell any more who did them'),
+    redoneSteps: countSchema,
+    ledgerBytes: countSchema.describe('memory that the ledger takes in Redis'),
+    epochs: z.array(
+      z.object({
+        epoch: countSchema,
+        firstStep: countSchema,
+        steps: countSchema,
+        isComplete: z.boolean(),
+        isFolded: z.boolean().describe('the ledger keeps the epoch as one row'),
+        ...samples,
+      }),
+    ),
+    workers: z.array(z.object({ id: z.string(), images: countSchema, share: z.number().describe('of all images, 0 to 1') })),
+    problems: z.array(z.string()).describe('the first 100 problems in words'),
+    problemCount: countSchema,
+  })
+  .meta({ id: 'Audit' });
+
+/** See {@link auditResourceSchema}. */
+export type AuditResource = z.infer<typeof auditResourceSchema>;
+
+/** The resource of an audit. */
+export function auditResource({ epochs, workers, problems, state, ...audit }: JobAudit): AuditResource {
+  return { ...audit, state: state as AuditResource['state'], epochs: [...epochs], workers: [...workers], problems: [...problems] };
+}

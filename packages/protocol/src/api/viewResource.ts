@@ -1,0 +1,17 @@
+import { z } from 'zod';
+import { countSchema, timeSchema } from './primitives.ts';
+
+/** Who worked for a job from a step on. */
+export const viewResourceSchema = z
+  .object({
+    generation: countSchema.describe('number of the view, rising'),
+    startStep: countSchema,
+    formedAt: timeSchema,
+    timeMs: countSchema.describe('formedAt in milliseconds since 1970'),
+    reason: z.string().describe('why it was formed'),
+    members: z.array(z.object({ name: z.string(), id: z.string(), firstRank: countSchema, ranks: countSchema })),
+  })
+  .meta({ id: 'View' });
+
+/** See {@link viewResourceSchema}. */
+export type ViewResource = z.infer<typeof viewResourceSchema>;

@@ -1,0 +1,44 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { monitorEventLoop } from './eventLoop.ts';
+
+/** Registers what every process of ours tells of itself; returns the way to stop measuring. */
+export function addProcessMetrics(registry: Registry): () => void {
+  const registers = [registry];
+  const monitor = monitorEventLoop();
+  let countedSeconds = 0;
+  new Counter({
+    name: 'process_cpu_seconds_total',
+    help: 'Processor time of all threads, user and system.',
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage();
+      const seconds = (user + system) / 1e6;
+      this.inc(Math.max(0, seconds - countedSeconds));
+      countedSeconds = seconds;
+    },
+  });
+  new Gauge({
+    name: 'process_resident_memory_bytes',
+    help: 'Resident memory.',
+    registers,
+    collect() {
+      this.set(process.memoryUsage.rss());
+    },
+  });
+  new Gauge({ name: 'process_start_time_seconds', help: 'When the process started, seconds since 1970.', registers }).set(
+    (Date.now() - 1000 * process.uptime()) / 1000,
+  );
+  new Gauge({
+    name: 'maestro_event_loop_delay_seconds',
+    help: 'How late timers of the main thread fired since the last look.',
+    labelNames: ['quantile'],
+    registers,
+    collect() {
+      const { p50Ms, p99Ms, maxMs } = monitor.read({ reset: true });
+      this.set({ quantile: '0.5' }, p50Ms / 1000);
+      this.set({ quantile: '0.99' }, p99Ms / 1000);
+      this.set({ quantile: '1' }, maxMs / 1000);
+    },
+  });
+  return () => monitor.close();
+}

@@ -1,0 +1,99 @@
+import { MaestroError } from '@maestro/protocol';
+import { isAlive } from '../isAlive.ts';
+import type { HostNetwork, Place } from './hostNetwork.ts';
+import { bridgeOf, cableOf, freeSubnet, type NetworkId, namespaceOf, octetsOf, ownerOf } from './networkNames.ts';
+import { ip, runTool } from './runTool.ts';
+
+/** A network in which each process is on a host of its own, as far as the network goes. */
+export interface NamespaceNetwork extends HostNetwork {
+  readonly id: NetworkId;
+}
+
+/**
+ * Makes a bridge on this machine, whose hosts will be network namespaces with a cable to it. What networks of dead owners have left is removed.
+ * @throws MaestroError `unavailable` where that is not possible: see `networkLacks`.
+ */
+export async function makeNamespaceNetwork(): Promise<NamespaceNetwork> {
+  await removeNetworks((owner) => owner === process.pid || !isAlive(owner));
+  const subnet = freeSubnet(process.pid, `${await ip('-4 -o addr')}${await ip('-4 route')}`);
+  if (subnet === undefined) throw new MaestroError('unavailable', 'no subnet of 10.231.0.0/16 is free on this machine');
+  const id = { owner: process.pid, subnet };
+  const bridge = bridgeOf(id);
+  await ip(`link add ${bridge} type bridge`);
+  await ip(`addr add ${subnet}.1/24 dev ${bridge}`);
+  await ip(`link set ${bridge} up`);
+  return { ...openNamespaceNetwork(id), close: () => removeNetworks((owner) => owner === process.pid) };
+}
+
+/** Opens a network that some process has made, to add hosts to it. Closing it removes those. */
+export function openNamespaceNetwork(id: NetworkId): NamespaceNetwork {
+  const places = new Map<string, Promise<Place>>();
+  return {
+    id,
+    place(name) {
+      const known = places.get(name) ?? addHost(id, name);
+      places.set(name, known);
+      return known;
+    },
+    async close() {
+      for (const name of places.keys()) await removeQuietly(`netns del ${namespaceOf(id, name)}`);
+    },
+  };
+}
+
+/** Adds a namespace with a cable to the bridge, and with the hole that partitions route into. */
+async function addHost(id: NetworkId, name: string): Promise<Place> {
+  const namespace = namespaceOf(id, name);
+  await ip(`netns add ${namespace}`);
+  const octet = await addCable(id, namespace, octetsOf(name));
+  const cable = cableOf(id, octet);
+  const address = `${id.subnet}.${octet}`;
+  await ip(`link set ${cable} master ${bridgeOf(id)} up`);
+  await ip(`-n ${namespace} addr add ${address}/24 dev eth0`);
+  await ip(`-n ${namespace} link set lo up`);
+  await ip(`-n ${namespace} link set eth0 up`);
+  // A bridge without ports takes every packet in, and nothing comes out: silence, where a blackhole route would tell the sender.
+  await ip(`-n ${namespace} link add hole type bridge`);
+  await ip(`-n ${namespace} link set hole arp off up`);
+  const enter = ['ip', 'netns', 'exec', namespace];
+  // What comes from where the hole leads to is not let in either.
+  await runTool(enter[0]!, [...enter.slice(1), 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter']);
+  return { address, enter };
+}
+
+/** Lays a cable under the first octet that nobody has, also no other process that adds hosts. */
+async function addCable(id: NetworkId, namespace: string, octets: readonly number[]): Promise<number> {
+  const links = await ip('-o link');
+  for (const octet of octets) {
+    const cable = cableOf(id, octet);
+    if (links.includes(` ${cable}@`)) continue;
+    try {
+      await ip(`link add ${cable} type veth peer name eth0 netns ${namespace}`);
+      return octet;
+    } catch (error) {
+      if (!(error as Error).message.includes('File exists')) throw error;
+    }
+  }
+  throw new MaestroError('conflict', `network: no address is left for ${namespace}`);
+}
+
+/** Removes what is left of the networks of some owners. Processes in a namespace live on without a network. */
+async function removeNetworks(isTheirs: (owner: number) => boolean): Promise<void> {
+  const isMeant = (name: string): boolean => {
+    const owner = ownerOf(name);
+    return owner !== undefined && isTheirs(owner);
+  };
+  const namespaces = (await ip('netns list')).split('\n').map((line) => line.split(' ')[0]!);
+  for (const name of namespaces.filter(isMeant)) await removeQuietly(`netns del ${name}`);
+  const links = (await ip('-o link')).split('\n').map((line) => /^\d+: ([^@:]+)/.exec(line)?.[1] ?? '');
+  for (const name of links.filter(isMeant)) await removeQuietly(`link del ${name}`);
+}
+
+/** What two remove at the same time, or the kernel by itself, is gone all the same. */
+async function removeQuietly(words: string): Promise<void> {
+  try {
+    await ip(words);
+  } catch (error) {
+    if (!/No such file|Cannot find device|No such device/.test((error as Error).message)) throw error;
+  }
+}

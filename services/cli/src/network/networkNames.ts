@@ -1,0 +1,68 @@
+/** A network of namespaces: all its names and addresses follow from these two. */
+export interface NetworkId {
+  /** The process that made it. Once that has ended, what is left of the network is removed by the next one who makes any. */
+  readonly owner: number;
+  /** First three octets of its addresses. */
+  readonly subnet: string;
+}
+
+/** What stands at a fixed address; workers have the upper half. */
+const SERVICES: Readonly<Record<string, number>> = { coordinator: 2, redis: 3 };
+const FIRST_WORKER = 128;
+const LAST_WORKER = 254;
+/** The second octet is one that home and company networks rarely use. */
+const SUBNETS = Array.from({ length: 256 }, (_, third) => `10.231.${third}`);
+
+/** The namespace of a process. */
+export function namespaceOf({ owner }: NetworkId, name: string): string {
+  return `maestro-${owner}-${name}`;
+}
+
+/** The bridge that joins all namespaces; the machine itself has the first address on it. */
+export function bridgeOf({ owner }: NetworkId): string {
+  return `mbr-${owner.toString(36)}`;
+}
+
+/** The bridge's end of the cable of the host with this last octet; Linux allows 15 characters. */
+export function cableOf({ owner }: NetworkId, octet: number): string {
+  return `mv-${owner.toString(36)}-${octet}`;
+}
+
+/** Last octets that a process of this name may have, in order of preference. */
+export function octetsOf(name: string): number[] {
+  const fixed = SERVICES[name];
+  return fixed !== undefined ? [fixed] : Array.from({ length: LAST_WORKER - FIRST_WORKER + 1 }, (_, i) => FIRST_WORKER + i);
+}
+
+/** Whom a worker may be cut off from. */
+export const PARTITIONS = ['peers', 'coordinator', 'redis', 'all'] as const;
+
+/** A name in {@link PARTITIONS}. */
+export type Partition = (typeof PARTITIONS)[number];
+
+/** The addresses of whom a partition cuts off, more specific than the subnet: those of peers that are still to come too. */
+export function prefixesOf({ subnet }: NetworkId, from: Partition): string[] {
+  switch (from) {
+    case 'peers':
+      return [`${subnet}.${FIRST_WORKER}/25`];
+    case 'coordinator':
+    case 'redis':
+      return [`${subnet}.${SERVICES[from]}/32`];
+    case 'all':
+      return [`${subnet}.0/25`, `${subnet}.${FIRST_WORKER}/25`];
+  }
+}
+
+/** The owner of a namespace, bridge or cable by its name; undefined when it is none of ours. */
+export function ownerOf(name: string): number | undefined {
+  const namespace = /^maestro-(\d+)-/.exec(name);
+  if (namespace !== null) return Number(namespace[1]);
+  const link = /^(?:mbr-([0-9a-z]+)|mv-([0-9a-z]+)-\d+)$/.exec(name);
+  return link === null ? undefined : Number.parseInt((link[1] ?? link[2])!, 36);
+}
+
+/** A subnet that no address or route of this machine is in; networks of different owners begin to look at different ones. */
+export function freeSubnet(owner: number, taken: string): string | undefined {
+  const first = owner % SUBNETS.length;
+  return [...SUBNETS.slice(first), ...SUBNETS.slice(0, first)].find((subnet) => !taken.includes(`${subnet}.`));
+}

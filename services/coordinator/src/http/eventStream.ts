@@ -1,0 +1,69 @@
+import type { OutgoingHttpHeaders } from 'node:http';
+import { MaestroError } from '@maestro/protocol';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+/** Streams that a coordinator keeps open, over all clients. */
+const MOST_STREAMS = 500;
+/** A comment now and then keeps proxies from closing a quiet stream. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** One event of a stream of server-sent events. */
+export interface ServerEvent {
+  /** What a client that comes back says as Last-Event-ID. */
+  readonly id?: string;
+  readonly event?: string;
+  /** Sent as JSON. */
+  readonly data: unknown;
+}
+
+/** A response that goes on until either side ends it. */
+export interface EventStream {
+  /** Aborts when the client has gone or the stream was ended. */
+  readonly signal: AbortSignal;
+  /** False when the client takes no more for now; `onDrain` is called when it does again. */
+  send(event: ServerEvent): boolean;
+  end(): void;
+}
+
+let openStreams = 0;
+
+/**
+ * Answers a request with a stream of server-sent events (text/event-stream).
+ * @throws MaestroError `rate-limited` when too many streams are open.
+ */
+export function openEventStream(request: FastifyRequest, reply: FastifyReply, onDrain: () => void = () => undefined): EventStream {
+  if (openStreams >= MOST_STREAMS) throw new MaestroError('rate-limited', `there are ${openStreams} streams open already; close some`);
+  openStreams++;
+  const closed = new AbortController();
+  const headers = reply.getHeaders() as OutgoingHttpHeaders;
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, {
+    ...headers,
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  });
+  raw.flushHeaders();
+  const keepAlive = setInterval(() => raw.write(': still here\n\n'), KEEP_ALIVE_MS);
+  raw.on('drain', onDrain);
+  raw.once('error', () => raw.destroy());
+  raw.once('close', () => {
+    openStreams--;
+    clearInterval(keepAlive);
+    closed.abort();
+  });
+  if (request.raw.destroyed) raw.destroy();
+  return {
+    signal: closed.signal,
+    send: ({ id, event, data }) => {
+      const lines = [
+        ...(id === undefined ? [] : [`id: ${id}`]),
+        ...(event === undefined ? [] : [`event: ${event}`]),
+        `data: ${JSON.stringify(data)}`,
+      ];
+      return raw.write(`${lines.join('\n')}\n\n`);
+    },
+    end: () => raw.end(),
+  };
+}

@@ -1,0 +1,68 @@
+import type { Standing } from '@maestro/protocol';
+import { dismiss } from './loseWorker.ts';
+import type { IdentityVote, JobRun, RunWorker } from './runState.ts';
+import { type Turn, update } from './turn.ts';
+
+/**
+ * Whether a worker has what all members must have in common; one that has not is sent away. Before the first view nobody knows what that
+ * is: the worker's word is noted then, and the view that forms goes by the majority.
+ */
+export function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLength, stateLength, generation }: Standing): boolean {
+  if (identityJson === '') return true;
+  const { id: workerId, name } = worker;
+  const identity = JSON.parse(identityJson) as Readonly<Record<string, unknown>>;
+  const own: IdentityVote = { workerId, by: name, identity, datasetLength, stateLength, isRefused: false };
+  const { common, votes = [] } = turn.run;
+  if (common !== undefined) return isSame(common, own) || refuse(turn, worker, own, common);
+  // A member of a view that Redis has forgotten: it was decided then.
+  if (generation > 0) settle(turn, own);
+  else if (votes.some((vote) => vote.workerId === workerId && isSame(vote, own))) return true;
+  else update(turn, { votes: [...votes.filter(({ by }) => by !== name), own] });
+  return true;
+}
+
+/**
+ * Sends those away that differ from the majority of all who have said what they have, the first of equals; whoever was sent away before and
+ * is of the majority by now may come back. Gives what the rest have in common.
+ */
+export function agree(turn: Turn): IdentityVote | undefined {
+  const { votes = [], workers } = turn.run;
+  const support = (vote: IdentityVote): number => votes.filter((other) => isSame(vote, other)).length;
+  const winner = votes.reduce<IdentityVote | undefined>((best, vote) => (best && support(best) >= support(vote) ? best : vote), undefined);
+  if (winner === undefined) return undefined;
+  for (const worker of workers) {
+    const vote = votes.find(({ workerId }) => workerId === worker.id);
+    if (vote !== undefined && !worker.isReleased && !isSame(vote, winner)) refuse(turn, worker, vote, winner);
+  }
+  const isWelcome = (id: string): boolean => votes.some((vote) => vote.workerId === id && vote.isRefused && isSame(vote, winner));
+  update(turn, {
+    refusals: turn.run.refusals.filter(({ workerId }) => !isWelcome(workerId)),
+    votes: votes.map((vote) => ({ ...vote, isRefused: !isSame(vote, winner) })),
+  });
+  return winner;
+}
+
+/** From here on this is what all members must have. */
+export function settle(turn: Turn, { by, identity, datasetLength, stateLength }: IdentityVote): void {
+  const { votes: _counted, ...rest } = turn.run;
+  turn.run = { ...rest, common: { by, identity, datasetLength, stateLength } };
+}
+
+type Identified = Pick<NonNullable<JobRun['common']>, 'by' | 'identity'>;
+
+function differences(a: Identified, b: Identified): string[] {
+  return Object.keys({ ...a.identity, ...b.identity }).filter((key) => a.identity[key] !== b.identity[key]);
+}
+
+function isSame(a: Identified, b: Identified): boolean {
+  return differences(a, b).length === 0;
+}
+
+function refuse(turn: Turn, worker: RunWorker, own: Identified, common: Identified): false {
+  const named = differences(common, own)
+    .map((key) => `${key} ${own.identity[key]} where ${common.by} has ${common.identity[key]}`)
+    .join(', ');
+  const reason = `${worker.name} differs from its peers, so the bits would depend on who computes: ${named}`;
+  dismiss(turn, worker, { type: 'refused', reason, untilMs: Number.MAX_SAFE_INTEGER });
+  return false;
+}

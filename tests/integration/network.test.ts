@@ -1,0 +1,110 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type Cluster, cutOff, networkLacks, recordJob, startCluster } from '@maestro/cli';
+import { connectJobClient, type JobClient } from '@maestro/client';
+import { isTerminal, type Job } from '@maestro/protocol';
+import { writeBlobs } from '../support/blobs.ts';
+import { smallJob } from '../support/smallJob.ts';
+
+const TIMEOUT_MS = 150_000;
+const PATIENCE_MS = 60_000;
+const STEPS = 900;
+
+const { namespaces: lack } = await networkLacks();
+if (lack !== undefined) process.stderr.write(`network tests are skipped, since this machine has no network namespaces for them: ${lack}\n`);
+const networkTest = lack === undefined ? test : test.skip;
+
+let dir: string;
+let cluster: Cluster;
+let client: JobClient;
+const namespacesNow = (): string => execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
+/** The process that made a network is gone. */
+const stale = `maestro-${spawnSync('true').pid}-worker-a`;
+
+beforeAll(async () => {
+  if (lack !== undefined) return;
+  execFileSync('ip', ['netns', 'add', stale]);
+  dir = await mkdtemp(join(tmpdir(), 'maestro-network-'));
+  cluster = await startCluster({
+    workers: 3,
+    dataDir: join(dir, 'data'),
+    networkNamespaces: true,
+    env: { MAESTRO_FAILURE_TIMEOUT_MS: '2000' },
+  });
+  client = connectJobClient(cluster.coordinator);
+}, TIMEOUT_MS);
+
+afterAll(async () => {
+  client?.close();
+  await cluster?.stop();
+  if (dir !== undefined) await rm(dir, { recursive: true, force: true });
+}, TIMEOUT_MS);
+
+async function submit(maxWorkers: number) {
+  const path = await writeBlobs(join(dir, 'blobs'), { count: 300 });
+  const resources = { virtualRanks: 8, minWorkers: 1, maxWorkers };
+  const { id } = await client.submitJob({
+    spec: smallJob({ path, workers: 3, steps: STEPS, checkpoint: { everySteps: 100 }, resources }),
+  });
+  const record = recordJob(cluster.coordinator, id);
+  const until = (condition: string, holds: (job: Job) => boolean): Promise<Job> =>
+    record.until(condition, holds, { timeoutMs: PATIENCE_MS });
+  return { id, record, until, end: () => until('its end', ({ state }) => isTerminal(state)) };
+}
+
+const stepOf = ({ progress }: Job): number => progress?.step ?? 0;
+const has = ({ members }: Job, worker: string): boolean => members.some(({ name }) => name === worker);
+
+networkTest('a network whose maker was killed is removed by the next one', () => {
+  expect(namespacesNow()).not.toContain(stale);
+  expect(cluster.coordinator).toMatch(/^10\.231\.\d+\.2:\d+$/);
+});
+
+networkTest(
+  'a job goes on while a worker is cut off from the others, from the coordinator, from Redis or from all, and ends exact',
+  async () => {
+    const undisturbed = await submit(1);
+    const { checkpoints, state } = await undisturbed.end();
+    expect(state).toBe('succeeded');
+    await undisturbed.record.close();
+
+    const { id, record, until, end } = await submit(3);
+    let now = await until('three members', (job) => job.members.length === 3 && stepOf(job) > 10);
+    for (const [worker, from] of [
+      ['worker-b', 'all'],
+      ['worker-c', 'coordinator'],
+      ['worker-c', 'redis'],
+      ['worker-b', 'peers'],
+    ] as const) {
+      const before = now.generation;
+      const heal = await cutOff(cluster.network!, worker, from);
+      // Nobody is without Redis before it needs the next window.
+      const gone = await until(`a view without ${worker}, cut off from ${from}`, (job) => job.generation > before && !has(job, worker));
+      await until('steps without it', (job) => stepOf(job) > stepOf(gone) + 5);
+      await heal();
+      // Whom its peers or Redis cannot reach is heard all the same, and is not taken back soon.
+      const isLost = from === 'all' || from === 'coordinator';
+      now = isLost ? await until(`${worker} is back`, (job) => has(job, worker) && job.state === 'running') : record.job!;
+    }
+    const ended = await end();
+    expect(ended.message).toBe(`finished after ${STEPS} steps`);
+    expect(ended.checkpoints.at(-1)!.hash).toBe(checkpoints.at(-1)!.hash);
+    expect((await client.auditJob(id)).problems).toEqual([]);
+    await record.close();
+  },
+  TIMEOUT_MS,
+);
+
+networkTest(
+  'a cluster that ends takes its namespaces with it',
+  async () => {
+    expect(namespacesNow()).toContain(`maestro-${process.pid}-`);
+    await cluster.stop();
+    expect(namespacesNow()).not.toContain(`maestro-${process.pid}-`);
+    expect(execFileSync('ip', ['-o', 'link'], { encoding: 'utf8' })).not.toContain(`mbr-${process.pid.toString(36)}`);
+  },
+  TIMEOUT_MS,
+);
