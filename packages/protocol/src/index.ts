@@ -84,5 +84,6 @@ export {
   type Wire,
   type WorkerMessage,
 } from './messages.ts';
+export { nearest } from './nearest.ts';
 export { describeIssues } from './schemaIssues.ts';
 export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';
