@@ -98,6 +98,7 @@ export {
   type Wire,
   type WorkerMessage,
 } from './messages.ts';
+export { nearest } from './nearest.ts';
 export { isAllowed, ROLES, type Role } from './roles.ts';
 export { describeIssues } from './schemaIssues.ts';
 export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';
