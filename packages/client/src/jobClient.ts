@@ -10,6 +10,7 @@ import {
   MaestroError,
   type WorkerInfo,
 } from '@maestro/protocol';
+import { type JobLogLine, type TailLogsOptions, tailLogs } from './tailLogs.ts';
 
 const DEADLINE_MS = 10_000;
 /** Between two attempts to reach a coordinator that went away. */
@@ -38,6 +39,11 @@ export interface JobClient {
    * is watched may take `patienceMs` to come back (default 60,000).
    */
   watchJob(id: string, options?: { readonly signal?: AbortSignal; readonly patienceMs?: number }): AsyncGenerator<Job>;
+  /**
+   * A job's log lines, oldest first; with `follow` until the job is over and its last line was given. A coordinator that goes away meanwhile
+   * is asked again behind the last line that came, as with {@link JobClient.watchJob}: no line is lost or given twice.
+   */
+  tailLogs(id: string, request?: TailLogsOptions): AsyncGenerator<JobLogLine>;
   close(): void;
 }
 
@@ -59,6 +65,7 @@ interface Stub extends Client {
   listJobs: Method<object, { jobs: Job[] }>;
   listWorkers: Method<object, { workers: WorkerInfo[] }>;
   watchJob(request: { id: string }): ClientReadableStream<Job>;
+  tailLogs(request: object): ClientReadableStream<{ lines: JobLogLine[] }>;
 }
 
 /** Connects to the coordinator at `address` (host:port); the connection is made with the first call. */
@@ -113,6 +120,7 @@ export function connectJobClient(address: string): JobClient {
         await delay(RETRY_MS);
       }
     },
+    tailLogs: (id, options = {}) => tailLogs((request) => stub.tailLogs(request), id, options),
     close: () => stub.close(),
   };
 }

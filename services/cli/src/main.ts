@@ -6,6 +6,7 @@ import { addChaosCommand } from './commands/chaos.ts';
 import { addCheckpointCommand } from './commands/checkpoint.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addJobCommands } from './commands/jobs.ts';
+import { addLogsCommand } from './commands/logs.ts';
 import { addReconstructCommand } from './commands/reconstruct.ts';
 import { addSubmitCommand } from './commands/submit.ts';
 import { addUpCommands } from './commands/up.ts';
@@ -29,6 +30,7 @@ const program = new Command('maestro')
 addUpCommands(program);
 addSubmitCommand(program);
 addJobCommands(program);
+addLogsCommand(program);
 addWorkerCommands(program);
 addAuditCommand(program);
 addReconstructCommand(program);

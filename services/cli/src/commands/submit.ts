@@ -1,5 +1,6 @@
 import { type Job, MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Command } from 'commander';
+import { exitCodeOf } from '../exitCode.ts';
 import { type JobFile, readJobFile, setKeys, withAbsolutePaths } from '../jobFile.ts';
 import { collect } from '../options.ts';
 import { createProgressView } from '../progressView.ts';
@@ -14,9 +15,6 @@ interface SubmitOptions {
   readonly resume?: string;
   readonly json?: boolean;
 }
-
-/** Exit code of a job that did not succeed. */
-const EXIT_CODES: Readonly<Record<string, number>> = { succeeded: 0, failed: 1, cancelled: 3 };
 
 /** `maestro submit`: hands a job file to the coordinator. */
 export function addSubmitCommand(program: Command): void {
@@ -46,7 +44,7 @@ export function addSubmitCommand(program: Command): void {
         }
         const last = await follow(job, client.watchJob(job.id));
         process.stdout.write(options.json === true ? `${JSON.stringify(last)}\n` : `${last.id} ${last.state}: ${last.message}\n`);
-        process.exitCode = EXIT_CODES[last.state] ?? 1;
+        process.exitCode = exitCodeOf(last);
       });
     });
 }
