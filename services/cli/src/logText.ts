@@ -2,6 +2,9 @@ import { styleText } from 'node:util';
 
 type Style = Parameters<typeof styleText>[0];
 
+/** Later versions of Node look by themselves whether standard output is a terminal, and are told not to. */
+const colour = styleText as (style: Style, text: string, options?: { readonly validateStream: boolean }) => string;
+
 const LEVEL_STYLES: Readonly<Record<string, Style>> = {
   trace: 'gray',
   debug: 'gray',
@@ -23,7 +26,7 @@ const NAME_WIDTH = 11;
 export function logText(json: string, { isColoured = false }: { readonly isColoured?: boolean } = {}): string {
   const fields = parse(json);
   if (fields === undefined) return printable(json);
-  const paint = (style: Style, text: string): string => (isColoured ? styleText(style, text) : text);
+  const paint = (style: Style, text: string): string => (isColoured ? colour(style, text, { validateStream: false }) : text);
   const { time, level, role, worker, msg } = fields;
   const levelText = String(level ?? 'info');
   const who = printable(String(worker ?? role ?? ''));

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { LOG_QUERY_LEVELS } from '@maestro/protocol';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { withExamples } from '../examples.ts';
 import { exitCodeOf } from '../exitCode.ts';
 import { logText } from '../logText.ts';
 import { wholeNumber } from '../options.ts';
@@ -18,7 +19,7 @@ interface LogsOptions {
 
 /** `maestro logs JOB`: a job's log lines. */
 export function addLogsCommand(program: Command): void {
-  program
+  const command = program
     .command('logs')
     .description('log lines of a job, of its workers and the coordinator')
     .argument('<job>', 'job id')
@@ -29,20 +30,11 @@ export function addLogsCommand(program: Command): void {
     .option('--since <time>', 'only lines since then: a duration such as 90s, 10m or 2h, or a time such as 2025-01-31T12:00:00Z', sinceTime)
     .option('--tail <n>', 'begin with the last so many lines', wholeNumber)
     .option('--json', 'print the lines as they were written, JSON')
-    .addHelpText(
-      'after',
-      '\nA follower outlives restarts of the coordinator: no line is lost or shown twice.\nExamples:\n  maestro logs JOB -f --tail 20\n  maestro logs JOB --level warn --since 1h',
-    )
     .action(async (id: string, { follow = false, worker, level, grep, since, tail, json = false }: LogsOptions) => {
       const isColoured = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
       await withClient(program, async (client) => {
         const detached = new AbortController();
         process.once('SIGINT', () => detached.abort());
-        // The reader of a pipe may have had enough (`maestro logs JOB | head`).
-        process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-          if (error.code !== 'EPIPE') throw error;
-          process.exit(0);
-        });
         for await (const line of client.tailLogs(id, { follow, worker, level, search: grep, from: since, tail, signal: detached.signal })) {
           const text = json ? line.json : logText(line.json, { isColoured });
           if (!process.stdout.write(`${text}\n`)) await once(process.stdout, 'drain');
@@ -53,6 +45,12 @@ export function addLogsCommand(program: Command): void {
         process.exitCode = exitCodeOf(job);
       });
     });
+  withExamples(command, [
+    ['maestro logs JOB -f --tail 20', 'the newest lines, and those to come; outlives restarts of the coordinator'],
+    ['maestro logs JOB --level warn --since 1h', 'what went wrong lately'],
+    ['maestro logs JOB --worker worker-a --grep "checkpoint|restored"', 'one worker, one subject'],
+    ['maestro logs JOB --json | jq .msg', 'with all fields, for a script'],
+  ]);
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
