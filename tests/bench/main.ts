@@ -1,5 +1,6 @@
 import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
 import { benchCheckpoint } from './checkpoint.ts';
+import { benchLogs } from './logs.ts';
 import { benchMemory } from './memory.ts';
 import { PYTHON } from './python.ts';
 import { benchRecovery } from './recovery.ts';
@@ -9,7 +10,7 @@ import { benchStep } from './step.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [memory] [recovery] [tolerance] [sync]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   state: benchState,
   checkpoint: benchCheckpoint,
   snapshot: benchSnapshot,
+  logs: benchLogs,
   memory: benchMemory,
   recovery: benchRecovery,
   tolerance: benchTolerance,
