@@ -2,6 +2,16 @@ export { type AuditResource, auditResource, auditResourceSchema } from './api/au
 export { type CheckpointResource, checkpointResourceSchema } from './api/checkpointResource.ts';
 export { jobCheckSchema, jobFileJsonSchema } from './api/jobCheck.ts';
 export { type JobResource, jobResource, jobResourceSchema } from './api/jobResource.ts';
+export {
+  LOG_QUERY_LEVELS,
+  type LogFilter,
+  logFilterSchema,
+  logHistogramQuerySchema,
+  logHistogramSchema,
+  logLineSchema,
+  logQuerySchema,
+  MOST_LOG_LINES,
+} from './api/logLine.ts';
 export { type ReconstructionResource, reconstructionSchema, seriesListSchema, timelineSchema } from './api/metricResources.ts';
 export {
   DEFAULT_PAGE_LIMIT,
@@ -89,6 +99,7 @@ export {
   type Wire,
   type WorkerMessage,
 } from './messages.ts';
+export { nearest } from './nearest.ts';
 export { isAllowed, ROLES, type Role } from './roles.ts';
 export { describeIssues } from './schemaIssues.ts';
 export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';

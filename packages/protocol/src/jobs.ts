@@ -95,6 +95,8 @@ export interface Job {
   readonly events: readonly JobEvent[];
   /** Steps that were begun and given up, or lost with all workers, and computed again. */
   readonly stepsRedone: number;
+  /** Step of the newest checkpoint of which there is a picture; absent or 0 when there is none. */
+  readonly reconstructedStep?: number;
   /** Changes with every change of the record; compared for equality only. */
   readonly resourceVersion: string;
 }

@@ -95,8 +95,8 @@ function isName(found: unknown, pattern: RegExp): boolean {
 }
 
 function printLabels(labels: MetricSample['labels']): string {
-  const quoted = (text: string): string => text.replace(/\\/g, '\\\\').replace(/\n/g, '\\n').replace(/"/g, '\\"');
-  const parts = Object.entries(labels).map(([key, value]) => `${key}="${quoted(String(value))}"`);
+  const escaped = (text: string): string => text.replace(/\\/g, '\\\\').replace(/\n/g, '\\n').replace(/"/g, '\\"');
+  const parts = Object.entries(labels).map(([key, value]) => `${key}="${escaped(String(value))}"`);
   return parts.length === 0 ? '' : `{${parts.join(',')}}`;
 }
 

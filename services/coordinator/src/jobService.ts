@@ -14,12 +14,21 @@ import {
 import { z } from 'zod';
 import type { Coordinator } from './coordinator.ts';
 import { listJobCheckpoints } from './jobCheckpoints.ts';
+import type { JobLogs } from './jobLogs.ts';
 import { newestOf } from './newestOf.ts';
+import { tailLogs } from './tailLogs.ts';
 
 const listQuerySchema = pageQuerySchema.extend({ state: z.enum(JOB_STATES).optional() });
 
+/** What {@link addJobService} answers from. */
+export interface JobServiceOptions {
+  readonly coordinator: Coordinator;
+  readonly logs: JobLogs;
+  readonly dataDir: string;
+}
+
 /** Serves `maestro.v1.Jobs` on `server`. */
-export function addJobService(server: Server, coordinator: Coordinator, dataDir: string): void {
+export function addJobService(server: Server, { coordinator, logs, dataDir }: JobServiceOptions): void {
   const { service } = loadService('jobs.proto', 'Jobs');
 
   const unary =
@@ -79,6 +88,7 @@ export function addJobService(server: Server, coordinator: Coordinator, dataDir:
     PauseJob: unary(({ id }: { id: string }) => coordinator.pause(id)),
     ResumeJob: unary(({ id }: { id: string }) => coordinator.resume(id)),
     DrainWorker: unary(({ name }: { name: string }) => coordinator.drainWorker(name)),
+    TailLogs: tailLogs(logs),
     ListWorkers: unary(() => ({ workers: coordinator.workers() })),
   });
 }

@@ -2,12 +2,15 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeFallback, describeProblems, newestValidCheckpoint, verifyCheckpoint } from '@maestro/checkpoint';
 import { connectRedis, type Schedule } from '@maestro/data';
+import { openLogArchive, openLogSink } from '@maestro/logs';
 import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
 import { startCoordinator } from './coordinator.ts';
 import { serveHttp } from './http/httpServer.ts';
+import { openJobLogs } from './jobLogs.ts';
 import { openObserver } from './metrics/observer.ts';
+import { openReconstructions } from './reconstruction/reconstructions.ts';
 import type { RestorePoint } from './runState.ts';
 import { readSecurity } from './security/readSecurity.ts';
 import { serve } from './serve.ts';
@@ -17,6 +20,7 @@ import { openStore } from './store.ts';
 /**
  * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator; who may use it is
  * in {@link readSecurity}.
+ * `MAESTRO_RECONSTRUCTION_SECONDS` is how often, at most, a job's newest checkpoint is drawn for people who watch; 0 draws nothing.
  */
 const {
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
@@ -25,13 +29,22 @@ const {
   MAESTRO_HTTP_LISTEN: httpListen = '127.0.0.1:7080',
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
+  MAESTRO_RECONSTRUCTION_SECONDS: reconstructionText = '15',
 } = process.env;
-const logger = createLogger({ role: 'coordinator' });
+const sink = openLogSink({ redisUrl, name: 'coordinator' });
+const logger = createLogger({ role: 'coordinator', sink });
 
 await runService(
   async (signal) => {
     endWithParent();
     const timeouts = failureTimeouts(Number(failureText));
+    const reconstructionSeconds = Number(reconstructionText);
+    if (!(reconstructionSeconds >= 0)) {
+      throw new MaestroError(
+        'invalid-argument',
+        `MAESTRO_RECONSTRUCTION_SECONDS: expected a number of seconds, 0 for none, found ${reconstructionText}`,
+      );
+    }
     const { access, tls, roots } = await readSecurity({ listen, httpListen, dataDir });
     await mkdir(dataDir, { recursive: true });
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
@@ -55,21 +68,44 @@ await runService(
       },
       inspectCheckpoint,
       findCheckpoint,
-      events: observer,
+      events: {
+        ...observer,
+        message(worker, message) {
+          observer.message(worker, message);
+          if (message.kind === 'checkpoint') reconstructions.request(message);
+        },
+      },
       log: logger,
     });
-    const server = await serve({ coordinator, listen, dataDir, timeouts, access, tls, log: logger });
-    const web = await serveHttp({ coordinator, observer, access, tls, redis, dataDir, log: logger }, httpListen);
+    const reconstructions = openReconstructions({
+      dataDir,
+      everySeconds: reconstructionSeconds,
+      onDrawn: (jobId, { step }, seconds) => {
+        observer.metrics.reconstruction(seconds);
+        coordinator.noteReconstruction(jobId, step);
+      },
+      log: logger,
+    });
+    // Reading waits for lines, so it has a connection of its own.
+    const logRedis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
+    const archive = await openLogArchive({ dataDir, redis: logRedis, requireLease: store.requireLease, log: logger });
+    const logs = openJobLogs({ coordinator, archive });
+    const server = await serve({ coordinator, logs, listen, dataDir, timeouts, access, tls, log: logger });
+    const web = await serveHttp({ coordinator, observer, logs, logSink: sink, access, tls, redis, dataDir, log: logger }, httpListen);
     await store.announce({ address: server.address, http: web.address });
     logger.info({ address: server.address, http: web.address, incarnation: coordinator.incarnation }, 'coordinator ready');
     process.send?.({ listening: server.address, http: web.address });
     const stopped = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
     const fenced = await Promise.race([stopped, store.fenced]);
     if (fenced !== undefined) throw fenced;
-    await web.close();
+    await reconstructions.close();
     await coordinator.close();
+    logs.close();
+    await web.close();
     await observer.close();
     await server.close();
+    await archive.close();
+    await logRedis.close();
     await store.close();
     await redis.close();
   },

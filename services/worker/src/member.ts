@@ -20,6 +20,7 @@ import { serveShards } from './shardTransfer.ts';
 import { aborted, pause } from './signals.ts';
 import { openStepClock } from './stepClock.ts';
 import { openStepTimesReport } from './stepTimesReport.ts';
+import { suspectOf } from './suspectOf.ts';
 import type { Phase } from './trainLoop.ts';
 import { runView, type ViewTraffic } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
@@ -132,9 +133,7 @@ export function startMember(options: MemberOptions): Member {
     activity = { step, phase, sinceMs: performance.now() };
   };
   const standing = (): Standing => {
-    const details = failure?.details['member'];
-    const suspect =
-      current?.view.members.find(({ id }) => id === details)?.name ?? (failure?.details['suspect'] as string | undefined) ?? '';
+    const suspect = failure === undefined || current === undefined ? '' : suspectOf(failure, current.view, self);
     return {
       jobId,
       generation,
@@ -315,6 +314,7 @@ export function startMember(options: MemberOptions): Member {
       });
     }
     logger.info({ step: session?.state, reason }, 'left the job');
+    await logger.flush(); // Who follows the job's log sees how it ended.
   };
 
   const live = async (): Promise<void> => {
@@ -339,6 +339,7 @@ export function startMember(options: MemberOptions): Member {
       await session?.close().catch((failed: unknown) => logger.error({ error: failed }, 'closing the job failed'));
       const isReleased = release !== undefined && error.code === 'cancelled';
       if (!isReleased) logger.error({ step, error }, 'member failed');
+      await logger.flush();
       const outcome = isReleased ? 'released' : 'failed';
       send({ kind: 'left', jobId, generation, step, outcome, errorCode: error.code, errorMessage: error.message });
     }

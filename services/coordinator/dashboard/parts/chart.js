@@ -5,7 +5,7 @@ import { colour } from '../theme.js';
 import uPlot from '../uplot/uPlot.esm.js';
 
 /**
- * @typedef {{ label: string, colour: string, dash?: number[] }} Line
+ * @typedef {{ label: string, colour: string, isFaint?: boolean }} Line
  * @typedef {{ step: number, text: string, isLoss: boolean }} Marker
  * @typedef {object} ChartOptions
  * @property {string} title
@@ -112,16 +112,16 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
           y: isLog ? { distr: 3 } : startsAtZero ? { range: (_, __, max) => [0, Math.max(max * 1.08, 1e-12)] } : { range: spread },
         },
         axes: [
-          { ...axis, size: 28, values: (_, splits) => splits.map((step) => (Number.isInteger(step) ? count(step) : '')) },
+          { ...axis, size: 24, values: (_, splits) => splits.map((step) => (Number.isInteger(step) ? count(step) : '')) },
           { ...axis, size: 58, values: (_, splits) => splits.map((value) => (value === null || value === undefined ? '' : tick(value))) },
         ],
         series: [
           {},
-          ...lines.map(({ label, colour: token, dash }) => ({
+          ...lines.map(({ label, colour: token, isFaint = false }) => ({
             label,
             stroke: colour(token),
-            width: 1.6,
-            ...(dash && { dash }),
+            width: isFaint ? 1 : 1.6,
+            alpha: isFaint ? 0.35 : 1,
             points: { show: data[0].length < 3 },
           })),
         ],

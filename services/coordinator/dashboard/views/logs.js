@@ -3,7 +3,6 @@ import { ApiError, errorText } from '../api.js';
 import { h, keep, onceAFrame, patch } from '../dom.js';
 import { clock, count } from '../format.js';
 import { follow } from '../live.js';
-import { hasEnded } from '../parts/jobState.js';
 import { setQuery } from '../router.js';
 import { openHistogram } from './logHistogram.js';
 import { lineElement, searchPattern } from './logLine.js';
@@ -27,7 +26,7 @@ export function openLogs(job) {
     from: query.get('from') ?? '',
     to: query.get('to') ?? '',
   };
-  const state = { isPaused: false, isOpen: false, isOver: hasEnded(job.state), shown: 0, received: 0, error: '', workers: workersOf(job) };
+  const state = { isPaused: false, isOpen: false, isOver: false, shown: 0, received: 0, error: '', workers: workersOf(job) };
   const list = keep(h('ol.log-lines', { tabindex: 0, 'aria-label': 'Log lines, newest last' }));
   const bar = keep(h('div.log-filters', { role: 'search', 'aria-label': 'Log filters' }));
   const foot = keep(h('div.log-foot'));
@@ -54,7 +53,7 @@ export function openLogs(job) {
     unfollow();
     waiting = [];
     list.replaceChildren();
-    Object.assign(state, { shown: 0, received: 0, error: '' });
+    Object.assign(state, { shown: 0, received: 0, error: '', isOver: false });
     const wanted = Object.entries(filters).filter(([, value]) => value !== '');
     unfollow = /** @type {() => undefined} */ (
       follow(
@@ -67,8 +66,13 @@ export function openLogs(job) {
           return `/api/v1/jobs/${job.id}/logs?${parameters}`;
         },
         {
-          types: ['message', 'line', 'log'],
-          onEvent: (_, line) => {
+          types: ['line', 'end'],
+          onEvent: (type, line) => {
+            if (type === 'end') {
+              state.isOver = true;
+              unfollow();
+              return drawFoot();
+            }
             state.received++;
             waiting.push(line);
             if (!state.isPaused) flush();
@@ -210,14 +214,10 @@ export function openLogs(job) {
   return {
     element,
     update(next) {
-      const [workers, isOver] = [workersOf(next), hasEnded(next.state)];
-      const isNew = workers.some((name) => !state.workers.includes(name));
-      if (isNew) state.workers = [...new Set([...state.workers, ...workers])].sort();
-      if (isNew || isOver !== state.isOver) {
-        state.isOver = isOver;
-        drawBar();
-        drawFoot();
-      }
+      const workers = workersOf(next);
+      if (workers.every((name) => state.workers.includes(name))) return;
+      state.workers = [...new Set([...state.workers, ...workers])].sort();
+      drawBar();
     },
     dispose() {
       clearTimeout(typing);

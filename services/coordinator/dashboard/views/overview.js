@@ -21,7 +21,7 @@ export function openOverview(job) {
     loss: createChart({
       title: 'Loss',
       unit: 'mean squared error on hidden patches',
-      lines: [{ label: 'loss', colour: '--line-1' }],
+      lines: withMean('loss', '--line-1'),
       format: measure,
       hasLogScale: true,
       height: 268,
@@ -38,7 +38,7 @@ export function openOverview(job) {
     imagesPerSecond: createChart({
       title: 'Speed',
       unit: 'images per second',
-      lines: [{ label: 'images/s', colour: '--line-2' }],
+      lines: withMean('images/s', '--line-2'),
       format: speed,
       startsAtZero: true,
       height: 150,
@@ -46,7 +46,7 @@ export function openOverview(job) {
     stepSeconds: createChart({
       title: 'Step time',
       unit: 'seconds',
-      lines: [{ label: 'step', colour: '--line-3' }],
+      lines: withMean('step', '--line-3'),
       format: duration,
       tick: (value) => (value === 0 ? '0' : duration(value)),
       startsAtZero: true,
@@ -76,7 +76,8 @@ export function openOverview(job) {
     const markers = markersOf(views.items);
     for (const { name, points } of /** @type {Series[]} */ (metrics.series)) {
       const chart = charts[/** @type {keyof typeof charts} */ (name)];
-      chart?.setData([points.map(([step]) => step), points.map(([, , value]) => value)], markers);
+      const values = points.map(([, , value]) => value);
+      chart?.setData([points.map(([step]) => step), values, ...(name === 'learningRate' ? [] : [runningMean(values)])], markers);
     }
     await Promise.all([reconstructions.refresh(signal), timeline.refresh(signal)]);
     if (isOver) polling.stop();
@@ -102,5 +103,26 @@ function markersOf(views) {
     const { joined, left } = viewChange(byAge[i], view);
     const text = [...left.map((name) => `− ${name}`), ...joined.map((name) => `+ ${name}`)].join(', ');
     return { step: view.startStep, text: text === '' ? view.reason : text, isLoss: left.length > 0 };
+  });
+}
+
+/** A quantity that jumps from step to step: each point, faint, and its running mean. @param {string} label @param {string} colour */
+function withMean(label, colour) {
+  return [
+    { label, colour, isFaint: true },
+    { label: 'mean', colour },
+  ];
+}
+
+/** Points on each side that a mean takes in. */
+const MEAN_REACH = 10;
+
+/** The mean of each value and its neighbours, as many before as behind, so that it does not lag. @param {readonly number[]} values */
+function runningMean(values) {
+  const sums = [0];
+  for (const value of values) sums.push((sums.at(-1) ?? 0) + value);
+  return values.map((_, i) => {
+    const reach = Math.min(MEAN_REACH, i, values.length - 1 - i);
+    return ((sums[i + reach + 1] ?? 0) - (sums[i - reach] ?? 0)) / (2 * reach + 1);
   });
 }

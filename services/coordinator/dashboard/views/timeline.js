@@ -15,6 +15,7 @@ const PHASES = /** @type {Record<string, { label: string, token: string }>} */ (
   allGather: { label: 'all-gather', token: '--phase-all-gather' },
   apply: { label: 'apply', token: '--phase-apply' },
   wait: { label: 'wait for others', token: '--phase-wait' },
+  other: { label: 'other', token: '--phase-other' },
 });
 const STEPS = 24;
 const ROW_HEIGHT = 22;

@@ -40,7 +40,7 @@ export function addDashboardRoutes(app: HttpApp): void {
     });
     for (const { root, prefix } of roots) {
       // Asked for anew each time (a 304 when nothing changed): a coordinator of another version serves other files at the same address.
-      files.register(fastifyStatic, { root, prefix, decorateReply: false, index: false, cacheControl: false, setHeaders: setAssetHeaders });
+      files.register(fastifyStatic, { root, prefix, allowedPath, decorateReply: false, index: false, cacheControl: false, setHeaders });
     }
   });
   for (const path of PAGES) {
@@ -54,7 +54,12 @@ export function addDashboardRoutes(app: HttpApp): void {
   }
 }
 
-function setAssetHeaders(reply: { header(name: string, value: string): unknown }): void {
+/** The compiler's part of the folder is nobody's to read. */
+function allowedPath(path: string): boolean {
+  return !/^\/(dist|types)\/|\/tsconfig\.json$/.test(path);
+}
+
+function setHeaders(reply: { header(name: string, value: string): unknown }): void {
   reply.header('cache-control', 'no-cache');
   reply.header('x-content-type-options', 'nosniff');
 }

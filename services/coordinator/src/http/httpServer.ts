@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastifySwagger from '@fastify/swagger';
+import fastifyWebsocket from '@fastify/websocket';
 import { describeIssues, errorMessage, isMaestroError, MaestroError, PROBLEM_TYPE, problemOf, splitAddress } from '@maestro/protocol';
 import Fastify, {
   type FastifyBaseLogger,
@@ -19,7 +20,10 @@ import { addHealthRoutes } from './healthRoutes.ts';
 import type { HttpDeps } from './httpDeps.ts';
 import { addJobDetailRoutes } from './jobDetailRoutes.ts';
 import { addJobRoutes } from './jobRoutes.ts';
+import { addLogRoutes } from './logRoutes.ts';
+import { addLokiRoutes } from './lokiRoutes.ts';
 import { addMetricRoutes } from './metricRoutes.ts';
+import { addReconstructionRoutes } from './reconstructionRoutes.ts';
 import './routeRole.ts';
 import { addSessionRoutes } from './sessionRoutes.ts';
 import { addWatchRoutes } from './watchRoutes.ts';
@@ -30,6 +34,8 @@ export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerR
 
 /** Bytes of a request's body, at most: a job file has a few hundred. */
 const MOST_BODY_BYTES = 256 * 1024;
+/** Bytes that a client sends over a websocket at once, at most: nothing is expected. */
+const MOST_SOCKET_BYTES = 4096;
 /** Time for a client to send a whole request. */
 const REQUEST_TIMEOUT_MS = 15_000;
 
@@ -64,6 +70,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
   });
+  await app.register(fastifyWebsocket, { options: { maxPayload: MOST_SOCKET_BYTES } });
   addDocsRoutes(app);
   addHealthRoutes(app, deps);
   addSessionRoutes(app, deps);
@@ -72,6 +79,9 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   addWatchRoutes(app, deps);
   addWorkerRoutes(app, deps);
   addMetricRoutes(app, deps);
+  addReconstructionRoutes(app, deps);
+  addLogRoutes(app, deps);
+  addLokiRoutes(app, deps);
   addDashboardRoutes(app);
   await app.ready();
   return app;

@@ -15,8 +15,8 @@ export interface StepRow {
 
 /** Rows of a job, at most: enough that no curve on a screen shows that some are missing. */
 export const MOST_ROWS = 4096;
-/** Neighbours of which thinning leaves at most half. */
-const GROUP = 8;
+/** Rows that thinning leaves of a range of steps, at most. */
+const KEPT_PER_RANGE = 4;
 
 /** The row of a committed step. */
 export function rowOf({ step, loss, lr, gradNorm, images, stepSeconds }: StepCommitted, timeMs: number): StepRow {
@@ -31,18 +31,24 @@ export function addRow(rows: StepRow[], row: StepRow, most: number = MOST_ROWS):
   const at = placeOf(rows, row.step);
   rows.splice(at, rows[at]?.step === row.step ? 1 : 0, row);
   if (rows.length <= most) return false;
-  rows.splice(0, rows.length, ...thinned(rows));
+  rows.splice(0, rows.length, ...thinned(rows, most));
   return true;
 }
 
 /**
- * About half of the rows: of each eight neighbours the lowest and the highest loss, the longest step and the last one. So spikes stay where
- * they are, and the newest row always does.
+ * At most half of `most` rows: of each of equally wide ranges of steps the lowest and the highest loss, the longest step and the last one.
+ * So early steps are shown as finely as late ones, spikes stay where they are, and the newest row always does.
  */
-export function thinned(rows: readonly StepRow[]): StepRow[] {
+export function thinned(rows: readonly StepRow[], most: number): StepRow[] {
+  const ranges = Math.max(1, Math.floor(most / 2 / KEPT_PER_RANGE));
+  const first = rows[0]!.step;
+  const width = (rows.at(-1)!.step - first + 1) / ranges;
   const kept: StepRow[] = [];
-  for (let first = 0; first < rows.length; first += GROUP) {
-    const group = rows.slice(first, first + GROUP);
+  for (let at = 0; at < rows.length; ) {
+    const range = Math.floor((rows[at]!.step - first) / width);
+    let end = at + 1;
+    while (end < rows.length && Math.floor((rows[end]!.step - first) / width) === range) end++;
+    const group = rows.slice(at, end);
     const chosen = new Set([
       extreme(group, ({ loss }) => -loss),
       extreme(group, ({ loss }) => loss),
@@ -50,6 +56,7 @@ export function thinned(rows: readonly StepRow[]): StepRow[] {
       group.at(-1)!,
     ]);
     kept.push(...group.filter((row) => chosen.has(row)));
+    at = end;
   }
   return kept;
 }

@@ -1,5 +1,6 @@
 import { appendFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { MaestroError } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { addRow, MOST_ROWS, type StepRow } from './history.ts';
 
@@ -19,7 +20,7 @@ export function historyPath(dataDir: string, jobId: string): string {
 /** Opens a job's history; its rows are read when they are needed first. A disk that fails is logged, and costs what was not written. */
 export function openHistoryFile(path: string, { log, most = MOST_ROWS }: { readonly log: Logger; readonly most?: number }): HistoryFile {
   let rows: StepRow[] | undefined;
-  let early: StepRow[] = [];
+  const early: StepRow[] = [];
   let loading: Promise<StepRow[]> | undefined;
   let lines: string[] = [];
   /** Lines of the file. When they are twice the rows it is written anew; also after a line that was not written whole. */
@@ -31,23 +32,27 @@ export function openHistoryFile(path: string, { log, most = MOST_ROWS }: { reado
   const load = (): Promise<StepRow[]> => {
     loading ??= readRows(path, most).then(({ rows: read, lines: found, isWhole }) => {
       for (const row of early) addRow(read, row, most);
-      early = [];
+      early.length = 0;
       rows = read;
       written = found;
       isRewriteDue ||= !isWhole;
       return read;
     });
+    // A disk that fails is asked again.
+    loading.catch(() => {
+      loading = undefined;
+    });
     return loading;
   };
 
   const write = async (): Promise<void> => {
-    const all = await load();
     while (lines.length > 0 || isRewriteDue) {
       const mine = lines;
       lines = [];
-      const isRewrite = isRewriteDue || written + mine.length > 2 * most;
-      isRewriteDue = false;
       try {
+        const all = await load();
+        const isRewrite = isRewriteDue || written + mine.length > 2 * most;
+        isRewriteDue = false;
         await mkdir(dirname(path), { recursive: true });
         if (isRewrite) {
           const whole = all.map(lineOf);
@@ -77,7 +82,7 @@ export function openHistoryFile(path: string, { log, most = MOST_ROWS }: { reado
 
   return {
     add(row) {
-      if (rows === undefined) early.push(row);
+      if (rows === undefined) addRow(early, row, most);
       else addRow(rows, row, most);
       lines.push(lineOf(row));
       if (lines.length > most) lines.shift(); // a disk that fails: the rows are written anew
@@ -97,7 +102,7 @@ async function readRows(
 ): Promise<{ readonly rows: StepRow[]; readonly lines: number; readonly isWhole: boolean }> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
-    throw error;
+    throw new MaestroError('storage', `the history of steps cannot be read: ${error.message}`, { cause: error });
   });
   const lines = text.split('\n').filter((line) => line !== '');
   const read = lines.flatMap((line) => parseRow(line) ?? []);
