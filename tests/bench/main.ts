@@ -1,5 +1,6 @@
 import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
 import { benchCheckpoint } from './checkpoint.ts';
+import { benchIdle } from './idle.ts';
 import { benchMemory } from './memory.ts';
 import { PYTHON } from './python.ts';
 import { benchRecovery } from './recovery.ts';
@@ -8,7 +9,7 @@ import { benchStep } from './step.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [memory] [recovery] [tolerance] [sync]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [memory] [recovery] [tolerance] [sync] [idle]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
@@ -20,6 +21,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   recovery: benchRecovery,
   tolerance: benchTolerance,
   sync: benchSync,
+  idle: benchIdle,
 };
 
 const asked = process.argv.slice(2);

@@ -2,7 +2,15 @@ export { type AuditResource, auditResource, auditResourceSchema } from './api/au
 export { type CheckpointResource, checkpointResourceSchema } from './api/checkpointResource.ts';
 export { jobCheckSchema, jobFileJsonSchema } from './api/jobCheck.ts';
 export { type JobResource, jobResource, jobResourceSchema } from './api/jobResource.ts';
-export { type ReconstructionResource, reconstructionSchema, seriesListSchema, timelineSchema } from './api/metricResources.ts';
+export {
+  exportQuerySchema,
+  METRIC_FORMATS,
+  type MetricFormat,
+  type ReconstructionResource,
+  reconstructionSchema,
+  seriesListSchema,
+  timelineSchema,
+} from './api/metricResources.ts';
 export {
   DEFAULT_PAGE_LIMIT,
   decodeCursor,

@@ -1,6 +1,7 @@
 import type { handleServerStreamingCall, handleUnaryCall, Server } from '@grpc/grpc-js';
 import {
   describeIssues,
+  exportQuerySchema,
   isTerminal,
   JOB_STATES,
   type Job,
@@ -14,12 +15,21 @@ import {
 import { z } from 'zod';
 import type { Coordinator } from './coordinator.ts';
 import { listJobCheckpoints } from './jobCheckpoints.ts';
+import { exportRows } from './metrics/exports.ts';
+import type { Observer } from './metrics/observer.ts';
 import { newestOf } from './newestOf.ts';
 
 const listQuerySchema = pageQuerySchema.extend({ state: z.enum(JOB_STATES).optional() });
 
+/** What the job service asks. */
+export interface JobServiceDeps {
+  readonly coordinator: Coordinator;
+  readonly observer: Pick<Observer, 'history'>;
+  readonly dataDir: string;
+}
+
 /** Serves `maestro.v1.Jobs` on `server`. */
-export function addJobService(server: Server, coordinator: Coordinator, dataDir: string): void {
+export function addJobService(server: Server, { coordinator, observer, dataDir }: JobServiceDeps): void {
   const { service } = loadService('jobs.proto', 'Jobs');
 
   const unary =
@@ -72,6 +82,11 @@ export function addJobService(server: Server, coordinator: Coordinator, dataDir:
         checkpoints: items.map(({ hash = '', problem = '', ...item }): StoredCheckpoint => ({ ...item, hash, problem })),
         nextCursor,
       };
+    }),
+    ExportMetrics: unary(async (request: { id: string; format: string }) => {
+      const { format } = readQuery(exportQuerySchema, { format: request.format });
+      const job = coordinator.get(request.id);
+      return { content: exportRows(format, await observer.history(job.id), Date.parse(job.createdAt)) };
     }),
     WatchJob: watchJob,
     CancelJob: unary(({ id }: { id: string }) => coordinator.cancel(id)),

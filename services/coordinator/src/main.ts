@@ -83,7 +83,7 @@ await runService(
       },
       log: logger,
     });
-    const server = await serve({ coordinator, listen, dataDir, timeouts, access, tls, log: logger });
+    const server = await serve({ coordinator, observer, listen, dataDir, timeouts, access, tls, log: logger });
     const web = await serveHttp({ coordinator, observer, access, tls, redis, dataDir, log: logger }, httpListen);
     await store.announce({ address: server.address, http: web.address });
     logger.info({ address: server.address, http: web.address, incarnation: coordinator.incarnation }, 'coordinator ready');

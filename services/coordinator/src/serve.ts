@@ -13,7 +13,7 @@ import type { Logger } from '@maestro/telemetry';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { addControlService } from './controlService.ts';
 import type { Coordinator } from './coordinator.ts';
-import { addJobService } from './jobService.ts';
+import { addJobService, type JobServiceDeps } from './jobService.ts';
 import { grpcGuard } from './security/guardGrpc.ts';
 import type { Access } from './security/tokens.ts';
 
@@ -30,6 +30,7 @@ const CLOSE_GRACE_MS = 1000;
 /** What the gRPC server is made of. */
 export interface ServeOptions {
   readonly coordinator: Coordinator;
+  readonly observer: JobServiceDeps['observer'];
   /** host:port. */
   readonly listen: string;
   readonly dataDir: string;
@@ -44,9 +45,18 @@ export interface ServeOptions {
  * Serves the job API, the workers' control streams, reflection and health.
  * @throws MaestroError `unavailable` when the address cannot be listened on.
  */
-export async function serve({ coordinator, listen, dataDir, timeouts, access, tls, log }: ServeOptions): Promise<ListeningServer> {
+export async function serve({
+  coordinator,
+  observer,
+  listen,
+  dataDir,
+  timeouts,
+  access,
+  tls,
+  log,
+}: ServeOptions): Promise<ListeningServer> {
   const server = new Server({ ...controlChannelOptions(timeouts), interceptors: [grpcGuard(access, tls !== undefined, log)] });
-  addJobService(server, coordinator, dataDir);
+  addJobService(server, { coordinator, observer, dataDir });
   addControlService(server, coordinator);
   new ReflectionService(loadProtos('maestro/v1/jobs.proto', healthProto)).addToServer(server);
   const health = new HealthImplementation({ '': 'SERVING', 'maestro.v1.Jobs': 'SERVING' });
