@@ -35,7 +35,7 @@ export async function benchIdle(): Promise<void> {
       `idle ${WORKERS} workers in ${PROCESSES} processes, all welcome after ${joinSeconds.toFixed(1)} s`,
       `coordinator ${(100 * cpu).toFixed(1)} % of one core, ${(value(after, 'process_resident_memory_bytes') / 1e6).toFixed(0)} MB`,
       `heartbeats ${(gaps.count / seconds).toFixed(0)}/s, gap p50 ${gaps.quantile(0.5)} s, p99 ${gaps.quantile(0.99)} s`,
-      `event-loop delay p99 ${(1000 * value(after, 'maestro_event_loop_delay_seconds{quantile="0.99"}')).toFixed(1)} ms`,
+      `event-loop delay p99 ${(1000 * value(after, 'maestro_event_loop_delay_p99_seconds')).toFixed(1)} ms`,
       `scrape ${(performance.now() - scrapeMs).toFixed(0)} ms`,
     ];
     process.stdout.write(`${told.join('; ')}\n`);

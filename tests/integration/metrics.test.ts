@@ -173,7 +173,7 @@ test('curves are given out as CSV, JSON lines and TensorBoard events', async () 
   const rows = (await exported('csv')).toString().trimEnd().split('\n').length - 1;
   expect(rows).toBeGreaterThan(STEPS - 5);
   expect((await exported('jsonl')).toString().trimEnd().split('\n')).toHaveLength(rows);
-  expect((await exported('tensorboard')).subarray(24, 48).toString('latin1')).toContain('brain.Event:2');
+  expect((await exported('tensorboard')).subarray(12, 48).toString('latin1')).toContain('brain.Event:2');
   const { code, stderr } = await runCli(
     ['--coordinator', cluster.coordinator, 'metrics', job.id, '--format', 'tensorboard', '--out', join(dir, 'runs')],
     dir,

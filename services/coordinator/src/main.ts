@@ -71,6 +71,10 @@ await runService(
           observer.message(worker, message);
           if (message.kind === 'checkpoint') reconstructions.request(message);
         },
+        moved(before, after) {
+          observer.moved(before, after);
+          if (after.phase === 'ended' && before.phase !== 'ended') reconstructions.ended(after.facts.id);
+        },
       },
       log: logger,
     });
