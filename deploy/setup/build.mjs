@@ -27,7 +27,7 @@ function filesBelow(folder, skipped = ['dist', 'node_modules']) {
 /** All that decides what the compiler emits, by path, size and time: cheap, and a `touch` costs no more than an idle compiler run. */
 function wanted(root) {
   const sources = projects(root).flatMap(({ folder }) =>
-    filesBelow(folder).filter((path) => /\.[cm]?tsx?$|tsconfig\.json$|package\.json$/.test(path)),
+    filesBelow(folder).filter((path) => /\.[cm]?[jt]sx?$|tsconfig\.json$|package\.json$/.test(path)),
   );
   const files = [join(root, 'tsconfig.json'), join(root, 'node_modules/typescript/package.json'), ...sources.sort()];
   return digest(
@@ -59,7 +59,7 @@ export function staleOutputs(root = repository) {
     filesBelow(output, []).filter((path) => {
       const [, stem, kind] = /^(.*?)(?:\.d)?\.([cm]?)(?:ts|js)(?:\.map)?$/.exec(relative(output, path)) ?? [];
       if (stem === undefined) return false;
-      return ![`.${kind}ts`, '.tsx'].some((suffix) => existsSync(join(source, stem + suffix)));
+      return ![`.${kind}ts`, '.tsx', `.${kind}js`].some((suffix) => existsSync(join(source, stem + suffix)));
     }),
   );
 }

@@ -4,12 +4,13 @@ import { benchIdle } from './idle.ts';
 import { benchMemory } from './memory.ts';
 import { PYTHON } from './python.ts';
 import { benchRecovery } from './recovery.ts';
+import { benchSnapshot } from './snapshot.ts';
 import { benchState } from './state.ts';
 import { benchStep } from './step.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [memory] [recovery] [tolerance] [sync] [idle]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [memory] [recovery] [tolerance] [sync] [idle]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
@@ -17,6 +18,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   },
   state: benchState,
   checkpoint: benchCheckpoint,
+  snapshot: benchSnapshot,
   memory: benchMemory,
   recovery: benchRecovery,
   tolerance: benchTolerance,

@@ -3,6 +3,16 @@ export { type CheckpointResource, checkpointResourceSchema } from './api/checkpo
 export { jobCheckSchema, jobFileJsonSchema } from './api/jobCheck.ts';
 export { type JobResource, jobResource, jobResourceSchema } from './api/jobResource.ts';
 export {
+  LOG_QUERY_LEVELS,
+  type LogFilter,
+  logFilterSchema,
+  logHistogramQuerySchema,
+  logHistogramSchema,
+  logLineSchema,
+  logQuerySchema,
+  MOST_LOG_LINES,
+} from './api/logLine.ts';
+export {
   exportQuerySchema,
   METRIC_FORMATS,
   type MetricFormat,
@@ -96,6 +106,7 @@ export {
   type Wire,
   type WorkerMessage,
 } from './messages.ts';
+export { nearest } from './nearest.ts';
 export { isAllowed, ROLES, type Role } from './roles.ts';
 export { describeIssues } from './schemaIssues.ts';
 export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';

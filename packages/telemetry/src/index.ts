@@ -11,7 +11,7 @@ export {
   readFamilies,
   withLabels,
 } from './exposition.ts';
-export { createLogger, LOG_LEVELS, type LogDestination, type Logger, type LoggerOptions, type LogLevel } from './logger.ts';
+export { createLogger, type LineSink, LOG_LEVELS, type LogDestination, type Logger, type LoggerOptions, type LogLevel } from './logger.ts';
 export { type MetricsServer, serveMetrics } from './metricsServer.ts';
 export { addProcessMetrics } from './processMetrics.ts';
 export { redactLine } from './redact.ts';

@@ -11,6 +11,14 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** Where lines go: a standard stream, a file (appended to, made with its folders), or a function that gets each line with its newline. */
 export type LogDestination = 'stdout' | 'stderr' | { readonly file: string } | { readonly write: (line: string) => void };
 
+/** Where lines go besides, such as a log store. */
+export interface LineSink {
+  /** Takes a line with its newline. It must not wait: it is called for each line. */
+  push(line: string): void;
+  /** Resolves when every line so far has left the process, or cannot. */
+  flush(): Promise<void>;
+}
+
 /** What {@link createLogger} takes; every other property is bound to each line as it stands. */
 export interface LoggerOptions {
   /** The kind of process: coordinator, worker, cli, demo. */
@@ -21,6 +29,8 @@ export interface LoggerOptions {
   readonly level?: LogLevel;
   /** Default `stdout`. */
   readonly destination?: LogDestination;
+  /** Gets each line as well. */
+  readonly sink?: LineSink;
   readonly [binding: string]: unknown;
 }
 
@@ -43,7 +53,7 @@ export interface Logger extends Readonly<Record<Exclude<LogLevel, 'silent'>, Log
  * Makes the logger of a process: one JSON object per line with `level`, `time` (ISO 8601, UTC), `pid`, `role`, the bindings and `msg`.
  * Secrets are taken out of each line, see redactLine. Lines are written in order; call `flush` before the process ends (runService does).
  */
-export function createLogger({ role, worker, level = 'info', destination = 'stdout', ...bindings }: LoggerOptions): Logger {
+export function createLogger({ role, worker, level = 'info', destination = 'stdout', sink, ...bindings }: LoggerOptions): Logger {
   const stream = openDestination(destination);
   const root = pino(
     {
@@ -55,9 +65,16 @@ export function createLogger({ role, worker, level = 'info', destination = 'stdo
       serializers: { error: (error: unknown) => serializeError(error) },
       hooks: { streamWrite: redactLine },
     },
-    stream,
+    sink === undefined ? stream : { write: (line: string) => writeBoth(stream, sink, line) },
   );
-  return wrap(root, () => flushStream(stream));
+  return wrap(root, async () => {
+    await Promise.all([flushStream(stream), sink?.flush()]);
+  });
+}
+
+function writeBoth(stream: Stream, sink: LineSink, line: string): void {
+  stream.write(line);
+  sink.push(line);
 }
 
 type Stream = ReturnType<typeof pino.destination> | { write(line: string): void };

@@ -15,21 +15,24 @@ import {
 import { z } from 'zod';
 import type { Coordinator } from './coordinator.ts';
 import { listJobCheckpoints } from './jobCheckpoints.ts';
+import type { JobLogs } from './jobLogs.ts';
 import { exportRows } from './metrics/exports.ts';
 import type { Observer } from './metrics/observer.ts';
 import { newestOf } from './newestOf.ts';
+import { tailLogs } from './tailLogs.ts';
 
 const listQuerySchema = pageQuerySchema.extend({ state: z.enum(JOB_STATES).optional() });
 
-/** What the job service asks. */
-export interface JobServiceDeps {
+/** What {@link addJobService} answers from. */
+export interface JobServiceOptions {
   readonly coordinator: Coordinator;
   readonly observer: Pick<Observer, 'history'>;
+  readonly logs: JobLogs;
   readonly dataDir: string;
 }
 
 /** Serves `maestro.v1.Jobs` on `server`. */
-export function addJobService(server: Server, { coordinator, observer, dataDir }: JobServiceDeps): void {
+export function addJobService(server: Server, { coordinator, observer, logs, dataDir }: JobServiceOptions): void {
   const { service } = loadService('jobs.proto', 'Jobs');
 
   const unary =
@@ -94,6 +97,7 @@ export function addJobService(server: Server, { coordinator, observer, dataDir }
     PauseJob: unary(({ id }: { id: string }) => coordinator.pause(id)),
     ResumeJob: unary(({ id }: { id: string }) => coordinator.resume(id)),
     DrainWorker: unary(({ name }: { name: string }) => coordinator.drainWorker(name)),
+    TailLogs: tailLogs(logs),
     ListWorkers: unary(() => ({ workers: coordinator.workers() })),
   });
 }

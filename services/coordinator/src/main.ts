@@ -2,11 +2,13 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeFallback, describeProblems, newestValidCheckpoint, verifyCheckpoint } from '@maestro/checkpoint';
 import { connectRedis, type Schedule } from '@maestro/data';
+import { openLogArchive, openLogSink } from '@maestro/logs';
 import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
 import { startCoordinator } from './coordinator.ts';
 import { serveHttp } from './http/httpServer.ts';
+import { openJobLogs } from './jobLogs.ts';
 import { openObserver } from './metrics/observer.ts';
 import { openReconstructions } from './reconstruction/reconstructions.ts';
 import type { RestorePoint } from './runState.ts';
@@ -29,7 +31,8 @@ const {
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
   MAESTRO_RECONSTRUCTION_SECONDS: reconstructionText = '15',
 } = process.env;
-const logger = createLogger({ role: 'coordinator' });
+const sink = openLogSink({ redisUrl, name: 'coordinator' });
+const logger = createLogger({ role: 'coordinator', sink });
 
 await runService(
   async (signal) => {
@@ -87,19 +90,26 @@ await runService(
       },
       log: logger,
     });
-    const server = await serve({ coordinator, observer, listen, dataDir, timeouts, access, tls, log: logger });
-    const web = await serveHttp({ coordinator, observer, access, tls, redis, dataDir, log: logger }, httpListen);
+    // Reading waits for lines, so it has a connection of its own.
+    const logRedis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
+    const archive = await openLogArchive({ dataDir, redis: logRedis, requireLease: store.requireLease, log: logger });
+    const logs = openJobLogs({ coordinator, archive });
+    const server = await serve({ coordinator, observer, logs, listen, dataDir, timeouts, access, tls, log: logger });
+    const web = await serveHttp({ coordinator, observer, logs, logSink: sink, access, tls, redis, dataDir, log: logger }, httpListen);
     await store.announce({ address: server.address, http: web.address });
     logger.info({ address: server.address, http: web.address, incarnation: coordinator.incarnation }, 'coordinator ready');
     process.send?.({ listening: server.address, http: web.address });
     const stopped = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
     const fenced = await Promise.race([stopped, store.fenced]);
     if (fenced !== undefined) throw fenced;
-    await web.close();
     await reconstructions.close();
     await coordinator.close();
+    logs.close();
+    await web.close();
     await observer.close();
     await server.close();
+    await archive.close();
+    await logRedis.close();
     await store.close();
     await redis.close();
   },

@@ -13,7 +13,8 @@ import type { Logger } from '@maestro/telemetry';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { addControlService } from './controlService.ts';
 import type { Coordinator } from './coordinator.ts';
-import { addJobService, type JobServiceDeps } from './jobService.ts';
+import type { JobLogs } from './jobLogs.ts';
+import { addJobService, type JobServiceOptions } from './jobService.ts';
 import { grpcGuard } from './security/guardGrpc.ts';
 import type { Access } from './security/tokens.ts';
 
@@ -30,7 +31,8 @@ const CLOSE_GRACE_MS = 1000;
 /** What the gRPC server is made of. */
 export interface ServeOptions {
   readonly coordinator: Coordinator;
-  readonly observer: JobServiceDeps['observer'];
+  readonly observer: JobServiceOptions['observer'];
+  readonly logs: JobLogs;
   /** host:port. */
   readonly listen: string;
   readonly dataDir: string;
@@ -48,6 +50,7 @@ export interface ServeOptions {
 export async function serve({
   coordinator,
   observer,
+  logs,
   listen,
   dataDir,
   timeouts,
@@ -56,7 +59,7 @@ export async function serve({
   log,
 }: ServeOptions): Promise<ListeningServer> {
   const server = new Server({ ...controlChannelOptions(timeouts), interceptors: [grpcGuard(access, tls !== undefined, log)] });
-  addJobService(server, { coordinator, observer, dataDir });
+  addJobService(server, { coordinator, observer, logs, dataDir });
   addControlService(server, coordinator);
   new ReflectionService(loadProtos('maestro/v1/jobs.proto', healthProto)).addToServer(server);
   const health = new HealthImplementation({ '': 'SERVING', 'maestro.v1.Jobs': 'SERVING' });

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { openCollective } from '@maestro/collective';
+import { openLogSink } from '@maestro/logs';
 import {
   DEFAULT_FAILURE_TIMEOUT_MS,
   failureTimeouts,
@@ -43,7 +44,7 @@ const {
 } = process.env;
 /** A step may be long, and a checkpoint large; whoever cannot wait sends a second signal. */
 const SHUTDOWN_MS = 60_000;
-const logger = createLogger({ role: 'worker', worker: name });
+const logger = createLogger({ role: 'worker', worker: name, sink: openLogSink({ redisUrl, name }) });
 
 await runService(
   async (signal) => {

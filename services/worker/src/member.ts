@@ -251,7 +251,6 @@ export function startMember(options: MemberOptions): Member {
       },
       onSkipped: (step, images) => send({ kind: 'skipped', jobId, generation, step, images }),
       onCheckpointFailed: (step, error) => {
-        viewLogger.error({ step, error }, 'checkpoint of the view failed, the next one starts from an older one');
         send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) });
       },
       signal: aborter.signal,
@@ -277,6 +276,7 @@ export function startMember(options: MemberOptions): Member {
         reason: failure?.message,
         sentBytes: here.traffic?.sentBytes(),
         eventLoopDelay: monitor.read(),
+        ...(opened.isSharded && { snapshots: opened.snapshots.cost() }),
         ...memoryBytes(),
       },
       'view over',
@@ -315,6 +315,7 @@ export function startMember(options: MemberOptions): Member {
       });
     }
     logger.info({ step: session?.state, reason }, 'left the job');
+    await logger.flush(); // Who follows the job's log sees how it ended.
   };
 
   const live = async (): Promise<void> => {
@@ -339,6 +340,7 @@ export function startMember(options: MemberOptions): Member {
       await session?.close().catch((failed: unknown) => logger.error({ error: failed }, 'closing the job failed'));
       const isReleased = release !== undefined && error.code === 'cancelled';
       if (!isReleased) logger.error({ step, error }, 'member failed');
+      await logger.flush();
       const outcome = isReleased ? 'released' : 'failed';
       send({ kind: 'left', jobId, generation, step, outcome, errorCode: error.code, errorMessage: error.message });
     }

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { errorMessage, MaestroError, METRIC_FORMATS, type MetricFormat } from '@maestro/protocol';
 import { type Command, Option } from 'commander';
+import { withExamples } from '../examples.ts';
 import { withClient } from '../withClient.ts';
 
 interface MetricsOptions {
@@ -11,7 +12,7 @@ interface MetricsOptions {
 
 /** `maestro metrics JOB`: loss, learning rate, gradient norm and speed of a job's steps, as a file of other programs. */
 export function addMetricsCommand(program: Command): void {
-  program
+  const command = program
     .command('metrics')
     .description("loss, learning rate, gradient norm and speed of a job's steps, as CSV, JSON lines or for TensorBoard")
     .argument('<job>', 'job id')
@@ -33,6 +34,10 @@ export function addMetricsCommand(program: Command): void {
       const hint = format === 'tensorboard' ? `; look at it with: tensorboard --logdir ${resolve(out ?? 'runs')}` : '';
       process.stderr.write(`${path}${hint}\n`);
     });
+  withExamples(command, [
+    ['maestro metrics JOB > steps.csv', 'for a spreadsheet'],
+    ['maestro metrics JOB --format tensorboard --out runs', 'then: tensorboard --logdir runs'],
+  ]);
 }
 
 /** Where TensorBoard looks: a run is a folder, and a name with `tfevents` in it. A second export takes the place of the first. */

@@ -1,7 +1,9 @@
 import type { RedisConnection } from '@maestro/data';
+import type { LogSink } from '@maestro/logs';
 import type { TlsFiles } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { Coordinator } from '../coordinator.ts';
+import type { JobLogs } from '../jobLogs.ts';
 import type { Observer } from '../metrics/observer.ts';
 import type { Access } from '../security/tokens.ts';
 
@@ -16,5 +18,8 @@ export interface HttpDeps {
   readonly access: Access;
   /** What it serves with; plain HTTP when left out. */
   readonly tls?: TlsFiles | undefined;
+  readonly logs: JobLogs;
+  /** Takes lines that clients push. */
+  readonly logSink: LogSink;
   readonly log: Logger;
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastifySwagger from '@fastify/swagger';
+import fastifyWebsocket from '@fastify/websocket';
 import { describeIssues, errorMessage, isMaestroError, MaestroError, PROBLEM_TYPE, problemOf, splitAddress } from '@maestro/protocol';
 import Fastify, {
   type FastifyBaseLogger,
@@ -13,11 +14,14 @@ import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, typ
 import type { z } from 'zod';
 import { guardHttp } from '../security/guardHttp.ts';
 import type { ListeningServer } from '../serve.ts';
+import { addDashboardRoutes } from './dashboardRoutes.ts';
 import { addDocsRoutes } from './docsRoutes.ts';
 import { addHealthRoutes } from './healthRoutes.ts';
 import type { HttpDeps } from './httpDeps.ts';
 import { addJobDetailRoutes } from './jobDetailRoutes.ts';
 import { addJobRoutes } from './jobRoutes.ts';
+import { addLogRoutes } from './logRoutes.ts';
+import { addLokiRoutes } from './lokiRoutes.ts';
 import { addMetricRoutes } from './metricRoutes.ts';
 import { addReconstructionRoutes } from './reconstructionRoutes.ts';
 import './routeRole.ts';
@@ -30,6 +34,8 @@ export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerR
 
 /** Bytes of a request's body, at most: a job file has a few hundred. */
 const MOST_BODY_BYTES = 256 * 1024;
+/** Bytes that a client sends over a websocket at once, at most: nothing is expected. */
+const MOST_SOCKET_BYTES = 4096;
 /** Time for a client to send a whole request. */
 const REQUEST_TIMEOUT_MS = 15_000;
 
@@ -45,7 +51,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     // What the router itself refuses: a path that is not UTF-8, or too long a parameter.
     frameworkErrors: (error, request, reply) => void sendProblem(deps, error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
-  guardHttp(app, deps.access, deps.log);
+  guardHttp(app, deps.access);
   app.setValidatorCompiler(
     ({ schema, httpPart }) =>
       (data) =>
@@ -64,6 +70,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
   });
+  await app.register(fastifyWebsocket, { options: { maxPayload: MOST_SOCKET_BYTES } });
   addDocsRoutes(app);
   addHealthRoutes(app, deps);
   addSessionRoutes(app, deps);
@@ -73,6 +80,9 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   addWorkerRoutes(app, deps);
   addMetricRoutes(app, deps);
   addReconstructionRoutes(app, deps);
+  addLogRoutes(app, deps);
+  addLokiRoutes(app, deps);
+  addDashboardRoutes(app);
   await app.ready();
   return app;
 }
@@ -128,6 +138,10 @@ async function sendProblem(deps: HttpDeps, error: FastifyError, request: Fastify
   const retryAfter = isMaestroError(known) ? known.details['retryAfterSeconds'] : undefined;
   if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter);
   const problem = problemOf(known, pathOf(request));
+  if (problem.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer realm="maestro"');
+  if (problem.code === 'unauthenticated' || problem.code === 'rate-limited') {
+    deps.log.warn({ from: request.ip, code: problem.code, method: request.method, path: pathOf(request) }, 'request without a valid token');
+  }
   if (problem.status >= 500) deps.log.error({ error, method: request.method, path: pathOf(request) }, 'request failed');
   const body = JSON.stringify(problem);
   return reply.code(problem.status).type(PROBLEM_TYPE).serializer(String).send(body);

@@ -1,6 +1,5 @@
 import { isIP } from 'node:net';
 import { MaestroError, type Role } from '@maestro/protocol';
-import type { Logger } from '@maestro/telemetry';
 import type { FastifyRequest } from 'fastify';
 import type { HttpApp } from '../http/httpServer.ts';
 import { type Access, bearerToken, type Identity, requireRole } from './tokens.ts';
@@ -28,24 +27,13 @@ const HEADERS = {
  * Guards every route: who asks must have the role that the route wants; pages of other sites cannot ask in somebody's name; security headers.
  * It holds for websockets too, which begin as a request.
  */
-export function guardHttp(app: HttpApp, access: Access, log: Logger): void {
+export function guardHttp(app: HttpApp, access: Access): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(HEADERS);
     requireOwnSite(request, access.isOpen);
     const needed = neededRole(request);
     if (needed === 'public' || access.isOpen) return;
-    try {
-      requireRole(identityOf(request, access), needed);
-    } catch (error) {
-      if (error instanceof MaestroError && error.code !== 'permission-denied') {
-        log.warn(
-          { from: request.ip, code: error.code, method: request.method, path: request.url.split('?', 1)[0] },
-          'request without a valid token',
-        );
-        reply.header('www-authenticate', 'Bearer realm="maestro"');
-      }
-      throw error;
-    }
+    requireRole(identityOf(request, access), needed);
   });
 }
 

@@ -1,0 +1,14 @@
+export { cursorOf, readCursor, withCursor } from './cursor.ts';
+export type { JobLog } from './jobLog.ts';
+export { LOG_LABELS, type LogLabel, type LogLabels, labelsKey } from './labels.ts';
+export { type LineCriteria, type LineFilter, lineFilter } from './lineFilter.ts';
+export { compilePattern, type LinePattern, MAX_PATTERN_LENGTH } from './linePattern.ts';
+export { type LogArchive, type LogArchiveOptions, openLogArchive } from './logArchive.ts';
+export { CLUSTER, type LogLine, nanosecondsOf, parseFields, pushedLine, shownText } from './logLine.ts';
+export type { LogQuery, Matcher, MetricQuery, Query } from './logql/ast.ts';
+export { parseDuration } from './logql/duration.ts';
+export { evaluateMetric, type FoundLine, type Series, type Steps, selectBlocks, selectLines } from './logql/evaluate.ts';
+export { parseQuery, parseSelector } from './logql/parseQuery.ts';
+export { compileMatchers, compilePipeline, type QueryLabels } from './logql/pipeline.ts';
+export { type LogSink, type LogSinkOptions, openLogSink } from './logSink.ts';
+export { type HistogramBucket, histogramOf, type ReadOptions, type ReadResult, readForward, readLast } from './scan.ts';

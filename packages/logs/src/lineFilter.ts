@@ -1,0 +1,52 @@
+import { LOG_LEVELS, type LogLevel } from '@maestro/telemetry';
+import type { LogLabels } from './labels.ts';
+import { compilePattern } from './linePattern.ts';
+import type { LogLine } from './logLine.ts';
+
+/** Which lines of a job are asked for. */
+export interface LineCriteria {
+  /** Only those of this worker. */
+  readonly worker?: string | undefined;
+  /** The least urgent level. */
+  readonly level?: LogLevel | undefined;
+  /** A pattern, in RE2's syntax, that is found in the line. */
+  readonly search?: string | undefined;
+  /** Inclusive. */
+  readonly fromMs?: number | undefined;
+  /** Exclusive. */
+  readonly toMs?: number | undefined;
+}
+
+/** Criteria, ready to be applied. */
+export interface LineFilter {
+  /** Whether a line with these labels may pass. */
+  readonly takesLabels: (labels: LogLabels) => boolean;
+  readonly takes: (line: LogLine) => boolean;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/**
+ * Makes a filter.
+ * @throws MaestroError `invalid-argument` for a pattern that is none.
+ */
+export function lineFilter({
+  worker,
+  level,
+  search,
+  fromMs = Number.NEGATIVE_INFINITY,
+  toMs = Number.POSITIVE_INFINITY,
+}: LineCriteria): LineFilter {
+  const least = level === undefined ? 0 : LOG_LEVELS.indexOf(level);
+  const pattern = search === undefined || search === '' ? undefined : compilePattern(search);
+  const takesLabels = (labels: LogLabels): boolean =>
+    (worker === undefined || labels.worker === worker) &&
+    (least === 0 || LOG_LEVELS.indexOf((labels.level ?? 'info') as LogLevel) >= least);
+  return {
+    takesLabels,
+    takes: (line) =>
+      line.timeMs >= fromMs && line.timeMs < toMs && takesLabels(line.labels) && (pattern === undefined || pattern.isIn(line.text)),
+    fromMs,
+    toMs,
+  };
+}

@@ -1,0 +1,9 @@
+import { connectRedis } from '@maestro/data';
+import { createLogger } from '@maestro/telemetry';
+import { openLogArchive } from '../logArchive.ts';
+
+// An archive in a process of its own, for tests that kill it: `node archiverProcess.js REDIS_URL DATA_DIR`.
+const [redisUrl, dataDir] = process.argv.slice(2) as [string, string];
+const redis = await connectRedis(redisUrl, { timeoutMs: 5000 });
+await openLogArchive({ dataDir, redis, log: createLogger({ role: 'coordinator', destination: 'stderr' }), segmentBytes: 100_000 });
+process.send?.('ready');

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { timeSchema } from './primitives.ts';
+
+/** Levels that a query may ask for, from the least to the most urgent. */
+export const LOG_QUERY_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+
+/** A line of a job's log: what its process wrote, and its cursor. */
+export const logLineSchema = z
+  .looseObject({
+    cursor: z.string().describe('opaque; holds whatever is restarted'),
+    time: timeSchema,
+    level: z.string(),
+    role: z.string().optional().describe('the kind of process: coordinator or worker'),
+    worker: z.string().optional(),
+    job: z.string().optional(),
+    msg: z.string().optional().describe('a fixed phrase; values are fields of their own'),
+  })
+  .meta({ id: 'LogLine' });
+
+const flagSchema = z
+  .enum(['', 'true', 'false', '1', '0'])
+  .transform((text) => text !== 'false' && text !== '0')
+  .optional();
+
+/** Which lines of a job. */
+export const logFilterSchema = z.strictObject({
+  worker: z.string().min(1).max(100).optional().describe('only lines of this worker'),
+  level: z.enum(LOG_QUERY_LEVELS).optional().describe('the least urgent level'),
+  search: z.string().max(1000).optional().describe("a pattern in RE2's syntax that is found in the line"),
+  from: z.iso.datetime({ offset: true }).optional().describe('inclusive, RFC 3339'),
+  to: z.iso.datetime({ offset: true }).optional().describe('exclusive, RFC 3339'),
+});
+
+/** See {@link logFilterSchema}. */
+export type LogFilter = z.infer<typeof logFilterSchema>;
+
+/** Lines of one answer, at most, unless it follows. */
+export const MOST_LOG_LINES = 10_000;
+
+/** The query of a job's lines. */
+export const logQuerySchema = logFilterSchema.extend({
+  follow: flagSchema.describe('go on with new lines until the job is over'),
+  cursor: z.string().min(1).max(200).optional().describe('go on behind the line with this cursor'),
+  tail: z.coerce.number().int().min(0).max(MOST_LOG_LINES).optional().describe('begin with the last so many lines'),
+  limit: z.coerce.number().int().min(1).max(MOST_LOG_LINES).optional().describe('lines at most: 1000 unless it follows'),
+});
+
+/** The query of a histogram of lines. */
+export const logHistogramQuerySchema = logFilterSchema.extend({
+  buckets: z.coerce.number().int().min(1).max(500).default(60).describe('spans of equal length'),
+});
+
+/** Counts of lines by level over time. */
+export const logHistogramSchema = z
+  .object({
+    buckets: z.array(
+      z.object({
+        fromMs: z.number().describe('since 1970, inclusive'),
+        toMs: z.number().describe('exclusive'),
+        counts: z.record(z.string(), z.int()).describe('lines by level'),
+      }),
+    ),
+  })
+  .meta({ id: 'LogHistogram' });

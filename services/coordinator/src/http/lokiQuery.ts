@@ -1,0 +1,104 @@
+import {
+  evaluateMetric,
+  type FoundLine,
+  type LogArchive,
+  labelsKey,
+  nanosecondsOf,
+  parseQuery,
+  type Series,
+  selectLines,
+  shownText,
+} from '@maestro/logs';
+import { MaestroError } from '@maestro/protocol';
+import {
+  isBackward,
+  type LokiParams,
+  param,
+  parseIntervalMs,
+  parseLimit,
+  parseNanoseconds,
+  parseSpan,
+  parseStepMs,
+  requiredParam,
+  spanMs,
+} from './lokiParams.ts';
+
+/** A stream of lines as Loki gives it. */
+export interface LokiStream {
+  readonly stream: Readonly<Record<string, string>>;
+  /** Nanoseconds and line. */
+  readonly values: [string, string][];
+}
+
+/** Answers `query_range`. */
+export async function queryRange(archive: LogArchive, params: LokiParams, signal: AbortSignal): Promise<object> {
+  const query = parseQuery(requiredParam(params, 'query'));
+  const span = parseSpan(params);
+  const stepMs = parseStepMs(params, span);
+  if (query.kind !== 'log') {
+    const { fromMs, toMs } = spanMs(span);
+    const series = await evaluateMetric(archive, query, { startMs: fromMs, endMs: toMs, stepMs }, { signal });
+    return success(
+      'matrix',
+      series.flatMap((each) => matrixRow(each, fromMs, stepMs)),
+    );
+  }
+  const backward = isBackward(params);
+  const lines = await selectLines(archive, query, {
+    ...spanMs(span),
+    limit: parseLimit(params),
+    isBackward: backward,
+    intervalMs: parseIntervalMs(params),
+    takes: (line) => {
+      const ns = nanosecondsOf(line);
+      return ns >= span.startNs && ns < span.endNs;
+    },
+    signal,
+  });
+  return success('streams', toStreams(lines, backward));
+}
+
+/** Answers `query`: a metric at one time. */
+export async function queryInstant(archive: LogArchive, params: LokiParams, signal: AbortSignal): Promise<object> {
+  const query = parseQuery(requiredParam(params, 'query'));
+  const time = param(params, 'time');
+  const timeMs = time === undefined ? Date.now() : Number(parseNanoseconds('time', time)) / 1e6;
+  if (query.kind === 'log') {
+    throw new MaestroError(
+      'invalid-argument',
+      'log queries are not supported as an instant query type, please change your query to a range query type',
+    );
+  }
+  const autoMs = 3_600_000;
+  const series = await evaluateMetric(archive, query, { startMs: timeMs, endMs: timeMs, stepMs: 1 }, { autoMs, signal });
+  const result = series.flatMap(({ labels, points: [value] }) =>
+    value === undefined ? [] : [{ metric: labels, value: [timeMs / 1000, String(value)] }],
+  );
+  return success('vector', result);
+}
+
+/** Lines by their labels; those of a stream by time. */
+export function toStreams(lines: readonly FoundLine[], backward: boolean): LokiStream[] {
+  const streams = new Map<string, { readonly stream: Readonly<Record<string, string>>; readonly values: [bigint, string][] }>();
+  for (const { line, labels } of lines) {
+    const key = labelsKey(labels);
+    const stream = streams.get(key) ?? { stream: labels, values: [] };
+    streams.set(key, stream);
+    stream.values.push([nanosecondsOf(line), shownText(line.text)]);
+  }
+  const sign = backward ? -1 : 1;
+  return [...streams.values()].map(({ stream, values }) => ({
+    stream,
+    values: values.sort(([a], [b]) => sign * Number(a - b)).map(([ns, text]) => [String(ns), text]),
+  }));
+}
+
+function matrixRow({ labels, points }: Series, startMs: number, stepMs: number): object[] {
+  const values = points.flatMap((value, i) => (value === undefined ? [] : [[(startMs + i * stepMs) / 1000, String(value)]]));
+  return values.length === 0 ? [] : [{ metric: labels, values }];
+}
+
+/** An answer in Loki's envelope. */
+export function success(resultType: 'streams' | 'matrix' | 'vector', result: readonly object[]): object {
+  return { status: 'success', data: { resultType, result, stats: {} } };
+}
