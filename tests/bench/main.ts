@@ -7,10 +7,11 @@ import { benchRecovery } from './recovery.ts';
 import { benchSnapshot } from './snapshot.ts';
 import { benchState } from './state.ts';
 import { benchStep } from './step.ts';
+import { benchSubmit } from './submit.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [memory] [recovery] [tolerance] [sync] [idle]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [memory] [recovery] [tolerance] [sync] [submit] [idle]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
@@ -24,6 +25,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   tolerance: benchTolerance,
   sync: benchSync,
   idle: benchIdle,
+  submit: benchSubmit,
 };
 
 const asked = process.argv.slice(2);

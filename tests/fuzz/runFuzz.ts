@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -76,13 +77,13 @@ export async function runFuzz({ requests, seed, workers = 1, say = () => undefin
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     };
     const note = (problem: string): void => {
-      if (problems.length < MOST_PROBLEMS) problems.push(problem.slice(0, 500));
+      if (problems.length < MOST_PROBLEMS) problems.push(problem.slice(0, 1500));
     };
     const pid = cluster.processes.find(({ name }) => name === 'coordinator')!.pid;
     void cluster.ended('coordinator').then((how) => {
       if (isOver) return;
       crashes++;
-      note(`the coordinator ended: ${how}`);
+      note(`the coordinator ended: ${how}; its last line: ${lastLine(join(dir, 'data', 'logs', 'coordinator.log'))}`);
     });
 
     const rest = async (): Promise<void> => {
@@ -166,6 +167,8 @@ export async function runFuzz({ requests, seed, workers = 1, say = () => undefin
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
+
+const lastLine = (file: string): string => readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? '';
 
 /** A path that was spoiled may lead to another route, or to none, whose refusals are not this operation's. */
 function isElsewhere({ status, contentType }: { readonly status: number; readonly contentType: string }): boolean {

@@ -14,6 +14,7 @@ import type { FailureTimeouts } from './failureTimeouts.ts';
 
 const PROTO_ROOT = fileURLToPath(new URL('../../../proto', import.meta.url));
 const LOADING = { includeDirs: [PROTO_ROOT], longs: Number, enums: String, defaults: true, oneofs: true, arrays: true };
+const MOST_DETAIL_CHARACTERS = 2000;
 const ERROR_CODE_KEY = 'maestro-error-code';
 
 /** Options of control connections, which notice a peer that does not answer before the failure timeout. */
@@ -53,7 +54,12 @@ export function toServiceError(error: unknown): Partial<ServiceError> {
   const metadata = new Metadata();
   metadata.set(ERROR_CODE_KEY, code);
   const details = isMaestroError(error) ? error.message : `internal: ${errorMessage(error)}`;
-  return { code: status[ERROR_CODES[code].grpc], details, metadata };
+  return { code: status[ERROR_CODES[code].grpc], details: headerText(details), metadata };
+}
+
+/** Text that a header can carry: within the limits of HTTP/2 peers, and without lone surrogates, over which grpc-js would throw. */
+function headerText(text: string): string {
+  return Buffer.from(text.slice(0, MOST_DETAIL_CHARACTERS)).toString();
 }
 
 /** The error behind a failed call; `what` names the call. A server that cannot be reached gives `unavailable`. */

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { nearest } from './nearest.ts';
 
+/** Of a value that was found, so many characters are shown. */
+const MOST_FOUND_CHARACTERS = 200;
+
 /** The sentences for the problems that zod found in `input`: path, what was found, what is allowed, and the nearest key. */
 export function describeIssues(error: z.ZodError, schema: z.ZodType, input: unknown): string[] {
   const root = z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' }) as SchemaNode;
@@ -18,7 +21,7 @@ export function describeIssues(error: z.ZodError, schema: z.ZodType, input: unkn
     const text =
       issue.code === 'custom'
         ? issue.message
-        : `${lowerFirst(issue.message.replace(/^Invalid (input|option): /, ''))}, found ${JSON.stringify(found) ?? 'nothing'}`;
+        : `${lowerFirst(issue.message.replace(/^Invalid (input|option): /, ''))}, found ${shortened(JSON.stringify(found) ?? 'nothing')}`;
     return `${path.length === 0 ? '(top level)' : path.join('.')}: ${text.replace(/, received \w+/, '')}`;
   });
 }
@@ -41,6 +44,10 @@ function keysAt(root: SchemaNode, path: readonly string[], input: unknown): stri
 
 function valueAt(input: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], input);
+}
+
+function shortened(text: string): string {
+  return text.length <= MOST_FOUND_CHARACTERS ? text : `${text.slice(0, MOST_FOUND_CHARACTERS)}... (${text.length} characters)`;
 }
 
 function lowerFirst(text: string): string {

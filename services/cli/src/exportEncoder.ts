@@ -2,8 +2,9 @@ import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeProblems, MODEL_FILE, readSafetensors, STATE_FILE, verifyCheckpoint } from '@maestro/checkpoint';
 import { augmentConfig } from '@maestro/data';
+import { specOfCheckpoint } from '@maestro/evaluation';
 import { buildPackedEncoder, isEncoderParameter, maeConfig, parameterSpecs } from '@maestro/mae';
-import { type JobSpec, MaestroError, parseJobSpec } from '@maestro/protocol';
+import { type JobSpec, MaestroError } from '@maestro/protocol';
 
 /** An ONNX file is one protobuf message, which cannot be larger than this. */
 const MOST_BYTES = 2 ** 31 - 1;
@@ -30,7 +31,7 @@ export async function exportEncoder(dir: string, file: string): Promise<Exported
   const report = await verifyCheckpoint(dir);
   if (!report.valid) throw new MaestroError('checkpoint-invalid', `checkpoint ${dir}: ${describeProblems(report.problems)}`);
   const { step = 0, checkpointHash = '' } = report;
-  const spec = specOf(JSON.parse(await readFile(join(dir, STATE_FILE), 'utf8')) as Readonly<Record<string, unknown>>, dir);
+  const spec = specOfCheckpoint(JSON.parse(await readFile(join(dir, STATE_FILE), 'utf8')) as Readonly<Record<string, unknown>>, dir);
   const config = maeConfig(spec.model);
   const { channels, imageSize, embedDim } = config;
   const encoderBytes = parameterSpecs(config)
@@ -68,11 +69,6 @@ export async function exportEncoder(dir: string, file: string): Promise<Exported
     mean,
     std,
   };
-}
-
-function specOf(state: Readonly<Record<string, unknown>>, dir: string): JobSpec {
-  if (state['spec'] === undefined) throw new MaestroError('checkpoint-invalid', `${dir}: its ${STATE_FILE} holds no job file`);
-  return parseJobSpec(state['spec']);
 }
 
 function statisticsOf({ augment: { mean, std } }: JobSpec): { mean?: readonly number[]; std?: readonly number[] } {

@@ -69,6 +69,10 @@ await runService(
       remedy,
       trustedNetworks,
     });
+    if (metricsListen !== undefined) {
+      const remedy = "set MAESTRO_TRUSTED_NETWORK to a network that is only this cluster's";
+      await requireSafeBind({ variable: 'MAESTRO_METRICS_LISTEN', address: metricsListen, isProtected: false, remedy, trustedNetworks });
+    }
     const credentials = tls && { server: serverCredentials(tls), client: tls };
     const opened = await openCollective({
       address: listen,

@@ -20,6 +20,7 @@ import { serveShards } from './shardTransfer.ts';
 import { aborted, pause } from './signals.ts';
 import { openStepClock } from './stepClock.ts';
 import { openStepTimesReport } from './stepTimesReport.ts';
+import { suspectOf } from './suspectOf.ts';
 import type { Phase } from './trainLoop.ts';
 import { runView, type ViewTraffic } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
@@ -132,9 +133,7 @@ export function startMember(options: MemberOptions): Member {
     activity = { step, phase, sinceMs: performance.now() };
   };
   const standing = (): Standing => {
-    const details = failure?.details['member'];
-    const suspect =
-      current?.view.members.find(({ id }) => id === details)?.name ?? (failure?.details['suspect'] as string | undefined) ?? '';
+    const suspect = failure === undefined || current === undefined ? '' : suspectOf(failure, current.view, self);
     return {
       jobId,
       generation,

@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Dataset, loadImages, openDataset } from '@maestro/data';
+import { spread } from '@maestro/evaluation';
 import { errorMessage, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
@@ -78,8 +79,9 @@ async function inspect(dataset: Dataset, sample: number): Promise<Omit<DatasetRe
   }
   const tried = Math.min(length, sample);
   const broken: { name: string; reason: string }[] = [];
+  const wanted = spread(length, sample);
   for (let first = 0; first < tried; first += BATCH) {
-    const indices = Array.from({ length: Math.min(BATCH, tried - first) }, (_, i) => Math.floor(((first + i) * length) / tried));
+    const indices = wanted.slice(first, first + BATCH);
     const { skipped } = await loadImages(dataset, indices, { imageSize: TRIED_SIZE, channels });
     broken.push(...skipped.map(({ name, reason }) => ({ name, reason })));
   }

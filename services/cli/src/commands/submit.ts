@@ -31,8 +31,10 @@ export function addSubmitCommand(program: Command): void {
     .option('--json', 'print the job as JSON')
     .action(async (file: string | undefined, options: SubmitOptions) => {
       const spec = await buildSpec(file, options);
+      // Mistakes are told before a coordinator is looked for.
+      const checked = parseJobSpec(spec);
       if (options.dryRun === true) {
-        process.stdout.write(`${JSON.stringify(parseJobSpec(spec), null, 2)}\n`);
+        process.stdout.write(`${JSON.stringify(checked, null, 2)}\n`);
         return;
       }
       await withClient(program, async (client) => {
