@@ -17,6 +17,7 @@ import {
   tokenMetadata,
   type WorkerInfo,
 } from '@maestro/protocol';
+import { type JobLogLine, type TailLogsOptions, tailLogs } from './tailLogs.ts';
 
 const DEADLINE_MS = 10_000;
 /** Between two attempts to reach a coordinator that went away. */
@@ -49,6 +50,11 @@ export interface JobClient {
    * is watched may take `patienceMs` to come back (default 60,000).
    */
   watchJob(id: string, options?: { readonly signal?: AbortSignal; readonly patienceMs?: number }): AsyncGenerator<Job>;
+  /**
+   * A job's log lines, oldest first; with `follow` until the job is over and its last line was given. A coordinator that goes away meanwhile
+   * is asked again behind the last line that came, as with {@link JobClient.watchJob}: no line is lost or given twice.
+   */
+  tailLogs(id: string, request?: TailLogsOptions): AsyncGenerator<JobLogLine>;
   close(): void;
 }
 
@@ -73,6 +79,7 @@ interface Stub extends Client {
   listJobs: Method<{ limit: number; cursor: string }, { jobs: Job[]; nextCursor: string }>;
   listWorkers: Method<object, { workers: WorkerInfo[] }>;
   watchJob(request: { id: string }, metadata: Metadata): ClientReadableStream<Job>;
+  tailLogs(request: object, metadata: Metadata): ClientReadableStream<{ lines: JobLogLine[] }>;
 }
 
 /** How a client proves who it is. */
@@ -147,6 +154,7 @@ export function connectJobClient(address: string, { token, tls = readTls() }: Jo
         await delay(RETRY_MS);
       }
     },
+    tailLogs: (id, options = {}) => tailLogs((request) => stub.tailLogs(request, metadata), id, options),
     close: () => stub.close(),
   };
 }

@@ -1,9 +1,7 @@
 import type { JobClient } from '@maestro/client';
 import type { Job } from '@maestro/protocol';
+import { exitCodeOf } from './exitCode.ts';
 import { createProgressView } from './progressView.ts';
-
-/** Exit code of a job by its outcome. */
-const EXIT_CODES: Readonly<Record<string, number>> = { succeeded: 0, failed: 1, cancelled: 3 };
 
 /**
  * Shows a job's progress on standard error until it ends, then prints its outcome, which becomes the exit code. Ctrl-C leaves the job
@@ -12,7 +10,7 @@ const EXIT_CODES: Readonly<Record<string, number>> = { succeeded: 0, failed: 1, 
 export async function followJob(client: JobClient, job: Job, { json }: { readonly json?: boolean | undefined }): Promise<void> {
   const last = await follow(client, job);
   process.stdout.write(json === true ? `${JSON.stringify(last)}\n` : `${last.id} ${last.state}: ${last.message}\n`);
-  process.exitCode = EXIT_CODES[last.state] ?? 1;
+  process.exitCode = exitCodeOf(last);
 }
 
 async function follow(client: JobClient, job: Job): Promise<Job> {

@@ -9,6 +9,7 @@ import { addDatasetCommand } from './commands/dataset.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addFollowCommand } from './commands/follow.ts';
 import { addJobCommands } from './commands/jobs.ts';
+import { addLogsCommand } from './commands/logs.ts';
 import { addMetricsCommand } from './commands/metrics.ts';
 import { addReconstructCommand } from './commands/reconstruct.ts';
 import { addSubmitCommand } from './commands/submit.ts';
@@ -42,6 +43,7 @@ export function createProgram(): Command {
   addSubmitCommand(program);
   addFollowCommand(program);
   addJobCommands(program);
+  addLogsCommand(program);
   addTopCommand(program);
   addWorkerCommands(program);
   addAuditCommand(program);
