@@ -1,14 +1,18 @@
 import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
 import { benchCheckpoint } from './checkpoint.ts';
+import { benchIdle } from './idle.ts';
+import { benchLogs } from './logs.ts';
 import { benchMemory } from './memory.ts';
 import { PYTHON } from './python.ts';
 import { benchRecovery } from './recovery.ts';
+import { benchSnapshot } from './snapshot.ts';
 import { benchState } from './state.ts';
 import { benchStep } from './step.ts';
+import { benchSubmit } from './submit.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [memory] [recovery] [tolerance] [sync]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
@@ -16,10 +20,14 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   },
   state: benchState,
   checkpoint: benchCheckpoint,
+  snapshot: benchSnapshot,
+  logs: benchLogs,
   memory: benchMemory,
   recovery: benchRecovery,
   tolerance: benchTolerance,
   sync: benchSync,
+  idle: benchIdle,
+  submit: benchSubmit,
 };
 
 const asked = process.argv.slice(2);

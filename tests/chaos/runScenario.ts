@@ -12,6 +12,8 @@ import { openStage } from './stage.ts';
 export const FAILURE_TIMEOUT_MS = 2000;
 /** An epoch of 424 images is 6 full steps of 64 and one of 40, in windows of 4 and 3 steps: nothing divides evenly. */
 const IMAGES = 424;
+/** Large enough for each of four workers to own several blocks of the flat vector. */
+const SHARDED_MODEL = { embedDim: 96, depth: 3, decoderEmbedDim: 64, decoderDepth: 2 };
 const DEFAULT_STEPS = 40;
 const DEFAULT_EVERY_STEPS = 10;
 const DEFAULT_RECOVERY_MS = 10_000;
@@ -42,33 +44,40 @@ export interface ScenarioRunner {
 export async function openScenarioRunner(): Promise<ScenarioRunner> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-scenarios-'));
   const path = await writeBlobs(join(dir, 'blobs'), { count: IMAGES });
-  const references = new Map<number, Promise<string>>();
+  const references = new Map<string, Promise<string>>();
   let hasFailed = false;
 
-  const specOf = ({ steps = DEFAULT_STEPS, everySteps = DEFAULT_EVERY_STEPS, workers = 2, minWorkers = 1, maxWorkers = 8 }: Scenario) =>
-    parseJobSpec(
-      smallJob({
+  const specOf = (
+    { steps = DEFAULT_STEPS, everySteps = DEFAULT_EVERY_STEPS, workers = 2, minWorkers = 1, maxWorkers = 8, isSharded = false }: Scenario,
+    state: 'replicated' | 'sharded',
+  ) =>
+    parseJobSpec({
+      ...smallJob({
         path,
         workers,
         steps,
         schedule: { lastBatch: 'keep' },
         checkpoint: { everySteps },
         resources: { minWorkers, maxWorkers },
+        ...(isSharded && { model: SHARDED_MODEL }),
       }),
-    );
+      optimizer: { state },
+    });
 
   /** The hash that the job ends with on one worker, undisturbed. */
-  const referenceHash = (steps: number): Promise<string> => {
-    const known = references.get(steps) ?? perform({ name: `reference-${steps}`, story: '', workers: 1, steps }).then(({ hash }) => hash!);
-    references.set(steps, known);
+  const referenceHash = ({ steps = DEFAULT_STEPS, isSharded = false }: Scenario): Promise<string> => {
+    const name = `reference-${steps}${isSharded ? '-larger' : ''}`;
+    const known =
+      references.get(name) ?? perform({ name, story: '', workers: 1, steps, isSharded }, 'replicated').then(({ hash }) => hash!);
+    references.set(name, known);
     return known;
   };
 
-  const perform = async (scenario: Scenario) => {
+  const perform = async (scenario: Scenario, state: 'replicated' | 'sharded') => {
     const home = join(dir, scenario.name);
     const { stage, record, marks, spared, close } = await openStage(scenario, {
       dir: home,
-      spec: specOf(scenario),
+      spec: specOf(scenario, state),
       failureTimeoutMs: FAILURE_TIMEOUT_MS,
     });
     const problems: string[] = [];
@@ -105,10 +114,13 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
 
   return {
     async run(scenario) {
-      const { name, story, steps = DEFAULT_STEPS, recoveryMs: mostMs = DEFAULT_RECOVERY_MS, redone: mostRedone = 0 } = scenario;
-      const expected = await referenceHash(steps);
+      const { name, story, isSharded = false, recoveryMs: mostMs = DEFAULT_RECOVERY_MS, redone: mostRedone = 0 } = scenario;
+      const expected = await referenceHash(scenario);
       const beganMs = Date.now();
-      const { problems, recoveriesMs, stepsRedone, committedRedone, hash, isAuditClean } = await perform(scenario);
+      const { problems, recoveriesMs, stepsRedone, committedRedone, hash, isAuditClean } = await perform(
+        scenario,
+        isSharded ? 'sharded' : 'replicated',
+      );
       const isHashEqual = hash === expected;
       if (hash !== undefined && !isHashEqual) problems.push(`it ends with ${hash}, the undisturbed job with ${expected}`);
       const longestMs = Math.max(0, ...recoveriesMs);

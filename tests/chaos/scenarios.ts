@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Job } from '@maestro/protocol';
 import { FAILURE_TIMEOUT_MS } from './runScenario.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -86,6 +87,29 @@ const otherFaults: readonly Scenario[] = [
     },
   },
 ];
+
+/** Window ends are at steps 4, 7, 11, 14 and so on, checkpoints at 10 and 20: what is gone back to tells which it was. */
+const goesBackTo =
+  (step: number): ((job: Job) => string | undefined) =>
+  ({ events }) =>
+    events.some(({ message }) => message.includes(`step ${step}, from copies at peers`)) ? undefined : `it did not go back to step ${step}`;
+
+const sharded: readonly Scenario[] = (
+  [
+    ['forward', 'worker-b', 13, 11],
+    ['all-gather', 'worker-a', 13, 11],
+    ['snapshot', 'worker-c', 14, 11],
+  ] as const
+).map(([phase, worker, step, back]) => ({
+  name: `owner-killed-in-${phase}`,
+  story: `${worker}, which alone has the moments of its part, is killed in ${phase} of step ${step}`,
+  isSharded: true,
+  workers: 3,
+  minWorkers: 2,
+  redone: 4,
+  faults: { [worker]: `${step}/${phase}/kill` },
+  check: goesBackTo(back),
+}));
 
 const joining: readonly Scenario[] = [
   {
@@ -471,6 +495,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'quiet', story: 'nothing goes wrong, on three workers', workers: 3 },
   ...killsInPhase,
   ...otherFaults,
+  ...sharded,
   ...joining,
   ...stops,
   ...leaving,

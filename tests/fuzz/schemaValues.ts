@@ -109,7 +109,7 @@ function hostileObject(schema: JsonSchema, valid: Record<string, unknown>, dice:
     () => ({ ...valid, [name]: within === undefined ? 1 : hostileValue(within, dice, document) }),
     () => ({ ...valid, [dice.pick(HOSTILE_TEXTS)]: dice.pick(HOSTILE_VALUES) }),
     () => Object.fromEntries(Object.entries(valid).filter(([key]) => key !== name)),
-    () => nested(dice.pick([10, 1000, 5000])),
+    () => nested(dice.pick([10, 500, 2000])),
     // JSON.parse makes it an own property.
     () => JSON.parse(`{"__proto__": {"isAdmin": true}, "constructor": {"prototype": {}}}`),
   ])();

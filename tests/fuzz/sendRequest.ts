@@ -22,32 +22,44 @@ const TIMEOUT_MS = 30_000;
  * @returns with `failure` where no answer came; it does not throw
  */
 export function sendRequest(
-  { host, port }: { readonly host: string; readonly port: number },
+  { host, port, localAddress }: { readonly host: string; readonly port: number; readonly localAddress?: string },
   agent: Agent,
   { method, path, headers, body }: RestRequest,
 ): Promise<RestAnswer> {
   return new Promise((resolve) => {
     const failed = (failure: string): void => resolve({ status: 0, contentType: '', body: '', isCut: false, failure });
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
-    const call = request({ host, port, method, path, headers: { ...headers, ...length }, agent, timeout: TIMEOUT_MS }, (response) => {
-      let text = '';
-      const { statusCode: status = 0 } = response;
-      const contentType = response.headers['content-type'] ?? '';
-      const done = (isCut: boolean): void => {
-        clearTimeout(timer);
-        resolve({ status, contentType, body: text, isCut });
-        if (isCut) call.destroy();
-      };
-      const isEndless = /event-stream|ndjson/.test(contentType);
-      const timer = setTimeout(() => done(true), isEndless ? STREAM_MS : TIMEOUT_MS);
-      response.setEncoding('latin1');
-      response.on('data', (part: string) => {
-        text += part;
-        if (text.length > MOST_BYTES) done(true);
-      });
-      response.on('end', () => done(false));
-      response.on('error', (error) => failed(error.message));
-    });
+    const call = request(
+      {
+        host,
+        port,
+        ...(localAddress !== undefined && { localAddress }),
+        method,
+        path,
+        headers: { ...headers, ...length },
+        agent,
+        timeout: TIMEOUT_MS,
+      },
+      (response) => {
+        let text = '';
+        const { statusCode: status = 0 } = response;
+        const contentType = response.headers['content-type'] ?? '';
+        const done = (isCut: boolean): void => {
+          clearTimeout(timer);
+          resolve({ status, contentType, body: text, isCut });
+          if (isCut) call.destroy();
+        };
+        const isEndless = /event-stream|ndjson/.test(contentType);
+        const timer = setTimeout(() => done(true), isEndless ? STREAM_MS : TIMEOUT_MS);
+        response.setEncoding('latin1');
+        response.on('data', (part: string) => {
+          text += part;
+          if (text.length > MOST_BYTES) done(true);
+        });
+        response.on('end', () => done(false));
+        response.on('error', (error) => failed(error.message));
+      },
+    );
     call.on('timeout', () => call.destroy(new Error('no answer in time')));
     call.on('error', (error) => failed(error.message));
     if (body !== undefined) call.write(body);

@@ -1,11 +1,18 @@
-import type { ChildProcess } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { readSafetensors } from '@maestro/checkpoint';
+import { buildEvalModel, flatLayout, maeConfig, parameterSpecs, patchCount } from '@maestro/mae';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { writeBlobs } from '../support/blobs.ts';
-import { runCli, startCli } from '../support/runCli.ts';
+import { eventually } from '../support/eventually.ts';
+import { formulaInputs } from '../support/formula.ts';
+import { parameterFeeds } from '../support/parameterFeeds.ts';
+import { CLI, runCli, startCli } from '../support/runCli.ts';
 import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -102,6 +109,161 @@ test(
   TIMEOUT_MS,
 );
 
+test(
+  'Ctrl-C leaves a followed job running and says how to come back; follow comes back, and tells the outcome',
+  async () => {
+    const follower = startCli(['submit', 'job.json', '--follow', '--set', 'schedule.steps=5000'], dir);
+    const exit = once(follower, 'exit');
+    let told = '';
+    for await (const part of follower.stderr!.setEncoding('utf8')) {
+      told += part;
+      if (/step [1-9]/.test(told) && !follower.killed) follower.kill('SIGINT');
+    }
+    expect((await exit)[0]).toBe(0);
+    const [, id] = /detached; the job goes on\. Come back with `maestro follow (job-\w+)`, end it with `maestro cancel \1`/.exec(told)!;
+    expect(JSON.parse((await maestro('jobs', '--state', 'running', '--json')).stdout)).toMatchObject([{ id }]);
+    const back = runCli(['follow', id!], dir);
+    expect((await maestro('cancel', id!)).code).toBe(0);
+    expect(await back).toMatchObject({ code: 3, stdout: `${id} cancelled: cancelled on request\n` });
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'top shows jobs and workers: once in a pipe, as JSON, and live on a terminal until q is pressed',
+  async () => {
+    const id = (await maestro('submit', 'job.json', '--set', 'schedule.steps=5000', '--set', 'priority=7')).stdout.trim();
+    const waiting = (await maestro('submit', 'job.json', '--set', 'name=second')).stdout.trim();
+    await eventually('the job trains', async () => /\d+\/5000/.test((await maestro('top')).stdout));
+    const { code, stdout } = await maestro('top', '--once');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^maestro 127\.0\.0\.1:\d+ .* 1 running, 1 waiting +2 workers, 0 free +[\d.]+ images\/s$/m);
+    expect(stdout).toMatch(new RegExp(`^${id} +small +7 +running +\\d+/5000 +\\d+ %`, 'm'));
+    expect(stdout).toMatch(new RegExp(`^${waiting} +second +0 +queued .* waiting: needs 2 cpu workers, 0 free$`, 'm'));
+    expect(stdout).toMatch(new RegExp(`^worker-a +cpu +${id} +0\\.\\.3 `, 'm'));
+    const frame = JSON.parse((await maestro('top', '--json')).stdout);
+    expect(frame).toMatchObject({ jobs: [{ id: waiting }, { id }, ...new Array(frame.jobs.length - 2).fill({})], workers: [{}, {}] });
+    const workers = JSON.parse((await maestro('workers', '--json')).stdout);
+    expect(workers).toMatchObject([{ jobId: id }, { jobId: id }]);
+
+    // `script` gives it a terminal.
+    const live = spawn('script', ['-qec', `${process.execPath} ${CLI} top --interval 0.1`, '/dev/null'], { cwd: dir });
+    let screen = '';
+    for await (const part of live.stdout.setEncoding('utf8')) {
+      screen += part;
+      if (screen.split('q quits; jobs go on').length === 3) live.stdin.write('q');
+    }
+    expect(screen).toContain('\x1b[?1049h');
+    expect(screen.endsWith('\x1b[?25h\x1b[?1049l')).toBe(true);
+    for (const each of [id, waiting]) expect((await maestro('cancel', each)).code).toBe(0);
+    expect(await maestro('follow', id)).toMatchObject({ code: 3 });
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'an exported encoder runs in ONNX Runtime with nothing but images, and gives the features of the evaluation graph',
+  async () => {
+    const job = JSON.parse((await maestro('submit', 'job.json', '--follow', '--json')).stdout);
+    const exported = await maestro('checkpoint', 'export', job.id, '--format', 'onnx', '--out', 'encoder.onnx', '--json');
+    expect([exported.code, exported.stderr]).toEqual([0, '']);
+    const report = JSON.parse(exported.stdout);
+    const { path, hash } = job.checkpoints.at(-1);
+    expect(report).toMatchObject({
+      step: 12,
+      checkpointHash: hash,
+      input: { name: 'images', shape: ['N', 1, 16, 16] },
+      output: { name: 'features', shape: ['N', 48] },
+      mean: [0.5],
+      std: [0.5],
+    });
+
+    const config = maeConfig(JSON.parse(job.specJson).model);
+    const layout = flatLayout(parameterSpecs(config));
+    const parameters = new Float32Array(layout.length);
+    const { tensors } = await readSafetensors(join(path, 'model.safetensors'));
+    for (const { name, offset } of layout.tensors) parameters.set(tensors.find((tensor) => tensor.name === name)!.data, offset);
+    const count = 5;
+    const { images, idsShuffle } = formulaInputs(config, count);
+    const image = new Tensor('float32', images, [count, 1, 16, 16]);
+    const evaluation = await InferenceSession.create(buildEvalModel(config), { intraOpNumThreads: 1 });
+    const expected = await evaluation.run({
+      ...parameterFeeds(layout, parameters),
+      images: image,
+      ids_shuffle: new Tensor('int64', idsShuffle, [count, patchCount(config)]),
+    });
+    const encoder = await InferenceSession.create(report.file, { intraOpNumThreads: 1 });
+    expect([encoder.inputNames, encoder.outputNames]).toEqual([['images'], ['features']]);
+    const { features } = await encoder.run({ images: image });
+    expect(features!.dims).toEqual([count, 48]);
+    const found = features!.data as Float32Array;
+    const wanted = expected['features']!.data as Float32Array;
+    const largest = Math.max(...wanted.map(Math.abs));
+    expect(Math.max(...found.map((value, i) => Math.abs(value - wanted[i]!))) / largest).toBeLessThan(1e-6);
+    await Promise.all([evaluation.release(), encoder.release()]);
+
+    const damaged = join(path, 'model.safetensors');
+    await writeFile(damaged, (await readFile(damaged)).subarray(1));
+    const refused = await maestro('checkpoint', 'export', path, '--out', 'none.onnx');
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('model.safetensors') });
+    expect(await readdir(dir)).not.toContain('none.onnx');
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'without a cluster: the graphs of a job file, and what is in a data set',
+  async () => {
+    const built = await maestro('artifacts', 'build', 'job.json', '--out', 'graphs', '--set', 'model.depth=1', '--json');
+    expect([built.code, built.stderr]).toEqual([0, '']);
+    const report = JSON.parse(built.stdout);
+    expect(report).toMatchObject({ config: { depth: 1, embedDim: 48 }, parameters: { tensors: expect.any(Number) } });
+    expect(report.files[0]).toMatchObject({
+      name: 'training_model.onnx',
+      inputs: expect.arrayContaining(['images float32[N, 1, 16, 16]', `${report.parameters.tensors} for parameters`]),
+      outputs: expect.arrayContaining([expect.stringMatching(/^loss float32/), `${report.parameters.tensors} for parameters`]),
+    });
+    expect((await maestro('artifacts', 'inspect', 'graphs')).stdout).toMatch(/^eval_model\.onnx +[\d.]+ MB +.*features float32\[N, 48\]/m);
+    expect(await maestro('artifacts', 'build', 'job.json', '--out', 'graphs')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('is there already; remove it, or give another --out'),
+    });
+
+    const inspected = JSON.parse((await maestro('dataset', 'inspect', 'blobs', '--json')).stdout);
+    expect(inspected).toMatchObject({ format: 'idx', samples: 300, channels: 1, tried: 200, broken: [] });
+    expect(inspected.classes.reduce((sum: number, { samples }: { samples: number }) => sum + samples, 0)).toBe(300);
+    await mkdir(join(dir, 'pictures', 'cats'), { recursive: true });
+    await copyFile(join(dir, 'drawn.png'), join(dir, 'pictures', 'cats', 'one.png'));
+    await writeFile(join(dir, 'pictures', 'cats', 'two.png'), 'no picture');
+    const pictures = await maestro('dataset', 'inspect', 'pictures');
+    expect(pictures.code).toBe(1);
+    expect(pictures.stdout).toMatch(/^Samples: +2, colour$/m);
+    expect(pictures.stdout).toMatch(/^ {2}broken: cats\/two\.png: /m);
+  },
+  TIMEOUT_MS,
+);
+
+test('completion scripts are printed, and ask the cluster for jobs and workers', async () => {
+  const [bash, zsh] = [await maestro('completion', 'bash'), await maestro('completion', 'zsh')];
+  expect(bash.stdout).toContain('complete -F _maestro maestro');
+  expect(zsh.stdout).toMatch(/^#compdef maestro/);
+  expect((await maestro('__names', 'worker')).stdout).toBe('worker-a\nworker-b\n');
+  expect((await maestro('__names', 'job')).stdout).toMatch(/^(job-\w+\n)+$/);
+  expect(await maestro('--coordinator', '127.0.0.1:9', '__names', 'job')).toMatchObject({ code: 0, stdout: '' });
+}, 60_000);
+
+test('a file is not needed where --set says all; the dry run shows the defaults', async () => {
+  const keys = ['data.format=idx', 'data.path=blobs', 'schedule.steps=3', 'priority=-2'].flatMap((pair) => ['--set', pair]);
+  const { code, stdout } = await maestro('submit', '--recipe', 'mae-pretrain', ...keys, '--dry-run');
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({
+    recipe: 'mae-pretrain',
+    priority: -2,
+    data: { path: join(dir, 'blobs') },
+    optimizer: { beta2: 0.95 },
+  });
+}, 60_000);
+
 test('mistakes are answered in one line on standard error, with what to do, and exit code 2 where the input was wrong', async () => {
   await writeFile(join(dir, 'bad.yaml'), 'data: { format: idx, path: x }\nschedule: { epoch: 3 }\n');
   const tries: [string[], number, string][] = [
@@ -112,6 +274,18 @@ test('mistakes are answered in one line on standard error, with what to do, and 
     [['checkpoint', 'verify', 'nowhere'], 1, 'there is no such folder'],
     [['--coordinator', '127.0.0.1:9', 'jobs'], 1, 'no coordinator answers at 127.0.0.1:9; start one with `maestro up`'],
     [['up', '--workers', '0'], 2, 'Expected a whole number of at least 1.'],
+    [['jbos'], 2, "unknown command 'jbos'\n(Did you mean jobs?)"],
+    [['jobs', '--stat', 'running'], 2, "unknown option '--stat'\n(Did you mean --state?)"],
+    [['jobs', '--state', 'done'], 2, 'Allowed choices are queued, starting, running'],
+    [['submit', 'jbo.json'], 1, "job file jbo.json: ENOENT: no such file or directory, open 'jbo.json'; did you mean job.json?"],
+    [['describe', 'tried'], 1, 'job tried: not found; `maestro jobs` lists all jobs; did you mean job-'],
+    [['workers', 'drain', 'worker-q'], 1, 'worker worker-q: not connected; `maestro workers` lists all; did you mean worker-'],
+    [['completion', 'fish'], 2, 'completion: fish: expected bash or zsh'],
+    [['dataset', 'inspect', 'nowhere'], 1, 'dataset inspect: '],
+    [['artifacts', 'inspect', 'blobs'], 1, 'is no artifacts folder'],
+    [['checkpoint', 'export', 'job-none'], 1, 'no valid checkpoint in '],
+    [['checkpoint', 'export', 'x', '--format', 'hf'], 2, 'Allowed choices are onnx'],
+    [['submit', 'job.json', '--set', 'priority=1000'], 2, 'priority: too big: expected number to be <=100, found 1000'],
   ];
   for (const [args, code, message] of tries) {
     const result = await maestro(...args);

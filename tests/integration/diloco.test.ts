@@ -1,13 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readCheckpoint, verifyCheckpoint } from '@maestro/checkpoint';
-import { type Cluster, startCluster } from '@maestro/cli';
-import { connectJobClient, type JobClient } from '@maestro/client';
-import { isTerminal, type Job } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
+import type { Cluster } from '@maestro/cli';
+import type { JobClient } from '@maestro/client';
+import type { Job } from '@maestro/protocol';
 import { smallJob } from '../support/smallJob.ts';
+import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
 
 const TIMEOUT_MS = 120_000;
 /** Not a multiple of the inner steps: the last round is shorter. */
@@ -16,63 +13,36 @@ const STEPS = 43;
 const LONG = 300;
 const SYNC = { mode: 'diloco', replicas: 4, innerSteps: 5 };
 
-let dir: string;
-let path: string;
+let shared: TestCluster;
 let cluster: Cluster;
 let client: JobClient;
 let reference: Job;
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'maestro-diloco-'));
-  path = await writeBlobs(join(dir, 'blobs'), { count: 300 });
-  cluster = await startCluster({ workers: 3, dataDir: join(dir, 'data'), env: { MAESTRO_FAILURE_TIMEOUT_MS: '2000' } });
-  client = connectJobClient(cluster.coordinator);
+  shared = await openTestCluster({ name: 'diloco' });
+  ({ cluster, client } = shared);
   reference = await watch(await submit({ maxWorkers: 1 }));
-  hashOf(reference);
+  hashOf(reference, STEPS);
 }, TIMEOUT_MS);
 
-afterAll(async () => {
-  client?.close();
-  await cluster?.stop();
-  await rm(dir, { recursive: true, force: true });
-}, TIMEOUT_MS);
+afterAll(() => shared?.stop(), TIMEOUT_MS);
 
 function submit(
   resources: object,
   { sync = SYNC, steps = STEPS, checkpoint = {} }: { readonly sync?: object; readonly steps?: number; readonly checkpoint?: object } = {},
 ): Promise<Job> {
-  const spec = smallJob({ path, workers: 1, steps, sync, checkpoint: { everySteps: 7, ...checkpoint } });
+  const spec = smallJob({ path: shared.path, workers: 1, steps, sync, checkpoint: { everySteps: 7, ...checkpoint } });
   return client.submitJob({ spec: { ...spec, resources: { virtualRanks: 8, minWorkers: 1, ...resources } } });
 }
 
-/** Follows a job until it has ended, or `until` holds. */
-async function watch({ id }: Job, until: (job: Job) => boolean = () => false): Promise<Job> {
-  for await (const now of client.watchJob(id)) if (until(now) || isTerminal(now.state)) return now;
-  throw new Error(`the watch of ${id} ended before the job`);
-}
-
-const hasDone =
-  (step: number) =>
-  ({ progress }: Job): boolean =>
-    (progress?.step ?? 0) >= step;
-
-function hashOf(job: Job, steps = STEPS): string {
-  expect([job.state, job.message]).toEqual(['succeeded', `finished after ${steps} steps`]);
-  return job.checkpoints.at(-1)!.hash;
-}
+const watch: TestCluster['watch'] = (...parameters) => shared.watch(...parameters);
 
 /** The job ends with the reference's bits, and every sample of every epoch in one committed step. */
 async function expectExact(job: Job): Promise<Job> {
-  const ended = await watch(job);
-  expect(hashOf(ended)).toBe(hashOf(reference));
+  const ended = await shared.expectExact(job, { hash: hashOf(reference, STEPS), steps: STEPS });
   expect(ended.progress!.loss).toBe(reference.progress!.loss);
-  const audit = await client.auditJob(job.id);
-  expect(audit.problems).toEqual([]);
-  expect(audit).toMatchObject({ isClean: true, step: STEPS, missing: 0, duplicates: 0 });
   return ended;
 }
-
-const messages = (job: Job): string => job.events.map(({ message }) => message).join('\n');
 
 test(
   'one, two and three workers leave the same bits of four replicas, and members own whole ones',
@@ -123,8 +93,8 @@ test(
     await watch(job, hasDone(18));
     cluster.kill(name);
     const ended = await expectExact(job);
-    expect(messages(ended)).toContain(`lost worker ${name}`);
-    expect(messages(ended)).toMatch(/restored from .*step-000000(1|2)\d/);
+    expect(messagesOf(ended)).toContain(`lost worker ${name}`);
+    expect(messagesOf(ended)).toMatch(/restored from .*step-000000(1|2)\d/);
     await cluster.restart(name);
     await cluster.connected(3);
   },
@@ -140,8 +110,8 @@ test.each([
     await cluster.restart(name, { env: { MAESTRO_FAULTS: faults } });
     await cluster.connected(3);
     const ended = await expectExact(await submit({ minWorkers: 2 }));
-    expect(messages(ended)).toContain(`lost worker ${name}`);
-    expect(messages(ended)).toContain('step-00000010, step 10');
+    expect(messagesOf(ended)).toContain(`lost worker ${name}`);
+    expect(messagesOf(ended)).toContain('step-00000010, step 10');
     await cluster.restart(name, { env: {} });
     await cluster.connected(3);
   },
@@ -159,8 +129,8 @@ test(
     const undisturbed = await watch(await submit({ maxWorkers: 1 }, { steps: LONG }));
     expect(hashOf(ended, LONG)).toBe(hashOf(undisturbed, LONG));
     expect((await client.auditJob(job.id)).isClean).toBe(true);
-    expect(messages(ended)).toContain('worker-b leaves: it is drained on request');
-    expect(messages(ended)).toContain(`${added} join`);
+    expect(messagesOf(ended)).toContain('worker-b leaves: it is drained on request');
+    expect(messagesOf(ended)).toContain(`${added} join`);
     expect(ended.stepsRedone).toBe(0);
     await cluster.restart('worker-b');
     await cluster.connected(4);
@@ -177,7 +147,7 @@ test(
     const paused = await watch(job, ({ state }) => state === 'paused');
     const { step, path: folder } = paused.checkpoints.at(-1)!;
     expect([step, step % 5]).toEqual([paused.progress!.step, 0]);
-    expect(hashOf(await watch(await submit({ maxWorkers: 1 }, { checkpoint: { resumeFrom: folder } })))).toBe(hashOf(reference));
+    await expectExact(await submit({ maxWorkers: 1 }, { checkpoint: { resumeFrom: folder } }));
     await client.resumeJob(job.id);
     expect((await expectExact(job)).stepsRedone).toBe(0);
   },

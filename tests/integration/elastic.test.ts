@@ -1,81 +1,36 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type Cluster, startCluster } from '@maestro/cli';
-import { connectJobClient, type JobClient } from '@maestro/client';
-import { isTerminal, type Job } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
+import type { Cluster } from '@maestro/cli';
+import type { JobClient } from '@maestro/client';
+import type { Job } from '@maestro/protocol';
 import { smallJob } from '../support/smallJob.ts';
+import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
 
 const TIMEOUT_MS = 120_000;
 const STEPS = 60;
 /** Long enough for workers to come and go meanwhile. */
 const LONG = 300;
 
-let dir: string;
-let path: string;
+let shared: TestCluster;
 let cluster: Cluster;
 let client: JobClient;
 let reference: string;
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'maestro-elastic-'));
-  path = await writeBlobs(join(dir, 'blobs'), { count: 300 });
-  cluster = await startCluster({
-    workers: 3,
-    dataDir: join(dir, 'data'),
-    env: { MAESTRO_FAILURE_TIMEOUT_MS: '2000' },
-  });
-  client = connectJobClient(cluster.coordinator);
-  reference = hashOf(await watch(await submit({ maxWorkers: 1 })));
+  shared = await openTestCluster({ name: 'elastic' });
+  ({ cluster, client } = shared);
+  reference = hashOf(await watch(await submit({ maxWorkers: 1 })), STEPS);
 }, TIMEOUT_MS);
 
-afterAll(async () => {
-  client?.close();
-  await cluster?.stop();
-  await rm(dir, { recursive: true, force: true });
-}, TIMEOUT_MS);
+afterAll(() => shared?.stop(), TIMEOUT_MS);
 
 function submit(resources: object, steps = STEPS): Promise<Job> {
-  const spec = smallJob({ path, workers: 3, steps, checkpoint: { everySteps: 7 } });
+  const spec = smallJob({ path: shared.path, workers: 3, steps, checkpoint: { everySteps: 7 } });
   return client.submitJob({ spec: { ...spec, resources: { virtualRanks: 8, minWorkers: 1, ...resources } } });
 }
 
-/** Follows a job until it has ended, or `until` holds. A coordinator that is away is asked again. */
-async function watch({ id }: Job, until: (job: Job) => boolean = () => false): Promise<Job> {
-  for (;;) {
-    try {
-      for await (const now of client.watchJob(id)) if (until(now) || isTerminal(now.state)) return now;
-    } catch {
-      // The coordinator is away; jest's deadline bounds this.
-    }
-  }
-}
-
-const hasDone =
-  (step: number) =>
-  ({ progress }: Job): boolean =>
-    (progress?.step ?? 0) >= step;
-
-function hashOf(job: Job, steps = STEPS): string {
-  expect([job.state, job.message]).toEqual(['succeeded', `finished after ${steps} steps`]);
-  return job.checkpoints.at(-1)!.hash;
-}
-
+const watch: TestCluster['watch'] = (...parameters) => shared.watch(...parameters);
 /** The job ends with the reference's bits and a clean ledger. */
-async function expectExact(job: Job): Promise<Job> {
-  const ended = await watch(job);
-  expect(hashOf(ended)).toBe(reference);
-  const audit = await client.auditJob(job.id);
-  expect(audit.problems).toEqual([]);
-  expect(audit).toMatchObject({ isClean: true, step: STEPS, missing: 0, duplicates: 0 });
-  return ended;
-}
-
-const workers = (): string[] => cluster.processes.map(({ name }) => name).filter((name) => name.startsWith('worker-'));
-
-const messages = (job: Job): string => job.events.map(({ message }) => message).join('\n');
+const expectExact = (job: Job): Promise<Job> => shared.expectExact(job, { hash: reference, steps: STEPS });
 
 test.each([
   ['worker-a', 'SIGKILL'],
@@ -89,7 +44,7 @@ test.each([
     await watch(job, hasDone(10));
     cluster.kill(name, signal);
     const ended = await expectExact(job);
-    expect(messages(ended)).toMatch(new RegExp(signal === 'SIGTERM' ? `${name} leaves` : `lost worker ${name} at step`));
+    expect(messagesOf(ended)).toMatch(new RegExp(signal === 'SIGTERM' ? `${name} leaves` : `lost worker ${name} at step`));
     cluster.resume(name);
     if (signal !== 'SIGSTOP') await cluster.restart(name);
     await cluster.connected(3);
@@ -107,8 +62,8 @@ test(
     await client.drainWorker('worker-a');
     const undisturbed = await submit({ maxWorkers: 1 }, LONG);
     const ended = await watch(job);
-    expect(messages(ended)).toContain(`${added} joins`);
-    expect(messages(ended)).toContain('worker-a leaves: it is drained on request');
+    expect(messagesOf(ended)).toContain(`${added} joins`);
+    expect(messagesOf(ended)).toContain('worker-a leaves: it is drained on request');
     expect(hashOf(ended, LONG)).toBe(hashOf(await watch(undisturbed), LONG));
     expect((await client.auditJob(job.id)).isClean).toBe(true);
     await cluster.restart('worker-a');
@@ -122,11 +77,11 @@ test(
   async () => {
     const job = await submit({});
     await watch(job, hasDone(20));
-    const names = workers();
+    const names = shared.workers();
     for (const name of names) cluster.kill(name);
     await Promise.all(names.map((name) => cluster.restart(name)));
     const ended = await expectExact(job);
-    expect(messages(ended)).toContain('nobody held the state any more: restored from');
+    expect(messagesOf(ended)).toContain('nobody held the state any more: restored from');
   },
   TIMEOUT_MS,
 );
@@ -134,7 +89,7 @@ test(
 test(
   'the coordinator is killed: workers go on, and the next one finds them at work',
   async () => {
-    await cluster.connected(workers().length);
+    await cluster.connected(shared.workers().length);
     const job = await submit({});
     const before = await watch(job, hasDone(10));
     cluster.kill('coordinator');

@@ -7,6 +7,7 @@ export function smallJob({
   schedule = {},
   sync,
   resources = {},
+  model = {},
 }: {
   readonly path: string;
   readonly workers: number;
@@ -15,6 +16,7 @@ export function smallJob({
   readonly schedule?: object;
   readonly sync?: object;
   readonly resources?: object;
+  readonly model?: object;
 }): Record<string, unknown> {
   return {
     name: 'small',
@@ -28,6 +30,7 @@ export function smallJob({
       decoderEmbedDim: 32,
       decoderDepth: 1,
       decoderNumHeads: 2,
+      ...model,
     },
     data: { format: 'idx', path },
     schedule: { steps, microBatch: 8, baseLr: 2e-3, windowSteps: 4, ...schedule },

@@ -1,1 +1,2 @@
-export { connectJobClient, type JobClient } from './jobClient.ts';
+export { connectJobClient, type JobClient, type JobClientOptions } from './jobClient.ts';
+export type { JobLogLine, TailLogsOptions } from './tailLogs.ts';

@@ -1,3 +1,4 @@
+export { describeModel, type ModelDescription, type ModelValue } from './describeModel.ts';
 export { type DeviceDiagnosis, diagnoseDevice } from './device.ts';
 export type { EngineLogger } from './engineLogger.ts';
 export { type Evaluator, type EvaluatorOptions, openEvaluator } from './evaluator.ts';

@@ -17,15 +17,17 @@ const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
  * The graph as an ONNX model, in pieces that make the file when put one after another. Large constants are views of the arrays
  * the graph was given, so nothing large is copied. The bytes depend on nothing but how the graph was built.
  * Field numbers are those of onnx.proto; tensors are little-endian, as every machine that ONNX Runtime supports.
+ * `metadata` is kept in the file for people and tools; it changes no result.
  */
-export function encodeModelChunks(graph: Graph): readonly Uint8Array[] {
+export function encodeModelChunks(graph: Graph, metadata: Readonly<Record<string, string>> = {}): readonly Uint8Array[] {
   const program = liveProgram(graph);
-  return new ProtoWriter()
+  const writer = new ProtoWriter()
     .int(1, IR_VERSION)
     .string(2, 'maestro')
     .message(7, (writer) => writeGraph(writer, program))
-    .message(8, (writer) => writer.string(1, '').int(2, OPSET))
-    .chunks();
+    .message(8, (writer) => writer.string(1, '').int(2, OPSET));
+  for (const [key, value] of Object.entries(metadata)) writer.message(14, (entry) => entry.string(1, key).string(2, value));
+  return writer.chunks();
 }
 
 /** The graph as the bytes of an ONNX model. See {@link encodeModelChunks} for writing a large one to a file. */

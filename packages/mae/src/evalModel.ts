@@ -2,6 +2,7 @@ import {
   argMax,
   cast,
   encodeModel,
+  encodeModelChunks,
   equal,
   Graph,
   gather,
@@ -20,7 +21,7 @@ import {
 import { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
 import { keptPatches, type MaeConfig, patchCount } from './config.ts';
 import { targetOf } from './loss.ts';
-import { BATCH, idsShuffleInput, imagesInput, type Parameters, parameterInputs } from './modelInputs.ts';
+import { BATCH, idsShuffleInput, imagesInput, type Parameters, parameterConstants, parameterInputs } from './modelInputs.ts';
 import { isEncoderParameter } from './parameters.ts';
 
 /**
@@ -75,6 +76,22 @@ export function encoderGraph(config: MaeConfig): Graph {
   const patches = patchifyImages(imagesInput(graph, config), config);
   graph.output('features', featuresOf(patches, patchPositions(graph, config), parameters, config));
   return graph;
+}
+
+/**
+ * The encoder with its weights inside: `images` float32 [N, C, H, W] in, `features` float32 [N, D] out, those of {@link evalGraph}.
+ * In pieces that make the file when put one after another; `metadata` goes into it as it is.
+ */
+export function buildPackedEncoder(
+  config: MaeConfig,
+  valuesOf: (name: string) => Float32Array,
+  metadata: Readonly<Record<string, string>>,
+): readonly Uint8Array[] {
+  const graph = new Graph('encoder');
+  const parameters = parameterConstants(graph, config, valuesOf, isEncoderParameter);
+  const patches = patchifyImages(imagesInput(graph, config), config);
+  graph.output('features', featuresOf(patches, patchPositions(graph, config), parameters, config));
+  return encodeModelChunks(graph, metadata);
 }
 
 /** The encoder alone as an ONNX model. See {@link encoderGraph}. */

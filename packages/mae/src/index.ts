@@ -15,7 +15,7 @@ export {
   patchCount,
   patchLength,
 } from './config.ts';
-export { buildEncoderModel, buildEvalModel, encoderGraph, evalGraph } from './evalModel.ts';
+export { buildEncoderModel, buildEvalModel, buildPackedEncoder, encoderGraph, evalGraph } from './evalModel.ts';
 export { blockFlops, type ForwardFlops, forwardFlops } from './flops.ts';
 export { initParameters, initTensor } from './initialise.ts';
 export {

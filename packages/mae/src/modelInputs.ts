@@ -19,6 +19,20 @@ export function parameterInputs(graph: Graph, config: MaeConfig, isUsed: (spec: 
   };
 }
 
+/** Puts every parameter that `isUsed` into `graph` with its values, which are kept, not copied. */
+export function parameterConstants(
+  graph: Graph,
+  config: MaeConfig,
+  valuesOf: (name: string) => Float32Array,
+  isUsed: (spec: ParameterSpec) => boolean = () => true,
+): Parameters {
+  const specs = parameterSpecs(config).filter(isUsed);
+  const tensors = new Map(
+    specs.map(({ name, shape }) => [name, graph.constant(name, 'float32', shape, valuesOf(name) as Float32Array<ArrayBuffer>)]),
+  );
+  return (name) => tensors.get(name)!;
+}
+
 /** Declares `images`, float32 [N, C, H, W]. */
 export function imagesInput(graph: Graph, { channels, imageSize }: MaeConfig): Tensor {
   return graph.input('images', 'float32', [BATCH, channels, imageSize, imageSize]);

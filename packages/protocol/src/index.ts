@@ -12,7 +12,15 @@ export {
   logQuerySchema,
   MOST_LOG_LINES,
 } from './api/logLine.ts';
-export { type ReconstructionResource, reconstructionSchema, seriesListSchema, timelineSchema } from './api/metricResources.ts';
+export {
+  exportQuerySchema,
+  METRIC_FORMATS,
+  type MetricFormat,
+  type ReconstructionResource,
+  reconstructionSchema,
+  seriesListSchema,
+  timelineSchema,
+} from './api/metricResources.ts';
 export {
   DEFAULT_PAGE_LIMIT,
   decodeCursor,
@@ -30,6 +38,9 @@ export { PROBLEM_TYPE, type Problem, problemOf, problemSchema } from './api/prob
 export { type ViewResource, viewResourceSchema } from './api/viewResource.ts';
 export { type WorkerResource, workerResource, workerResourceSchema } from './api/workerResource.ts';
 export type { AuditEpoch, AuditReport, AuditWorker, JobAudit } from './audit.ts';
+export { type Bind, type HostAndPort, requireSafeBind, splitAddress } from './bindRule.ts';
+export { type PathRoots, readRoots, requireConfined } from './confinedPath.ts';
+export { ENVIRONMENT, type EnvironmentVariable } from './environment.ts';
 export {
   assertInternal,
   ERROR_CODES,
@@ -40,7 +51,7 @@ export {
   MaestroError,
 } from './errors.ts';
 export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
-export { controlChannelOptions, fromServiceError, loadService, toServiceError } from './grpc.ts';
+export { controlChannelOptions, fromServiceError, loadProtos, loadService, tokenMetadata, toServiceError } from './grpc.ts';
 export { newJobId } from './ids.ts';
 export {
   type DataSpec,
@@ -65,6 +76,7 @@ export {
   type JobMember,
   type JobProgress,
   type JobState,
+  type StoredCheckpoint,
   type WorkerInfo,
 } from './jobs.ts';
 export {
@@ -95,5 +107,8 @@ export {
   type Wire,
   type WorkerMessage,
 } from './messages.ts';
+export { nearest } from './nearest.ts';
+export { isAllowed, ROLES, type Role } from './roles.ts';
 export { describeIssues } from './schemaIssues.ts';
 export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';
+export { channelCredentials, readTls, serverCredentials, type TlsFiles } from './tls.ts';

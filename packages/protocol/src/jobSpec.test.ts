@@ -24,7 +24,7 @@ test.each([
   [{ ...minimal, schedule: { epochs: 5, steps: 3 } }, 'schedule: give either epochs or steps'],
   [{ ...minimal, data: { format: 'idx', paht: 'x', path: 'y' } }, 'data.paht: unknown key, did you mean path?'],
   [{ ...minimal, data: { format: 'tar', path: 'y' } }, 'data.format'],
-  [{ ...minimal, zebra: 1 }, 'zebra: unknown key, allowed: name, recipe, model, data'],
+  [{ ...minimal, zebra: 1 }, 'zebra: unknown key, allowed: name, priority, recipe, model, data'],
   [{ ...minimal, model: { preset: 'vit' } }, 'model.preset: expected one of "mae_vit_tiny_patch4"'],
   [{ ...minimal, model: { maskRatio: 1 } }, 'found 1'],
   [{ ...minimal, seed: 'x' }, 'seed: expected number, found "x"'],

@@ -5,6 +5,9 @@ import { describeIssues } from './schemaIssues.ts';
 
 const count = z.int().positive();
 
+/** Waiting for an hour counts as much as one priority: with these bounds everybody's turn comes. */
+const MOST_PRIORITY = 100;
+
 /** Names of the model presets; the shapes behind them are in @maestro/mae. */
 export const PRESET_NAMES = ['mae_vit_tiny_patch4', 'mae_vit_base_patch16', 'mae_vit_large_patch16', 'mae_vit_huge_patch14'] as const;
 
@@ -109,6 +112,12 @@ const checkpoint = z.strictObject({
 export const jobSpecSchema = z
   .strictObject({
     name: z.string().min(1).max(100).default('mae'),
+    priority: z
+      .int()
+      .min(-MOST_PRIORITY)
+      .max(MOST_PRIORITY)
+      .default(0)
+      .describe('who gets workers first; jobs of lower priority make way, and go on later where they were'),
     recipe: z.literal('mae-pretrain').default('mae-pretrain'),
     model: model.prefault({}),
     data,
@@ -190,11 +199,11 @@ export function parseJobSpec(input: unknown): JobSpec {
 }
 
 /**
- * SHA-256 (hex) of what decides a job's bits in its file: all but its name, its number of workers, who keeps
+ * SHA-256 (hex) of what decides a job's bits in its file: all but its name and priority, its number of workers, who keeps
  * which moments, and where checkpoints come from.
  */
 export function specHash(spec: JobSpec): string {
-  const { name: _name, checkpoint: _checkpoint, resources, data, sync, ...others } = spec;
+  const { name: _name, priority: _priority, checkpoint: _checkpoint, resources, data, sync, ...others } = spec;
   const { state: _state, ...optimizer } = others.optimizer;
   const rest = { ...others, optimizer };
   // Left out where it says what jobs did before there was a choice, so that their hashes stay.

@@ -68,6 +68,14 @@ export interface JobCheckpoint {
   readonly hash: string;
 }
 
+/** A checkpoint that is on disk, as it was found there; `hash` and `problem` are empty where there is none. */
+export interface StoredCheckpoint extends JobCheckpoint {
+  readonly bytes: number;
+  readonly createdAt: string;
+  readonly valid: boolean;
+  readonly problem: string;
+}
+
 /** A job as its clients see it. Times are RFC 3339, empty when not reached. */
 export interface Job {
   readonly id: string;

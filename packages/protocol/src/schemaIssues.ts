@@ -1,4 +1,8 @@
 import { z } from 'zod';
+import { nearest } from './nearest.ts';
+
+/** Of a value that was found, so many characters are shown. */
+const MOST_FOUND_CHARACTERS = 200;
 
 /** The sentences for the problems that zod found in `input`: path, what was found, what is allowed, and the nearest key. */
 export function describeIssues(error: z.ZodError, schema: z.ZodType, input: unknown): string[] {
@@ -17,7 +21,7 @@ export function describeIssues(error: z.ZodError, schema: z.ZodType, input: unkn
     const text =
       issue.code === 'custom'
         ? issue.message
-        : `${lowerFirst(issue.message.replace(/^Invalid (input|option): /, ''))}, found ${JSON.stringify(found) ?? 'nothing'}`;
+        : `${lowerFirst(issue.message.replace(/^Invalid (input|option): /, ''))}, found ${shortened(JSON.stringify(found) ?? 'nothing')}`;
     return `${path.length === 0 ? '(top level)' : path.join('.')}: ${text.replace(/, received \w+/, '')}`;
   });
 }
@@ -42,24 +46,8 @@ function valueAt(input: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], input);
 }
 
-function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const ranked = candidates.map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }));
-  ranked.sort((a, b) => a.distance - b.distance);
-  const best = ranked[0];
-  return best !== undefined && best.distance <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined;
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      current.push(Math.min(previous[j]! + 1, current[j - 1]! + 1, previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    previous = current;
-  }
-  return previous[b.length]!;
+function shortened(text: string): string {
+  return text.length <= MOST_FOUND_CHARACTERS ? text : `${text.slice(0, MOST_FOUND_CHARACTERS)}... (${text.length} characters)`;
 }
 
 function lowerFirst(text: string): string {

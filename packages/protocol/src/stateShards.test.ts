@@ -86,3 +86,32 @@ test.each([
     ),
   ).toBe(expected);
 });
+
+test('the newest whole step is the newest of which every element is with somebody', () => {
+  const shards = fc.array(fc.record({ step: fc.nat(4), first: fc.nat(12), length: fc.nat(12), isWhole: fc.boolean() }), { maxLength: 14 });
+  fc.assert(
+    fc.property(shards, fc.integer({ min: 1, max: 12 }), (all, length) => {
+      const isWhole = (of: number): boolean =>
+        Array.from({ length }, (_, i) => i).every((i) =>
+          all.some(({ step, first, length: n }) => step === of && first <= i && i < first + n),
+        );
+      expect(newestWholeStep(all, length)).toBe([4, 3, 2, 1, 0].find(isWhole) ?? -1);
+    }),
+  );
+});
+
+test('with a copy of each part at the next in the ring, a state is lost only with two that follow each other', () => {
+  const loss = fc.integer({ min: 1, max: 7 }).chain((members) => fc.tuple(fc.constant(members), fc.subarray([...Array(members).keys()])));
+  fc.assert(
+    fc.property(loss, ([members, lost]) => {
+      const cut = (member: number): number => Math.floor((member * 23) / members);
+      const partOf = (member: number) => ({ step: 8, first: cut(member), length: cut(member + 1) - cut(member), isWhole: false });
+      const isLost = (member: number): boolean => lost.includes(member);
+      const before = (member: number): number => (member + members - 1) % members;
+      const ring = [...Array(members).keys()];
+      const left = ring.filter((member) => !isLost(member)).flatMap((member) => [partOf(member), partOf(before(member))]);
+      const isGone = ring.some((member) => isLost(member) && isLost((member + 1) % members));
+      expect(newestWholeStep(left, 23)).toBe(isGone ? -1 : 8);
+    }),
+  );
+});

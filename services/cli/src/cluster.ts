@@ -1,15 +1,15 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connectJobClient } from '@maestro/client';
+import { connectJobClient, type JobClientOptions } from '@maestro/client';
 import { startRedisServer } from '@maestro/data';
-import { isMaestroError, MaestroError } from '@maestro/protocol';
+import { isMaestroError, MaestroError, readTls } from '@maestro/protocol';
 import { type Environment, type KeepOptions, type KeptProcess, keepProcess } from './keptProcess.ts';
 import { launchNode, type NodeProgram } from './launchNode.ts';
 import { LOOPBACK } from './network/hostNetwork.ts';
 import { makeNamespaceNetwork, type NamespaceNetwork } from './network/namespaceNetwork.ts';
 import type { NetworkId } from './network/networkNames.ts';
-import { freeWorkerName, logFile, workerProgram } from './workerProgram.ts';
+import { freeWorkerName, logFile, trustedNetwork, workerProgram } from './workerProgram.ts';
 
 const START_TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
@@ -96,6 +96,9 @@ export async function startCluster({
   await mkdir(join(dataDir, 'logs'), { recursive: true });
   const namespaces: NamespaceNetwork | undefined = networkNamespaces ? await makeNamespaceNetwork() : undefined;
   const network = namespaces ?? LOOPBACK;
+  const variables = { ...process.env, ...env };
+  /** What this process shows to the coordinator: the same as its workers. */
+  const proof: JobClientOptions = { token: variables['MAESTRO_TOKEN'], tls: readTls(variables) };
   const kept = new Map<string, KeptProcess>();
   let redisUrl = givenRedisUrl;
   let coordinator = '';
@@ -141,6 +144,7 @@ export async function startCluster({
         env: {
           MAESTRO_REDIS_URL: redisUrl!,
           MAESTRO_DATA_DIR: dataDir,
+          ...trustedNetwork(address),
           ...env,
           MAESTRO_GRPC_LISTEN: listen,
           MAESTRO_HTTP_LISTEN: http === '' ? `${address}:${httpPort}` : http,
@@ -189,7 +193,7 @@ export async function startCluster({
       signal.throwIfAborted();
       await keepWorker(freeWorkerName(new Set(kept.keys())), {});
     }
-    await allConnected(coordinator, workers, signal);
+    await allConnected(coordinator, proof, workers, signal);
   };
 
   try {
@@ -217,14 +221,14 @@ export async function startCluster({
     resume: (name) => find(name).kill('SIGCONT'),
     restart: (name, options) => find(name).restart(options?.env),
     ended: (name) => find(name).ended,
-    connected: (count) => inTime((signal) => allConnected(coordinator, count, signal), `${count} workers to connect`),
+    connected: (count) => inTime((signal) => allConnected(coordinator, proof, count, signal), `${count} workers to connect`),
     stop,
   };
 }
 
 /** Polls until so many workers are connected; a coordinator that is away is asked again. */
-async function allConnected(coordinator: string, count: number, signal: AbortSignal): Promise<void> {
-  const client = connectJobClient(coordinator);
+async function allConnected(coordinator: string, proof: JobClientOptions, count: number, signal: AbortSignal): Promise<void> {
+  const client = connectJobClient(coordinator, proof);
   const connected = async (): Promise<number> => {
     try {
       return (await client.listWorkers()).length;

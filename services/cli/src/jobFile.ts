@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { errorMessage, MaestroError } from '@maestro/protocol';
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { errorMessage, MaestroError, nearest } from '@maestro/protocol';
 import { parse } from 'yaml';
 
 /** A job file as it was written: not checked yet. */
@@ -15,7 +15,9 @@ export async function readJobFile(path: string): Promise<JobFile> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    throw new MaestroError('not-found', `job file ${path}: ${errorMessage(error)}`, { cause: error });
+    const near = nearest(basename(path), await readdir(dirname(path)).catch(() => []));
+    const hint = near === undefined ? '' : `; did you mean ${join(dirname(path), near)}?`;
+    throw new MaestroError('not-found', `job file ${path}: ${errorMessage(error)}${hint}`, { cause: error });
   }
   try {
     const parsed: unknown = parse(text);

@@ -5,15 +5,22 @@ import { textTable } from './textTable.ts';
 /** Events that a description shows; `--json` has all that are kept. */
 const SHOWN_EVENTS = 25;
 
-/** A table of jobs, one line each, newest first. */
-export function jobTable(jobs: readonly Job[], nowMs: number = Date.now()): string {
-  return textTable([['ID', 'NAME', 'STATE', 'STEP', 'LOSS', 'AGE'], ...jobs.map((job) => cells(job, nowMs))]);
+/** A job's priority, by its job file. */
+export function priorityOf({ specJson }: Pick<Job, 'specJson'>): number {
+  return (JSON.parse(specJson) as { readonly priority?: number }).priority ?? 0;
 }
 
-function cells({ id, name, state, progress, createdAt }: Job, nowMs: number): string[] {
+/** A table of jobs, one line each, newest first. */
+export function jobTable(jobs: readonly Job[], nowMs: number = Date.now()): string {
+  return textTable([['ID', 'NAME', 'STATE', 'STEP', 'LOSS', 'AGE', 'PRIO', 'NOTE'], ...jobs.map((job) => cells(job, nowMs))]);
+}
+
+function cells(job: Job, nowMs: number): string[] {
+  const { id, name, state, message, progress, createdAt } = job;
   const step = progress === null ? '-' : `${progress.step}/${progress.totalSteps}`;
   const loss = progress === null || progress.images === 0 ? '-' : progress.loss.toFixed(4);
-  return [id, name, state, step, loss, duration((nowMs - Date.parse(createdAt)) / 1000)];
+  const note = state === 'running' || state === 'succeeded' ? '' : message;
+  return [id, name, state, step, loss, duration((nowMs - Date.parse(createdAt)) / 1000), String(priorityOf(job)), note];
 }
 
 /** Everything about one job that a person asks for when something is odd, as indented lines. */
@@ -24,6 +31,7 @@ export function jobDescription(job: Job, nowMs: number = Date.now()): string {
     `Job:        ${job.id} (${job.name})`,
     `State:      ${job.state}: ${job.message}`,
     ...(slow === undefined ? [] : [`Slow:       ${slow.message}`]),
+    `Priority:   ${priorityOf(job)}`,
     `Created:    ${job.createdAt}`,
     `Started:    ${job.startedAt || '-'}`,
     `Ended:      ${job.endedAt || '-'}`,

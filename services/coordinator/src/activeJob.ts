@@ -206,6 +206,10 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
       return opened === undefined ? 0 : Math.max(0, run.step - Math.max(acknowledged, opened.acknowledgedStep));
     },
     dispatch,
+    amend(change) {
+      const next = change(job);
+      if (next !== job) publish(next, false);
+    },
     settled: (timeoutMs) =>
       new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
@@ -217,7 +221,6 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
           resolve();
         });
       }),
-    amend: (change) => publish(change(job), false),
     tick() {
       if (acknowledged > acknowledgedSent) {
         acknowledgedSent = acknowledged;

@@ -10,9 +10,10 @@ import {
   type JobAudit,
   type JobSpec,
   MaestroError,
-  mostWorkers,
   newJobId,
+  type PathRoots,
   parseJobSpec,
+  requireConfined,
   type WorkerInfo,
   type WorkerMessage,
 } from '@maestro/protocol';
@@ -20,14 +21,16 @@ import type { Logger } from '@maestro/telemetry';
 import { type ActiveJob, type ActiveJobOptions, openActiveJob } from './activeJob.ts';
 import { auditJob } from './auditJob.ts';
 import type { Bookkeeper } from './bookkeeper.ts';
-import { newJob } from './jobView.ts';
+import { newJob, withWaiting } from './jobView.ts';
 import type { CoordinatorEvents } from './metrics/observer.ts';
 import { placeJobs } from './placement.ts';
-import { type JobRun, openPlaces, queuedRun, type RestorePoint, type RunEvent, refusalOf } from './runState.ts';
+import { placementInput } from './placementInput.ts';
+import { type JobRun, queuedRun, type RestorePoint, type RunEvent } from './runState.ts';
 import type { Store } from './store.ts';
 import { workerEvent } from './workerEvent.ts';
 
 const TICK_MS = 250;
+const MOST_SPEC_CHARACTERS = 256 * 1024;
 /** So long whoever decides about a job waits for it to be written down. */
 const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
@@ -37,6 +40,8 @@ const CLOSE_MS = 3000;
 export interface CoordinatorOptions {
   readonly store: Store;
   readonly timeouts: FailureTimeouts;
+  /** Folders that jobs may use. Default: any. */
+  readonly roots?: PathRoots;
   /** Opens what writes a job's steps, records and queues. */
   readonly openBooks: (jobId: string, seed: number, onAcknowledged: (step: number) => void) => Bookkeeper;
   /** Reads the step of a checkpoint that a job resumes from; throws when it cannot be used. */
@@ -116,6 +121,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   let versions = 0;
   /** Ids of one coordinator rise even within a millisecond. */
   let lastIdMs = 0;
+  const startedMs = Date.now();
 
   const forget = (workerId: string): void => {
     workers.delete(workerId);
@@ -147,26 +153,27 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     return active;
   };
 
-  /** Gives free workers to jobs that wait, then to those that can grow. */
+  /** Gives workers to jobs that wait, if need be from jobs that have to make way, then to those that can grow. */
   const place = (): void => {
     if (isClosing) return;
-    const free = [...workers.values()].filter(({ jobId, isDrained }) => jobId === '' && !isDrained).map(({ hello }) => hello);
-    const nowMs = Date.now();
-    const wanted = [...jobs.values()].flatMap(({ job, run, spec }) => {
-      const { minWorkers, device } = spec.resources;
-      const maxWorkers = mostWorkers(spec);
-      const isRefused = (workerId: string): boolean => refusalOf(run, workerId, nowMs) !== undefined;
-      if (run.phase === 'queued') return [{ id: job.id, minWorkers, maxWorkers, device, isRefused, isStarted: false }];
-      const places = openPlaces(run);
-      return places > 0 ? [{ id: job.id, minWorkers: 1, maxWorkers: places, device, isRefused, isStarted: true }] : [];
-    });
-    for (const { jobId, workers: chosen, reason } of placeJobs(wanted, free)) {
+    const runs = [...jobs.values()].map(({ run }) => run);
+    const situation = { runs, workers: [...workers.values()], nowMs: Date.now(), silenceMs: timeouts.silenceMs, startedMs };
+    for (const placement of placeJobs(placementInput(situation))) {
+      const { jobId, reason } = placement;
       const active = jobs.get(jobId)!;
-      if (chosen.length > 0) {
-        for (const { id } of chosen) workers.get(id)!.jobId = jobId;
-        active.dispatch({ type: 'assigned', workers: chosen });
-      } else if (active.run.phase === 'queued' && active.job.message !== reason) {
-        active.amend((job) => ({ ...job, message: reason }));
+      switch (placement.type) {
+        case 'assign':
+          for (const { id } of placement.workers) workers.get(id)!.jobId = jobId;
+          active.dispatch({ type: 'assigned', workers: placement.workers });
+          break;
+        case 'shrink':
+          for (const { id } of placement.workers) active.dispatch({ type: 'drain', workerId: id, reason });
+          break;
+        case 'preempt':
+          active.dispatch({ type: 'preempt', reason });
+          break;
+        case 'wait':
+          active.amend((job) => withWaiting(job, active.run, reason));
       }
     }
   };
@@ -198,7 +205,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     const spec = parseJobSpec(parseJson(job.specJson));
     const kept = stored as JobRun | undefined;
     // Its job file, as an older version may have written it, lacks what has a default by now.
-    const run = kept === undefined ? queuedRun({ id: job.id, spec, startPoint: await startPointOf(spec) }, 0) : withSpec(kept, spec);
+    const run =
+      kept === undefined
+        ? queuedRun({ id: job.id, spec, startPoint: await startPointOf(spec) }, 0, Date.parse(job.createdAt))
+        : withSpec(kept, spec);
     const isOver = isTerminal(job.state);
     const active = activate(withDefaults(job), spec, isOver ? { ...run, phase: 'ended', message: job.message } : run);
     if (!isOver) log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
@@ -240,18 +250,26 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     }
   };
 
+  const readSpec = async (specJson: string): Promise<JobSpec> => {
+    if (specJson.length > MOST_SPEC_CHARACTERS)
+      throw new MaestroError('too-large', `job file: ${specJson.length} characters, at most ${MOST_SPEC_CHARACTERS}`);
+    const spec = parseJobSpec(parseJson(specJson));
+    await requireConfined(spec, options.roots);
+    return spec;
+  };
+
   return {
     get incarnation() {
       return store.incarnation;
     },
     async check(specJson) {
-      const spec = parseJobSpec(parseJson(specJson));
+      const spec = await readSpec(specJson);
       await startPointOf(spec);
       return spec;
     },
     async submit(specJson, idempotencyKey) {
       if (isClosing) throw new MaestroError('unavailable', 'submit: the coordinator is shutting down');
-      const spec = parseJobSpec(parseJson(specJson));
+      const spec = await readSpec(specJson);
       const startPoint = await startPointOf(spec);
       // A key whose first submit was cut off before it left a job is taken up with the id that it got then.
       lastIdMs = Math.max(Date.now(), lastIdMs + 1);
@@ -268,7 +286,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       const create = async (): Promise<Job> => {
         await store.saveJob(job);
         log.info({ job: id, name: spec.name }, 'job submitted');
-        activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation));
+        activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation, Date.parse(job.createdAt)));
         place();
         return jobs.get(id)!.job;
       };
@@ -381,7 +399,7 @@ function withDefaults(job: Job): Job {
 }
 
 function withSpec(run: JobRun, spec: JobSpec): JobRun {
-  return { ...run, facts: { ...run.facts, spec } };
+  return { ...run, queuedMs: run.queuedMs ?? Date.now(), waitedMs: run.waitedMs ?? 0, facts: { ...run.facts, spec } };
 }
 
 function isAlive(pid: number): boolean {

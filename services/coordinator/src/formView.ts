@@ -55,7 +55,7 @@ export function formView(turn: Turn): void {
   const restoreFrom = restore?.path ?? '';
   const next = Math.max(generation, turn.run.skipped) + 1;
   const { id: jobId } = facts;
-  const { step, stepsRedone, pastViews, restore: _used, ...rest } = turn.run;
+  const { step, stepsRedone, pastViews, restore: _used, shortSinceMs: _enough, ...rest } = turn.run;
   turn.run = { ...rest, step, stepsRedone, pastViews };
   update(turn, {
     generation: next,
@@ -150,6 +150,7 @@ function waitForWorkers(turn: Turn, waiting: readonly RunWorker[], furthest: num
   const why = cause === undefined ? '' : `; ${cause.message}`;
   update(turn, {
     phase: 'starting',
+    shortSinceMs: turn.run.shortSinceMs ?? turn.nowMs,
     message: `waiting: needs ${minWorkers} ${device} worker${minWorkers === 1 ? '' : 's'}, has ${waiting.length}${why}`,
   });
   // Whoever waits may be lost too.

@@ -111,6 +111,8 @@ function parse(line: string, run: JobRun): RunEvent {
       return { type: 'restorePoint', point: { path: name === 'nothing' ? '' : `/c/${name}`, step: Number(name) || 0 }, note: '' };
     case 'pause':
       return { type: 'pause', reason: 'on request' };
+    case 'preempt':
+      return { type: 'preempt', reason: 'preempted by job-2 (priority 5)' };
     case 'recovered':
       return { type: 'recovered', incarnation: Number(name ?? 2) };
     case 'tick':
@@ -168,7 +170,7 @@ function show(effect: RunEffect): string {
 }
 
 /** Plays a scenario; each line comes back with the phase it led to and the effects it had. `wait 6000` lets time pass. */
-function play(scenario: string, { run = queuedRun(factsOf(), 1), nowMs = 0 }: { run?: JobRun; nowMs?: number } = {}) {
+function play(scenario: string, { run = queuedRun(factsOf(), 1, 0), nowMs = 0 }: { run?: JobRun; nowMs?: number } = {}) {
   const transcript: string[] = [];
   for (const line of scenario.trim().split('\n')) {
     const wait = /^\s*wait (\d+)/.exec(line);
@@ -194,7 +196,7 @@ const working = (resources: object = {}, steps = 4) =>
     formed b 0
     formed c 0
     ${Array.from({ length: steps }, (_, i) => `committed a ${i + 1}`).join('\n')}`,
-    { run: queuedRun(factsOf(resources), 1) },
+    { run: queuedRun(factsOf(resources), 1, 0) },
   );
 const last = ({ transcript }: { transcript: string[] }, count = 1) => transcript.slice(-count);
 
@@ -409,7 +411,7 @@ test('of two that differ before the first view, the first to be ready stays', ()
 });
 
 test('a worker that was sent away before the first view is welcome again once it is of the majority', () => {
-  const run = queuedRun(factsOf({ minWorkers: 2 }), 1);
+  const run = queuedRun(factsOf({ minWorkers: 2 }), 1, 0);
   const tied = play(
     `assigned a b
     ready a threads=2
@@ -792,6 +794,24 @@ test('of two that cannot reach each other, the one that is blamed most goes', ()
   expect(run.records.findLast(({ type }) => type === 'evicted')!.message).toContain('c: its peers cannot work with it');
 });
 
+test('one that nobody can reach goes in the end, also when it is always the first to blame others', () => {
+  const { transcript, run } = play(
+    `held b 4 peer-lost a
+    held a 4
+    held c 4
+    held b 4 timeout a
+    held a 4
+    held c 4
+    left a
+    held b 4 timeout c
+    held c 4
+    formed c 4`,
+    working(),
+  );
+  expect(run.refusals.map(({ name }) => name)).toEqual(['a', 'b']);
+  expect(last({ transcript })).toEqual([expect.stringContaining('formed c 4 -> running; go to c')]);
+});
+
 test('a job whose views keep failing is given up with the last reason', () => {
   let state = working();
   for (let i = 0; i < 12 && state.run.phase === 'running'; i++) {
@@ -857,6 +877,70 @@ test('the first member is lost before it has written the last checkpoint: anothe
   expect(last({ transcript })[0]).toBe('finished c 1000 -> stopping; release to b; release to c');
 });
 
+test('a job that makes way writes a checkpoint, waits in the queue, and goes on from there by itself', () => {
+  const { transcript, run, nowMs } = play(
+    `preempt
+    held a 6
+    held b 6
+    held c 6
+    checkpoint 6
+    left a
+    left b
+    wait 5000
+    left c`,
+    working(),
+  );
+  expect(transcript).toEqual([
+    'preempt -> pausing; hold to a; hold to b; hold to c',
+    'held a 6 -> pausing; ledger 6; shards 6',
+    'held b 6 -> pausing',
+    'held c 6 -> pausing; release to a with checkpoint; release to b; release to c',
+    'checkpoint 6 -> pausing; checkpoint 6',
+    'left a -> pausing',
+    'left b -> pausing',
+    'left c -> queued; close queues',
+  ]);
+  expect(run).toMatchObject({ message: 'preempted by job-2 (priority 5)', queuedMs: 5000, workers: [] });
+
+  const again = play(
+    `wait 60000
+    assigned b
+    ready b
+    found 6`,
+    { run, nowMs },
+  );
+  expect(again.transcript).toEqual([
+    'assigned b -> starting; prepare to b',
+    'ready b -> starting; find checkpoint',
+    'found 6 -> starting; queues g2 from 6; view to b: g2 step 6 from /c/6, b=0..7',
+  ]);
+  expect(again.run).toMatchObject({ waitedMs: 60_000 });
+  expect(again.run.records.map(({ message }) => message)).toContain('goes on after it was preempted by job-2 (priority 5)');
+});
+
+test('a job that makes way is paused for good on request, also when it waits already; a worker that it did not get rid of is not taken back', () => {
+  const left = 'held a 6\nheld b 6\nheld c 6\nleft a\nleft b\nleft c';
+  expect(play(`preempt\npause\n${left}`, working()).run).toMatchObject({ phase: 'paused', message: 'on request' });
+  const queued = play(`preempt\n${left}`, working());
+  expect(queued.run.phase).toBe('queued');
+  expect(last(play('held c 6', queued))).toEqual(['held c 6 -> queued; release to c']);
+  const paused = play('pause', queued);
+  expect(paused.run).toMatchObject({ phase: 'paused', message: 'on request' });
+  expect(paused.run.preemption).toBeUndefined();
+  expect(play('cancel\nleft a\nleft b\nleft c', play('preempt', working())).run).toMatchObject({
+    phase: 'ended',
+    outcome: { state: 'cancelled' },
+  });
+});
+
+test('a job that lacks workers says since when, until a view forms again', () => {
+  const short = play('dead b\ndead c\nheld a 5 peer-lost b', working({ minWorkers: 2 }));
+  expect(short.run).toMatchObject({ shortSinceMs: 0, message: expect.stringContaining('waiting: needs 2 cpu workers, has 1') });
+  const later = play('wait 9000\nheartbeat a 5 held\ntick', short);
+  expect(later.run.shortSinceMs).toBe(0);
+  expect(play('assigned d\nready d', later).run.shortSinceMs).toBeUndefined();
+});
+
 test('members whose replicas train apart hold no state that others could start from: each further view restores the newest checkpoint', () => {
   const facts = factsOf({}, { mode: 'diloco', replicas: 4, innerSteps: 5 });
   const { transcript, run } = play(
@@ -883,7 +967,7 @@ test('members whose replicas train apart hold no state that others could start f
     held a
     held c
     found 10`,
-    { run: queuedRun(facts, 1) },
+    { run: queuedRun(facts, 1, 0) },
   );
   expect(transcript.slice(3, 4)).toEqual([
     'ready c -> starting; queues g1 from 0; view to a: g1 step 0 from seed, a=0..3 b=4..5 c=6..7; view to b: g1 step 0 from seed, a=0..3 b=4..5 c=6..7; view to c: g1 step 0 from seed, a=0..3 b=4..5 c=6..7',
@@ -924,7 +1008,7 @@ test('a member that leaves waits for the end of its round as long as steps are c
     heartbeat a 2 compute
     heartbeat b 2 compute
     tick`,
-    { run: queuedRun(facts, 1) },
+    { run: queuedRun(facts, 1, 0) },
   );
   expect(last(state)).toEqual(['tick -> running']);
   const { transcript } = play('wait 2000\nheartbeat a 2 compute\nheartbeat b 2 compute\ntick', state);
@@ -945,7 +1029,7 @@ const sharded = (resources: object = {}) =>
     committed a 2
     committed a 3
     committed a 4`,
-    { run: queuedRun(factsOf(resources, undefined, { state: 'sharded' }), 1) },
+    { run: queuedRun(factsOf(resources, undefined, { state: 'sharded' }), 1, 0) },
   );
 
 test('sharded: a joiner is admitted with all parts of the state, and told who has which', () => {

@@ -6,7 +6,7 @@ import { lose } from './loseWorker.ts';
 import { plan } from './planView.ts';
 import { type JobRun, newWorker, openPlaces, type RunContext, type RunEvent, type RunWorker, type Transition } from './runState.ts';
 import { stand } from './stand.ts';
-import { pause, settleStop, stop } from './stopRun.ts';
+import { pause, preempt, settleStop, stop } from './stopRun.ts';
 import { effect, isOut, names, presentMembers, record, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
 import { watch } from './watchRun.ts';
 
@@ -61,7 +61,7 @@ function take(turn: Turn, event: RunEvent): void {
       return worker === undefined ? undefined : updateWorker(turn, worker.id, { drain: event.reason });
     case 'disconnected': {
       if (worker === undefined) return;
-      const isBlamed = (turn.run.blames[worker.name] ?? 0) > 0;
+      const isBlamed = (turn.run.blames[worker.name] ?? 0) >= 1;
       if (event.isDead === true || isBlamed || worker.isReleased) return lose(turn, worker, event.evidence);
       return updateWorker(turn, worker.id, { awaySinceMs: turn.nowMs });
     }
@@ -70,8 +70,12 @@ function take(turn: Turn, event: RunEvent): void {
       return event.note === '' ? undefined : record(turn, 'restore', event.note);
     case 'pause':
       return pause(turn, event.reason);
+    case 'preempt':
+      return preempt(turn, event.reason);
     case 'resume':
-      return turn.run.phase === 'paused' ? update(turn, { phase: 'queued', message: 'waiting to be scheduled' }) : undefined;
+      return turn.run.phase === 'paused'
+        ? update(turn, { phase: 'queued', message: 'waiting to be scheduled', queuedMs: turn.nowMs })
+        : undefined;
     case 'cancel':
       return stop(turn, { state: 'cancelled', reason: 'Cancelled', message: event.reason });
     case 'fault':
@@ -136,7 +140,14 @@ function assign(turn: Turn, workers: readonly WorkerRef[]): void {
   const { id: jobId, spec } = run.facts;
   const added = workers.map((worker): RunWorker => newWorker(worker, nowMs));
   update(turn, { workers: [...run.workers, ...added] });
-  if (run.phase === 'queued') update(turn, { phase: 'starting' });
+  if (run.phase === 'queued') start(turn);
   else record(turn, 'joined', `${names(added)} prepare${added.length === 1 ? 's' : ''} to join`);
   for (const { id } of added) send(turn, id, { kind: 'prepare', jobId, specJson: JSON.stringify(spec) });
+}
+
+/** A job that waited in the queue has its turn. */
+function start(turn: Turn): void {
+  const { preemption, ...rest } = turn.run;
+  turn.run = { ...rest, phase: 'starting', waitedMs: rest.waitedMs + Math.max(0, turn.nowMs - rest.queuedMs) };
+  if (preemption !== undefined) record(turn, 'state', `goes on after it was ${preemption}`);
 }

@@ -83,6 +83,8 @@ export function advanceProgress(progress: JobProgress, committed: StepCommitted,
 /** The record brought up to date with its run: state, reasons, members, what happened. `now` is RFC 3339. */
 export function withRun(job: Job, run: JobRun, now: string): Job {
   const state: JobState = run.phase === 'ended' ? run.outcome!.state : run.phase === 'stopping' ? 'running' : run.phase;
+  const isScheduled = run.generation > 0 && run.phase !== 'queued';
+  const unscheduled = run.preemption === undefined ? 'Waiting' : 'Preempted';
   const isRunning = run.phase === 'running' || run.phase === 'stopping' || run.phase === 'pausing';
   return {
     ...job,
@@ -102,11 +104,7 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
     })),
     conditions: [
       ...job.conditions.filter(({ type }) => type === 'Recorded'),
-      condition(
-        job,
-        { type: 'Scheduled', status: run.generation > 0, reason: run.generation > 0 ? 'Placed' : 'Waiting', message: run.message },
-        now,
-      ),
+      condition(job, { type: 'Scheduled', status: isScheduled, reason: isScheduled ? 'Placed' : unscheduled, message: run.message }, now),
       condition(job, { type: 'Running', status: isRunning, reason: isRunning ? 'Training' : 'NotTraining', message: run.message }, now),
       ...progressing(job, run, now),
       ...(run.outcome === undefined
@@ -125,6 +123,12 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
           ]),
     ],
   };
+}
+
+/** The record of a job that waits in the queue with the reason for that; the same object when it waits for nothing, or has said so. */
+export function withWaiting(job: Job, { phase, preemption }: JobRun, reason: string): Job {
+  const message = preemption === undefined ? reason : `${preemption}; ${reason}`;
+  return phase !== 'queued' || job.message === message ? job : { ...job, message };
 }
 
 /** Whether steps take their usual time while the job runs, or whom a slow one waits for; what it says moves with the time. */

@@ -12,12 +12,14 @@ import { openJobLogs } from './jobLogs.ts';
 import { openObserver } from './metrics/observer.ts';
 import { openReconstructions } from './reconstruction/reconstructions.ts';
 import type { RestorePoint } from './runState.ts';
+import { readSecurity } from './security/readSecurity.ts';
 import { serve } from './serve.ts';
 import { openShardWriter, type ShardWriter } from './shardWriter.ts';
 import { openStore } from './store.ts';
 
 /**
- * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator.
+ * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator; who may use it is
+ * in {@link readSecurity}.
  * `MAESTRO_RECONSTRUCTION_SECONDS` is how often, at most, a job's newest checkpoint is drawn for people who watch; 0 draws nothing.
  */
 const {
@@ -43,6 +45,7 @@ await runService(
         `MAESTRO_RECONSTRUCTION_SECONDS: expected a number of seconds, 0 for none, found ${reconstructionText}`,
       );
     }
+    const { access, tls, roots } = await readSecurity({ listen, httpListen, dataDir });
     await mkdir(dataDir, { recursive: true });
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
     const store = await openStore(redis, timeouts);
@@ -58,6 +61,7 @@ await runService(
     const coordinator = await startCoordinator({
       store,
       timeouts,
+      roots,
       openBooks: (jobId, seed, onAcknowledged) => {
         const books = openBookkeeper({ store, openShards, jobId, seed, onAcknowledged, log: logger, gapMs: timeouts.reportGapMs });
         return tolerance === 'off' ? withoutLedger(books) : books;
@@ -69,6 +73,10 @@ await runService(
         message(worker, message) {
           observer.message(worker, message);
           if (message.kind === 'checkpoint') reconstructions.request(message);
+        },
+        moved(before, after) {
+          observer.moved(before, after);
+          if (after.phase === 'ended' && before.phase !== 'ended') reconstructions.ended(after.facts.id);
         },
       },
       log: logger,
@@ -86,8 +94,8 @@ await runService(
     const logRedis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
     const archive = await openLogArchive({ dataDir, redis: logRedis, requireLease: store.requireLease, log: logger });
     const logs = openJobLogs({ coordinator, archive });
-    const server = await serve(coordinator, listen, timeouts, logs);
-    const web = await serveHttp({ coordinator, observer, redis, dataDir, logs, logSink: sink, log: logger }, httpListen);
+    const server = await serve({ coordinator, observer, logs, listen, dataDir, timeouts, access, tls, log: logger });
+    const web = await serveHttp({ coordinator, observer, logs, logSink: sink, access, tls, redis, dataDir, log: logger }, httpListen);
     await store.announce({ address: server.address, http: web.address });
     logger.info({ address: server.address, http: web.address, incarnation: coordinator.incarnation }, 'coordinator ready');
     process.send?.({ listening: server.address, http: web.address });

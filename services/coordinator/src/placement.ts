@@ -1,52 +1,164 @@
 import type { WorkerRef } from './assignRanks.ts';
+import { chooseVictims, describeVictims, type Victim } from './preemption.ts';
 
-/** A job that waits for workers, or takes more. */
-export interface WaitingJob {
+/** A job that waits for workers, or works with some. */
+export interface SchedulableJob {
   readonly id: string;
+  /** As in its job file; only a job with a higher one may have this one paused. */
+  readonly priority: number;
+  /** What decides whose turn it is: see {@link effectivePriority}. */
+  readonly rank: number;
   readonly minWorkers: number;
   readonly maxWorkers: number;
   readonly device: string;
-  /** It runs already: it gets what those that wait have left over, and holds nobody back. */
-  readonly isStarted?: boolean;
+  readonly isStarted: boolean;
+  /** Workers that it has and keeps, those included that are out of reach for a moment. */
+  readonly present: number;
+  /** Those of them that can be given to another job. */
+  readonly workers: readonly FreeWorker[];
+  /** It has had too few workers for so long that it should not keep those that it has. */
+  readonly isStuck: boolean;
   /** Whether the job does not take this worker. */
   readonly isRefused?: (workerId: string) => boolean;
 }
 
-/** A worker without a job. */
+/** A worker that can be given to a job. */
 export interface FreeWorker extends WorkerRef {
   readonly device: string;
 }
 
-/** What happens to a waiting job now: it gets `workers`, or none; `reason` says why in a sentence. */
-export interface Placement {
-  readonly jobId: string;
-  readonly workers: readonly FreeWorker[];
-  readonly reason: string;
+/** Everything that decides who works for whom. */
+export interface PlacementInput {
+  /** In order of submission. */
+  readonly jobs: readonly SchedulableJob[];
+  readonly free: readonly FreeWorker[];
+  /** Workers that are about to leave their jobs. */
+  readonly leaving?: readonly FreeWorker[];
+  /** Workers may still be on their way to a coordinator that has just started: a job that lacks some is not passed by. */
+  readonly isSettling?: boolean;
+}
+
+/** What is to be done about a job now, and why in a sentence. */
+export type Placement =
+  | { readonly type: 'assign'; readonly jobId: string; readonly workers: readonly FreeWorker[]; readonly reason: string }
+  | { readonly type: 'wait'; readonly jobId: string; readonly reason: string }
+  /** It goes on with fewer workers. */
+  | { readonly type: 'shrink'; readonly jobId: string; readonly workers: readonly FreeWorker[]; readonly reason: string }
+  /** It writes a checkpoint, gives up all workers, and waits for its next turn. */
+  | { readonly type: 'preempt'; readonly jobId: string; readonly reason: string };
+
+/** A job that has waited for so long counts one priority higher: everybody's turn comes. */
+const AGING_MS = 3_600_000;
+
+/** The priority that a job has come to by waiting, in all, for `waitedMs`. It orders jobs; it never makes one pause another of its own priority. */
+export function effectivePriority(priority: number, waitedMs: number): number {
+  return priority + Math.floor(waitedMs / AGING_MS);
+}
+
+/** A placement under way: what is left to give, and what has been decided. */
+interface Deal {
+  readonly free: FreeWorker[];
+  readonly leaving: FreeWorker[];
+  readonly given: Map<string, FreeWorker[]>;
+  readonly victims: Map<string, Victim>;
+  readonly waits: Map<string, string>;
+  /** By device: the job whose turn it is, and whether it is about to have its minimum, so that what is free is kept for it. */
+  readonly turnOf: Map<string, { readonly id: string; readonly isKeeping: boolean }>;
 }
 
 /**
- * Decides which waiting jobs start: in order of submission, each with as many free workers of its device as it may use.
- * A job that lacks workers holds back those behind it that want the same device, so that large jobs are not starved by small ones.
- * Jobs that run take more workers only when none waits for them.
+ * Decides who works for whom. First come the minimums, each all of it or nothing, by effective priority and then in order of submission; a
+ * job whose turn it is holds back those behind it, unless its minimum is more than all workers there are. What is not free it gets from
+ * others: workers that are leaving, workers above the minimum of jobs that are not of higher priority, and at last those of jobs with a
+ * lower priority, which are paused. What is left goes to those that can use more, in the same order; it is theirs until somebody's
+ * minimum needs it.
  */
-export function placeJobs(waiting: readonly WaitingJob[], free: readonly FreeWorker[]): Placement[] {
-  const left = [...free].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const blockedBy = new Map<string, string>();
-  const inTurn = [...waiting.filter(({ isStarted }) => isStarted !== true), ...waiting.filter(({ isStarted }) => isStarted === true)];
-  return inTurn.map(({ id, minWorkers, maxWorkers, device, isStarted = false, isRefused = () => false }) => {
-    const ahead = blockedBy.get(device);
-    if (ahead !== undefined) return { jobId: id, workers: [], reason: `waiting: behind ${ahead}` };
-    const usable = left.filter((worker) => worker.device === device && !isRefused(worker.id));
-    if (usable.length < minWorkers) {
-      if (!isStarted) blockedBy.set(device, id);
-      return {
-        jobId: id,
-        workers: [],
-        reason: `waiting: needs ${minWorkers} ${device} worker${minWorkers === 1 ? '' : 's'}, ${usable.length} free`,
-      };
-    }
-    const workers = usable.slice(0, maxWorkers);
-    for (const worker of workers) left.splice(left.indexOf(worker), 1);
-    return { jobId: id, workers, reason: `placed on ${workers.map((worker) => worker.name).join(', ')}` };
-  });
+export function placeJobs(input: PlacementInput): Placement[] {
+  const { jobs, free, leaving = [] } = input;
+  const deal: Deal = {
+    free: [...free].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    leaving: [...leaving],
+    given: new Map(),
+    victims: new Map(),
+    waits: new Map(),
+    turnOf: new Map(),
+  };
+  const inTurn = jobs
+    .map((job, index) => ({ job, index, rank: turnRank(job, jobs) }))
+    .sort((a, b) => b.rank - a.rank || Number(b.job.isStarted) - Number(a.job.isStarted) || a.index - b.index)
+    .map(({ job }) => job);
+  for (const job of inTurn) if (lacking(job) > 0) serveMinimum(job, input, deal);
+  for (const job of inTurn) grow(job, deal);
+  return jobs.flatMap((job) => decisionsOn(job, deal));
+}
+
+/** Workers that a job needs before it can go on. */
+function lacking({ minWorkers, present }: SchedulableJob): number {
+  return Math.max(0, minWorkers - present);
+}
+
+/** A job that has lost workers gets them back before any that could not have it paused begins. */
+function turnRank(job: SchedulableJob, jobs: readonly SchedulableJob[]): number {
+  if (!job.isStarted || job.isStuck || lacking(job) === 0) return job.rank;
+  return Math.max(job.rank, ...jobs.flatMap((other) => (!other.isStarted && other.priority <= job.priority ? [other.rank] : [])));
+}
+
+function serveMinimum(job: SchedulableJob, { jobs, isSettling = false }: PlacementInput, deal: Deal): void {
+  const { id, device, minWorkers } = job;
+  const ahead = deal.turnOf.get(device);
+  if (ahead !== undefined) return void deal.waits.set(id, `waiting: behind ${ahead.id}`);
+  const need = lacking(job);
+  const free = usable(job, deal.free);
+  if (free.length >= need) return give(job, free.slice(0, need), deal);
+
+  const lack = `waiting: needs ${minWorkers} ${device} worker${minWorkers === 1 ? '' : 's'}, ${job.present + free.length} free`;
+  const leaving = usable(job, deal.leaving).slice(0, need - free.length);
+  const missing = need - free.length - leaving.length;
+  const others = jobs.filter((other) => other.id !== id && !deal.given.has(other.id));
+  const victims = missing === 0 ? [] : chooseVictims({ job, missing, others });
+  if (victims !== undefined) {
+    for (const victim of victims) deal.victims.set(victim.job.id, victim);
+    deal.turnOf.set(device, { id, isKeeping: true });
+    return void deal.waits.set(id, `${lack}; ${describeVictims(victims, leaving)}`);
+  }
+  const working = jobs.flatMap((other) => (other.id === id ? [] : [...other.workers, ...(deal.given.get(other.id) ?? [])]));
+  const connected = job.present + [...deal.free, ...deal.leaving, ...working].filter((worker) => isUsable(job, worker)).length;
+  const isEnough = connected >= minWorkers;
+  deal.waits.set(id, isEnough ? lack : `${lack}; ${connected} ${connected === 1 ? 'is' : 'are'} connected`);
+  if (isEnough || isSettling) deal.turnOf.set(device, { id, isKeeping: false });
+}
+
+/** Gives what is free to a job that can use more than it needs. */
+function grow(job: SchedulableJob, deal: Deal): void {
+  const has = job.present + (deal.given.get(job.id)?.length ?? 0);
+  const mayGrow = has >= job.minWorkers && deal.turnOf.get(job.device)?.isKeeping !== true && !deal.victims.has(job.id);
+  if (mayGrow) give(job, usable(job, deal.free).slice(0, Math.max(0, job.maxWorkers - has)), deal);
+}
+
+function give({ id }: SchedulableJob, workers: readonly FreeWorker[], { free, given }: Deal): void {
+  if (workers.length === 0) return;
+  for (const worker of workers) free.splice(free.indexOf(worker), 1);
+  given.set(id, [...(given.get(id) ?? []), ...workers]);
+}
+
+function usable(job: SchedulableJob, workers: readonly FreeWorker[]): FreeWorker[] {
+  return workers.filter((worker) => isUsable(job, worker));
+}
+
+function isUsable({ device, isRefused = () => false }: SchedulableJob, worker: FreeWorker): boolean {
+  return worker.device === device && !isRefused(worker.id);
+}
+
+function decisionsOn({ id: jobId }: SchedulableJob, { given, victims, waits }: Deal): Placement[] {
+  const workers = given.get(jobId);
+  if (workers !== undefined) {
+    return [{ type: 'assign', jobId, workers, reason: `placed on ${workers.map(({ name }) => name).join(', ')}` }];
+  }
+  const victim = victims.get(jobId);
+  if (victim !== undefined) {
+    const { isPaused, reason } = victim;
+    return [isPaused ? { type: 'preempt', jobId, reason } : { type: 'shrink', jobId, workers: victim.workers, reason }];
+  }
+  const reason = waits.get(jobId);
+  return reason === undefined ? [] : [{ type: 'wait', jobId, reason }];
 }

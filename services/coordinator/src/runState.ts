@@ -134,6 +134,13 @@ export interface JobRun {
   /** `stopping` and `pausing` show what happens once all workers have left. */
   readonly phase: 'queued' | 'starting' | 'running' | 'pausing' | 'paused' | 'stopping' | 'ended';
   readonly message: string;
+  /** When it was last queued, and how long it had waited in the queue before that, in all. */
+  readonly queuedMs: number;
+  readonly waitedMs: number;
+  /** Which job it made way for; absent unless it pauses for that, or waits for its next turn since. */
+  readonly preemption?: string;
+  /** Since when it has lacked workers that it needs to go on; absent while it does not. */
+  readonly shortSinceMs?: number;
   /** The newest view's; rises with each view and is never used again. */
   readonly generation: number;
   /** The coordinator's that works on it, and the numbers up to which views of earlier ones may be in use that nobody wrote down. */
@@ -164,7 +171,7 @@ export interface JobRun {
   /** The newest views, newest last, bounded: reports name the generation that they come from. */
   readonly pastViews: readonly PastView[];
   readonly refusals: readonly Refusal[];
-  /** Views that failed since the last committed step, and how often each member was blamed. */
+  /** Views that failed since the last committed step, and how often each member was blamed; to blame counts a little too. */
   readonly failures: number;
   readonly blames: Readonly<Record<string, number>>;
   readonly lastCommitMs: number;
@@ -196,6 +203,8 @@ export type RunEvent =
   /** The answer to `findCheckpoint`. */
   | { readonly type: 'restorePoint'; readonly point: RestorePoint; readonly note: string }
   | { readonly type: 'pause'; readonly reason: string }
+  /** Pauses it, to be queued again by itself. */
+  | { readonly type: 'preempt'; readonly reason: string }
   | { readonly type: 'resume' }
   | { readonly type: 'cancel'; readonly reason: string }
   /** The coordinator itself cannot go on with the job. */
@@ -232,13 +241,15 @@ export interface RunContext {
   readonly timeouts: FailureTimeouts;
 }
 
-/** A run that waits to be placed on workers, as the coordinator of `incarnation` takes it on. */
-export function queuedRun(facts: JobFacts, incarnation: number): JobRun {
+/** A run that waits since `nowMs` to be placed on workers, as the coordinator of `incarnation` takes it on. */
+export function queuedRun(facts: JobFacts, incarnation: number, nowMs: number): JobRun {
   const { startPoint: restore } = facts;
   return {
     facts,
     phase: 'queued',
     message: 'waiting to be scheduled',
+    queuedMs: nowMs,
+    waitedMs: 0,
     generation: 0,
     incarnation,
     skipped: 0,
@@ -259,10 +270,16 @@ export function queuedRun(facts: JobFacts, incarnation: number): JobRun {
   };
 }
 
+/** The workers that the run has and is to keep. */
+export function stayingWorkers({ phase, workers }: JobRun): RunWorker[] {
+  const isAtWork = phase === 'starting' || phase === 'running';
+  return isAtWork ? workers.filter(({ isReleased, drain }) => !isReleased && drain === undefined) : [];
+}
+
 /** How many more workers the run would take now. */
-export function openPlaces({ phase, workers, facts: { spec } }: JobRun): number {
-  const isOpen = phase === 'starting' || phase === 'running';
-  return isOpen ? Math.max(0, mostWorkers(spec) - workers.filter(({ isReleased, drain }) => !isReleased && drain === undefined).length) : 0;
+export function openPlaces(run: JobRun): number {
+  const isOpen = run.phase === 'starting' || run.phase === 'running';
+  return isOpen ? Math.max(0, mostWorkers(run.facts.spec) - stayingWorkers(run).length) : 0;
 }
 
 /** Why the job does not take a worker now; undefined when it does. */

@@ -18,7 +18,7 @@ function runOf(quietSeconds: number, members: readonly Partial<RunWorker>[], cha
     return { ...newWorker({ name, id: `${name}:1`, address: name }, NOW_MS - 200), status: 'working' as const, ...member };
   });
   return {
-    ...queuedRun({ id: 'job', spec, startPoint: { path: '', step: 0 } }, 1),
+    ...queuedRun({ id: 'job', spec, startPoint: { path: '', step: 0 } }, 1, 0),
     phase: 'running',
     generation: 1,
     workers,

@@ -19,7 +19,8 @@ export function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   for (const report of standing.reports) if (report.step > turn.run.step) commit(turn, report);
   acknowledge(turn, standing.step);
   if (workerOf(turn, ref.id) === undefined) {
-    if (turn.run.phase === 'queued') update(turn, { phase: 'starting' });
+    // Redis forgot that it had its turn; one that made way has to wait for the next.
+    if (turn.run.phase === 'queued' && turn.run.preemption === undefined) update(turn, { phase: 'starting' });
     if ((turn.run.phase !== 'starting' && turn.run.phase !== 'running') || refusal !== undefined) {
       return send(turn, ref.id, { kind: 'release', jobId, writeCheckpoint: false, reason: refusal ?? `the job is ${turn.run.phase}` });
     }

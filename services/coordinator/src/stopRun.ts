@@ -9,8 +9,23 @@ const STOP_MS = 120_000;
 
 /** Holds the job at a step boundary, or gives up a view that has not started. */
 export function pause(turn: Turn, reason: string): void {
-  const { phase } = turn.run;
+  const { phase, preemption, ...rest } = turn.run;
+  // One that makes way for another job, or has, does not come back by itself then.
+  if (preemption !== undefined) turn.run = { ...rest, phase, message: reason };
   if (phase === 'queued') return update(turn, { phase: 'paused', message: reason });
+  holdAll(turn, reason);
+}
+
+/** Pauses the job like {@link pause}, but once its workers have left it is in the queue again. */
+export function preempt(turn: Turn, reason: string): void {
+  const { phase } = turn.run;
+  if (phase !== 'starting' && phase !== 'running') return;
+  update(turn, { preemption: reason });
+  holdAll(turn, reason);
+}
+
+function holdAll(turn: Turn, reason: string): void {
+  const { phase } = turn.run;
   if (phase !== 'starting' && phase !== 'running') return;
   record(turn, 'state', `pausing: ${reason}`);
   update(turn, { phase: 'pausing', message: reason, stopDeadlineMs: turn.nowMs + STOP_MS });
@@ -52,7 +67,8 @@ export function settleStop(turn: Turn): void {
   if (turn.run.workers.length > 0 && turn.nowMs < stopDeadlineMs!) return;
   for (const { id } of workers) effect(turn, { type: 'disconnect', workerId: id, reason: 'it did not leave in time' });
   effect(turn, { type: 'closeQueues' });
-  const { view: _view, restore: _restore, stopDeadlineMs: _deadline, ...rest } = turn.run;
-  const isPaused = phase === 'pausing';
-  turn.run = { ...rest, workers: [], phase: isPaused ? 'paused' : 'ended', message: isPaused ? message : outcome!.message };
+  const { view: _view, restore: _restore, stopDeadlineMs: _deadline, shortSinceMs: _short, ...rest } = turn.run;
+  if (phase !== 'pausing') turn.run = { ...rest, workers: [], phase: 'ended', message: outcome!.message };
+  else if (rest.preemption === undefined) turn.run = { ...rest, workers: [], phase: 'paused', message };
+  else turn.run = { ...rest, workers: [], phase: 'queued', message, queuedMs: turn.nowMs };
 }

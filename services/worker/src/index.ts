@@ -1,1 +1,1 @@
-export {};
+export { ARTIFACT_FILES, writeArtifacts } from './artifacts.ts';

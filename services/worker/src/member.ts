@@ -8,6 +8,7 @@ import {
   MaestroError,
   type MemberStatus,
   parseJobSpec,
+  requireConfined,
   type Standing,
   type View,
   type WorkerMessage,
@@ -19,6 +20,7 @@ import { serveShards } from './shardTransfer.ts';
 import { aborted, pause } from './signals.ts';
 import { openStepClock } from './stepClock.ts';
 import { openStepTimesReport } from './stepTimesReport.ts';
+import { suspectOf } from './suspectOf.ts';
 import type { Phase } from './trainLoop.ts';
 import { runView, type ViewTraffic } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
@@ -131,9 +133,7 @@ export function startMember(options: MemberOptions): Member {
     activity = { step, phase, sinceMs: performance.now() };
   };
   const standing = (): Standing => {
-    const details = failure?.details['member'];
-    const suspect =
-      current?.view.members.find(({ id }) => id === details)?.name ?? (failure?.details['suspect'] as string | undefined) ?? '';
+    const suspect = failure === undefined || current === undefined ? '' : suspectOf(failure, current.view, self);
     return {
       jobId,
       generation,
@@ -157,6 +157,8 @@ export function startMember(options: MemberOptions): Member {
 
   const open = async (): Promise<JobSession> => {
     const spec = parseJobSpec(JSON.parse(specJson));
+    // Links may lead elsewhere on this machine than on the coordinator's.
+    await requireConfined(spec, options.roots);
     for (;;) {
       try {
         return await openJobSession({
@@ -248,7 +250,6 @@ export function startMember(options: MemberOptions): Member {
       },
       onSkipped: (step, images) => send({ kind: 'skipped', jobId, generation, step, images }),
       onCheckpointFailed: (step, error) => {
-        viewLogger.error({ step, error }, 'checkpoint of the view failed, the next one starts from an older one');
         send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) });
       },
       signal: aborter.signal,
@@ -274,6 +275,7 @@ export function startMember(options: MemberOptions): Member {
         reason: failure?.message,
         sentBytes: here.traffic?.sentBytes(),
         eventLoopDelay: monitor.read(),
+        ...(opened.isSharded && { snapshots: opened.snapshots.cost() }),
         ...memoryBytes(),
       },
       'view over',

@@ -50,6 +50,56 @@ test('where nobody has all parameters, each owner gives those of its elements', 
   expect(show(planTransfer(member))).toEqual(['a: p0+30', 'c: p60+30']);
 });
 
+test('what a member has on disk is loaded from there, and only what it has in memory needs nothing', () => {
+  const copies = [holder('a', 0, 30, false), holder('a', 60, 30, false), holder('b', 30, 30, false), holder('b', 0, 30, false)];
+  const holders = copies.map((each) => ({ ...each, isStored: true }));
+  const member = {
+    self: 'a',
+    index: 0,
+    chunk: { first: 0, length: 45 },
+    length: 90,
+    holders,
+    held: [],
+    stored: [
+      { first: 0, length: 30 },
+      { first: 60, length: 30 },
+    ],
+  };
+  expect(show(planTransfer(member))).toEqual(['a: p0+30 p60+30 m0+30 v0+30', 'b: p30+30 m30+15 v30+15']);
+  const held = [{ first: 0, length: 30, isWhole: false }];
+  expect(show(planTransfer({ ...member, held }))).toEqual(['b: p30+30 m30+15 v30+15', 'a: p60+30']);
+});
+
+test('every element that a member needs is in its memory, or taken once, from one that has it', () => {
+  const range = fc.record({ first: fc.nat(20), length: fc.nat(20), isWhole: fc.constant(false) });
+  fc.assert(
+    fc.property(
+      fc.array(range, { maxLength: 3 }),
+      fc.array(range, { maxLength: 3 }),
+      fc.nat(10),
+      fc.nat(10),
+      (held, stored, first, size) => {
+        const all = { first: 0, length: 20 };
+        const whole = [holder('x', 0, 20, false)];
+        const transfers = planTransfer({ self: 'a', index: 0, chunk: { first, length: size }, length: 20, holders: whole, held, stored });
+        const has = (parts: readonly { first: number; length: number }[], i: number): boolean =>
+          parts.some((part) => part.first <= i && i < part.first + part.length);
+        for (const vector of [0, 1, 2]) {
+          const wanted = vector === 0 ? all : { first, length: size };
+          for (let i = wanted.first; i < wanted.first + wanted.length; i++) {
+            const from = transfers.flatMap(({ holder: { id }, ranges }) =>
+              ranges.flatMap((each) => (each.vector === vector && has([each], i) ? id : [])),
+            );
+            expect(from.length).toBeLessThanOrEqual(1);
+            if (from.length === 0) expect(has(held, i)).toBe(true);
+            if (from[0] === 'a') expect(has(stored, i)).toBe(true);
+          }
+        }
+      },
+    ),
+  );
+});
+
 test('a part that nobody has is refused', () => {
   const member = { self: 'd', index: 2, chunk: { first: 0, length: 90 }, length: 90, holders: three.slice(1), held: [] };
   expect(() => planTransfer(member)).toThrow('nobody holds all of elements 0..89 of the state');

@@ -44,9 +44,9 @@ async function open(options: Partial<SnapshotOptions> = {}) {
   const snapshots = openSnapshots({ dir, trainer: stateAt(now), faults, onLost: () => undefined, logger, ...options });
   closers.push(() => snapshots.close());
   /** Takes a snapshot as a member does. */
-  const take = async (step: number, chunk: ElementRange): Promise<void> => {
+  const take = async (step: number, chunk: ElementRange, { isCopied = true } = {}): Promise<void> => {
     now.step = step;
-    snapshots.begin(step, chunk);
+    snapshots.begin(step, chunk, { isCopied });
     await snapshots.captured();
   };
   const told = (msg: string): number => lines.filter((line) => line.msg.startsWith(msg)).length;
@@ -113,6 +113,8 @@ test('two complete windows are kept, and three only until the newest has its cop
     await member.snapshots.copy(shard(step, BEFORE), { fetch: fetchOf(step), signal: never });
     expect(steps()).toEqual([step - 4, step].filter((each) => each > 0));
   }
+  await member.take(16, CHUNK, { isCopied: false });
+  expect(steps()).toEqual([12, 16]);
 });
 
 test('a job that goes back gives up what is of later steps, and takes snapshots of these steps again', async () => {
@@ -166,8 +168,14 @@ test('a disk that is slower than a step is not waited for longer than allowed, a
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });
-  const member = await open({ trainer: stateAt(now, () => held), patienceMs: 5 });
+  const member = await open({ trainer: stateAt(now, () => held), patienceMs: 50 });
   await member.take(8, CHUNK);
+  // It is given up once, and no further step waits for it; nor does the next window.
+  const startedMs = performance.now();
+  await member.snapshots.captured();
+  expect(performance.now() - startedMs).toBeLessThan(50);
+  await member.take(12, CHUNK);
+  await member.snapshots.settled(12, never);
   now.step = 9;
   release();
   await member.snapshots.settled(8, never);

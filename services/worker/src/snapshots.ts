@@ -4,6 +4,7 @@ import { type ElementRange, errorMessage, isMaestroError, MaestroError, type Sta
 import type { Logger } from '@maestro/telemetry';
 import type { Faults } from './faults.ts';
 import { createPartFile, type PartFile, PIECE_FLOATS, piecesOf, type VectorRange } from './partFile.ts';
+import { onLanes } from './pieceLanes.ts';
 import { sharedFloats } from './sharedVector.ts';
 import { aborted, settlesWithin } from './signals.ts';
 
@@ -22,8 +23,11 @@ export interface Snapshots {
   offers(): StateShard[];
   /** A view starts from that step: parts of later ones are given up, since not all of those states is there. */
   rewind(step: number): Promise<void>;
-  /** Begins to write the trainer's `chunk` of the state after `step`, which must not change before `captured`. Never throws. */
-  begin(step: number, chunk: ElementRange): void;
+  /**
+   * Begins to write the trainer's `chunk` of the state after `step`, which must not change before `captured`. `isCopied`: a `copy` of another part
+   * follows. Never throws.
+   */
+  begin(step: number, chunk: ElementRange, options: { readonly isCopied: boolean }): void;
   /** Waits until the state may change: until the writing has ended, or for `patienceMs`, and then gives it up. Never throws. */
   captured(): Promise<void>;
   /** Waits until the own part of that step, or of a later one, is written or given up. Rejects with the signal's reason. */
@@ -34,8 +38,21 @@ export interface Snapshots {
   has(step: number, range: ElementRange): boolean;
   /** Reads elements of a part. A damaged part is given up. @throws MaestroError `checkpoint-invalid`. */
   read(step: number, range: VectorRange, values: Float32Array): Promise<void>;
+  /** What all of this has cost so far. */
+  cost(): SnapshotCost;
   /** Frees all that is kept. */
   close(): Promise<void>;
+}
+
+/** Parts that were written, and what that took. */
+export interface SnapshotCost {
+  readonly parts: number;
+  readonly bytes: number;
+  /** From the end of a window to the last byte of the own part, and of a copy from its first byte on; beside the steps, all in all. */
+  readonly ownSeconds: number;
+  readonly copySeconds: number;
+  /** How long steps stood still. */
+  readonly stalledSeconds: number;
 }
 
 /** What {@link openSnapshots} takes. */
@@ -55,8 +72,6 @@ interface Part extends StateShard {
   readonly file: PartFile;
 }
 
-/** Pieces of the trainer on their way to disk at once: 32 MiB, all the memory that a snapshot takes. */
-const LANES = 32;
 /** Pieces that are asked of a peer at once: 16 MiB. */
 const COPY_PIECES = 16;
 
@@ -68,6 +83,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
   let lastSettled = -1;
   const wakers: (() => void)[] = [];
   let failures = 0;
+  let cost: SnapshotCost = { parts: 0, bytes: 0, ownSeconds: 0, copySeconds: 0, stalledSeconds: 0 };
 
   const find = (step: number, { first, length }: ElementRange): Part | undefined =>
     parts.find((part) => part.step === step && part.first <= first && first + length <= part.first + part.length);
@@ -113,10 +129,14 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
       logger.info({ step, failures }, 'snapshots work again');
       failures = 0;
     }
-    logger.debug({ step, first, length, what, bytes: file.sizeBytes, seconds: (performance.now() - startedMs) / 1000 }, 'snapshot written');
+    const seconds = (performance.now() - startedMs) / 1000;
+    const { ownSeconds, copySeconds } = cost;
+    const time = what === 'copy' ? { copySeconds: copySeconds + seconds } : { ownSeconds: ownSeconds + seconds };
+    cost = { ...cost, parts: cost.parts + 1, bytes: cost.bytes + file.sizeBytes, ...time };
+    logger.debug({ step, first, length, what, bytes: file.sizeBytes, seconds }, 'snapshot written');
   };
 
-  const capture = async (step: number, chunk: ElementRange, signal: AbortSignal): Promise<void> => {
+  const capture = async (step: number, chunk: ElementRange, isCopied: boolean, signal: AbortSignal): Promise<void> => {
     try {
       await faults.reach(step, 'snapshot');
       if (chunk.length > 0 && find(step, chunk) === undefined) {
@@ -131,7 +151,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
         );
       }
       // Two that are complete, and this one, whose copy is still to come.
-      await prune(3);
+      await prune(isCopied ? 3 : 2);
     } catch (error) {
       fail(step, error);
     } finally {
@@ -145,11 +165,14 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
       lastSettled = Math.min(lastSettled, step);
       await drop((part) => part.step > step);
     },
-    begin(step, chunk) {
+    begin(step, chunk, { isCopied }) {
+      if (capturing !== undefined) {
+        fail(step, new MaestroError('timeout', 'snapshot: the disk still has the one before in hand'));
+        return settle(step);
+      }
       const giveUp = new AbortController();
-      const signal = AbortSignal.any([giveUp.signal, closing.signal]);
       lastSettled = Math.min(lastSettled, step - 1);
-      const ended = (capturing?.ended ?? Promise.resolve()).then(() => capture(step, chunk, signal));
+      const ended = capture(step, chunk, isCopied, AbortSignal.any([giveUp.signal, closing.signal]));
       const here = { ended, giveUp };
       capturing = here;
       void ended.then(() => {
@@ -157,13 +180,13 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
       });
     },
     async captured() {
-      if (capturing === undefined) return;
+      if (capturing === undefined || capturing.giveUp.signal.aborted) return;
       const { ended, giveUp } = capturing;
       const startedMs = performance.now();
       if (!(await settlesWithin(ended, patienceMs))) {
         giveUp.abort(new MaestroError('timeout', `snapshot: not on disk within ${patienceMs / 1000} s of the next step's end`));
       }
-      logger.debug({ stalledSeconds: (performance.now() - startedMs) / 1000 }, 'waited for a snapshot');
+      cost = { ...cost, stalledSeconds: cost.stalledSeconds + (performance.now() - startedMs) / 1000 };
     },
     async settled(step, signal) {
       while (lastSettled < step) {
@@ -192,6 +215,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
         else logger.debug({ step: part.step, reason: errorMessage(error) }, 'no copy of the neighbour');
       }
     },
+    cost: () => cost,
     has: (step, range) => find(step, range) !== undefined,
     async read(step, range, values) {
       const part = find(step, range);
@@ -212,18 +236,6 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
       await drop(() => true);
     },
   };
-}
-
-/** Calls `each` for every piece, some at a time, each with memory of its own that it can use until it is done. Ends when all have ended. */
-async function onLanes(pieces: readonly VectorRange[], each: (piece: VectorRange, values: Float32Array) => Promise<void>): Promise<void> {
-  const left = pieces.values();
-  const lane = async (): Promise<void> => {
-    const buffer = sharedFloats(PIECE_FLOATS);
-    for (const piece of left) await each(piece, buffer.subarray(0, piece.length));
-  };
-  const ended = await Promise.allSettled(Array.from({ length: Math.min(LANES, pieces.length) }, lane));
-  const failed = ended.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }
 
 function chunked<Item>(items: readonly Item[], size: number): Item[][] {

@@ -32,6 +32,7 @@ export function openWindowSnapshots({ session, view, self, group, collective, si
   const index = members.findIndex(({ id }) => id === self);
   const before = (index + members.length - 1) % members.length;
   const member = members[before]!;
+  const isCopied = before !== index && group.chunks[before]!.length > 0;
   let next: number | undefined;
   let isCopying = false;
 
@@ -52,8 +53,8 @@ export function openWindowSnapshots({ session, view, self, group, collective, si
   return {
     onState(step) {
       if (step === 0 || step >= schedule.totalSteps || windowOfStep(schedule, step).firstStep !== step) return;
-      snapshots.begin(step, group.chunk);
-      if (before === index) return;
+      snapshots.begin(step, group.chunk, { isCopied });
+      if (!isCopied) return;
       next = step;
       void copyNewest();
     },

@@ -1,17 +1,23 @@
 import type { Command } from 'commander';
 import { auditText } from '../auditText.ts';
+import { withExamples } from '../examples.ts';
+import { findJob } from '../findJob.ts';
 import { withClient } from '../withClient.ts';
 
 /** `maestro audit JOB`: whether every sample was taken once, from the ledger alone. */
 export function addAuditCommand(program: Command): void {
-  program
+  const command = program
     .command('audit')
     .description('whether every sample of a job was taken exactly once, and by whom; the exit code tells')
     .argument('<job>', 'job id')
     .option('--json', 'print JSON')
     .action(async (id: string, { json }: { json?: boolean }) => {
-      const audit = await withClient(program, (client) => client.auditJob(id));
+      const audit = await withClient(program, (client) => findJob(client, id, (found) => client.auditJob(found)));
       process.stdout.write(`${json === true ? JSON.stringify(audit) : auditText(audit)}\n`);
       if (!audit.isClean) process.exitCode = 1;
     });
+  withExamples(command, [
+    ['maestro audit JOB', 'at any time, also after kills and restarts'],
+    ['maestro audit JOB --json | jq .problems', 'what is wrong, if anything is'],
+  ]);
 }

@@ -10,6 +10,7 @@ import { recordJob } from '../chaos/recordJob.ts';
 import { runChaos, summarise } from '../chaos/runChaos.ts';
 import { type ChaosEvent, chaosSchedule } from '../chaos/schedule.ts';
 import { type ClusterFile, readClusterFile } from '../connection.ts';
+import { withExamples } from '../examples.ts';
 import { positiveInteger, positiveNumber, wholeNumber } from '../options.ts';
 import { withClient } from '../withClient.ts';
 
@@ -31,7 +32,7 @@ interface ChaosCommandOptions {
 
 /** `maestro chaos`: harms the cluster that `maestro up` runs here while a job trains, and looks whether the job minds. */
 export function addChaosCommand(program: Command): void {
-  program
+  const command = program
     .command('chaos')
     .description(
       'kill, stop, cut off, drain and add workers, restart coordinator and redis while a job runs; then check that the job does not mind',
@@ -61,6 +62,10 @@ export function addChaosCommand(program: Command): void {
       const ok = await withClient(program, (client) => chaos({ client, id, file, dataDir, events, failureTimeoutMs, options }));
       if (!ok) process.exitCode = 1;
     });
+  withExamples(command, [
+    ['maestro chaos JOB --minutes 5 --verify', 'does it end with the bits of an undisturbed run?'],
+    ['maestro chaos JOB --seed 7 --dry-run', 'what would happen to it'],
+  ]);
 }
 
 function scheduleFor(

@@ -2,19 +2,22 @@ import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { folderStep, listCheckpoints, MANIFEST_FILE, verifyCheckpoint } from '@maestro/checkpoint';
 import { MaestroError } from '@maestro/protocol';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { checkpointTable, type ExaminedCheckpoint } from '../checkpointTable.ts';
 import { checkpointRoot } from '../connection.ts';
+import { withExamples } from '../examples.ts';
+import { exportEncoder } from '../exportEncoder.ts';
+import { newestFolder } from '../newestFolder.ts';
 
 interface ReadOptions {
   readonly json?: boolean;
 }
 
-/** `maestro checkpoint ls|verify`: what is on disk; needs no coordinator. */
+/** `maestro checkpoint ls|verify|export`: what is on disk; needs no coordinator. */
 export function addCheckpointCommand(program: Command): void {
-  const checkpoint = program.command('checkpoint').description('list and verify checkpoints on disk');
+  const checkpoint = program.command('checkpoint').description('list, verify and export checkpoints on disk');
 
-  checkpoint
+  const ls = checkpoint
     .command('ls')
     .description("a job's checkpoints, oldest first, each examined to the byte: step, size, age, hash, or what is wrong")
     .argument('<job>', 'job id, or a folder of checkpoints')
@@ -32,7 +35,7 @@ export function addCheckpointCommand(program: Command): void {
       process.stdout.write(`${json === true ? JSON.stringify(examined) : checkpointTable(examined)}\n`);
     });
 
-  checkpoint
+  const verify = checkpoint
     .command('verify')
     .description('check every byte of a checkpoint against its manifest; the exit code tells')
     .argument('<folder>', 'a checkpoint folder, such as step-00000100')
@@ -42,6 +45,37 @@ export function addCheckpointCommand(program: Command): void {
       process.stdout.write(`${json === true ? JSON.stringify(examined) : checkpointTable([examined])}\n`);
       if (!examined.valid) process.exitCode = 1;
     });
+
+  withExamples(ls, [
+    ['maestro checkpoint ls JOB', 'all of a job, oldest first'],
+    ['maestro checkpoint ls /backup/checkpoints --json', 'those of any folder'],
+  ]);
+  withExamples(verify, [['maestro checkpoint verify step-00000100 && cp -r step-00000100 /backup', 'copy only what is whole']]);
+
+  const exported = checkpoint
+    .command('export')
+    .description(
+      'write the encoder of a checkpoint as an ONNX model with its weights inside: `images` float32 [N, C, H, W] in, each pixel (value / 255 - mean) / std; `features` float32 [N, D] out, the mean over patch tokens',
+    )
+    .argument('<checkpoint>', 'a checkpoint folder, or a job id for its newest valid checkpoint')
+    .addOption(new Option('--format <format>', 'what to write').choices(['onnx']).default('onnx'))
+    .option('--out <file>', 'where it goes', 'encoder.onnx')
+    .option('--json', 'print JSON')
+    .action(async (target: string, { out, json }: ReadOptions & { out: string }) => {
+      const dir = await newestFolder(resolve(program.opts<{ dataDir: string }>().dataDir), target);
+      const report = await exportEncoder(dir, resolve(out));
+      const { input, output, mean, std, step, file, sizeBytes } = report;
+      const lines = [
+        `${file}  ${(sizeBytes / 1e6).toFixed(1)} MB, step ${step}`,
+        `takes ${input.name} float32 [${input.shape.join(', ')}], each pixel (value / 255 - mean) / std, mean [${mean.join(', ')}], std [${std.join(', ')}]`,
+        `gives ${output.name} float32 [${output.shape.join(', ')}]`,
+      ];
+      process.stdout.write(`${json === true ? JSON.stringify(report) : lines.join('\n')}\n`);
+    });
+  withExamples(exported, [
+    ['maestro checkpoint export JOB --out encoder.onnx', "a job's newest checkpoint, for any ONNX runtime"],
+    ['maestro checkpoint export step-00000100 --json', 'with the normalisation to use, as JSON'],
+  ]);
 }
 
 async function examine(dir: string): Promise<ExaminedCheckpoint> {

@@ -5,6 +5,7 @@ import { connectRedis, startRedisServer } from '@maestro/data';
 import { diagnoseDevice, runtimeBuild } from '@maestro/engine';
 import { errorMessage } from '@maestro/protocol';
 import type { Command } from 'commander';
+import { withExamples } from '../examples.ts';
 import { networkLacks } from '../network/networkSupport.ts';
 
 /** One thing that was looked at. `required` ones decide the exit code. */
@@ -21,7 +22,7 @@ const LEAST_FREE_BYTES = 1e9;
 
 /** `maestro doctor`: whether this machine has what maestro needs, and what to do where it has not. */
 export function addDoctorCommand(program: Command): void {
-  program
+  const doctor = program
     .command('doctor')
     .description(
       'look at Node, Redis, ONNX Runtime, CUDA, memory, disk and network namespaces; exit code 1 when something that is needed is missing',
@@ -44,6 +45,10 @@ export function addDoctorCommand(program: Command): void {
       process.stdout.write(`${json === true ? JSON.stringify(findings) : lines.join('\n')}\n`);
       if (findings.some(({ ok, required }) => required && !ok)) process.exitCode = 1;
     });
+  withExamples(doctor, [
+    ['maestro doctor', 'before the first cluster'],
+    ['maestro doctor --device cuda', 'why a GPU is not used'],
+  ]);
 }
 
 function nodeVersion(): Finding {

@@ -1,5 +1,8 @@
 import type { JobClient } from '@maestro/client';
-import type { Command } from 'commander';
+import { JOB_STATES } from '@maestro/protocol';
+import { type Command, Option } from 'commander';
+import { withExamples } from '../examples.ts';
+import { findJob } from '../findJob.ts';
 import { jobDescription, jobTable } from '../jobTable.ts';
 import { withClient } from '../withClient.ts';
 
@@ -9,48 +12,67 @@ interface ReadOptions {
 
 /** `maestro jobs`, `describe JOB`, `cancel JOB`, `pause JOB` and `resume JOB`. */
 export function addJobCommands(program: Command): void {
-  program
+  const list = program
     .command('jobs')
-    .description('list jobs, newest first')
+    .description('list jobs, newest first: state, progress, and why one waits or has ended')
+    .addOption(new Option('--state <state>', 'only jobs in this state').choices(JOB_STATES))
     .option('--json', 'print JSON')
-    .action(async ({ json }: ReadOptions) => {
-      const jobs = await withClient(program, (client) => client.listJobs());
-      const text = jobs.length === 0 ? 'no jobs yet; submit one with `maestro submit FILE`' : jobTable(jobs);
+    .action(async ({ json, state }: ReadOptions & { state?: string }) => {
+      const all = await withClient(program, (client) => client.listJobs());
+      const jobs = all.filter((job) => state === undefined || job.state === state);
+      const none = state === undefined ? 'no jobs yet; submit one with `maestro submit FILE`' : `no jobs are ${state}`;
+      const text = jobs.length === 0 ? none : jobTable(jobs);
       process.stdout.write(`${json === true ? JSON.stringify(jobs) : text}\n`);
     });
+  withExamples(list, [
+    ['maestro jobs', 'what there is, and why a job waits'],
+    ['maestro jobs --state running --json | jq -r .[].id', 'for scripts'],
+  ]);
 
-  program
+  const describe = program
     .command('describe')
-    .description('everything about one job: state and why, members, progress, checkpoints')
+    .description('everything about one job: state and why, members, progress, events, checkpoints')
     .argument('<job>', 'job id')
     .option('--json', 'print JSON')
     .action(async (id: string, { json }: ReadOptions) => {
-      const job = await withClient(program, (client) => client.getJob(id));
+      const job = await withClient(program, (client) => findJob(client, id, (found) => client.getJob(found)));
       process.stdout.write(`${json === true ? JSON.stringify(job) : jobDescription(job)}\n`);
     });
+  withExamples(describe, [
+    ['maestro describe JOB', 'where each member is, who joined and left, and why'],
+    ['maestro describe JOB --json | jq .progress.loss', 'one number'],
+  ]);
 
   const verbs = [
-    [
-      'cancel',
-      'end a job at the next step boundary; it writes a checkpoint first',
-      (client: JobClient, id: string) => client.cancelJob(id),
-    ],
-    [
-      'pause',
-      'hold a job at the next step boundary, with a checkpoint, and free its workers',
-      (client: JobClient, id: string) => client.pauseJob(id),
-    ],
-    ['resume', 'go on with a paused job, from its newest valid checkpoint', (client: JobClient, id: string) => client.resumeJob(id)],
+    {
+      name: 'cancel',
+      description: 'end a job at the next step boundary; it writes a checkpoint first',
+      act: (client: JobClient, id: string) => client.cancelJob(id),
+      example: 'end it; `maestro submit FILE --resume CHECKPOINT` goes on from its last checkpoint',
+    },
+    {
+      name: 'pause',
+      description: 'hold a job at the next step boundary, with a checkpoint, and free its workers',
+      act: (client: JobClient, id: string) => client.pauseJob(id),
+      example: 'its workers are free meanwhile; the weights will be the same',
+    },
+    {
+      name: 'resume',
+      description: 'go on with a paused job, from its newest valid checkpoint',
+      act: (client: JobClient, id: string) => client.resumeJob(id),
+      example: 'it is queued again, where it was by priority and age',
+    },
   ] as const;
-  for (const [name, description, act] of verbs) {
-    program
+  for (const { name, description, act, example } of verbs) {
+    const command = program
       .command(name)
       .description(description)
       .argument('<job>', 'job id')
       .option('--json', 'print JSON')
       .action(async (id: string, { json }: ReadOptions) => {
-        const job = await withClient(program, (client) => act(client, id));
+        const job = await withClient(program, (client) => findJob(client, id, (found) => act(client, found)));
         process.stdout.write(`${json === true ? JSON.stringify(job) : `${job.id} ${job.state}: ${job.message}`}\n`);
       });
+    withExamples(command, [[`maestro ${name} JOB`, example]]);
   }
 }

@@ -1,11 +1,12 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { describeFallback, newestValidCheckpoint, STATE_FILE } from '@maestro/checkpoint';
+import { STATE_FILE } from '@maestro/checkpoint';
 import { loadImages, openDataset } from '@maestro/data';
 import { loadCheckpoint, openModel, reconstruct, reconstructionPicture, specOfCheckpoint, spread } from '@maestro/evaluation';
 import { type DataSpec, errorMessage, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { checkpointRoot } from '../connection.ts';
+import { withExamples } from '../examples.ts';
+import { newestFolder } from '../newestFolder.ts';
 import { positiveInteger } from '../options.ts';
 
 interface ReconstructOptions {
@@ -17,7 +18,7 @@ interface ReconstructOptions {
 
 /** `maestro reconstruct`: what a checkpoint makes of masked images, as a picture and as numbers. */
 export function addReconstructCommand(program: Command): void {
-  program
+  const command = program
     .command('reconstruct')
     .description('draw what a checkpoint makes of masked images (a PNG: original, masked, prediction, pasted)')
     .argument('<checkpoint>', 'a checkpoint folder, or a job id for its newest valid checkpoint')
@@ -26,7 +27,7 @@ export function addReconstructCommand(program: Command): void {
     .option('--count <n>', 'images', positiveInteger, 8)
     .option('--json', 'print JSON')
     .action(async (target: string, { data, out, count, json }: ReconstructOptions) => {
-      const dir = await checkpointFolder(resolve(program.opts<{ dataDir: string }>().dataDir), target);
+      const dir = await newestFolder(resolve(program.opts<{ dataDir: string }>().dataDir), target);
       const spec = specOfCheckpoint(JSON.parse(await readFile(join(dir, STATE_FILE), 'utf8')), dir);
       const model = await openModel(spec);
       try {
@@ -50,16 +51,10 @@ export function addReconstructCommand(program: Command): void {
         await model.evaluator.close();
       }
     });
-}
-
-async function checkpointFolder(dataDir: string, target: string): Promise<string> {
-  if (!target.startsWith('job-')) return resolve(target);
-  const root = checkpointRoot(dataDir, target);
-  const newest = await newestValidCheckpoint(root);
-  const fallback = describeFallback(newest);
-  if (fallback !== undefined) process.stderr.write(`maestro: ${fallback}\n`);
-  if (newest.checkpoint === undefined) throw new MaestroError('not-found', `reconstruct: no valid checkpoint in ${root}`);
-  return newest.checkpoint.dir;
+  withExamples(command, [
+    ['maestro reconstruct JOB', 'see what its newest checkpoint makes of hidden patches'],
+    ['maestro reconstruct step-00000100 --data DIR --out a.png', 'any checkpoint, on your own images'],
+  ]);
 }
 
 /** The data to draw from: a folder that was named, read as the job reads its own, else the job's; of an IDX set the test split. */

@@ -1,8 +1,9 @@
-import { type Job, MaestroError, parseJobSpec } from '@maestro/protocol';
+import { MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Command } from 'commander';
+import { withExamples } from '../examples.ts';
+import { followJob } from '../followJob.ts';
 import { type JobFile, readJobFile, setKeys, withAbsolutePaths } from '../jobFile.ts';
 import { collect } from '../options.ts';
-import { createProgressView } from '../progressView.ts';
 import { withClient } from '../withClient.ts';
 
 interface SubmitOptions {
@@ -15,16 +16,13 @@ interface SubmitOptions {
   readonly json?: boolean;
 }
 
-/** Exit code of a job that did not succeed. */
-const EXIT_CODES: Readonly<Record<string, number>> = { succeeded: 0, failed: 1, cancelled: 3 };
-
 /** `maestro submit`: hands a job file to the coordinator. */
 export function addSubmitCommand(program: Command): void {
-  program
+  const command = program
     .command('submit')
     .description('submit a job file (YAML or JSON)')
     .argument('[file]', 'job file; leave it out to give everything with --set')
-    .option('--recipe <name>', 'recipe, such as mae-pretrain')
+    .option('--recipe <name>', 'recipe; mae-pretrain is the one there is')
     .option('--set <key=value>', 'set a key of the job file, such as schedule.epochs=3; may be repeated', collect, [])
     .option('--resume <checkpoint>', 'go on from a checkpoint folder')
     .option('--follow', 'show progress until the job ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
@@ -33,8 +31,10 @@ export function addSubmitCommand(program: Command): void {
     .option('--json', 'print the job as JSON')
     .action(async (file: string | undefined, options: SubmitOptions) => {
       const spec = await buildSpec(file, options);
+      // Mistakes are told before a coordinator is looked for.
+      const checked = parseJobSpec(spec);
       if (options.dryRun === true) {
-        process.stdout.write(`${JSON.stringify(parseJobSpec(spec), null, 2)}\n`);
+        process.stdout.write(`${JSON.stringify(checked, null, 2)}\n`);
         return;
       }
       await withClient(program, async (client) => {
@@ -44,35 +44,16 @@ export function addSubmitCommand(program: Command): void {
           process.stdout.write(options.json === true ? `${JSON.stringify(job)}\n` : `${job.id}\n`);
           return;
         }
-        const last = await follow(job, client.watchJob(job.id));
-        process.stdout.write(options.json === true ? `${JSON.stringify(last)}\n` : `${last.id} ${last.state}: ${last.message}\n`);
-        process.exitCode = EXIT_CODES[last.state] ?? 1;
+        await followJob(client, job, options);
       });
     });
-}
-
-/** Shows a job's progress on standard error until it ends; Ctrl-C leaves the job running and says how to come back. */
-async function follow(submitted: Job, updates: AsyncGenerator<Job>): Promise<Job> {
-  const view = createProgressView(process.stderr);
-  const detach = (): void => {
-    view.end();
-    process.stderr.write(
-      `detached; the job goes on. See it with \`maestro describe ${submitted.id}\`, end it with \`maestro cancel ${submitted.id}\`\n`,
-    );
-    process.exit(0);
-  };
-  process.once('SIGINT', detach);
-  let last = submitted;
-  try {
-    for await (const job of updates) {
-      last = job;
-      view.show(job);
-    }
-  } finally {
-    view.end();
-    process.off('SIGINT', detach);
-  }
-  return last;
+  withExamples(command, [
+    ['maestro submit job.yaml --follow', 'train, and watch; Ctrl-C leaves the job running'],
+    ['maestro submit job.yaml --set priority=5 --set seed=1', 'with keys changed; lower priorities make way'],
+    ['maestro submit job.yaml --dry-run', 'only check it, and see all defaults'],
+    ['maestro submit --recipe mae-pretrain --set data.format=image-folder --set data.path=DIR --set schedule.epochs=10', 'without a file'],
+    ['maestro submit job.yaml --idempotency-key nightly', 'safe to repeat'],
+  ]);
 }
 
 async function buildSpec(file: string | undefined, { recipe, set, resume }: SubmitOptions): Promise<JobFile> {

@@ -3,6 +3,7 @@ import { errorMessage, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { startCluster } from '../cluster.ts';
 import { type ClusterFile, readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
+import { withExamples } from '../examples.ts';
 import { isAlive } from '../isAlive.ts';
 import { networkLacks } from '../network/networkSupport.ts';
 import { portNumber, positiveInteger } from '../options.ts';
@@ -23,7 +24,7 @@ interface UpOptions {
 
 /** `maestro up` and `maestro down`: a cluster on this machine. */
 export function addUpCommands(program: Command): void {
-  program
+  const up = program
     .command('up')
     .description('start redis, a coordinator and workers on this machine; ends them all on Ctrl-C')
     .option('--workers <n>', 'worker processes', positiveInteger, 2)
@@ -96,8 +97,13 @@ export function addUpCommands(program: Command): void {
       await recorded;
       await removeClusterFile(dataDir);
     });
+  withExamples(up, [
+    ['maestro up', 'Redis, a coordinator and two workers; Ctrl-C ends them'],
+    ['maestro up --workers 4 --threads 2', 'more of them'],
+    ['maestro up --port 0 --data-dir /tmp/try', 'a second cluster beside the first'],
+  ]);
 
-  program
+  const down = program
     .command('down')
     .description('end the cluster that `maestro up` started')
     .action(async () => {
@@ -115,4 +121,5 @@ export function addUpCommands(program: Command): void {
       await removeClusterFile(dataDir);
       process.stdout.write('stopped\n');
     });
+  withExamples(down, [['maestro down', 'jobs go on where they were with the next `maestro up`']]);
 }

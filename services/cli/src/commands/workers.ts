@@ -1,5 +1,7 @@
 import type { WorkerInfo } from '@maestro/protocol';
 import type { Command } from 'commander';
+import { withExamples } from '../examples.ts';
+import { findWorker } from '../findJob.ts';
 import { textTable } from '../textTable.ts';
 import { withClient } from '../withClient.ts';
 
@@ -19,17 +21,23 @@ export function addWorkerCommands(program: Command): void {
       process.stdout.write(`${json === true ? JSON.stringify(all) : text}\n`);
     });
 
-  workers
+  withExamples(workers, [
+    ['maestro workers', 'who is there'],
+    ['maestro workers drain worker-b', 'take one out, such as before its machine is shut down'],
+  ]);
+
+  const drain = workers
     .command('drain')
     .description('take a worker out of its job at the next step boundary; it gets no other job until it is started again')
     .argument('<name>', "a worker's name")
     .option('--json', 'print JSON')
     .action(async (name: string, _options: ReadOptions, command: Command) => {
-      const worker = await withClient(program, (client) => client.drainWorker(name));
+      const worker = await withClient(program, (client) => findWorker(client, name, (found) => client.drainWorker(found)));
       const { json } = command.optsWithGlobals<ReadOptions>();
       const text = worker.jobId === '' ? `${name} is drained` : `${name} leaves ${worker.jobId} at the next step boundary`;
       process.stdout.write(`${json === true ? JSON.stringify(worker) : text}\n`);
     });
+  withExamples(drain, [['maestro workers drain worker-b', 'its job goes on without it, with the same weights']]);
 }
 
 function workerTable(workers: readonly WorkerInfo[]): string {

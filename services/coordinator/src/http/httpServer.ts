@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastifySwagger from '@fastify/swagger';
 import fastifyWebsocket from '@fastify/websocket';
-import { describeIssues, errorMessage, isMaestroError, MaestroError, PROBLEM_TYPE, problemOf } from '@maestro/protocol';
+import { describeIssues, errorMessage, isMaestroError, MaestroError, PROBLEM_TYPE, problemOf, splitAddress } from '@maestro/protocol';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -12,7 +12,7 @@ import Fastify, {
 } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
-import { splitAddress } from '../address.ts';
+import { guardHttp } from '../security/guardHttp.ts';
 import type { ListeningServer } from '../serve.ts';
 import { addDashboardRoutes } from './dashboardRoutes.ts';
 import { addDocsRoutes } from './docsRoutes.ts';
@@ -25,6 +25,7 @@ import { addLokiRoutes } from './lokiRoutes.ts';
 import { addMetricRoutes } from './metricRoutes.ts';
 import { addReconstructionRoutes } from './reconstructionRoutes.ts';
 import './routeRole.ts';
+import { addSessionRoutes } from './sessionRoutes.ts';
 import { addWatchRoutes } from './watchRoutes.ts';
 import { addWorkerRoutes } from './workerRoutes.ts';
 
@@ -46,9 +47,11 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 200, querystringParser: parseQuery },
     exposeHeadRoutes: false,
+    ...(deps.tls !== undefined && { https: { cert: deps.tls.cert, key: deps.tls.key } }),
     // What the router itself refuses: a path that is not UTF-8, or too long a parameter.
     frameworkErrors: (error, request, reply) => void sendProblem(deps, error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
+  guardHttp(app, deps.access);
   app.setValidatorCompiler(
     ({ schema, httpPart }) =>
       (data) =>
@@ -70,6 +73,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   await app.register(fastifyWebsocket, { options: { maxPayload: MOST_SOCKET_BYTES } });
   addDocsRoutes(app);
   addHealthRoutes(app, deps);
+  addSessionRoutes(app, deps);
   addJobRoutes(app, deps);
   addJobDetailRoutes(app, deps);
   addWatchRoutes(app, deps);
@@ -131,7 +135,13 @@ function pathOf(request: FastifyRequest): string {
 
 async function sendProblem(deps: HttpDeps, error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const known = toMaestroError(error);
+  const retryAfter = isMaestroError(known) ? known.details['retryAfterSeconds'] : undefined;
+  if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter);
   const problem = problemOf(known, pathOf(request));
+  if (problem.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer realm="maestro"');
+  if (problem.code === 'unauthenticated' || problem.code === 'rate-limited') {
+    deps.log.warn({ from: request.ip, code: problem.code, method: request.method, path: pathOf(request) }, 'request without a valid token');
+  }
   if (problem.status >= 500) deps.log.error({ error, method: request.method, path: pathOf(request) }, 'request failed');
   const body = JSON.stringify(problem);
   return reply.code(problem.status).type(PROBLEM_TYPE).serializer(String).send(body);

@@ -1,14 +1,17 @@
-import { type CoordinatorMessage, type Hello, type Left, mostWorkers, type StepCommitted } from '@maestro/protocol';
+import type { CoordinatorMessage, Hello, Left, StepCommitted } from '@maestro/protocol';
+import type { WorkerRef } from '../assignRanks.ts';
 import { transition } from '../jobRun.ts';
 import { createOutbox, isDecision } from '../outbox.ts';
 import { placeJobs } from '../placement.ts';
-import { type JobRun, openPlaces, type RunEffect, type RunEvent, refusalOf } from '../runState.ts';
+import { placementInput } from '../placementInput.ts';
+import { type JobRun, newWorker, queuedRun, type RunEffect, type RunEvent } from '../runState.ts';
 import { workerEvent } from '../workerEvent.ts';
 import type { CoordinatorEnd, Listener } from './control.ts';
 import { lineageOf, newestCheckpoint, viewText, type World } from './world.ts';
 
 const TICK_MS = 500;
 const SAVE_EVERY_MS = 1000;
+const RIVAL = 'rival';
 
 /** What Redis holds of the job. */
 export interface Stored {
@@ -28,6 +31,8 @@ export interface CoordinatorModel extends Listener {
   readonly run: JobRun;
   dispatch(event: RunEvent): void;
   drainWorker(name: string): void;
+  /** Another job asks for workers, and goes away again after `forMs`. It does not outlive the process. */
+  compete(priority: number, minWorkers: number, forMs: number): void;
   cancel(): void;
   crash(): void;
   /** Redis forgot its last second; what this process knows is written again. */
@@ -58,6 +63,8 @@ export function startCoordinatorModel(
   const { clock, dice, timeouts, note, violate, views, jobId } = world;
   const workers = new Map<string, Connected>();
   let run = stored.run;
+  const startedMs = clock.nowMs;
+  let rival: JobRun | undefined;
   let isUp = true;
   let ledger = stored.ledger;
   const offered = new Map<number, StepCommitted>();
@@ -192,19 +199,34 @@ export function startCoordinatorModel(
   };
 
   const place = (): void => {
-    const free = [...workers.values()].filter(({ jobId: of, isDrained }) => of === '' && !isDrained).map(({ hello }) => hello);
-    if (free.length === 0) return;
-    const { minWorkers, device } = world.spec.resources;
-    const isRefused = (id: string): boolean => refusalOf(run, id, clock.nowMs) !== undefined;
-    const isQueued = run.phase === 'queued';
-    const places = isQueued ? mostWorkers(world.spec) : openPlaces(run);
-    if (places === 0) return;
-    const wanted = { id: jobId, minWorkers: isQueued ? minWorkers : 1, maxWorkers: places, device, isRefused, isStarted: !isQueued };
-    for (const { workers: chosen } of placeJobs([wanted], free)) {
-      if (chosen.length === 0) continue;
-      for (const { id } of chosen) workers.get(id)!.jobId = jobId;
-      dispatch({ type: 'assigned', workers: chosen });
+    const situation = {
+      runs: rival === undefined ? [run] : [run, rival],
+      workers: [...workers.values()],
+      nowMs: clock.nowMs,
+      silenceMs: timeouts.silenceMs,
+      startedMs,
+    };
+    for (const placement of placeJobs(placementInput(situation))) {
+      const { reason } = placement;
+      if (placement.type === 'assign') for (const { id } of placement.workers) workers.get(id)!.jobId = placement.jobId;
+      if (placement.jobId !== jobId) {
+        if (placement.type === 'assign') occupy(placement.workers);
+        else if (placement.type !== 'wait') withdraw();
+      } else if (placement.type === 'assign') dispatch({ type: 'assigned', workers: placement.workers });
+      else if (placement.type === 'preempt') dispatch({ type: 'preempt', reason });
+      else if (placement.type === 'shrink') for (const { id } of placement.workers) dispatch({ type: 'drain', workerId: id, reason });
     }
+  };
+  /** A rival works, as far as its workers can tell, without doing anything. */
+  const occupy = (chosen: readonly WorkerRef[]): void => {
+    note(`the rival has ${chosen.map(({ name }) => name).join(' ')}`);
+    if (chosen.some(({ id }) => run.workers.some((worker) => worker.id === id))) violate('the rival has a worker of the job');
+    rival = { ...rival!, phase: 'running', workers: [...rival!.workers, ...chosen.map((each) => newWorker(each, clock.nowMs))] };
+  };
+  const withdraw = (): void => {
+    rival = undefined;
+    for (const worker of workers.values()) if (worker.jobId === RIVAL) worker.jobId = '';
+    after(0, place);
   };
   const tick = (): void => {
     if (world.isRedisUp) lastRedisMs = clock.nowMs;
@@ -251,6 +273,16 @@ export function startCoordinatorModel(
       worker.isDrained = true;
       if (worker.jobId === jobId) dispatch({ type: 'drain', workerId: worker.hello.id, reason: 'it is drained on request' });
     },
+    compete(priority, minWorkers, forMs) {
+      if (rival !== undefined) return;
+      const spec = { ...world.spec, priority, resources: { ...world.spec.resources, minWorkers, maxWorkers: minWorkers } };
+      const started = queuedRun({ id: RIVAL, spec, startPoint: { path: '', step: 0 } }, incarnation, clock.nowMs);
+      rival = started;
+      after(0, place);
+      after(forMs, () => {
+        if (rival !== undefined) withdraw();
+      });
+    },
     cancel() {
       dispatch({ type: 'cancel', reason: 'on request' });
       outbox.tell(() => {
@@ -295,6 +327,7 @@ export function startCoordinatorModel(
         closed(evidence) {
           if (!isUp || workers.get(id) !== worker) return;
           workers.delete(id);
+          if (rival !== undefined) rival = { ...rival, workers: rival.workers.filter((each) => each.id !== id) };
           if (worker.jobId === jobId) dispatch({ type: 'disconnected', workerId: id, evidence });
         },
       };

@@ -8,6 +8,8 @@ export type Fault =
   | { readonly atMs: number; readonly type: 'cutPeers'; readonly name: string; readonly other: string; readonly forMs: number }
   | { readonly atMs: number; readonly type: 'memberFails' | 'alien'; readonly name: string }
   | { readonly atMs: number; readonly type: 'crash' | 'redisAway'; readonly forMs: number }
+  /** Another job comes, and goes after a while. */
+  | { readonly atMs: number; readonly type: 'rival'; readonly priority: number; readonly minWorkers: number; readonly forMs: number }
   /** The newest checkpoint is damaged: a search finds it so, or only the member that reads it. */
   | { readonly atMs: number; readonly type: 'damage'; readonly isHidden: boolean }
   | { readonly atMs: number; readonly type: 'redisForgets' | 'pause' | 'resume' | 'cancel' };
@@ -76,6 +78,8 @@ function faultAt(atMs: number, dice: Dice): Fault {
     'cancel',
     'damage',
     'alien',
+    'rival',
+    'rival',
   ] as const);
   switch (type) {
     case 'kill':
@@ -86,6 +90,8 @@ function faultAt(atMs: number, dice: Dice): Fault {
     case 'memberFails':
     case 'alien':
       return { atMs, type, name };
+    case 'rival':
+      return { atMs, type, priority: dice.chance(0.7) ? 5 : 0, minWorkers: dice.whole(1, 3), forMs };
     case 'damage':
       return { atMs, type, isHidden: dice.chance(0.5) };
     case 'freeze':

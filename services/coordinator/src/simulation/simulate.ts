@@ -23,6 +23,7 @@ const LOSING: ReadonlySet<Fault['type']> = new Set([
   'drain',
   'terminate',
   'pause',
+  'rival',
 ]);
 
 /** How a scenario went. */
@@ -69,7 +70,7 @@ export function simulate(scenario: Scenario): Verdict {
   };
   const peers = createPeers(world);
   const stored: Stored = {
-    run: queuedRun({ id: jobId, spec, startPoint: { path: '', step: 0 } }, 1),
+    run: queuedRun({ id: jobId, spec, startPoint: { path: '', step: 0 } }, 1, clock.nowMs),
     ledger: 0,
     unknown: 0,
     outcome: undefined,
@@ -156,6 +157,8 @@ export function simulate(scenario: Scenario): Verdict {
         return processes.get(fault.name)?.terminate();
       case 'drain':
         return coordinator?.drainWorker(fault.name);
+      case 'rival':
+        return coordinator?.compete(fault.priority, fault.minWorkers, fault.forMs);
       case 'freeze': {
         const process = processes.get(fault.name);
         process?.freeze();

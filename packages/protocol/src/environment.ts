@@ -1,0 +1,99 @@
+/** One environment variable that configures a process. */
+export interface EnvironmentVariable {
+  readonly name: `MAESTRO_${string}`;
+  /** Who reads it. */
+  readonly of: string;
+  /** What it is when it is not set. */
+  readonly default: string;
+  readonly meaning: string;
+}
+
+/** Every environment variable of maestro, for the reference. */
+export const ENVIRONMENT: readonly EnvironmentVariable[] = [
+  { name: 'MAESTRO_REDIS_URL', of: 'coordinator, worker', default: 'redis://127.0.0.1:6379', meaning: 'Redis of the cluster' },
+  {
+    name: 'MAESTRO_DATA_DIR',
+    of: 'all',
+    default: '.maestro',
+    meaning: 'folder for checkpoints, artifacts and logs; the same for coordinator and workers',
+  },
+  { name: 'MAESTRO_GRPC_LISTEN', of: 'coordinator', default: '127.0.0.1:7070', meaning: 'host:port of gRPC: the job API and the workers' },
+  {
+    name: 'MAESTRO_HTTP_LISTEN',
+    of: 'coordinator',
+    default: '127.0.0.1:7080',
+    meaning: 'host:port of HTTP: the API, the dashboard, /metrics',
+  },
+  {
+    name: 'MAESTRO_TOKENS',
+    of: 'coordinator',
+    default: 'none: nobody is asked, and only loopback is listened on',
+    meaning:
+      'who may do what: `name:role:token`, with newlines or commas between, or the path of a file of such lines. Roles: admin, submit, read, worker',
+  },
+  { name: 'MAESTRO_TOKEN', of: 'worker, CLI, client', default: 'none', meaning: 'the token that it shows; a worker needs the role worker' },
+  {
+    name: 'MAESTRO_TLS_CERT',
+    of: 'all',
+    default: 'none: plain connections',
+    meaning: 'PEM certificate; with key and CA, services talk over mutual TLS and HTTP becomes HTTPS',
+  },
+  { name: 'MAESTRO_TLS_KEY', of: 'all', default: 'none', meaning: 'PEM private key of the certificate' },
+  {
+    name: 'MAESTRO_TLS_CA',
+    of: 'all',
+    default: 'none',
+    meaning: 'PEM certificate of the authority that peers must have theirs from; `maestro certs init` makes one',
+  },
+  {
+    name: 'MAESTRO_TRUSTED_NETWORK',
+    of: 'coordinator, worker',
+    default: 'none',
+    meaning:
+      'networks such as 172.16.0.0/12, with commas between, that nobody but this cluster can reach: listening there needs no protection',
+  },
+  {
+    name: 'MAESTRO_DATA_ROOTS',
+    of: 'coordinator, worker',
+    default: 'any folder',
+    meaning: 'folders, with colons between, that the data and checkpoints of a job must lie in; the data folder is always one',
+  },
+  { name: 'MAESTRO_COORDINATOR', of: 'worker, CLI', default: '127.0.0.1:7070', meaning: "host:port of the coordinator's gRPC" },
+  { name: 'MAESTRO_WORKER_NAME', of: 'worker', default: 'host name and process id', meaning: 'its name; no two have the same' },
+  { name: 'MAESTRO_DEVICE', of: 'worker', default: 'cpu', meaning: 'cpu or cuda' },
+  { name: 'MAESTRO_THREADS', of: 'worker', default: '1', meaning: "threads of one run of the training graph; part of a job's identity" },
+  { name: 'MAESTRO_COLLECTIVE_LISTEN', of: 'worker', default: '127.0.0.1:0', meaning: 'host:port at which other workers reach it' },
+  { name: 'MAESTRO_COLLECTIVE_ADVERTISE', of: 'worker', default: 'where it listens', meaning: 'the address that other workers are told' },
+  {
+    name: 'MAESTRO_RECONSTRUCTION_SECONDS',
+    of: 'coordinator',
+    default: '15',
+    meaning: "how often, at most, a job's newest checkpoint is drawn for people who watch; 0 draws nothing",
+  },
+  { name: 'MAESTRO_METRICS_LISTEN', of: 'worker', default: 'none', meaning: 'host:port at which it serves its own metrics for Prometheus' },
+  {
+    name: 'MAESTRO_FAILURE_TIMEOUT_MS',
+    of: 'coordinator, worker',
+    default: '5000',
+    meaning: 'how long a process may be silent; every deadline of failure detection follows from it',
+  },
+  {
+    name: 'MAESTRO_SCRATCH_DIR',
+    of: 'worker',
+    default: 'below the data folder',
+    meaning: "folder on a local disk for what a worker keeps of others' state",
+  },
+  {
+    name: 'MAESTRO_REDIS_SERVER',
+    of: 'CLI, tests',
+    default: 'redis-server of the path',
+    meaning: 'the Redis program that `maestro up` starts',
+  },
+  { name: 'MAESTRO_FAULTS', of: 'worker', default: 'none', meaning: 'faults that it does to itself, for tests: `12/reduce-scatter/kill`' },
+  {
+    name: 'MAESTRO_FAULT_TOLERANCE',
+    of: 'coordinator, worker',
+    default: 'on',
+    meaning: 'off shows what surviving failures costs; for the bench alone',
+  },
+];

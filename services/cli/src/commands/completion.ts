@@ -1,0 +1,36 @@
+import { isMaestroError, MaestroError } from '@maestro/protocol';
+import type { Command } from 'commander';
+import { bashCompletion, zshCompletion } from '../completionScript.ts';
+import { withExamples } from '../examples.ts';
+import { withClient } from '../withClient.ts';
+
+/** `maestro completion SHELL`: a script that completes commands, options, jobs and workers. */
+export function addCompletionCommand(program: Command): void {
+  const command = program
+    .command('completion')
+    .description('print a script that completes commands, options, job ids and worker names in bash or zsh')
+    .argument('<shell>', 'bash or zsh')
+    .action((shell: string) => {
+      if (shell !== 'bash' && shell !== 'zsh') throw new MaestroError('invalid-argument', `completion: ${shell}: expected bash or zsh`);
+      process.stdout.write(shell === 'bash' ? bashCompletion(program) : zshCompletion(program));
+    });
+  withExamples(command, [
+    ['source <(maestro completion bash)', 'in this shell; put the line into ~/.bashrc for all'],
+    ['maestro completion zsh > ~/.zsh/_maestro', 'with ~/.zsh in fpath, before compinit'],
+  ]);
+
+  // What the scripts ask: one name a line, and nothing where no cluster answers.
+  program
+    .command('__names', { hidden: true })
+    .argument('<kind>')
+    .action(async (kind: string) => {
+      try {
+        const names = await withClient(program, async (client) =>
+          kind === 'job' ? (await client.listJobs()).map(({ id }) => id) : (await client.listWorkers()).map(({ name }) => name),
+        );
+        process.stdout.write(names.map((name) => `${name}\n`).join(''));
+      } catch (error) {
+        if (!isMaestroError(error, 'unavailable')) throw error;
+      }
+    });
+}

@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { LOG_QUERY_LEVELS } from '@maestro/protocol';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { withExamples } from '../examples.ts';
+import { exitCodeOf } from '../exitCode.ts';
+import { logText } from '../logText.ts';
+import { wholeNumber } from '../options.ts';
+import { withClient } from '../withClient.ts';
+
+interface LogsOptions {
+  readonly follow?: boolean;
+  readonly worker?: string;
+  readonly level?: string;
+  readonly grep?: string;
+  readonly since?: string;
+  readonly tail?: number;
+  readonly json?: boolean;
+}
+
+/** `maestro logs JOB`: a job's log lines. */
+export function addLogsCommand(program: Command): void {
+  const command = program
+    .command('logs')
+    .description('log lines of a job, of its workers and the coordinator')
+    .argument('<job>', 'job id')
+    .option('-f, --follow', 'go on until the job is over; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
+    .option('--worker <name>', 'only lines of this worker')
+    .addOption(new Option('--level <level>', 'the least urgent level').choices(LOG_QUERY_LEVELS))
+    .option('--grep <regex>', "only lines in which a pattern (RE2's syntax) is found, such as 'checkpoint|restored' or '(?i)error'")
+    .option('--since <time>', 'only lines since then: a duration such as 90s, 10m or 2h, or a time such as 2025-01-31T12:00:00Z', sinceTime)
+    .option('--tail <n>', 'begin with the last so many lines', wholeNumber)
+    .option('--json', 'print the lines as they were written, JSON')
+    .action(async (id: string, { follow = false, worker, level, grep, since, tail, json = false }: LogsOptions) => {
+      const isColoured = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
+      await withClient(program, async (client) => {
+        const detached = new AbortController();
+        process.once('SIGINT', () => detached.abort());
+        for await (const line of client.tailLogs(id, { follow, worker, level, search: grep, from: since, tail, signal: detached.signal })) {
+          const text = json ? line.json : logText(line.json, { isColoured });
+          if (!process.stdout.write(`${text}\n`)) await once(process.stdout, 'drain');
+        }
+        if (!follow || detached.signal.aborted) return;
+        const job = await client.getJob(id);
+        process.stderr.write(`${job.id} ${job.state}: ${job.message}\n`);
+        process.exitCode = exitCodeOf(job);
+      });
+    });
+  withExamples(command, [
+    ['maestro logs JOB -f --tail 20', 'the newest lines, and those to come; outlives restarts of the coordinator'],
+    ['maestro logs JOB --level warn --since 1h', 'what went wrong lately'],
+    ['maestro logs JOB --worker worker-a --grep "checkpoint|restored"', 'one worker, one subject'],
+    ['maestro logs JOB --json | jq .msg', 'with all fields, for a script'],
+  ]);
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function sinceTime(text: string): string {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)([smhd])$/.exec(text) ?? [];
+  const timeMs = amount === undefined ? Date.parse(text) : Date.now() - Number(amount) * UNITS[unit!]!;
+  if (!Number.isFinite(timeMs)) throw new InvalidArgumentError('Expected a duration such as 10m, or a time such as 2025-01-31T12:00:00Z.');
+  return new Date(timeMs).toISOString();
+}

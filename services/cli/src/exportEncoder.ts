@@ -1,0 +1,98 @@
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describeProblems, MODEL_FILE, readSafetensors, STATE_FILE, verifyCheckpoint } from '@maestro/checkpoint';
+import { augmentConfig } from '@maestro/data';
+import { specOfCheckpoint } from '@maestro/evaluation';
+import { buildPackedEncoder, isEncoderParameter, maeConfig, parameterSpecs } from '@maestro/mae';
+import { type JobSpec, MaestroError } from '@maestro/protocol';
+
+/** An ONNX file is one protobuf message, which cannot be larger than this. */
+const MOST_BYTES = 2 ** 31 - 1;
+
+/** What was written. */
+export interface ExportedEncoder {
+  readonly file: string;
+  readonly sizeBytes: number;
+  readonly step: number;
+  readonly checkpointHash: string;
+  readonly input: { readonly name: 'images'; readonly shape: readonly (number | string)[] };
+  readonly output: { readonly name: 'features'; readonly shape: readonly (number | string)[] };
+  /** Pixels are to be given as (value / 255 - mean) / std, per channel. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/**
+ * Writes the encoder of a checkpoint as an ONNX model with its weights inside: `images` float32 [N, C, H, W], normalised, in; `features`
+ * float32 [N, D] out, the mean over the patch tokens of the encoder's normalised output on all patches. The same are in the file's metadata.
+ * @throws MaestroError `checkpoint-invalid` when the checkpoint does not verify, `invalid-argument` when the encoder is too large for one file.
+ */
+export async function exportEncoder(dir: string, file: string): Promise<ExportedEncoder> {
+  const report = await verifyCheckpoint(dir);
+  if (!report.valid) throw new MaestroError('checkpoint-invalid', `checkpoint ${dir}: ${describeProblems(report.problems)}`);
+  const { step = 0, checkpointHash = '' } = report;
+  const spec = specOfCheckpoint(JSON.parse(await readFile(join(dir, STATE_FILE), 'utf8')) as Readonly<Record<string, unknown>>, dir);
+  const config = maeConfig(spec.model);
+  const { channels, imageSize, embedDim } = config;
+  const encoderBytes = parameterSpecs(config)
+    .filter(isEncoderParameter)
+    .reduce((sum, { shape }) => sum + 4 * shape.reduce((product, extent) => product * extent, 1), 0);
+  if (encoderBytes > 0.99 * MOST_BYTES) {
+    throw new MaestroError(
+      'invalid-argument',
+      `checkpoint export: an encoder of ${(encoderBytes / 1e9).toFixed(1)} GB does not fit into one ONNX file (2 GB at most); use model.safetensors`,
+    );
+  }
+  const { mean, std } = augmentConfig(channels as 1 | 3, statisticsOf(spec));
+  const tensors = new Map((await readSafetensors(join(dir, MODEL_FILE))).tensors.map((tensor) => [tensor.name, tensor.data]));
+  const valuesOf = (name: string): Float32Array => {
+    const values = tensors.get(name);
+    if (values === undefined) throw new MaestroError('checkpoint-invalid', `checkpoint ${dir}: ${MODEL_FILE} has no tensor ${name}`);
+    return values;
+  };
+  const chunks = buildPackedEncoder(config, valuesOf, {
+    'maestro.input': `images: float32 [N, ${channels}, ${imageSize}, ${imageSize}], each pixel (value / 255 - mean) / std`,
+    'maestro.output': `features: float32 [N, ${embedDim}], mean over patch tokens of the normalised encoder output on all patches`,
+    'maestro.mean': JSON.stringify(mean),
+    'maestro.std': JSON.stringify(std),
+    'maestro.checkpoint': checkpointHash,
+    'maestro.step': String(step),
+  });
+  const sizeBytes = await writeAside(file, chunks);
+  return {
+    file,
+    sizeBytes,
+    step,
+    checkpointHash,
+    input: { name: 'images', shape: ['N', channels, imageSize, imageSize] },
+    output: { name: 'features', shape: ['N', embedDim] },
+    mean,
+    std,
+  };
+}
+
+function statisticsOf({ augment: { mean, std } }: JobSpec): { mean?: readonly number[]; std?: readonly number[] } {
+  return { ...(mean !== undefined && { mean }), ...(std !== undefined && { std }) };
+}
+
+/** Readers see no part of the file. */
+async function writeAside(file: string, chunks: readonly Uint8Array[]): Promise<number> {
+  const aside = `${file}.${process.pid}`;
+  try {
+    const handle = await open(aside, 'w');
+    let sizeBytes = 0;
+    try {
+      for (const chunk of chunks) {
+        await handle.writeFile(chunk);
+        sizeBytes += chunk.length;
+      }
+    } finally {
+      await handle.close();
+    }
+    await rename(aside, file);
+    return sizeBytes;
+  } catch (error) {
+    await rm(aside, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,4 @@
+import { createProgram } from './program.ts';
+import { referencePage } from './reference.ts';
+
+process.stdout.write(referencePage(createProgram()));
