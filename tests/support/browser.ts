@@ -38,8 +38,11 @@ export function complaintsOf(page: Page): string[] {
   return complaints;
 }
 
+/** A picture is drawn by a process of its own, after a checkpoint. */
+const PICTURE_TIMEOUT_MS = 60_000;
+
 /** Resolves when the picture at `selector` is drawn. */
 export async function pictureDrawn(page: Page, selector: string): Promise<void> {
-  await page.locator(selector).waitFor();
+  await page.locator(selector).waitFor({ timeout: PICTURE_TIMEOUT_MS });
   await page.waitForFunction(`document.querySelector(${JSON.stringify(selector)})?.naturalWidth > 0`);
 }

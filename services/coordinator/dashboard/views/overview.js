@@ -104,15 +104,16 @@ function withMean(label, colour) {
   ];
 }
 
-/** Points on each side that a mean takes in. */
-const MEAN_REACH = 10;
+/** Points on each side that a mean takes in; of a short curve, a fortieth of its points. */
+const MOST_REACH = 10;
 
 /** The mean of each value and its neighbours, as many before as behind, so that it does not lag. @param {readonly number[]} values */
 function runningMean(values) {
+  const most = Math.min(MOST_REACH, Math.floor(values.length / 40));
   const sums = [0];
   for (const value of values) sums.push((sums.at(-1) ?? 0) + value);
   return values.map((_, i) => {
-    const reach = Math.min(MEAN_REACH, i, values.length - 1 - i);
+    const reach = Math.min(most, i, values.length - 1 - i);
     return ((sums[i + reach + 1] ?? 0) - (sums[i - reach] ?? 0)) / (2 * reach + 1);
   });
 }
