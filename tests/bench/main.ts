@@ -1,5 +1,6 @@
 import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
 import { benchCheckpoint } from './checkpoint.ts';
+import { benchIdle } from './idle.ts';
 import { benchLogs } from './logs.ts';
 import { benchMemory } from './memory.ts';
 import { PYTHON } from './python.ts';
@@ -11,7 +12,7 @@ import { benchSubmit } from './submit.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
@@ -25,6 +26,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   recovery: benchRecovery,
   tolerance: benchTolerance,
   sync: benchSync,
+  idle: benchIdle,
   submit: benchSubmit,
 };
 

@@ -61,7 +61,7 @@ export async function runFuzz({ requests, seed, workers = 1, say = () => undefin
     const judge = answerJudge(document);
     // Nothing that is submitted by chance starts.
     const things: KnownThings = {
-      parameters: { id: jobId, step: '6', name: 'worker-a', 'idempotency-key': 'by-chance' },
+      parameters: { id: jobId, step: '6', name: 'worker-a', 'idempotency-key': 'by-chance', series: 'loss' },
       jobFile: { ...base, resources: { virtualRanks: 8, device: 'cuda' } },
       token,
     };
@@ -90,7 +90,7 @@ export async function runFuzz({ requests, seed, workers = 1, say = () => undefin
       const operation = dice.pick(operations);
       const request = (dice.oneIn(8) ? validRequest : hostileRequest)(operation, things, dice, document);
       // Where a wrong token comes from is shut out after ten: another address of this machine.
-      const isStranger = request.headers['authorization'] !== authorization.authorization;
+      const isStranger = request.headers['authorization'] !== authorization.authorization || operation.operation.operationId === 'login';
       const answer = await sendRequest(
         { host: host!, port: Number(port), ...(isStranger && { localAddress: `127.0.0.${2 + dice.whole(200)}` }) },
         agent,

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
@@ -141,4 +144,33 @@ test('after ten wrong tokens from one place none is looked at any more, and no t
   const log = await readFile(join(dir, 'data', 'logs', 'coordinator.log'), 'utf8');
   expect(log).toContain('request without a valid token');
   for (const token of [...Object.values(TOKENS), 'wrong-wrong-wrong-wrong']) expect(log).not.toContain(token);
+});
+
+test('a coordinator that other machines could reach does not start without tokens, and says what to set', async () => {
+  const main = fileURLToPath(new URL('../../../services/coordinator/dist/main.js', import.meta.url));
+  const start = async (env: Record<string, string>) => {
+    const child = spawn(process.execPath, [main], {
+      cwd: dir,
+      env: { PATH: process.env['PATH'], ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    child.stdout.on('data', (part) => {
+      output += part;
+    });
+    const [code] = await once(child, 'close');
+    return { code, output };
+  };
+  for (const variable of ['MAESTRO_HTTP_LISTEN', 'MAESTRO_GRPC_LISTEN']) {
+    const { code, output } = await start({ [variable]: '0.0.0.0:0' });
+    expect(code).toBe(1);
+    expect(output).toContain(`${variable}=0.0.0.0:0: other machines could connect, and nothing protects it; set MAESTRO_TOKENS`);
+  }
+  // With tokens it gets as far as Redis, which is not there.
+  const { output } = await start({
+    MAESTRO_HTTP_LISTEN: '0.0.0.0:0',
+    MAESTRO_TOKENS: `a:admin:${TOKENS.admin}`,
+    MAESTRO_REDIS_URL: 'redis://127.0.0.1:1',
+  });
+  expect(output).toContain('could not connect: Redis');
 });

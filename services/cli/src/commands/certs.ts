@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { initAuthority, issueCertificate } from '../certificates.ts';
+import { withExamples } from '../examples.ts';
 import { collect } from '../options.ts';
 
 /** `maestro certs init|issue`: a private authority, and certificates for the services of a cluster. */
@@ -9,7 +10,7 @@ export function addCertsCommands(program: Command): void {
     .command('certs')
     .description('make the certificates with which coordinator, workers and clients know each other (mutual TLS)');
 
-  certs
+  const init = certs
     .command('init')
     .description('make a private authority in a folder, and a first certificate `service` that names this machine')
     .argument('<dir>', 'folder; keep its ca-key.pem to yourself')
@@ -21,7 +22,7 @@ export function addCertsCommands(program: Command): void {
       process.stdout.write(`authority in ${folder}; give every service and client:\n${settings(files)}`);
     });
 
-  certs
+  const issue = certs
     .command('issue')
     .description('issue one more certificate, for a service that is reached by other names')
     .argument('<dir>', 'folder of `certs init`')
@@ -30,6 +31,10 @@ export function addCertsCommands(program: Command): void {
     .action(async (dir: string, name: string, { host }: { host: string[] }) => {
       process.stdout.write(settings(await issueCertificate(resolve(dir), name, host)));
     });
+  withExamples(init, [
+    ['maestro certs init certs --host coordinator.example', 'an authority, and a certificate that holds for this machine and that name'],
+  ]);
+  withExamples(issue, [['maestro certs issue certs worker-a --host 10.0.0.5', 'a certificate for a worker on another machine']]);
 }
 
 function settings({ cert, key, ca }: { readonly cert: string; readonly key: string; readonly ca: string }): string {
