@@ -151,7 +151,8 @@ test(
     let screen = '';
     for await (const part of live.stdout.setEncoding('utf8')) {
       screen += part;
-      if (screen.split('q quits; jobs go on').length === 3) live.stdin.write('q');
+      // Not before it was drawn anew.
+      if (screen.split('q quits; jobs go on').length >= 3 && !live.stdin.writableEnded) live.stdin.end('q');
     }
     expect(screen).toContain('\x1b[?1049h');
     expect(screen.endsWith('\x1b[?25h\x1b[?1049l')).toBe(true);
