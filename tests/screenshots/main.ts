@@ -6,7 +6,7 @@ import { startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import type { Browser } from 'playwright-core';
 import sharp from 'sharp';
-import { CHROMIUM, NO_CHROMIUM, startBrowser } from '../support/browser.ts';
+import { CHROMIUM, NO_CHROMIUM, pictureDrawn, startBrowser } from '../support/browser.ts';
 import { eventually } from '../support/eventually.ts';
 
 /** Draws the dashboard's pictures for the documentation: a real job on Fashion-MNIST, which loses a worker and gets it back. */
@@ -79,13 +79,12 @@ async function picture(
   colorScheme: 'light' | 'dark',
 ): Promise<void> {
   const page = await from.newPage({ viewport, colorScheme, locale: 'en-GB' });
+  page.setDefaultTimeout(PATIENCE.timeoutMs);
   await page.goto(`http://${cluster.http}${path}`);
   await page.locator('main .panel').first().waitFor();
   if (/^\/jobs\/[^/]+$/.test(path)) {
     await page.locator('.chart canvas').nth(3).waitFor();
-    const image = page.locator('.picture img');
-    await image.waitFor({ timeout: PATIENCE.timeoutMs });
-    await eventually('the picture', () => image.evaluate('(element) => element.naturalWidth > 0') as Promise<boolean>);
+    await pictureDrawn(page, '.picture img');
     await page.locator('.timeline-row').first().waitFor();
   }
   if (path.endsWith('/logs')) await page.locator('.log-line').nth(4).waitFor();

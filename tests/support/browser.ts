@@ -37,3 +37,9 @@ export function complaintsOf(page: Page): string[] {
   });
   return complaints;
 }
+
+/** Resolves when the picture at `selector` is drawn. */
+export async function pictureDrawn(page: Page, selector: string): Promise<void> {
+  await page.locator(selector).waitFor();
+  await page.waitForFunction(`document.querySelector(${JSON.stringify(selector)})?.naturalWidth > 0`);
+}

@@ -104,7 +104,7 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
       {
         width,
         height,
-        padding: [10, 8, 0, 4],
+        padding: [10, 18, 0, 4],
         legend: { show: false },
         cursor: { sync: { key: SYNC_KEY }, points: { size: 7 }, y: false, drag: { x: true, y: false } },
         scales: {
