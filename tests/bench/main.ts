@@ -1,5 +1,6 @@
 import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
 import { benchCheckpoint } from './checkpoint.ts';
+import { benchIdle } from './idle.ts';
 import { benchLogs } from './logs.ts';
 import { benchMemory } from './memory.ts';
 import { PYTHON } from './python.ts';
@@ -25,6 +26,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   recovery: benchRecovery,
   tolerance: benchTolerance,
   sync: benchSync,
+  idle: benchIdle,
   submit: benchSubmit,
 };
 

@@ -8,6 +8,7 @@ import type { Job } from '@maestro/protocol';
 import { writeBlobs } from '../support/blobs.ts';
 import { eventually } from '../support/eventually.ts';
 import { checkMetrics, PROMTOOL } from '../support/promtool.ts';
+import { runCli } from '../support/runCli.ts';
 import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -172,7 +173,14 @@ test('curves are given out as CSV, JSON lines and TensorBoard events', async () 
   const rows = (await exported('csv')).toString().trimEnd().split('\n').length - 1;
   expect(rows).toBeGreaterThan(STEPS - 5);
   expect((await exported('jsonl')).toString().trimEnd().split('\n')).toHaveLength(rows);
-  expect((await exported('tensorboard')).subarray(24, 48).toString('latin1')).toContain('brain.Event:2');
+  expect((await exported('tensorboard')).subarray(12, 48).toString('latin1')).toContain('brain.Event:2');
+  const { code, stderr } = await runCli(
+    ['--coordinator', cluster.coordinator, 'metrics', job.id, '--format', 'tensorboard', '--out', join(dir, 'runs')],
+    dir,
+  );
+  expect([code, stderr]).toEqual([0, expect.stringContaining('tensorboard --logdir')]);
+  const written = await readFile(join(dir, 'runs', job.id, `events.out.tfevents.${job.id}`));
+  expect(written.equals(await exported('tensorboard'))).toBe(true);
   expect((await get(`/api/v1/jobs/${job.id}/metrics/export?format=xml`)).status).toBe(400);
   expect((await get(`/api/v1/jobs/${job.id}/metrics?series=constructor`)).status).toBe(400);
 });

@@ -9,6 +9,7 @@ import {
   type JobAudit,
   loadService,
   MaestroError,
+  type MetricFormat,
   MOST_PAGE_LIMIT,
   readTls,
   type StoredCheckpoint,
@@ -35,6 +36,8 @@ export interface JobClient {
   cancelJob(id: string): Promise<Job>;
   /** The newest checkpoints that are on disk. */
   listCheckpoints(id: string): Promise<StoredCheckpoint[]>;
+  /** All that is kept of the job's steps, as a file. */
+  exportMetrics(id: string, format: MetricFormat): Promise<Uint8Array>;
   /** Whether every sample of the job's committed steps was taken exactly once. Throws `not-found` while the job has no ledger. */
   auditJob(id: string): Promise<JobAudit>;
   /** Holds the job at a step boundary, with a checkpoint, and frees its workers. */
@@ -68,6 +71,7 @@ interface Stub extends Client {
   getJob: Method<{ id: string }, Job>;
   cancelJob: Method<{ id: string }, Job>;
   listCheckpoints: Method<{ id: string; limit: number; cursor: string }, { checkpoints: StoredCheckpoint[]; nextCursor: string }>;
+  exportMetrics: Method<{ id: string; format: string }, { content: Uint8Array }>;
   auditJob: Method<{ id: string }, JobAudit>;
   pauseJob: Method<{ id: string }, Job>;
   resumeJob: Method<{ id: string }, Job>;
@@ -119,6 +123,7 @@ export function connectJobClient(address: string, { token, tls = readTls() }: Jo
     },
     listCheckpoints: async (id) =>
       (await call('list checkpoints', stub.listCheckpoints, { id, limit: MOST_PAGE_LIMIT, cursor: '' })).checkpoints,
+    exportMetrics: async (id, format) => (await call('export metrics', stub.exportMetrics, { id, format })).content,
     listWorkers: async () => (await call('list workers', stub.listWorkers, {})).workers,
     cancelJob: (id) => call('cancel', stub.cancelJob, { id }),
     auditJob: (id) => call('audit', stub.auditJob, { id }, AUDIT_DEADLINE_MS),

@@ -12,7 +12,15 @@ export {
   logQuerySchema,
   MOST_LOG_LINES,
 } from './api/logLine.ts';
-export { type ReconstructionResource, reconstructionSchema, seriesListSchema, timelineSchema } from './api/metricResources.ts';
+export {
+  exportQuerySchema,
+  METRIC_FORMATS,
+  type MetricFormat,
+  type ReconstructionResource,
+  reconstructionSchema,
+  seriesListSchema,
+  timelineSchema,
+} from './api/metricResources.ts';
 export {
   DEFAULT_PAGE_LIMIT,
   decodeCursor,

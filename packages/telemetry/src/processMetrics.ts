@@ -28,17 +28,20 @@ export function addProcessMetrics(registry: Registry): () => void {
   new Gauge({ name: 'process_start_time_seconds', help: 'When the process started, seconds since 1970.', registers }).set(
     (Date.now() - 1000 * process.uptime()) / 1000,
   );
-  new Gauge({
-    name: 'maestro_event_loop_delay_seconds',
-    help: 'How late timers of the main thread fired since the last look.',
-    labelNames: ['quantile'],
+  const p99 = new Gauge({
+    name: 'maestro_event_loop_delay_p99_seconds',
+    help: 'How late timers of the main thread fired since the last look, 99th percentile.',
     registers,
     collect() {
-      const { p50Ms, p99Ms, maxMs } = monitor.read({ reset: true });
-      this.set({ quantile: '0.5' }, p50Ms / 1000);
-      this.set({ quantile: '0.99' }, p99Ms / 1000);
-      this.set({ quantile: '1' }, maxMs / 1000);
+      const { p99Ms, maxMs } = monitor.read({ reset: true });
+      p99.set(p99Ms / 1000);
+      max.set(maxMs / 1000);
     },
+  });
+  const max = new Gauge({
+    name: 'maestro_event_loop_delay_max_seconds',
+    help: 'How late timers of the main thread fired since the last look, at most.',
+    registers,
   });
   return () => monitor.close();
 }

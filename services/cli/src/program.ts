@@ -10,6 +10,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addFollowCommand } from './commands/follow.ts';
 import { addJobCommands } from './commands/jobs.ts';
 import { addLogsCommand } from './commands/logs.ts';
+import { addMetricsCommand } from './commands/metrics.ts';
 import { addReconstructCommand } from './commands/reconstruct.ts';
 import { addSubmitCommand } from './commands/submit.ts';
 import { addTopCommand } from './commands/top.ts';
@@ -46,6 +47,7 @@ export function createProgram(): Command {
   addTopCommand(program);
   addWorkerCommands(program);
   addAuditCommand(program);
+  addMetricsCommand(program);
   addReconstructCommand(program);
   addCheckpointCommand(program);
   addArtifactCommands(program);

@@ -1,6 +1,7 @@
 import type { handleServerStreamingCall, handleUnaryCall, Server } from '@grpc/grpc-js';
 import {
   describeIssues,
+  exportQuerySchema,
   isTerminal,
   JOB_STATES,
   type Job,
@@ -15,6 +16,8 @@ import { z } from 'zod';
 import type { Coordinator } from './coordinator.ts';
 import { listJobCheckpoints } from './jobCheckpoints.ts';
 import type { JobLogs } from './jobLogs.ts';
+import { exportRows } from './metrics/exports.ts';
+import type { Observer } from './metrics/observer.ts';
 import { newestOf } from './newestOf.ts';
 import { tailLogs } from './tailLogs.ts';
 
@@ -23,12 +26,13 @@ const listQuerySchema = pageQuerySchema.extend({ state: z.enum(JOB_STATES).optio
 /** What {@link addJobService} answers from. */
 export interface JobServiceOptions {
   readonly coordinator: Coordinator;
+  readonly observer: Pick<Observer, 'history'>;
   readonly logs: JobLogs;
   readonly dataDir: string;
 }
 
 /** Serves `maestro.v1.Jobs` on `server`. */
-export function addJobService(server: Server, { coordinator, logs, dataDir }: JobServiceOptions): void {
+export function addJobService(server: Server, { coordinator, observer, logs, dataDir }: JobServiceOptions): void {
   const { service } = loadService('jobs.proto', 'Jobs');
 
   const unary =
@@ -81,6 +85,11 @@ export function addJobService(server: Server, { coordinator, logs, dataDir }: Jo
         checkpoints: items.map(({ hash = '', problem = '', ...item }): StoredCheckpoint => ({ ...item, hash, problem })),
         nextCursor,
       };
+    }),
+    ExportMetrics: unary(async (request: { id: string; format: string }) => {
+      const { format } = readQuery(exportQuerySchema, { format: request.format });
+      const job = coordinator.get(request.id);
+      return { content: exportRows(format, await observer.history(job.id), Date.parse(job.createdAt)) };
     }),
     WatchJob: watchJob,
     CancelJob: unary(({ id }: { id: string }) => coordinator.cancel(id)),

@@ -74,6 +74,10 @@ await runService(
           observer.message(worker, message);
           if (message.kind === 'checkpoint') reconstructions.request(message);
         },
+        moved(before, after) {
+          observer.moved(before, after);
+          if (after.phase === 'ended' && before.phase !== 'ended') reconstructions.ended(after.facts.id);
+        },
       },
       log: logger,
     });
@@ -90,7 +94,7 @@ await runService(
     const logRedis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
     const archive = await openLogArchive({ dataDir, redis: logRedis, requireLease: store.requireLease, log: logger });
     const logs = openJobLogs({ coordinator, archive });
-    const server = await serve({ coordinator, logs, listen, dataDir, timeouts, access, tls, log: logger });
+    const server = await serve({ coordinator, observer, logs, listen, dataDir, timeouts, access, tls, log: logger });
     const web = await serveHttp({ coordinator, observer, logs, logSink: sink, access, tls, redis, dataDir, log: logger }, httpListen);
     await store.announce({ address: server.address, http: web.address });
     logger.info({ address: server.address, http: web.address, incarnation: coordinator.incarnation }, 'coordinator ready');

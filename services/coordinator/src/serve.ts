@@ -14,7 +14,7 @@ import { HealthImplementation, protoPath as healthProto } from 'grpc-health-chec
 import { addControlService } from './controlService.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { JobLogs } from './jobLogs.ts';
-import { addJobService } from './jobService.ts';
+import { addJobService, type JobServiceOptions } from './jobService.ts';
 import { grpcGuard } from './security/guardGrpc.ts';
 import type { Access } from './security/tokens.ts';
 
@@ -31,6 +31,7 @@ const CLOSE_GRACE_MS = 1000;
 /** What the gRPC server is made of. */
 export interface ServeOptions {
   readonly coordinator: Coordinator;
+  readonly observer: JobServiceOptions['observer'];
   readonly logs: JobLogs;
   /** host:port. */
   readonly listen: string;
@@ -46,9 +47,19 @@ export interface ServeOptions {
  * Serves the job API, the workers' control streams, reflection and health.
  * @throws MaestroError `unavailable` when the address cannot be listened on.
  */
-export async function serve({ coordinator, logs, listen, dataDir, timeouts, access, tls, log }: ServeOptions): Promise<ListeningServer> {
+export async function serve({
+  coordinator,
+  observer,
+  logs,
+  listen,
+  dataDir,
+  timeouts,
+  access,
+  tls,
+  log,
+}: ServeOptions): Promise<ListeningServer> {
   const server = new Server({ ...controlChannelOptions(timeouts), interceptors: [grpcGuard(access, tls !== undefined, log)] });
-  addJobService(server, { coordinator, logs, dataDir });
+  addJobService(server, { coordinator, observer, logs, dataDir });
   addControlService(server, coordinator);
   new ReflectionService(loadProtos('maestro/v1/jobs.proto', healthProto)).addToServer(server);
   const health = new HealthImplementation({ '': 'SERVING', 'maestro.v1.Jobs': 'SERVING' });

@@ -17,6 +17,15 @@ export const seriesListSchema = z
   })
   .meta({ id: 'Series' });
 
+/** The formats in which what is kept of a job's steps is given out. */
+export const METRIC_FORMATS = ['csv', 'jsonl', 'tensorboard'] as const;
+
+/** A name in {@link METRIC_FORMATS}. */
+export type MetricFormat = (typeof METRIC_FORMATS)[number];
+
+/** The query of an export. */
+export const exportQuerySchema = z.strictObject({ format: z.enum(METRIC_FORMATS).default('csv') });
+
 const durationsSchema = z.object(
   Object.fromEntries(STEP_PHASES.map((phase) => [phase, z.number()])) as Record<(typeof STEP_PHASES)[number], z.ZodNumber>,
 );

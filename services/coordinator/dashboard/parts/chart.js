@@ -60,12 +60,12 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
       readout,
       marker && h('span.small', { class: marker.isLoss ? 'marker-text is-loss' : 'marker-text' }, marker.text),
       h('span.muted.small', {}, `step ${count(data[0][at])}`),
-      ...lines.map(({ label, colour: token }, i) => {
+      // The first line is what was measured; a mean beside it is there to guide the eye.
+      ...lines.slice(0, 1).map(({ colour: token }, i) => {
         const value = data[i + 1]?.[at];
         return h(
           'span.readout',
           { vars: { '--line': `var(${token})` } },
-          lines.length > 1 ? `${label} ` : '',
           h('strong', {}, value === null || value === undefined ? '–' : format(value)),
         );
       }),
@@ -104,7 +104,7 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
       {
         width,
         height,
-        padding: [10, 8, 0, 4],
+        padding: [10, 18, 0, 4],
         legend: { show: false },
         cursor: { sync: { key: SYNC_KEY }, points: { size: 7 }, y: false, drag: { x: true, y: false } },
         scales: {
@@ -112,7 +112,15 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
           y: isLog ? { distr: 3 } : startsAtZero ? { range: (_, __, max) => [0, Math.max(max * 1.08, 1e-12)] } : { range: spread },
         },
         axes: [
-          { ...axis, size: 24, values: (_, splits) => splits.map((step) => (Number.isInteger(step) ? count(step) : '')) },
+          {
+            ...axis,
+            size: 22,
+            label: 'step',
+            labelSize: 16,
+            labelGap: -2,
+            labelFont: AXIS_FONT,
+            values: (_, splits) => splits.map((step) => (Number.isInteger(step) ? count(step) : '')),
+          },
           { ...axis, size: 58, values: (_, splits) => splits.map((value) => (value === null || value === undefined ? '' : tick(value))) },
         ],
         series: [

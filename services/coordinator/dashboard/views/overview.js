@@ -1,7 +1,7 @@
 // @ts-check
 import { request } from '../api.js';
 import { h, keep } from '../dom.js';
-import { duration, measure, rate, speed } from '../format.js';
+import { measure, rate, speed } from '../format.js';
 import { poll } from '../live.js';
 import { createChart } from '../parts/chart.js';
 import { hasEnded } from '../parts/jobState.js';
@@ -11,7 +11,7 @@ import { viewChange } from './viewChange.js';
 
 /** @typedef {import('../types/api.d.ts').Job} Job @typedef {import('../types/api.d.ts').Series} Series @typedef {import('../types/api.d.ts').JobViewItem} JobViewItem */
 
-const SERIES = ['loss', 'learningRate', 'imagesPerSecond', 'stepSeconds'];
+const SERIES = ['loss', 'learningRate', 'imagesPerSecond'];
 const POINTS = 800;
 const POLL_MS = 2000;
 
@@ -43,15 +43,6 @@ export function openOverview(job) {
       startsAtZero: true,
       height: 150,
     }),
-    stepSeconds: createChart({
-      title: 'Step time',
-      unit: 'seconds',
-      lines: withMean('step', '--line-3'),
-      format: duration,
-      tick: (value) => (value === 0 ? '0' : duration(value)),
-      startsAtZero: true,
-      height: 150,
-    }),
   };
   const reconstructions = openReconstructions(job.id);
   const timeline = openTimeline(job.id);
@@ -63,7 +54,6 @@ export function openOverview(job) {
       reconstructions.element,
       charts.learningRate.element,
       charts.imagesPerSecond.element,
-      charts.stepSeconds.element,
       timeline.element,
     ),
   );

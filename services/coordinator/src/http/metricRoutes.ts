@@ -1,4 +1,12 @@
-import { jobParamsSchema, MaestroError, STEP_PHASES, seriesListSchema, stepParamSchema, timelineSchema } from '@maestro/protocol';
+import {
+  exportQuerySchema,
+  jobParamsSchema,
+  MaestroError,
+  STEP_PHASES,
+  seriesListSchema,
+  stepParamSchema,
+  timelineSchema,
+} from '@maestro/protocol';
 import { EXPOSITION_TYPE } from '@maestro/telemetry';
 import { z } from 'zod';
 import { EXPORT_FORMATS, exportRows } from '../metrics/exports.ts';
@@ -22,9 +30,6 @@ const seriesQuerySchema = z.strictObject({
 });
 const timelineQuerySchema = z.strictObject({
   steps: z.coerce.number().int().min(1).max(MOST_TIMELINE_STEPS).default(32).describe('last steps to look at'),
-});
-const exportQuerySchema = z.strictObject({
-  format: z.enum(Object.keys(EXPORT_FORMATS) as [keyof typeof EXPORT_FORMATS]).default('csv'),
 });
 
 /** The bytes of a file; Fastify sends them as they are. */

@@ -48,7 +48,7 @@ describe('coordinator metrics', () => {
     expect(text).toContain('maestro_loss{job="one"} 0.5\nmaestro_loss{job="one (2)"} 0.25\n');
     expect(text).toContain('maestro_samples_committed_total 64\n');
     const labels = new Set([...text.matchAll(/[{,]([a-z_]+)="/g)].map(([, name]) => name));
-    expect([...labels].sort()).toEqual(['job', 'le', 'phase', 'quantile', 'state']);
+    expect([...labels].sort()).toEqual(['job', 'le', 'phase', 'state']);
     metrics.close();
   });
 });

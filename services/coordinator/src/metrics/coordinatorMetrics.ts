@@ -41,7 +41,7 @@ export interface CoordinatorMetrics {
 /** Upper bounds in seconds. */
 const STEP_BUCKETS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100];
 const RECOVERY_BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 100, 300];
-const HEARTBEAT_BUCKETS = [0.1, 0.25, 0.5, 0.75, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10];
+const HEARTBEAT_BUCKETS = [0.1, 0.25, 0.4, 0.45, 0.49, 0.5, 0.505, 0.51, 0.52, 0.55, 0.6, 0.75, 1, 1.5, 2, 3, 5, 10];
 /** What one worker may tell, in characters. */
 const MOST_WORKER_CHARACTERS = 256 * 1024;
 

@@ -1,3 +1,4 @@
+import type { MetricFormat } from '@maestro/protocol';
 import type { StepRow } from './history.ts';
 import { eventFile } from './tensorboard.ts';
 
@@ -6,15 +7,12 @@ export const EXPORT_FORMATS = {
   csv: { contentType: 'text/csv; charset=utf-8', fileName: 'csv' },
   jsonl: { contentType: 'application/x-ndjson; charset=utf-8', fileName: 'jsonl' },
   tensorboard: { contentType: 'application/octet-stream', fileName: 'tfevents' },
-} as const;
-
-/** A name in {@link EXPORT_FORMATS}. */
-export type ExportFormat = keyof typeof EXPORT_FORMATS;
+} as const satisfies Readonly<Record<MetricFormat, { readonly contentType: string; readonly fileName: string }>>;
 
 const COLUMNS = ['step', 'time', 'loss', 'learningRate', 'gradNorm', 'images', 'stepSeconds', 'imagesPerSecond'] as const;
 
 /** Writes rows in a format; `startMs` is when the job was created. */
-export function exportRows(format: ExportFormat, rows: readonly StepRow[], startMs: number): Buffer {
+export function exportRows(format: MetricFormat, rows: readonly StepRow[], startMs: number): Buffer {
   if (format === 'tensorboard') return eventFile(rows, startMs);
   const records = rows.map(({ timeMs, ...row }) => ({
     ...row,

@@ -11,9 +11,8 @@ const PRIORITY = 19;
 
 endWithParent();
 setPriority(PRIORITY);
-try {
-  process.send?.({ drawn: await drawCheckpoint({ checkpoint, folder, name: stepFolder }) });
-} catch (error) {
-  process.send?.({ failed: errorMessage(error) });
-}
-process.disconnect?.();
+const answer = await drawCheckpoint({ checkpoint, folder, name: stepFolder }).then(
+  (drawn) => ({ drawn }),
+  (error: unknown) => ({ failed: errorMessage(error) }),
+);
+process.send?.(answer, () => process.exit(0));

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { EMPTY_QUEUE, nextDue, request, settle } from './drawQueue.ts';
+import { EMPTY_QUEUE, hurry, nextDue, request, settle } from './drawQueue.ts';
 
 const wanted = (jobId: string, step: number) => ({ jobId, step, path: `/${jobId}/${step}` });
 
@@ -22,4 +22,9 @@ test('a job is drawn again after its pause; others need not wait for it', () => 
 test('a checkpoint that came while the one before it was drawn still waits', () => {
   const queue = settle(request(request(EMPTY_QUEUE, wanted('a', 10)), wanted('a', 20)), wanted('a', 10), 5);
   expect(nextDue(queue, 5)).toEqual({ due: wanted('a', 20) });
+});
+
+test('what waits of a job that has ended is drawn at once', () => {
+  const queue = request(settle(EMPTY_QUEUE, wanted('a', 10), 15_000), wanted('a', 20));
+  expect(nextDue(hurry(queue, 'a'), 0)).toEqual({ due: wanted('a', 20) });
 });

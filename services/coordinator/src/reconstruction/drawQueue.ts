@@ -47,3 +47,10 @@ export function settle(queue: DrawQueue, { jobId, step }: DrawRequest, nextMs: n
   for (const oldest of [...notBeforeMs.keys()].slice(0, Math.max(0, notBeforeMs.size - MOST_REMEMBERED))) notBeforeMs.delete(oldest);
   return { waiting, notBeforeMs };
 }
+
+/** The queue in which what waits of a job need not wait any longer. */
+export function hurry(queue: DrawQueue, jobId: string): DrawQueue {
+  const notBeforeMs = new Map(queue.notBeforeMs);
+  notBeforeMs.delete(jobId);
+  return { ...queue, notBeforeMs };
+}

@@ -4,13 +4,15 @@ import { fileURLToPath } from 'node:url';
 import type { DrawnCheckpoint } from '@maestro/evaluation';
 import { errorMessage } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
-import { type DrawRequest, EMPTY_QUEUE, nextDue, request, settle } from './drawQueue.ts';
+import { type DrawRequest, EMPTY_QUEUE, hurry, nextDue, request, settle } from './drawQueue.ts';
 import { pictureSteps, picturesFolder, thinPictures } from './pictures.ts';
 
 /** Draws checkpoints as they come, for people who watch: one at a time, in a process of the lowest priority. */
 export interface Reconstructions {
   /** A checkpoint was written. It is drawn when its turn comes, unless a newer one of the job comes first; returns at once. */
   request(wanted: DrawRequest): void;
+  /** The job has ended: there is no training left that a picture could hold up, so its last one need not wait. */
+  ended(jobId: string): void;
   /** Ends what is being drawn, and gives up what waits. */
   close(): Promise<void>;
 }
@@ -24,8 +26,8 @@ export interface ReconstructionsOptions {
   readonly log: Logger;
 }
 
-/** Parts of the time that drawing may take: where a picture takes long, the pause grows with it. */
-const MOST_SHARE = 0.05;
+/** Share of the time in which a job may be drawn: where a picture takes long, the pause grows with it. */
+const MOST_SHARE = 0.15;
 const TIMEOUT_MS = 10 * 60_000;
 const DRAW_MAIN = fileURLToPath(new URL('./drawMain.js', import.meta.url));
 
@@ -38,9 +40,13 @@ export function openReconstructions({ dataDir, everySeconds, onDrawn, log }: Rec
   let drawing: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
+  /** The job that is being drawn, and whether it has ended meanwhile. */
+  let current: { readonly jobId: string; isOver: boolean } | undefined;
 
   const draw = async (wanted: DrawRequest): Promise<void> => {
     const { jobId, step, path } = wanted;
+    const own = { jobId, isOver: false };
+    current = own;
     const startedMs = performance.now();
     const folder = picturesFolder(dataDir, jobId);
     try {
@@ -62,6 +68,8 @@ export function openReconstructions({ dataDir, everySeconds, onDrawn, log }: Rec
     } finally {
       const tookMs = performance.now() - startedMs;
       queue = settle(queue, wanted, Date.now() + Math.max(1000 * everySeconds, tookMs / MOST_SHARE));
+      if (own.isOver) queue = hurry(queue, jobId);
+      current = undefined;
     }
   };
 
@@ -100,6 +108,11 @@ export function openReconstructions({ dataDir, everySeconds, onDrawn, log }: Rec
     request(wanted) {
       if (everySeconds <= 0 || isClosed) return;
       queue = request(queue, wanted);
+      pump();
+    },
+    ended(jobId) {
+      if (current?.jobId === jobId) current.isOver = true;
+      queue = hurry(queue, jobId);
       pump();
     },
     async close() {

@@ -15,6 +15,7 @@ const METHOD_ROLES: Readonly<Record<string, Role | 'public'>> = {
   '/maestro.v1.Jobs/AuditJob': 'read',
   '/maestro.v1.Jobs/ListWorkers': 'read',
   '/maestro.v1.Jobs/ListCheckpoints': 'read',
+  '/maestro.v1.Jobs/ExportMetrics': 'read',
   '/maestro.v1.Jobs/TailLogs': 'read',
   '/maestro.v1.Coordinator/Attach': 'worker',
   '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo': 'read',

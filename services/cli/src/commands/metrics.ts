@@ -1,0 +1,46 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { errorMessage, MaestroError, METRIC_FORMATS, type MetricFormat } from '@maestro/protocol';
+import { type Command, Option } from 'commander';
+import { withExamples } from '../examples.ts';
+import { withClient } from '../withClient.ts';
+
+interface MetricsOptions {
+  readonly format: MetricFormat;
+  readonly out?: string;
+}
+
+/** `maestro metrics JOB`: loss, learning rate, gradient norm and speed of a job's steps, as a file of other programs. */
+export function addMetricsCommand(program: Command): void {
+  const command = program
+    .command('metrics')
+    .description("loss, learning rate, gradient norm and speed of a job's steps, as CSV, JSON lines or for TensorBoard")
+    .argument('<job>', 'job id')
+    .addOption(new Option('--format <format>', 'what to write').choices(METRIC_FORMATS).default('csv'))
+    .option('--out <path>', 'file to write; for tensorboard a log folder (default: standard output, and ./runs for tensorboard)')
+    .action(async (id: string, { format, out }: MetricsOptions) => {
+      const content = await withClient(program, (client) => client.exportMetrics(id, format));
+      if (out === undefined && format !== 'tensorboard') {
+        process.stdout.write(content);
+        return;
+      }
+      const path = format === 'tensorboard' ? eventFilePath(resolve(out ?? 'runs'), id) : resolve(out!);
+      try {
+        await mkdir(dirname(path), { recursive: true });
+        await writeFile(path, content);
+      } catch (error) {
+        throw new MaestroError('storage', `metrics: cannot write ${path}: ${errorMessage(error)}`, { cause: error });
+      }
+      const hint = format === 'tensorboard' ? `; look at it with: tensorboard --logdir ${resolve(out ?? 'runs')}` : '';
+      process.stderr.write(`${path}${hint}\n`);
+    });
+  withExamples(command, [
+    ['maestro metrics JOB > steps.csv', 'for a spreadsheet'],
+    ['maestro metrics JOB --format tensorboard --out runs', 'then: tensorboard --logdir runs'],
+  ]);
+}
+
+/** Where TensorBoard looks: a run is a folder, and a name with `tfevents` in it. A second export takes the place of the first. */
+function eventFilePath(logDir: string, id: string): string {
+  return join(logDir, id, `events.out.tfevents.${id}`);
+}
