@@ -117,7 +117,7 @@ test(
     let told = '';
     for await (const part of follower.stderr!.setEncoding('utf8')) {
       told += part;
-      if (/step [1-9]/.test(told) && !follower.killed) follower.kill('SIGINT');
+      if (/step +[1-9]/.test(told) && !follower.killed) follower.kill('SIGINT');
     }
     expect((await exit)[0]).toBe(0);
     const [, id] = /detached; the job goes on\. Come back with `maestro follow (job-\w+)`, end it with `maestro cancel \1`/.exec(told)!;
