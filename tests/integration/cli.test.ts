@@ -15,7 +15,7 @@ import { parameterFeeds } from '../support/parameterFeeds.ts';
 import { CLI, runCli, startCli } from '../support/runCli.ts';
 import { smallJob } from '../support/smallJob.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 let dir: string;
 let up: ChildProcess;

@@ -14,7 +14,7 @@ import { writeBlobs } from '../support/blobs.ts';
 import { eventually } from '../support/eventually.ts';
 import { smallJob } from '../support/smallJob.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 /** Of each operation. */
 const HOSTILE_REQUESTS = 60;
 
