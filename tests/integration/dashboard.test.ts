@@ -262,3 +262,32 @@ inBrowser('while the coordinator is away the page says so and what to do, and it
   await eventually('the banner to go', async () => (await away.locator('#banner p').count()) === 0);
   await away.close();
 });
+
+inBrowser('where tokens are asked for, one signs in with one, comes back to where one was, and signs out', async () => {
+  const token = 'r'.repeat(24);
+  const guarded = await startCluster({
+    workers: 0,
+    dataDir: join(dir, 'guarded'),
+    env: { MAESTRO_TOKENS: `me:read:${token}\nus:admin:${'a'.repeat(24)}`, MAESTRO_TOKEN: 'a'.repeat(24) },
+  });
+  try {
+    const stranger = await browser.newPage();
+    await stranger.goto(`http://${guarded.http}/workers`);
+    await stranger.waitForURL('**/login?next=%2Fworkers');
+    await stranger.getByLabel('Token').fill('x'.repeat(24));
+    await stranger.keyboard.press('Enter');
+    await stranger.getByText('This token is not known').waitFor();
+    await stranger.getByLabel('Token').fill(token);
+    await stranger.keyboard.press('Enter');
+    await stranger.waitForURL('**/workers');
+    await stranger.getByText('No worker is connected').waitFor();
+    await stranger.reload();
+    await stranger.getByRole('button', { name: 'Sign out' }).click();
+    await stranger.waitForURL('**/login');
+    await stranger.goto(`http://${guarded.http}/`);
+    await stranger.waitForURL('**/login?next=%2F');
+    await stranger.close();
+  } finally {
+    await guarded.stop();
+  }
+});

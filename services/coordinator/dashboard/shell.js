@@ -89,7 +89,14 @@ export function mountShell() {
   addEventListener('connectionchange', update);
   setInterval(() => connectionState().state === 'away' && update(), 1000);
   update();
+  readSession().then(update, () => undefined); // a coordinator that is away is told of by the banner
   return { update };
+}
+
+/** Whether somebody is signed in here, who can then sign out. */
+async function readSession() {
+  const { isOpen, name } = await request('/api/v1/session');
+  if (!isOpen && name !== undefined) document.documentElement.dataset['session'] = 'cookie';
 }
 
 async function signOut() {
