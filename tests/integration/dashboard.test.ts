@@ -34,7 +34,7 @@ beforeAll(async () => {
   if (CHROMIUM === undefined) return;
   browser = await startBrowser();
   page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: 'en-GB' });
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000);
   complaints = complaintsOf(page);
 }, TIMEOUT_MS);
 
