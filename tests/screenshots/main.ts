@@ -79,11 +79,11 @@ async function picture(
   colorScheme: 'light' | 'dark',
 ): Promise<void> {
   const page = await from.newPage({ viewport, colorScheme, locale: 'en-GB' });
-  page.setDefaultTimeout(PATIENCE.timeoutMs);
+  page.setDefaultTimeout(60_000);
   await page.goto(`http://${cluster.http}${path}`);
   await page.locator('main .panel').first().waitFor();
   if (/^\/jobs\/[^/]+$/.test(path)) {
-    await page.locator('.chart canvas').nth(3).waitFor();
+    await page.locator('.chart canvas').nth(2).waitFor();
     await pictureDrawn(page, '.picture img');
     await page.locator('.timeline-row').first().waitFor();
   }
