@@ -1,9 +1,10 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Cluster, fashionMnist, loadCheckpoint, openModel, reconstruct, startCluster } from '@maestro/cli';
+import { type Cluster, fashionMnist, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import { augmentConfig, loadImages, openDataset } from '@maestro/data';
+import { loadCheckpoint, openModel, reconstruct } from '@maestro/evaluation';
 import { isTerminal, type Job, parseJobSpec } from '@maestro/protocol';
 
 const WORKERS = 2;

@@ -11,7 +11,7 @@ import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 150_000;
 const PATIENCE_MS = 60_000;
-const STEPS = 900;
+const STEPS = 1500;
 
 const { namespaces: lack } = await networkLacks();
 if (lack !== undefined) process.stderr.write(`network tests are skipped, since this machine has no network namespaces for them: ${lack}\n`);

@@ -15,7 +15,13 @@ export {
   type PassedOverCheckpoint,
   type ValidCheckpoint,
 } from './newestValidCheckpoint.ts';
-export { type Checkpoint, type ReadCheckpointOptions, readCheckpoint } from './readCheckpoint.ts';
+export {
+  type Checkpoint,
+  type CheckpointParameters,
+  type ReadCheckpointOptions,
+  readCheckpoint,
+  readParameters,
+} from './readCheckpoint.ts';
 export { type RetainedCheckpoint, type Retention, retainCheckpoints, stepsToRemove } from './retainCheckpoints.ts';
 export {
   type DecodedTensor,

@@ -1,1 +1,1 @@
-export { connectJobClient, type JobClient } from './jobClient.ts';
+export { connectJobClient, type JobClient, type JobClientOptions } from './jobClient.ts';

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, type ClientReadableStream, credentials, type ServiceError } from '@grpc/grpc-js';
+import type { Client, ClientReadableStream, Metadata, ServiceError } from '@grpc/grpc-js';
 import {
+  channelCredentials,
   controlChannelOptions,
   failureTimeouts,
   fromServiceError,
@@ -8,6 +9,11 @@ import {
   type JobAudit,
   loadService,
   MaestroError,
+  MOST_PAGE_LIMIT,
+  readTls,
+  type StoredCheckpoint,
+  type TlsFiles,
+  tokenMetadata,
   type WorkerInfo,
 } from '@maestro/protocol';
 
@@ -26,6 +32,8 @@ export interface JobClient {
   listJobs(): Promise<Job[]>;
   listWorkers(): Promise<WorkerInfo[]>;
   cancelJob(id: string): Promise<Job>;
+  /** The newest checkpoints that are on disk. */
+  listCheckpoints(id: string): Promise<StoredCheckpoint[]>;
   /** Whether every sample of the job's committed steps was taken exactly once. Throws `not-found` while the job has no ledger. */
   auditJob(id: string): Promise<JobAudit>;
   /** Holds the job at a step boundary, with a checkpoint, and frees its workers. */
@@ -43,6 +51,7 @@ export interface JobClient {
 
 type Method<Request, Response> = (
   request: Request,
+  metadata: Metadata,
   options: { deadline: number },
   reply: (error: ServiceError | null, response: Response) => void,
 ) => void;
@@ -52,19 +61,29 @@ interface Stub extends Client {
   submitJob: Method<{ specJson: string; idempotencyKey: string }, Job>;
   getJob: Method<{ id: string }, Job>;
   cancelJob: Method<{ id: string }, Job>;
+  listCheckpoints: Method<{ id: string; limit: number; cursor: string }, { checkpoints: StoredCheckpoint[]; nextCursor: string }>;
   auditJob: Method<{ id: string }, JobAudit>;
   pauseJob: Method<{ id: string }, Job>;
   resumeJob: Method<{ id: string }, Job>;
   drainWorker: Method<{ name: string }, WorkerInfo>;
-  listJobs: Method<object, { jobs: Job[] }>;
+  listJobs: Method<{ limit: number; cursor: string }, { jobs: Job[]; nextCursor: string }>;
   listWorkers: Method<object, { workers: WorkerInfo[] }>;
-  watchJob(request: { id: string }): ClientReadableStream<Job>;
+  watchJob(request: { id: string }, metadata: Metadata): ClientReadableStream<Job>;
+}
+
+/** How a client proves who it is. */
+export interface JobClientOptions {
+  /** Default: `MAESTRO_TOKEN`. */
+  readonly token?: string | undefined;
+  /** Default: what `MAESTRO_TLS_CERT`, `MAESTRO_TLS_KEY` and `MAESTRO_TLS_CA` name; without them the connection is plain. */
+  readonly tls?: TlsFiles | undefined;
 }
 
 /** Connects to the coordinator at `address` (host:port); the connection is made with the first call. */
-export function connectJobClient(address: string): JobClient {
+export function connectJobClient(address: string, { token, tls = readTls() }: JobClientOptions = {}): JobClient {
+  const metadata = tokenMetadata(token);
   const Service = loadService('jobs.proto', 'Jobs');
-  const stub = new Service(address, credentials.createInsecure(), controlChannelOptions(failureTimeouts())) as unknown as Stub;
+  const stub = new Service(address, channelCredentials(tls), controlChannelOptions(failureTimeouts())) as unknown as Stub;
 
   const call = <Request, Response>(
     name: string,
@@ -73,7 +92,7 @@ export function connectJobClient(address: string): JobClient {
     deadlineMs = DEADLINE_MS,
   ): Promise<Response> =>
     new Promise((resolve, reject) => {
-      method.call(stub, request, { deadline: Date.now() + deadlineMs }, (error, response) => {
+      method.call(stub, request, metadata, { deadline: Date.now() + deadlineMs }, (error, response) => {
         if (error !== null) reject(fromServiceError(error, `${name} at ${address}`));
         else resolve(response);
       });
@@ -82,7 +101,17 @@ export function connectJobClient(address: string): JobClient {
   return {
     submitJob: ({ spec, idempotencyKey = '' }) => call('submit', stub.submitJob, { specJson: JSON.stringify(spec), idempotencyKey }),
     getJob: (id) => call('get', stub.getJob, { id }),
-    listJobs: async () => (await call('list', stub.listJobs, {})).jobs,
+    async listJobs() {
+      const jobs: Job[] = [];
+      for (let cursor = ''; ; ) {
+        const page = await call('list', stub.listJobs, { limit: MOST_PAGE_LIMIT, cursor });
+        jobs.push(...page.jobs);
+        cursor = page.nextCursor;
+        if (cursor === '') return jobs;
+      }
+    },
+    listCheckpoints: async (id) =>
+      (await call('list checkpoints', stub.listCheckpoints, { id, limit: MOST_PAGE_LIMIT, cursor: '' })).checkpoints,
     listWorkers: async () => (await call('list workers', stub.listWorkers, {})).workers,
     cancelJob: (id) => call('cancel', stub.cancelJob, { id }),
     auditJob: (id) => call('audit', stub.auditJob, { id }, AUDIT_DEADLINE_MS),
@@ -92,7 +121,7 @@ export function connectJobClient(address: string): JobClient {
     async *watchJob(id, { signal, patienceMs = 60_000 } = {}) {
       let lastSeenMs: number | undefined;
       while (signal?.aborted !== true) {
-        const stream = stub.watchJob({ id });
+        const stream = stub.watchJob({ id }, metadata);
         const stop = (): void => stream.cancel();
         signal?.addEventListener('abort', stop, { once: true });
         try {

@@ -8,11 +8,12 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { ERROR_CODES, type ErrorCode, errorMessage, isMaestroError, MaestroError } from './errors.ts';
 import type { FailureTimeouts } from './failureTimeouts.ts';
 
 const PROTO_ROOT = fileURLToPath(new URL('../../../proto', import.meta.url));
+const LOADING = { includeDirs: [PROTO_ROOT], longs: Number, enums: String, defaults: true, oneofs: true, arrays: true };
 const ERROR_CODE_KEY = 'maestro-error-code';
 
 /** Options of control connections, which notice a peer that does not answer before the failure timeout. */
@@ -28,18 +29,22 @@ export function controlChannelOptions({ keepaliveTimeMs, keepaliveTimeoutMs, hea
   };
 }
 
+/** The definitions of proto files: of `proto/`, or by their absolute paths. */
+export function loadProtos(...files: string[]): PackageDefinition {
+  return loadSync(files, LOADING);
+}
+
 /** Loads a service of `proto/maestro/v1/<file>` by its name; fields are in camelCase and 64-bit integers become numbers. */
 export function loadService(file: string, service: string): ServiceClientConstructor {
-  const definition = loadSync(`maestro/v1/${file}`, {
-    includeDirs: [PROTO_ROOT],
-    longs: Number,
-    enums: String,
-    defaults: true,
-    oneofs: true,
-    arrays: true,
-  });
-  const root = loadPackageDefinition(definition);
+  const root = loadPackageDefinition(loadProtos(`maestro/v1/${file}`));
   return ((root.maestro as GrpcObject).v1 as GrpcObject)[service] as ServiceClientConstructor;
+}
+
+/** The metadata of a call that shows `token`; by default the one in `MAESTRO_TOKEN`. */
+export function tokenMetadata(token: string | undefined = process.env['MAESTRO_TOKEN']): Metadata {
+  const metadata = new Metadata();
+  if (token !== undefined && token !== '') metadata.set('authorization', `Bearer ${token}`);
+  return metadata;
 }
 
 /** The gRPC form of an error: its status, and its code in the trailer `maestro-error-code`. */

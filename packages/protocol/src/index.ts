@@ -2,6 +2,7 @@ export { type AuditResource, auditResource, auditResourceSchema } from './api/au
 export { type CheckpointResource, checkpointResourceSchema } from './api/checkpointResource.ts';
 export { jobCheckSchema, jobFileJsonSchema } from './api/jobCheck.ts';
 export { type JobResource, jobResource, jobResourceSchema } from './api/jobResource.ts';
+export { type ReconstructionResource, reconstructionSchema, seriesListSchema, timelineSchema } from './api/metricResources.ts';
 export {
   DEFAULT_PAGE_LIMIT,
   decodeCursor,
@@ -19,6 +20,8 @@ export { PROBLEM_TYPE, type Problem, problemOf, problemSchema } from './api/prob
 export { type ViewResource, viewResourceSchema } from './api/viewResource.ts';
 export { type WorkerResource, workerResource, workerResourceSchema } from './api/workerResource.ts';
 export type { AuditEpoch, AuditReport, AuditWorker, JobAudit } from './audit.ts';
+export { type Bind, type HostAndPort, requireSafeBind, splitAddress } from './bindRule.ts';
+export { type PathRoots, readRoots, requireConfined } from './confinedPath.ts';
 export {
   assertInternal,
   ERROR_CODES,
@@ -29,7 +32,7 @@ export {
   MaestroError,
 } from './errors.ts';
 export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
-export { controlChannelOptions, fromServiceError, loadService, toServiceError } from './grpc.ts';
+export { controlChannelOptions, fromServiceError, loadProtos, loadService, tokenMetadata, toServiceError } from './grpc.ts';
 export { newJobId } from './ids.ts';
 export {
   type DataSpec,
@@ -54,6 +57,7 @@ export {
   type JobMember,
   type JobProgress,
   type JobState,
+  type StoredCheckpoint,
   type WorkerInfo,
 } from './jobs.ts';
 export {
@@ -84,5 +88,7 @@ export {
   type Wire,
   type WorkerMessage,
 } from './messages.ts';
+export { isAllowed, ROLES, type Role } from './roles.ts';
 export { describeIssues } from './schemaIssues.ts';
 export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';
+export { channelCredentials, readTls, serverCredentials, type TlsFiles } from './tls.ts';

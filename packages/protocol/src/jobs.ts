@@ -68,6 +68,14 @@ export interface JobCheckpoint {
   readonly hash: string;
 }
 
+/** A checkpoint that is on disk, as it was found there; `hash` and `problem` are empty where there is none. */
+export interface StoredCheckpoint extends JobCheckpoint {
+  readonly bytes: number;
+  readonly createdAt: string;
+  readonly valid: boolean;
+  readonly problem: string;
+}
+
 /** A job as its clients see it. Times are RFC 3339, empty when not reached. */
 export interface Job {
   readonly id: string;
@@ -87,6 +95,8 @@ export interface Job {
   readonly events: readonly JobEvent[];
   /** Steps that were begun and given up, or lost with all workers, and computed again. */
   readonly stepsRedone: number;
+  /** Step of the newest checkpoint of which there is a picture; absent or 0 when there is none. */
+  readonly reconstructedStep?: number;
   /** Changes with every change of the record; compared for equality only. */
   readonly resourceVersion: string;
 }

@@ -9,7 +9,7 @@ import { launchNode, type NodeProgram } from './launchNode.ts';
 import { LOOPBACK } from './network/hostNetwork.ts';
 import { makeNamespaceNetwork, type NamespaceNetwork } from './network/namespaceNetwork.ts';
 import type { NetworkId } from './network/networkNames.ts';
-import { freeWorkerName, logFile, workerProgram } from './workerProgram.ts';
+import { freeWorkerName, logFile, trustedNetwork, workerProgram } from './workerProgram.ts';
 
 const START_TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
@@ -141,6 +141,7 @@ export async function startCluster({
         env: {
           MAESTRO_REDIS_URL: redisUrl!,
           MAESTRO_DATA_DIR: dataDir,
+          ...trustedNetwork(address),
           ...env,
           MAESTRO_GRPC_LISTEN: listen,
           MAESTRO_HTTP_LISTEN: http === '' ? `${address}:${httpPort}` : http,

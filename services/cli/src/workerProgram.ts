@@ -31,11 +31,17 @@ export function workerProgram(
       MAESTRO_DEVICE: device,
       MAESTRO_THREADS: String(threads),
       MAESTRO_COLLECTIVE_LISTEN: `${address}:0`,
+      ...trustedNetwork(address),
       ...env,
     },
     enter,
     logFile: logFile(dataDir, name),
   };
+}
+
+/** Network namespaces of this machine are as good as loopback. */
+export function trustedNetwork(address: string): Environment {
+  return address.startsWith('127.') ? {} : { MAESTRO_TRUSTED_NETWORK: `${address}/24` };
 }
 
 /** Where the output of a process of a local cluster goes. */

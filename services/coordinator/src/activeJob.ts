@@ -13,6 +13,7 @@ import type { Bookkeeper } from './bookkeeper.ts';
 import { transition } from './jobRun.ts';
 import { advanceProgress, initialProgress, withBookkeeping, withCheckpoint, withRun } from './jobView.ts';
 import { UNKNOWN_WORKER } from './ledger.ts';
+import type { CoordinatorEvents } from './metrics/observer.ts';
 import { createOutbox, isDecision } from './outbox.ts';
 import type { JobRun, RestorePoint, RunEffect, RunEvent } from './runState.ts';
 
@@ -24,6 +25,8 @@ export interface ActiveJob {
   /** As others may know it: what was decided and is not in Redis yet does not show. */
   readonly job: Job;
   readonly run: JobRun;
+  /** Committed steps that are not in the ledger yet. */
+  readonly unwrittenSteps: number;
   readonly listeners: Set<(job: Job) => void>;
   /** Takes an event in: the run changes, and what follows is done. */
   dispatch(event: RunEvent): void;
@@ -53,12 +56,13 @@ export interface ActiveJobOptions {
   readonly newVersion: () => string;
   /** Workers or places may have become free. */
   readonly onMoved: () => void;
+  readonly events: Pick<CoordinatorEvents, 'committed' | 'recomputed' | 'moved'>;
   readonly log: Logger;
 }
 
 /** Takes a job on. */
 export function openActiveJob(options: ActiveJobOptions): ActiveJob {
-  const { spec, timeouts, perform, log } = options;
+  const { spec, timeouts, perform, events, log } = options;
   let { job, run } = options;
   let shown = job;
   const { id } = job;
@@ -93,6 +97,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
 
   const enter = (committed: StepCommitted, members: readonly ViewMember[]): void => {
     const { generation, step, ranks } = committed;
+    events.committed(id, committed);
     job = { ...job, progress: advanceProgress(job.progress ?? initialProgress(plan(), step - 1), committed, plan()) };
     const ownerOf = (rank: number): string =>
       members.find(({ firstRank, ranks: count }) => rank >= firstRank && rank < firstRank + count)?.id ?? UNKNOWN_WORKER;
@@ -173,6 +178,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     const checkpoints = job.checkpoints;
     const result = transition(before, event, { nowMs: Date.now(), timeouts });
     run = result.run;
+    if (event.type === 'committed' && event.committed.step <= before.step) events.recomputed(id, event.committed);
     const isMoved = run.phase !== before.phase || run.generation !== before.generation || run.workers.length !== before.workers.length;
     const isChanged = isMoved || run.message !== before.message || run.view?.status !== before.view?.status;
     if (run.phase !== before.phase || run.message !== before.message) {
@@ -182,6 +188,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     const onSaved = isDecision(before, run) ? outbox.decide() : undefined;
     for (const effect of result.effects) act(effect);
     if (run === before) return;
+    events.moved(before, run);
     publish(withRun(job, run, new Date().toISOString()), isChanged || job.checkpoints !== checkpoints, onSaved);
     if (isMoved) options.onMoved();
   };
@@ -194,6 +201,9 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     },
     get run() {
       return run;
+    },
+    get unwrittenSteps() {
+      return opened === undefined ? 0 : Math.max(0, run.step - Math.max(acknowledged, opened.acknowledgedStep));
     },
     dispatch,
     settled: (timeoutMs) =>

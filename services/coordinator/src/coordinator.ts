@@ -12,7 +12,9 @@ import {
   MaestroError,
   mostWorkers,
   newJobId,
+  type PathRoots,
   parseJobSpec,
+  requireConfined,
   type WorkerInfo,
   type WorkerMessage,
 } from '@maestro/protocol';
@@ -21,12 +23,14 @@ import { type ActiveJob, type ActiveJobOptions, openActiveJob } from './activeJo
 import { auditJob } from './auditJob.ts';
 import type { Bookkeeper } from './bookkeeper.ts';
 import { newJob } from './jobView.ts';
+import type { CoordinatorEvents } from './metrics/observer.ts';
 import { placeJobs } from './placement.ts';
 import { type JobRun, openPlaces, queuedRun, type RestorePoint, type RunEvent, refusalOf } from './runState.ts';
 import type { Store } from './store.ts';
 import { workerEvent } from './workerEvent.ts';
 
 const TICK_MS = 250;
+const MOST_SPEC_CHARACTERS = 256 * 1024;
 /** So long whoever decides about a job waits for it to be written down. */
 const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
@@ -36,12 +40,16 @@ const CLOSE_MS = 3000;
 export interface CoordinatorOptions {
   readonly store: Store;
   readonly timeouts: FailureTimeouts;
+  /** Folders that jobs may use. Default: any. */
+  readonly roots?: PathRoots;
   /** Opens what writes a job's steps, records and queues. */
   readonly openBooks: (jobId: string, seed: number, onAcknowledged: (step: number) => void) => Bookkeeper;
   /** Reads the step of a checkpoint that a job resumes from; throws when it cannot be used. */
   readonly inspectCheckpoint: (path: string) => Promise<{ readonly step: number }>;
   /** The newest valid checkpoint that a job has written. */
   readonly findCheckpoint: (jobId: string) => ReturnType<ActiveJobOptions['findCheckpoint']>;
+  /** Told of what happens. */
+  readonly events: CoordinatorEvents;
   readonly log: Logger;
 }
 
@@ -70,6 +78,8 @@ export interface Coordinator {
   /** What the job file says. */
   spec(id: string): JobSpec;
   run(id: string): JobRun;
+  /** Committed steps of a job that are not in the ledger yet. */
+  unwrittenSteps(id: string): number;
   list(): Job[];
   /** Calls `listener` now and at every change until the job has ended; gives the way to stop. */
   watch(id: string, listener: (job: Job) => void): () => void;
@@ -78,6 +88,8 @@ export interface Coordinator {
   /** Holds the job at a step boundary, with a checkpoint, and frees its workers. */
   pause(id: string): Promise<Job>;
   resume(id: string): Promise<Job>;
+  /** There is a picture of what the checkpoint of this step makes of masked images: whoever watches the job is told. */
+  noteReconstruction(id: string, step: number): void;
   /** Compares the job's ledger with its permutations. */
   audit(id: string): Promise<JobAudit>;
   workers(): WorkerInfo[];
@@ -100,13 +112,20 @@ interface ConnectedWorker {
  * where they are: workers that are still at work come back and say so.
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { store, timeouts, openBooks, inspectCheckpoint, findCheckpoint, log } = options;
+  const { store, timeouts, openBooks, inspectCheckpoint, findCheckpoint, events, log } = options;
   const jobs = new Map<string, ActiveJob>();
   const workers = new Map<string, ConnectedWorker>();
   let isClosing = false;
   /** Submits under way, by job id. */
   const submitting = new Map<string, Promise<Job>>();
   let versions = 0;
+  /** Ids of one coordinator rise even within a millisecond. */
+  let lastIdMs = 0;
+
+  const forget = (workerId: string): void => {
+    workers.delete(workerId);
+    events.gone(workerId);
+  };
 
   const activate = (job: Job, spec: JobSpec, run: JobRun): ActiveJob => {
     const active = openActiveJob({
@@ -121,11 +140,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         if (worker === undefined) return;
         if (effect.type === 'send') return worker.connection.send(effect.message);
         log.warn({ worker: worker.hello.name, reason: effect.reason }, 'worker lost');
-        workers.delete(effect.workerId);
+        forget(effect.workerId);
         worker.connection.close();
       },
       newVersion: () => `${store.incarnation}-${++versions}`,
       onMoved: () => setImmediate(place),
+      events,
       log,
     });
     jobs.set(job.id, active);
@@ -214,7 +234,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
           `worker ${name}: the name is taken by process ${twin.hello.pid} on ${twin.hello.host}; give each worker a name of its own`,
         );
       }
-      workers.delete(twin.hello.id);
+      forget(twin.hello.id);
       twin.connection.close();
     }
     for (const { run, dispatch } of jobs.values()) {
@@ -225,23 +245,34 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     }
   };
 
+  const readSpec = async (specJson: string): Promise<JobSpec> => {
+    if (specJson.length > MOST_SPEC_CHARACTERS)
+      throw new MaestroError('too-large', `job file: ${specJson.length} characters, at most ${MOST_SPEC_CHARACTERS}`);
+    const spec = parseJobSpec(parseJson(specJson));
+    await requireConfined(spec, options.roots);
+    return spec;
+  };
+
   return {
     get incarnation() {
       return store.incarnation;
     },
     async check(specJson) {
-      const spec = parseJobSpec(parseJson(specJson));
+      const spec = await readSpec(specJson);
       await startPointOf(spec);
       return spec;
     },
     async submit(specJson, idempotencyKey) {
       if (isClosing) throw new MaestroError('unavailable', 'submit: the coordinator is shutting down');
-      const spec = parseJobSpec(parseJson(specJson));
+      const spec = await readSpec(specJson);
       const startPoint = await startPointOf(spec);
       // A key whose first submit was cut off before it left a job is taken up with the id that it got then.
-      const own = newJobId();
+      lastIdMs = Math.max(Date.now(), lastIdMs + 1);
+      const own = newJobId({ nowMs: lastIdMs });
       const id = idempotencyKey === '' ? own : await store.reserveKey(idempotencyKey, own);
-      const earlier = jobs.get(id)?.job ?? (await submitting.get(id));
+      // No turn of the event loop lies between this look and the entry below, or two requests would both create the job.
+      const underWay = submitting.get(id);
+      const earlier = jobs.get(id)?.job ?? (underWay === undefined ? undefined : await underWay);
       if (earlier !== undefined) {
         requireSameFile(earlier, spec, idempotencyKey);
         return { job: jobs.get(id)?.job ?? earlier, isNew: false };
@@ -261,6 +292,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     get: (id) => find(id).job,
     spec: (id) => find(id).spec,
     run: (id) => find(id).run,
+    unwrittenSteps: (id) => find(id).unwrittenSteps,
     list: () => [...jobs.values()].map(({ job }) => job).reverse(),
     watch(id, listener) {
       const { job, listeners } = find(id);
@@ -277,6 +309,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       }
       return decide(active, { type: 'resume' });
     },
+    noteReconstruction: (id, step) => find(id).amend((job) => ({ ...job, reconstructedStep: Math.max(step, job.reconstructedStep ?? 0) })),
     audit: (id) => auditJob(store, find(id).job),
     workers: () => [...workers.values()].map(infoOf),
     drainWorker(name) {
@@ -322,6 +355,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       return {
         receive(message) {
           if (workers.get(id) !== worker || message.kind === 'hello') return;
+          events.message(hello, message);
           // A worker that is told to end gets nothing more to do.
           if (message.kind === 'drain') worker.isDrained = true;
           const active = message.jobId === '' ? undefined : jobs.get(message.jobId);
@@ -335,7 +369,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         },
         closed(evidence) {
           if (workers.get(id) !== worker) return;
-          workers.delete(id);
+          forget(id);
           log.info({ worker: name, reason: evidence }, 'worker gone');
           jobs.get(worker.jobId)?.dispatch({ type: 'disconnected', workerId: id, evidence });
         },

@@ -9,6 +9,11 @@ import { presentMembers, record, removeWorker, type Turn, update, withdrawVote }
 const MOST_FAILURES = 12;
 /** A member that peers blamed so often without a committed step between is evicted, though the coordinator hears it. */
 const MOST_BLAMES = 2;
+/**
+ * What it counts to blame another: one that cannot be reached blames others too, now this one, now that one, and may be the first to do so.
+ * Below 1, so that of two views that fail alike the one that is blamed goes.
+ */
+const BLAMER_SHARE = 0.75;
 /** Errors of a worker that every worker would meet: the job ends with them. */
 const FATAL_CODES: ReadonlySet<string> = new Set(['invalid-argument', 'data-invalid', 'non-finite', 'storage']);
 
@@ -21,8 +26,13 @@ export function fail(turn: Turn, worker: RunWorker, { errorCode, errorMessage, s
   // Redis answers the coordinator: it is the member that does not reach it.
   const suspect = isWithoutRedis ? worker.name : blamedByIt;
   const failures = turn.run.failures + 1;
-  const count = (turn.run.blames[suspect] ?? 0) + 1;
-  update(turn, { failures, ...(suspect !== '' && { blames: { ...turn.run.blames, [suspect]: count } }) });
+  if (suspect !== '') {
+    const { blames } = turn.run;
+    const shares = suspect === worker.name ? { [suspect]: 1 } : { [suspect]: 1, [worker.name]: BLAMER_SHARE };
+    const added = Object.entries(shares).map(([name, share]) => [name, (blames[name] ?? 0) + share]);
+    update(turn, { blames: { ...blames, ...Object.fromEntries(added) } });
+  }
+  update(turn, { failures });
   const message = `${worker.name} at step ${step < 0 ? worker.step : step}: ${errorMessage || 'it holds'}`;
   if (errorCode === 'checkpoint-invalid') {
     const isGiven = turn.run.view?.restoreFrom === turn.run.facts.spec.checkpoint.resumeFrom;

@@ -792,6 +792,24 @@ test('of two that cannot reach each other, the one that is blamed most goes', ()
   expect(run.records.findLast(({ type }) => type === 'evicted')!.message).toContain('c: its peers cannot work with it');
 });
 
+test('one that nobody can reach goes in the end, also when it is always the first to blame others', () => {
+  const { transcript, run } = play(
+    `held b 4 peer-lost a
+    held a 4
+    held c 4
+    held b 4 timeout a
+    held a 4
+    held c 4
+    left a
+    held b 4 timeout c
+    held c 4
+    formed c 4`,
+    working(),
+  );
+  expect(run.refusals.map(({ name }) => name)).toEqual(['a', 'b']);
+  expect(last({ transcript })).toEqual([expect.stringContaining('formed c 4 -> running; go to c')]);
+});
+
 test('a job whose views keep failing is given up with the last reason', () => {
   let state = working();
   for (let i = 0; i < 12 && state.run.phase === 'running'; i++) {

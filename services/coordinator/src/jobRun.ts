@@ -61,7 +61,7 @@ function take(turn: Turn, event: RunEvent): void {
       return worker === undefined ? undefined : updateWorker(turn, worker.id, { drain: event.reason });
     case 'disconnected': {
       if (worker === undefined) return;
-      const isBlamed = (turn.run.blames[worker.name] ?? 0) > 0;
+      const isBlamed = (turn.run.blames[worker.name] ?? 0) >= 1;
       if (event.isDead === true || isBlamed || worker.isReleased) return lose(turn, worker, event.evidence);
       return updateWorker(turn, worker.id, { awaySinceMs: turn.nowMs });
     }

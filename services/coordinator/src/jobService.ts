@@ -1,9 +1,25 @@
 import type { handleServerStreamingCall, handleUnaryCall, Server } from '@grpc/grpc-js';
-import { isTerminal, type Job, loadService, toServiceError } from '@maestro/protocol';
+import {
+  describeIssues,
+  isTerminal,
+  JOB_STATES,
+  type Job,
+  loadService,
+  MaestroError,
+  pageOf,
+  pageQuerySchema,
+  type StoredCheckpoint,
+  toServiceError,
+} from '@maestro/protocol';
+import { z } from 'zod';
 import type { Coordinator } from './coordinator.ts';
+import { listJobCheckpoints } from './jobCheckpoints.ts';
+import { newestOf } from './newestOf.ts';
+
+const listQuerySchema = pageQuerySchema.extend({ state: z.enum(JOB_STATES).optional() });
 
 /** Serves `maestro.v1.Jobs` on `server`. */
-export function addJobService(server: Server, coordinator: Coordinator): void {
+export function addJobService(server: Server, coordinator: Coordinator, dataDir: string): void {
   const { service } = loadService('jobs.proto', 'Jobs');
 
   const unary =
@@ -19,31 +35,19 @@ export function addJobService(server: Server, coordinator: Coordinator): void {
 
   /** Sends the newest record when the client is ready for it; records in between are skipped, the last one never. */
   const watchJob: handleServerStreamingCall<{ id: string }, Job> = (call) => {
-    let newest: Job | undefined;
-    let isDraining = false;
-    const flush = (): void => {
-      while (newest !== undefined && !isDraining) {
-        const job = newest;
-        newest = undefined;
-        isDraining = !call.write(job);
-        if (isTerminal(job.state)) {
-          unwatch();
-          call.end();
-          return;
-        }
+    const newest = newestOf<Job>((job) => {
+      const takesMore = call.write(job);
+      if (isTerminal(job.state)) {
+        unwatch();
+        call.end();
       }
-    };
-    let unwatch = (): void => undefined;
-    call.on('drain', () => {
-      isDraining = false;
-      flush();
+      return takesMore;
     });
+    let unwatch = (): void => undefined;
+    call.on('drain', newest.drained);
     call.on('cancelled', () => unwatch());
     try {
-      unwatch = coordinator.watch(call.request.id, (job) => {
-        newest = job;
-        setImmediate(flush);
-      });
+      unwatch = coordinator.watch(call.request.id, newest.offer);
     } catch (error) {
       call.emit('error', toServiceError(error));
     }
@@ -55,7 +59,20 @@ export function addJobService(server: Server, coordinator: Coordinator): void {
         (await coordinator.submit(specJson, idempotencyKey)).job,
     ),
     GetJob: unary(({ id }: { id: string }) => coordinator.get(id)),
-    ListJobs: unary(() => ({ jobs: coordinator.list() })),
+    ListJobs: unary((request: { limit: number; cursor: string; state: string }) => {
+      const { state, ...page } = readQuery(listQuerySchema, request);
+      const jobs = coordinator.list().filter((job) => state === undefined || job.state === state);
+      const { items, nextCursor = '' } = pageOf(jobs, page, ({ id }) => id, 'descending');
+      return { jobs: items, nextCursor };
+    }),
+    ListCheckpoints: unary(async ({ id, ...request }: { id: string; limit: number; cursor: string }) => {
+      const page = readQuery(pageQuerySchema, request);
+      const { items, nextCursor = '' } = await listJobCheckpoints(dataDir, coordinator.get(id).id, page);
+      return {
+        checkpoints: items.map(({ hash = '', problem = '', ...item }): StoredCheckpoint => ({ ...item, hash, problem })),
+        nextCursor,
+      };
+    }),
     WatchJob: watchJob,
     CancelJob: unary(({ id }: { id: string }) => coordinator.cancel(id)),
     AuditJob: unary(({ id }: { id: string }) => coordinator.audit(id)),
@@ -64,4 +81,13 @@ export function addJobService(server: Server, coordinator: Coordinator): void {
     DrainWorker: unary(({ name }: { name: string }) => coordinator.drainWorker(name)),
     ListWorkers: unary(() => ({ workers: coordinator.workers() })),
   });
+}
+
+/** What protobuf gives for a field that was left out counts as left out. */
+function readQuery<Schema extends z.ZodType>(schema: Schema, request: Readonly<Record<string, unknown>>): z.output<Schema> {
+  const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== '' && value !== 0));
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  const issues = describeIssues(result.error, schema, given);
+  throw new MaestroError('invalid-argument', issues.join('; '), { details: { issues } });
 }

@@ -7,12 +7,19 @@ import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
 import { startCoordinator } from './coordinator.ts';
 import { serveHttp } from './http/httpServer.ts';
+import { openObserver } from './metrics/observer.ts';
+import { openReconstructions } from './reconstruction/reconstructions.ts';
 import type { RestorePoint } from './runState.ts';
+import { readSecurity } from './security/readSecurity.ts';
 import { serve } from './serve.ts';
 import { openShardWriter, type ShardWriter } from './shardWriter.ts';
 import { openStore } from './store.ts';
 
-/** `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator. */
+/**
+ * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator; who may use it is
+ * in {@link readSecurity}.
+ * `MAESTRO_RECONSTRUCTION_SECONDS` is how often, at most, a job's newest checkpoint is drawn for people who watch; 0 draws nothing.
+ */
 const {
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
@@ -20,6 +27,7 @@ const {
   MAESTRO_HTTP_LISTEN: httpListen = '127.0.0.1:7080',
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
+  MAESTRO_RECONSTRUCTION_SECONDS: reconstructionText = '15',
 } = process.env;
 const logger = createLogger({ role: 'coordinator' });
 
@@ -27,6 +35,14 @@ await runService(
   async (signal) => {
     endWithParent();
     const timeouts = failureTimeouts(Number(failureText));
+    const reconstructionSeconds = Number(reconstructionText);
+    if (!(reconstructionSeconds >= 0)) {
+      throw new MaestroError(
+        'invalid-argument',
+        `MAESTRO_RECONSTRUCTION_SECONDS: expected a number of seconds, 0 for none, found ${reconstructionText}`,
+      );
+    }
+    const { access, tls, roots } = await readSecurity({ listen, httpListen, dataDir });
     await mkdir(dataDir, { recursive: true });
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
     const store = await openStore(redis, timeouts);
@@ -38,19 +54,37 @@ await runService(
         requireLease: store.requireLease,
         onLeftBehind: (error) => logger.warn({ job: jobId, error }, 'old shard queues are left behind'),
       });
+    const observer = openObserver({ dataDir, log: logger });
     const coordinator = await startCoordinator({
       store,
       timeouts,
+      roots,
       openBooks: (jobId, seed, onAcknowledged) => {
         const books = openBookkeeper({ store, openShards, jobId, seed, onAcknowledged, log: logger, gapMs: timeouts.reportGapMs });
         return tolerance === 'off' ? withoutLedger(books) : books;
       },
       inspectCheckpoint,
       findCheckpoint,
+      events: {
+        ...observer,
+        message(worker, message) {
+          observer.message(worker, message);
+          if (message.kind === 'checkpoint') reconstructions.request(message);
+        },
+      },
       log: logger,
     });
-    const server = await serve(coordinator, listen, timeouts);
-    const web = await serveHttp({ coordinator, redis, dataDir, log: logger }, httpListen);
+    const reconstructions = openReconstructions({
+      dataDir,
+      everySeconds: reconstructionSeconds,
+      onDrawn: (jobId, { step }, seconds) => {
+        observer.metrics.reconstruction(seconds);
+        coordinator.noteReconstruction(jobId, step);
+      },
+      log: logger,
+    });
+    const server = await serve({ coordinator, listen, dataDir, timeouts, access, tls, log: logger });
+    const web = await serveHttp({ coordinator, observer, access, tls, redis, dataDir, log: logger }, httpListen);
     await store.announce({ address: server.address, http: web.address });
     logger.info({ address: server.address, http: web.address, incarnation: coordinator.incarnation }, 'coordinator ready');
     process.send?.({ listening: server.address, http: web.address });
@@ -58,7 +92,9 @@ await runService(
     const fenced = await Promise.race([stopped, store.fenced]);
     if (fenced !== undefined) throw fenced;
     await web.close();
+    await reconstructions.close();
     await coordinator.close();
+    await observer.close();
     await server.close();
     await store.close();
     await redis.close();

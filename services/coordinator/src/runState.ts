@@ -164,7 +164,7 @@ export interface JobRun {
   /** The newest views, newest last, bounded: reports name the generation that they come from. */
   readonly pastViews: readonly PastView[];
   readonly refusals: readonly Refusal[];
-  /** Views that failed since the last committed step, and how often each member was blamed. */
+  /** Views that failed since the last committed step, and how often each member was blamed; to blame counts a little too. */
   readonly failures: number;
   readonly blames: Readonly<Record<string, number>>;
   readonly lastCommitMs: number;

@@ -1,8 +1,21 @@
-import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { controlChannelOptions, errorMessage, type FailureTimeouts, MaestroError } from '@maestro/protocol';
+import { Server } from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import {
+  controlChannelOptions,
+  errorMessage,
+  type FailureTimeouts,
+  loadProtos,
+  MaestroError,
+  serverCredentials,
+  type TlsFiles,
+} from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { addControlService } from './controlService.ts';
 import type { Coordinator } from './coordinator.ts';
 import { addJobService } from './jobService.ts';
+import { grpcGuard } from './security/guardGrpc.ts';
+import type { Access } from './security/tokens.ts';
 
 /** A listening server. */
 export interface ListeningServer {
@@ -14,16 +27,32 @@ export interface ListeningServer {
 
 const CLOSE_GRACE_MS = 1000;
 
+/** What the gRPC server is made of. */
+export interface ServeOptions {
+  readonly coordinator: Coordinator;
+  /** host:port. */
+  readonly listen: string;
+  readonly dataDir: string;
+  readonly timeouts: FailureTimeouts;
+  readonly access: Access;
+  /** With it, every client must have a certificate of the same authority. */
+  readonly tls?: TlsFiles | undefined;
+  readonly log: Logger;
+}
+
 /**
- * Serves the job API and the workers' control streams at `listen` (host:port).
+ * Serves the job API, the workers' control streams, reflection and health.
  * @throws MaestroError `unavailable` when the address cannot be listened on.
  */
-export async function serve(coordinator: Coordinator, listen: string, timeouts: FailureTimeouts): Promise<ListeningServer> {
-  const server = new Server(controlChannelOptions(timeouts));
-  addJobService(server, coordinator);
+export async function serve({ coordinator, listen, dataDir, timeouts, access, tls, log }: ServeOptions): Promise<ListeningServer> {
+  const server = new Server({ ...controlChannelOptions(timeouts), interceptors: [grpcGuard(access, tls !== undefined, log)] });
+  addJobService(server, coordinator, dataDir);
   addControlService(server, coordinator);
+  new ReflectionService(loadProtos('maestro/v1/jobs.proto', healthProto)).addToServer(server);
+  const health = new HealthImplementation({ '': 'SERVING', 'maestro.v1.Jobs': 'SERVING' });
+  health.addToServer(server);
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(listen, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(listen, serverCredentials(tls), (error, bound) => {
       if (error === null) resolve(bound);
       else
         reject(
@@ -37,6 +66,7 @@ export async function serve(coordinator: Coordinator, listen: string, timeouts: 
     address: `${listen.slice(0, listen.lastIndexOf(':'))}:${port}`,
     close: () =>
       new Promise((resolve) => {
+        health.setStatus('', 'NOT_SERVING');
         const timer = setTimeout(() => {
           server.forceShutdown();
           resolve(); // a peer that has stopped answering never lets the other way end

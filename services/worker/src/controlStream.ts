@@ -1,6 +1,7 @@
-import { type ClientDuplexStream, credentials } from '@grpc/grpc-js';
+import type { ClientDuplexStream, Metadata } from '@grpc/grpc-js';
 import {
   type CoordinatorMessage,
+  channelCredentials,
   controlChannelOptions,
   type ErrorCode,
   errorMessage,
@@ -10,6 +11,8 @@ import {
   type Hello,
   loadService,
   MaestroError,
+  type TlsFiles,
+  tokenMetadata,
   toWire,
   type Wire,
   type WorkerMessage,
@@ -22,6 +25,7 @@ const CLOSE_GRACE_MS = 1000;
 export interface ControlStreamOptions {
   /** host:port of the coordinator. */
   readonly coordinator: string;
+  readonly tls?: TlsFiles | undefined;
   readonly hello: Hello;
   readonly timeouts: FailureTimeouts;
   /** What to put into the next heartbeat. */
@@ -41,10 +45,10 @@ export interface ControlStream {
  * Attaches to the coordinator and keeps sending heartbeats until the stream ends.
  * @throws nothing: whatever goes wrong ends the stream, with a MaestroError in `ended` (`conflict` when the coordinator refused the worker).
  */
-export function openControlStream({ coordinator, hello, timeouts, heartbeat, onMessage }: ControlStreamOptions): ControlStream {
+export function openControlStream({ coordinator, tls, hello, timeouts, heartbeat, onMessage }: ControlStreamOptions): ControlStream {
   const Client = loadService('coordinator.proto', 'Coordinator');
-  const client = new Client(coordinator, credentials.createInsecure(), controlChannelOptions(timeouts));
-  const call = (client as unknown as { attach(): ClientDuplexStream<Wire, Wire> }).attach();
+  const client = new Client(coordinator, channelCredentials(tls), controlChannelOptions(timeouts));
+  const call = (client as unknown as { attach(metadata: Metadata): ClientDuplexStream<Wire, Wire> }).attach(tokenMetadata());
   let heartbeats: NodeJS.Timeout | undefined;
   let isEnded = false;
   let end: (reason: MaestroError) => void = () => undefined;

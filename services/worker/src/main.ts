@@ -1,7 +1,15 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { openCollective } from '@maestro/collective';
-import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
+import {
+  DEFAULT_FAILURE_TIMEOUT_MS,
+  failureTimeouts,
+  MaestroError,
+  readRoots,
+  readTls,
+  requireSafeBind,
+  serverCredentials,
+} from '@maestro/protocol';
 import { createLogger, endWithParent, printFamilies, runService, serveMetrics } from '@maestro/telemetry';
 import { createFaults } from './faults.ts';
 import { runWorker } from './worker.ts';
@@ -29,6 +37,8 @@ const {
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
   MAESTRO_FAULTS: faultsText,
+  MAESTRO_DATA_ROOTS: rootsText,
+  MAESTRO_TRUSTED_NETWORK: trustedNetworks,
   MAESTRO_METRICS_LISTEN: metricsListen,
 } = process.env;
 /** A step may be long, and a checkpoint large; whoever cannot wait sends a second signal. */
@@ -48,7 +58,24 @@ await runService(
     const { keepaliveTimeMs, keepaliveTimeoutMs } = timeouts;
     const faults = createFaults(faultsText);
     const isFaultTolerant = tolerance !== 'off';
-    const opened = await openCollective({ address: listen, keepaliveTimeMs, keepaliveTimeoutMs, checksums: isFaultTolerant });
+    const tls = readTls();
+    const remedy =
+      "set MAESTRO_TLS_CERT, MAESTRO_TLS_KEY and MAESTRO_TLS_CA, or MAESTRO_TRUSTED_NETWORK to a network that is only this cluster's";
+    await requireSafeBind({
+      variable: 'MAESTRO_COLLECTIVE_LISTEN',
+      address: listen,
+      isProtected: tls !== undefined,
+      remedy,
+      trustedNetworks,
+    });
+    const credentials = tls && { server: serverCredentials(tls), client: tls };
+    const opened = await openCollective({
+      address: listen,
+      keepaliveTimeMs,
+      keepaliveTimeoutMs,
+      checksums: isFaultTolerant,
+      ...(credentials !== undefined && { credentials }),
+    });
     const collective = advertise === undefined ? opened : { ...opened, address: advertise };
     const metrics = openWorkerMetrics();
     const page =
@@ -65,6 +92,8 @@ await runService(
         threads,
         collective,
         timeouts,
+        roots: readRoots(rootsText, dataDir),
+        tls,
         isFaultTolerant,
         faults,
         metrics,

@@ -8,6 +8,7 @@ import {
   MaestroError,
   type MemberStatus,
   parseJobSpec,
+  requireConfined,
   type Standing,
   type View,
   type WorkerMessage,
@@ -157,6 +158,8 @@ export function startMember(options: MemberOptions): Member {
 
   const open = async (): Promise<JobSession> => {
     const spec = parseJobSpec(JSON.parse(specJson));
+    // Links may lead elsewhere on this machine than on the coordinator's.
+    await requireConfined(spec, options.roots);
     for (;;) {
       try {
         return await openJobSession({
@@ -248,7 +251,6 @@ export function startMember(options: MemberOptions): Member {
       },
       onSkipped: (step, images) => send({ kind: 'skipped', jobId, generation, step, images }),
       onCheckpointFailed: (step, error) => {
-        viewLogger.error({ step, error }, 'checkpoint of the view failed, the next one starts from an older one');
         send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) });
       },
       signal: aborter.signal,

@@ -1,9 +1,11 @@
 import type { Collective } from '@maestro/collective';
-import { dilocoOf, isMaestroError, type View } from '@maestro/protocol';
+import { dilocoOf, isMaestroError, type MaestroError, type View } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
 import type { DilocoLoopOptions } from './dilocoLoop.ts';
 import type { Faults } from './faults.ts';
 import { gatherReplicas, serveReplicas } from './gatherReplicas.ts';
 import type { JobSession } from './jobSession.ts';
+import { writeLastCheckpoint } from './lastCheckpoint.ts';
 import type { ReplicaExchange, ReplicaRange } from './replicaExchange.ts';
 import { openReplicaVectors } from './replicaVectors.ts';
 import { isRoundCheckpointDue } from './rounds.ts';
@@ -21,6 +23,7 @@ export interface RoundCheckpointOptions {
   readonly faults: Faults;
   readonly onPhase: (step: number, phase: Phase) => void;
   readonly onCheckpointFailed: (step: number, error: unknown) => void;
+  readonly logger: Logger;
   readonly signal: AbortSignal;
 }
 
@@ -30,7 +33,7 @@ export interface RoundCheckpointOptions {
  * next view starts from it, whoever its members are. Only the last one of a run fails the view when the disk refuses it.
  */
 export function openRoundCheckpoints(options: RoundCheckpointOptions): DilocoLoopOptions['onRoundEnd'] {
-  const { session, view, self, own, exchange, onPhase, onCheckpointFailed } = options;
+  const { session, view, self, own, exchange, onPhase, onCheckpointFailed, logger, signal } = options;
   const { spec, layout, schedule, checkpointer, checkpointRules } = session;
   const diloco = dilocoOf(spec)!;
   const vectors = openReplicaVectors(layout, diloco.replicas);
@@ -46,10 +49,16 @@ export function openRoundCheckpoints(options: RoundCheckpointOptions): DilocoLoo
       const capture = () => gatherReplicas({ ...options, vectors, step: done });
       if (isFirst && reason === 'round') await checkpointer.begin(done, { loss }, capture);
       else if (isFirst) {
-        await checkpointer.write(done, { loss }, capture).catch((error: unknown) => {
-          if (reason === 'finished' || !isMaestroError(error, 'storage')) throw error;
-          onCheckpointFailed(done, error);
-        });
+        const write = (): Promise<void> => checkpointer.write(done, { loss }, capture);
+        const onFailed = (error: MaestroError): void => onCheckpointFailed(done, error);
+        const onWaiting = (): void => onPhase(done - 1, 'checkpoint');
+        if (reason === 'finished') await writeLastCheckpoint({ write, onFailed, onWaiting, logger, signal });
+        else
+          await write().catch((error: unknown) => {
+            if (!isMaestroError(error, 'storage')) throw error;
+            logger.error({ step: done, error }, 'checkpoint of the view failed, the next one starts from an older one');
+            onFailed(error);
+          });
       }
       // Nobody goes on, and changes what it serves, before the first member has what it needs.
       await exchange.scalars.allReduce({ step: done - 1, scalars: noScalars });

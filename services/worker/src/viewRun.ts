@@ -6,6 +6,7 @@ import { dilocoLoop } from './dilocoLoop.ts';
 import type { Faults } from './faults.ts';
 import { heal, serveTo } from './heal.ts';
 import type { JobSession } from './jobSession.ts';
+import { writeLastCheckpoint } from './lastCheckpoint.ts';
 import { joinReplicas, type ReplicaExchange, replicasOf } from './replicaExchange.ts';
 import { createReplicated } from './replicated.ts';
 import type { Reports } from './reports.ts';
@@ -189,8 +190,16 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
       : createReplicated({ trainer, group, onRound, faults, signal });
     const outcome = await trainLoop({ ...loop, program: local.steps, replication });
     if (outcome === 'finished' && isFirst) {
-      onPhase(schedule.totalSteps, 'checkpoint');
-      await checkpointer.write(schedule.totalSteps);
+      const { totalSteps } = schedule;
+      const onWaiting = (): void => onPhase(totalSteps, 'checkpoint');
+      onWaiting();
+      await writeLastCheckpoint({
+        write: () => checkpointer.write(totalSteps),
+        onFailed: (error) => options.onCheckpointFailed(totalSteps, error),
+        onWaiting,
+        logger,
+        signal,
+      });
     }
     return outcome;
   } finally {

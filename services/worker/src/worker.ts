@@ -7,6 +7,8 @@ import {
   type Heartbeat,
   isMaestroError,
   MaestroError,
+  type PathRoots,
+  type TlsFiles,
   type WorkerMessage,
 } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
@@ -32,6 +34,9 @@ export interface WorkerOptions {
   readonly threads: number;
   readonly collective: Collective;
   readonly timeouts: FailureTimeouts;
+  /** Folders that jobs may use. Default: any. */
+  readonly roots?: PathRoots;
+  readonly tls?: TlsFiles | undefined;
   /** False only to measure what surviving failures costs: no shard is leased then, and no report is kept. */
   readonly isFaultTolerant: boolean;
   readonly faults: Faults;
@@ -188,7 +193,14 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       incarnation,
       standing: member?.standing() ?? null,
     });
-    stream = openControlStream({ coordinator, hello: hello(), timeouts, heartbeat: () => member?.heartbeat() ?? idle, onMessage });
+    stream = openControlStream({
+      coordinator,
+      tls: options.tls,
+      hello: hello(),
+      timeouts,
+      heartbeat: () => member?.heartbeat() ?? idle,
+      onMessage,
+    });
     const reason = await Promise.race([stream.ended, stuck]);
     isAttached = false;
     if (signal.aborted && member !== undefined) member.release({ reason: DRAIN_REASON, writeCheckpoint: true });

@@ -65,6 +65,7 @@ export const jobResourceSchema = z
     progress: progressSchema.optional().describe('absent before the first view'),
     events: z.array(eventSchema).describe('newest last, bounded'),
     stepsRedone: countSchema.describe('steps that were begun and given up, or lost with all workers, and computed again'),
+    reconstructedStep: countSchema.optional().describe('step of the newest checkpoint of which there is a picture'),
   })
   .meta({ id: 'Job' });
 
@@ -94,6 +95,7 @@ export function jobResource(job: Job, spec: JobSpec): JobResource {
     ...(progress !== null && { progress: progressOf(progress) }),
     events: [...events],
     stepsRedone,
+    ...(job.reconstructedStep !== undefined && job.reconstructedStep > 0 && { reconstructedStep: job.reconstructedStep }),
   };
 }
 

@@ -29,23 +29,24 @@ export interface Page<Item> {
 }
 
 /**
- * Cuts a page from a list that is sorted by `keyOf`, ascending or descending. The cursor holds the key of the last item, so that items that come or go
+ * Cuts a page from a list in the order of its keys, which are distinct. The cursor holds the key of the last item, so that items that come or go
  * between two pages double none and hide none.
  *
  * @throws MaestroError `invalid-argument` for a cursor that was never given out.
  */
 export function pageOf<Item>(
-  sorted: readonly Item[],
+  items: readonly Item[],
   { limit, cursor }: PageQuery,
   keyOf: (item: Item) => string,
   order: 'ascending' | 'descending',
 ): Page<Item> {
   const after = cursor === undefined ? undefined : decodeCursor(cursor);
   const isLater = (key: string): boolean => after === undefined || (order === 'ascending' ? key > after : key < after);
-  const begin = sorted.findIndex((item) => isLater(keyOf(item)));
-  const items = begin < 0 ? [] : sorted.slice(begin, begin + limit);
-  const hasMore = begin >= 0 && begin + limit < sorted.length;
-  return { items, ...(hasMore && { nextCursor: encodeCursor(keyOf(items.at(-1)!)) }) };
+  const sign = order === 'ascending' ? 1 : -1;
+  const rest = items.map((item) => ({ item, key: keyOf(item) })).filter(({ key }) => isLater(key));
+  rest.sort((a, b) => (a.key < b.key ? -sign : sign));
+  const page = rest.slice(0, limit);
+  return { items: page.map(({ item }) => item), ...(rest.length > limit && { nextCursor: encodeCursor(page.at(-1)!.key) }) };
 }
 
 const CURSOR_VERSION = 'c1:';

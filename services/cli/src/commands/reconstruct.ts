@@ -2,13 +2,10 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describeFallback, newestValidCheckpoint, STATE_FILE } from '@maestro/checkpoint';
 import { loadImages, openDataset } from '@maestro/data';
+import { loadCheckpoint, openModel, reconstruct, reconstructionPicture, specOfCheckpoint, spread } from '@maestro/evaluation';
 import { type DataSpec, errorMessage, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { checkpointRoot } from '../connection.ts';
-import { spread } from '../evaluation/knnAccuracy.ts';
-import { loadCheckpoint, openModel, specOfCheckpoint } from '../evaluation/openModel.ts';
-import { reconstructionPicture } from '../evaluation/picture.ts';
-import { reconstruct } from '../evaluation/reconstruct.ts';
 import { positiveInteger } from '../options.ts';
 
 interface ReconstructOptions {

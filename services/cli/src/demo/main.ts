@@ -2,14 +2,21 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { connectJobClient, type JobClient } from '@maestro/client';
 import { type Dataset, loadImages, openDataset } from '@maestro/data';
+import {
+  encodeSamples,
+  knnAccuracy,
+  loadCheckpoint,
+  type OpenModel,
+  openModel,
+  type Reconstruction,
+  reconstruct,
+  reconstructionPicture,
+  spread,
+} from '@maestro/evaluation';
 import { type DataSpec, errorMessage, isMaestroError, type Job, MaestroError, parseJobSpec } from '@maestro/protocol';
 import { Command } from 'commander';
 import { startCluster } from '../cluster.ts';
 import { DEFAULT_DATA_DIR } from '../connection.ts';
-import { encodeSamples, knnAccuracy, spread } from '../evaluation/knnAccuracy.ts';
-import { loadCheckpoint, type OpenModel, openModel } from '../evaluation/openModel.ts';
-import { reconstructionPicture } from '../evaluation/picture.ts';
-import { type Reconstruction, reconstruct } from '../evaluation/reconstruct.ts';
 import { positiveInteger } from '../options.ts';
 import { createProgressView } from '../progressView.ts';
 import { demoJob } from './demoJob.ts';

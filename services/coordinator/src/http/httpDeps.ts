@@ -1,12 +1,20 @@
 import type { RedisConnection } from '@maestro/data';
+import type { TlsFiles } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { Coordinator } from '../coordinator.ts';
+import type { Observer } from '../metrics/observer.ts';
+import type { Access } from '../security/tokens.ts';
 
 /** What the rooms of the HTTP server are given. */
 export interface HttpDeps {
   readonly coordinator: Coordinator;
+  readonly observer: Observer;
   readonly redis: RedisConnection;
   /** Where checkpoints, archives and pictures of jobs are. */
   readonly dataDir: string;
+  /** Who may come in. */
+  readonly access: Access;
+  /** What it serves with; plain HTTP when left out. */
+  readonly tls?: TlsFiles | undefined;
   readonly log: Logger;
 }

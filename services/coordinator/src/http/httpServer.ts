@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastifySwagger from '@fastify/swagger';
-import { describeIssues, errorMessage, isMaestroError, MaestroError, PROBLEM_TYPE, problemOf } from '@maestro/protocol';
+import { describeIssues, errorMessage, isMaestroError, MaestroError, PROBLEM_TYPE, problemOf, splitAddress } from '@maestro/protocol';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -11,14 +11,18 @@ import Fastify, {
 } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
-import { splitAddress } from '../address.ts';
+import { guardHttp } from '../security/guardHttp.ts';
 import type { ListeningServer } from '../serve.ts';
+import { addDashboardRoutes } from './dashboardRoutes.ts';
 import { addDocsRoutes } from './docsRoutes.ts';
 import { addHealthRoutes } from './healthRoutes.ts';
 import type { HttpDeps } from './httpDeps.ts';
 import { addJobDetailRoutes } from './jobDetailRoutes.ts';
 import { addJobRoutes } from './jobRoutes.ts';
+import { addMetricRoutes } from './metricRoutes.ts';
+import { addReconstructionRoutes } from './reconstructionRoutes.ts';
 import './routeRole.ts';
+import { addSessionRoutes } from './sessionRoutes.ts';
 import { addWatchRoutes } from './watchRoutes.ts';
 import { addWorkerRoutes } from './workerRoutes.ts';
 
@@ -38,7 +42,11 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 200, querystringParser: parseQuery },
     exposeHeadRoutes: false,
+    ...(deps.tls !== undefined && { https: { cert: deps.tls.cert, key: deps.tls.key } }),
+    // What the router itself refuses: a path that is not UTF-8, or too long a parameter.
+    frameworkErrors: (error, request, reply) => void sendProblem(deps, error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
+  guardHttp(app, deps.access, deps.log);
   app.setValidatorCompiler(
     ({ schema, httpPart }) =>
       (data) =>
@@ -59,10 +67,14 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   });
   addDocsRoutes(app);
   addHealthRoutes(app, deps);
+  addSessionRoutes(app, deps);
   addJobRoutes(app, deps);
   addJobDetailRoutes(app, deps);
   addWatchRoutes(app, deps);
   addWorkerRoutes(app, deps);
+  addMetricRoutes(app, deps);
+  addDashboardRoutes(app);
+  addReconstructionRoutes(app, deps);
   await app.ready();
   return app;
 }
@@ -115,6 +127,8 @@ function pathOf(request: FastifyRequest): string {
 
 async function sendProblem(deps: HttpDeps, error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const known = toMaestroError(error);
+  const retryAfter = isMaestroError(known) ? known.details['retryAfterSeconds'] : undefined;
+  if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter);
   const problem = problemOf(known, pathOf(request));
   if (problem.status >= 500) deps.log.error({ error, method: request.method, path: pathOf(request) }, 'request failed');
   const body = JSON.stringify(problem);

@@ -1,8 +1,4 @@
-/** What a token may do: each role may do what those after it may. */
-export const ROLES = ['admin', 'submit', 'read'] as const;
-
-/** One of {@link ROLES}. */
-export type Role = (typeof ROLES)[number];
+import type { Role } from '@maestro/protocol';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

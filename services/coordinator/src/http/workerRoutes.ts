@@ -22,7 +22,6 @@ export function addWorkerRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
     },
     (request) => {
       const workers = coordinator.workers().map(workerResource);
-      workers.sort((a, b) => (a.name < b.name ? -1 : 1));
       const { items, ...rest } = pageOf(workers, request.query, ({ name }) => name, 'ascending');
       return { items: [...items], ...rest };
     },

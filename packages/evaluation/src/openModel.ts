@@ -1,4 +1,4 @@
-import { flatTensors, readCheckpoint } from '@maestro/checkpoint';
+import { flatTensors, readCheckpoint, readParameters } from '@maestro/checkpoint';
 import { augmentConfig, type Normalisation } from '@maestro/data';
 import { type Evaluator, openEvaluator } from '@maestro/engine';
 import {
@@ -23,21 +23,28 @@ export interface OpenModel {
   readonly evaluator: Evaluator;
 }
 
+/** How a model is opened. */
+export interface OpenModelOptions {
+  readonly threads?: number;
+  /** False where parameters are loaded before the model is asked, and features never: it is open sooner. Default true. */
+  readonly isInitialised?: boolean;
+}
+
 /** Opens a job's model; its parameters are those that the job starts from until others are loaded. */
-export async function openModel(spec: JobSpec, { threads = 1 }: { readonly threads?: number } = {}): Promise<OpenModel> {
+export async function openModel(spec: JobSpec, { threads = 1, isInitialised = true }: OpenModelOptions = {}): Promise<OpenModel> {
   const config = maeConfig(spec.model);
   const layout = flatLayout(parameterSpecs(config));
   const { channels, imageSize } = config;
   const { mean, std } = augmentConfig(channels as 1 | 3, definedStatistics(spec));
   const evaluator = await openEvaluator({
     evalModel: buildEvalModel(config),
-    featureModel: buildEncoderModel(config),
+    ...(isInitialised && { featureModel: buildEncoderModel(config) }),
     layout,
     imageShape: [channels, imageSize, imageSize],
     patches: patchCount(config),
     threads,
   });
-  await evaluator.load(initParameters(config, layout, spec.seed));
+  if (isInitialised) await evaluator.load(initParameters(config, layout, spec.seed));
   return { spec, config, layout, normalisation: { mean, std }, evaluator };
 }
 
@@ -58,6 +65,17 @@ export async function loadCheckpoint(
   };
   const { step, checkpointHash } = await readCheckpoint(dir, { into });
   await evaluator.load(vectors.parameters);
+  return { step, checkpointHash };
+}
+
+/** Loads a checkpoint's parameters into an open model of the same shape: what an evaluation needs, a third of the bytes of a whole checkpoint. */
+export async function loadParameters(
+  { layout, evaluator }: OpenModel,
+  dir: string,
+): Promise<{ readonly step: number; readonly checkpointHash: string }> {
+  const parameters = new Float32Array(layout.length);
+  const { step, checkpointHash } = await readParameters(dir, { into: flatTensors(layout, parameters) });
+  await evaluator.load(parameters);
   return { step, checkpointHash };
 }
 

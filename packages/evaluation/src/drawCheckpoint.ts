@@ -1,0 +1,65 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { STATE_FILE } from '@maestro/checkpoint';
+import { heldOutImages } from './heldOut.ts';
+import { loadParameters, openModel, specOfCheckpoint } from './openModel.ts';
+import { reconstructionPicture } from './picture.ts';
+import { reconstruct } from './reconstruct.ts';
+
+/** What a checkpoint makes of a job's held-out images. */
+export interface DrawnCheckpoint {
+  readonly step: number;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  readonly checkpointHash: string;
+  readonly images: number;
+  /** Squared error per hidden value on the 0..1 scale of pixels, and the same for a guess that fills in the visible mean. */
+  readonly maskedError: number;
+  readonly meanFillError: number;
+}
+
+/** Images of a picture, at most. */
+const MOST_IMAGES = 8;
+
+/**
+ * Draws what a checkpoint makes of the held-out images of its job, always with the same masks: `NAME.png`, and then `NAME.json` with the
+ * errors, in `folder`. Whoever sees the second sees both whole.
+ *
+ * @throws MaestroError of whatever cannot be read or written: a checkpoint that was removed meanwhile, a data set that is not here.
+ */
+export async function drawCheckpoint({
+  checkpoint,
+  folder,
+  name,
+}: {
+  readonly checkpoint: string;
+  readonly folder: string;
+  readonly name: (step: number) => string;
+}): Promise<DrawnCheckpoint> {
+  const spec = specOfCheckpoint(JSON.parse(await readFile(join(checkpoint, STATE_FILE), 'utf8')), checkpoint);
+  const model = await openModel(spec, { isInitialised: false });
+  try {
+    const { config, evaluator, normalisation } = model;
+    const { step, checkpointHash } = await loadParameters(model, checkpoint);
+    const images = await heldOutImages({ spec, config, normalisation, count: MOST_IMAGES, file: join(folder, 'held-out.f32') });
+    const result = await reconstruct({ evaluator, config, images, statistics: normalisation, seed: spec.seed });
+    const drawn = {
+      step,
+      createdAt: new Date().toISOString(),
+      checkpointHash,
+      images: result.count,
+      maskedError: result.maskedMse,
+      meanFillError: result.meanFillMse,
+    };
+    await put(join(folder, `${name(step)}.png`), await reconstructionPicture(result, { config, normalisation, rows: MOST_IMAGES }));
+    await put(join(folder, `${name(step)}.json`), `${JSON.stringify(drawn)}\n`);
+    return drawn;
+  } finally {
+    await model.evaluator.close();
+  }
+}
+
+async function put(path: string, content: string | Uint8Array): Promise<void> {
+  await writeFile(`${path}.new`, content);
+  await rename(`${path}.new`, path);
+}

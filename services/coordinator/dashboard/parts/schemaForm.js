@@ -1,0 +1,229 @@
+// @ts-check
+import { h } from '../dom.js';
+
+/**
+ * @typedef {import('../types/api.d.ts').SchemaNode} SchemaNode
+ * @typedef {Record<string, unknown>} Values what was filled in, nested as in the job file; what was left out has its default
+ */
+
+/** Sections that most people fill in are open; the others wait behind a click. */
+const OPEN_SECTIONS = ['data', 'schedule', 'model', 'resources'];
+
+/**
+ * The form of a JSON Schema: a section for each object, a field for each value, the server's messages at the fields they speak of.
+ * @param {{ schema: SchemaNode, values: Values, errors: ReadonlyMap<string, string>, change: (path: readonly string[], value: unknown) => void }} form
+ */
+export function schemaForm({ schema, values, errors, change }) {
+  const entries = Object.entries(schema.properties ?? {});
+  const plain = entries.filter(([, node]) => variantsOf(node).length === 0 && node.type !== 'object');
+  const sections = entries.filter(([, node]) => variantsOf(node).length > 0 || node.type === 'object');
+  sections.sort(([a], [b]) => rankOf(a) - rankOf(b));
+  const fieldOf = (/** @type {readonly string[]} */ path, /** @type {SchemaNode} */ node, /** @type {boolean} */ isRequired) =>
+    field({ path, node, isRequired, value: valueAt(values, path), error: errors.get(path.join('.')), change });
+  return h(
+    'div.form-sections',
+    {},
+    h(
+      'section.panel',
+      { 'aria-label': 'General' },
+      h('header.panel-head', {}, h('h2', {}, 'General')),
+      h('div.fields', {}, ...plain.filter(([, node]) => node.const === undefined).map(([key, node]) => fieldOf([key], node, false))),
+    ),
+    ...sections.map(([key, node]) => section({ key, node, values, errors, fieldOf, change })),
+  );
+}
+
+/** Where a section stands: those that people fill in come first. @param {string} key */
+function rankOf(key) {
+  const rank = OPEN_SECTIONS.indexOf(key);
+  return rank < 0 ? OPEN_SECTIONS.length : rank;
+}
+
+/** @param {{ key: string, node: SchemaNode, values: Values, errors: ReadonlyMap<string, string>, fieldOf: (path: readonly string[], node: SchemaNode, isRequired: boolean) => HTMLElement, change: (path: readonly string[], value: unknown) => void }} of */
+function section({ key, node, values, errors, fieldOf, change }) {
+  const variants = variantsOf(node);
+  const chosen = variants.length === 0 ? node : chosenVariant(variants, valueAt(values, [key]));
+  const required = new Set(chosen.required ?? []);
+  const fields = Object.entries(chosen.properties ?? {}).flatMap(([name, child]) => {
+    if (variants.length > 0 && child.const !== undefined && name === discriminatorOf(variants)) {
+      return [{ isPlain: true, element: variantField(key, name, variants, child.const, change) }];
+    }
+    if (child.const !== undefined) return [];
+    // What has neither a default nor an explanation is for those who know it by name.
+    const isPlain = child.default !== undefined || child.description !== undefined || (isObject(values[key]) && name in values[key]);
+    return [{ isPlain, element: fieldOf([key, name], child, required.has(name)) }];
+  });
+  const rare = fields.filter(({ isPlain }) => !isPlain).map(({ element }) => element);
+  const own = [...errors].filter(([path]) => path === key || path.startsWith(`${key}.`)).length;
+  const general = errors.get(key);
+  return h(
+    'details.panel.form-section',
+    { key, open: OPEN_SECTIONS.includes(key) },
+    h('summary', {}, title(key), own > 0 && h('span.badge', { 'data-tone': 'red' }, `${own} to mend`)),
+    general !== undefined && h('p.field-error', { class: 'field-error section-error', role: 'alert' }, general),
+    h('div.fields', {}, ...fields.filter(({ isPlain }) => isPlain).map(({ element }) => element)),
+    rare.length > 0 && h('details.more-fields', { key: 'more' }, h('summary', {}, `${rare.length} more`), h('div.fields', {}, ...rare)),
+  );
+}
+
+/** @param {{ path: readonly string[], node: SchemaNode, isRequired: boolean, value: unknown, error: string | undefined, change: (path: readonly string[], value: unknown) => void }} of */
+function field({ path, node, isRequired, value, error, change }) {
+  const id = `field-${path.join('-')}`;
+  const described = [node.description && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ');
+  const common = {
+    id,
+    name: path.join('.'),
+    'aria-invalid': error !== undefined && 'true',
+    'aria-describedby': described !== '' && described,
+    'aria-required': isRequired && 'true',
+  };
+  const preset = node.default === undefined || isObject(node.default) ? '' : shownValue(node.default);
+  const read = (/** @type {Event} */ event) => {
+    const { value: text } = /** @type {HTMLInputElement} */ (event.target);
+    change(path, text === '' ? undefined : parsed(text, node));
+  };
+  const choices = node.enum ?? (node.type === 'boolean' ? [true, false] : undefined);
+  const control = choices
+    ? h(
+        'select',
+        { ...common, value: value === undefined ? '' : String(value), onchange: read },
+        h('option', { value: '' }, preset === '' ? 'as the preset has it' : `${preset} (default)`),
+        ...choices.filter((choice) => String(choice) !== preset).map((choice) => h('option', { value: String(choice) }, String(choice))),
+      )
+    : h('input', {
+        ...common,
+        value: value === undefined ? '' : shownValue(value),
+        placeholder: preset === '' ? (isRequired ? '' : 'not set') : preset,
+        inputmode: node.type === 'integer' ? 'numeric' : node.type === 'number' ? 'decimal' : 'text',
+        autocomplete: 'off',
+        spellcheck: 'false',
+        oninput: read,
+      });
+  const isWide = path.at(-1) === 'path' || path.at(-1) === 'resumeFrom';
+  return h(
+    'div.field',
+    { key: id, class: isWide ? 'field is-wide' : 'field' },
+    h('label', { for: id, class: isRequired ? 'required' : '' }, path.at(-1)),
+    control,
+    error !== undefined && h('p.field-error', { id: `${id}-error` }, error),
+    node.description && h('p.hint', { id: `${id}-hint` }, node.description),
+  );
+}
+
+/** @param {string} key @param {string} name @param {readonly SchemaNode[]} variants @param {string | number} current @param {(path: readonly string[], value: unknown) => void} change */
+function variantField(key, name, variants, current, change) {
+  const id = `field-${key}-${name}`;
+  return h(
+    'div.field',
+    { key: id },
+    h('label', { for: id }, name),
+    h(
+      'select',
+      {
+        id,
+        name: `${key}.${name}`,
+        value: String(current),
+        onchange: (/** @type {Event} */ event) => change([key, name], /** @type {HTMLSelectElement} */ (event.target).value),
+      },
+      ...variants.map((variant) =>
+        h('option', { value: String(variant.properties?.[name]?.const) }, String(variant.properties?.[name]?.const)),
+      ),
+    ),
+  );
+}
+
+/** @param {SchemaNode} node */
+function variantsOf(node) {
+  return node.oneOf ?? node.anyOf ?? [];
+}
+
+/** The key whose constant tells variants apart. @param {readonly SchemaNode[]} variants */
+function discriminatorOf(variants) {
+  const keys = Object.keys(variants[0]?.properties ?? {});
+  return keys.find((key) => variants.every((variant) => variant.properties?.[key]?.const !== undefined)) ?? '';
+}
+
+/**
+ * The variant that a value is of; the first when it says nothing.
+ * @param {readonly SchemaNode[]} variants @param {unknown} value
+ * @returns {SchemaNode}
+ */
+function chosenVariant(variants, value) {
+  const key = discriminatorOf(variants);
+  const said = isObject(value) ? value[key] : undefined;
+  return variants.find((variant) => variant.properties?.[key]?.const === said) ?? variants[0] ?? {};
+}
+
+/**
+ * The values that a form begins with: what tells variants apart must be in the file.
+ * @param {SchemaNode} schema
+ * @returns {Values}
+ */
+export function initialValues(schema) {
+  /** @type {Values} */
+  const values = {};
+  for (const [key, node] of Object.entries(schema.properties ?? {})) {
+    const variants = variantsOf(node);
+    const name = discriminatorOf(variants);
+    if (variants.length > 0 && schema.required?.includes(key)) values[key] = { [name]: variants.at(-1)?.properties?.[name]?.const };
+  }
+  return values;
+}
+
+/**
+ * `values` with one value changed; one that is taken out leaves no empty section behind.
+ * @param {SchemaNode} schema @param {Values} values @param {readonly string[]} path @param {unknown} value
+ * @returns {Values}
+ */
+export function withValue(schema, values, path, value) {
+  const [key = '', name] = path;
+  if (name === undefined) return without({ ...values, [key]: value }, key, value === undefined);
+  const before = isObject(values[key]) ? values[key] : {};
+  const variants = variantsOf(schema.properties?.[key] ?? {});
+  const discriminator = discriminatorOf(variants);
+  // Another variant knows other keys: what it does not know is left behind.
+  const known = name === discriminator ? Object.keys(chosenVariant(variants, { [name]: value }).properties ?? {}) : undefined;
+  const kept = known === undefined ? before : Object.fromEntries(Object.entries(before).filter(([each]) => known.includes(each)));
+  const needsDiscriminator = variants.length > 0 && kept[discriminator] === undefined && discriminator !== name;
+  const start = needsDiscriminator ? { [discriminator]: chosenVariant(variants, undefined).properties?.[discriminator]?.const } : {};
+  const section = without({ ...start, ...kept, [name]: value }, name, value === undefined);
+  return without({ ...values, [key]: section }, key, Object.keys(section).length === 0);
+}
+
+/** @param {Values} values @param {string} key @param {boolean} isOut */
+function without(values, key, isOut) {
+  if (!isOut) return values;
+  const { [key]: _, ...rest } = values;
+  return rest;
+}
+
+/** What somebody typed, as the schema wants it; what does not fit stays text, so that the server can say what is wrong with it. @param {string} text @param {SchemaNode} node */
+function parsed(text, node) {
+  const number = (/** @type {string} */ part) => (part.trim() !== '' && Number.isFinite(Number(part)) ? Number(part) : part);
+  if (node.type === 'array') return text.split(',').map((part) => number(part.trim()));
+  if (node.type === 'boolean') return text === 'true';
+  if (node.enum?.some((choice) => typeof choice === 'number')) return number(text);
+  return node.type === 'number' || node.type === 'integer' ? number(text) : text;
+}
+
+/** @param {unknown} value */
+function shownValue(value) {
+  return Array.isArray(value)
+    ? value.map((part) => (typeof part === 'number' ? Number(part.toPrecision(6)) : part)).join(', ')
+    : String(value);
+}
+
+/** @param {Values} values @param {readonly string[]} path @returns {unknown} */
+function valueAt(values, path) {
+  return path.reduce((/** @type {unknown} */ at, key) => (isObject(at) ? at[key] : undefined), values);
+}
+
+/** @param {unknown} value @returns {value is Record<string, unknown>} */
+function isObject(value) {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** @param {string} key */
+function title(key) {
+  return key.charAt(0).toUpperCase() + key.slice(1);
+}

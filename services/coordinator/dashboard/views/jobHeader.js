@@ -1,0 +1,148 @@
+// @ts-check
+import { request } from '../api.js';
+import { h } from '../dom.js';
+import { age, count, duration, measure, moment, rate, speed } from '../format.js';
+import { ask, toast } from '../parts/dialog.js';
+import { icon } from '../parts/icon.js';
+import { hasEnded, progressBar, stateBadge } from '../parts/jobState.js';
+
+/** @typedef {import('../types/api.d.ts').Job} Job */
+
+const ACTIONS = /** @type {const} */ ({
+  pause: {
+    label: 'Pause',
+    icon: 'pause',
+    text: 'Its workers stop at the next step boundary, after a checkpoint, and are free for other jobs. It goes on from there when it is resumed, with the same weights as without the pause.',
+    isDangerous: false,
+  },
+  resume: {
+    label: 'Resume',
+    icon: 'play',
+    text: 'The job is queued again, and goes on from its newest checkpoint as soon as there are workers.',
+    isDangerous: false,
+  },
+  cancel: {
+    label: 'Cancel',
+    icon: 'stop',
+    text: 'It stops at the next step boundary, after a checkpoint. A cancelled job cannot be resumed; a new one can go on from its checkpoint.',
+    isDangerous: true,
+  },
+});
+
+/** @param {Job} job @returns {(keyof typeof ACTIONS)[]} */
+function possibleActions({ state }) {
+  if (hasEnded(state)) return [];
+  return state === 'paused' ? ['resume', 'cancel'] : state === 'pausing' ? ['cancel'] : ['pause', 'cancel'];
+}
+
+/** Name, state, why, what can be done, and where it stands. @param {Job} job @param {(job: Job) => void} take told what an action left @param {boolean} hasTiles whether the numbers are shown, too */
+export function jobHeader(job, take, hasTiles) {
+  const { id, name, state, message, progress, createdAt } = job;
+  const slow = job.conditions.find(({ type, status }) => type === 'Progressing' && !status);
+  const recorded = job.conditions.find(({ type, status }) => type === 'Recorded' && !status);
+  return h(
+    'header.job-head',
+    {},
+    h(
+      'p.crumbs',
+      {},
+      h('a', { href: '/', 'data-link': true }, 'Jobs'),
+      h('span.muted', { 'aria-hidden': 'true' }, ' / '),
+      h('span.mono.muted', {}, id),
+    ),
+    h(
+      'div.page-head',
+      {},
+      h('h1', {}, name),
+      stateBadge(state),
+      h('div.buttons.end', {}, ...possibleActions(job).map((action) => actionButton(job, action, take))),
+    ),
+    h('p.job-reason', {}, message),
+    ...[slow, recorded].map((condition) => condition && h('p.job-warning', { role: 'status' }, icon('warn'), condition.message)),
+    progressBar(job),
+    h(
+      'p.job-progress',
+      {},
+      progress === undefined
+        ? h('span', {}, 'not started')
+        : h(
+            'span',
+            {},
+            h('strong', {}, count(progress.step)),
+            ` of ${count(progress.totalSteps)} steps · epoch ${progress.epoch.toFixed(2)} of ${trim(progress.totalEpochs)}`,
+          ),
+      h('span', {}, 'submitted ', h('time', { datetime: createdAt, title: moment(createdAt) }, age(createdAt, Date.now())), ' ago'),
+    ),
+    hasTiles && tiles(job),
+  );
+}
+
+/** @param {Job} job */
+function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec }) {
+  const isMoving = state === 'running' || state === 'pausing';
+  const has = progress !== undefined && progress.images > 0;
+  const working = members.filter(({ status }) => status !== 'left');
+  const elapsed =
+    startedAt === undefined ? undefined : ((endedAt === undefined ? Date.now() : Date.parse(endedAt)) - Date.parse(startedAt)) / 1000;
+  /** @type {[string, string, string | undefined][]} */
+  const values = [
+    ['Loss', has ? measure(progress.loss) : '–', has ? `${measure(progress.lossFirst)} at first` : undefined],
+    ['Learning rate', has ? rate(progress.learningRate) : '–', undefined],
+    ['Images/s', isMoving && has ? speed(progress.imagesPerSecond) : '–', has ? `${count(progress.images)} in all` : undefined],
+    [
+      hasEnded(state) ? 'Took' : 'Time left',
+      hasEnded(state) ? duration(elapsed) : isMoving && has ? duration(progress.etaSeconds) : '–',
+      !hasEnded(state) && elapsed !== undefined ? `${duration(elapsed)} so far` : undefined,
+    ],
+    [
+      'Workers',
+      hasEnded(state) ? '–' : String(working.length),
+      `${spec.resources.minWorkers} to ${spec.resources.maxWorkers ?? spec.resources.virtualRanks} wanted`,
+    ],
+    ['Steps redone', count(stepsRedone), stepsRedone === 0 ? 'none lost' : 'to the same bits'],
+  ];
+  return h(
+    'dl.tiles',
+    {},
+    ...values.map(([label, value, note]) =>
+      h(
+        'div.tile',
+        { key: label === 'Took' ? 'Time left' : label },
+        h('dt', {}, label),
+        h('dd', {}, value),
+        h('dd.tile-note', {}, note ?? ''),
+      ),
+    ),
+  );
+}
+
+/** @param {Job} job @param {keyof typeof ACTIONS} action @param {(job: Job) => void} take */
+function actionButton({ id, name }, action, take) {
+  const { label, icon: symbol, text, isDangerous } = ACTIONS[action];
+  return h(
+    'button.button',
+    {
+      key: action,
+      type: 'button',
+      class: isDangerous ? 'button danger' : 'button',
+      onclick: () =>
+        ask({
+          title: `${label} ${name}?`,
+          text,
+          confirm: action === 'cancel' ? 'Cancel the job' : label,
+          isDangerous,
+          act: async () => {
+            take(await request(`/api/v1/jobs/${id}/${action}`, { method: 'POST' }));
+            toast(`${name}: ${action} is on its way`);
+          },
+        }),
+    },
+    icon(symbol),
+    label,
+  );
+}
+
+/** @param {number} value */
+function trim(value) {
+  return Number.isInteger(value) ? String(value) : value.toFixed(2);
+}

@@ -1,0 +1,175 @@
+// @ts-check
+import { errorText, request } from '../api.js';
+import { h, onceAFrame, patch } from '../dom.js';
+import { age, count, duration, measure, moment, plural, speed } from '../format.js';
+import { poll } from '../live.js';
+import { icon } from '../parts/icon.js';
+import { hasEnded, progressBar, stateBadge } from '../parts/jobState.js';
+import { emptyNotice, errorNotice, loadingNotice } from '../parts/notice.js';
+import { navigate, setQuery } from '../router.js';
+
+/** @typedef {import('../types/api.d.ts').Job} Job @typedef {import('../types/api.d.ts').Worker} Worker */
+
+const POLL_MS = 1500;
+const FILTERS = /** @type {const} */ (['all', 'active', 'ended']);
+
+/** All jobs, newest first. @param {HTMLElement} root @param {import('../router.js').Place} place @returns {import('../types/api.d.ts').Page} */
+export function jobsPage(root, { query }) {
+  /** @type {{ jobs?: readonly Job[], workers: readonly Worker[], cursor?: string | undefined, more: Job[], error?: unknown, filter: string }} */
+  const state = { workers: [], more: [], filter: query.get('show') ?? 'all' };
+  const render = onceAFrame(() => patch(root, ...view(state, { choose, loadMore, retry: () => polling.now() })));
+  const choose = (/** @type {string} */ filter) => {
+    state.filter = filter;
+    setQuery({ show: filter === 'all' ? undefined : filter });
+    render();
+  };
+  const loadMore = async () => {
+    const page = await request(`/api/v1/jobs?cursor=${state.cursor}`);
+    state.more.push(...page.items);
+    state.cursor = page.nextCursor;
+    render();
+  };
+  const polling = poll(async (signal) => {
+    try {
+      const [jobs, workers] = await Promise.all([request('/api/v1/jobs', { signal }), request('/api/v1/workers?limit=200', { signal })]);
+      Object.assign(state, { jobs: jobs.items, workers: workers.items, error: undefined });
+      if (state.more.length === 0) state.cursor = jobs.nextCursor;
+    } catch (error) {
+      if (!signal.aborted) state.error = error;
+      throw error;
+    } finally {
+      if (!signal.aborted) render();
+    }
+  }, POLL_MS);
+  render();
+  return { title: 'Jobs', dispose: () => polling.stop() };
+}
+
+/**
+ * @param {{ jobs?: readonly Job[], workers: readonly Worker[], cursor?: string | undefined, more: readonly Job[], error?: unknown, filter: string }} state
+ * @param {{ choose: (filter: string) => void, loadMore: () => void, retry: () => void }} act
+ */
+function view({ jobs, workers, cursor, more, error, filter }, { choose, loadMore, retry }) {
+  const known = new Set(jobs?.map(({ id }) => id));
+  const all = [...(jobs ?? []), ...more.filter(({ id }) => !known.has(id))];
+  const shown = all.filter(({ state }) => filter === 'all' || hasEnded(state) === (filter === 'ended'));
+  const free = workers.filter(({ jobId, isDrained }) => jobId === undefined && !isDrained).length;
+  const running = all.filter(({ state }) => state === 'running');
+  const images = running.reduce((sum, { progress }) => sum + (progress?.imagesPerSecond ?? 0), 0);
+  return [
+    h(
+      'div.page-head',
+      {},
+      h('h1', {}, 'Jobs'),
+      jobs &&
+        h(
+          'p.muted',
+          {},
+          `${running.length} running`,
+          running.length > 0 ? ` at ${speed(images)} images/s` : '',
+          ` · ${plural(workers.length, 'worker')}, ${free} free`,
+        ),
+      h(
+        'div.buttons.end',
+        {},
+        h(
+          'div.segments',
+          { role: 'group', 'aria-label': 'Which jobs' },
+          ...FILTERS.map((each) =>
+            h(
+              'button',
+              { type: 'button', 'aria-pressed': String(filter === each), onclick: () => choose(each) },
+              each[0]?.toUpperCase() + each.slice(1),
+            ),
+          ),
+        ),
+        h('a.button.primary', { href: '/submit', 'data-link': true }, icon('plus'), 'New job'),
+      ),
+    ),
+    jobs === undefined
+      ? error === undefined
+        ? loadingNotice('jobs')
+        : errorNotice('The jobs cannot be shown', errorText(error), retry)
+      : all.length === 0
+        ? emptyNotice(
+            'No jobs yet',
+            h(
+              'p',
+              {},
+              'Point maestro at a folder of images: ',
+              h('a', { href: '/submit', 'data-link': true }, 'fill in a form'),
+              ', or from a terminal',
+            ),
+            h('pre', {}, 'maestro submit job.yaml --follow'),
+            workers.length === 0 && h('p', {}, 'No worker is connected either; ', h('code', {}, 'maestro up --workers 2'), ' starts two.'),
+          )
+        : shown.length === 0
+          ? emptyNotice(filter === 'active' ? 'No job is active' : 'No job has ended', h('p', {}, `${plural(all.length, 'job')} in all.`))
+          : jobTable(shown),
+    cursor !== undefined && h('div.more', {}, h('button.button', { type: 'button', onclick: loadMore }, 'Show older jobs')),
+  ];
+}
+
+/** @param {readonly Job[]} jobs */
+function jobTable(jobs) {
+  const nowMs = Date.now();
+  return h(
+    'div.panel.table-panel',
+    {},
+    h(
+      'table.table.cards',
+      {},
+      h(
+        'thead',
+        {},
+        h(
+          'tr',
+          {},
+          ...['Job', 'State', 'Progress', 'Loss', 'Images/s', 'Time left', 'Age'].map((text, i) =>
+            h('th', { scope: 'col', class: i >= 3 ? 'num' : '' }, text),
+          ),
+        ),
+      ),
+      h(
+        'tbody',
+        {},
+        ...jobs.map((job) => {
+          const { id, name, state, progress, createdAt, message } = job;
+          const href = `/jobs/${id}`;
+          const isMoving = state === 'running' || state === 'pausing';
+          return h(
+            'tr.is-link',
+            { key: id, onclick: (/** @type {MouseEvent} */ event) => openRow(event, href) },
+            h('td.main-cell', {}, h('a', { href, 'data-link': true }, name), h('span.mono.muted.small', {}, id)),
+            h(
+              'td.state-cell',
+              {},
+              stateBadge(state),
+              state === 'queued' || state === 'failed' ? h('span.reason', { title: message }, message) : null,
+            ),
+            h(
+              'td.progress-cell',
+              {},
+              progressBar(job),
+              h(
+                'span.small.muted',
+                {},
+                progress === undefined ? 'not started' : `step ${count(progress.step)} of ${count(progress.totalSteps)}`,
+              ),
+            ),
+            h('td.num', { 'data-label': 'Loss' }, progress && progress.images > 0 ? measure(progress.loss) : '–'),
+            h('td.num', { 'data-label': 'Images/s' }, isMoving ? speed(progress?.imagesPerSecond) : '–'),
+            h('td.num', { 'data-label': 'Time left' }, isMoving && progress && progress.images > 0 ? duration(progress.etaSeconds) : '–'),
+            h('td.num', { 'data-label': 'Age' }, h('time', { datetime: createdAt, title: moment(createdAt) }, age(createdAt, nowMs))),
+          );
+        }),
+      ),
+    ),
+  );
+}
+
+/** A click anywhere in a row opens it, unless text is being selected. @param {MouseEvent} event @param {string} href */
+function openRow(event, href) {
+  if (event.target instanceof Element && event.target.closest('a, button') !== null) return;
+  if (getSelection()?.toString() === '') navigate(href);
+}

@@ -1,0 +1,249 @@
+// @ts-check
+import { ApiError, errorText } from '../api.js';
+import { h, keep, onceAFrame, patch } from '../dom.js';
+import { clock, count } from '../format.js';
+import { follow } from '../live.js';
+import { hasEnded } from '../parts/jobState.js';
+import { setQuery } from '../router.js';
+import { openHistogram } from './logHistogram.js';
+import { lineElement, searchPattern } from './logLine.js';
+
+/** @typedef {import('../types/api.d.ts').Job} Job @typedef {import('../types/api.d.ts').LogLine} LogLine */
+/** @typedef {{ worker: string, level: string, search: string, from: string, to: string }} Filters `from` and `to` are RFC 3339 or empty */
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
+/** Lines that the panel keeps; older ones are in the archive. */
+const MOST_LINES = 2000;
+const TYPING_MS = 300;
+
+/** The lines of a job's processes: live, filtered, with a histogram. The filters are the address. @param {Job} job @returns {import('./jobPage.js').Tab} */
+export function openLogs(job) {
+  const query = new URLSearchParams(location.search);
+  /** @type {Filters} */
+  const filters = {
+    worker: query.get('worker') ?? '',
+    level: query.get('level') ?? '',
+    search: query.get('search') ?? '',
+    from: query.get('from') ?? '',
+    to: query.get('to') ?? '',
+  };
+  const state = { isPaused: false, isOpen: false, isOver: hasEnded(job.state), shown: 0, received: 0, error: '', workers: workersOf(job) };
+  const list = keep(h('ol.log-lines', { tabindex: 0, 'aria-label': 'Log lines, newest last' }));
+  const bar = keep(h('div.log-filters', { role: 'search', 'aria-label': 'Log filters' }));
+  const foot = keep(h('div.log-foot'));
+  const histogram = openHistogram(job.id, filters, (from, to) => setFilters({ from, to }));
+  const element = keep(h('section.panel.logs', { 'aria-label': 'Logs' }, bar, histogram.element, list, foot));
+  /** @type {LogLine[]} lines that came and are not drawn yet */
+  let waiting = [];
+  let unfollow = () => undefined;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let typing;
+
+  const flush = onceAFrame(() => {
+    const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+    const pattern = searchPattern(filters.search);
+    list.append(...waiting.slice(-MOST_LINES).map((line) => lineElement(line, pattern)));
+    waiting = [];
+    while (list.childElementCount > MOST_LINES) list.firstElementChild?.remove();
+    state.shown = list.childElementCount;
+    if (isAtEnd && !state.isPaused) list.scrollTop = list.scrollHeight;
+    drawFoot();
+  });
+
+  const start = () => {
+    unfollow();
+    waiting = [];
+    list.replaceChildren();
+    Object.assign(state, { shown: 0, received: 0, error: '' });
+    const wanted = Object.entries(filters).filter(([, value]) => value !== '');
+    unfollow = /** @type {() => undefined} */ (
+      follow(
+        (cursor) => {
+          const parameters = new URLSearchParams([
+            ...wanted,
+            ['follow', 'true'],
+            ...(cursor === undefined ? [['tail', String(MOST_LINES)]] : [['cursor', cursor]]),
+          ]);
+          return `/api/v1/jobs/${job.id}/logs?${parameters}`;
+        },
+        {
+          types: ['message', 'line', 'log'],
+          onEvent: (_, line) => {
+            state.received++;
+            waiting.push(line);
+            if (!state.isPaused) flush();
+            else drawFoot();
+          },
+          onState: async (isOpen) => {
+            state.isOpen = isOpen;
+            if (!isOpen && state.received === 0) state.error = await refusal(wanted);
+            else state.error = '';
+            drawFoot();
+          },
+          isOver: () => state.isOver,
+        },
+      )
+    );
+    histogram.refresh();
+    drawBar();
+    drawFoot();
+  };
+
+  /** Why there are no lines: the stream itself cannot say. @param {string[][]} wanted */
+  const refusal = async (wanted) => {
+    try {
+      const response = await fetch(`/api/v1/jobs/${job.id}/logs?${new URLSearchParams([...wanted, ['limit', '1']])}`, {
+        headers: { accept: 'application/x-ndjson' },
+      });
+      if (response.ok) return '';
+      const problem = await response.json();
+      return new ApiError(response.status, problem).message;
+    } catch (error) {
+      return errorText(error);
+    }
+  };
+
+  /** @param {Partial<Filters>} change */
+  const setFilters = (change) => {
+    Object.assign(filters, change);
+    setQuery(filters);
+    start();
+  };
+
+  const drawBar = () => {
+    const isFiltered = Object.values(filters).some((value) => value !== '');
+    const value = (/** @type {Event} */ event) => /** @type {HTMLInputElement} */ (event.target).value;
+    patch(
+      bar,
+      h(
+        'label',
+        {},
+        'Worker',
+        h(
+          'select',
+          { name: 'worker', value: filters.worker, onchange: (/** @type {Event} */ event) => setFilters({ worker: value(event) }) },
+          h('option', { value: '' }, 'all'),
+          ...[...new Set([...state.workers, ...(filters.worker === '' ? [] : [filters.worker])])].map((name) =>
+            h('option', { value: name }, name),
+          ),
+        ),
+      ),
+      h(
+        'label',
+        {},
+        'Level',
+        h(
+          'select',
+          { name: 'level', value: filters.level, onchange: (/** @type {Event} */ event) => setFilters({ level: value(event) }) },
+          h('option', { value: '' }, 'all'),
+          ...LEVELS.map((level) => h('option', { value: level }, level === 'fatal' ? level : `${level} and up`)),
+        ),
+      ),
+      h(
+        'label.grow',
+        {},
+        'Search (regular expression)',
+        h('input', {
+          name: 'search',
+          type: 'search',
+          value: filters.search,
+          placeholder: 'checkpoint|lost',
+          oninput: (/** @type {Event} */ event) => {
+            const search = value(event);
+            clearTimeout(typing);
+            typing = setTimeout(() => setFilters({ search }), TYPING_MS);
+          },
+        }),
+      ),
+      (filters.from !== '' || filters.to !== '') &&
+        h(
+          'button.button.small',
+          { type: 'button', 'aria-pressed': 'true', title: 'Show all times', onclick: () => setFilters({ from: '', to: '' }) },
+          `${timeOf(filters.from)} – ${timeOf(filters.to)} ×`,
+        ),
+      isFiltered &&
+        h(
+          'button.button.small.bare',
+          { type: 'button', onclick: () => setFilters({ worker: '', level: '', search: '', from: '', to: '' }) },
+          'Clear filters',
+        ),
+    );
+  };
+
+  const drawFoot = onceAFrame(() => {
+    const { isOver, isOpen, isPaused, shown, received, error } = state;
+    const held = waiting.length;
+    patch(
+      foot,
+      error !== ''
+        ? h('span.field-error', { role: 'alert' }, error)
+        : h(
+            'span.muted',
+            {},
+            received === 0
+              ? emptyText(isOver, isOpen, filters)
+              : `${count(shown)} lines${received > MOST_LINES ? `, the newest of ${count(received)}; \`maestro logs\` has all` : ''}`,
+          ),
+      h(
+        'span.connection',
+        { 'data-state': isOver ? 'connecting' : isOpen ? 'live' : 'away' },
+        isOver ? 'ended' : isPaused ? `held, ${count(held)} waiting` : isOpen ? 'live' : 'reconnecting',
+      ),
+      !isOver &&
+        h(
+          'button.button.small',
+          {
+            type: 'button',
+            'aria-pressed': String(isPaused),
+            onclick: () => {
+              state.isPaused = !isPaused;
+              if (!state.isPaused) list.scrollTop = list.scrollHeight;
+              flush();
+            },
+          },
+          isPaused ? 'Go on' : 'Hold',
+        ),
+    );
+  });
+
+  start();
+  return {
+    element,
+    update(next) {
+      const [workers, isOver] = [workersOf(next), hasEnded(next.state)];
+      const isNew = workers.some((name) => !state.workers.includes(name));
+      if (isNew) state.workers = [...new Set([...state.workers, ...workers])].sort();
+      if (isNew || isOver !== state.isOver) {
+        state.isOver = isOver;
+        drawBar();
+        drawFoot();
+      }
+    },
+    dispose() {
+      clearTimeout(typing);
+      unfollow();
+      histogram.dispose();
+    },
+  };
+}
+
+/** Who can have written: members now, and those that events name. @param {Job} job */
+function workersOf({ members, events }) {
+  const told = events.flatMap(({ message }) => message.match(/\bworker-[a-z]+\b/g) ?? []);
+  return [...new Set([...members.map(({ name }) => name), ...told])].sort();
+}
+
+/** @param {boolean} isOver @param {boolean} isOpen @param {Filters} filters */
+function emptyText(isOver, isOpen, filters) {
+  if (!isOpen && !isOver) return 'Loading lines…';
+  return Object.values(filters).some((value) => value !== '')
+    ? 'No line passes these filters.'
+    : isOver
+      ? 'This job has left no lines.'
+      : 'No line yet; they appear here as they are written.';
+}
+
+/** @param {string} time */
+function timeOf(time) {
+  return time === '' ? '…' : clock(Date.parse(time)).slice(0, 8);
+}

@@ -1,0 +1,106 @@
+// @ts-check
+import { request } from '../api.js';
+import { h, keep } from '../dom.js';
+import { duration, measure, rate, speed } from '../format.js';
+import { poll } from '../live.js';
+import { createChart } from '../parts/chart.js';
+import { hasEnded } from '../parts/jobState.js';
+import { openReconstructions } from './reconstructions.js';
+import { openTimeline } from './timeline.js';
+import { viewChange } from './viewChange.js';
+
+/** @typedef {import('../types/api.d.ts').Job} Job @typedef {import('../types/api.d.ts').Series} Series @typedef {import('../types/api.d.ts').JobViewItem} JobViewItem */
+
+const SERIES = ['loss', 'learningRate', 'imagesPerSecond', 'stepSeconds'];
+const POINTS = 800;
+const POLL_MS = 2000;
+
+/** Curves, timeline and reconstructions. @param {Job} job @returns {import('./jobPage.js').Tab} */
+export function openOverview(job) {
+  const charts = {
+    loss: createChart({
+      title: 'Loss',
+      unit: 'mean squared error on hidden patches',
+      lines: [{ label: 'loss', colour: '--line-1' }],
+      format: measure,
+      hasLogScale: true,
+      height: 268,
+    }),
+    learningRate: createChart({
+      title: 'Learning rate',
+      unit: '',
+      lines: [{ label: 'learning rate', colour: '--line-4' }],
+      format: rate,
+      tick: (value) => (value === 0 ? '0' : value.toExponential()),
+      startsAtZero: true,
+      height: 150,
+    }),
+    imagesPerSecond: createChart({
+      title: 'Speed',
+      unit: 'images per second',
+      lines: [{ label: 'images/s', colour: '--line-2' }],
+      format: speed,
+      startsAtZero: true,
+      height: 150,
+    }),
+    stepSeconds: createChart({
+      title: 'Step time',
+      unit: 'seconds',
+      lines: [{ label: 'step', colour: '--line-3' }],
+      format: duration,
+      tick: (value) => (value === 0 ? '0' : duration(value)),
+      startsAtZero: true,
+      height: 150,
+    }),
+  };
+  const reconstructions = openReconstructions(job.id);
+  const timeline = openTimeline(job.id);
+  const element = keep(
+    h(
+      'div.overview',
+      {},
+      charts.loss.element,
+      reconstructions.element,
+      charts.learningRate.element,
+      charts.imagesPerSecond.element,
+      charts.stepSeconds.element,
+      timeline.element,
+    ),
+  );
+  let isOver = false;
+  const polling = poll(async (signal) => {
+    const [metrics, views] = await Promise.all([
+      request(`/api/v1/jobs/${job.id}/metrics?series=${SERIES.join(',')}&points=${POINTS}`, { signal }),
+      request(`/api/v1/jobs/${job.id}/views?limit=200`, { signal }),
+    ]);
+    const markers = markersOf(views.items);
+    for (const { name, points } of /** @type {Series[]} */ (metrics.series)) {
+      const chart = charts[/** @type {keyof typeof charts} */ (name)];
+      chart?.setData([points.map(([step]) => step), points.map(([, , value]) => value)], markers);
+    }
+    await Promise.all([reconstructions.refresh(signal), timeline.refresh(signal)]);
+    if (isOver) polling.stop();
+  }, POLL_MS);
+  return {
+    element,
+    update({ state }) {
+      isOver = hasEnded(state);
+    },
+    dispose() {
+      polling.stop();
+      for (const chart of Object.values(charts)) chart.dispose();
+      reconstructions.dispose();
+      timeline.dispose();
+    },
+  };
+}
+
+/** Where the view changed, as marks on the curves. @param {readonly JobViewItem[]} views */
+function markersOf(views) {
+  const byAge = [...views].sort((a, b) => a.generation - b.generation);
+  return byAge.slice(1).map((view, i) => {
+    const { joined, left } = viewChange(byAge[i], view);
+    const text = [...left.map((name) => `− ${name}`), ...joined.map((name) => `+ ${name}`)].join(', ');
+    return { step: view.startStep, text: text === '' ? view.reason : text, isLoss: left.length > 0 };
+  });
+}

@@ -1,0 +1,252 @@
+// @ts-check
+import { ApiError, errorText, request } from '../api.js';
+import { h, onceAFrame, patch } from '../dom.js';
+import { count } from '../format.js';
+import { toast } from '../parts/dialog.js';
+import { errorNotice, loadingNotice, panel } from '../parts/notice.js';
+import { initialValues, schemaForm, withValue } from '../parts/schemaForm.js';
+import { navigate, setQuery } from '../router.js';
+import { parse, stringify } from '../yaml/index.js';
+
+/** @typedef {import('../types/api.d.ts').SchemaNode} SchemaNode @typedef {import('../parts/schemaForm.js').Values} Values */
+
+const CHECK_DELAY_MS = 350;
+
+/** A new job: a form made from the schema, or the file as text; checked by the server while one types. @param {HTMLElement} root @param {import('../router.js').Place} place @returns {import('../types/api.d.ts').Page} */
+export function submitPage(root, { query }) {
+  /** @type {{ schema?: SchemaNode, values: Values, text: string, tab: string, errors: string[], spec?: any, error?: unknown, isChecked: boolean, isTouched: boolean, isSending: boolean }} */
+  const state = {
+    values: {},
+    text: '',
+    tab: query.get('as') === 'file' ? 'file' : 'form',
+    errors: [],
+    isChecked: false,
+    isTouched: false,
+    isSending: false,
+  };
+  // One key for this page: a submit that is sent twice, by an impatient hand or a broken connection, makes one job.
+  const idempotencyKey = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const ending = new AbortController();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  let turn = 0;
+
+  const render = onceAFrame(() => {
+    if (state.schema === undefined)
+      patch(
+        root,
+        head(),
+        state.error === undefined ? loadingNotice('the form') : errorNotice('The form cannot be shown', errorText(state.error), load),
+      );
+    else patch(root, head(), body(state.schema));
+  });
+
+  const jobFile = () => (state.tab === 'form' ? state.values : parse(state.text));
+
+  const check = async () => {
+    const own = ++turn;
+    /** @type {{ errors: string[], spec?: any }} */
+    let outcome;
+    try {
+      const { spec } = await request('/api/v1/jobs?dryRun=true', { method: 'POST', body: jobFile() ?? {}, signal: ending.signal });
+      outcome = { errors: [], spec };
+    } catch (error) {
+      if (ending.signal.aborted) return;
+      outcome = { errors: problemsOf(error) };
+    }
+    if (own !== turn) return; // something was typed since
+    Object.assign(state, { spec: undefined, ...outcome, isChecked: true });
+    render();
+  };
+  const checkSoon = () => {
+    clearTimeout(timer);
+    state.isTouched = true;
+    timer = setTimeout(check, CHECK_DELAY_MS);
+    render();
+  };
+
+  const submit = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    state.isSending = true;
+    state.isTouched = true;
+    render();
+    try {
+      const job = await request('/api/v1/jobs', { method: 'POST', body: jobFile() ?? {}, headers: { 'idempotency-key': idempotencyKey } });
+      toast(`${job.name} is submitted`);
+      navigate(`/jobs/${job.id}`);
+    } catch (error) {
+      Object.assign(state, { errors: problemsOf(error), isChecked: true, isSending: false, spec: undefined });
+      render();
+      requestAnimationFrame(() => /** @type {HTMLElement | null} */ (root.querySelector('[aria-invalid="true"]'))?.focus());
+    }
+  };
+
+  const choose = (/** @type {string} */ tab) => {
+    if (tab === state.tab) return;
+    if (tab === 'file') state.text = Object.keys(state.values).length === 0 ? '' : stringify(state.values);
+    else {
+      try {
+        state.values = parse(state.text) ?? {};
+      } catch (error) {
+        toast(`The file cannot be read yet: ${errorText(error)}`, { isError: true });
+        return;
+      }
+    }
+    state.tab = tab;
+    setQuery({ as: tab === 'file' ? 'file' : undefined });
+    render();
+  };
+
+  const head = () =>
+    h(
+      'div.page-head',
+      {},
+      h('h1', {}, 'New job'),
+      h('p.muted', {}, 'What is left out has its default.'),
+      h(
+        'div.segments.end',
+        { role: 'group', 'aria-label': 'How to write the job' },
+        ...[
+          ['form', 'Form'],
+          ['file', 'YAML or JSON'],
+        ].map(([tab = '', text]) =>
+          h('button', { type: 'button', 'aria-pressed': String(state.tab === tab), onclick: () => choose(tab) }, text),
+        ),
+      ),
+    );
+
+  const body = (/** @type {SchemaNode} */ schema) => {
+    const shown = state.isTouched ? state.errors : [];
+    const atFields = new Map(shown.map((line) => splitProblem(line)));
+    return h(
+      'form.submit',
+      { onsubmit: submit, novalidate: true },
+      state.tab === 'form'
+        ? schemaForm({
+            schema,
+            values: state.values,
+            errors: atFields,
+            change: (path, value) => {
+              state.values = withValue(schema, state.values, path, value);
+              checkSoon();
+            },
+          })
+        : panel(
+            'Job file',
+            { note: 'YAML or JSON, as `maestro submit` takes it' },
+            h('textarea.editor', {
+              'aria-label': 'Job file',
+              spellcheck: 'false',
+              value: state.text,
+              placeholder: 'name: my-images\ndata: { format: image-folder, path: /data/images }\nschedule: { epochs: 100 }\n',
+              oninput: (/** @type {Event} */ event) => {
+                state.text = /** @type {HTMLTextAreaElement} */ (event.target).value;
+                checkSoon();
+              },
+            }),
+          ),
+      h('div.side', {}, side(shown)),
+    );
+  };
+
+  const side = (/** @type {string[]} */ errors) =>
+    panel(
+      'Check',
+      { note: 'by the coordinator, as you type' },
+      !state.isChecked || (!state.isTouched && state.errors.length > 0)
+        ? h('p.muted', {}, 'Say where the images are and how long to train; the rest can stay.')
+        : errors.length === 0
+          ? verdict(state.spec)
+          : h('ul.problems', { role: 'alert' }, ...errors.map((line) => h('li', {}, problemLink(line)))),
+      h(
+        'div.buttons',
+        {},
+        h('button.button.primary', { type: 'submit', disabled: state.isSending }, state.isSending ? 'Submitting…' : 'Submit'),
+        h(
+          'button.button',
+          {
+            type: 'button',
+            onclick: () => {
+              state.isTouched = true;
+              check();
+            },
+          },
+          'Dry run',
+        ),
+      ),
+    );
+
+  /** A problem leads to its field. @param {string} line */
+  const problemLink = (line) => {
+    const [path] = splitProblem(line);
+    const focus = () => {
+      const field = /** @type {HTMLElement | null} */ (root.querySelector(`[name="${CSS.escape(path)}"]`));
+      const section = field?.closest('details');
+      if (section) section.open = true;
+      field?.focus();
+    };
+    return state.tab === 'form' ? h('button', { type: 'button', onclick: focus }, line) : line;
+  };
+
+  async function load() {
+    state.error = undefined;
+    try {
+      const from = query.get('from');
+      const [schema, job] = await Promise.all([
+        request('/api/v1/schema/job'),
+        from === null ? undefined : request(`/api/v1/jobs/${encodeURIComponent(from)}`),
+      ]);
+      const { resumeFrom: _, ...checkpoint } = job?.spec.checkpoint ?? {};
+      Object.assign(state, { schema, values: job === undefined ? initialValues(schema) : { ...job.spec, checkpoint } });
+      if (state.tab === 'file') state.text = job === undefined ? '' : stringify(state.values);
+      if (job !== undefined) check();
+    } catch (error) {
+      state.error = error;
+    }
+    render();
+  }
+
+  load();
+  render();
+  return {
+    title: 'New job',
+    dispose() {
+      ending.abort();
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Every problem the server found, `path: what is wrong`. @param {unknown} error @returns {string[]} */
+function problemsOf(error) {
+  if (error instanceof ApiError)
+    return error.problem.errors !== undefined && error.problem.errors.length > 0 ? [...error.problem.errors] : [error.message];
+  return [errorText(error)];
+}
+
+/** @param {string} line @returns {[path: string, text: string]} */
+function splitProblem(line) {
+  const found = /^([\w.]+): (.*)$/s.exec(line);
+  return found === null ? ['', line] : [found[1] ?? '', found[2] ?? ''];
+}
+
+/** That the job would be taken, and what it comes to. @param {any} spec */
+function verdict(spec) {
+  const { schedule, resources, model } = spec;
+  const batch = resources.virtualRanks * schedule.microBatch * schedule.accumulation;
+  return h(
+    'div',
+    {},
+    h('p.verdict', {}, h('span.badge', { 'data-tone': 'green' }, 'ready'), h('span', {}, 'The coordinator would take this job.')),
+    h(
+      'dl.facts',
+      {},
+      ...[
+        ['global batch', `${count(batch)} images`],
+        ['trains for', schedule.epochs === undefined ? `${count(schedule.steps)} steps` : `${count(schedule.epochs)} epochs`],
+        ['workers', `${resources.minWorkers} to ${resources.maxWorkers ?? resources.virtualRanks}`],
+        ['model', model.preset],
+      ].flatMap(([term, text]) => [h('div', {}, h('dt', {}, term), h('dd', {}, text))]),
+    ),
+  );
+}

@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fastifyStatic from '@fastify/static';
+import './routeRole.ts';
+import type { HttpApp } from './httpServer.ts';
+
+/** The dashboard's files, as they are served: plain modules, so that there is nothing to build. */
+const DASHBOARD = fileURLToPath(new URL('../../dashboard/', import.meta.url));
+
+/** Addresses that the dashboard draws by itself. */
+const PAGES = ['/', '/jobs/:id', '/jobs/:id/:tab', '/workers', '/submit', '/login'] as const;
+
+/** Nothing from elsewhere, nothing inline: what an attacker gets into a log line or a job's name stays text. */
+const CONTENT_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** Serves the dashboard: its pages, and its files and libraries under /assets. Nothing is fetched from any other host. */
+export function addDashboardRoutes(app: HttpApp): void {
+  const page = readFileSync(join(DASHBOARD, 'index.html'));
+  const library = createRequire(import.meta.url);
+  const roots = [
+    { root: DASHBOARD, prefix: '/assets/' },
+    { root: dirname(library.resolve('uplot')), prefix: '/assets/uplot/' },
+    { root: join(dirname(library.resolve('yaml/package.json')), 'browser/dist'), prefix: '/assets/yaml/' },
+  ];
+  app.register(async (files) => {
+    // The page that asks for a token is made of these files, so they need none.
+    files.addHook('onRoute', (route) => {
+      route.config = { ...route.config, role: 'public' };
+    });
+    for (const { root, prefix } of roots) {
+      // Asked for anew each time (a 304 when nothing changed): a coordinator of another version serves other files at the same address.
+      files.register(fastifyStatic, { root, prefix, decorateReply: false, index: false, cacheControl: false, setHeaders: setAssetHeaders });
+    }
+  });
+  for (const path of PAGES) {
+    app.get(path, { config: { role: 'public' }, schema: { hide: true } }, (_, reply) =>
+      reply
+        .headers({ 'content-security-policy': CONTENT_POLICY, 'cache-control': 'no-cache', 'referrer-policy': 'same-origin' })
+        .type('text/html; charset=utf-8')
+        .serializer((body: Buffer) => body as unknown as string)
+        .send(page),
+    );
+  }
+}
+
+function setAssetHeaders(reply: { header(name: string, value: string): unknown }): void {
+  reply.header('cache-control', 'no-cache');
+  reply.header('x-content-type-options', 'nosniff');
+}

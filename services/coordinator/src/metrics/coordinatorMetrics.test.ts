@@ -1,0 +1,54 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Job } from '@maestro/protocol';
+import { openCoordinatorMetrics } from './coordinatorMetrics.ts';
+
+const worker = (name: string, jobId = '') => ({
+  name,
+  id: `${name}:1`,
+  address: '',
+  device: 'cpu',
+  threads: 1,
+  pid: 1,
+  host: '',
+  jobId,
+  isDrained: false,
+});
+const job = (name: string, loss: number): Job =>
+  ({
+    id: `job-${loss}`,
+    name,
+    state: 'running',
+    generation: 3,
+    members: [],
+    progress: { loss, lr: 1, gradNorm: 1, imagesPerSecond: 9, step: 4, totalSteps: 8 },
+  }) as unknown as Job;
+const gauges = (of: Job) => ({ job: of, unwrittenSteps: 0, goodput: undefined });
+const families = JSON.stringify([{ name: 'maestro_images_total', help: 'x', type: 'counter', values: [{ labels: {}, value: 5 }] }]);
+
+describe('coordinator metrics', () => {
+  test('show those of workers by name, until they are gone', async () => {
+    const metrics = openCoordinatorMetrics();
+    metrics.worker('a:1', 'a', families);
+    metrics.worker('b:1', 'b', families);
+    metrics.worker('c:1', 'c', 'nonsense');
+    const state = { jobs: [], workers: [worker('a'), worker('b', 'job')] };
+    const before = await metrics.print(state);
+    expect(before).toContain('maestro_images_total{worker="a"} 5\nmaestro_images_total{worker="b"} 5\n');
+    expect(before).toContain('maestro_workers{state="busy"} 1\nmaestro_workers{state="free"} 1\n');
+    metrics.forget('a:1');
+    expect(await metrics.print(state)).not.toContain('worker="a"');
+    metrics.close();
+  });
+
+  test('show jobs by name, two of one name apart, and never an id or a step as a label', async () => {
+    const metrics = openCoordinatorMetrics();
+    metrics.committed({ images: 64, stepSeconds: 0.2 });
+    metrics.recovery('hold', 1);
+    const text = await metrics.print({ jobs: [gauges(job('one', 0.5)), gauges(job('one', 0.25))], workers: [] });
+    expect(text).toContain('maestro_loss{job="one"} 0.5\nmaestro_loss{job="one (2)"} 0.25\n');
+    expect(text).toContain('maestro_samples_committed_total 64\n');
+    const labels = new Set([...text.matchAll(/[{,]([a-z_]+)="/g)].map(([, name]) => name));
+    expect([...labels].sort()).toEqual(['job', 'le', 'phase', 'quantile', 'state']);
+    metrics.close();
+  });
+});

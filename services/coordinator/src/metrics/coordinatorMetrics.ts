@@ -1,0 +1,175 @@
+import { isTerminal, JOB_STATES, type Job, type WorkerInfo } from '@maestro/protocol';
+import {
+  addProcessMetrics,
+  Counter,
+  Histogram,
+  type MetricFamily,
+  mergeFamilies,
+  parseFamilies,
+  printFamilies,
+  Registry,
+  readFamilies,
+  withLabels,
+} from '@maestro/telemetry';
+import type { RecoveryPhase } from './recovery.ts';
+
+/** What the coordinator shows of a job that has not ended. */
+export interface JobGauges {
+  readonly job: Job;
+  /** Committed steps that are not in the ledger yet. */
+  readonly unwrittenSteps: number;
+  /** Share of the time since the coordinator has had the job in which steps were computed that count; undefined before the first. */
+  readonly goodput: number | undefined;
+}
+
+/** What the coordinator measures over all jobs, beside what it shows of each. */
+export interface CoordinatorMetrics {
+  committed(of: { readonly images: number; readonly stepSeconds: number }): void;
+  redone(): void;
+  recovery(phase: RecoveryPhase, seconds: number): void;
+  /** Time since the heartbeat before, of the same worker. */
+  heartbeat(gapSeconds: number): void;
+  reconstruction(seconds: number): void;
+  /** What a worker tells of itself, as JSON; it shows until {@link CoordinatorMetrics.forget}. */
+  worker(id: string, name: string, familiesJson: string): void;
+  forget(workerId: string): void;
+  /** The page that Prometheus reads. */
+  print(state: { readonly jobs: readonly JobGauges[]; readonly workers: readonly WorkerInfo[] }): Promise<string>;
+  close(): void;
+}
+
+/** Upper bounds in seconds. */
+const STEP_BUCKETS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100];
+const RECOVERY_BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 100, 300];
+const HEARTBEAT_BUCKETS = [0.1, 0.25, 0.5, 0.75, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10];
+/** What one worker may tell, in characters. */
+const MOST_WORKER_CHARACTERS = 256 * 1024;
+
+/** Opens the coordinator's metrics. Labels are few: the name of a job that has not ended, of a worker that is connected, a phase, a state. */
+export function openCoordinatorMetrics(): CoordinatorMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const stopProcess = addProcessMetrics(registry);
+  const samples = new Counter({
+    name: 'maestro_samples_committed_total',
+    help: 'Images of committed steps, over all jobs; steps that were computed again count once.',
+    registers,
+  });
+  const steps = new Counter({ name: 'maestro_steps_committed_total', help: 'Committed steps, over all jobs.', registers });
+  const redone = new Counter({
+    name: 'maestro_steps_redone_total',
+    help: 'Committed steps that were computed again since their weights were lost.',
+    registers,
+  });
+  const stepSeconds = new Histogram({
+    name: 'maestro_committed_step_seconds',
+    help: 'Duration of committed steps.',
+    buckets: STEP_BUCKETS,
+    registers,
+  });
+  const recovery = new Histogram({
+    name: 'maestro_recovery_seconds',
+    help: 'Time that a job lost to a change of its view, by phase: until all have stopped, until the new view is formed, until its first step is committed.',
+    labelNames: ['phase'],
+    buckets: RECOVERY_BUCKETS,
+    registers,
+  });
+  const heartbeats = new Histogram({
+    name: 'maestro_heartbeat_gap_seconds',
+    help: 'Time between two heartbeats of a worker, as they are taken in.',
+    buckets: HEARTBEAT_BUCKETS,
+    registers,
+  });
+  const reconstructions = new Histogram({
+    name: 'maestro_reconstruction_seconds',
+    help: 'How long a picture of what a checkpoint makes of masked images took.',
+    buckets: RECOVERY_BUCKETS,
+    registers,
+  });
+  const workers = new Map<string, { readonly name: string; readonly familiesJson: string }>();
+
+  return {
+    committed({ images, stepSeconds: seconds }) {
+      samples.inc(images);
+      steps.inc();
+      stepSeconds.observe(seconds);
+    },
+    redone: () => redone.inc(),
+    recovery: (phase, seconds) => recovery.observe({ phase }, seconds),
+    heartbeat: (seconds) => heartbeats.observe(seconds),
+    reconstruction: (seconds) => reconstructions.observe(seconds),
+    worker(id, name, familiesJson) {
+      if (familiesJson.length <= MOST_WORKER_CHARACTERS) workers.set(id, { name, familiesJson });
+    },
+    forget: (id) => void workers.delete(id),
+    async print(state) {
+      const told = [...workers.values()].map(({ name, familiesJson }) => withLabels(parseFamilies(familiesJson) ?? [], { worker: name }));
+      return printFamilies(mergeFamilies([await readFamilies(registry), stateFamilies(state), ...told]));
+    },
+    close: stopProcess,
+  };
+}
+
+/** What jobs and workers are now, as metrics. Two jobs that run under one name are told apart by a number. */
+export function stateFamilies({
+  jobs,
+  workers,
+}: {
+  readonly jobs: readonly JobGauges[];
+  readonly workers: readonly WorkerInfo[];
+}): MetricFamily[] {
+  const states = JOB_STATES.filter((state) => !isTerminal(state));
+  const named = withUniqueNames(jobs);
+  const perJob = (name: string, help: string, value: (of: JobGauges) => number | undefined): MetricFamily => ({
+    name,
+    help,
+    type: 'gauge',
+    values: named.flatMap(({ name: job, of }) => {
+      const found = value(of);
+      return found === undefined ? [] : [{ labels: { job }, value: found }];
+    }),
+  });
+  const busy = workers.filter(({ jobId }) => jobId !== '').length;
+  const drained = workers.filter(({ jobId, isDrained }) => jobId === '' && isDrained).length;
+  return [
+    {
+      name: 'maestro_jobs',
+      help: 'Jobs that have not ended, by state.',
+      type: 'gauge',
+      values: states.map((state) => ({ labels: { state }, value: jobs.filter(({ job }) => job.state === state).length })),
+    },
+    {
+      name: 'maestro_workers',
+      help: 'Connected workers: those that work for a job, those that are free, those that get no job any more.',
+      type: 'gauge',
+      values: Object.entries({ busy, free: workers.length - busy - drained, drained }).map(([state, value]) => ({
+        labels: { state },
+        value,
+      })),
+    },
+    perJob('maestro_loss', 'Loss of the last committed step.', ({ job }) => job.progress?.loss),
+    perJob('maestro_learning_rate', 'Learning rate of the last committed step.', ({ job }) => job.progress?.lr),
+    perJob('maestro_gradient_norm', 'Euclidean norm of the gradient of the last committed step.', ({ job }) => job.progress?.gradNorm),
+    perJob('maestro_images_per_second', 'Speed, mean of the last steps.', ({ job }) => job.progress?.imagesPerSecond),
+    perJob('maestro_step', 'Steps committed.', ({ job }) => job.progress?.step),
+    perJob('maestro_steps', 'Steps in all.', ({ job }) => job.progress?.totalSteps),
+    perJob('maestro_generation', 'Generation of the view: it rises with each change of the members.', ({ job }) => job.generation),
+    perJob('maestro_members', 'Members of the view.', ({ job }) => job.members.filter(({ status }) => status !== 'left').length),
+    perJob('maestro_ledger_steps_waiting', 'Committed steps that are not in the ledger yet.', ({ unwrittenSteps }) => unwrittenSteps),
+    perJob(
+      'maestro_goodput_ratio',
+      'Share of the time since the coordinator has had the job running in which steps were computed that count.',
+      ({ goodput }) => goodput,
+    ),
+  ];
+}
+
+function withUniqueNames(jobs: readonly JobGauges[]): { readonly name: string; readonly of: JobGauges }[] {
+  const seen = new Map<string, number>();
+  return jobs.map((of) => {
+    const { name } = of.job;
+    const count = (seen.get(name) ?? 0) + 1;
+    seen.set(name, count);
+    return { name: count === 1 ? name : `${name} (${count})`, of };
+  });
+}

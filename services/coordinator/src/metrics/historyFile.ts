@@ -1,0 +1,136 @@
+import { appendFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { MaestroError } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import { addRow, MOST_ROWS, type StepRow } from './history.ts';
+
+/** The history of a job's steps, on disk. What is added is in the file milliseconds later, and survives the coordinator. */
+export interface HistoryFile {
+  add(row: StepRow): void;
+  rows(): Promise<readonly StepRow[]>;
+  /** Waits until all that was added is written. */
+  flush(): Promise<void>;
+}
+
+/** Where a job's history is: one JSON array for each row, in any order, where a later line replaces an earlier one of the same step. */
+export function historyPath(dataDir: string, jobId: string): string {
+  return join(dataDir, 'jobs', jobId, 'history.jsonl');
+}
+
+/** Opens a job's history; its rows are read when they are needed first. A disk that fails is logged, and costs what was not written. */
+export function openHistoryFile(path: string, { log, most = MOST_ROWS }: { readonly log: Logger; readonly most?: number }): HistoryFile {
+  let rows: StepRow[] | undefined;
+  const early: StepRow[] = [];
+  let loading: Promise<StepRow[]> | undefined;
+  let lines: string[] = [];
+  /** Lines of the file. When they are twice the rows it is written anew; also after a line that was not written whole. */
+  let written = 0;
+  let isRewriteDue = false;
+  let pumping: Promise<void> | undefined;
+  let hasFailed = false;
+
+  const load = (): Promise<StepRow[]> => {
+    loading ??= readRows(path, most).then(({ rows: read, lines: found, isWhole }) => {
+      for (const row of early) addRow(read, row, most);
+      early.length = 0;
+      rows = read;
+      written = found;
+      isRewriteDue ||= !isWhole;
+      return read;
+    });
+    // A disk that fails is asked again.
+    loading.catch(() => {
+      loading = undefined;
+    });
+    return loading;
+  };
+
+  const write = async (): Promise<void> => {
+    while (lines.length > 0 || isRewriteDue) {
+      const mine = lines;
+      lines = [];
+      try {
+        const all = await load();
+        const isRewrite = isRewriteDue || written + mine.length > 2 * most;
+        isRewriteDue = false;
+        await mkdir(dirname(path), { recursive: true });
+        if (isRewrite) {
+          const whole = all.map(lineOf);
+          await writeFile(`${path}.new`, whole.join(''));
+          await rename(`${path}.new`, path);
+          written = whole.length;
+        } else {
+          await appendFile(path, mine.join(''));
+          written += mine.length;
+        }
+        hasFailed = false;
+      } catch (error) {
+        if (!hasFailed) log.warn({ path, error }, 'the history of steps could not be written');
+        hasFailed = true;
+        isRewriteDue = true;
+        return; // the next step tries again
+      }
+    }
+  };
+  const pump = (): Promise<void> => {
+    pumping ??= write().finally(() => {
+      pumping = undefined;
+      if (lines.length > 0 && !hasFailed) void pump();
+    });
+    return pumping;
+  };
+
+  return {
+    add(row) {
+      if (rows === undefined) addRow(early, row, most);
+      else addRow(rows, row, most);
+      lines.push(lineOf(row));
+      if (lines.length > most) lines.shift(); // a disk that fails: the rows are written anew
+      void pump();
+    },
+    rows: load,
+    async flush() {
+      while (pumping !== undefined) await pumping;
+    },
+  };
+}
+
+/** Reads a history; what is not a row is passed over, such as the end of a line that was cut off. */
+async function readRows(
+  path: string,
+  most: number,
+): Promise<{ readonly rows: StepRow[]; readonly lines: number; readonly isWhole: boolean }> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw new MaestroError('storage', `the history of steps cannot be read: ${error.message}`, { cause: error });
+  });
+  const lines = text.split('\n').filter((line) => line !== '');
+  const read = lines.flatMap((line) => parseRow(line) ?? []);
+  const rows: StepRow[] = [];
+  for (const row of read) addRow(rows, row, most);
+  return { rows, lines: lines.length, isWhole: read.length === lines.length && (text === '' || text.endsWith('\n')) };
+}
+
+function lineOf({ step, timeMs, loss, learningRate, gradNorm, images, stepSeconds }: StepRow): string {
+  return `${JSON.stringify([step, timeMs, loss, learningRate, gradNorm, images, stepSeconds])}\n`;
+}
+
+function parseRow(line: string): StepRow | undefined {
+  let found: unknown;
+  try {
+    found = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(found) || found.length !== 7 || !found.every((value) => typeof value === 'number')) return undefined;
+  const [step, timeMs, loss, learningRate, gradNorm, images, stepSeconds] = found as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return { step, timeMs, loss, learningRate, gradNorm, images, stepSeconds };
+}

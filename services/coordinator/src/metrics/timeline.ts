@@ -1,0 +1,70 @@
+import { STEP_PHASES, type StepsTimed, type StepTimes } from '@maestro/protocol';
+
+/** Steps that are kept of a worker, and workers of a job, at most. */
+const MOST_STEPS = 256;
+const MOST_WORKERS = 64;
+/** A straggler is named when waiting for it takes at least this share of the time. */
+const LEAST_SHARE = 0.05;
+
+/** The last steps of one worker, in their order. */
+export interface WorkerTimes {
+  readonly name: string;
+  readonly steps: readonly StepTimes[];
+}
+
+/** Whom the others wait for. */
+export interface Straggler {
+  readonly name: string;
+  /** By how much it comes later to the barrier of a step than the first one, on average over all steps that were looked at. */
+  readonly seconds: number;
+  /** The same as a share of the steps' time, 0 to 1. */
+  readonly share: number;
+}
+
+/** The timeline with what a worker tells of its last steps; by worker id. A step that was computed again replaces what was known of it. */
+export function addTimes(
+  timeline: ReadonlyMap<string, WorkerTimes>,
+  { id, name }: { readonly id: string; readonly name: string },
+  { steps: told }: StepsTimed,
+): Map<string, WorkerTimes> {
+  const first = Math.min(...told.map(({ step }) => step));
+  const before = (timeline.get(id)?.steps ?? []).filter(({ step }) => step < first);
+  const next = new Map(timeline);
+  next.delete(id);
+  next.set(id, { name, steps: [...before, ...told].slice(-MOST_STEPS) });
+  // The one that was not heard for the longest time stands first.
+  for (const oldest of [...next.keys()].slice(0, Math.max(0, next.size - MOST_WORKERS))) next.delete(oldest);
+  return next;
+}
+
+/** The last `steps` steps of a timeline, of whoever took part in them, by name. */
+export function lastTimes(timeline: ReadonlyMap<string, WorkerTimes>, steps: number): WorkerTimes[] {
+  const newest = Math.max(0, ...[...timeline.values()].map((worker) => worker.steps.at(-1)?.step ?? 0));
+  return [...timeline.values()]
+    .map((worker) => ({ ...worker, steps: worker.steps.filter(({ step }) => step > newest - steps) }))
+    .filter((worker) => worker.steps.length > 0)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * Who comes last to the barriers of these steps, weighted by what that costs the one that comes first. Undefined where nobody stands out.
+ */
+export function findStraggler(workers: readonly WorkerTimes[]): Straggler | undefined {
+  const bySteps = new Map<number, { readonly name: string; readonly times: StepTimes }[]>();
+  for (const { name, steps } of workers) {
+    for (const times of steps) bySteps.set(times.step, [...(bySteps.get(times.step) ?? []), { name, times }]);
+  }
+  const cost = new Map<string, number>();
+  let totalSeconds = 0;
+  let count = 0;
+  for (const members of bySteps.values()) {
+    if (members.length < 2) continue;
+    const last = members.reduce((a, b) => (b.times.lag > a.times.lag ? b : a));
+    cost.set(last.name, (cost.get(last.name) ?? 0) + last.times.lag);
+    totalSeconds += STEP_PHASES.reduce((sum, phase) => sum + last.times[phase], 0);
+    count++;
+  }
+  const [worst] = [...cost].sort(([, a], [, b]) => b - a);
+  if (worst === undefined || worst[1] < LEAST_SHARE * totalSeconds) return undefined;
+  return { name: worst[0], seconds: worst[1] / count, share: worst[1] / totalSeconds };
+}

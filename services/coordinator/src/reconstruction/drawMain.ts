@@ -1,0 +1,19 @@
+import { setPriority } from 'node:os';
+import { stepFolder } from '@maestro/checkpoint';
+import { drawCheckpoint } from '@maestro/evaluation';
+import { errorMessage } from '@maestro/protocol';
+import { endWithParent } from '@maestro/telemetry';
+
+/** Draws one checkpoint and tells the coordinator, in a process of its own: `node drawMain.js CHECKPOINT FOLDER`. */
+const [checkpoint, folder] = process.argv.slice(2) as [string, string];
+/** The lowest there is: training comes first. */
+const PRIORITY = 19;
+
+endWithParent();
+setPriority(PRIORITY);
+try {
+  process.send?.({ drawn: await drawCheckpoint({ checkpoint, folder, name: stepFolder }) });
+} catch (error) {
+  process.send?.({ failed: errorMessage(error) });
+}
+process.disconnect?.();

@@ -1,0 +1,64 @@
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { folderStep, stepFolder } from '@maestro/checkpoint';
+import type { DrawnCheckpoint } from '@maestro/evaluation';
+
+/** Pictures of a job, at most. */
+export const MOST_PICTURES = 48;
+
+/** Where the pictures of a job are. */
+export function picturesFolder(dataDir: string, jobId: string): string {
+  return join(dataDir, 'jobs', jobId, 'reconstructions');
+}
+
+/** Where the picture of a step is. */
+export function picturePath(folder: string, step: number): string {
+  return join(folder, `${stepFolder(step)}.png`);
+}
+
+/** Steps of which there are pictures, in their order. */
+export async function pictureSteps(folder: string): Promise<number[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  const steps = names.flatMap((name) => (name.endsWith('.json') ? (folderStep(name.slice(0, -'.json'.length)) ?? []) : []));
+  return steps.sort((a, b) => a - b);
+}
+
+/** What is known of all pictures, in the order of their steps; one that is being removed is left out. */
+export async function readPictures(folder: string): Promise<DrawnCheckpoint[]> {
+  const read = (await pictureSteps(folder)).map(async (step): Promise<DrawnCheckpoint[]> => {
+    try {
+      return [JSON.parse(await readFile(join(folder, `${stepFolder(step)}.json`), 'utf8')) as DrawnCheckpoint];
+    } catch {
+      return [];
+    }
+  });
+  return (await Promise.all(read)).flat();
+}
+
+/**
+ * Which pictures go so that at most `most` stay: one at a time, the one whose neighbours are closest together, so that those that stay are spread
+ * over the run. The first and the last always stay.
+ */
+export function stepsToThin(steps: readonly number[], most: number = MOST_PICTURES): number[] {
+  const kept = [...steps];
+  const removed: number[] = [];
+  while (kept.length > Math.max(2, most)) {
+    let narrowest = 1;
+    for (let at = 1; at < kept.length - 1; at++) {
+      if (kept[at + 1]! - kept[at - 1]! < kept[narrowest + 1]! - kept[narrowest - 1]!) narrowest = at;
+    }
+    removed.push(...kept.splice(narrowest, 1));
+  }
+  return removed;
+}
+
+/** Removes what {@link stepsToThin} names. */
+export async function thinPictures(folder: string): Promise<void> {
+  for (const step of stepsToThin(await pictureSteps(folder))) {
+    await rm(join(folder, `${stepFolder(step)}.json`), { force: true });
+    await rm(picturePath(folder, step), { force: true });
+  }
+}

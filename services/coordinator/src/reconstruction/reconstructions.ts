@@ -1,0 +1,112 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { DrawnCheckpoint } from '@maestro/evaluation';
+import { errorMessage } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import { type DrawRequest, EMPTY_QUEUE, nextDue, request, settle } from './drawQueue.ts';
+import { pictureSteps, picturesFolder, thinPictures } from './pictures.ts';
+
+/** Draws checkpoints as they come, for people who watch: one at a time, in a process of the lowest priority. */
+export interface Reconstructions {
+  /** A checkpoint was written. It is drawn when its turn comes, unless a newer one of the job comes first; returns at once. */
+  request(wanted: DrawRequest): void;
+  /** Ends what is being drawn, and gives up what waits. */
+  close(): Promise<void>;
+}
+
+/** What the drawing of checkpoints needs. */
+export interface ReconstructionsOptions {
+  readonly dataDir: string;
+  /** Time between the end of a job's drawing and its next one; 0 draws nothing. */
+  readonly everySeconds: number;
+  readonly onDrawn: (jobId: string, drawn: DrawnCheckpoint, seconds: number) => void;
+  readonly log: Logger;
+}
+
+/** Parts of the time that drawing may take: where a picture takes long, the pause grows with it. */
+const MOST_SHARE = 0.05;
+const TIMEOUT_MS = 10 * 60_000;
+const DRAW_MAIN = fileURLToPath(new URL('./drawMain.js', import.meta.url));
+
+type Answer = { readonly drawn: DrawnCheckpoint } | { readonly failed: string };
+
+/** Opens the drawing of checkpoints. What cannot be drawn is logged, and stops nothing. */
+export function openReconstructions({ dataDir, everySeconds, onDrawn, log }: ReconstructionsOptions): Reconstructions {
+  let queue = EMPTY_QUEUE;
+  let child: ChildProcess | undefined;
+  let drawing: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+
+  const draw = async (wanted: DrawRequest): Promise<void> => {
+    const { jobId, step, path } = wanted;
+    const startedMs = performance.now();
+    const folder = picturesFolder(dataDir, jobId);
+    try {
+      // A checkpoint that was told of twice.
+      if ((await pictureSteps(folder)).includes(step)) return;
+      await mkdir(folder, { recursive: true });
+      const answer = await ask(path, folder);
+      if (isClosed) return;
+      const seconds = (performance.now() - startedMs) / 1000;
+      if ('failed' in answer) {
+        log.warn({ job: jobId, step, reason: answer.failed }, 'checkpoint could not be drawn');
+        return;
+      }
+      log.info({ job: jobId, step, seconds, maskedError: answer.drawn.maskedError }, 'checkpoint drawn');
+      await thinPictures(folder);
+      onDrawn(jobId, answer.drawn, seconds);
+    } catch (error) {
+      log.warn({ job: jobId, step, error }, 'checkpoint could not be drawn');
+    } finally {
+      const tookMs = performance.now() - startedMs;
+      queue = settle(queue, wanted, Date.now() + Math.max(1000 * everySeconds, tookMs / MOST_SHARE));
+    }
+  };
+
+  const ask = (checkpoint: string, folder: string): Promise<Answer> =>
+    new Promise((resolve) => {
+      const started = fork(DRAW_MAIN, [checkpoint, folder], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+      child = started;
+      const late = setTimeout(() => started.kill('SIGKILL'), TIMEOUT_MS);
+      let answer: Answer | undefined;
+      started.on('message', (message) => {
+        answer = message as Answer;
+      });
+      const end = (how: string): void => {
+        clearTimeout(late);
+        child = undefined;
+        resolve(answer ?? { failed: how });
+      };
+      started.once('error', (error) => end(errorMessage(error)));
+      started.once('exit', (code, signal) => end(`its process ended without an answer: ${signal ?? `exit code ${code}`}`));
+    });
+
+  const pump = (): void => {
+    if (isClosed || drawing !== undefined) return;
+    clearTimeout(timer);
+    const nowMs = Date.now();
+    const { due, againMs } = nextDue(queue, nowMs);
+    if (againMs !== undefined && due === undefined) timer = setTimeout(pump, againMs - nowMs);
+    if (due === undefined) return;
+    drawing = draw(due).finally(() => {
+      drawing = undefined;
+      pump();
+    });
+  };
+
+  return {
+    request(wanted) {
+      if (everySeconds <= 0 || isClosed) return;
+      queue = request(queue, wanted);
+      pump();
+    },
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      child?.kill('SIGKILL');
+      await drawing;
+    },
+  };
+}

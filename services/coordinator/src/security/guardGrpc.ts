@@ -1,0 +1,56 @@
+import { ResponderBuilder, ServerInterceptingCall, type ServerInterceptor, ServerListenerBuilder } from '@grpc/grpc-js';
+import { isMaestroError, MaestroError, type Role, toServiceError } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import { type Access, bearerToken, requireRole } from './tokens.ts';
+
+/** The role that each method needs; `public` asks for none. What is not listed needs `admin`. */
+const METHOD_ROLES: Readonly<Record<string, Role | 'public'>> = {
+  '/maestro.v1.Jobs/SubmitJob': 'submit',
+  '/maestro.v1.Jobs/CancelJob': 'submit',
+  '/maestro.v1.Jobs/PauseJob': 'submit',
+  '/maestro.v1.Jobs/ResumeJob': 'submit',
+  '/maestro.v1.Jobs/GetJob': 'read',
+  '/maestro.v1.Jobs/ListJobs': 'read',
+  '/maestro.v1.Jobs/WatchJob': 'read',
+  '/maestro.v1.Jobs/AuditJob': 'read',
+  '/maestro.v1.Jobs/ListWorkers': 'read',
+  '/maestro.v1.Jobs/ListCheckpoints': 'read',
+  '/maestro.v1.Jobs/TailLogs': 'read',
+  '/maestro.v1.Coordinator/Attach': 'worker',
+  '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo': 'read',
+  '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo': 'read',
+  '/grpc.health.v1.Health/Check': 'public',
+  '/grpc.health.v1.Health/Watch': 'public',
+};
+
+/**
+ * Guards every gRPC method. A peer with a certificate of the cluster's authority may attach as a worker; for everything else it takes a token, in
+ * the metadata `authorization`, unless there are none at all.
+ */
+export function grpcGuard(access: Access, hasTls: boolean, log: Logger): ServerInterceptor {
+  return ({ path }, call) => {
+    const needed = METHOD_ROLES[path] ?? 'admin';
+    if (access.isOpen || needed === 'public' || (hasTls && needed === 'worker')) return new ServerInterceptingCall(call);
+    const listener = new ServerListenerBuilder()
+      .withOnReceiveMetadata((metadata, next) => {
+        try {
+          const header = metadata.get('authorization')[0];
+          if (header === undefined)
+            throw new MaestroError('unauthenticated', 'give a token: metadata authorization, `Bearer TOKEN` (MAESTRO_TOKEN)');
+          requireRole(access.byToken(bearerToken(String(header)), placeOf(call.getPeer())), needed);
+          next(metadata);
+        } catch (error) {
+          if (isMaestroError(error)) log.warn({ from: call.getPeer(), code: error.code, path }, 'call without a valid token');
+          const { code, details, metadata: trailer } = toServiceError(error);
+          call.sendStatus({ code: code!, details: details!, metadata: trailer! });
+        }
+      })
+      .build();
+    return new ServerInterceptingCall(call, new ResponderBuilder().withStart((next) => next(listener)).build());
+  };
+}
+
+/** A peer's host, without its port. */
+function placeOf(peer: string): string {
+  return peer.replace(/^ipv[46]:/, '').replace(/:\d+$/, '');
+}

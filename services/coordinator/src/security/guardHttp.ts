@@ -1,0 +1,98 @@
+import { isIP } from 'node:net';
+import { MaestroError, type Role } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import type { FastifyRequest } from 'fastify';
+import type { HttpApp } from '../http/httpServer.ts';
+import { type Access, bearerToken, type Identity, requireRole } from './tokens.ts';
+
+/** The dashboard's cookie. */
+export const SESSION_COOKIE = 'maestro_session';
+
+/**
+ * Nothing but what this server serves: no inline script, no foreign host. Styles are set by script through the CSSOM, which needs no exception;
+ * pictures may be made in the page.
+ */
+const CONTENT_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; " +
+  "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const HEADERS = {
+  'content-security-policy': CONTENT_POLICY,
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+} as const;
+
+/**
+ * Guards every route: who asks must have the role that the route wants; pages of other sites cannot ask in somebody's name; security headers.
+ * It holds for websockets too, which begin as a request.
+ */
+export function guardHttp(app: HttpApp, access: Access, log: Logger): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(HEADERS);
+    requireOwnSite(request, access.isOpen);
+    const needed = neededRole(request);
+    if (needed === 'public' || access.isOpen) return;
+    try {
+      requireRole(identityOf(request, access), needed);
+    } catch (error) {
+      if (error instanceof MaestroError && error.code !== 'permission-denied') {
+        log.warn(
+          { from: request.ip, code: error.code, method: request.method, path: request.url.split('?', 1)[0] },
+          'request without a valid token',
+        );
+        reply.header('www-authenticate', 'Bearer realm="maestro"');
+      }
+      throw error;
+    }
+  });
+}
+
+/** Who asks, by header or cookie. */
+export function identityOf(request: FastifyRequest, access: Access): Identity {
+  const { authorization, cookie } = request.headers;
+  if (authorization !== undefined) return access.byToken(bearerToken(authorization), request.ip);
+  const session = sessionOf(cookie);
+  const identity = session === undefined ? undefined : access.bySession(session, Date.now());
+  if (identity === undefined)
+    throw new MaestroError('unauthenticated', 'give a token: `Authorization: Bearer TOKEN`, or log in to the dashboard');
+  return identity;
+}
+
+function neededRole({ routeOptions, method }: FastifyRequest): Role | 'public' {
+  // What leads nowhere tells nobody anything.
+  if (routeOptions.url === undefined) return 'public';
+  return routeOptions.config.role ?? (method === 'GET' ? 'read' : 'submit');
+}
+
+function sessionOf(cookie: string | undefined): string | undefined {
+  for (const part of cookie?.split(';') ?? []) {
+    const [name, value] = part.trim().split('=', 2);
+    if (name === SESSION_COOKIE) return value;
+  }
+  return undefined;
+}
+
+/**
+ * A browser names the site that a request comes from. Without tokens, the host must also be an address: a name may be another site's that was
+ * pointed at this machine (DNS rebinding).
+ */
+function requireOwnSite({ headers, method }: FastifyRequest, isOpen: boolean): void {
+  const { host = '', origin } = headers;
+  if (isOpen && !isAddress(host)) {
+    throw new MaestroError(
+      'permission-denied',
+      `host ${host}: without tokens, use an address or localhost; with MAESTRO_TOKENS, any name will do`,
+    );
+  }
+  const isReading = method === 'GET' && headers.upgrade === undefined;
+  if (isReading || origin === undefined) return;
+  if (!URL.canParse(origin) || new URL(origin).host !== host)
+    throw new MaestroError('permission-denied', `requests from the site ${origin} are refused`);
+}
+
+function isAddress(host: string): boolean {
+  const name = host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+  return name === 'localhost' || isIP(name) > 0;
+}

@@ -1,0 +1,92 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type Cluster, type JobRecord, recordJob, startCluster } from '@maestro/cli';
+import { connectJobClient, type JobClient } from '@maestro/client';
+import { type RedisServer, startRedisServer } from '@maestro/data';
+import { isTerminal } from '@maestro/protocol';
+import { writeBlobs } from '../support/blobs.ts';
+import { smallJob } from '../support/smallJob.ts';
+
+const TIMEOUT_MS = 120_000;
+const PATIENCE_MS = 60_000;
+
+let dir: string;
+let redis: RedisServer;
+let cluster: Cluster;
+let client: JobClient;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'maestro-decisions-'));
+  redis = await startRedisServer({ dir: join(dir, 'redis') });
+  cluster = await startCluster({ workers: 2, dataDir: join(dir, 'data'), redisUrl: redis.url });
+  client = connectJobClient(cluster.coordinator);
+}, TIMEOUT_MS);
+
+afterAll(async () => {
+  client?.close();
+  await cluster?.stop();
+  await redis?.stop();
+  await rm(dir, { recursive: true, force: true });
+}, TIMEOUT_MS);
+
+async function submit(steps: number): Promise<JobRecord> {
+  const path = await writeBlobs(join(dir, 'blobs'), { count: 300 });
+  const { id } = await client.submitJob({ spec: smallJob({ path, workers: 2, steps }) });
+  return recordJob(cluster.coordinator, id);
+}
+
+const end = (record: JobRecord) => record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: PATIENCE_MS });
+const atStep = (record: JobRecord, step: number) =>
+  record.until(`step ${step}`, ({ progress }) => (progress?.step ?? 0) >= step, { timeoutMs: PATIENCE_MS });
+
+/** A new client: the channel of the old one waits longer and longer for a coordinator that was killed. */
+function reconnect(): void {
+  client.close();
+  client = connectJobClient(cluster.coordinator);
+}
+
+test(
+  'a cancel that Redis does not have is not confirmed, and is lost with the coordinator without a trace: the job ends exact',
+  async () => {
+    const undisturbed = await submit(200);
+    const reference = await end(undisturbed);
+    await undisturbed.close();
+
+    const record = await submit(200);
+    const { id } = await atStep(record, 20);
+    process.kill(redis.pid, 'SIGSTOP');
+    await expect(client.cancelJob(id)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('not written down') });
+    expect((await client.getJob(id)).message).not.toContain('cancelled');
+    cluster.kill('coordinator');
+    await cluster.ended('coordinator');
+    process.kill(redis.pid, 'SIGCONT');
+    await cluster.restart('coordinator');
+    reconnect();
+    const ended = await end(record);
+    expect(ended).toMatchObject({ state: 'succeeded', stepsRedone: 0 });
+    expect(ended.checkpoints.at(-1)!.hash).toBe(reference.checkpoints.at(-1)!.hash);
+    // Its workers were told nothing: they are the same view's all the time.
+    expect(ended.generation).toBe(1);
+    expect((await client.auditJob(id)).problems).toEqual([]);
+    await record.close();
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a cancel that was confirmed outlives the coordinator that dies with it',
+  async () => {
+    const record = await submit(100_000);
+    const { id } = await atStep(record, 20);
+    await client.cancelJob(id);
+    cluster.kill('coordinator');
+    await cluster.restart('coordinator');
+    reconnect();
+    const ended = await end(record);
+    expect(ended.state).toBe('cancelled');
+    await record.close();
+  },
+  TIMEOUT_MS,
+);

@@ -1,0 +1,258 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { Agent } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type Cluster, startCluster } from '@maestro/cli';
+import { rollDice } from '../fuzz/dice.ts';
+import { answerJudge, type Judge } from '../fuzz/judgeAnswer.ts';
+import { type OpenApiDocument, operationsOf, type PlacedOperation } from '../fuzz/openApi.ts';
+import { hostileRequest, type KnownThings, validRequest } from '../fuzz/restRequests.ts';
+import { type RestAnswer, sendRequest } from '../fuzz/sendRequest.ts';
+import { writeBlobs } from '../support/blobs.ts';
+import { eventually } from '../support/eventually.ts';
+import { smallJob } from '../support/smallJob.ts';
+
+const TIMEOUT_MS = 120_000;
+/** Of each operation. */
+const HOSTILE_REQUESTS = 60;
+
+let dir: string;
+let cluster: Cluster;
+let base: string;
+let jobFile: Record<string, unknown>;
+let document: OpenApiDocument;
+let judge: Judge;
+let finished: Job;
+let agent: Agent;
+
+interface Job {
+  readonly id: string;
+  readonly state: string;
+  readonly resourceVersion: string;
+  readonly progress?: { readonly step: number };
+}
+
+beforeAll(async () => {
+  agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  dir = await mkdtemp(join(tmpdir(), 'maestro-rest-'));
+  cluster = await startCluster({ workers: 1, dataDir: dir });
+  base = `http://${cluster.http}`;
+  jobFile = smallJob({ path: await writeBlobs(join(dir, 'images'), { count: 192 }), workers: 1, steps: 6 });
+  document = (await (await fetch(`${base}/openapi.json`)).json()) as OpenApiDocument;
+  judge = answerJudge(document);
+  const submitted = await submit(jobFile);
+  finished = await eventually('the job to end', async () => {
+    const job = await getJob(submitted.body.id);
+    return job.state === 'succeeded' && job;
+  });
+}, TIMEOUT_MS);
+
+afterAll(async () => {
+  agent?.destroy();
+  await cluster?.stop();
+  await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+}, TIMEOUT_MS);
+
+const getJob = async (id: string): Promise<Job> => (await (await fetch(`${base}/api/v1/jobs/${id}`)).json()) as Job;
+
+async function submit(spec: unknown, headers: Record<string, string> = {}, query = ''): Promise<{ status: number; body: Job & Problem }> {
+  const response = await fetch(`${base}/api/v1/jobs${query}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(spec),
+  });
+  return { status: response.status, body: (await response.json()) as Job & Problem };
+}
+
+interface Problem {
+  readonly code: string;
+  readonly detail: string;
+  readonly errors?: readonly string[];
+}
+
+const send = (request: ReturnType<typeof validRequest>): Promise<RestAnswer> => {
+  const [host, port] = cluster.http.split(':');
+  return sendRequest({ host: host!, port: Number(port) }, agent, request);
+};
+
+/** What is submitted by chance never starts, and holds nobody up. */
+const things = (): KnownThings => ({
+  parameters: { id: finished.id, step: '6', name: 'worker-a', 'idempotency-key': 'by-chance' },
+  jobFile: { ...jobFile, resources: { virtualRanks: 8, device: 'cuda' } },
+});
+/** A worker that was drained gets no more jobs. */
+const isHarmless = ({ path }: PlacedOperation): boolean => !path.endsWith('/drain');
+
+describe('the OpenAPI document', () => {
+  test('is of version 3.1, and lists the routes of the contract, each with problems', () => {
+    expect(document.openapi).toBe('3.1.0');
+    const operations = operationsOf(document);
+    const listed = operations.map(({ method, path }) => `${method} ${path}`);
+    for (const route of ['POST /api/v1/jobs', 'GET /api/v1/jobs', 'GET /api/v1/jobs/{id}/watch', 'GET /api/v1/jobs/{id}/audit']) {
+      expect(listed).toContain(route);
+    }
+    for (const { operation } of operations.filter(({ path }) => path.startsWith('/api/'))) {
+      expect(operation.responses['4XX']?.content).toHaveProperty(['application/problem+json']);
+    }
+  });
+
+  test(
+    'is what the server does: every operation takes valid input, and answers as it says',
+    async () => {
+      const dice = rollDice(1);
+      const wrong: string[] = [];
+      for (const operation of operationsOf(document)) {
+        // Cursors are only valid when a page gave them; without one there is the first page.
+        const parameters = operation.operation.parameters?.filter(({ name }) => !['cursor', 'last-event-id'].includes(name));
+        const placed = { ...operation, operation: { ...operation.operation, parameters: parameters ?? [] } };
+        const request = validRequest(placed, things(), dice, document);
+        const answer = await send(request);
+        const problem =
+          judge(request, answer) ?? (answer.status >= 500 || (answer.status >= 400 && !mayBeRefused(operation)) ? answer.body : undefined);
+        if (problem !== undefined) wrong.push(`${request.method} ${request.path}: ${answer.status} ${problem}`);
+      }
+      expect(wrong).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'holds for hostile input too: a listed refusal, and never an error of the server',
+    async () => {
+      const dice = rollDice(2);
+      const wrong: string[] = [];
+      const statuses: Record<string, number> = {};
+      for (const operation of operationsOf(document).filter(isHarmless)) {
+        const requests = Array.from({ length: HOSTILE_REQUESTS }, () => hostileRequest(operation, things(), dice, document));
+        const answers = await Promise.all(requests.map(async (request) => ({ request, answer: await send(request) })));
+        for (const { request, answer } of answers) {
+          statuses[answer.status] = (statuses[answer.status] ?? 0) + 1;
+          // A path that was spoiled may lead to another route, whose answers are not this operation's.
+          const isElsewhere = answer.status === 404 || answer.status === 400;
+          const problem = isElsewhere && /problem\+json/.test(answer.contentType) ? undefined : judge(request, answer);
+          if (problem !== undefined || answer.status >= 500)
+            wrong.push(`${request.method} ${request.path}: ${answer.status} ${problem ?? answer.body}`);
+        }
+      }
+      expect(wrong).toEqual([]);
+      expect(statuses['400']).toBeGreaterThan(100);
+      expect((await fetch(`${base}/readyz`)).status).toBe(200);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+/** What the state of the finished job does not allow. */
+function mayBeRefused({ path }: PlacedOperation): boolean {
+  return path.endsWith('/resume') || path.endsWith('/pause');
+}
+
+describe('a submit', () => {
+  test('with a key is done once, also when twenty come at the same time; another job file under the key is refused', async () => {
+    const key = { 'idempotency-key': 'once' };
+    const file = { ...jobFile, name: 'once', resources: { virtualRanks: 8, minWorkers: 8 } };
+    const answers = await Promise.all(Array.from({ length: 20 }, () => submit(file, key)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([...Array.from({ length: 19 }, () => 200), 201]);
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+    expect((await submit({ ...file, seed: 9 }, key)).body).toMatchObject({
+      code: 'conflict',
+      detail: expect.stringContaining('take a new key'),
+    });
+    await fetch(`${base}/api/v1/jobs/${answers[0]!.body.id}/cancel`, { method: 'POST' });
+  });
+
+  test('that is a dry run, or refused, leaves no job; a refusal names path, value and nearest key', async () => {
+    const count = async () => ((await (await fetch(`${base}/api/v1/jobs?limit=200`)).json()) as { items: unknown[] }).items.length;
+    const before = await count();
+    expect(await submit(jobFile, {}, '?dryRun=true')).toMatchObject({
+      status: 200,
+      body: { dryRun: true, spec: { name: 'small', seed: 3 } },
+    });
+    const refused = await submit({ ...jobFile, schedule: { epoch: 5 } });
+    expect(refused).toMatchObject({ status: 400, body: { code: 'invalid-argument' } });
+    expect(refused.body.errors).toContain('schedule.epoch: unknown key, did you mean epochs?');
+    expect((await submit('x'.repeat(300_000))).body).toMatchObject({ code: 'too-large' });
+    expect(await count()).toBe(before);
+  });
+});
+
+test('pages double no job and hide none, while others are submitted', async () => {
+  const created: string[] = [];
+  const add = async (): Promise<void> => {
+    created.push((await submit({ ...jobFile, resources: { virtualRanks: 8, minWorkers: 8 } })).body.id);
+  };
+  for (let i = 0; i < 5; i++) await add();
+  const seen: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const query = new URLSearchParams({ limit: '2', ...(cursor !== undefined && { cursor }) });
+    const page = (await (await fetch(`${base}/api/v1/jobs?${query}`)).json()) as { items: Job[]; nextCursor?: string };
+    seen.push(...page.items.map(({ id }) => id));
+    cursor = page.nextCursor;
+    if (seen.length === 2) await add();
+  } while (cursor !== undefined);
+  expect(new Set(seen).size).toBe(seen.length);
+  expect(seen).toEqual(expect.arrayContaining([...created.slice(0, 5), finished.id]));
+  expect(seen).toEqual([...seen].sort().reverse());
+  for (const id of created) await fetch(`${base}/api/v1/jobs/${id}/cancel`, { method: 'POST' });
+});
+
+describe('a watch', () => {
+  interface Event {
+    readonly id: string;
+    readonly job: Job;
+  }
+
+  async function* watch(id: string, lastEventId?: string): AsyncGenerator<Event> {
+    const response = await fetch(`${base}/api/v1/jobs/${id}/watch`, {
+      headers: lastEventId === undefined ? {} : { 'last-event-id': lastEventId },
+    });
+    expect(response.status).toBe(200);
+    let text = '';
+    for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
+      text += part;
+      for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+        const fields = Object.fromEntries(
+          text
+            .slice(0, end)
+            .split('\n')
+            .map((line) => line.split(/: (.*)/s).slice(0, 2)),
+        );
+        text = text.slice(end + 2);
+        if (fields.data !== undefined) yield { id: fields.id, job: JSON.parse(fields.data) };
+      }
+    }
+  }
+
+  test(
+    'tells of a job until its end, and goes on after a broken connection and a coordinator that was killed',
+    async () => {
+      const { id } = (await submit({ ...jobFile, name: 'watched', schedule: { ...(jobFile['schedule'] as object), steps: 60 } })).body;
+      const versions: string[] = [];
+      let last: Event | undefined;
+      let breaks = 0;
+      while (last === undefined || last.job.state !== 'succeeded') {
+        try {
+          for await (const event of watch(id, last?.id)) {
+            expect(event.id).not.toBe(last?.id);
+            expect(event.id).toBe(event.job.resourceVersion);
+            versions.push(event.id);
+            last = event;
+            if (breaks === 0 && event.job.state === 'running') break;
+            if (breaks === 1 && (event.job.progress?.step ?? 0) > 10) cluster.kill('coordinator');
+          }
+        } catch {
+          await cluster.restart('coordinator');
+        }
+        breaks++;
+      }
+      expect(breaks).toBeGreaterThanOrEqual(3);
+      expect(new Set(versions).size).toBe(versions.length);
+      expect(last.job.progress?.step).toBe(60);
+      const ended = await fetch(`${base}/api/v1/jobs/${id}/watch`, { headers: { 'last-event-id': last.id } });
+      expect(ended.status).toBe(204);
+    },
+    TIMEOUT_MS,
+  );
+});
