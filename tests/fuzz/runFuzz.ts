@@ -12,6 +12,7 @@ import { smallJob } from '../support/smallJob.ts';
 import { rollDice } from './dice.ts';
 import { openGrpcFuzzer, sendGarbage } from './grpcRequests.ts';
 import { answerJudge } from './judgeAnswer.ts';
+import { logQuery } from './logQueries.ts';
 import { type OpenApiDocument, operationsOf } from './openApi.ts';
 import { hostileRequest, type KnownThings, validRequest } from './restRequests.ts';
 import { HOSTILE_TEXTS } from './schemaValues.ts';
@@ -126,9 +127,18 @@ export async function runFuzz({ requests, seed, workers = 1, say = () => undefin
       serverErrors++;
       note(`a wrong token: ${status}`);
     };
+    const askLogs = async (): Promise<void> => {
+      const request = logQuery(dice, token);
+      const { status, failure, body } = await sendRequest({ host: host!, port: Number(port) }, agent, request);
+      count(`Loki ${status}`);
+      if (failure === undefined && status < 500) return;
+      serverErrors++;
+      note(`${request.method} ${request.path}: ${status} ${failure ?? body}`);
+    };
     const one = (): Promise<void> => {
       const kind = dice.whole(100);
-      if (kind < 65) return rest();
+      if (kind < 55) return rest();
+      if (kind < 65) return askLogs();
       if (kind < 95) return call();
       if (kind < 98) return guess();
       count('garbage');

@@ -76,6 +76,7 @@ export function validValue(schema: JsonSchema, dice: Dice, document: OpenApiDocu
   if (type === 'integer' || type === 'number') return validNumber(found, dice);
   if (type === 'boolean') return dice.oneIn(2);
   if (type === 'null') return null;
+  if (found.format === 'date-time') return '2026-01-02T03:04:05.000Z';
   return 'abc123'.slice(0, found.maxLength ?? 6).padEnd(found.minLength ?? 0, 'x');
 }
 

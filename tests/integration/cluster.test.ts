@@ -10,7 +10,7 @@ import { connectJobClient } from '@maestro/client';
 import { eventually } from '../support/eventually.ts';
 import { CLI, startCli } from '../support/runCli.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 let dir: string;
 let cluster: Cluster | undefined;

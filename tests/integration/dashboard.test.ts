@@ -9,7 +9,7 @@ import { CHROMIUM, complaintsOf, NO_CHROMIUM, pictureDrawn, startBrowser } from 
 import { eventually } from '../support/eventually.ts';
 import { faintTexts, sidewaysOverflow } from '../support/pageChecks.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 const PHONE = { width: 375, height: 812 };
 
 let dir: string;
@@ -34,7 +34,7 @@ beforeAll(async () => {
   if (CHROMIUM === undefined) return;
   browser = await startBrowser();
   page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: 'en-GB' });
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000);
   complaints = complaintsOf(page);
 }, TIMEOUT_MS);
 

@@ -9,7 +9,7 @@ import { isTerminal } from '@maestro/protocol';
 import { writeBlobs } from '../support/blobs.ts';
 import { smallJob } from '../support/smallJob.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 const PATIENCE_MS = 60_000;
 
 let dir: string;

@@ -6,7 +6,7 @@ import type { Job } from '@maestro/protocol';
 import { smallJob } from '../support/smallJob.ts';
 import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 /** Not a multiple of the inner steps: the last round is shorter. */
 const STEPS = 43;
 /** Long enough for workers to come and go meanwhile. */

@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { CLI, startCli } from '../support/runCli.ts';
 import { shellBlocks } from '../support/shellBlocks.ts';
 
-const TIMEOUT_MS = 150_000;
+const TIMEOUT_MS = 300_000;
 const GUIDE = fileURLToPath(new URL('../../../docs/guide/', import.meta.url));
 /** In the order in which a newcomer reads them: each goes on where the one before ends. */
 const PAGES = ['first-job.md', 'watching-a-run.md', 'when-something-goes-wrong.md'];
@@ -77,7 +77,7 @@ test.each(PAGES)(
   'every command of docs/guide/%s works, in its order',
   async (name) => {
     const blocks = shellBlocks(await readFile(join(GUIDE, name), 'utf8'));
-    expect(blocks.length).toBeGreaterThan(3);
+    expect(blocks.length).toBeGreaterThanOrEqual(3);
     for (const block of blocks.filter((each) => START.test(each))) await startCluster(block);
     const others = blocks.filter((each) => !START.test(each)).map((each) => each.replaceAll(DOCUMENTED_HTTP, http));
     const { code, output } = await runShell(others);

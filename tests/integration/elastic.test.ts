@@ -5,7 +5,7 @@ import type { Job } from '@maestro/protocol';
 import { smallJob } from '../support/smallJob.ts';
 import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 const STEPS = 60;
 /** Long enough for workers to come and go meanwhile. */
 const LONG = 300;

@@ -17,7 +17,7 @@ import { type Cluster, startCluster } from '@maestro/cli';
 import { loadProtos } from '@maestro/protocol';
 import { smallJob } from '../support/smallJob.ts';
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 300_000;
 
 let dir: string;
 let cluster: Cluster;

@@ -9,7 +9,7 @@ import { isTerminal, type Job } from '@maestro/protocol';
 import { smallJob } from '../support/smallJob.ts';
 
 const IMAGES = 200;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 let dir: string;
 let cluster: Cluster;

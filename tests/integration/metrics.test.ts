@@ -11,7 +11,7 @@ import { checkMetrics, PROMTOOL } from '../support/promtool.ts';
 import { runCli } from '../support/runCli.ts';
 import { smallJob } from '../support/smallJob.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 const STEPS = 400;
 
 let dir: string;

@@ -9,8 +9,8 @@ import { isTerminal, type Job } from '@maestro/protocol';
 import { writeBlobs } from '../support/blobs.ts';
 import { smallJob } from '../support/smallJob.ts';
 
-const TIMEOUT_MS = 150_000;
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 400_000;
+const PATIENCE_MS = 150_000;
 const STEPS = 1500;
 
 const { namespaces: lack } = await networkLacks();

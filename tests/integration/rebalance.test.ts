@@ -9,7 +9,7 @@ import { writeBlobs } from '../support/blobs.ts';
 import { slowDown } from '../support/slowDown.ts';
 import { smallJob } from '../support/smallJob.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 const PATIENCE_MS = 90_000;
 const WINDOW = 16;
 const STEPS = 3 * WINDOW;

@@ -11,7 +11,7 @@ import { redisPid } from '../support/redisPid.ts';
 import { runCli } from '../support/runCli.ts';
 import { smallJob } from '../support/smallJob.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 const STEPS = 60;
 
 let dir: string;

@@ -8,7 +8,7 @@ import { isMaestroError, isTerminal, type Job } from '@maestro/protocol';
 import { writeBlobs } from '../support/blobs.ts';
 import { smallJob } from '../support/smallJob.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 const STEPS = 150;
 
 let dir: string;

@@ -9,7 +9,7 @@ import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import { smallJob } from '../support/smallJob.ts';
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 300_000;
 const TOKENS = { admin: 'a'.repeat(24), submit: 's'.repeat(24), read: 'r'.repeat(24), worker: 'w'.repeat(24) } as const;
 type Who = keyof typeof TOKENS;
 

@@ -3,7 +3,7 @@ import type { Job } from '@maestro/protocol';
 import { smallJob } from '../support/smallJob.ts';
 import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 /** Windows are epochs here, of four steps each. */
 const WINDOW = 4;
 const STEPS = 24;

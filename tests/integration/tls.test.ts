@@ -12,7 +12,7 @@ import { eventually } from '../support/eventually.ts';
 import { runCli } from '../support/runCli.ts';
 import { smallJob } from '../support/smallJob.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 const TOKEN = 't'.repeat(32);
 
 let dir: string;

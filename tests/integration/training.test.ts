@@ -10,7 +10,7 @@ import { writeBlobs } from '../support/blobs.ts';
 import { smallJob } from '../support/smallJob.ts';
 
 const WORKERS = 3;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 let dir: string;
 let path: string;

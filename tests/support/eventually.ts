@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export async function eventually<Value>(
   waitedFor: string,
   what: () => Promise<Value | undefined | false | null> | Value | undefined | false | null,
-  { timeoutMs = 30_000, pollMs = 20 }: { readonly timeoutMs?: number; readonly pollMs?: number } = {},
+  { timeoutMs = 90_000, pollMs = 20 }: { readonly timeoutMs?: number; readonly pollMs?: number } = {},
 ): Promise<Value> {
   const deadlineMs = Date.now() + timeoutMs;
   for (;;) {

@@ -27,7 +27,11 @@ const IMAGES = 300;
 export async function openTestCluster({ name, workers = 3 }: { readonly name: string; readonly workers?: number }): Promise<TestCluster> {
   const dir = await mkdtemp(join(tmpdir(), `maestro-${name}-`));
   const path = await writeBlobs(join(dir, 'blobs'), { count: IMAGES });
-  const cluster = await startCluster({ workers, dataDir: join(dir, 'data'), env: { MAESTRO_FAILURE_TIMEOUT_MS: '2000' } });
+  const cluster = await startCluster({
+    workers,
+    dataDir: join(dir, 'data'),
+    env: { MAESTRO_FAILURE_TIMEOUT_MS: '2000', MAESTRO_RECONSTRUCTION_SECONDS: '0' },
+  });
   const client = connectJobClient(cluster.coordinator);
   const watch: TestCluster['watch'] = async ({ id }, until = () => false) => {
     for (;;) {

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { folderStep } from './folderNames.ts';
 import { MANIFEST_FILE, type Manifest, parseManifest, STATE_FILE } from './manifest.ts';
+import { storageError } from './storageError.ts';
 
 /** One thing that makes a checkpoint invalid. */
 export interface CheckpointProblem {
@@ -57,15 +58,24 @@ export async function beginExamination(dir: string): Promise<Examination> {
     problems.push({ file: MANIFEST_FILE, message: `is of step ${manifest.step}, the folder's name says ${step}` });
   }
   for (const [file, { sizeBytes }] of Object.entries(manifest.files)) {
-    if (!names.includes(file)) problems.push({ file, message: 'is missing' });
-    else {
-      const found = (await stat(join(dir, file))).size;
-      if (found === sizeBytes) readable.add(file);
-      else problems.push({ file, message: `has ${found} bytes, the manifest says ${sizeBytes}` });
-    }
+    // Retention may remove it between the two looks.
+    const found = names.includes(file) ? await sizeOf(join(dir, file)) : undefined;
+    if (found === undefined) problems.push({ file, message: 'is missing' });
+    else if (found === sizeBytes) readable.add(file);
+    else problems.push({ file, message: `has ${found} bytes, the manifest says ${sizeBytes}` });
   }
   const extraFiles = names.filter((name) => name !== MANIFEST_FILE && manifest.files[name] === undefined).sort();
   return { dir, manifest, extraFiles, problems, readable };
+}
+
+/** In bytes; undefined when there is no such file. */
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw storageError(error, `looking at ${path}`);
+  }
 }
 
 /** Ends an examination. */

@@ -86,14 +86,13 @@ export async function openJobLog(
     segments,
     async append(lines) {
       const segment = await current();
-      const texts = lines.map(({ text }) => Buffer.from(`${text}\n`));
-      const bytes = Buffer.concat(texts);
+      const bytes = Buffer.from(`${lines.map(({ text }) => text).join('\n')}\n`);
       // At a known place, not at the end: a failed attempt before may have left something there.
       for (let written = 0; written < bytes.length; ) {
         written += (await file!.write(bytes, written, bytes.length - written, segment.bytes + written)).bytesWritten;
       }
       await file!.datasync();
-      pending = { segment, lines, sizes: texts.map(({ length }) => length) };
+      pending = { segment, lines, sizes: lines.map(({ text }) => Buffer.byteLength(text) + 1) };
       return { segment: segment.ordinal, bytes: segment.bytes + bytes.length };
     },
     publish() {

@@ -1,5 +1,5 @@
 import { LOG_LEVELS } from '@maestro/telemetry';
-import type { LogLabels } from './labels.ts';
+import type { LogLabel, LogLabels } from './labels.ts';
 
 /** Where lines go that belong to no job: those of the cluster itself. */
 export const CLUSTER = 'cluster';
@@ -61,7 +61,7 @@ function labelsOf(fields: Readonly<Record<string, unknown>>, job: string): LogLa
   const text = (value: unknown): string | undefined =>
     typeof value === 'string' && value !== '' ? value.slice(0, MAX_LABEL_LENGTH) : undefined;
   const known = text(level);
-  return withoutUndefined({
+  return interned({
     job: job === CLUSTER ? undefined : job,
     role: text(role),
     worker: text(worker),
@@ -69,8 +69,20 @@ function labelsOf(fields: Readonly<Record<string, unknown>>, job: string): LogLa
   });
 }
 
-function withoutUndefined(labels: Readonly<Record<string, string | undefined>>): LogLabels {
-  return Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== undefined)) as LogLabels;
+/** Label sets that are remembered; they are few, unless somebody makes them up. */
+const MOST_KNOWN_LABELS = 10_000;
+const knownLabels = new Map<string, LogLabels>();
+
+/** Equal labels are one object, so that what is derived from them need not be derived for each line. */
+function interned({ job, role, worker, level }: Readonly<Record<LogLabel, string | undefined>>): LogLabels {
+  const key = `${job}\n${role}\n${worker}\n${level}`;
+  const known = knownLabels.get(key);
+  if (known !== undefined) return known;
+  const present = Object.entries({ job, role, worker, level }).filter(([, value]) => value !== undefined);
+  const labels = Object.freeze(Object.fromEntries(present)) as LogLabels;
+  if (knownLabels.size >= MOST_KNOWN_LABELS) knownLabels.clear();
+  knownLabels.set(key, labels);
+  return labels;
 }
 
 /**

@@ -41,6 +41,17 @@ export function emptySegment(path: string, ordinal: number): Segment {
   return { path, ordinal, lines: 0, bytes: 0, blocks: [], sets: [], setByKey: new Map() };
 }
 
+const keys = new WeakMap<LogLabels, string>();
+
+function keyOf(labels: LogLabels): string {
+  let key = keys.get(labels);
+  if (key === undefined) {
+    key = labelsKey(labels);
+    keys.set(labels, key);
+  }
+  return key;
+}
+
 /** Notes a line that stands at the segment's end; `bytes` counts its newline. */
 export function indexLine(segment: Segment, { labels, timeMs }: Pick<NewLine, 'labels' | 'timeMs'>, bytes: number): void {
   let block = segment.blocks.at(-1);
@@ -48,7 +59,7 @@ export function indexLine(segment: Segment, { labels, timeMs }: Pick<NewLine, 'l
     block = { offset: segment.bytes, bytes: 0, ordinal: segment.ordinal + segment.lines, lines: 0, minMs: timeMs, maxMs: timeMs, sets: [] };
     segment.blocks.push(block);
   }
-  const key = labelsKey(labels);
+  const key = keyOf(labels);
   let set = segment.setByKey.get(key);
   if (set === undefined) {
     set = segment.sets.push({ labels, lines: 0, bytes: 0 }) - 1;

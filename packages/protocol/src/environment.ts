@@ -58,6 +58,12 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     default: 'any folder',
     meaning: 'folders, with colons between, that the data and checkpoints of a job must lie in; the data folder is always one',
   },
+  {
+    name: 'MAESTRO_RECONSTRUCTION_SECONDS',
+    of: 'coordinator',
+    default: '15',
+    meaning: "how often, at most, a job's newest checkpoint is drawn for people who watch; 0 draws nothing",
+  },
   { name: 'MAESTRO_COORDINATOR', of: 'worker, CLI', default: '127.0.0.1:7070', meaning: "host:port of the coordinator's gRPC" },
   { name: 'MAESTRO_WORKER_NAME', of: 'worker', default: 'host name and process id', meaning: 'its name; no two have the same' },
   { name: 'MAESTRO_DEVICE', of: 'worker', default: 'cpu', meaning: 'cpu or cuda' },

@@ -16,6 +16,8 @@ export interface ProgressOutput {
 /** Shows a job's progress. */
 export interface ProgressView {
   show(job: Job): void;
+  /** A line of its own, above the progress. */
+  note(text: string): void;
   /** Leaves the last line standing. */
   end(): void;
 }
@@ -34,6 +36,7 @@ export function createProgressView(output: ProgressOutput, now: () => number = D
     output.write(`${text}\n`);
   };
   return {
+    note,
     show(job) {
       const { progress, state, message } = job;
       const headline = `${state}: ${message}`;

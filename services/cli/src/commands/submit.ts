@@ -1,7 +1,7 @@
 import { MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
-import { followJob } from '../followJob.ts';
+import { followJob, logsOption } from '../followJob.ts';
 import { type JobFile, readJobFile, setKeys, withAbsolutePaths } from '../jobFile.ts';
 import { collect } from '../options.ts';
 import { withClient } from '../withClient.ts';
@@ -10,6 +10,7 @@ interface SubmitOptions {
   readonly recipe?: string;
   readonly set: readonly string[];
   readonly follow?: boolean;
+  readonly logs: string;
   readonly dryRun?: boolean;
   readonly idempotencyKey?: string;
   readonly resume?: string;
@@ -25,7 +26,8 @@ export function addSubmitCommand(program: Command): void {
     .option('--recipe <name>', 'recipe; mae-pretrain is the one there is')
     .option('--set <key=value>', 'set a key of the job file, such as schedule.epochs=3; may be repeated', collect, [])
     .option('--resume <checkpoint>', 'go on from a checkpoint folder')
-    .option('--follow', 'show progress until the job ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
+    .option('--follow', 'show progress and log lines until the job ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
+    .addOption(logsOption())
     .option('--dry-run', 'only check the file, and print it with all defaults')
     .option('--idempotency-key <key>', 'submitting twice with the same key gives the same job')
     .option('--json', 'print the job as JSON')
