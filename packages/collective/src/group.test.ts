@@ -301,7 +301,7 @@ describe('join', () => {
   test('waits for members that come late, and names those that do not come', async () => {
     const collectives = await Promise.all([open(), open(), open()]);
     const members = membersAt(collectives);
-    const joined = members.slice(0, 2).map((member, i) => outcome(collectives[i]!.join(part(member, members, { joinTimeoutMs: 300 }))));
+    const joined = members.slice(0, 2).map((member, i) => outcome(collectives[i]!.join(part(member, members, { joinTimeoutMs: 3000 }))));
     for (const error of await Promise.all(joined)) {
       expect(error).toMatchObject({ code: 'timeout', details: { members: ['worker-2'] } });
     }
