@@ -3,6 +3,7 @@ import { benchCheckpoint } from './checkpoint.ts';
 import { benchIdle } from './idle.ts';
 import { benchLogs } from './logs.ts';
 import { benchMemory } from './memory.ts';
+import { benchNetwork } from './network.ts';
 import { PYTHON } from './python.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchSnapshot } from './snapshot.ts';
@@ -12,7 +13,7 @@ import { benchSubmit } from './submit.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle] [network]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
@@ -28,6 +29,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   sync: benchSync,
   idle: benchIdle,
   submit: benchSubmit,
+  network: benchNetwork,
 };
 
 const asked = process.argv.slice(2);
