@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type Cluster, cutOff, networkLacks, recordJob, shapeLink, startCluster } from '@maestro/cli';
+import { type Cluster, cutOff, type Heal, networkLacks, recordJob, shapeLink, startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
 import { isTerminal, type Job } from '@maestro/protocol';
 import { writeBlobs } from '../support/blobs.ts';
@@ -10,7 +10,7 @@ import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 200_000;
 const PATIENCE_MS = 60_000;
-const STEPS = 24;
+const STEPS = 12;
 /** Each way, and of each packet: two hosts are 100 ms apart. */
 const LINK = { delayMs: 50, lossPercent: 1 };
 const HOSTS = ['redis', 'coordinator', 'worker-a', 'worker-b', 'worker-c'];
@@ -23,6 +23,7 @@ const farTest = lack === undefined ? test : test.skip;
 let dir: string;
 let cluster: Cluster;
 let client: JobClient;
+const heals: Heal[] = [];
 
 beforeAll(async () => {
   if (lack !== undefined) return;
@@ -35,11 +36,12 @@ beforeAll(async () => {
     env: { MAESTRO_FAILURE_TIMEOUT_MS: '3000' },
   });
   client = connectJobClient(cluster.coordinator);
-  for (const [seed, host] of HOSTS.entries()) await shapeLink(cluster.network!, host, { ...LINK, seed });
+  for (const [seed, host] of HOSTS.entries()) heals.push(await shapeLink(cluster.network!, host, { ...LINK, seed }));
 }, TIMEOUT_MS);
 
 afterAll(async () => {
   client?.close();
+  for (const heal of heals) await heal();
   await cluster?.stop();
   if (dir !== undefined) await rm(dir, { recursive: true, force: true });
 }, TIMEOUT_MS);
@@ -49,7 +51,7 @@ const jobOf = (sync: object) =>
     path: join(dir, 'blobs'),
     workers: 3,
     steps: STEPS,
-    checkpoint: { everySteps: 6 },
+    checkpoint: { everySteps: 4 },
     resources: { virtualRanks: 8, minWorkers: 1, maxWorkers: 3 },
     sync,
   });
@@ -74,7 +76,7 @@ const names = ({ members }: Job): string[] => members.map(({ name }) => name);
 
 for (const [title, sync] of [
   ['gradients summed in each step', { mode: 'allReduce' }],
-  ['replicas that train apart', { mode: 'diloco', replicas: 4, innerSteps: 6 }],
+  ['replicas that train apart', { mode: 'diloco', replicas: 4, innerSteps: 4 }],
 ] as const) {
   farTest(
     `${title}: 50 ms and 1 % loss between hosts, and a worker cut off from all, leave the bits of one worker on loopback`,
@@ -84,7 +86,7 @@ for (const [title, sync] of [
       const record = recordJob(cluster.coordinator, id);
       const until = (condition: string, holds: (job: Job) => boolean): Promise<Job> =>
         record.until(condition, holds, { timeoutMs: PATIENCE_MS });
-      const { generation } = await until('three members at work', (job) => job.members.length === 3 && stepOf(job) > 2);
+      const { generation } = await until('three members at work', (job) => job.members.length === 3 && stepOf(job) > 1);
       const heal = await cutOff(cluster.network!, 'worker-b', 'all');
       await until('a view without worker-b', (job) => job.generation > generation && !names(job).includes('worker-b'));
       await heal();
