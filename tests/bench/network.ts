@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Cluster, type JobRecord, type LinkShape, networkLacks, recordJob, shapeLink, startCluster } from '@maestro/cli';
-import { connectJobClient } from '@maestro/client';
+import { type LinkShape, networkLacks, recordJob, shapeLink, startCluster } from '@maestro/cli';
+import { connectJobClient, type JobClient } from '@maestro/client';
 import { planReduce, type ReducePlan } from '@maestro/collective';
 import { maeConfig, parameterSpecs } from '@maestro/mae';
-import { type Job, type JobSpec, parseJobSpec } from '@maestro/protocol';
-import { type LinkModel, stepSeconds } from './exchangeModel.ts';
+import { isTerminal, type Job, type JobSpec, parseJobSpec } from '@maestro/protocol';
+import { stepSeconds } from './exchangeModel.ts';
 import { writeImages } from './images.ts';
 import { tinyJob } from './tinyJob.ts';
 
@@ -15,9 +15,10 @@ const REPLICAS = 4;
 const INNER_STEPS = 8;
 const MBITS = [undefined, 1000, 100, 20];
 const DELAYS_MS = [0, 10, 50];
-/** A cell is measured over so long and so many steps (rounds of replicas) at least. */
+/** A cell is measured over so long and so many steps (rounds of replicas) at least, after so many. */
 const LEAST_MS = 5000;
 const LEAST_STEPS = 3;
+const WARM_UP = 2;
 const PATIENCE_MS = 240_000;
 /** Gradients are cut at multiples of this: see `SUM_SQUARES_BLOCK`. */
 const BLOCK = 65_536;
@@ -35,8 +36,9 @@ const MODES: readonly Mode[] = [
 ];
 
 /**
- * Step time against bandwidth and delay: one job of the tiny preset for each mode of `sync`, on three hosts of network namespaces whose links change
- * while it runs; beside each measurement what `exchangeModel.ts` computes for it. `MAESTRO_BENCH_MODE` picks one of the modes.
+ * Step time against bandwidth and delay: jobs of the tiny preset on three hosts of network namespaces, one job for each shape of their links and
+ * mode of `sync`, so that no connection remembers another shape; beside each measurement what `exchangeModel.ts` computes for it.
+ * `MAESTRO_BENCH_MODE` picks one of the modes.
  */
 export async function benchNetwork(): Promise<void> {
   const lacks = await networkLacks();
@@ -62,23 +64,16 @@ async function benchMode(mode: Mode, path: string, dataDir: string): Promise<voi
   const cluster = await startCluster({ workers: WORKERS.length, dataDir, networkNamespaces: true, env });
   const client = connectJobClient(cluster.coordinator);
   try {
-    const spec = { ...tinyJob({ path, steps: 1_000_000, maxWorkers: WORKERS.length }), sync: mode.sync };
-    const { id } = await client.submitJob({ spec });
-    const record = recordJob(cluster.coordinator, id);
-    const begun = await record.until('three members', (now) => now.members.length === WORKERS.length && stepOf(now) >= INNER_STEPS, {
-      timeoutMs: PATIENCE_MS,
-    });
-    const plan = planOf(begun.members, parseJobSpec(spec), mode);
     let computeSeconds: number | undefined;
     for (const delayMs of DELAYS_MS) {
       for (const mbit of MBITS) {
-        const seconds = await measure(cluster, record, mode, { delayMs, ...(mbit !== undefined && { kilobits: 1000 * mbit }) });
+        const shape: LinkShape = { delayMs, ...(mbit !== undefined && { kilobits: 1000 * mbit }) };
+        const heals = await Promise.all(WORKERS.map((name) => shapeLink(cluster.network!, name, shape)));
+        const { seconds, plan } = await measure(client, cluster.coordinator, path, mode);
+        for (const heal of heals) await heal();
         computeSeconds ??= seconds;
-        const link: LinkModel = {
-          bytesPerSecond: mbit === undefined ? Number.POSITIVE_INFINITY : mbit * 125_000,
-          delaySeconds: delayMs / 1000,
-        };
-        const model = stepSeconds(plan, link, { ...mode, computeSeconds });
+        const bytesPerSecond = mbit === undefined ? Number.POSITIVE_INFINITY : mbit * 125_000;
+        const model = stepSeconds(plan, { bytesPerSecond, delaySeconds: delayMs / 1000 }, { ...mode, computeSeconds });
         const error = (100 * (model - seconds)) / seconds;
         process.stdout.write(
           `network ${mode.name}, ${mbit ?? 'unlimited'} Mbit/s, ${delayMs} ms: ${seconds.toFixed(2)} s a step, ` +
@@ -86,30 +81,39 @@ async function benchMode(mode: Mode, path: string, dataDir: string): Promise<voi
         );
       }
     }
-    await client.cancelJob(id);
-    await record.close();
   } finally {
     client.close();
     await cluster.stop();
   }
 }
 
-/** Seconds of a step while all workers' links have a shape; of replicas over whole rounds. */
-async function measure(cluster: Cluster, record: JobRecord, { innerSteps = 1 }: Mode, shape: LinkShape): Promise<number> {
-  const heals = await Promise.all(WORKERS.map((name) => shapeLink(cluster.network!, name, shape)));
-  // The end of a round that was whole under this shape: the second one.
-  const first = (Math.floor(stepOf(record.job!) / innerSteps) + 2) * innerSteps;
-  await record.until(`step ${first}`, (job) => stepOf(job) >= first, { timeoutMs: PATIENCE_MS });
+/** Seconds of a step of a new job, of replicas over whole rounds, and the plan that its members exchange by. */
+async function measure(
+  client: JobClient,
+  coordinator: string,
+  path: string,
+  mode: Mode,
+): Promise<{ readonly seconds: number; readonly plan: ReducePlan }> {
+  const { innerSteps = 1 } = mode;
+  const spec = { ...tinyJob({ path, steps: 1_000_000, maxWorkers: WORKERS.length }), sync: mode.sync };
+  const resources = { ...spec.resources, minWorkers: WORKERS.length };
+  const { id } = await client.submitJob({ spec: { ...spec, resources } });
+  const record = recordJob(coordinator, id);
+  const first = WARM_UP * innerSteps;
+  const begun = await record.until('the first steps', (job) => stepOf(job) >= first && stepOf(job) % innerSteps === 0, {
+    timeoutMs: PATIENCE_MS,
+  });
   const startMs = performance.now();
-  const start = stepOf(record.job!);
   const atEnd = (job: Job): boolean => {
-    const done = stepOf(job) - start;
+    const done = stepOf(job) - stepOf(begun);
     return done >= LEAST_STEPS && done % innerSteps === 0 && performance.now() - startMs >= LEAST_MS;
   };
   const ended = await record.until('enough steps', atEnd, { timeoutMs: PATIENCE_MS });
-  const seconds = (performance.now() - startMs) / 1000 / (stepOf(ended) - start);
-  for (const heal of heals) await heal();
-  return seconds;
+  const seconds = (performance.now() - startMs) / 1000 / (stepOf(ended) - stepOf(begun));
+  await client.cancelJob(id);
+  await record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: PATIENCE_MS });
+  await record.close();
+  return { seconds, plan: planOf(begun.members, parseJobSpec(spec), mode) };
 }
 
 /** The plan that the job's members exchange by: of ranks, or of the replicas that they make up. */
