@@ -6,6 +6,7 @@ import { benchMemory } from './memory.ts';
 import { benchNetwork } from './network.ts';
 import { PYTHON } from './python.ts';
 import { benchRecovery } from './recovery.ts';
+import { benchScaling } from './scaling.ts';
 import { benchSnapshot } from './snapshot.ts';
 import { benchState } from './state.ts';
 import { benchStep } from './step.ts';
@@ -13,7 +14,7 @@ import { benchSubmit } from './submit.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle] [network]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
@@ -30,6 +31,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   idle: benchIdle,
   submit: benchSubmit,
   network: benchNetwork,
+  scaling: benchScaling,
 };
 
 const asked = process.argv.slice(2);
