@@ -1,6 +1,7 @@
 import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
 import { benchCheckpoint } from './checkpoint.ts';
 import { benchIdle } from './idle.ts';
+import { benchLinks } from './links.ts';
 import { benchLogs } from './logs.ts';
 import { benchMemory } from './memory.ts';
 import { benchNetwork } from './network.ts';
@@ -14,7 +15,7 @@ import { benchSubmit } from './submit.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle] [links] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   allreduce: async () => {
@@ -30,6 +31,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   sync: benchSync,
   idle: benchIdle,
   submit: benchSubmit,
+  links: benchLinks,
   network: benchNetwork,
   scaling: benchScaling,
 };
