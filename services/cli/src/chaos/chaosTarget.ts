@@ -96,14 +96,22 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
   };
 
   /** Harms a worker's network for a while. */
-  const onNetwork = async (forMs: number, harm: (id: NetworkId) => Promise<Heal>): Promise<undefined> => {
+  const onNetwork = async (forMs: number, harm: (id: NetworkId) => Promise<Heal>): Promise<string | undefined> => {
     const { network: id } = await cluster();
     if (id === undefined) throw new MaestroError('conflict', 'chaos: the cluster has no network of its own');
-    const doIt = await harm(id);
+    let doIt: Heal;
+    try {
+      doIt = await harm(id);
+    } catch (error) {
+      // The harm before it is not healed yet, by a hair.
+      if (isMaestroError(error, 'conflict')) return error.message;
+      throw error;
+    }
     healing.set(
       doIt,
       setTimeout(() => void heal(doIt).catch((error: unknown) => onTrouble(errorMessage(error))), forMs),
     );
+    return undefined;
   };
 
   return {

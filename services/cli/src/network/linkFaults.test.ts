@@ -109,8 +109,14 @@ linkTest('a link is slow and narrow at once', async () => {
 });
 
 linkTest('two shapes at a time are refused, and leave the first as it is', async () => {
-  const heal = await shapeLink(network.id, 'worker-a', { delayMs: 30 });
-  await expect(shapeLink(network.id, 'worker-a', { delayMs: 90 })).rejects.toThrow(/File exists/);
+  const taken = /the link of worker-a has a shape already/;
+  const heal = await shapeLink(network.id, 'worker-a', { delayMs: 30, kilobits: 100_000 });
+  for (const shape of [{ delayMs: 90 }, { kilobits: 1000 }]) await expect(shapeLink(network.id, 'worker-a', shape)).rejects.toThrow(taken);
   expect(least(await echoes(WINDOW))).toBeLessThan(70);
   await heal();
+  // One that comes to nothing leaves nothing.
+  const healNarrow = await shapeLink(network.id, 'worker-a', { kilobits: 100_000 });
+  await expect(shapeLink(network.id, 'worker-a', { delayMs: 90, kilobits: 1000 })).rejects.toThrow(taken);
+  expect(least(await echoes(WINDOW))).toBeLessThan(40);
+  await healNarrow();
 });

@@ -1,4 +1,4 @@
-import { isMaestroError } from '@maestro/protocol';
+import { isMaestroError, MaestroError } from '@maestro/protocol';
 import { layWire } from './layWire.ts';
 import { type NetworkId, namespaceOf, type Partition, prefixesOf } from './networkNames.ts';
 import { ip, runTool } from './runTool.ts';
@@ -28,27 +28,45 @@ export async function cutOff(id: NetworkId, name: string, from: Partition): Prom
   };
 }
 
-/** Makes a host's link slow to deliver, lossy or narrow, until it is healed; a link has one shape at a time. */
+/**
+ * Makes a host's link slow to deliver, lossy or narrow, until it is healed.
+ * @throws MaestroError `conflict` when it has a shape already, `unavailable` when this machine has no means for it.
+ */
 export async function shapeLink(id: NetworkId, name: string, shape: LinkShape): Promise<Heal> {
   const { delayMs = 0, lossPercent = 0, kilobits, seed = 0 } = shape;
   const tc = tcIn(namespaceOf(id, name));
   const heals: Heal[] = [];
-  let parent = 'root';
-  if (delayMs > 0 || lossPercent > 0) {
-    try {
-      await tc(`add dev eth0 root handle 1: ${disciplines.netem({ delayMs, lossPercent })}`);
-      parent = 'parent 1:1';
-    } catch (error) {
-      // A kernel without netem; what else it may be, the wire will say.
-      if (!isMaestroError(error, 'unavailable')) throw error;
-      heals.push(await layWire(id, name, { delayMs, lossPercent, seed }));
-    }
-  }
-  if (kilobits !== undefined) await tc(`add dev eth0 ${parent} ${disciplines.tbf(kilobits)}`);
-  if (kilobits !== undefined || parent !== 'root') heals.push(async () => void (await tc('del dev eth0 root')));
-  return async () => {
-    for (const heal of heals) await heal();
+  const heal: Heal = async () => {
+    for (const each of heals) await each();
   };
+  const discipline = async (parent: string, words: string): Promise<void> => {
+    await tc(`add dev eth0 ${parent} ${words}`);
+    if (parent.startsWith('root')) heals.push(async () => void (await tc('del dev eth0 root')));
+  };
+  try {
+    let parent = 'root';
+    if (delayMs > 0 || lossPercent > 0) {
+      try {
+        await discipline('root handle 1:', disciplines.netem({ delayMs, lossPercent }));
+        parent = 'parent 1:1';
+      } catch (error) {
+        // A kernel without netem; what else it may be, the wire will say.
+        if (!isMaestroError(error, 'unavailable') || isTaken(error)) throw error;
+        heals.push(await layWire(id, name, { delayMs, lossPercent, seed }));
+      }
+    }
+    if (kilobits !== undefined) await discipline(parent, disciplines.tbf(kilobits));
+    return heal;
+  } catch (error) {
+    await heal();
+    if (!isTaken(error)) throw error;
+    throw new MaestroError('conflict', `network: the link of ${name} has a shape already`, { cause: error });
+  }
+}
+
+/** Whether a tool refused to make what is there; `ip` and `tc` each have their words for it. */
+function isTaken(error: unknown): boolean {
+  return isMaestroError(error) && /File exists|Exclusivity flag/.test(String(error.details['said']));
 }
 
 /** The kernel's queueing disciplines, in the words of `tc`. */
