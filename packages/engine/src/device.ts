@@ -2,9 +2,8 @@ import { execFile } from 'node:child_process';
 import { access, readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { errorMessage, MaestroError } from '@maestro/protocol';
+import { type Device, errorMessage, MaestroError } from '@maestro/protocol';
 import { type CudaFacts, type DeviceFinding, judgeCuda, PROVIDER_FILES } from './judgeCuda.ts';
-import type { Device } from './session.ts';
 
 /** What stands between this machine and a device. `ok` when nothing does. */
 export interface DeviceDiagnosis {
