@@ -5,6 +5,7 @@ import type { OrtApi } from './capi/ortApi.ts';
 import { type OrtSession, openOrtSession } from './capi/ortSession.ts';
 import { type OrtMemory, type OrtValue, openMemory } from './capi/ortValue.ts';
 import type { GradientRun, MicroBatchLoss } from './gradientRun.ts';
+import { explainCudaFailure, isDeviceRefusal } from './judgeCuda.ts';
 import { MicroBatchMemory } from './microBatch.ts';
 import { checkInputs, checkOutputs, tensorViews } from './parameterFeeds.ts';
 import type { MicroBatchInput, TrainerHostOptions } from './trainerHost.ts';
@@ -97,8 +98,8 @@ function openTrainingSession(api: OrtApi, options: TrainerHostOptions): OrtSessi
   try {
     session = openOrtSession(api, trainingModel, options);
   } catch (cause) {
-    const message = errorMessage(cause);
-    const code = /ExecutionProvider|WebGPU adapter|CUDA/.test(message) ? 'device-unavailable' : 'invalid-argument';
+    const message = explainCudaFailure(errorMessage(cause));
+    const code = isDeviceRefusal(message) ? 'device-unavailable' : 'invalid-argument';
     throw new MaestroError(code, `training model: ONNX Runtime refused it on ${device}: ${message}`, { cause });
   }
   checkInputs('training model', session, layout, ['images', 'ids_shuffle', 'grad_scale']);

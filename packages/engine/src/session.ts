@@ -1,5 +1,6 @@
 import { type Device, errorMessage, MaestroError } from '@maestro/protocol';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { explainCudaFailure, isDeviceRefusal } from './judgeCuda.ts';
 
 /** An ONNX model: its bytes, or the path of its file. */
 export type ModelSource = Uint8Array | string;
@@ -52,8 +53,8 @@ export async function openSession(what: string, model: ModelSource, { threads, d
   try {
     return typeof model === 'string' ? await InferenceSession.create(model, options) : await InferenceSession.create(model, options);
   } catch (cause) {
-    const message = errorMessage(cause);
-    const code = /ExecutionProvider|WebGPU adapter/.test(message) ? 'device-unavailable' : 'invalid-argument';
+    const message = explainCudaFailure(errorMessage(cause));
+    const code = isDeviceRefusal(message) ? 'device-unavailable' : 'invalid-argument';
     throw new MaestroError(code, `${what}: ONNX Runtime refused it on ${device}: ${message}`, { cause });
   }
 }
