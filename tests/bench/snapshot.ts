@@ -8,14 +8,14 @@ import { writeImages } from './images.ts';
 import { median } from './median.ts';
 
 const WORKERS = 2;
-const STEPS = 13;
-const WINDOW = 3;
+const STEPS = 31;
+const WINDOW = 10;
 /** Steps that are left out: what a first step must compile and take memory for is done once. */
 const COLD = 2;
 
 /**
  * What a snapshot of ViT-B costs a job whose moments are dealt to two workers, each with half: how long steps stand still for it, and what a step
- * takes beside its writing and copying, in a job that takes one every three steps and in one that takes none. Real processes and sockets.
+ * takes beside its writing and copying, in a job that takes one every ten steps and in one that takes none. Real processes and sockets.
  */
 export async function benchSnapshot(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-bench-snapshot-'));

@@ -39,7 +39,7 @@ afterAll(async () => {
 test(
   'from a file to a picture: submit, follow, jobs, describe, checkpoint, reconstruct',
   async () => {
-    const submitted = await maestro('submit', 'job.json', '--follow', '--set', 'name=tried', '--json');
+    const submitted = await maestro('submit', 'job.json', '--follow', '--set', 'name=tried', '--set', 'checkpoint.everySteps=3', '--json');
     expect(submitted).toMatchObject({ code: 0 });
     expect(submitted.stderr).toContain('succeeded: finished after 12 steps');
     expect(submitted.stderr).toMatch(/\[#{28}\] 100 % {2}step 12\/12 .* loss 0\.\d{4} .* images\/s/);
@@ -50,15 +50,17 @@ test(
     expect(JSON.parse((await maestro('jobs', '--json')).stdout)[0].id).toBe(job.id);
     const described = await maestro('describe', job.id);
     expect(described.stdout).toContain('State:      succeeded: finished after 12 steps');
-    expect(described.stdout).toContain(job.checkpoints[0].hash);
+    expect(described.stdout).toContain('Checkpoints: (4 written, 3 of them on disk)');
+    expect(described.stdout).not.toContain(job.checkpoints[0].hash);
+    expect(described.stdout).toContain(job.checkpoints[1].hash);
 
     const listed = (await maestro('checkpoint', 'ls', job.id)).stdout;
     expect(listed.match(/^(?:STEP|\d+) .*$/gm)).toEqual([
       expect.stringMatching(/^STEP +SIZE +AGE +STATUS +HASH$/),
-      ...[5, 10, 12].map((step) => expect.stringMatching(new RegExp(`^${step} +[\\d.]+ MB +0:\\d\\d +valid +[0-9a-f]{64}$`))),
+      ...[6, 9, 12].map((step) => expect.stringMatching(new RegExp(`^${step} +[\\d.]+ MB +0:\\d\\d +valid +[0-9a-f]{64}$`))),
     ]);
     const inFolder = await maestro('checkpoint', 'ls', join('.maestro', 'jobs', job.id, 'checkpoints'), '--json');
-    expect(JSON.parse(inFolder.stdout)).toMatchObject([5, 10, 12].map((step) => ({ step, valid: true, problems: [] })));
+    expect(JSON.parse(inFolder.stdout)).toMatchObject([6, 9, 12].map((step) => ({ step, valid: true, problems: [] })));
     const { path } = job.checkpoints.at(-1);
     expect(await maestro('checkpoint', 'verify', path)).toMatchObject({ code: 0 });
 

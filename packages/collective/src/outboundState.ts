@@ -9,6 +9,8 @@ export interface MemberState {
   readonly step: number;
   /** Parameters, first moments, second moments; shared memory or not, in segments or not. */
   readonly vectors: readonly FloatVector[];
+  /** Called once nothing of `vectors` is read any more, where one request alone has them: that for ranges. */
+  readonly release?: () => void;
 }
 
 /** A state as the messages of its stream. */

@@ -80,14 +80,16 @@ describe('pullState', () => {
   test('brings the ranges that were asked for, each as it is then, and tells why there are none', async () => {
     const [source, joiner] = await Promise.all([open(), open()]);
     const asks: unknown[] = [];
+    let released = 0;
     source.serveState({
       job: 'job',
       generation: 2,
       self: 'source',
       provide: async (ranges) => {
         asks.push(ranges);
+        const release = (): void => void released++;
         if (ranges.some(({ first }) => first > 1000)) throw new MaestroError('conflict', 'those moments are not here');
-        return { step: 5, vectors: ranges.map(({ vector, first, length }) => new Float32Array(length).fill(vector + first)) };
+        return { step: 5, vectors: ranges.map(({ vector, first, length }) => new Float32Array(length).fill(vector + first)), release };
       },
     });
     const ranges = [
@@ -99,6 +101,7 @@ describe('pullState', () => {
       const pulled = await joiner.pullState(asked(source.address!, { ranges, into }));
       expect(pulled).toMatchObject({ step: 5, bytes: 4 * 300_007 });
       expect(into.map((vector) => new Set(vector))).toEqual([new Set([8]), new Set([2])]);
+      expect(released).toBe(round + 1);
     }
     expect(asks).toEqual([ranges, ranges]);
     const refused = { ranges: [{ vector: 1, first: 2000, length: 1 }], into: blank([1]) };

@@ -116,26 +116,34 @@ export function openStateSource({ isOver, earlyWaitMs = 20_000 }: StateSourceOpt
 /** Streams the state to one puller: a message a turn of the event loop, when the one before it has left. */
 function begin(call: StateCall, serving: Serving): void {
   const { pulls, provide } = serving;
+  const { ranges, step } = call.request;
+  const isForAll = ranges.length === 0;
+  let release = (): void => {};
+  const leave = (): boolean => {
+    release();
+    release = () => {};
+    return pulls.delete(call);
+  };
   const send = (state: OutboundState, n: number): void => {
-    if (!pulls.has(call)) return;
+    if (!pulls.has(call)) return void leave();
     if (n < state.count) {
       call.write(state.message(n), () => void setImmediate(send, state, n + 1));
     } else {
-      pulls.delete(call);
+      leave();
       call.end();
     }
   };
   pulls.add(call);
   call.once('cancelled', () => pulls.delete(call));
-  const { ranges, step } = call.request;
-  const open = () =>
-    Promise.resolve()
-      .then(() => provide(ranges, step))
-      .then(openOutboundState);
-  if (ranges.length === 0) serving.state ??= open();
-  (ranges.length === 0 ? serving.state! : open()).then(
+  const open = async (): Promise<OutboundState> => {
+    const state = await provide(ranges, step);
+    if (!isForAll && state.release !== undefined) release = state.release;
+    return openOutboundState(state);
+  };
+  if (isForAll) serving.state ??= open();
+  (isForAll ? serving.state! : open()).then(
     (state) => send(state, 0),
-    (error: unknown) => pulls.delete(call) && call.emit('error', toServiceError(error)),
+    (error: unknown) => leave() && call.emit('error', toServiceError(error)),
   );
 }
 

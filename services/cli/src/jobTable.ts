@@ -23,8 +23,14 @@ function cells(job: Job, nowMs: number): string[] {
   return [id, name, state, step, loss, duration((nowMs - Date.parse(createdAt)) / 1000), String(priorityOf(job)), note];
 }
 
-/** Everything about one job that a person asks for when something is odd, as indented lines. */
-export function jobDescription(job: Job, nowMs: number = Date.now()): string {
+/**
+ * Everything about one job that a person asks for when something is odd, as indented lines. `onDisk`: steps of the checkpoints that are there
+ * still; all that were written when left out.
+ */
+export function jobDescription(
+  job: Job,
+  { nowMs = Date.now(), onDisk }: { readonly nowMs?: number; readonly onDisk?: readonly number[] } = {},
+): string {
   const { progress } = job;
   const slow = job.conditions.find(({ type, status }) => type === 'Progressing' && !status);
   const lines = [
@@ -64,7 +70,9 @@ export function jobDescription(job: Job, nowMs: number = Date.now()): string {
   for (const { time, generation, step, type, message } of job.events.slice(-SHOWN_EVENTS)) {
     lines.push(`  ${time}  view ${generation}  step ${step}  ${type}: ${message}`);
   }
-  lines.push('Checkpoints:');
-  for (const { step, path, hash } of job.checkpoints) lines.push(`  step ${step}  ${hash}  ${path}`);
+  const kept = job.checkpoints.filter(({ step }) => onDisk?.includes(step) ?? true);
+  const written = job.checkpoints.length;
+  lines.push(kept.length === written ? 'Checkpoints:' : `Checkpoints: (${written} written, ${kept.length} of them on disk)`);
+  for (const { step, path, hash } of kept) lines.push(`  step ${step}  ${hash}  ${path}`);
   return lines.join('\n');
 }

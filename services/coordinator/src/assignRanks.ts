@@ -20,18 +20,23 @@ export interface RanksToDeal {
   readonly ranksPerUnit?: number;
 }
 
+/** Virtual ranks by worker id. */
+export type Deal = Readonly<Record<string, number>>;
+
 /** An uneven deal must make the step so much shorter than an even one, or it is not worth its name. */
 const WORTH_SHARE = 0.8;
 
 /**
  * Deals the virtual ranks 0..virtualRanks-1 to the workers in order of name: contiguous ranges, even unless measured speeds say that an
- * uneven deal shortens the step by a fifth; replicas that train apart stay whole. Which worker gets which range never changes the numbers.
+ * uneven deal shortens the step by a fifth; replicas that train apart stay whole. A `deal` that was decided on for just these workers is
+ * kept to, whatever was measured since. Which worker gets which range never changes the numbers.
  */
 export function assignRanks({
   workers,
   virtualRanks,
   ranksPerUnit = 1,
-}: RanksToDeal & { readonly workers: readonly MeasuredWorker[] }): ViewMember[] {
+  deal = {},
+}: RanksToDeal & { readonly workers: readonly MeasuredWorker[]; readonly deal?: Deal }): ViewMember[] {
   const units = virtualRanks / ranksPerUnit;
   if (workers.length < 1 || workers.length > units) {
     throw new MaestroError('internal', `internal: assignRanks: expected 1..${units} workers, found ${workers.length}`);
@@ -40,10 +45,12 @@ export function assignRanks({
   const even = evenRanks(sorted.length, units);
   const measured = measuredRanks(sorted, units);
   const isWorth = measured !== undefined && stepSeconds(sorted, measured) < WORTH_SHARE * stepSeconds(sorted, even);
-  const ranksOf = isWorth ? measured : even;
+  const isDecided = Object.keys(deal).length === sorted.length && sorted.every(({ id }) => id in deal);
+  const measuredOrEven = (isWorth ? measured : even).map((count) => count * ranksPerUnit);
+  const ranksOf = isDecided ? sorted.map(({ id }) => deal[id]!) : measuredOrEven;
   let firstRank = 0;
   return sorted.map(({ name, id, address }, index) => {
-    const ranks = ranksOf[index]! * ranksPerUnit;
+    const ranks = ranksOf[index]!;
     const member = { name, id, address, firstRank, ranks };
     firstRank += ranks;
     return member;
@@ -60,7 +67,7 @@ export function betterAssignment({
   virtualRanks,
   ranksPerUnit = 1,
 }: RanksToDeal & { readonly members: readonly ViewMember[]; readonly workers: readonly MeasuredWorker[] }):
-  | { readonly beforeSeconds: number; readonly afterSeconds: number; readonly slowest: string }
+  | { readonly beforeSeconds: number; readonly afterSeconds: number; readonly slowest: string; readonly deal: Deal }
   | undefined {
   const measured = members.map(({ id }) => workers.find((worker) => worker.id === id));
   if (!measured.every((worker) => worker !== undefined && (worker.rankSeconds ?? 0) > 0)) return undefined;
@@ -70,7 +77,8 @@ export function betterAssignment({
   const after = measuredRanks(known, virtualRanks / ranksPerUnit)!.map((units) => units * ranksPerUnit);
   const afterSeconds = stepSeconds(known, after);
   const slowest = known.reduce((a, b) => (a.rankSeconds! >= b.rankSeconds! ? a : b)).name;
-  return afterSeconds < WORTH_SHARE * beforeSeconds ? { beforeSeconds, afterSeconds, slowest } : undefined;
+  const deal = Object.fromEntries(known.map(({ id }, index) => [id, after[index]!]));
+  return afterSeconds < WORTH_SHARE * beforeSeconds ? { beforeSeconds, afterSeconds, slowest, deal } : undefined;
 }
 
 function evenRanks(workers: number, virtualRanks: number): number[] {

@@ -31,6 +31,8 @@ import { workerEvent } from './workerEvent.ts';
 
 const TICK_MS = 250;
 const MOST_SPEC_CHARACTERS = 256 * 1024;
+/** Broken images whose names are remembered, of each job. */
+const MOST_SKIPPED = 1000;
 /** So long whoever decides about a job waits for it to be written down. */
 const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
@@ -178,8 +180,22 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     }
   };
 
+  const skipped = new Map<string, Set<string>>();
+  /** Of as many images as are remembered. */
+  const isFirstTime = (jobId: string, image: string): boolean => {
+    const known = skipped.get(jobId) ?? new Set();
+    skipped.set(jobId, known);
+    const isKnown = known.has(image);
+    if (known.size < MOST_SKIPPED) known.add(image);
+    return !isKnown;
+  };
+
   const noteSkipped = (active: ActiveJob, worker: string, { step, images }: ImagesSkipped): void => {
-    for (const { name, reason } of images) log.warn({ job: active.job.id, worker, step, image: name, reason }, 'image skipped');
+    for (const { name, reason } of images) {
+      // Loud once: it comes again in every epoch.
+      const tell = (isFirstTime(active.job.id, name) ? log.warn : log.debug).bind(log);
+      tell({ job: active.job.id, worker, step, image: name, reason }, 'image skipped');
+    }
     active.amend((job) => {
       const { progress } = job;
       return progress === null ? job : { ...job, progress: { ...progress, skippedImages: progress.skippedImages + images.length } };

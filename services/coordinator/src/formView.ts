@@ -49,13 +49,14 @@ export function formView(turn: Turn): void {
     .slice(0, mostWorkers(facts.spec));
   const restore = furthest < 0 ? turn.run.restore! : undefined;
   const startStep = restore?.step ?? furthest;
-  const members = assignRanks({ workers: chosen, virtualRanks, ranksPerUnit: ranksPerUnit(facts.spec) });
+  const { deal = {} } = turn.run;
+  const members = assignRanks({ workers: chosen, virtualRanks, ranksPerUnit: ranksPerUnit(facts.spec), deal });
   const sources = chosenSources(members, chosen, furthest);
   const holders = isSharded(turn.run) ? holdersOf(newest) : [];
   const restoreFrom = restore?.path ?? '';
   const next = Math.max(generation, turn.run.skipped) + 1;
   const { id: jobId } = facts;
-  const { step, stepsRedone, pastViews, restore: _used, shortSinceMs: _enough, ...rest } = turn.run;
+  const { step, stepsRedone, pastViews, restore: _used, shortSinceMs: _enough, deal: _dealt, ...rest } = turn.run;
   turn.run = { ...rest, step, stepsRedone, pastViews };
   update(turn, {
     generation: next,

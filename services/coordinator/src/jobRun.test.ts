@@ -892,14 +892,17 @@ test('a slow worker gets fewer virtual ranks at the end of a window, with the re
     heartbeat c 5 compute 0 - 0.5
     committed a 5
     committed a 6
+    heartbeat c 7 compute 0 - 0.1
     held a 8
     held b 8
     held c 8`,
     working(),
   );
+  // What is measured between the decision and the view does not undo it.
   expect(measured.transcript.slice(3)).toEqual([
     'committed a 5 -> running; ledger 5; shards 5',
     'committed a 6 -> running; ledger 6; shards 6; hold to a after 8; hold to b after 8; hold to c after 8',
+    'heartbeat c 7 compute 0 - 0.1 -> running',
     'held a 8 -> running; ledger 8; shards 8',
     'held b 8 -> running',
     expect.stringContaining('a=0..3 b=4..6 c=7..7'),

@@ -5,7 +5,7 @@ import { release } from './formView.ts';
 import { hold } from './holdView.ts';
 import { isSharded } from './newestState.ts';
 import type { RunWorker } from './runState.ts';
-import { isBusy, isOut, names, presentMembers, record, type Turn } from './turn.ts';
+import { isBusy, isOut, names, presentMembers, record, type Turn, update } from './turn.ts';
 
 /** A re-balancing must save this much in the next window, many times what a change of view costs. */
 const REBALANCE_WORTH_SECONDS = 2;
@@ -56,5 +56,6 @@ function rebalance(turn: Turn): void {
   const ms = (value: number): string => `${Math.round(value * 1000)} ms`;
   const reason = `${better.slowest} is slow: computing ${ms(better.beforeSeconds)} a step would become ${ms(better.afterSeconds)} with other shares`;
   record(turn, 'rebalance', reason);
+  update(turn, { deal: better.deal });
   hold(turn, { isAbort: false, reason, notBefore: end });
 }

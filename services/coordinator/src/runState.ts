@@ -15,7 +15,7 @@ import type {
   ViewMember,
 } from '@maestro/protocol';
 import { mostWorkers } from '@maestro/protocol';
-import type { WorkerRef } from './assignRanks.ts';
+import type { Deal, WorkerRef } from './assignRanks.ts';
 
 /** What of a job its run depends on. */
 export interface JobFacts {
@@ -150,6 +150,8 @@ export interface JobRun {
   readonly skipped: number;
   readonly workers: readonly RunWorker[];
   readonly view?: RunView;
+  /** Virtual ranks by worker id, as a re-balancing has decided; the next view, if of just these workers, deals them so. */
+  readonly deal?: Deal;
   /** Steps committed. */
   readonly step: number;
   /** Steps that were computed again after their commit was known, or lost with all workers. */

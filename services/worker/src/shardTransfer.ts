@@ -4,7 +4,7 @@ import type { Logger } from '@maestro/telemetry';
 import type { Faults } from './faults.ts';
 import type { JobSession } from './jobSession.ts';
 import { batches, type MissingRange, planTransfer } from './planTransfer.ts';
-import { sharedFloats } from './sharedVector.ts';
+import { openFloatPool } from './sharedVector.ts';
 import { STATE_VECTORS } from './snapshots.ts';
 
 /** Elements that are asked for at once: 64 MiB, so that neither side holds much more than the state itself. */
@@ -58,14 +58,16 @@ export async function pullShards({
       onProgress();
     }
   };
+  const pool = openFloatPool();
   for (const { holder, ranges } of transfers) {
     await faults.reach(startStep, 'heal');
     for (const batch of batches(ranges, BATCH_FLOATS)) {
-      const into = batch.map(({ length }) => sharedFloats(length));
+      const into = batch.map(({ length }) => pool.take(length));
       if (holder.id === self) await load(batch, into);
       else bytes += (await collective.pullState({ job, generation, member: holder, self, ranges: batch, into, onProgress, signal })).bytes;
       signal.throwIfAborted();
       await Promise.all(batch.map(({ vector, ...range }, i) => trainer.write({ vector: STATE_VECTORS[vector], range, values: into[i]! })));
+      into.forEach(pool.give);
     }
   }
   await trainer.setStep(startStep);
@@ -86,6 +88,7 @@ export async function pullShards({
 export function serveShards({ session, view, self, collective, faults }: ShardTransferOptions): () => void {
   const { jobId: job, generation, startStep } = view;
   const over = new AbortController();
+  const pool = openFloatPool();
   const isHeld = (vector: number, { first, length }: ElementRange): boolean =>
     session.shards.some(
       (shard) =>
@@ -112,11 +115,11 @@ export function serveShards({ session, view, self, collective, faults }: ShardTr
         const asked = missing === undefined ? 'everything' : `elements from ${missing.first} on of vector ${missing.vector}`;
         throw new MaestroError('conflict', `serveShards: ${asked} of the state after step ${step} is not here`);
       }
-      const vectors = ranges.map(({ length }) => sharedFloats(length));
+      const vectors = ranges.map(({ length }) => pool.take(length));
       const read = (range: StateRangeRequest, i: number): Promise<void> =>
         askedStep > 0 ? session.snapshots.read(step, range, vectors[i]!) : readStart(range, vectors[i]!);
       await Promise.all(ranges.map(read));
-      return { step, vectors };
+      return { step, vectors, release: () => vectors.forEach(pool.give) };
     },
   });
   return () => {

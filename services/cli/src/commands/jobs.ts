@@ -35,8 +35,11 @@ export function addJobCommands(program: Command): void {
     .argument('<job>', 'job id')
     .option('--json', 'print JSON')
     .action(async (id: string, { json }: ReadOptions) => {
-      const job = await withClient(program, (client) => findJob(client, id, (found) => client.getJob(found)));
-      process.stdout.write(`${json === true ? JSON.stringify(job) : jobDescription(job)}\n`);
+      const { job, stored } = await withClient(program, (client) =>
+        findJob(client, id, async (found) => ({ job: await client.getJob(found), stored: await client.listCheckpoints(found) })),
+      );
+      const onDisk = stored.map(({ step }) => step);
+      process.stdout.write(`${json === true ? JSON.stringify(job) : jobDescription(job, { onDisk })}\n`);
     });
   withExamples(describe, [
     ['maestro describe JOB', 'where each member is, who joined and left, and why'],

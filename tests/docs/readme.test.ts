@@ -1,0 +1,20 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from '@jest/globals';
+import { parseJobSpec } from '@maestro/protocol';
+import { parse } from 'yaml';
+
+const README = await readFile(fileURLToPath(new URL('../../../README.md', import.meta.url)), 'utf8');
+
+test('the job files of the README are valid, as a file and as the body of a request', () => {
+  const files = [...README.matchAll(/```yaml\n([^`]+)```/g)].map(([, text]) => parse(text!, { uniqueKeys: false }) as Record<string, unknown>);
+  const whole = files.filter(({ data }) => data !== undefined);
+  expect(whole).toHaveLength(1);
+  for (const file of whole) expect(parseJobSpec(file)).toMatchObject({ name: 'my-images' });
+  // Sections that are shown alone, one alternative a line.
+  const [, alternatives] = README.match(/```yaml\n(sync:[^`]+)```/)!;
+  for (const line of alternatives!.trim().split('\n')) expect(() => parseJobSpec({ ...whole[0], ...parse(line) })).not.toThrow();
+  const bodies = [...README.matchAll(/-d '([^']+)'/g)].map(([, body]) => JSON.parse(body!));
+  expect(bodies).toHaveLength(1);
+  for (const body of bodies) expect(parseJobSpec(body)).toMatchObject({ name: 'my-images' });
+});
