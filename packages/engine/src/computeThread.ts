@@ -5,6 +5,9 @@ import { type ComputeResponse, uncarryError } from './messages.ts';
 /** Calls that may wait for their turn: more means that a caller does not await. */
 const MAX_PENDING = 64;
 
+/** How long a thread may take to end what it does and free what native code holds. */
+const CLOSE_MS = 10_000;
+
 type Argument<Call> = Call extends (argument: infer A) => unknown ? A : never;
 type Result<Call> = Call extends (argument: never) => infer R ? Awaited<R> : never;
 
@@ -63,9 +66,14 @@ export async function startComputeThread<Calls, Ready>({
   worker.on('exit', (exitCode) => fail(new MaestroError('internal', `the compute thread ended with exit code ${exitCode}`)));
 
   const wait = (id: number, what: string) => new Promise<unknown>((resolve, reject) => waiting.set(id, { what, resolve, reject }));
+  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   const close = async () => {
     fail(new MaestroError('cancelled', 'the compute thread was closed'));
-    await worker.terminate();
+    worker.postMessage({ close: true });
+    // What runs in native code cannot be interrupted anyway; a thread that waits for something else is ended.
+    const timer = setTimeout(() => void worker.terminate(), CLOSE_MS);
+    await exited;
+    clearTimeout(timer);
   };
   try {
     const ready = (await wait(0, 'the start')) as Ready;

@@ -2,9 +2,11 @@ import { execFile } from 'node:child_process';
 import { access, readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { errorMessage, MaestroError } from '@maestro/protocol';
+import { fileURLToPath } from 'node:url';
+import { type Device, errorMessage, MaestroError } from '@maestro/protocol';
+import { listSupportedBackends } from 'onnxruntime-node';
 import { type CudaFacts, type DeviceFinding, judgeCuda, PROVIDER_FILES } from './judgeCuda.ts';
-import type { Device } from './session.ts';
+import { judgeWebGpu, type WebGpuFacts } from './judgeWebGpu.ts';
 
 /** What stands between this machine and a device. `ok` when nothing does. */
 export interface DeviceDiagnosis {
@@ -13,11 +15,16 @@ export interface DeviceDiagnosis {
 }
 
 const LDD_TIMEOUT_MS = 10_000;
+/** A driver may compile for some seconds when it is first used. */
+const PROBE_TIMEOUT_MS = 30_000;
 
-/** Looks at what `device` needs, without starting it: libraries, device nodes, driver. `cpu` is always there. */
+/**
+ * Looks at what `device` needs: of CUDA libraries, device nodes and the driver, without starting it; of WebGPU whether a session opens, in a
+ * process of its own. `cpu` is always there.
+ */
 export async function diagnoseDevice(device: Device): Promise<DeviceDiagnosis> {
   if (device === 'cpu') return { ok: true, findings: [] };
-  const findings = judgeCuda(await probeCuda());
+  const findings = device === 'cuda' ? judgeCuda(await probeCuda()) : judgeWebGpu(await probeWebGpu());
   return { ok: findings.every(({ ok }) => ok), findings };
 }
 
@@ -48,6 +55,19 @@ async function probeCuda(): Promise<CudaFacts> {
     deviceNodes: (await readdir('/dev').catch(() => [])).filter((name) => /^nvidia\d+$|^dxg$/.test(name)),
     driver: await readFile('/proc/driver/nvidia/version', 'utf8').catch(() => undefined),
   };
+}
+
+async function probeWebGpu(): Promise<WebGpuFacts> {
+  const platform = `${process.platform}/${process.arch}`;
+  const isBundled = listSupportedBackends().some(({ name, bundled }) => name === 'webgpu' && bundled);
+  if (!isBundled) return { platform, isBundled };
+  const entry = fileURLToPath(new URL('./probeWebGpuMain.js', import.meta.url));
+  const failure = await new Promise<string | undefined>((resolve) => {
+    execFile(process.execPath, [entry], { timeout: PROBE_TIMEOUT_MS }, (error, _, stderr) =>
+      resolve(error === null ? undefined : stderr || errorMessage(error)),
+    );
+  });
+  return { platform, isBundled, ...(failure !== undefined && { failure }) };
 }
 
 /** Where the native part of onnxruntime-node lies, beside which it looks for providers. */

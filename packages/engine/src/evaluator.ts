@@ -1,9 +1,10 @@
 import { maxSegmentFloats, planSegments } from '@maestro/kernels';
+import type { Device } from '@maestro/protocol';
 import { startComputeThread } from './computeThread.ts';
 import { requireDevice } from './device.ts';
 import type { Evaluation, EvaluationInput, EvaluatorCalls, EvaluatorHostOptions } from './evaluatorHost.ts';
 import type { FlatLayout } from './flatLayout.ts';
-import type { Device, ModelSource } from './session.ts';
+import type { ModelSource } from './session.ts';
 
 /** How to open an {@link Evaluator}. */
 export interface EvaluatorOptions {

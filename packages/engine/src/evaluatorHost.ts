@@ -1,9 +1,9 @@
 import { copyFloats, openSegments, type SegmentPlan } from '@maestro/kernels';
-import { errorMessage, MaestroError } from '@maestro/protocol';
+import { type Device, errorMessage, MaestroError } from '@maestro/protocol';
 import type { FlatLayout } from './flatLayout.ts';
 import { checkInputs, checkOutputs, parameterTensors, tensorViews } from './parameterFeeds.ts';
 import type { ComputeHost } from './serveCompute.ts';
-import { type Device, floatTensor, int64Tensor, type ModelSource, openSession, type Session, type SessionTensor } from './session.ts';
+import { floatTensor, int64Tensor, type ModelSource, openSession, type Session, type SessionTensor } from './session.ts';
 
 /** What the main thread sends to open the host. */
 export interface EvaluatorHostOptions {

@@ -5,10 +5,11 @@ export { type Evaluator, type EvaluatorOptions, openEvaluator } from './evaluato
 export type { Evaluation, EvaluationInput } from './evaluatorHost.ts';
 export type { FlatLayout, FlatTensor } from './flatLayout.ts';
 export type { DeviceFinding } from './judgeCuda.ts';
+export type { Engine } from './openGradients.ts';
 export { applyOuterStep, type OuterOptions, type OuterVectors } from './outerStep.ts';
 export type { OutputPath } from './outputPath.ts';
 export { runModel, type TensorValue } from './runModel.ts';
 export { type RuntimeBuild, runtimeBuild } from './runtimeBuild.ts';
-export type { Device, ModelSource } from './session.ts';
+export type { CudaOptions, ModelSource } from './session.ts';
 export { openTrainer, type Trainer, type TrainerMemory, type TrainerOptions, type TrainerSnapshot } from './trainer.ts';
 export type { FlatState, MicroBatchInput, MicroBatchResult, OuterState, StateRange, StateVector } from './trainerHost.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { diagnoseDevice, openTrainer } from './index.ts';
-import { type CudaFacts, judgeCuda } from './judgeCuda.ts';
+import { type CudaFacts, explainCudaFailure, judgeCuda } from './judgeCuda.ts';
 import { TOY_IMAGE_SHAPE, TOY_PATCHES, toyLayout, toyTrainingModel } from './testing/toyModel.ts';
 
 const ready: CudaFacts = {
@@ -59,6 +59,13 @@ test('other platforms are told that only linux/x64 has CUDA', () => {
   expect(wrong({ platform: 'darwin/arm64' })).toEqual([
     expect.objectContaining({ what: 'platform', fix: expect.stringContaining('use device cpu') }),
   ]);
+});
+
+test('error numbers of CUDA are put into words, and the words of ONNX Runtime stay', () => {
+  const message = 'CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=0';
+  expect(explainCudaFailure(message)).toBe(`the NVIDIA driver is missing, or older than the CUDA libraries need (${message})`);
+  expect(explainCudaFailure('CUDA failure 101: invalid device ordinal')).toContain('set MAESTRO_CUDA_DEVICE');
+  expect(explainCudaFailure('something else')).toBe('something else');
 });
 
 test('the cpu needs nothing', async () => {

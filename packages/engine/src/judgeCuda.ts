@@ -77,3 +77,24 @@ function judgeLibraries(ldd: string, cudaMajor: string | undefined): DeviceFindi
     fix: `Install the CUDA${cudaMajor === undefined ? '' : ` ${cudaMajor}`} libraries that are named${driverHint}, and put their folder on LD_LIBRARY_PATH before Node starts.`,
   };
 }
+
+/** CUDA's error numbers that say something of the machine, not of us (driver_types.h), as ONNX Runtime prints them: `CUDA failure 35: ...`. */
+const CUDA_FAILURES: Readonly<Record<string, string>> = {
+  '2': 'the GPU has too little free memory: take smaller micro-batches, or set MAESTRO_CUDA_MEMORY_BYTES where others use it too',
+  '35': 'the NVIDIA driver is missing, or older than the CUDA libraries need',
+  '100': 'the driver finds no GPU: look at nvidia-smi, and in a container start it with `--gpus all`',
+  '101': 'there is no GPU of that number: set MAESTRO_CUDA_DEVICE',
+  '209': 'the CUDA provider has no kernels for this GPU: it is too old or too new for this build',
+  '803': 'driver and CUDA libraries do not fit each other: install a driver of the version that the CUDA release notes name',
+};
+
+/** The message of ONNX Runtime, with what its CUDA error number means where that is known. */
+export function explainCudaFailure(message: string): string {
+  const meaning = CUDA_FAILURES[/CUDA (?:failure|error) (\d+)/.exec(message)?.[1] ?? ''];
+  return meaning === undefined ? message : `${meaning} (${message})`;
+}
+
+/** Whether ONNX Runtime refused the device, and not the model. */
+export function isDeviceRefusal(message: string): boolean {
+  return /ExecutionProvider|WebGPU adapter|CUDA/.test(message);
+}

@@ -7,6 +7,11 @@ export interface ComputeRequest {
   readonly argument: unknown;
 }
 
+/** Asks the thread to free what it holds and to end, after the call that it serves. */
+export interface CloseRequest {
+  readonly close: true;
+}
+
 /** An answer on its way back. `id` 0 answers the start of the thread. */
 export type ComputeResponse = { readonly id: number } & ({ readonly result: unknown } | { readonly error: CarriedError });
 

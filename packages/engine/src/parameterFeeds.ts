@@ -1,7 +1,13 @@
 import type { SegmentedFloats } from '@maestro/kernels';
 import { MaestroError } from '@maestro/protocol';
 import type { FlatLayout } from './flatLayout.ts';
-import { floatTensor, type Session, type SessionTensor } from './session.ts';
+import { floatTensor, type SessionTensor } from './session.ts';
+
+/** What a model takes and gives, of either engine. */
+export interface ModelPorts {
+  readonly inputMetadata: readonly { readonly name: string; readonly isTensor: boolean; readonly shape?: readonly (number | string)[] }[];
+  readonly outputNames: readonly string[];
+}
 
 /** The views of one flat vector by tensor name, in layout order; each lies in one segment. */
 export function tensorViews(layout: FlatLayout, vector: SegmentedFloats): Map<string, Float32Array> {
@@ -23,9 +29,9 @@ export function parameterTensors(layout: FlatLayout, views: ReadonlyMap<string, 
  *
  * @throws MaestroError `invalid-argument` naming the first difference.
  */
-export function checkInputs(what: string, session: Session, layout: FlatLayout, others: readonly string[]): void {
+export function checkInputs(what: string, session: ModelPorts, layout: FlatLayout, others: readonly string[]): void {
   const shapes = new Map(layout.tensors.map(({ name, shape }) => [name, shape]));
-  const inputs = new Map(session.inputMetadata.map((input) => [input.name, input.isTensor ? input.shape : []]));
+  const inputs = new Map(session.inputMetadata.map((input) => [input.name, input.shape ?? []]));
   for (const [name, shape] of inputs) {
     const expected = shapes.get(name);
     if (expected === undefined && !others.includes(name)) {
@@ -41,7 +47,7 @@ export function checkInputs(what: string, session: Session, layout: FlatLayout, 
 }
 
 /** @throws MaestroError `invalid-argument` naming the first of `names` that the model does not give. */
-export function checkOutputs(what: string, session: Session, names: readonly string[]): void {
+export function checkOutputs(what: string, session: ModelPorts, names: readonly string[]): void {
   const missing = names.find((name) => !session.outputNames.includes(name));
   if (missing !== undefined) throw new MaestroError('invalid-argument', `${what}: the model has no output ${missing}`);
 }

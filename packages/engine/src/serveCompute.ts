@@ -1,11 +1,13 @@
 import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
 import { assertInternal } from '@maestro/protocol';
-import { type ComputeRequest, type ComputeResponse, carryError } from './messages.ts';
+import { type CloseRequest, type ComputeRequest, type ComputeResponse, carryError } from './messages.ts';
 
 /** What a compute thread serves: its methods, and what it tells when it is ready. */
 export interface ComputeHost<Calls, Ready> {
   readonly ready: Ready;
   readonly calls: Calls;
+  /** Frees what native code holds, which does not end with the thread. */
+  readonly close?: () => Promise<void>;
   /** The buffers of a result that move to the caller instead of being copied. */
   readonly transfer?: (result: unknown) => readonly TransferListItem[];
 }
@@ -23,8 +25,12 @@ export async function serveCompute<Options, Calls, Ready>(open: (options: Option
     return;
   }
   let previous: Promise<void> = Promise.resolve();
-  port.on('message', (request: ComputeRequest) => {
-    previous = previous.then(() => serve(request));
+  let isClosing = false;
+  port.on('message', (request: ComputeRequest | CloseRequest) => {
+    if ('close' in request) {
+      isClosing = true;
+      previous = previous.then(() => host.close?.()).finally(() => port.close());
+    } else previous = previous.then(() => (isClosing ? undefined : serve(request)));
   });
   answer({ id: 0, result: host.ready });
 

@@ -1,8 +1,6 @@
-import { errorMessage, MaestroError } from '@maestro/protocol';
+import { type Device, errorMessage, MaestroError } from '@maestro/protocol';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-
-/** Where ONNX Runtime runs a graph. */
-export type Device = 'cpu' | 'cuda';
+import { explainCudaFailure, isDeviceRefusal } from './judgeCuda.ts';
 
 /** An ONNX model: its bytes, or the path of its file. */
 export type ModelSource = Uint8Array | string;
@@ -18,6 +16,20 @@ export interface SessionOptions {
   /** Intra-op threads. Part of a job's identity: other counts give other bits. */
   readonly threads: number;
   readonly device: Device;
+  /** How CUDA is used, where the device is `cuda`; all but `deviceId` by the `capi` engine alone. */
+  readonly cuda?: CudaOptions;
+}
+
+/** How the CUDA provider works. */
+export interface CudaOptions {
+  /** Which GPU, as CUDA counts them. Default 0. */
+  readonly deviceId?: number;
+  /** The most that ONNX Runtime's arena may take of the device's memory. Default: all. */
+  readonly memoryLimitBytes?: number;
+  /** Whether matrix products may round their factors to TF32 (10 bits of mantissa). Default off: float32 is float32. */
+  readonly tf32?: boolean;
+  /** Kernels whose sums do not depend on the order of threads. Default on. */
+  readonly deterministic?: boolean;
 }
 
 /**
@@ -26,9 +38,9 @@ export interface SessionOptions {
  *
  * @throws MaestroError `invalid-argument` when ONNX Runtime refuses the model, `device-unavailable` when it refuses the device.
  */
-export async function openSession(what: string, model: ModelSource, { threads, device }: SessionOptions): Promise<Session> {
+export async function openSession(what: string, model: ModelSource, { threads, device, cuda }: SessionOptions): Promise<Session> {
   const options: InferenceSession.SessionOptions = {
-    executionProviders: device === 'cuda' ? ['cuda', 'cpu'] : ['cpu'],
+    executionProviders: device === 'cpu' ? ['cpu'] : [device === 'cuda' ? { name: 'cuda', deviceId: cuda?.deviceId ?? 0 } : device, 'cpu'],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
@@ -41,8 +53,8 @@ export async function openSession(what: string, model: ModelSource, { threads, d
   try {
     return typeof model === 'string' ? await InferenceSession.create(model, options) : await InferenceSession.create(model, options);
   } catch (cause) {
-    const message = errorMessage(cause);
-    const code = message.includes('ExecutionProvider') ? 'device-unavailable' : 'invalid-argument';
+    const message = explainCudaFailure(errorMessage(cause));
+    const code = isDeviceRefusal(message) ? 'device-unavailable' : 'invalid-argument';
     throw new MaestroError(code, `${what}: ONNX Runtime refused it on ${device}: ${message}`, { cause });
   }
 }

@@ -7,15 +7,16 @@ import {
   type SegmentedArenaDescription,
   type SegmentedFloats,
 } from '@maestro/kernels';
-import { MaestroError } from '@maestro/protocol';
+import { type Device, MaestroError } from '@maestro/protocol';
 import { STAGING_FLOATS } from './applyAdamW.ts';
 import { startComputeThread } from './computeThread.ts';
 import { requireDevice } from './device.ts';
 import type { EngineLogger } from './engineLogger.ts';
 import type { FlatLayout } from './flatLayout.ts';
+import type { Engine } from './openGradients.ts';
 import type { OuterOptions } from './outerStep.ts';
 import type { OutputPath } from './outputPath.ts';
-import type { Device, ModelSource } from './session.ts';
+import type { CudaOptions, ModelSource } from './session.ts';
 import { reserveSnapshot, type SnapshotMemory, touchPages } from './snapshotMemory.ts';
 import type {
   FlatState,
@@ -49,6 +50,14 @@ export interface TrainerOptions {
    */
   readonly replicas?: number;
   readonly device?: Device;
+  readonly cuda?: CudaOptions;
+  /** What runs the graph. Default `auto`: on a CPU onnxruntime-node, elsewhere the C API, which keeps state on the device. */
+  readonly engine?: Engine | 'auto';
+  /**
+   * Whether the `capi` engine keeps parameters, moments and the gradient tree on the device. Default: on any device but `cpu`, with one set of
+   * parameters. Moments that are dealt to owners cannot be there.
+   */
+  readonly isResident?: boolean;
   /** Intra-op threads of ONNX Runtime; part of a job's identity. Default 1. */
   readonly threads?: number;
   readonly logger?: EngineLogger;
@@ -84,6 +93,10 @@ export interface Trainer {
   readonly shared: SegmentedArenaDescription<string>;
   /** How outputs come back now. */
   readonly outputPath: OutputPath;
+  /** What runs the graph. */
+  readonly engine: Engine;
+  /** Whether parameters, moments and the gradient tree are where it computes. */
+  readonly isResident: boolean;
   /**
    * From now on this replica keeps the moments of these elements alone (default: of all), and `apply` changes these alone; `share` and `adopt`
    * bring the parameters of all replicas together again. Moments of other elements are undefined, and take no memory until they are written.
@@ -160,6 +173,9 @@ export async function openTrainer({
   treeDepth,
   replicas = 0,
   device = 'cpu',
+  cuda,
+  engine = 'auto',
+  isResident = device !== 'cpu' && replicas === 0,
   threads = 1,
   logger,
   outputPath = 'auto',
@@ -186,6 +202,9 @@ export async function openTrainer({
     treeSlots,
     replicas,
     device,
+    ...(cuda !== undefined && { cuda }),
+    engine,
+    isResident: isResident && replicas === 0,
     threads,
     outputPath,
     shared: description,
@@ -200,12 +219,17 @@ export async function openTrainer({
   let kept: SnapshotMemory | undefined;
   let owned = layout.length;
   const vectorBytes = layout.length * Float32Array.BYTES_PER_ELEMENT;
+  if (engine === 'capi' && thread.ready.engine === 'node') {
+    logger?.warn({ reason: thread.ready.engineReason }, 'onnxruntime-node takes the place of the C API');
+  }
   if (path === 'copying') logger?.warn({ reason: thread.ready.outputPathReason }, 'outputs are copied');
 
   return {
     partials: partialNames.map((name) => vectors[name]!),
     reduced: vectors.reduced!,
     shared: description,
+    engine: thread.ready.engine,
+    isResident: thread.ready.isResident,
     get outputPath() {
       return path;
     },

@@ -1,6 +1,5 @@
 import {
   type AdamWOptions,
-  addFloats,
   blockSumSquares,
   copyFloats,
   copyRange,
@@ -15,14 +14,15 @@ import {
 import { assertInternal, MaestroError } from '@maestro/protocol';
 import { type AdamWChunk, adamWChunks, applyAdamW, STAGING_FLOATS } from './applyAdamW.ts';
 import type { FlatLayout } from './flatLayout.ts';
-import { GradientRun } from './gradientRun.ts';
+import type { MicroBatchLoss } from './gradientRun.ts';
+import { type Engine, openGradients } from './openGradients.ts';
 import { applyOuterStep, type OuterOptions, subtractFloats } from './outerStep.ts';
 import type { OutputPath } from './outputPath.ts';
 import type { ComputeHost } from './serveCompute.ts';
-import type { Device, ModelSource } from './session.ts';
+import type { ModelSource, SessionOptions } from './session.ts';
 
 /** What the main thread sends to open the host. */
-export interface TrainerHostOptions {
+export interface TrainerHostOptions extends SessionOptions {
   readonly trainingModel: ModelSource;
   readonly layout: FlatLayout;
   readonly plan: SegmentPlan;
@@ -32,21 +32,21 @@ export interface TrainerHostOptions {
   readonly treeSlots: number;
   /** Replicas that train apart; 0: one set of parameters, and no outer ones. */
   readonly replicas: number;
-  readonly device: Device;
-  readonly threads: number;
+  readonly engine: Engine | 'auto';
+  /** Whether the `capi` engine keeps parameters, moments and the gradient tree where it computes. */
+  readonly isResident: boolean;
   readonly outputPath: OutputPath | 'auto';
   /** The shared vectors `reduced` and `partial0..`. */
   readonly shared: SegmentedArenaDescription<string>;
 }
 
-/** A batch of which no image could be read, or a virtual rank's part of a last step that has fewer images than ranks: it adds nothing. */
-function emptyGradient({ parts }: SegmentedFloats): { readonly loss: number; readonly fallback?: string } {
-  for (const { floats } of parts) floats.fill(0);
-  return { loss: 0 };
-}
-
 /** What the host tells when it is ready. */
 export interface TrainerReady {
+  /** What runs the graph. */
+  readonly engine: Engine;
+  readonly engineReason: string;
+  /** Whether parameters and moments are where it computes. */
+  readonly isResident: boolean;
   readonly outputPath: OutputPath;
   readonly outputPathReason: string;
 }
@@ -139,14 +139,10 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     chunks: adamWChunks(layout, own.arenas, shared.vectors.reduced!) as readonly AdamWChunk[],
     lastStep: 0,
   }));
-  const run = await GradientRun.open(
-    options,
-    states.map(({ parameters }) => parameters),
-    slots,
-  );
   const blocks = new Float64Array(Math.ceil(layout.length / SUM_SQUARES_BLOCK));
   const [first] = states as [(typeof states)[number]];
   const reduced = vector('reduced');
+  const { slots: gradients, device, ready } = await openGradients(options, { states, slots, reduced });
   let own: FloatRange = { first: 0, length: layout.length };
 
   let depth = 0;
@@ -157,18 +153,18 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     assertInternal(state, `the trainer has ${states.length} replicas, replica ${replica} was asked`);
     return state;
   };
-  const slotAt = (index: number): SegmentedFloats => {
+  const slotAt = (index: number): number => {
     assertInternal(
       index >= 0 && index < slots.length,
       `the gradient tree has ${slots.length} slots, slot ${index} was asked; raise treeDepth`,
     );
-    return slots[index]!;
+    return index;
   };
   const assertStack = (what: string, height: number) =>
     assertInternal(!hasLeaf && depth >= height, `${what} with ${depth} subtrees on the stack and ${hasLeaf ? 'a' : 'no'} leaf begun`);
 
-  const takeInto = (target: SegmentedFloats): void => {
-    copyFloats(target, slotAt(depth - 1));
+  const takeInto = (name: string): void => {
+    gradients.take(slotAt(depth - 1), vector(name), name);
     depth--;
   };
 
@@ -194,6 +190,7 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     load({ parameters, firstMoments, secondMoments, step, replica = 0 }: FlatState): void {
       const state = stateOf(replica);
       fill({ parameters, firstMoments, secondMoments }, state);
+      for (const name of STATE_VECTORS) device?.wroteHost(name);
       state.lastStep = step;
       calls.clearTree();
     },
@@ -205,10 +202,11 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     async forwardBackward({ accumulate = false, ...batch }: MicroBatchInput): Promise<MicroBatchResult> {
       assertInternal(hasLeaf || !accumulate, 'forwardBackward: there is no leaf to accumulate on');
       const started = performance.now();
-      const target = accumulate ? depth + 1 : depth;
-      const slot = slotAt(target);
-      const { loss, fallback } = batch.count === 0 ? emptyGradient(slot) : await run.gradient(batch, target);
-      if (accumulate) addFloats(slotAt(depth), slotAt(depth + 1));
+      const slot = slotAt(accumulate ? depth + 1 : depth);
+      // A batch of which no image could be read, or a virtual rank's part of a last step that has fewer images than ranks, adds nothing.
+      if (batch.count === 0) gradients.clear(slot);
+      const { loss, fallback }: MicroBatchLoss = batch.count === 0 ? { loss: 0 } : await gradients.gradient(batch, slot);
+      if (accumulate) gradients.add(slotAt(depth), slot);
       hasLeaf = true;
       return { loss, seconds: (performance.now() - started) / 1000, ...(fallback !== undefined && { fallback }) };
     },
@@ -222,17 +220,17 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     mergeTop(_: undefined): void {
       assertStack('mergeTop', 2);
       depth--;
-      addFloats(slotAt(depth - 1), slotAt(depth));
+      gradients.add(slotAt(depth - 1), slotAt(depth));
     },
 
     takePartial(index: number): void {
       assertStack('takePartial', 1);
-      takeInto(vector(`partial${index}`));
+      takeInto(`partial${index}`);
     },
 
     takeReduced(_?: undefined): { readonly sumSquares: number } {
       assertStack('takeReduced', 1);
-      takeInto(vector('reduced'));
+      takeInto('reduced');
       blockSumSquares(vector('reduced'), 0, layout.length, blocks);
       let sumSquares = 0;
       for (const block of blocks) sumSquares += block;
@@ -241,7 +239,7 @@ export async function openTrainerHost(options: TrainerHostOptions) {
 
     pushDelta(replica: number): void {
       assertInternal(!hasLeaf, 'pushDelta: a leaf was begun');
-      subtractFloats(slotAt(depth), vector('outerParameters'), stateOf(replica).parameters);
+      subtractFloats(slots[slotAt(depth)]!, vector('outerParameters'), stateOf(replica).parameters);
       depth++;
     },
 
@@ -257,17 +255,20 @@ export async function openTrainerHost(options: TrainerHostOptions) {
         throw new MaestroError('conflict', `apply: step ${adamW.step} is not after step ${lastStep}, which these parameters already have`);
       }
       const started = performance.now();
-      applyAdamW(chunks, adamW);
+      if (device !== undefined) device.apply(adamW);
+      else applyAdamW(chunks, adamW);
       state.lastStep = adamW.step;
       return { seconds: (performance.now() - started) / 1000 };
     },
 
     own(range: FloatRange): void {
+      assertInternal(device === undefined || range.length === layout.length, 'own: state on a device is not dealt to owners');
       own = range;
       first.chunks = adamWChunks(layout, arenas, reduced, range);
     },
 
     share(name: StateVector): void {
+      device?.toHost(name);
       copyRange(reduced, vector(name), own);
     },
 
@@ -282,11 +283,14 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     },
 
     read({ vector: name, range, values }: StateRange): void {
+      device?.toHost(name);
       copyRange(values, vector(name), range);
     },
 
     write({ vector: name, range, values }: StateRange): void {
+      device?.toHost(name);
       copyRange(vector(name), values, range);
+      device?.wroteHost(name);
     },
 
     setStep(step: number): void {
@@ -302,6 +306,7 @@ export async function openTrainerHost(options: TrainerHostOptions) {
 
     snapshot({ replica = 0, ...into }: Partial<Omit<FlatState, 'step'>>): { readonly step: number } {
       const { parameters, firstMoments, secondMoments, lastStep } = stateOf(replica);
+      for (const name of STATE_VECTORS) if (into[name] !== undefined) device?.toHost(name);
       if (into.parameters !== undefined) copyFloats(into.parameters, parameters);
       if (into.firstMoments !== undefined) copyFloats(into.firstMoments, firstMoments);
       if (into.secondMoments !== undefined) copyFloats(into.secondMoments, secondMoments);
@@ -313,5 +318,5 @@ export async function openTrainerHost(options: TrainerHostOptions) {
       copyFloats(into.momentum, vector('outerMomentum'));
     },
   };
-  return { ready: run.ready, calls } satisfies ComputeHost<unknown, TrainerReady>;
+  return { ready: ready(), calls, close: () => gradients.close() } satisfies ComputeHost<unknown, TrainerReady>;
 }

@@ -40,6 +40,7 @@ export { type WorkerResource, workerResource, workerResourceSchema } from './api
 export type { AuditEpoch, AuditReport, AuditWorker, JobAudit } from './audit.ts';
 export { type Bind, type HostAndPort, requireSafeBind, splitAddress } from './bindRule.ts';
 export { type PathRoots, readRoots, requireConfined } from './confinedPath.ts';
+export { DEVICES, type Device, isDevice } from './device.ts';
 export { ENVIRONMENT, type EnvironmentVariable } from './environment.ts';
 export {
   assertInternal,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { DEVICES } from './device.ts';
 import { MaestroError } from './errors.ts';
 import { describeIssues } from './schemaIssues.ts';
 
@@ -79,7 +80,11 @@ const resources = z.strictObject({
   virtualRanks: count.max(64).default(8).describe('fixed logical ranks; at least maxWorkers'),
   minWorkers: count.default(1),
   maxWorkers: count.optional().describe('virtualRanks when left out, or sync.replicas'),
-  device: z.enum(['cpu', 'cuda']).default('cpu'),
+  device: z.enum(DEVICES).default('cpu'),
+  allowMixedDevices: z
+    .boolean()
+    .default(false)
+    .describe('also takes workers of other devices; the weights then depend on who computed what, and equal bits are not promised'),
 });
 
 const allGather = z
@@ -208,9 +213,11 @@ export function specHash(spec: JobSpec): string {
   const rest = { ...others, optimizer };
   // Left out where it says what jobs did before there was a choice, so that their hashes stay.
   const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';
-  const { virtualRanks, device } = resources;
+  const { virtualRanks, device, allowMixedDevices } = resources;
   const { path: _path, ...format } = data;
   return createHash('sha256')
-    .update(JSON.stringify({ ...rest, format, virtualRanks, device, ...(!isPlain && { sync }) }))
+    .update(
+      JSON.stringify({ ...rest, format, virtualRanks, device, ...(!isPlain && { sync }), ...(allowMixedDevices && { allowMixedDevices }) }),
+    )
     .digest('hex');
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectJobClient, type JobClientOptions } from '@maestro/client';
 import { startRedisServer } from '@maestro/data';
-import { isMaestroError, MaestroError, readTls } from '@maestro/protocol';
+import { type Device, isMaestroError, MaestroError, readTls } from '@maestro/protocol';
 import { type Environment, type KeepOptions, type KeptProcess, keepProcess } from './keptProcess.ts';
 import { launchNode, type NodeProgram } from './launchNode.ts';
 import { LOOPBACK } from './network/hostNetwork.ts';
@@ -17,7 +17,7 @@ const POLL_MS = 50;
 /** What a local cluster is made of. */
 export interface ClusterOptions {
   readonly workers: number;
-  readonly device?: 'cpu' | 'cuda';
+  readonly device?: Device;
   /** Threads per worker. Part of a job's identity: the same job on other thread counts has other bits. */
   readonly threads?: number;
   /** Where Redis, checkpoints and logs are kept. */

@@ -1,5 +1,6 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Device } from '@maestro/protocol';
 import type { ClusterProcess } from './cluster.ts';
 import type { NetworkId } from './network/networkNames.ts';
 import type { NetworkLacks } from './network/networkSupport.ts';
@@ -12,7 +13,7 @@ export interface ClusterFile {
   readonly redisUrl: string;
   /** The process of `maestro up`. */
   readonly pid: number;
-  readonly device: 'cpu' | 'cuda';
+  readonly device: Device;
   /** Threads per worker. */
   readonly threads: number;
   /** Where its processes are in network namespaces, and what the machine lacks for harm to that network. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Device } from '@maestro/protocol';
 import type { Environment } from './keptProcess.ts';
 import type { NodeProgram } from './launchNode.ts';
 import type { Place } from './network/hostNetwork.ts';
@@ -9,7 +10,7 @@ export interface WorkerSetup {
   readonly coordinator: string;
   readonly redisUrl: string;
   readonly dataDir: string;
-  readonly device: 'cpu' | 'cuda';
+  readonly device: Device;
   readonly threads: number;
 }
 

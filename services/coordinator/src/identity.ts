@@ -1,7 +1,10 @@
 import type { Standing } from '@maestro/protocol';
 import { dismiss } from './loseWorker.ts';
 import type { IdentityVote, JobRun, RunWorker } from './runState.ts';
-import { type Turn, update } from './turn.ts';
+import { record, type Turn, update, updateWorker } from './turn.ts';
+
+/** What may differ in a job with `allowMixedDevices`: where and how a gradient is computed, but not of what. */
+const COMPUTING = ['device', 'engine', 'isResident', 'platform', 'instructions', 'threads'];
 
 /**
  * Whether a worker has what all members must have in common; one that has not is sent away. Before the first view nobody knows what that
@@ -10,7 +13,10 @@ import { type Turn, update } from './turn.ts';
 export function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLength, stateLength, generation }: Standing): boolean {
   if (identityJson === '') return true;
   const { id: workerId, name } = worker;
-  const identity = JSON.parse(identityJson) as Readonly<Record<string, unknown>>;
+  const whole = JSON.parse(identityJson) as Readonly<Record<string, unknown>>;
+  noteDevice(turn, worker, String(whole['device']));
+  const { allowMixedDevices } = turn.run.facts.spec.resources;
+  const identity = allowMixedDevices ? Object.fromEntries(Object.entries(whole).filter(([key]) => !COMPUTING.includes(key))) : whole;
   const own: IdentityVote = { workerId, by: name, identity, datasetLength, stateLength, isRefused: false };
   const { common, votes = [] } = turn.run;
   if (common !== undefined) return isSame(common, own) || refuse(turn, worker, own, common);
@@ -40,6 +46,17 @@ export function agree(turn: Turn): IdentityVote | undefined {
     votes: votes.map((vote) => ({ ...vote, isRefused: !isSame(vote, winner) })),
   });
   return winner;
+}
+
+/** Says once that the job's weights depend on who computes, when a worker comes that computes on another device than one before it. */
+function noteDevice(turn: Turn, { id, name }: RunWorker, device: string): void {
+  updateWorker(turn, id, { device });
+  const { facts, workers, inexact } = turn.run;
+  const other = workers.find((worker) => worker.device !== undefined && worker.device !== device);
+  if (inexact !== undefined || other === undefined || !facts.spec.resources.allowMixedDevices) return;
+  const message = `${name} computes on ${device} and ${other.name} on ${other.device}, as allowMixedDevices allows: the weights depend on who computes what, and equal bits are not promised`;
+  update(turn, { inexact: message });
+  record(turn, 'state', message);
 }
 
 /** From here on this is what all members must have. */

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { failureTimeouts, type MemberStatus, parseJobSpec, type Standing, type StateHolder, type StepCommitted } from '@maestro/protocol';
 import { transition } from './jobRun.ts';
+import { newJob, withRun } from './jobView.ts';
 import { type JobFacts, type JobRun, queuedRun, type RunEffect, type RunEvent } from './runState.ts';
 
 const JOB = 'job-1';
@@ -34,13 +35,14 @@ const reportOf = (generation: number, step: number): StepCommitted => ({
 });
 
 /**
- * `held a 4 peer-lost b`: where a worker stands, its step, its error and whom it blames; `threads=2` makes its identity another.
+ * `held a 4 peer-lost b`: where a worker stands, its step, its error and whom it blames; `threads=2` and `device=webgpu` make its identity another.
  * `4:0+30` is a part of a state that it holds: of step 4, elements 0..29, and all parameters; with `?` only those of its elements, with `!` on disk.
  */
 function standing(status: MemberStatus, words: readonly string[], generation: number): Standing {
   const identity = words.find((word) => word.startsWith('threads=')) ?? 'threads=1';
+  const device = words.find((word) => word.startsWith('device='))?.slice(7) ?? 'cpu';
   const isPart = (word: string): boolean => word.includes('+');
-  const others = words.filter((word) => !word.startsWith('threads=') && !word.startsWith('g') && !isPart(word));
+  const others = words.filter((word) => !/^(threads|device|data)=/.test(word) && !word.startsWith('g') && !isPart(word));
   const [step = '-1', errorCode = '', suspect = ''] = others;
   const of = Number(words.find((word) => /^g\d/.test(word))?.slice(1) ?? generation);
   return {
@@ -49,7 +51,10 @@ function standing(status: MemberStatus, words: readonly string[], generation: nu
     status,
     step: Number(step),
     datasetLength: 800,
-    identityJson: status === 'preparing' ? '' : JSON.stringify({ threads: identity.slice(8) }),
+    identityJson:
+      status === 'preparing'
+        ? ''
+        : JSON.stringify({ threads: identity.slice(8), device, ...(words.includes('data=other') && { data: 'other' }) }),
     stateHash: '',
     reports: Number(step) > 0 ? [reportOf(of, Number(step))] : [],
     errorCode,
@@ -399,6 +404,48 @@ test('before the first view the majority decides what all must have, also agains
   ]);
   expect(run.common).toMatchObject({ by: 'b', identity: { threads: '1' } });
   expect(run.refusals[0]!.reason).toBe('a differs from its peers, so the bits would depend on who computes: threads 2 where b has 1');
+});
+
+test('a worker of another device is refused unless the job allows it, and then the job says once what that costs', () => {
+  const scenario = `assigned a b
+    ready a
+    ready b device=webgpu
+    found nothing
+    formed a
+    formed b device=webgpu
+    working b device=webgpu`;
+  const refused = play(scenario).run;
+  expect(refused.refusals[0]!.reason).toBe(
+    'b differs from its peers, so the bits would depend on who computes: device webgpu where a has cpu',
+  );
+  expect(refused.inexact).toBeUndefined();
+
+  const { run } = play(scenario, { run: queuedRun(factsOf({ allowMixedDevices: true }), 1, 0) });
+  const message =
+    'b computes on webgpu and a on cpu, as allowMixedDevices allows: the weights depend on who computes what, and equal bits are not promised';
+  expect(run.view?.members.map(({ name }) => name)).toEqual(['a', 'b']);
+  expect(run.records.filter(({ type }) => type === 'state')).toEqual([expect.objectContaining({ message })]);
+  const job = withRun(newJob({ ...run.facts, specJson: '', now: '' }), run, '2026-01-01T00:00:00.000Z');
+  expect(job.conditions).toContainEqual(expect.objectContaining({ type: 'Exact', status: false, reason: 'MixedDevices', message }));
+});
+
+test('a job that allows mixed devices still refuses what makes other work of it', () => {
+  const { run } = play(
+    `assigned a b
+    ready a
+    ready b device=webgpu threads=2
+    found nothing`,
+    { run: queuedRun(factsOf({ allowMixedDevices: true }), 1, 0) },
+  );
+  expect(run.refusals).toEqual([]);
+  const other = play(
+    `assigned c
+    ready c data=other`,
+    { run },
+  ).run;
+  expect(other.refusals[0]!.reason).toContain(
+    'c differs from its peers, so the bits would depend on who computes: data other where a has undefined',
+  );
 });
 
 test('of two that differ before the first view, the first to be ready stays', () => {

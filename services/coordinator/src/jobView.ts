@@ -107,6 +107,9 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
       condition(job, { type: 'Scheduled', status: isScheduled, reason: isScheduled ? 'Placed' : unscheduled, message: run.message }, now),
       condition(job, { type: 'Running', status: isRunning, reason: isRunning ? 'Training' : 'NotTraining', message: run.message }, now),
       ...progressing(job, run, now),
+      ...(run.inexact === undefined
+        ? []
+        : [condition(job, { type: 'Exact', status: false, reason: 'MixedDevices', message: run.inexact }, now)]),
       ...(run.outcome === undefined
         ? []
         : [

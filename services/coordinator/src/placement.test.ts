@@ -208,3 +208,10 @@ test('a stream of jobs of higher priority does not keep a lower one from its tur
   expect(preemptions).toBeLessThanOrEqual(1);
   expect(end).toBeLessThan(400);
 });
+
+test('a job that allows mixed devices takes workers of its own device first, and others where those are not enough', () => {
+  const free = [...workers('ab', 'webgpu'), ...workers('c')];
+  const place = (changes: Partial<SchedulableJob>): string[] => lines(placeJobs({ jobs: [job('one', '2..2', changes)], free }));
+  expect(place({})).toEqual(['wait one waiting: needs 2 cpu workers, 1 free; 1 is connected']);
+  expect(place({ allowsMixed: true })).toEqual(['assign one ca']);
+});

@@ -11,6 +11,8 @@ export interface SchedulableJob {
   readonly minWorkers: number;
   readonly maxWorkers: number;
   readonly device: string;
+  /** Whether workers of other devices will do where those of its own are not enough. */
+  readonly allowsMixed?: boolean;
   readonly isStarted: boolean;
   /** Workers that it has and keeps, those included that are out of reach for a moment. */
   readonly present: number;
@@ -142,11 +144,12 @@ function give({ id }: SchedulableJob, workers: readonly FreeWorker[], { free, gi
 }
 
 function usable(job: SchedulableJob, workers: readonly FreeWorker[]): FreeWorker[] {
-  return workers.filter((worker) => isUsable(job, worker));
+  const own = (worker: FreeWorker): number => Number(worker.device === job.device);
+  return workers.filter((worker) => isUsable(job, worker)).sort((a, b) => own(b) - own(a));
 }
 
-function isUsable({ device, isRefused = () => false }: SchedulableJob, worker: FreeWorker): boolean {
-  return worker.device === device && !isRefused(worker.id);
+function isUsable({ device, allowsMixed = false, isRefused = () => false }: SchedulableJob, worker: FreeWorker): boolean {
+  return (worker.device === device || allowsMixed) && !isRefused(worker.id);
 }
 
 function decisionsOn({ id: jobId }: SchedulableJob, { given, victims, waits }: Deal): Placement[] {

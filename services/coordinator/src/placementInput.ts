@@ -49,6 +49,7 @@ export function placementInput({ runs, workers, nowMs, silenceMs, startedMs }: P
       minWorkers: spec.resources.minWorkers,
       maxWorkers: mostWorkers(spec),
       device: spec.resources.device,
+      allowsMixed: spec.resources.allowMixedDevices,
       isStarted,
       present: staying.get(id)!.size,
       workers: workersOf.get(id) ?? [],

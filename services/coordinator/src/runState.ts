@@ -29,6 +29,8 @@ export interface JobFacts {
 export interface RunWorker extends WorkerRef {
   /** `assigned` until it says where it stands. */
   readonly status: 'assigned' | MemberStatus;
+  /** What it computes on, once it has said so. */
+  readonly device?: string;
   /** The newest view that it was given. */
   readonly generation: number;
   /** Steps that its state has been through; -1 when it holds none. */
@@ -165,6 +167,8 @@ export interface JobRun {
     readonly datasetLength: number;
     readonly stateLength: number;
   };
+  /** Why equal bits are not promised: since workers of several devices have been in it. Absent while they are. */
+  readonly inexact?: string;
   readonly outcome?: Outcome;
   /** When `stopping` or `pausing` ends even if workers are silent. */
   readonly stopDeadlineMs?: number;

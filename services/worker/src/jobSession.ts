@@ -28,6 +28,7 @@ import type { Logger } from '@maestro/telemetry';
 import { type Checkpointer, createCheckpointer, type TimedCheckpoint } from './checkpointer.ts';
 import type { CheckpointRules } from './checkpointRules.ts';
 import { type Collector, createCollector } from './collector.ts';
+import { computeIdentity } from './computeSettings.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
 import { openSnapshots, type Snapshots } from './snapshots.ts';
 import type { WorkerOptions } from './worker.ts';
@@ -83,7 +84,7 @@ export interface JobSessionOptions extends WorkerOptions {
  * fails. @throws MaestroError of whatever cannot be opened.
  */
 export async function openJobSession(options: JobSessionOptions): Promise<JobSession> {
-  const { jobId, spec, dataDir, scratchDir, redisUrl, device, threads, logger, signal, faults } = options;
+  const { jobId, spec, dataDir, scratchDir, redisUrl, compute, logger, signal, faults } = options;
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
@@ -95,6 +96,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
 
   try {
     const config = maeConfig(spec.model);
+    const isSharded = spec.optimizer.state === 'sharded';
     const layout = flatLayout(parameterSpecs(config));
     const dataset = await openDataset(spec.data, { signal });
     const schedule = jobSchedule(spec, dataset.length);
@@ -113,16 +115,21 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         maxPartials: maxPartials(schedule.virtualRanks),
         treeDepth: treeHeight(schedule.virtualRanks),
         replicas: dilocoOf(spec)?.replicas ?? 0,
-        device,
-        threads,
+        ...compute,
+        // Moments that are dealt to owners are on the host; so is everything where devices are mixed, so that all apply a step alike.
+        ...((isSharded || spec.resources.allowMixedDevices) && { isResident: false }),
         logger,
       }),
     );
     const augment = augmentConfig(channels, withoutUndefined(spec.augment));
     const loader = opened(openLoader({ dataset, imageSize, channels, augment, seed: spec.seed, patches, microBatch: schedule.microBatch }));
     const redis = opened(await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS }));
-    const identity = { ...runtimeIdentity(), specHash: specHash(spec), device, threads, datasetFingerprint: dataset.fingerprint };
-    const isSharded = spec.optimizer.state === 'sharded';
+    const identity = {
+      ...runtimeIdentity(),
+      specHash: specHash(spec),
+      ...computeIdentity(compute, trainer),
+      datasetFingerprint: dataset.fingerprint,
+    };
     const collector = createCollector({
       trainer,
       step: () => session.state,

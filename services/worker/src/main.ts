@@ -2,23 +2,16 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { openCollective } from '@maestro/collective';
 import { openLogSink } from '@maestro/logs';
-import {
-  DEFAULT_FAILURE_TIMEOUT_MS,
-  failureTimeouts,
-  MaestroError,
-  readRoots,
-  readTls,
-  requireSafeBind,
-  serverCredentials,
-} from '@maestro/protocol';
+import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, readRoots, readTls, requireSafeBind, serverCredentials } from '@maestro/protocol';
 import { createLogger, endWithParent, printFamilies, runService, serveMetrics } from '@maestro/telemetry';
+import { readComputeSettings } from './computeSettings.ts';
 import { createFaults } from './faults.ts';
 import { runWorker } from './worker.ts';
 import { openWorkerMetrics } from './workerMetrics.ts';
 
 /**
  * A worker is configured by `MAESTRO_COORDINATOR` and `MAESTRO_COLLECTIVE_LISTEN` (host:port), `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`,
- * `MAESTRO_WORKER_NAME`, `MAESTRO_DEVICE` (cpu or cuda) and `MAESTRO_THREADS`. Where peers reach it by another address than the one
+ * `MAESTRO_WORKER_NAME`, and what it computes with by the variables of `readComputeSettings`. Where peers reach it by another address than the one
  * it listens at (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is what they are told.
  * `MAESTRO_METRICS_LISTEN` (host:port) is where it serves its metrics for Prometheus; left out, the coordinator alone shows them.
  * `MAESTRO_SCRATCH_DIR` is for snapshots of moments that are dealt to their owners: a folder on a local disk, `scratch` in the data folder
@@ -33,8 +26,6 @@ const {
   MAESTRO_DATA_DIR: dataDir = '.maestro',
   MAESTRO_SCRATCH_DIR: scratchDir = join(dataDir, 'scratch'),
   MAESTRO_WORKER_NAME: name = `${hostname()}-${process.pid}`,
-  MAESTRO_DEVICE: device = 'cpu',
-  MAESTRO_THREADS: threadsText = '1',
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
   MAESTRO_FAULTS: faultsText,
@@ -48,12 +39,7 @@ const logger = createLogger({ role: 'worker', worker: name, sink: openLogSink({ 
 
 await runService(
   async (signal) => {
-    const threads = Number(threadsText);
-    if (!Number.isInteger(threads) || threads < 1) {
-      throw new MaestroError('invalid-argument', `MAESTRO_THREADS: expected a whole number of at least 1, found ${threadsText}`);
-    }
-    if (device !== 'cpu' && device !== 'cuda')
-      throw new MaestroError('invalid-argument', `MAESTRO_DEVICE: expected cpu or cuda, found ${device}`);
+    const compute = readComputeSettings(process.env);
     endWithParent();
     const timeouts = failureTimeouts(Number(failureText));
     const { keepaliveTimeMs, keepaliveTimeoutMs } = timeouts;
@@ -93,8 +79,7 @@ await runService(
         redisUrl,
         dataDir,
         scratchDir,
-        device,
-        threads,
+        compute,
         collective,
         timeouts,
         roots: readRoots(rootsText, dataDir),

@@ -12,6 +12,7 @@ import {
   type WorkerMessage,
 } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
+import type { ComputeSettings } from './computeSettings.ts';
 import { type ControlStream, openControlStream } from './controlStream.ts';
 import type { Faults } from './faults.ts';
 import { type Member, startMember } from './member.ts';
@@ -29,9 +30,7 @@ export interface WorkerOptions {
   readonly dataDir: string;
   /** Where snapshots of a state in parts go: a folder on a local disk. Files in it have no names and end with the process. */
   readonly scratchDir: string;
-  readonly device: 'cpu' | 'cuda';
-  /** Threads of one run of the training graph. Part of a job's identity. */
-  readonly threads: number;
+  readonly compute: ComputeSettings;
   readonly collective: Collective;
   readonly timeouts: FailureTimeouts;
   /** Folders that jobs may use. Default: any. */
@@ -60,7 +59,7 @@ const LASTING: ReadonlySet<WorkerMessage['kind']> = new Set(['checkpoint', 'chec
  * @throws MaestroError `conflict` when another worker has its name, `timeout` when it was released from a job and cannot leave it.
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  const { name, coordinator, device, threads, collective, timeouts, metrics, logger, signal } = options;
+  const { name, coordinator, compute, collective, timeouts, metrics, logger, signal } = options;
   const id = `${name}:${randomUUID()}`;
   let member: Member | undefined;
   let stream: ControlStream | undefined;
@@ -185,8 +184,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       name,
       id,
       address: collective.address ?? '',
-      device,
-      threads,
+      device: compute.device,
+      threads: compute.threads,
       pid: process.pid,
       host: hostname(),
       buildJson: JSON.stringify(runtimeIdentity()),

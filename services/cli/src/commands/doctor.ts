@@ -3,7 +3,7 @@ import { availableParallelism, freemem, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { connectRedis, startRedisServer } from '@maestro/data';
 import { diagnoseDevice, runtimeBuild } from '@maestro/engine';
-import { errorMessage } from '@maestro/protocol';
+import { DEVICES, type Device, errorMessage, isDevice, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { networkLacks } from '../network/networkSupport.ts';
@@ -25,16 +25,18 @@ export function addDoctorCommand(program: Command): void {
   const doctor = program
     .command('doctor')
     .description(
-      'look at Node, Redis, ONNX Runtime, CUDA, memory, disk and network namespaces; exit code 1 when something that is needed is missing',
+      'look at Node, Redis, ONNX Runtime, CUDA, WebGPU, memory, disk and network namespaces; exit code 1 when something that is needed is missing',
     )
-    .option('--device <device>', 'cuda makes CUDA a need', 'cpu')
+    .option('--device <device>', 'cuda or webgpu makes that a need', 'cpu')
     .option('--json', 'print JSON')
     .action(async ({ device, json }: { device: string; json?: boolean }) => {
+      if (!isDevice(device)) throw new MaestroError('invalid-argument', `doctor: --device ${device}: expected ${DEVICES.join(', ')}`);
       const findings = [
         nodeVersion(),
         await redis(),
         await runtime('cpu', true),
         await runtime('cuda', device === 'cuda'),
+        await runtime('webgpu', device === 'webgpu'),
         memory(),
         await disk(),
         ...(await network()),
@@ -47,7 +49,8 @@ export function addDoctorCommand(program: Command): void {
     });
   withExamples(doctor, [
     ['maestro doctor', 'before the first cluster'],
-    ['maestro doctor --device cuda', 'why a GPU is not used'],
+    ['maestro doctor --device cuda', 'why an NVIDIA GPU is not used'],
+    ['maestro doctor --device webgpu', 'why any other is not'],
   ]);
 }
 
@@ -81,13 +84,14 @@ async function redis(): Promise<Finding> {
   }
 }
 
-async function runtime(device: 'cpu' | 'cuda', required: boolean): Promise<Finding> {
+async function runtime(device: Device, required: boolean): Promise<Finding> {
   const { ok, findings } = await diagnoseDevice(device);
   const problems = findings
     .filter((finding) => !finding.ok)
     .map(({ what, found, fix }) => `${what}: ${found}. ${fix}`)
     .join('\n                       ');
-  return { name: device === 'cpu' ? 'ONNX Runtime' : 'CUDA', ok, required, detail: ok ? JSON.stringify(runtimeBuild()) : problems };
+  const name = { cpu: 'ONNX Runtime', cuda: 'CUDA', webgpu: 'WebGPU' }[device];
+  return { name, ok, required, detail: ok ? JSON.stringify(runtimeBuild()) : problems };
 }
 
 /** What `maestro up --network-namespaces` and `maestro chaos` can do to a network here. */

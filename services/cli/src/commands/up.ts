@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { errorMessage, MaestroError } from '@maestro/protocol';
+import { DEVICES, errorMessage, isDevice, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { startCluster } from '../cluster.ts';
 import { type ClusterFile, readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
@@ -29,7 +29,7 @@ export function addUpCommands(program: Command): void {
     .description('start redis, a coordinator and workers on this machine; ends them all on Ctrl-C')
     .option('--workers <n>', 'worker processes', positiveInteger, 2)
     .option('--threads <n>', "threads per worker; part of a job's identity", positiveInteger, 1)
-    .option('--device <device>', 'cpu or cuda', 'cpu')
+    .option('--device <device>', 'cpu, cuda or webgpu', 'cpu')
     .option('--port <port>', 'port of the coordinator; 0 picks a free one', portNumber, DEFAULT_PORT)
     .option(
       '--http-port <port>',
@@ -46,7 +46,7 @@ export function addUpCommands(program: Command): void {
           `up: a cluster runs already (process ${running.pid}, ${running.coordinator}); end it with \`maestro down\`, or give another --data-dir`,
         );
       }
-      if (device !== 'cpu' && device !== 'cuda') throw new MaestroError('invalid-argument', `up: --device ${device}: expected cpu or cuda`);
+      if (!isDevice(device)) throw new MaestroError('invalid-argument', `up: --device ${device}: expected ${DEVICES.join(', ')}`);
       const lacks = networkNamespaces ? await networkLacks() : {};
       if (lacks.namespaces !== undefined) throw new MaestroError('unavailable', `up: no network namespaces: ${lacks.namespaces}`);
       let recorded: Promise<unknown> = Promise.resolve();

@@ -1,0 +1,120 @@
+// npm run bundle:gpu -- --out DIR [--provider FILE.tgz | --no-provider]
+//
+// Writes a folder that checks a GPU on an x86-64 Linux machine without network, Node or npm: Node, the app, ONNX Runtime and its CUDA provider
+// as pieces of a tar archive, and gpu-check.sh, which unpacks them when it first runs.
+import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const run = promisify(execFile);
+
+/** The CUDA 13 provider of the very version of ONNX Runtime that the lock file has, and what npm says of its archive. */
+const PROVIDER = 'com.github.asus4.onnxruntime.linux-x64-gpu@0.4.9';
+const PROVIDER_INTEGRITY = 'sha512-FopIhNE/Ng+v2X65wVc9clPCBCvhvA53Hxo2U0Kf5fGdVsC7iCA+mZ0KLWggcQAj7TIZ6pNidR4AC10g74Xo6w==';
+const PROVIDER_FILES = ['libonnxruntime_providers_cuda.so', 'libonnxruntime_providers_shared.so'];
+/** Below 55 MB, so that a piece fits what carries it. */
+const PIECE_BYTES = 50_000_000;
+/** Workspaces that the check runs, and what of the tests it needs beside its own folder. */
+const WORKSPACES = ['engine', 'mae', 'graph', 'kernels', 'protocol', 'random'];
+const TEST_FILES = ['dist/support/formula.js', 'dist/bench/median.js', 'dist/bench/python.js', 'conformance/reference.py'];
+
+const { values } = parseArgs({ options: { out: { type: 'string' }, provider: { type: 'string' }, 'no-provider': { type: 'boolean' } } });
+if (values.out === undefined) fail('name the folder to write: --out DIR');
+if (`${process.platform}/${process.arch}` !== 'linux/x64')
+  fail(`it holds this machine's Node, which must be linux/x64, not ${process.platform}/${process.arch}`);
+
+const out = resolve(values.out);
+const staging = await mkdtemp(join(tmpdir(), 'maestro-bundle-'));
+try {
+  await stage(staging);
+  await rm(out, { recursive: true, force: true });
+  await mkdir(join(out, 'pieces'), { recursive: true });
+  await pack(staging, join(out, 'pieces'));
+  await copyFile(join(root, 'deploy/bundle/gpu-check.sh'), join(out, 'gpu-check.sh'));
+  await chmod(join(out, 'gpu-check.sh'), 0o755);
+  const pieces = (await readdir(join(out, 'pieces'))).sort();
+  const sums = await Promise.all(
+    pieces.map(async (name) => `${hash('sha256', await readFile(join(out, 'pieces', name)), 'hex')}  pieces/${name}`),
+  );
+  await writeFile(join(out, 'SHA256SUMS'), `${sums.join('\n')}\n`);
+  process.stdout.write(`bundle: ${pieces.length} pieces in ${out}; copy the folder, and run gpu-check.sh there\n`);
+} finally {
+  await rm(staging, { recursive: true, force: true });
+}
+
+async function stage(dir) {
+  const app = join(dir, 'app');
+  await mkdir(join(dir, 'bin'), { recursive: true });
+  await copyFile(process.execPath, join(dir, 'bin/node'));
+  const copied = [
+    'package.json',
+    'proto',
+    'tests/package.json',
+    'tests/dist/gpu',
+    'tests/gpu',
+    ...TEST_FILES.map((name) => `tests/${name}`),
+  ];
+  for (const name of WORKSPACES) copied.push(`packages/${name}/package.json`, `packages/${name}/dist`);
+  const { stdout } = await run(
+    'npm',
+    ['ls', '--omit=dev', '--all', '--parseable', ...WORKSPACES.flatMap((name) => ['-w', `@maestro/${name}`])],
+    {
+      cwd: root,
+      maxBuffer: 1 << 24,
+    },
+  );
+  const modules = stdout
+    .split('\n')
+    .map((path) => relative(root, path))
+    .filter((path) => path.startsWith('node_modules/'));
+  const isShipped = (path) =>
+    !/\.(test\.js|map|ts)$|\.tsbuildinfo$|\/bin\/napi-v6\/(?!linux(\/x64|$))/.test(path) || path.endsWith('wasm.ts');
+  for (const path of new Set([...copied, ...modules])) {
+    await cp(join(root, path), join(app, path), {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (from) => isShipped(from.slice(root.length)),
+    });
+  }
+  if (values['no-provider'] !== true) await addProvider(join(app, 'node_modules/onnxruntime-node/bin/napi-v6/linux/x64'));
+}
+
+async function addProvider(folder) {
+  const dir = await mkdtemp(join(tmpdir(), 'maestro-provider-'));
+  try {
+    let archive = values.provider;
+    if (archive === undefined) {
+      process.stderr.write(`bundle: fetching ${PROVIDER} with npm\n`);
+      const { stdout } = await run('npm', ['pack', PROVIDER, '--silent', '--pack-destination', dir], { cwd: dir });
+      archive = join(dir, stdout.trim().split('\n').at(-1));
+    }
+    const integrity = `sha512-${hash('sha512', await readFile(archive), 'base64')}`;
+    if (integrity !== PROVIDER_INTEGRITY) fail(`${archive} is not ${PROVIDER}: its integrity is ${integrity}`);
+    const names = PROVIDER_FILES.map((name) => `package/Plugins/Linux/x64/${name}`);
+    await run('tar', ['-xzf', archive, '-C', folder, '--strip-components=4', ...names]);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** One archive in pieces of {@link PIECE_BYTES}. */
+async function pack(dir, pieces) {
+  const script = `set -o pipefail; tar -C "$0" -cf - bin app | gzip -5 | split -b ${PIECE_BYTES} -d -a 2 - "$1/maestro-gpu.tar.gz."`;
+  const child = spawn('bash', ['-c', script, dir, pieces], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const code = await new Promise((done) => child.on('close', done));
+  if (code !== 0) fail('tar, gzip or split failed');
+}
+
+function hash(algorithm, bytes, encoding) {
+  return createHash(algorithm).update(bytes).digest(encoding);
+}
+
+function fail(message) {
+  process.stderr.write(`bundle: ${message}\n`);
+  process.exit(1);
+}

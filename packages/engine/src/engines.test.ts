@@ -1,0 +1,116 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect, test } from '@jest/globals';
+import { copyFloats } from '@maestro/kernels';
+import { openTrainer, type Trainer, type TrainerOptions } from './index.ts';
+import { TOY_IMAGE_SHAPE, TOY_PATCHES, toyBatch, toyLayout, toyParameters, toyTrainingModel } from './testing/toyModel.ts';
+
+const layout = toyLayout();
+const adamW = { lr: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, gradScale: 0.7 };
+const toy = {
+  trainingModel: toyTrainingModel(layout),
+  layout,
+  imageShape: TOY_IMAGE_SHAPE,
+  patches: TOY_PATCHES,
+  microBatch: 4,
+  maxPartials: 1,
+  treeDepth: 2,
+};
+const opened: Trainer[] = [];
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((trainer) => trainer.close()));
+});
+
+async function open(options: Partial<TrainerOptions>): Promise<Trainer> {
+  const trainer = await openTrainer({ ...toy, ...options });
+  opened.push(trainer);
+  await trainer.load({ parameters: toyParameters(layout), step: 0 });
+  return trainer;
+}
+
+/** Steps over two leaves, each of two micro batches, one of them empty; then all that a trainer holds. */
+async function train(trainer: Trainer, first = 1, last = 3) {
+  const losses: number[] = [];
+  for (let step = first; step <= last; step++) {
+    for (const leaf of [0, 1]) {
+      losses.push((await trainer.forwardBackward(toyBatch(4, 10 * step + leaf))).loss);
+      losses.push((await trainer.forwardBackward({ ...toyBatch(leaf === 0 ? 3 : 0, step), accumulate: true })).loss);
+      await trainer.pushLeaf();
+    }
+    await trainer.mergeTop();
+    await trainer.takePartial(0);
+    copyFloats(trainer.reduced, trainer.partials[0]!);
+    await trainer.apply({ ...adamW, step });
+  }
+  const { parameters, firstMoments, secondMoments, step } = await trainer.snapshot();
+  return { losses, parameters: parameters.slice(), firstMoments: firstMoments.slice(), secondMoments: secondMoments.slice(), step };
+}
+
+test('both engines give equal bits, also where parameters and moments are kept by ONNX Runtime', async () => {
+  const expected = await train(await open({ engine: 'node' }));
+  expect(expected.parameters).not.toEqual(toyParameters(layout));
+  for (const options of [{}, { segmentFloats: 96 }, { isResident: true }, { isResident: true, segmentFloats: 96 }]) {
+    const trainer = await open({ engine: 'capi', ...options });
+    expect(trainer).toMatchObject({ engine: 'capi', isResident: options.isResident ?? false, outputPath: 'in-place' });
+    expect(await train(trainer)).toEqual(expected);
+  }
+});
+
+test('state that ONNX Runtime keeps is read, and written, in pieces as on the host', async () => {
+  const giver = await open({ engine: 'capi', isResident: true });
+  await train(giver, 1, 2);
+  const taker = await open({ engine: 'capi', isResident: true });
+  await train(taker, 1, 1);
+  for (const vector of ['parameters', 'firstMoments', 'secondMoments'] as const) {
+    for (const range of [
+      { first: 0, length: 70 },
+      { first: 70, length: layout.length - 70 },
+    ]) {
+      const values = new Float32Array(new SharedArrayBuffer(4 * range.length));
+      await giver.read({ vector, range, values });
+      await taker.write({ vector, range, values });
+    }
+  }
+  await taker.setStep(2);
+  expect(await train(taker, 3, 4)).toEqual(await train(giver, 3, 4));
+});
+
+test('auto is onnxruntime-node on a cpu', async () => {
+  expect(await open({})).toMatchObject({ engine: 'node', isResident: false });
+});
+
+test('a diverged loss comes back as NaN, and a batch that does not fit is refused, from either engine', async () => {
+  for (const engine of ['node', 'capi'] as const) {
+    const trainer = await open({ engine });
+    expect((await trainer.forwardBackward({ ...toyBatch(4, 1), gradScale: Number.NaN })).loss).toBeNaN();
+    await expect(trainer.forwardBackward(toyBatch(5, 0))).rejects.toThrow('count must be in 1..4, found 5');
+  }
+});
+
+test('a model that does not fit is refused by the C API in the same words', async () => {
+  const { tensors, length } = layout;
+  const renamed = { length, tensors: tensors.map((tensor, i) => (i === 0 ? { ...tensor, name: 'stem.weight' } : tensor)) };
+  for (const engine of ['node', 'capi'] as const) {
+    await expect(open({ engine, layout: renamed })).rejects.toThrow('the model has an input encoder.weight that is neither a parameter');
+    await expect(open({ engine, trainingModel: Uint8Array.of(1, 2, 3) })).rejects.toThrow(
+      'training model: ONNX Runtime refused it on cpu:',
+    );
+  }
+});
+
+test('where koffi cannot be loaded, onnxruntime-node takes its place and the log says why', () => {
+  const hook = `export const resolve = (name, context, next) => { if (name === "koffi") throw new Error("not installed"); return next(name, context); };`;
+  const register = `import { register } from 'node:module'; register('data:text/javascript,${encodeURIComponent(hook)}');`;
+  const program = fileURLToPath(new URL('./testing/openCapiMain.js', import.meta.url));
+  const { stdout, stderr } = spawnSync(process.execPath, ['--import', `data:text/javascript,${encodeURIComponent(register)}`, program], {
+    encoding: 'utf8',
+    env: { ...process.env, NODE_OPTIONS: '' },
+  });
+  const [warning, engine] = stdout.trim().split('\n');
+  expect([warning, engine, stderr]).toEqual([expect.any(String), 'node', '']);
+  expect(JSON.parse(warning!)).toEqual({
+    reason: expect.stringContaining('capi: koffi cannot be loaded'),
+    message: 'onnxruntime-node takes the place of the C API',
+  });
+});

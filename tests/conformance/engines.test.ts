@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { expect, test } from '@jest/globals';
+import { type Engine, openTrainer } from '@maestro/engine';
+import { copyFloats } from '@maestro/kernels';
+import { buildTrainingModel, flatLayout, keptPatches, maeConfig, parameterSpecs, patchCount, patchLength } from '@maestro/mae';
+import { formulaInputs, formulaParameters } from '../support/formula.ts';
+
+const config = maeConfig({ preset: 'mae_vit_tiny_patch4' });
+const layout = flatLayout(parameterSpecs(config));
+const IMAGES = 8;
+
+/** Losses, and the hash of gradients and state, of two steps of the tiny preset. */
+async function train(options: { readonly engine: Engine; readonly isResident?: boolean }) {
+  const { channels, imageSize } = config;
+  const trainer = await openTrainer({
+    trainingModel: buildTrainingModel(config),
+    layout,
+    imageShape: [channels, imageSize, imageSize],
+    patches: patchCount(config),
+    microBatch: IMAGES,
+    maxPartials: 1,
+    treeDepth: 0,
+    ...options,
+  });
+  try {
+    const gradScale = 2 / (patchLength(config) * (patchCount(config) - keptPatches(config)) * IMAGES);
+    await trainer.load({ parameters: formulaParameters(layout), step: 0 });
+    const hash = createHash('sha256');
+    const gradient = new Float32Array(layout.length);
+    const losses: number[] = [];
+    for (const step of [1, 2]) {
+      losses.push((await trainer.forwardBackward({ ...formulaInputs(config, IMAGES), count: IMAGES, gradScale })).loss);
+      await trainer.pushLeaf();
+      await trainer.takeReduced();
+      copyFloats(gradient, trainer.reduced);
+      hash.update(gradient);
+      await trainer.apply({ lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, step });
+    }
+    const { parameters, firstMoments, secondMoments } = await trainer.snapshot();
+    for (const vector of [parameters, firstMoments, secondMoments]) hash.update(vector);
+    return { engine: trainer.engine, result: { losses, hash: hash.digest('hex') } };
+  } finally {
+    await trainer.close();
+  }
+}
+
+test('the tiny preset trains to the same bits by onnxruntime-node and by the C API, with state on the host and with ONNX Runtime', async () => {
+  const node = await train({ engine: 'node' });
+  const host = await train({ engine: 'capi' });
+  const resident = await train({ engine: 'capi', isResident: true });
+  expect([node, host, resident].map(({ engine }) => engine)).toEqual(['node', 'capi', 'capi']);
+  expect(node.result.losses[1]).toBeLessThan(node.result.losses[0]!);
+  expect(host.result).toEqual(node.result);
+  expect(resident.result).toEqual(node.result);
+});

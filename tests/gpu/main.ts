@@ -1,0 +1,54 @@
+import { parseArgs } from 'node:util';
+import { DEVICES, errorMessage, isDevice, isMaestroError } from '@maestro/protocol';
+import { type CheckPlan, PARTS, type Part, runCheck } from './runCheck.ts';
+import { CASE_NAMES, type CaseName } from './trainingCase.ts';
+
+/**
+ * `gpu-check.sh` and `npm run gpu-check -- [--device cpu|cuda|webgpu] [--only PART,..] [--models NAME,..] [--batches N,..] [--runs N]`: one
+ * JSON object on standard output, progress on standard error; exit code 0 when all passed, 1 when something did not, 3 when the device
+ * cannot be used, 2 when it was called wrongly.
+ */
+const { values } = parseArgs({
+  options: {
+    device: { type: 'string', default: 'cuda' },
+    only: { type: 'string', default: PARTS.join() },
+    models: { type: 'string' },
+    batches: { type: 'string' },
+    runs: { type: 'string' },
+  },
+});
+
+function listOf<Name extends string>(what: string, text: string, known: readonly Name[]): Name[] {
+  const names = text.split(',');
+  const unknown = names.find((name) => !(known as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new RangeError(`${what} ${unknown}: expected ${known.join(', ')}`);
+  return names as Name[];
+}
+
+function planOf(): CheckPlan {
+  const { device } = values;
+  if (!isDevice(device)) throw new RangeError(`--device ${device}: expected ${DEVICES.join(', ')}`);
+  const isFast = device === 'cuda';
+  const numbers = (values.batches ?? (isFast ? '8,16,32,64,128' : '1,2')).split(',').map(Number);
+  const runs = Number(values.runs ?? (isFast ? 20 : 2));
+  if (![...numbers, runs].every((value) => Number.isInteger(value) && value > 0))
+    throw new RangeError('--batches and --runs take whole numbers');
+  return {
+    device,
+    parts: listOf<Part>('--only', values.only, PARTS),
+    models: listOf<CaseName>('--models', values.models ?? (device === 'webgpu' ? 'nano,tiny' : CASE_NAMES.join()), CASE_NAMES),
+    batches: numbers,
+    runs,
+  };
+}
+
+try {
+  const report = await runCheck(planOf(), (part) => process.stderr.write(`gpu-check: ${part}\n`));
+  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  process.exitCode = report.passed ? 0 : 1;
+} catch (error) {
+  process.stderr.write(`gpu-check: ${errorMessage(error)}\n`);
+  const details = isMaestroError(error) ? { code: error.code, ...error.details } : {};
+  process.stdout.write(`${JSON.stringify({ passed: false, error: errorMessage(error), ...details }, null, 2)}\n`);
+  process.exitCode = isMaestroError(error, 'device-unavailable') ? 3 : error instanceof RangeError ? 2 : 1;
+}
