@@ -74,7 +74,8 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     name: 'MAESTRO_METRICS_LISTEN',
     of: 'worker',
     default: 'none',
-    meaning: 'host:port at which it serves its own metrics for Prometheus, and `/healthz` and `/readyz`: whether it lives, and whether a coordinator has it',
+    meaning:
+      'host:port at which it serves its own metrics for Prometheus, and `/healthz` and `/readyz`: whether it lives, and whether a coordinator has it',
   },
   {
     name: 'MAESTRO_FAILURE_TIMEOUT_MS',
