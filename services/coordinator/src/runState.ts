@@ -163,6 +163,8 @@ export interface JobRun {
     readonly datasetLength: number;
     readonly stateLength: number;
   };
+  /** What a job that measures has measured, by name; absent until it has. */
+  readonly results?: Readonly<Record<string, number>>;
   readonly outcome?: Outcome;
   /** When `stopping` or `pausing` ends even if workers are silent. */
   readonly stopDeadlineMs?: number;
