@@ -65,6 +65,7 @@ function standing(status: MemberStatus, words: readonly string[], generation: nu
       return { step: of!, first: first!, length: length!, isWhole: !/[?!]$/.test(word), isStored: word.endsWith('!') };
     }),
     stateLength: LENGTH,
+    results: {},
   };
 }
 
