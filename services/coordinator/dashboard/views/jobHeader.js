@@ -124,7 +124,7 @@ function actionButton({ id, name }, action, take) {
     {
       key: action,
       type: 'button',
-      class: isDangerous ? 'button danger' : 'button',
+      class: isDangerous ? 'button danger needs-submit' : 'button needs-submit',
       onclick: () =>
         ask({
           title: `${label} ${name}?`,

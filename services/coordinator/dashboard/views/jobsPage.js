@@ -83,7 +83,7 @@ function view({ jobs, workers, cursor, more, error, filter }, { choose, loadMore
             ),
           ),
         ),
-        h('a.button.primary', { href: '/submit', 'data-link': true }, icon('plus'), 'New job'),
+        h('a.button.primary.needs-submit', { href: '/submit', 'data-link': true }, icon('plus'), 'New job'),
       ),
     ),
     jobs === undefined
