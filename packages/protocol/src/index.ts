@@ -59,8 +59,6 @@ export {
   dilocoOf,
   type JobSpec,
   jobFileSchema,
-  type KnnSpec,
-  knnOf,
   mostWorkers,
   PRESET_NAMES,
   type PresetName,
@@ -81,6 +79,7 @@ export {
   type StoredCheckpoint,
   type WorkerInfo,
 } from './jobs.ts';
+export { type KnnSpec, knnOf } from './knnSpec.ts';
 export {
   type CheckpointFailed,
   type CheckpointWritten,
