@@ -137,7 +137,11 @@ test('a cancelled job frees its worker and leaves no result', async () => {
 test.each([
   ['no checkpoint', { checkpoint: {} }, 'checkpoint.resumeFrom: recipe knn needs the checkpoint folder whose encoder is measured'],
   ['another model', { model: { embedDim: 96 } }, 'model.embedDim: the checkpoint was trained with 48, found 96'],
-  ['another preset', { model: { preset: 'mae_vit_base_patch16' } }, 'model.patchSize: the checkpoint was trained with 4, found 16'],
+  [
+    'another preset',
+    { model: { preset: 'mae_vit_base_patch16' } },
+    'model.preset: the checkpoint was trained with "mae_vit_tiny_patch4", found "mae_vit_base_patch16"',
+  ],
   ['another normalisation', { augment: { mean: [0.1] } }, 'augment.mean: the checkpoint was trained with nothing, found [0.1]'],
 ] as const)('%s is refused alike by gRPC and HTTP, and creates nothing', async (_, others, message) => {
   const url = `http://${shared.cluster.http}/api/v1/jobs`;
@@ -148,7 +152,8 @@ test.each([
   });
   await expect(submit(others)).rejects.toThrow(message);
   expect((await shared.client.listJobs()).filter(({ state }) => !isTerminal(state))).toEqual([]);
-  expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining(message)]);
+  const { detail } = (await answer.json()) as { readonly detail: string };
+  expect([answer.status, detail]).toEqual([400, expect.stringContaining(message)]);
 });
 
 test('HTTP takes a file that says of the model what is true, and gives the job with its results', async () => {

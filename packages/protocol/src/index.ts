@@ -60,8 +60,6 @@ export {
   dilocoOf,
   type JobSpec,
   jobFileSchema,
-  type KnnSpec,
-  knnOf,
   mostWorkers,
   PRESET_NAMES,
   type PresetName,
@@ -82,6 +80,7 @@ export {
   type StoredCheckpoint,
   type WorkerInfo,
 } from './jobs.ts';
+export { type KnnSpec, knnOf } from './knnSpec.ts';
 export {
   type CheckpointFailed,
   type CheckpointWritten,

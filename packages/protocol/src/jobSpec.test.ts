@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { knnOf, mostWorkers, parseJobSpec, ranksPerUnit, specHash } from './jobSpec.ts';
+import { mostWorkers, parseJobSpec, ranksPerUnit, specHash } from './jobSpec.ts';
+import { knnOf } from './knnSpec.ts';
 
 const minimal = { data: { format: 'image-folder', path: '/images' }, schedule: { epochs: 5 } };
 const problems = (input: unknown) => {

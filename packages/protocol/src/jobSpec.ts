@@ -199,22 +199,6 @@ export function dilocoOf({ sync }: Pick<JobSpec, 'sync'>): DilocoSpec | undefine
   return sync.mode === 'diloco' ? sync : undefined;
 }
 
-/** What a k-NN job measures, and how. */
-export interface KnnSpec {
-  readonly k: number;
-  readonly temperature: number;
-  readonly test: DataSpec;
-  /** Folder of the checkpoint. */
-  readonly checkpoint: string;
-}
-
-/** What a job measures, when its recipe is knn. */
-export function knnOf({ recipe, knn, checkpoint }: Pick<JobSpec, 'recipe' | 'knn' | 'checkpoint'>): KnnSpec | undefined {
-  if (recipe !== 'knn') return undefined;
-  const { k, temperature, test } = knn!;
-  return { k, temperature, test: test!, checkpoint: checkpoint.resumeFrom! };
-}
-
 /** What a worker owns is whole groups of so many virtual ranks, each contiguous: a replica's, or one by one. */
 export function ranksPerUnit(spec: Pick<JobSpec, 'sync' | 'resources'>): number {
   return spec.resources.virtualRanks / (dilocoOf(spec)?.replicas ?? spec.resources.virtualRanks);

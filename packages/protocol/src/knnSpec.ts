@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { DataSpec, JobSpec } from './jobSpec.ts';
 
 type Section = Readonly<Record<string, unknown>>;
 
@@ -9,6 +10,22 @@ export function knnSection<Data extends z.ZodType>(dataSchema: Data) {
     temperature: z.number().positive().default(0.07).describe('a vote counts exp(cosine similarity / temperature)'),
     test: dataSchema.optional().describe('labelled samples to classify; of an idx folder the test split when left out'),
   });
+}
+
+/** What a k-NN job measures, and how. */
+export interface KnnSpec {
+  readonly k: number;
+  readonly temperature: number;
+  readonly test: DataSpec;
+  /** Folder of the checkpoint. */
+  readonly checkpoint: string;
+}
+
+/** What a job measures, when its recipe is knn. */
+export function knnOf({ recipe, knn, checkpoint }: Pick<JobSpec, 'recipe' | 'knn' | 'checkpoint'>): KnnSpec | undefined {
+  if (recipe !== 'knn') return undefined;
+  const { k, temperature, test } = knn!;
+  return { k, temperature, test: test!, checkpoint: checkpoint.resumeFrom! };
 }
 
 /** What a k-NN job file leaves out and others have another default for: one pass over all samples, by one worker. */

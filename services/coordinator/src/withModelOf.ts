@@ -7,11 +7,11 @@ import { type JobSpec, MaestroError } from '@maestro/protocol';
  * @throws MaestroError `invalid-argument` that names what the checkpoint has otherwise.
  */
 export function withModelOf(spec: JobSpec, trained: JobSpec, given: unknown): JobSpec {
-  const { model, augment } = given as { readonly model?: object; readonly augment?: Pick<JobSpec['augment'], 'mean' | 'std'> };
+  const { model = {}, augment = {} } = given as Partial<Pick<JobSpec, 'model' | 'augment'>>;
   const { mean, std } = trained.augment;
   const problems = [
-    ...differences('model', maeConfig({ ...trained.model, ...model }), maeConfig(trained.model)),
-    ...differences('augment', { mean: augment?.mean ?? mean, std: augment?.std ?? std }, { mean, std }),
+    ...differences('model', model, { ...trained.model, ...maeConfig(trained.model) }),
+    ...differences('augment', { mean, std, ...augment }, { ...spec.augment, mean, std }),
   ];
   if (problems.length > 0) {
     throw new MaestroError('invalid-argument', `job file: ${problems.join('; ')}; leave them out, the checkpoint says what they are`, {

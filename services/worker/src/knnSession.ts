@@ -2,8 +2,7 @@ import { augmentConfig, connectRedis, type Dataset, jobSchedule, openDataset, ty
 import { loadParameters, openModel } from '@maestro/evaluation';
 import type { FlatLayout, MaeConfig } from '@maestro/mae';
 import { type JobSpec, type KnnSpec, knnOf, MaestroError, specHash } from '@maestro/protocol';
-import type { JobSessionOptions } from './jobSession.ts';
-import { REDIS_TIMEOUT_MS } from './jobSession.ts';
+import { type JobSessionOptions, REDIS_TIMEOUT_MS } from './jobSession.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
 import { openSampleEncoder, type SampleEncoder } from './sampleEncoder.ts';
 
