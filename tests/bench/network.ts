@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Cluster, type LinkShape, networkLacks, recordJob, shapeLink, startCluster } from '@maestro/cli';
@@ -65,6 +65,7 @@ async function benchMode(mode: Mode, path: string, dataDir: string): Promise<voi
   const env = { MAESTRO_FAILURE_TIMEOUT_MS: '30000', MAESTRO_RECONSTRUCTION_SECONDS: '0' };
   const cluster = await startCluster({ workers: WORKERS.length, dataDir, networkNamespaces: true, env });
   const client = connectJobClient(cluster.coordinator);
+  const control = (await readFile('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8')).trim();
   try {
     for (const delayMs of DELAYS_MS) {
       for (const mbit of MBITS) {
@@ -73,10 +74,14 @@ async function benchMode(mode: Mode, path: string, dataDir: string): Promise<voi
         const { seconds, computeSeconds, plan } = await measure(client, cluster, path, mode);
         for (const heal of heals) await heal();
         const bytesPerSecond = mbit === undefined ? Number.POSITIVE_INFINITY : mbit * 125_000;
-        const model = stepSeconds(plan, { bytesPerSecond, delaySeconds: delayMs / 1000 }, { ...mode, computeSeconds });
+        const model = stepSeconds(
+          plan,
+          { bytesPerSecond, delaySeconds: delayMs / 1000, startsSlowly: control !== 'bbr' },
+          { ...mode, computeSeconds },
+        );
         const error = (100 * (model - seconds)) / seconds;
         process.stdout.write(
-          `network ${mode.name}, ${mbit ?? 'unlimited'} Mbit/s, ${delayMs} ms: ${seconds.toFixed(2)} s a step, ${computeSeconds.toFixed(2)} s of it computing, ` +
+          `network (${control}) ${mode.name}, ${mbit ?? 'unlimited'} Mbit/s, ${delayMs} ms: ${seconds.toFixed(2)} s a step, ${computeSeconds.toFixed(2)} s of it computing, ` +
             `model ${model.toFixed(2)} s (${error >= 0 ? '+' : ''}${error.toFixed(0)} %)\n`,
         );
       }
