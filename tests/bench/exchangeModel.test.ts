@@ -31,6 +31,7 @@ test('bytes cost their time, delays two deliveries and a slow start, and neither
   expect(connectionSeconds(1000, WIRE)).toBeCloseTo(1000 / 125e6);
   // 14480 bytes a window, then twice and four times as many: three round trips, and the rest.
   expect(connectionSeconds(14_480 * 7 + 1000, WIRE)).toBeCloseTo(3 * 0.02 + 1000 / 125e6);
+  expect(connectionSeconds(14_480 * 7 + 1000, { ...WIRE, startsSlowly: false })).toBeCloseTo((14_480 * 7 + 1000) / 125e6);
   const grid = [1e6, 1e7, 1e8].flatMap((bytesPerSecond) => [0, 0.01, 0.1].map((delaySeconds) => ({ bytesPerSecond, delaySeconds })));
   for (const a of grid) {
     for (const b of grid) {

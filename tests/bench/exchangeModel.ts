@@ -6,13 +6,15 @@ export interface LinkModel {
   readonly bytesPerSecond: number;
   /** From one host to another, one way. */
   readonly delaySeconds: number;
+  /** Whether TCP begins slowly again after each step's computing, as CUBIC does, and BBR, which remembers the rate, does not. Default true. */
+  readonly startsSlowly?: boolean;
 }
 
 const FLOAT_BYTES = 4;
-/** What TCP sends before the first acknowledgement: ten segments (RFC 6928) of 1448 bytes; after a quiet time it begins there again. */
+/** What TCP sends before the first acknowledgement: ten segments (RFC 6928) of 1448 bytes. */
 const INITIAL_WINDOW = 14_480;
-/** Receivers' flow control: no connection has more than this under way. */
-const MOST_WINDOW = 4 * 2 ** 20;
+/** Receivers' flow control: no connection has more than this under way, see `session.ts` of the collective. */
+const MOST_WINDOW = 4 * (2 ** 20 + 2 ** 16);
 
 /** What a member sends in one all-reduce: its partial sums of the others' chunks, and the sum of its own chunk to each of them. */
 export function sentBytes({ members, partials, chunks, allGather }: ReducePlan, member: number): number {
@@ -34,22 +36,22 @@ export function receivedBytes({ partials, chunks, allGather }: ReducePlan, membe
  *
  * Alpha-beta: two deliveries one after the other, that of the last partial sum to its owner and that of the sum; and the bytes of whoever sends or
  * receives most, at the rate of its link. The sums follow the partials piece by piece, so both share the link and do not wait for each other. Each
- * pair of members has a connection of its own, which begins slowly: its window doubles with every round trip until it fills its share of the link.
+ * pair of members has a connection of its own, with a share of the link and a window of its own.
  */
-export function allReduceSeconds(plan: ReducePlan, { bytesPerSecond, delaySeconds }: LinkModel): number {
+export function allReduceSeconds(plan: ReducePlan, link: LinkModel): number {
   const peers = plan.members.length - 1;
   if (peers === 0) return 0;
   const most = Math.max(...plan.members.flatMap((_, member) => [sentBytes(plan, member), receivedBytes(plan, member)]));
-  return 2 * delaySeconds + connectionSeconds(most / peers, { bytesPerSecond: bytesPerSecond / peers, delaySeconds });
+  return 2 * link.delaySeconds + connectionSeconds(most / peers, { ...link, bytesPerSecond: link.bytesPerSecond / peers });
 }
 
-/** How long a connection that was quiet takes to hand so many bytes to its link: first by windows that double, then at the link's rate. */
-export function connectionSeconds(bytes: number, { bytesPerSecond, delaySeconds }: LinkModel): number {
+/** How long a connection takes to hand so many bytes to its link: at the link's rate, after windows that double where it begins slowly. */
+export function connectionSeconds(bytes: number, { bytesPerSecond, delaySeconds, startsSlowly = true }: LinkModel): number {
   const roundTrip = 2 * delaySeconds;
   const most = roundTrip === 0 ? bytesPerSecond : Math.min(bytesPerSecond, MOST_WINDOW / roundTrip);
   let seconds = 0;
   let left = bytes;
-  for (let window = INITIAL_WINDOW; window < most * roundTrip && left > window; window *= 2) {
+  for (let window = INITIAL_WINDOW; startsSlowly && window < most * roundTrip && left > window; window *= 2) {
     seconds += roundTrip;
     left -= window;
   }

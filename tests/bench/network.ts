@@ -1,11 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type LinkShape, networkLacks, recordJob, shapeLink, startCluster } from '@maestro/cli';
+import { type Cluster, type LinkShape, networkLacks, recordJob, shapeLink, startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
 import { planReduce, type ReducePlan } from '@maestro/collective';
 import { maeConfig, parameterSpecs } from '@maestro/mae';
-import { isTerminal, type Job, type JobSpec, parseJobSpec } from '@maestro/protocol';
+import { isTerminal, type Job, type JobSpec, parseJobSpec, timelineSchema } from '@maestro/protocol';
 import { stepSeconds } from './exchangeModel.ts';
 import { writeImages } from './images.ts';
 import { tinyJob } from './tinyJob.ts';
@@ -20,6 +20,8 @@ const LEAST_MS = 5000;
 const LEAST_STEPS = 3;
 const WARM_UP = 2;
 const PATIENCE_MS = 240_000;
+/** The API gives no more. */
+const MOST_TIMELINE_STEPS = 256;
 /** Gradients are cut at multiples of this: see `SUM_SQUARES_BLOCK`. */
 const BLOCK = 65_536;
 
@@ -63,20 +65,23 @@ async function benchMode(mode: Mode, path: string, dataDir: string): Promise<voi
   const env = { MAESTRO_FAILURE_TIMEOUT_MS: '30000', MAESTRO_RECONSTRUCTION_SECONDS: '0' };
   const cluster = await startCluster({ workers: WORKERS.length, dataDir, networkNamespaces: true, env });
   const client = connectJobClient(cluster.coordinator);
+  const control = (await readFile('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8')).trim();
   try {
-    let computeSeconds: number | undefined;
     for (const delayMs of DELAYS_MS) {
       for (const mbit of MBITS) {
         const shape: LinkShape = { delayMs, ...(mbit !== undefined && { kilobits: 1000 * mbit }) };
         const heals = await Promise.all(WORKERS.map((name) => shapeLink(cluster.network!, name, shape)));
-        const { seconds, plan } = await measure(client, cluster.coordinator, path, mode);
+        const { seconds, computeSeconds, plan } = await measure(client, cluster, path, mode);
         for (const heal of heals) await heal();
-        computeSeconds ??= seconds;
         const bytesPerSecond = mbit === undefined ? Number.POSITIVE_INFINITY : mbit * 125_000;
-        const model = stepSeconds(plan, { bytesPerSecond, delaySeconds: delayMs / 1000 }, { ...mode, computeSeconds });
+        const model = stepSeconds(
+          plan,
+          { bytesPerSecond, delaySeconds: delayMs / 1000, startsSlowly: control !== 'bbr' },
+          { ...mode, computeSeconds },
+        );
         const error = (100 * (model - seconds)) / seconds;
         process.stdout.write(
-          `network ${mode.name}, ${mbit ?? 'unlimited'} Mbit/s, ${delayMs} ms: ${seconds.toFixed(2)} s a step, ` +
+          `network (${control}) ${mode.name}, ${mbit ?? 'unlimited'} Mbit/s, ${delayMs} ms: ${seconds.toFixed(2)} s a step, ${computeSeconds.toFixed(2)} s of it computing, ` +
             `model ${model.toFixed(2)} s (${error >= 0 ? '+' : ''}${error.toFixed(0)} %)\n`,
         );
       }
@@ -87,13 +92,17 @@ async function benchMode(mode: Mode, path: string, dataDir: string): Promise<voi
   }
 }
 
-/** Seconds of a step of a new job, of replicas over whole rounds, and the plan that its members exchange by. */
-async function measure(
-  client: JobClient,
-  coordinator: string,
-  path: string,
-  mode: Mode,
-): Promise<{ readonly seconds: number; readonly plan: ReducePlan }> {
+interface Measured {
+  /** Of a step; of replicas over whole rounds. */
+  readonly seconds: number;
+  /** Of the member that computed longest in each step. */
+  readonly computeSeconds: number;
+  /** What its members exchange by. */
+  readonly plan: ReducePlan;
+}
+
+/** Measures a new job of the mode. */
+async function measure(client: JobClient, { coordinator, http }: Cluster, path: string, mode: Mode): Promise<Measured> {
   const { innerSteps = 1 } = mode;
   const spec = { ...tinyJob({ path, steps: 1_000_000, maxWorkers: WORKERS.length }), sync: mode.sync };
   const resources = { ...spec.resources, minWorkers: WORKERS.length };
@@ -110,10 +119,23 @@ async function measure(
   };
   const ended = await record.until('enough steps', atEnd, { timeoutMs: PATIENCE_MS });
   const seconds = (performance.now() - startMs) / 1000 / (stepOf(ended) - stepOf(begun));
+  const computeSeconds = await computing(http, id, stepOf(ended) - stepOf(begun));
   await client.cancelJob(id);
   await record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: PATIENCE_MS });
   await record.close();
-  return { seconds, plan: planOf(begun.members, parseJobSpec(spec), mode) };
+  return { seconds, computeSeconds, plan: planOf(begun.members, parseJobSpec(spec), mode) };
+}
+
+/** Mean seconds of the last steps that the slowest member of each was at work for, by its own clock: all but the exchange and waiting for it. */
+async function computing(http: string, id: string, steps: number): Promise<number> {
+  const answer = await fetch(`http://${http}/api/v1/jobs/${id}/timeline?steps=${Math.min(steps, MOST_TIMELINE_STEPS)}`);
+  const { workers } = timelineSchema.parse(await answer.json());
+  const slowest = new Map<number, number>();
+  for (const { step, durations } of workers.flatMap((worker) => worker.steps)) {
+    const { data, forward, apply, other } = durations;
+    slowest.set(step, Math.max(slowest.get(step) ?? 0, data + forward + apply + other));
+  }
+  return [...slowest.values()].reduce((sum, seconds) => sum + seconds, 0) / slowest.size;
 }
 
 /** The plan that the job's members exchange by: of ranks, or of the replicas that they make up. */
