@@ -238,6 +238,30 @@ inBrowser('a job is cancelled after a question', async () => {
   expect(await page.getByRole('button', { name: 'Pause' }).count()).toBe(0);
 });
 
+inBrowser('a checkpoint is measured by way of the form, and the accuracy is in the place of the loss', async () => {
+  const { items } = (await (await fetch(url(`/api/v1${jobPath}/checkpoints`))).json()) as { readonly items: readonly { path: string }[] };
+  await page.goto(url('/submit'));
+  await page.locator('[name="recipe"]').selectOption('knn');
+  await page.locator('[name="data.format"]').selectOption('idx');
+  await page.locator('[name="data.path"]').fill(data);
+  await page.getByText('Checkpoint', { exact: true }).click();
+  await page.locator('[name="checkpoint.resumeFrom"]').fill(items[0]!.path);
+  await page.getByText('Knn', { exact: true }).click();
+  await page.locator('[name="knn.test.path"]').fill('/nowhere');
+  await page.locator('[name="knn.test.path"]').fill('');
+  await page.locator('[name="knn.test.format"]').selectOption('image-folder');
+  await page.locator('.field:has([name="knn.test.path"]) .field-error').waitFor();
+  await page.locator('[name="knn.test.format"]').selectOption('idx');
+  await page.locator('[name="knn.test.path"]').fill(data);
+  await page.locator('[name="knn.test.split"]').selectOption('test');
+  await page.getByText('The coordinator would take this job.').waitFor();
+  await page.getByRole('button', { name: 'Submit' }).click();
+  await page.waitForURL('**/jobs/job-*');
+  await page.locator('.job-head .badge', { hasText: 'succeeded' }).waitFor();
+  expect(await textOf('.tile:first-child')).toMatch(/k-NN accuracy\s+\d+\.\d\d %\s+256 test samples/i);
+  expect(await page.locator('[aria-label="Loss"]').count()).toBe(0);
+});
+
 inBrowser('a worker is drained after a question', async () => {
   await page.goto(url('/workers'));
   await page.getByRole('button', { name: 'Drain worker-a' }).click();

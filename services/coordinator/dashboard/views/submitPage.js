@@ -242,7 +242,9 @@ function verdict(spec) {
       {},
       ...[
         ['global batch', `${count(batch)} images`],
-        ['trains for', schedule.epochs === undefined ? `${count(schedule.steps)} steps` : `${count(schedule.epochs)} epochs`],
+        spec.recipe === 'knn'
+          ? ['measures', spec.checkpoint.resumeFrom]
+          : ['trains for', schedule.epochs === undefined ? `${count(schedule.steps)} steps` : `${count(schedule.epochs)} epochs`],
         ['workers', `${resources.minWorkers} to ${resources.maxWorkers ?? resources.virtualRanks}`],
         ['model', model.preset],
       ].flatMap(([term, text]) => [h('div', {}, h('dt', {}, term), h('dd', {}, text))]),
