@@ -2,10 +2,13 @@ import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
 import { benchCheckpoint } from './checkpoint.ts';
 import { benchEngine } from './engine.ts';
 import { benchIdle } from './idle.ts';
+import { benchLinks } from './links.ts';
 import { benchLogs } from './logs.ts';
 import { benchMemory } from './memory.ts';
+import { benchNetwork } from './network.ts';
 import { PYTHON } from './python.ts';
 import { benchRecovery } from './recovery.ts';
+import { benchScaling } from './scaling.ts';
 import { benchSnapshot } from './snapshot.ts';
 import { benchState } from './state.ts';
 import { benchStep } from './step.ts';
@@ -13,7 +16,7 @@ import { benchSubmit } from './submit.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [engine] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [engine] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle] [links] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   engine: benchEngine,
@@ -30,6 +33,9 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   sync: benchSync,
   idle: benchIdle,
   submit: benchSubmit,
+  links: benchLinks,
+  network: benchNetwork,
+  scaling: benchScaling,
 };
 
 const asked = process.argv.slice(2);

@@ -7,7 +7,9 @@ import { parse } from 'yaml';
 const README = await readFile(fileURLToPath(new URL('../../../README.md', import.meta.url)), 'utf8');
 
 test('the job files of the README are valid, as a file and as the body of a request', () => {
-  const files = [...README.matchAll(/```yaml\n([^`]+)```/g)].map(([, text]) => parse(text!, { uniqueKeys: false }) as Record<string, unknown>);
+  const files = [...README.matchAll(/```yaml\n([^`]+)```/g)].map(
+    ([, text]) => parse(text!, { uniqueKeys: false }) as Record<string, unknown>,
+  );
   const whole = files.filter(({ data }) => data !== undefined);
   expect(whole).toHaveLength(1);
   for (const file of whole) expect(parseJobSpec(file)).toMatchObject({ name: 'my-images' });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,7 @@ import { type OpenApiDocument, operationsOf } from './openApi.ts';
 import { hostileRequest, type KnownThings, validRequest } from './restRequests.ts';
 import { HOSTILE_TEXTS } from './schemaValues.ts';
 import { sendRequest } from './sendRequest.ts';
+import { INSPECTABLE, type MemoryLook, openSettledMemory } from './settledMemory.ts';
 
 /** What a run is given. */
 export interface FuzzOptions {
@@ -34,8 +35,10 @@ export interface FuzzResult {
   readonly serverErrors: number;
   /** Ends of the coordinator. */
   readonly crashes: number;
-  /** Growth of the coordinator's resident memory after the first fifth, as a share of it. */
+  /** Growth of the memory that the coordinator holds after the first fifth, as a share of it; garbage is collected before both looks. */
   readonly memoryGrowth: number;
+  /** The same of its resident memory, which goes up and down by what the last large requests took. */
+  readonly residentGrowth: number;
   /** Answers that the OpenAPI document does not list. */
   readonly undocumented: number;
   readonly problems: readonly string[];
@@ -51,7 +54,7 @@ const SERVER_FAULTS = new Set(['INTERNAL', 'UNKNOWN', 'DATA_LOSS']);
 export async function runFuzz({ requests, seed, workers = 1, say = () => undefined }: FuzzOptions): Promise<FuzzResult> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-fuzz-'));
   const token = randomBytes(24).toString('hex');
-  const env = { MAESTRO_TOKENS: `fuzz:admin:${token}`, MAESTRO_TOKEN: token, MAESTRO_DATA_ROOTS: dir };
+  const env = { MAESTRO_TOKENS: `fuzz:admin:${token}`, MAESTRO_TOKEN: token, MAESTRO_DATA_ROOTS: dir, ...INSPECTABLE };
   const cluster = await startCluster({ workers, dataDir: join(dir, 'data'), env });
   const agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT });
   try {
@@ -155,18 +158,23 @@ export async function runFuzz({ requests, seed, workers = 1, say = () => undefin
       };
       await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
     };
+    const memory = await openSettledMemory(pid, join(dir, 'data', 'logs', 'coordinator.log'));
     await batch(Math.ceil(requests * WARM_UP));
-    const before = await residentBytes(pid);
+    const before = await memory.look();
     await batch(requests);
-    const after = crashes === 0 ? await residentBytes(pid) : before;
-    say(`resident memory: ${(before / 1e6).toFixed(0)} MB after the first fifth, ${(after / 1e6).toFixed(0)} MB at the end`);
+    const after = crashes === 0 ? await memory.look() : before;
+    memory.close();
+    const megabytes = (of: keyof MemoryLook): string =>
+      `${(before[of] / 1e6).toFixed(1)} MB after the first fifth, ${(after[of] / 1e6).toFixed(1)} MB at the end`;
+    say(`memory that the coordinator holds: ${megabytes('live')}; resident: ${megabytes('resident')}`);
     isOver = true;
     grpc.close();
     return {
       requests: begun,
       serverErrors,
       crashes,
-      memoryGrowth: Math.round((1e4 * (after - before)) / before) / 1e4,
+      memoryGrowth: growth(before.live, after.live),
+      residentGrowth: growth(before.resident, after.resident),
       undocumented,
       problems,
       outcomes,
@@ -177,6 +185,8 @@ export async function runFuzz({ requests, seed, workers = 1, say = () => undefin
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
+
+const growth = (before: number, after: number): number => Math.round((1e4 * (after - before)) / before) / 1e4;
 
 const lastLine = (file: string): string => readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? '';
 
@@ -205,12 +215,3 @@ async function submitFirst(address: string, token: string, spec: unknown, isRun:
 }
 
 /** The least of a few looks, since garbage waits to be collected. */
-async function residentBytes(pid: number): Promise<number> {
-  const looks: number[] = [];
-  for (let i = 0; i < 10; i++) {
-    const text = await readFile(`/proc/${pid}/status`, 'utf8');
-    looks.push(1024 * Number(/VmRSS:\s+(\d+)/.exec(text)![1]));
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  return Math.min(...looks);
-}

@@ -281,7 +281,12 @@ inBrowser('where tokens are asked for, one signs in with one, comes back to wher
     await stranger.keyboard.press('Enter');
     await stranger.waitForURL('**/workers');
     await stranger.getByText('No worker is connected').waitFor();
+    // Who may only read is not offered what would be refused.
+    const offer = stranger.getByRole('link', { name: 'Submit' });
+    expect(await offer.isVisible()).toBe(false);
     await stranger.reload();
+    await stranger.getByRole('button', { name: 'Sign out' }).waitFor();
+    expect(await offer.isVisible()).toBe(false);
     await stranger.getByRole('button', { name: 'Sign out' }).click();
     await stranger.waitForURL('**/login');
     await stranger.goto(`http://${guarded.http}/`);

@@ -24,8 +24,8 @@ let http = '';
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'maestro-docs-'));
-  for (const kind of ['round', 'square']) {
-    await mkdir(join(dir, 'images', kind), { recursive: true });
+  for (const [folder, kind] of ['images', 'held-out'].flatMap((each) => ['round', 'square'].map((kind) => [each, kind] as const))) {
+    await mkdir(join(dir, folder, kind), { recursive: true });
     for (let i = 0; i < 24; i++) {
       const shape =
         kind === 'round'
@@ -34,7 +34,7 @@ beforeAll(async () => {
       const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="64" height="60"><rect width="64" height="60" fill="#${(i * 9 + 20).toString(16)}3050"/>${shape}</svg>`;
       await sharp(Buffer.from(svg))
         .jpeg()
-        .toFile(join(dir, 'images', kind, `${i}.jpg`));
+        .toFile(join(dir, folder, kind, `${i}.jpg`));
     }
   }
   const command = join(dir, 'bin', 'maestro');

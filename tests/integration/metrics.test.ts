@@ -100,6 +100,9 @@ test(
     const log = await readFile(join(dir, 'data', 'logs', 'worker-a.log'), 'utf8');
     const { address } = JSON.parse(log.split('\n').find((line) => line.includes('metrics are served'))!) as { address: string };
     const own = await (await fetch(`http://${address}/metrics`)).text();
+    expect((await fetch(`http://${address}/healthz`)).status).toBe(200);
+    expect((await fetch(`http://${address}/readyz`)).status).toBe(200);
+    expect((await fetch(`http://${address}/other`)).status).toBe(404);
     expect(own).toMatch(/^maestro_images_total [1-9][0-9]*$/m);
     expect(own).toMatch(/^maestro_allreduce_bytes_total\{direction="received"\} [1-9][0-9]*$/m);
   },

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, cutOff, networkLacks, recordJob, startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
@@ -65,6 +66,15 @@ networkTest('a network whose maker was killed is removed by the next one', () =>
   expect(cluster.coordinator).toMatch(/^10\.231\.\d+\.2:\d+$/);
 });
 
+/** A network of this process alone, with a packet filter of its own. */
+const hasFilter = lack === undefined && spawnSync('unshare', ['-n', 'iptables', '-S']).status === 0;
+(hasFilter ? test : test.skip)('hosts reach each other also on a machine that forbids forwarding, as one does where Docker runs', () => {
+  const program = fileURLToPath(new URL('../support/reachAcross.js', import.meta.url));
+  const script = 'ip link set lo up && iptables -P FORWARD DROP && exec "$@"';
+  const { stdout, stderr } = spawnSync('unshare', ['-n', 'sh', '-c', script, 'sh', process.execPath, program], { encoding: 'utf8' });
+  expect({ stdout, stderr }).toEqual({ stdout: 'reached\n', stderr: '' });
+});
+
 networkTest(
   'a job goes on while a worker is cut off from the others, from the coordinator, from Redis or from all, and ends exact',
   async () => {
@@ -106,7 +116,7 @@ networkTest(
     expect(namespacesNow()).toContain(`maestro-${process.pid}-`);
     await cluster.stop();
     expect(namespacesNow()).not.toContain(`maestro-${process.pid}-`);
-    expect(execFileSync('ip', ['-o', 'link'], { encoding: 'utf8' })).not.toContain(`mbr-${process.pid.toString(36)}`);
+    expect(execFileSync('ip', ['-o', 'link'], { encoding: 'utf8' })).not.toContain(`mup-${process.pid.toString(36)}`);
   },
   TIMEOUT_MS,
 );

@@ -22,6 +22,7 @@ export {
   readCheckpoint,
   readParameters,
 } from './readCheckpoint.ts';
+export { readJobSpec } from './readJobSpec.ts';
 export { type RetainedCheckpoint, type Retention, retainCheckpoints, stepsToRemove } from './retainCheckpoints.ts';
 export {
   type DecodedTensor,

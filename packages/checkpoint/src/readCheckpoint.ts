@@ -109,7 +109,8 @@ export function invalidCheckpoint({ dir, problems }: Pick<CheckpointReport, 'dir
   });
 }
 
-function throwIfInvalid(examination: Examination): void {
+/** Throws what an examination has found so far, if anything. */
+export function throwIfInvalid(examination: Examination): void {
   if (examination.problems.length > 0) throw invalidCheckpoint(examination);
 }
 

@@ -2,6 +2,7 @@ import { drawIdsShuffle, drawMaskNoise } from '@maestro/mae';
 import { permutation } from '@maestro/random';
 import { type AugmentConfig, drawCrop, drawFlip } from './augment.ts';
 import type { Dataset } from './dataset.ts';
+import { evaluationCrop } from './loadImages.ts';
 import { normalisationTable, writePlanes } from './normalisation.ts';
 import { addDigests, sampleDigest } from './sampleDigest.ts';
 import type { PositionRange } from './schedule.ts';
@@ -13,6 +14,8 @@ export interface BatchConfig {
   readonly imageSize: number;
   readonly channels: 1 | 3;
   readonly augment: AugmentConfig;
+  /** `random`: crops and flips drawn for each epoch, and a patch order (the default). `central`: as for an evaluation, and no patch order. */
+  readonly crop?: 'random' | 'central';
   readonly seed: number;
   /** Patches per image: the length of idsShuffle. */
   readonly patches: number;
@@ -42,12 +45,17 @@ export type BatchFiller = (positions: PositionRange, images: Float32Array, idsSh
  *
  * @throws MaestroError (from the filler) when a sample cannot be read at all, which is no property of the sample.
  */
-export function createBatchFiller(dataset: Dataset, { imageSize, channels, augment, seed, patches }: BatchConfig): BatchFiller {
+export function createBatchFiller(
+  dataset: Dataset,
+  { imageSize, channels, augment, crop = 'random', seed, patches }: BatchConfig,
+): BatchFiller {
   const reader = createSquareReader(dataset, imageSize, channels);
   const table = normalisationTable(augment);
   const imageLength = channels * imageSize * imageSize;
   const noise = new Float32Array(patches);
   const keys = new Float64Array(patches);
+  const isRandom = crop === 'random';
+  const centralBox = evaluationCrop(dataset);
   let order = permutation({ seed, epoch: 0, length: dataset.length });
   let orderEpoch = 0;
 
@@ -63,7 +71,9 @@ export function createBatchFiller(dataset: Dataset, { imageSize, channels, augme
       const index = order(position);
       digest = addDigests(digest, sampleDigest(epoch, index));
       const address = { seed, epoch, index };
-      const pixels = await reader.read(index, (width, height) => drawCrop(address, { width, height }, augment));
+      const pixels = await reader.read(index, (width, height) =>
+        isRandom ? drawCrop(address, { width, height }, augment) : centralBox(width, height),
+      );
       if ('broken' in pixels) {
         skipped.push({
           index,
@@ -75,12 +85,14 @@ export function createBatchFiller(dataset: Dataset, { imageSize, channels, augme
       writePlanes(pixels, {
         size: imageSize,
         table,
-        flip: augment.flip && drawFlip(address),
+        flip: isRandom && augment.flip && drawFlip(address),
         out: images,
         offset: count * imageLength,
       });
-      drawMaskNoise(address, noise);
-      drawIdsShuffle({ noise, keys }, idsShuffle.subarray(count * patches, (count + 1) * patches));
+      if (isRandom) {
+        drawMaskNoise(address, noise);
+        drawIdsShuffle({ noise, keys }, idsShuffle.subarray(count * patches, (count + 1) * patches));
+      }
       count++;
     }
     return { count, skipped, digest };

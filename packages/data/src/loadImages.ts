@@ -1,6 +1,6 @@
 import { MaestroError } from '@maestro/protocol';
 import type { SkippedSample } from './batchFiller.ts';
-import { centralCropBox } from './cropBox.ts';
+import { type CropBox, centralCropBox } from './cropBox.ts';
 import type { Dataset } from './dataset.ts';
 import { defaultNormalisation, type Normalisation, normalisationTable, writePlanes } from './normalisation.ts';
 import { createSquareReader } from './squareReader.ts';
@@ -16,11 +16,20 @@ export interface EvaluationImages {
   readonly skipped: readonly SkippedSample[];
 }
 
+/** Of ImageNet evaluation: resize to 256, cut 224. */
+const EVALUATION_FRACTION = 224 / 256;
+
+/** The square of a sample that is evaluated: see {@link loadImages}. */
+export function evaluationCrop({ source }: Dataset, cropFraction = EVALUATION_FRACTION): (width: number, height: number) => CropBox {
+  const fraction = source.format === 'idx' ? 1 : cropFraction;
+  return (width, height) => centralCropBox(width, height, fraction);
+}
+
 /**
  * Loads samples without augmentation: of an image file the central square of `cropFraction` x its shorter side, of pixels in memory the
  * whole image centred on black, as in training.
  *
- * @param cropFraction 224/256 by default, the usual share of ImageNet evaluation (resize to 256, cut 224).
+ * @param cropFraction {@link EVALUATION_FRACTION} by default.
  * @throws MaestroError `data-invalid` when a sample cannot be read, `cancelled`.
  */
 export async function loadImages(
@@ -30,7 +39,7 @@ export async function loadImages(
     imageSize,
     channels,
     normalisation = defaultNormalisation(channels),
-    cropFraction = 224 / 256,
+    cropFraction,
     signal,
   }: {
     readonly imageSize: number;
@@ -43,13 +52,13 @@ export async function loadImages(
   const reader = createSquareReader(dataset, imageSize, channels);
   const table = normalisationTable(normalisation);
   const imageLength = channels * imageSize * imageSize;
-  const fraction = dataset.source.format === 'idx' ? 1 : cropFraction;
+  const box = evaluationCrop(dataset, cropFraction);
   const images = new Float32Array(indices.length * imageLength);
   const loaded: number[] = [];
   const skipped: SkippedSample[] = [];
   for (const index of indices) {
     if (signal?.aborted) throw new MaestroError('cancelled', 'loading images was cancelled');
-    const pixels = await reader.read(index, (width, height) => centralCropBox(width, height, fraction));
+    const pixels = await reader.read(index, box);
     if ('broken' in pixels) {
       skipped.push({ index, name: dataset.name(index), reason: pixels.broken });
       continue;

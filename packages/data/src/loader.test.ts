@@ -2,10 +2,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { permutation } from '@maestro/random';
 import sharp from 'sharp';
 import { augmentConfig } from './augment.ts';
 import { type Dataset, openDataset } from './dataset.ts';
 import { type Loader, type LoaderOptions, openLoader } from './loader.ts';
+import { loadImages } from './loadImages.ts';
+import { defaultNormalisation } from './normalisation.ts';
 import { addDigests, positionsDigest, sampleDigest } from './sampleDigest.ts';
 import type { PositionRange } from './schedule.ts';
 
@@ -74,6 +77,20 @@ test.each(['idx', 'image-folder'] as const)(
     ahead.prefetch(keys);
     for (const i of [5, 0, 3, 1, 2, 4]) expect(await contentOf(ahead, keys[i]!)).toEqual(alone[i]);
     for (const i of [4, 2]) expect(await contentOf(ahead, keys[i]!)).toEqual(alone[i]);
+  },
+);
+
+test.each(['idx', 'image-folder'] as const)(
+  'a central crop of an %s set is what an evaluation loads, whatever is to be drawn',
+  async (format) => {
+    const dataset = format === 'idx' ? idx : folder;
+    const order = permutation({ seed: 5, epoch: 0, length: COUNT });
+    const wanted = [3, 4, 5, 6].map(order);
+    const { images } = await loadImages(dataset, wanted, { imageSize: 16, channels: 1, normalisation: defaultNormalisation(1) });
+    const content = await contentOf(load(dataset, { crop: 'central' }), at(3));
+    expect(content.images).toEqual(images);
+    expect(content.digest).toBe(positionsDigest(at(3), { seed: 5, samples: COUNT }));
+    expect((await contentOf(load(dataset), at(3))).images).not.toEqual(images);
   },
 );
 

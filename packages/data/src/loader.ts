@@ -63,7 +63,19 @@ interface Waiter {
 
 /** Starts a loader. */
 export function openLoader(options: LoaderOptions): Loader {
-  const { dataset, imageSize, channels, augment, seed, patches, microBatch, threads = 1, aheadBatches = 2, signal } = options;
+  const {
+    dataset,
+    imageSize,
+    channels,
+    augment,
+    crop = 'random',
+    seed,
+    patches,
+    microBatch,
+    threads = 1,
+    aheadBatches = 2,
+    signal,
+  } = options;
   for (const [name, value] of Object.entries({ imageSize, patches, microBatch, threads, aheadBatches })) {
     if (!Number.isSafeInteger(value) || value < 1) {
       throw new MaestroError('invalid-argument', `openLoader: ${name} must be a whole number of at least 1, found ${value}`);
@@ -76,7 +88,7 @@ export function openLoader(options: LoaderOptions): Loader {
   }));
   const ring = createBatchRing(slots.length);
   const tally = createBrokenTally(dataset.length);
-  const config: BatchConfig = { imageSize, channels, augment, seed, patches };
+  const config: BatchConfig = { imageSize, channels, augment, crop, seed, patches };
   const workers = Array.from(
     { length: threads },
     () =>

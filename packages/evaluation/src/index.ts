@@ -1,6 +1,7 @@
 export { type DrawnCheckpoint, drawCheckpoint } from './drawCheckpoint.ts';
 export { heldOutImages } from './heldOut.ts';
 export { encodeSamples, type FeatureSet, knnAccuracy, spread } from './knnAccuracy.ts';
-export { loadCheckpoint, loadParameters, type OpenModel, openModel, specOfCheckpoint } from './openModel.ts';
+export { knnAccuracyInThread } from './knnInThread.ts';
+export { loadCheckpoint, loadParameters, type OpenModel, openModel } from './openModel.ts';
 export { reconstructionPicture } from './picture.ts';
 export { type Reconstruction, reconstruct } from './reconstruct.ts';

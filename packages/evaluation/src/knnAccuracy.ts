@@ -1,7 +1,7 @@
 import type { Dataset, Normalisation } from '@maestro/data';
 import { loadImages } from '@maestro/data';
 import type { Evaluator } from '@maestro/engine';
-import { accuracy, knnClassify, type MaeConfig } from '@maestro/mae';
+import { accuracy, type KnnOptions, knnClassify, type MaeConfig } from '@maestro/mae';
 
 /** Labelled samples as the encoder sees them. */
 export interface FeatureSet {
@@ -45,9 +45,9 @@ export async function encodeSamples({
   return { features: features.subarray(0, done * embedDim), labels: labels.subarray(0, done) };
 }
 
-/** Share of `test` whose class the k nearest samples of `train` name (k = 200, cosine similarity, temperature 0.07). */
-export function knnAccuracy(train: FeatureSet, test: FeatureSet, dim: number): number {
-  return accuracy(knnClassify({ train, test: test.features, dim }), test.labels);
+/** Share of `test` whose class the k nearest samples of `train` name (k = 200, cosine similarity, temperature 0.07, unless said otherwise). */
+export function knnAccuracy(train: FeatureSet, test: FeatureSet, dim: number, options: Pick<KnnOptions, 'k' | 'temperature'> = {}): number {
+  return accuracy(knnClassify({ train, test: test.features, dim, ...options }), test.labels);
 }
 
 /** `count` indices of 0..length-1, evenly spread; all of them when there are fewer. */

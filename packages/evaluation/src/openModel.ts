@@ -12,7 +12,7 @@ import {
   parameterSpecs,
   patchCount,
 } from '@maestro/mae';
-import { type JobSpec, MaestroError, parseJobSpec } from '@maestro/protocol';
+import type { Device, JobSpec } from '@maestro/protocol';
 
 /** A model that can be asked, with what it was trained as. */
 export interface OpenModel {
@@ -26,22 +26,29 @@ export interface OpenModel {
 /** How a model is opened. */
 export interface OpenModelOptions {
   readonly threads?: number;
-  /** False where parameters are loaded before the model is asked, and features never: it is open sooner. Default true. */
+  readonly device?: Device;
+  /** False where parameters are loaded before the model is asked: it is open sooner. Default true. */
   readonly isInitialised?: boolean;
+  /** False where features are never asked for. Default as `isInitialised`. */
+  readonly hasFeatures?: boolean;
 }
 
 /** Opens a job's model; its parameters are those that the job starts from until others are loaded. */
-export async function openModel(spec: JobSpec, { threads = 1, isInitialised = true }: OpenModelOptions = {}): Promise<OpenModel> {
+export async function openModel(
+  spec: JobSpec,
+  { threads = 1, device = 'cpu', isInitialised = true, hasFeatures = isInitialised }: OpenModelOptions = {},
+): Promise<OpenModel> {
   const config = maeConfig(spec.model);
   const layout = flatLayout(parameterSpecs(config));
   const { channels, imageSize } = config;
   const { mean, std } = augmentConfig(channels as 1 | 3, definedStatistics(spec));
   const evaluator = await openEvaluator({
     evalModel: buildEvalModel(config),
-    ...(isInitialised && { featureModel: buildEncoderModel(config) }),
+    ...(hasFeatures && { featureModel: buildEncoderModel(config) }),
     layout,
     imageShape: [channels, imageSize, imageSize],
     patches: patchCount(config),
+    device,
     threads,
   });
   if (isInitialised) await evaluator.load(initParameters(config, layout, spec.seed));
@@ -77,12 +84,6 @@ export async function loadParameters(
   const { step, checkpointHash } = await readParameters(dir, { into: flatTensors(layout, parameters) });
   await evaluator.load(parameters);
   return { step, checkpointHash };
-}
-
-/** The job file that a checkpoint was trained with. */
-export function specOfCheckpoint(state: Readonly<Record<string, unknown>>, dir: string): JobSpec {
-  if (state['spec'] === undefined) throw new MaestroError('checkpoint-invalid', `${dir}: its state.json holds no job file`);
-  return parseJobSpec(state['spec']);
 }
 
 function definedStatistics({ augment: { mean, std } }: JobSpec): Partial<Normalisation> {

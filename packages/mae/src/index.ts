@@ -21,8 +21,10 @@ export { initParameters, initTensor } from './initialise.ts';
 export {
   accuracy,
   type FeatureTable,
+  type KnnClassifierOptions,
   type KnnOptions,
   knnClassify,
+  openKnnClassifier,
 } from './knn.ts';
 export {
   type LearningRateSchedule,

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { accuracy, knnClassify } from './index.ts';
+import { accuracy, knnClassify, openKnnClassifier } from './index.ts';
 
 const row = (values: Float32Array, index: number, dim: number) => [...values.subarray(index * dim, (index + 1) * dim)];
 
@@ -52,6 +52,16 @@ test('equal similarities prefer the earlier training sample', () => {
   const features = Float32Array.of(1, 0, 2, 0, 3, 0);
   expect([...knnClassify({ train: { features, labels: [2, 1, 0] }, test: Float32Array.of(1, 0), dim: 2, k: 1 })]).toEqual([2]);
   expect(accuracy([1, 2, 3, 4], [1, 2, 0, 4])).toBe(0.75);
+});
+
+test('test samples in parts are classified as all at once', () => {
+  const wave = (count: number, phase: number) => Float32Array.from({ length: count * 5 }, (_, i) => Math.sin(i * 1.7 + phase));
+  const options = { train: { features: wave(31, 0), labels: Array.from({ length: 31 }, (_, i) => i % 3) }, dim: 5, k: 7 };
+  const asked = wave(22, 2);
+  const classify = openKnnClassifier(options);
+  const inParts = [0, 5, 6, 13].flatMap((first, i, all) => [...classify(asked.subarray(first * 5, (all[i + 1] ?? 22) * 5))]);
+  expect(inParts).toEqual([...knnClassify({ ...options, test: asked })]);
+  expect(new Set(inParts).size).toBe(3);
 });
 
 test('tables that do not fit are refused', () => {

@@ -8,16 +8,20 @@ export interface FeatureTable {
   readonly labels: ArrayLike<number>;
 }
 
-/** Options of {@link knnClassify}. */
-export interface KnnOptions {
+/** Options of {@link openKnnClassifier}. */
+export interface KnnClassifierOptions {
   readonly train: FeatureTable;
-  /** float32 [count, dim] of the samples to classify. */
-  readonly test: Float32Array;
   readonly dim: number;
   /** Neighbours that vote; 200 by custom (Wu et al. 2018, section 3.4). Fewer when there are fewer training samples. */
   readonly k?: number;
   /** Temperature of the votes exp(similarity / temperature); 0.07 by custom (same source). */
   readonly temperature?: number;
+}
+
+/** Options of {@link knnClassify}. */
+export interface KnnOptions extends KnnClassifierOptions {
+  /** float32 [count, dim] of the samples to classify. */
+  readonly test: Float32Array;
 }
 
 const ROWS = 4;
@@ -30,35 +34,44 @@ const ROWS = 4;
  * @returns the predicted class of each test row.
  * @throws MaestroError `invalid-argument` when the tables do not fit `dim`, or there is no training sample.
  */
-export function knnClassify({ train, test, dim, k = 200, temperature = 0.07 }: KnnOptions): Int32Array {
+export function knnClassify({ test, ...options }: KnnOptions): Int32Array {
+  return openKnnClassifier(options)(test);
+}
+
+/** {@link knnClassify} for test samples that come in parts: what is made of the training samples is made once. */
+export function openKnnClassifier({ train, dim, k = 200, temperature = 0.07 }: KnnClassifierOptions): (test: Float32Array) => Int32Array {
   const trainCount = train.features.length / dim;
-  const testCount = test.length / dim;
-  if (!Number.isInteger(trainCount) || !Number.isInteger(testCount) || trainCount === 0 || train.labels.length !== trainCount) {
+  if (!Number.isInteger(trainCount) || trainCount === 0 || train.labels.length !== trainCount) {
     throw new MaestroError(
       'invalid-argument',
-      `knnClassify: expected rows of ${dim} features and one label for each training row, found ${train.features.length} and ${test.length} features, ${train.labels.length} labels`,
+      `k-NN: expected rows of ${dim} features and one label for each training row, found ${train.features.length} features and ${train.labels.length} labels`,
     );
   }
-  const neighbours = Math.min(k, trainCount);
   const trainRows = unitRows(train.features, dim, trainCount);
-  const testRows = unitRows(test, dim, testCount);
   const similarity = new Float64Array(ROWS * trainRows.count);
   const votes = new Float64Array(1 + largest(train.labels));
-  const nearest = openNearest(neighbours);
-  const predictions = new Int32Array(testCount);
-  for (let first = 0; first < testCount; first += ROWS) {
-    similarities(testRows.values, first, trainRows, dim, similarity);
-    for (let row = 0; row < Math.min(ROWS, testCount - first); row++) {
-      nearest.clear();
-      for (let j = 0; j < trainCount; j++) nearest.offer(similarity[j * ROWS + row]!, j);
-      votes.fill(0);
-      nearest.forEach((value, index) => {
-        votes[train.labels[index]!]! += Math.exp(value / temperature);
-      });
-      predictions[first + row] = votes.indexOf(Math.max(...votes));
+  const nearest = openNearest(Math.min(k, trainCount));
+  return (test) => {
+    const testCount = test.length / dim;
+    if (!Number.isInteger(testCount)) {
+      throw new MaestroError('invalid-argument', `k-NN: expected rows of ${dim} features to classify, found ${test.length} features`);
     }
-  }
-  return predictions;
+    const testRows = unitRows(test, dim, testCount);
+    const predictions = new Int32Array(testCount);
+    for (let first = 0; first < testCount; first += ROWS) {
+      similarities(testRows.values, first, trainRows, dim, similarity);
+      for (let row = 0; row < Math.min(ROWS, testCount - first); row++) {
+        nearest.clear();
+        for (let j = 0; j < trainCount; j++) nearest.offer(similarity[j * ROWS + row]!, j);
+        votes.fill(0);
+        nearest.forEach((value, index) => {
+          votes[train.labels[index]!]! += Math.exp(value / temperature);
+        });
+        predictions[first + row] = votes.indexOf(Math.max(...votes));
+      }
+    }
+    return predictions;
+  };
 }
 
 /** Share of `predictions` that equal `labels`. */

@@ -18,9 +18,10 @@ export function readRoots(text: string | undefined, dataDir: string): PathRoots 
  *
  * @throws MaestroError `permission-denied` that names the roots.
  */
-export async function requireConfined({ data, checkpoint }: JobSpec, roots: PathRoots): Promise<void> {
+export async function requireConfined({ data, checkpoint, knn }: JobSpec, roots: PathRoots): Promise<void> {
   if (roots === undefined) return;
   await requireInside('data.path', data.path, roots);
+  if (knn?.test !== undefined) await requireInside('knn.test.path', knn.test.path, roots);
   if (checkpoint.resumeFrom !== undefined) await requireInside('checkpoint.resumeFrom', checkpoint.resumeFrom, roots);
 }
 

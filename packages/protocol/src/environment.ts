@@ -96,7 +96,13 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
   { name: 'MAESTRO_THREADS', of: 'worker', default: '1', meaning: "threads of one run of the training graph; part of a job's identity" },
   { name: 'MAESTRO_COLLECTIVE_LISTEN', of: 'worker', default: '127.0.0.1:0', meaning: 'host:port at which other workers reach it' },
   { name: 'MAESTRO_COLLECTIVE_ADVERTISE', of: 'worker', default: 'where it listens', meaning: 'the address that other workers are told' },
-  { name: 'MAESTRO_METRICS_LISTEN', of: 'worker', default: 'none', meaning: 'host:port at which it serves its own metrics for Prometheus' },
+  {
+    name: 'MAESTRO_METRICS_LISTEN',
+    of: 'worker',
+    default: 'none',
+    meaning:
+      'host:port at which it serves its own metrics for Prometheus, and `/healthz` and `/readyz`: whether it lives, and whether a coordinator has it',
+  },
   {
     name: 'MAESTRO_FAILURE_TIMEOUT_MS',
     of: 'coordinator, worker',

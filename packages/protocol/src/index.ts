@@ -59,7 +59,7 @@ export {
   type DilocoSpec,
   dilocoOf,
   type JobSpec,
-  jobSpecSchema,
+  jobFileSchema,
   mostWorkers,
   PRESET_NAMES,
   type PresetName,
@@ -80,6 +80,7 @@ export {
   type StoredCheckpoint,
   type WorkerInfo,
 } from './jobs.ts';
+export { type KnnSpec, knnOf } from './knnSpec.ts';
 export {
   type CheckpointFailed,
   type CheckpointWritten,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { DEVICES } from './device.ts';
 import { MaestroError } from './errors.ts';
+import { knnIssues, knnSection, withKnnDefaults } from './knnSpec.ts';
 import { describeIssues } from './schemaIssues.ts';
 
 const count = z.int().positive();
@@ -28,6 +29,9 @@ const model = z.strictObject({
   masking: z.literal('random').default('random'),
   normPixLoss: z.boolean().default(true).describe('predict patches normalised by their own mean and deviation'),
 });
+
+/** What a job can be for. */
+const RECIPES = ['mae-pretrain', 'knn'] as const;
 
 /** Where the images are, and how they are read. */
 const data = z.discriminatedUnion('format', [
@@ -110,10 +114,13 @@ const checkpoint = z.strictObject({
   keepLast: count.default(3).describe('newest checkpoints that stay on disk; 2 or more, so that damage to one does not lose the run'),
   keepEveryEpochs: count.optional().describe('also write a checkpoint after every so many epochs, and keep it for good'),
   keepBest: count.optional().describe('also keep so many checkpoints with the lowest loss of the step they were written after'),
-  resumeFrom: z.string().min(1).optional().describe('checkpoint folder to go on from'),
+  resumeFrom: z.string().min(1).optional().describe('checkpoint folder to go on from; for recipe knn, whose encoder is measured'),
 });
 
-/** The job file: everything that decides a training run. Unknown keys are refused; defaults are the paper's where it has them. */
+/** The `sync` section of a file that has none. */
+const PLAIN_SYNC = { mode: 'allReduce' } as const;
+
+/** A job file with every default filled in. */
 export const jobSpecSchema = z
   .strictObject({
     name: z.string().min(1).max(100).default('mae'),
@@ -123,20 +130,25 @@ export const jobSpecSchema = z
       .max(MOST_PRIORITY)
       .default(0)
       .describe('who gets workers first; jobs of lower priority make way, and go on later where they were'),
-    recipe: z.literal('mae-pretrain').default('mae-pretrain'),
+    recipe: z
+      .enum(RECIPES)
+      .default('mae-pretrain')
+      .describe('mae-pretrain trains; knn measures the encoder of a checkpoint by the classes of nearest neighbours'),
     model: model.prefault({}),
     data,
     augment: augment.prefault({}),
     schedule: schedule.prefault({}),
     optimizer: optimizer.prefault({}),
     resources: resources.prefault({}),
-    sync: sync.prefault({ mode: 'allReduce' }),
+    sync: sync.prefault(PLAIN_SYNC),
     checkpoint: checkpoint.prefault({}),
+    knn: knnSection(data).optional().describe('for recipe knn'),
     seed: z.int().min(0).default(0),
   })
   .superRefine((spec, context) => {
     const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
     const { schedule, resources, augment, sync, optimizer } = spec;
+    for (const { path, message } of knnIssues(spec, DEFAULTS)) refuse(path, message);
     if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'give either epochs or steps');
     const maxWorkers = resources.maxWorkers ?? resources.virtualRanks;
     if (maxWorkers > resources.virtualRanks) {
@@ -163,6 +175,18 @@ export const jobSpecSchema = z
       if (augment[key][0] > augment[key][1]) refuse(['augment', key], `expected [low, high], found [${augment[key].join(', ')}]`);
     }
   });
+
+/** What sections are that a file leaves out. */
+const DEFAULTS = {
+  augment: augment.parse({}),
+  schedule: schedule.parse({}),
+  optimizer: optimizer.parse({}),
+  sync: sync.parse(PLAIN_SYNC),
+  checkpoint: checkpoint.parse({}),
+};
+
+/** The job file: everything that decides a run. Unknown keys are refused; defaults are the paper's where it has them. */
+export const jobFileSchema = z.preprocess(withKnnDefaults, jobSpecSchema);
 
 /** A job file after validation, with every default filled in. */
 export type JobSpec = z.infer<typeof jobSpecSchema>;
@@ -197,9 +221,9 @@ export type PresetName = (typeof PRESET_NAMES)[number];
  * @throws MaestroError `invalid-argument` that lists every problem with its path, what was found and what is allowed.
  */
 export function parseJobSpec(input: unknown): JobSpec {
-  const result = jobSpecSchema.safeParse(input);
+  const result = jobFileSchema.safeParse(input);
   if (result.success) return result.data;
-  const issues = describeIssues(result.error, jobSpecSchema, input);
+  const issues = describeIssues(result.error, jobFileSchema, withKnnDefaults(input));
   throw new MaestroError('invalid-argument', `job file: ${issues.join('; ')}`, { details: { issues } });
 }
 
@@ -208,16 +232,20 @@ export function parseJobSpec(input: unknown): JobSpec {
  * which moments, and where checkpoints come from.
  */
 export function specHash(spec: JobSpec): string {
-  const { name: _name, priority: _priority, checkpoint: _checkpoint, resources, data, sync, ...others } = spec;
+  const { name: _name, priority: _priority, checkpoint: _checkpoint, resources, data, sync, knn, ...others } = spec;
   const { state: _state, ...optimizer } = others.optimizer;
   const rest = { ...others, optimizer };
   // Left out where it says what jobs did before there was a choice, so that their hashes stay.
   const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';
   const { virtualRanks, device, allowMixedDevices } = resources;
-  const { path: _path, ...format } = data;
+  const format = withoutPath(data);
+  const mixed = allowMixedDevices && { allowMixedDevices };
+  const measured = knn !== undefined && { knn: { ...knn, test: withoutPath(knn.test!) } };
   return createHash('sha256')
-    .update(
-      JSON.stringify({ ...rest, format, virtualRanks, device, ...(!isPlain && { sync }), ...(allowMixedDevices && { allowMixedDevices }) }),
-    )
+    .update(JSON.stringify({ ...rest, format, virtualRanks, device, ...(!isPlain && { sync }), ...mixed, ...measured }))
     .digest('hex');
+}
+
+function withoutPath({ path: _path, ...format }: DataSpec): object {
+  return format;
 }

@@ -97,6 +97,8 @@ export interface Job {
   readonly stepsRedone: number;
   /** Step of the newest checkpoint of which there is a picture; absent or 0 when there is none. */
   readonly reconstructedStep?: number;
+  /** What a job measured, by name; absent or empty until it has, and of jobs that train. */
+  readonly results?: Readonly<Record<string, number>>;
   /** Changes with every change of the record; compared for equality only. */
   readonly resourceVersion: string;
 }

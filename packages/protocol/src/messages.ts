@@ -84,6 +84,7 @@ export interface Standing extends OfView {
   readonly suspect: string;
   readonly shards: readonly StateShard[];
   readonly stateLength: number;
+  readonly results: Readonly<Record<string, number>>;
 }
 
 /** An image that could not be read, and why. */

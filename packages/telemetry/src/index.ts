@@ -12,7 +12,7 @@ export {
   withLabels,
 } from './exposition.ts';
 export { createLogger, type LineSink, LOG_LEVELS, type LogDestination, type Logger, type LoggerOptions, type LogLevel } from './logger.ts';
-export { type MetricsServer, serveMetrics } from './metricsServer.ts';
+export { type MetricsPages, type MetricsServer, serveMetrics } from './metricsServer.ts';
 export { addProcessMetrics } from './processMetrics.ts';
 export { redactLine } from './redact.ts';
 export { type RunServiceOptions, runService } from './runService.ts';

@@ -1,8 +1,7 @@
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describeProblems, MODEL_FILE, readSafetensors, STATE_FILE, verifyCheckpoint } from '@maestro/checkpoint';
+import { describeProblems, MODEL_FILE, readJobSpec, readSafetensors, verifyCheckpoint } from '@maestro/checkpoint';
 import { augmentConfig } from '@maestro/data';
-import { specOfCheckpoint } from '@maestro/evaluation';
 import { buildPackedEncoder, isEncoderParameter, maeConfig, parameterSpecs } from '@maestro/mae';
 import { type JobSpec, MaestroError } from '@maestro/protocol';
 
@@ -31,7 +30,7 @@ export async function exportEncoder(dir: string, file: string): Promise<Exported
   const report = await verifyCheckpoint(dir);
   if (!report.valid) throw new MaestroError('checkpoint-invalid', `checkpoint ${dir}: ${describeProblems(report.problems)}`);
   const { step = 0, checkpointHash = '' } = report;
-  const spec = specOfCheckpoint(JSON.parse(await readFile(join(dir, STATE_FILE), 'utf8')) as Readonly<Record<string, unknown>>, dir);
+  const spec = await readJobSpec(dir);
   const config = maeConfig(spec.model);
   const { channels, imageSize, embedDim } = config;
   const encoderBytes = parameterSpecs(config)

@@ -55,8 +55,9 @@ export function setKeys(file: JobFile, pairs: readonly string[]): JobFile {
 export function withAbsolutePaths(file: JobFile): JobFile {
   const result = structuredClone(file);
   const data = result['data'] as JobFile | undefined;
+  const test = (result['knn'] as JobFile | undefined)?.['test'] as JobFile | undefined;
   const checkpoint = result['checkpoint'] as JobFile | undefined;
-  if (typeof data?.['path'] === 'string') data['path'] = resolve(data['path']);
+  for (const section of [data, test]) if (typeof section?.['path'] === 'string') section['path'] = resolve(section['path']);
   if (typeof checkpoint?.['resumeFrom'] === 'string') checkpoint['resumeFrom'] = resolve(checkpoint['resumeFrom']);
   return result;
 }

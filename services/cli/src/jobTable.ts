@@ -1,4 +1,5 @@
 import type { Job } from '@maestro/protocol';
+import { isTraining } from './isTraining.ts';
 import { duration } from './progressView.ts';
 import { textTable } from './textTable.ts';
 
@@ -18,7 +19,7 @@ export function jobTable(jobs: readonly Job[], nowMs: number = Date.now()): stri
 function cells(job: Job, nowMs: number): string[] {
   const { id, name, state, message, progress, createdAt } = job;
   const step = progress === null ? '-' : `${progress.step}/${progress.totalSteps}`;
-  const loss = progress === null || progress.images === 0 ? '-' : progress.loss.toFixed(4);
+  const loss = progress === null || progress.images === 0 || !isTraining(job) ? '-' : progress.loss.toFixed(4);
   const note = state === 'running' || state === 'succeeded' ? '' : message;
   return [id, name, state, step, loss, duration((nowMs - Date.parse(createdAt)) / 1000), String(priorityOf(job)), note];
 }
@@ -46,10 +47,12 @@ export function jobDescription(
   if (progress !== null) {
     lines.push(
       `Progress:   step ${progress.step} of ${progress.totalSteps}, epoch ${progress.epoch.toFixed(2)}, ${progress.images} images, ${progress.skippedImages} skipped`,
-      `Loss:       ${progress.loss.toFixed(6)} (first ${progress.lossFirst.toFixed(6)}), gradient norm ${progress.gradNorm.toPrecision(4)}, lr ${progress.lr.toExponential(3)}`,
+      ...(isTraining(job) ? [lossLine(progress)] : []),
       `Speed:      ${progress.imagesPerSecond.toFixed(1)} images/s, ${duration(progress.etaSeconds)} left`,
     );
   }
+  const results = Object.entries(job.results ?? {});
+  if (results.length > 0) lines.push(`Results:    ${results.map(([name, value]) => `${name} ${value}`).join(', ')}`);
   if (job.stepsRedone > 0)
     lines.push(`Redone:     ${job.stepsRedone} step${job.stepsRedone === 1 ? '' : 's'}, begun and given up when a view ended`);
   lines.push('Members:');
@@ -75,4 +78,8 @@ export function jobDescription(
   lines.push(kept.length === written ? 'Checkpoints:' : `Checkpoints: (${written} written, ${kept.length} of them on disk)`);
   for (const { step, path, hash } of kept) lines.push(`  step ${step}  ${hash}  ${path}`);
   return lines.join('\n');
+}
+
+function lossLine(progress: NonNullable<Job['progress']>): string {
+  return `Loss:       ${progress.loss.toFixed(6)} (first ${progress.lossFirst.toFixed(6)}), gradient norm ${progress.gradNorm.toPrecision(4)}, lr ${progress.lr.toExponential(3)}`;
 }

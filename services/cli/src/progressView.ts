@@ -1,4 +1,5 @@
 import type { Job } from '@maestro/protocol';
+import { isTraining } from './isTraining.ts';
 
 const BAR_WIDTH = 28;
 const PLAIN_EVERY_MS = 5000;
@@ -52,7 +53,7 @@ export function createProgressView(output: ProgressOutput, now: () => number = D
       const isLast = progress.step >= progress.totalSteps;
       const nowMs = now();
       if (!isLast && nowMs - lastMs < (isLive ? MIN_REDRAW_MS : PLAIN_EVERY_MS)) return;
-      const line = progressLine(progress);
+      const line = progressLine(progress, { hasLoss: isTraining(job) });
       if (line === lastLine) return;
       lastMs = nowMs;
       lastLine = line;
@@ -67,8 +68,8 @@ export function createProgressView(output: ProgressOutput, now: () => number = D
   };
 }
 
-/** One line: bar, step, epoch, loss, learning rate, speed and time left. */
-export function progressLine(progress: NonNullable<Job['progress']>): string {
+/** One line: bar, step, epoch, loss and learning rate where there is training, speed and time left. */
+export function progressLine(progress: NonNullable<Job['progress']>, { hasLoss = true }: { readonly hasLoss?: boolean } = {}): string {
   const { step, totalSteps, epoch, totalEpochs, loss, lr, imagesPerSecond, etaSeconds } = progress;
   const share = totalSteps === 0 ? 1 : step / totalSteps;
   const filled = Math.round(share * BAR_WIDTH);
@@ -77,8 +78,7 @@ export function progressLine(progress: NonNullable<Job['progress']>): string {
     `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] ${String(Math.floor(share * 100)).padStart(3)} %`,
     `step ${String(step).padStart(width)}/${totalSteps}`,
     `epoch ${epoch.toFixed(2)}/${Number(totalEpochs.toFixed(2))}`,
-    `loss ${loss.toFixed(4)}`,
-    `lr ${lr.toExponential(2)}`,
+    ...(hasLoss ? [`loss ${loss.toFixed(4)}`, `lr ${lr.toExponential(2)}`] : []),
     `${imagesPerSecond.toFixed(0)} images/s`,
     `ETA ${duration(etaSeconds)}`,
   ].join('  ');

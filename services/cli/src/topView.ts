@@ -1,5 +1,6 @@
 import type { Job, WorkerInfo } from '@maestro/protocol';
 import { isTerminal } from '@maestro/protocol';
+import { isTraining } from './isTraining.ts';
 import { priorityOf } from './jobTable.ts';
 import { duration } from './progressView.ts';
 import { textTable } from './textTable.ts';
@@ -60,7 +61,7 @@ function jobRow(job: Job): string[] {
     ...head,
     `${step}/${totalSteps}`,
     `${Math.floor((100 * step) / totalSteps)} %`,
-    images === 0 ? '-' : loss.toFixed(4),
+    images === 0 || !isTraining(job) ? '-' : loss.toFixed(4),
     isMoving ? imagesPerSecond.toFixed(1) : '-',
     isMoving ? duration(etaSeconds) : '-',
     told,

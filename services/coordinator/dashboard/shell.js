@@ -1,10 +1,10 @@
 // @ts-check
-import { request } from './api.js';
 import { connectionState } from './connection.js';
 import { h, patch } from './dom.js';
 import { duration } from './format.js';
 import { icon } from './parts/icon.js';
 import { navigate } from './router.js';
+import { isSignedIn, readSession, signOut } from './session.js';
 import { chooseTheme, themeChoice } from './theme.js';
 
 const LINKS = /** @type {const} */ ([
@@ -40,7 +40,13 @@ export function mountShell() {
         h(
           'nav.nav',
           { 'aria-label': 'Main' },
-          ...LINKS.map(([href, text]) => h('a', { href, 'data-link': true, 'aria-current': isHere(href) && 'page' }, text)),
+          ...LINKS.map(([href, text]) =>
+            h(
+              'a',
+              { href, 'data-link': true, 'aria-current': isHere(href) && 'page', class: href === '/submit' ? 'needs-submit' : '' },
+              text,
+            ),
+          ),
         ),
         h(
           'div.top-end',
@@ -64,8 +70,7 @@ export function mountShell() {
             },
             icon(choice === 'system' ? 'auto' : choice === 'light' ? 'sun' : 'moon'),
           ),
-          document.documentElement.dataset['session'] === 'cookie' &&
-            h('button.button.bare.small', { type: 'button', onclick: signOut }, 'Sign out'),
+          isSignedIn() && h('button.button.bare.small', { type: 'button', onclick: leave }, 'Sign out'),
         ),
       ),
     );
@@ -93,14 +98,7 @@ export function mountShell() {
   return { update };
 }
 
-/** Whether somebody is signed in here, who can then sign out. */
-async function readSession() {
-  const { isOpen, name } = await request('/api/v1/session');
-  if (!isOpen && name !== undefined) document.documentElement.dataset['session'] = 'cookie';
-}
-
-async function signOut() {
-  await request('/api/v1/session', { method: 'DELETE' });
-  delete document.documentElement.dataset['session'];
+async function leave() {
+  await signOut();
   navigate('/login');
 }

@@ -9,6 +9,7 @@ import {
   type Job,
   type JobAudit,
   type JobSpec,
+  knnOf,
   MaestroError,
   newJobId,
   type PathRoots,
@@ -27,6 +28,7 @@ import { placeJobs } from './placement.ts';
 import { placementInput } from './placementInput.ts';
 import { type JobRun, queuedRun, type RestorePoint, type RunEvent } from './runState.ts';
 import type { Store } from './store.ts';
+import { withModelOf } from './withModelOf.ts';
 import { workerEvent } from './workerEvent.ts';
 
 const TICK_MS = 250;
@@ -46,8 +48,10 @@ export interface CoordinatorOptions {
   readonly roots?: PathRoots;
   /** Opens what writes a job's steps, records and queues. */
   readonly openBooks: (jobId: string, seed: number, onAcknowledged: (step: number) => void) => Bookkeeper;
-  /** Reads the step of a checkpoint that a job resumes from; throws when it cannot be used. */
+  /** Reads the step of a checkpoint that a job starts from; throws when it cannot be used. */
   readonly inspectCheckpoint: (path: string) => Promise<{ readonly step: number }>;
+  /** The job file that a checkpoint was trained with. */
+  readonly readJobSpec: (path: string) => Promise<JobSpec>;
   /** The newest valid checkpoint that a job has written. */
   readonly findCheckpoint: (jobId: string) => ReturnType<ActiveJobOptions['findCheckpoint']>;
   /** Told of what happens. */
@@ -114,7 +118,7 @@ interface ConnectedWorker {
  * where they are: workers that are still at work come back and say so.
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { store, timeouts, openBooks, inspectCheckpoint, findCheckpoint, events, log } = options;
+  const { store, timeouts, openBooks, inspectCheckpoint, readJobSpec, findCheckpoint, events, log } = options;
   const jobs = new Map<string, ActiveJob>();
   const workers = new Map<string, ConnectedWorker>();
   let isClosing = false;
@@ -202,8 +206,13 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     });
   };
 
-  const startPointOf = async ({ checkpoint: { resumeFrom } }: JobSpec): Promise<RestorePoint> =>
-    resumeFrom === undefined ? { path: '', step: 0 } : { path: resumeFrom, step: (await inspectCheckpoint(resumeFrom)).step };
+  const startPointOf = async (spec: JobSpec): Promise<RestorePoint> => {
+    const { resumeFrom } = spec.checkpoint;
+    if (resumeFrom === undefined) return { path: '', step: 0 };
+    const { step } = await inspectCheckpoint(resumeFrom);
+    // What measures a checkpoint begins at the first sample, however long it was trained.
+    return { path: resumeFrom, step: knnOf(spec) === undefined ? step : 0 };
+  };
 
   const find = (id: string): ActiveJob => {
     const active = jobs.get(id);
@@ -269,9 +278,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const readSpec = async (specJson: string): Promise<JobSpec> => {
     if (specJson.length > MOST_SPEC_CHARACTERS)
       throw new MaestroError('too-large', `job file: ${specJson.length} characters, at most ${MOST_SPEC_CHARACTERS}`);
-    const spec = parseJobSpec(parseJson(specJson));
+    const file = parseJson(specJson);
+    const spec = parseJobSpec(file);
     await requireConfined(spec, options.roots);
-    return spec;
+    const measured = knnOf(spec);
+    return measured === undefined ? spec : withModelOf(spec, await readJobSpec(measured.checkpoint), file);
   };
 
   return {

@@ -177,7 +177,7 @@ export function go(turn: Turn): void {
     phase: 'running',
     view: { ...view!, status: 'working', sinceMs: turn.nowMs },
     lastCommitMs: turn.nowMs,
-    message: `training on ${names(members)}`,
+    message: `${facts.spec.recipe === 'knn' ? 'measuring' : 'training'} on ${names(members)}`,
   });
   const shares = members.map(({ name, firstRank, ranks }) => `${name} ${firstRank}..${firstRank + ranks - 1}`).join(', ');
   record(turn, 'view', `view ${generation} works from step ${startStep}: virtual ranks ${shares}`);

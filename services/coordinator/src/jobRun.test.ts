@@ -37,12 +37,14 @@ const reportOf = (generation: number, step: number): StepCommitted => ({
 /**
  * `held a 4 peer-lost b`: where a worker stands, its step, its error and whom it blames; `threads=2` and `device=webgpu` make its identity another.
  * `4:0+30` is a part of a state that it holds: of step 4, elements 0..29, and all parameters; with `?` only those of its elements, with `!` on disk.
+ * `accuracy=0.75` is what it has measured.
  */
 function standing(status: MemberStatus, words: readonly string[], generation: number): Standing {
   const identity = words.find((word) => word.startsWith('threads=')) ?? 'threads=1';
   const device = words.find((word) => word.startsWith('device='))?.slice(7) ?? 'cpu';
   const isPart = (word: string): boolean => word.includes('+');
-  const others = words.filter((word) => !/^(threads|device|data)=/.test(word) && !word.startsWith('g') && !isPart(word));
+  const accuracy = words.find((word) => word.startsWith('accuracy='))?.slice(9);
+  const others = words.filter((word) => !/^((threads|device|data|accuracy)=|g)/.test(word) && !isPart(word));
   const [step = '-1', errorCode = '', suspect = ''] = others;
   const of = Number(words.find((word) => /^g\d/.test(word))?.slice(1) ?? generation);
   return {
@@ -65,6 +67,7 @@ function standing(status: MemberStatus, words: readonly string[], generation: nu
       return { step: of!, first: first!, length: length!, isWhole: !/[?!]$/.test(word), isStored: word.endsWith('!') };
     }),
     stateLength: LENGTH,
+    results: accuracy === undefined ? {} : { knnAccuracy: Number(accuracy), testSamples: 8 },
   };
 }
 
@@ -236,6 +239,26 @@ test('a job is assigned workers, forms a view, trains and succeeds', () => {
     'left b -> ended; close queues',
   ]);
   expect(run.outcome).toMatchObject({ state: 'succeeded', message: 'finished after 2 steps' });
+});
+
+test('what a worker has measured is kept with the run, also by a coordinator that started since, and told at the end', () => {
+  const spec = parseJobSpec({ recipe: 'knn', data: { format: 'idx', path: '/data' }, checkpoint: { resumeFrom: '/c/9' } });
+  const facts: JobFacts = { id: JOB, spec, startPoint: { path: '/c/9', step: 0 } };
+  const { transcript, run } = play(
+    `
+    assigned a
+    ready a
+    formed a 0
+    committed a 1
+    recovered 2
+    finished a 1 accuracy=0.75
+    left a`,
+    { run: queuedRun(facts, 1, 0) },
+  );
+  expect(transcript[1]).toBe('ready a -> starting; queues g1 from 0; view to a: g1 step 0 from /c/9, a=0..0');
+  expect(transcript.slice(-2)).toEqual(['finished a 1 accuracy=0.75 -> stopping; release to a', 'left a -> ended; close queues']);
+  expect(run.results).toEqual({ knnAccuracy: 0.75, testSamples: 8 });
+  expect(run.outcome!.message).toBe('finished after 1 steps: k-NN accuracy 75.00 % of 8 test samples');
 });
 
 test('a worker is killed: its peers stop at once, and the next view goes on with the furthest step', () => {

@@ -100,7 +100,7 @@ function advance(turn: Turn): void {
   const members = presentMembers(turn);
   // The first member of a view writes the last checkpoint before it says that it has finished.
   if (members[0]?.id === view.members[0]!.id && members.every(({ status }) => status === 'finished')) {
-    const message = `finished after ${turn.run.step} steps`;
+    const message = `finished after ${turn.run.step} steps${resultText(turn.run)}`;
     return stop(turn, { state: 'succeeded', reason: 'Finished', message });
   }
   if (view.status === 'holding') {
@@ -114,6 +114,13 @@ function advance(turn: Turn): void {
     return;
   }
   plan(turn);
+}
+
+/** What was measured, for the sentence that a job ends with. */
+function resultText({ results }: JobRun): string {
+  if (results === undefined) return '';
+  const { knnAccuracy, testSamples } = results;
+  return `: k-NN accuracy ${(100 * knnAccuracy!).toFixed(2)} % of ${testSamples} test samples`;
 }
 
 /**

@@ -95,6 +95,7 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
     endedAt: job.endedAt === '' && run.phase === 'ended' ? now : job.endedAt,
     members: membersOf(job, run),
     stepsRedone: run.stepsRedone,
+    ...(run.results !== undefined && { results: run.results }),
     events: run.records.map(({ timeMs, generation, step, type, message }) => ({
       time: new Date(timeMs).toISOString(),
       generation,

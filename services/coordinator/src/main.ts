@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describeFallback, describeProblems, newestValidCheckpoint, verifyCheckpoint } from '@maestro/checkpoint';
+import { describeFallback, describeProblems, newestValidCheckpoint, readJobSpec, verifyCheckpoint } from '@maestro/checkpoint';
 import { connectRedis, type Schedule } from '@maestro/data';
 import { openLogArchive, openLogSink } from '@maestro/logs';
 import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
@@ -67,6 +67,7 @@ await runService(
         return tolerance === 'off' ? withoutLedger(books) : books;
       },
       inspectCheckpoint,
+      readJobSpec,
       findCheckpoint,
       events: {
         ...observer,

@@ -169,6 +169,8 @@ export interface JobRun {
   };
   /** Why equal bits are not promised: since workers of several devices have been in it. Absent while they are. */
   readonly inexact?: string;
+  /** What a job that measures has measured, by name; absent until it has. */
+  readonly results?: Readonly<Record<string, number>>;
   readonly outcome?: Outcome;
   /** When `stopping` or `pausing` ends even if workers are silent. */
   readonly stopDeadlineMs?: number;

@@ -31,7 +31,8 @@ export function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   if (!isAlike(turn, before, standing)) return;
   if (before.isReleased) return release(turn, before, { reason: 'it was released', writeCheckpoint: before.isLastWriter === true });
 
-  const { generation, status, step, shards, errorMessage } = standing;
+  const { generation, status, step, shards, errorMessage, results } = standing;
+  if (Object.keys(results).length > 0) update(turn, { results });
   if (generation > turn.run.generation) {
     // Redis forgot a view: its members are unknown, so it is ended, and its number is not used again.
     const { view: _unknown, ...rest } = turn.run;

@@ -1,13 +1,11 @@
 import type { LocalStep } from '@maestro/collective';
-import { addDigests, type Loader, type PositionRange, positionsOfMicroBatch, type Schedule } from '@maestro/data';
+import { addDigests, type Loader, type Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
 import type { SkippedImage } from '@maestro/protocol';
 import type { Faults } from './faults.ts';
+import { microBatchOrder, PREFETCH } from './microBatchOrder.ts';
 import { DIGEST, HOLD, IMAGES, LOSS, SCALARS_PER_RANK } from './stepScalars.ts';
 import type { Phase } from './trainLoop.ts';
-
-/** Micro-batches that the loader is told of ahead of the one in use. */
-const PREFETCH = 4;
 
 /** What a member computes its virtual ranks with. */
 export interface ComputeOptions {
@@ -97,23 +95,5 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
       }
       return computeSeconds;
     },
-  };
-}
-
-/** The member's micro-batches as one sequence over steps: `(step, index, count)` gives `count` of them from micro-batch `index` of `step`. */
-function microBatchOrder(schedule: Schedule, ranks: readonly number[]): (step: number, index: number, count: number) => PositionRange[] {
-  const { accumulation, totalSteps } = schedule;
-  const perStep = ranks.length * accumulation;
-  return (step, index, count) => {
-    const ranges: PositionRange[] = [];
-    for (let i = index; i < index + count; i++) {
-      const at = step + Math.floor(i / perStep);
-      if (at >= totalSteps) break;
-      const cell = i % perStep;
-      ranges.push(
-        positionsOfMicroBatch(schedule, { step: at, virtualRank: ranks[Math.floor(cell / accumulation)]!, micro: cell % accumulation }),
-      );
-    }
-    return ranges;
   };
 }

@@ -33,10 +33,12 @@ import { runtimeIdentity } from './runtimeIdentity.ts';
 import { openSnapshots, type Snapshots } from './snapshots.ts';
 import type { WorkerOptions } from './worker.ts';
 
-const REDIS_TIMEOUT_MS = 10_000;
+/** So long a worker waits for Redis when it opens a job. */
+export const REDIS_TIMEOUT_MS = 10_000;
 
-/** What a worker opens once for a job and keeps over its views. */
+/** What a worker opens once for a job that trains, and keeps over its views. */
 export interface JobSession {
+  readonly recipe: 'mae-pretrain';
   readonly jobId: string;
   readonly spec: JobSpec;
   readonly config: MaeConfig;
@@ -152,6 +154,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     );
     const snapshots = opened(openSnapshots({ dir: scratchDir, trainer, faults, onLost: options.onSnapshotLost, logger }));
     const session: JobSession = {
+      recipe: 'mae-pretrain',
       jobId,
       spec,
       config,

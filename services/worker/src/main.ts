@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { openCollective } from '@maestro/collective';
 import { openLogSink } from '@maestro/logs';
 import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, readRoots, readTls, requireSafeBind, serverCredentials } from '@maestro/protocol';
-import { createLogger, endWithParent, printFamilies, runService, serveMetrics } from '@maestro/telemetry';
+import { createLogger, endWithParent, type MetricsPages, printFamilies, runService, serveMetrics } from '@maestro/telemetry';
 import { readComputeSettings } from './computeSettings.ts';
 import { createFaults } from './faults.ts';
 import { runWorker } from './worker.ts';
@@ -13,7 +13,7 @@ import { openWorkerMetrics } from './workerMetrics.ts';
  * A worker is configured by `MAESTRO_COORDINATOR` and `MAESTRO_COLLECTIVE_LISTEN` (host:port), `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`,
  * `MAESTRO_WORKER_NAME`, and what it computes with by the variables of `readComputeSettings`. Where peers reach it by another address than the one
  * it listens at (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is what they are told.
- * `MAESTRO_METRICS_LISTEN` (host:port) is where it serves its metrics for Prometheus; left out, the coordinator alone shows them.
+ * `MAESTRO_METRICS_LISTEN` (host:port) is where it serves its metrics for Prometheus and its health; left out, the coordinator alone shows them.
  * `MAESTRO_SCRATCH_DIR` is for snapshots of moments that are dealt to their owners: a folder on a local disk, `scratch` in the data folder
  * when it is left out.
  * `MAESTRO_FAULT_TOLERANCE=off` (coordinator too) is for the bench alone: it shows what surviving failures costs.
@@ -69,8 +69,12 @@ await runService(
     });
     const collective = advertise === undefined ? opened : { ...opened, address: advertise };
     const metrics = openWorkerMetrics();
-    const page =
-      metricsListen === undefined ? undefined : await serveMetrics(metricsListen, async () => printFamilies(await metrics.read()));
+    let isAttached = false;
+    const pages: MetricsPages = {
+      read: async () => printFamilies(await metrics.read()),
+      notReady: () => (isAttached ? undefined : `the coordinator at ${coordinator} has not taken this worker`),
+    };
+    const page = metricsListen === undefined ? undefined : await serveMetrics(metricsListen, pages);
     if (page !== undefined) logger.info({ address: page.address }, 'metrics are served');
     try {
       await runWorker({
@@ -87,6 +91,9 @@ await runService(
         isFaultTolerant,
         faults,
         metrics,
+        onAttached: (now) => {
+          isAttached = now;
+        },
         logger,
         signal,
       });

@@ -15,6 +15,8 @@ import {
 } from '@maestro/protocol';
 import { monitorEventLoop } from '@maestro/telemetry';
 import { type JobSession, openJobSession } from './jobSession.ts';
+import { type KnnSession, openKnnSession } from './knnSession.ts';
+import { runKnnView } from './knnView.ts';
 import { createReports } from './reports.ts';
 import { serveShards } from './shardTransfer.ts';
 import { aborted, pause } from './signals.ts';
@@ -22,7 +24,7 @@ import { openStepClock } from './stepClock.ts';
 import { openStepTimesReport } from './stepTimesReport.ts';
 import { suspectOf } from './suspectOf.ts';
 import type { Phase } from './trainLoop.ts';
-import { runView, type ViewTraffic } from './viewRun.ts';
+import { runView, type ViewRunOptions, type ViewTraffic } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
 
 /** What ends a view but not the member: the coordinator forms another one. All else ends the member's part in the job. */
@@ -77,6 +79,9 @@ export interface MemberOptions extends WorkerOptions {
   readonly send: (message: WorkerMessage) => void;
 }
 
+/** What a worker has open for a job, by the job's recipe. */
+type Session = JobSession | KnnSession;
+
 /** The view that a member works for. */
 interface Current {
   readonly view: View;
@@ -94,7 +99,7 @@ export function startMember(options: MemberOptions): Member {
   const logger = options.logger.child({ job: jobId });
   const closing = new AbortController();
   const reports = createReports();
-  let session: JobSession | undefined;
+  let session: Session | undefined;
   let status: MemberStatus = 'preparing';
   let generation = 0;
   let stateHash = '';
@@ -146,8 +151,9 @@ export function startMember(options: MemberOptions): Member {
       errorCode: failure?.code ?? '',
       errorMessage: withNames(failure?.message ?? '', current?.view),
       suspect,
-      shards: session === undefined ? [] : [...session.shards, ...session.snapshots.offers()],
+      shards: session?.recipe === 'mae-pretrain' ? [...session.shards, ...session.snapshots.offers()] : [],
       stateLength: session?.layout.length ?? 0,
+      results: session?.recipe === 'knn' ? session.results : {},
     };
   };
   const turnTo = (to: MemberStatus): void => {
@@ -155,23 +161,22 @@ export function startMember(options: MemberOptions): Member {
     send({ kind: 'standing', ...standing() });
   };
 
-  const open = async (): Promise<JobSession> => {
+  const open = async (): Promise<Session> => {
     const spec = parseJobSpec(JSON.parse(specJson));
     // Links may lead elsewhere on this machine than on the coordinator's.
     await requireConfined(spec, options.roots);
     for (;;) {
       try {
+        const common = { ...options, spec, logger, signal: closing.signal };
+        if (spec.recipe === 'knn') return await openKnnSession(common);
         return await openJobSession({
-          ...options,
-          spec,
-          logger,
+          ...common,
           onCheckpoint: (checkpoint, cost) => {
             metrics.checkpoint(cost);
             send({ kind: 'checkpoint', jobId, generation, ...checkpoint });
           },
           onCheckpointFailed: (step, error) => send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) }),
           onSnapshotLost: () => send({ kind: 'standing', ...standing() }),
-          signal: closing.signal,
         });
       } catch (error) {
         const isPassing = isMaestroError(error, 'redis-unavailable') || isMaestroError(error, 'unavailable');
@@ -195,7 +200,7 @@ export function startMember(options: MemberOptions): Member {
     return release === undefined ? view : undefined;
   };
 
-  const follow = async (opened: JobSession, view: View): Promise<void> => {
+  const follow = async (opened: Session, view: View): Promise<void> => {
     const aborter = new AbortController();
     let start: () => void = () => undefined;
     const started = new Promise<void>((resolve) => {
@@ -213,8 +218,7 @@ export function startMember(options: MemberOptions): Member {
     const { firstRank, ranks } = view.members.find(({ id }) => id === self)!;
     const viewLogger = logger.child({ generation });
     const monitor = monitorEventLoop();
-    const run = runView({
-      session: opened,
+    const working: Omit<ViewRunOptions, 'session'> = {
       view,
       self,
       collective,
@@ -253,7 +257,8 @@ export function startMember(options: MemberOptions): Member {
         send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) });
       },
       signal: aborter.signal,
-    });
+    };
+    const run = opened.recipe === 'knn' ? runKnnView({ ...working, session: opened }) : runView({ ...working, session: opened });
     trainerBusy = run.catch(() => undefined);
     // A view that is aborted is over at once; what it has under way in the trainer may take its time, unless it changes the state.
     const abandoned = aborted(aborter.signal).then(() =>
@@ -275,7 +280,7 @@ export function startMember(options: MemberOptions): Member {
         reason: failure?.message,
         sentBytes: here.traffic?.sentBytes(),
         eventLoopDelay: monitor.read(),
-        ...(opened.isSharded && { snapshots: opened.snapshots.cost() }),
+        ...(opened.recipe === 'mae-pretrain' && opened.isSharded && { snapshots: opened.snapshots.cost() }),
         ...memoryBytes(),
       },
       'view over',
@@ -295,8 +300,9 @@ export function startMember(options: MemberOptions): Member {
   };
 
   /** A view that goes on without this worker, and needs what it holds of the state. */
-  const serve = (opened: JobSession, view: View): void => {
+  const serve = (opened: Session, view: View): void => {
     generation = view.generation;
+    if (opened.recipe === 'knn') return;
     stopServing = serveShards({ session: opened, view, self, collective, faults });
     logger.info({ generation, step: view.startStep }, 'serves its part of the state');
   };
@@ -306,11 +312,12 @@ export function startMember(options: MemberOptions): Member {
     onPhase(Math.max(0, session?.state ?? 0), 'stopping');
     metrics.view(undefined);
     await trainerBusy;
-    if (writeCheckpoint && session !== undefined && session.state >= 0) {
-      onPhase(session.state, 'checkpoint');
-      await session.checkpointer.write(session.state).catch((error: unknown) => {
-        logger.error({ step: session?.state, error }, 'last checkpoint failed');
-        send({ kind: 'checkpointFailed', jobId, step: session!.state, errorMessage: errorMessage(error) });
+    if (writeCheckpoint && session?.recipe === 'mae-pretrain' && session.state >= 0) {
+      const { state, checkpointer } = session;
+      onPhase(state, 'checkpoint');
+      await checkpointer.write(state).catch((error: unknown) => {
+        logger.error({ step: state, error }, 'last checkpoint failed');
+        send({ kind: 'checkpointFailed', jobId, step: state, errorMessage: errorMessage(error) });
       });
     }
     logger.info({ step: session?.state, reason }, 'left the job');
@@ -366,10 +373,10 @@ export function startMember(options: MemberOptions): Member {
     },
     acknowledge: (step) => reports.acknowledge(step),
     save() {
-      if (session === undefined || session.state < 0 || (status !== 'held' && status !== 'finished')) return;
-      const { state } = session;
+      if (session?.recipe !== 'mae-pretrain' || session.state < 0 || (status !== 'held' && status !== 'finished')) return;
+      const { state, checkpointer } = session;
       trainerBusy = trainerBusy
-        .then(() => session?.checkpointer.write(state))
+        .then(() => checkpointer.write(state))
         .catch((error: unknown) => send({ kind: 'checkpointFailed', jobId, step: state, errorMessage: errorMessage(error) }));
     },
     release(request) {

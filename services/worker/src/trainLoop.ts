@@ -31,6 +31,7 @@ export type Phase =
   | 'apply'
   | 'report'
   | 'checkpoint'
+  | 'classify'
   | 'held'
   | 'finished'
   | 'stopping';

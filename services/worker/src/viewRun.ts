@@ -1,5 +1,4 @@
 import { type Collective, type Group, type LocalStep, type RoundTimes, treeSubtrees, type Waiting } from '@maestro/collective';
-import { openShardQueue } from '@maestro/data';
 import { dilocoOf, type FailureTimeouts, MaestroError, type SkippedImage, type StepCommitted, type View } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { dilocoLoop } from './dilocoLoop.ts';
@@ -13,11 +12,11 @@ import type { Reports } from './reports.ts';
 import { restore } from './restore.ts';
 import { openRoundCheckpoints } from './roundCheckpoints.ts';
 import { createSharded } from './sharded.ts';
-import { openShardReader, type ShardReader } from './shardReader.ts';
 import { pullShards, serveShards } from './shardTransfer.ts';
 import { aborted } from './signals.ts';
 import { SCALARS_PER_RANK } from './stepScalars.ts';
 import { type Phase, type StepReport, trainLoop } from './trainLoop.ts';
+import { openViewShards } from './viewShards.ts';
 import { openWindowSnapshots } from './windowSnapshots.ts';
 
 /** The exchange with the peers of a view, as others look at it. */
@@ -71,9 +70,8 @@ export interface ViewRunOptions {
  * @throws the signal's reason, or a MaestroError of what broke the view; `session.state` says what the trainer holds then.
  */
 export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
-  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onRound, onWaiting, signal } =
-    options;
-  const { schedule, trainer, checkpointer, redis, jobId, isSharded, snapshots } = session;
+  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onRound, signal } = options;
+  const { schedule, trainer, checkpointer, jobId, isSharded, snapshots } = session;
   const { generation, members, startStep, sources, holders } = view;
   const me = members.find(({ id }) => id === self)!;
   const isFirst = members[0]!.id === self;
@@ -114,13 +112,8 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     closers.push(() => signal.removeEventListener('abort', abort));
     if (signal.aborted) abort();
 
-    const openShards = async (): Promise<ShardReader> => {
-      const queue = await openShardQueue({ redis, jobId, generation, virtualRanks: schedule.virtualRanks });
-      closers.push(() => queue.close());
-      const virtualRanks = local.steps.flatMap((step: LocalStep) => (step.op === 'leaf' ? [step.rank] : []));
-      return openShardReader({ queue, schedule, virtualRanks, onWaiting, signal: AbortSignal.any([signal, over.signal]) });
-    };
-    const shards = options.isFaultTolerant ? await openShards() : WITHOUT_LEASES;
+    const virtualRanks = local.steps.flatMap((step: LocalStep) => (step.op === 'leaf' ? [step.rank] : []));
+    const shards = await openViewShards({ ...options, virtualRanks, signal: AbortSignal.any([signal, over.signal]) });
     closers.push(() => shards.close());
     if (isSharded) {
       await snapshots.rewind(startStep);
@@ -245,6 +238,3 @@ async function joinGradients({
   });
   return { gradients };
 }
-
-/** For the bench of what leasing costs. */
-const WITHOUT_LEASES: ShardReader = { enter: async () => undefined, leave: () => undefined, close: async () => undefined };

@@ -40,6 +40,8 @@ export interface WorkerOptions {
   readonly isFaultTolerant: boolean;
   readonly faults: Faults;
   readonly metrics: WorkerMetrics;
+  /** Told whenever a coordinator takes it, and when it has none any more. */
+  readonly onAttached?: (isAttached: boolean) => void;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
@@ -59,7 +61,7 @@ const LASTING: ReadonlySet<WorkerMessage['kind']> = new Set(['checkpoint', 'chec
  * @throws MaestroError `conflict` when another worker has its name, `timeout` when it was released from a job and cannot leave it.
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  const { name, coordinator, compute, collective, timeouts, metrics, logger, signal } = options;
+  const { name, coordinator, compute, collective, timeouts, metrics, onAttached = () => undefined, logger, signal } = options;
   const id = `${name}:${randomUUID()}`;
   let member: Member | undefined;
   let stream: ControlStream | undefined;
@@ -94,6 +96,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     lastProblem = '';
     refusedSinceMs = undefined;
     isAttached = true;
+    onAttached(true);
     logger.info({ coordinator, incarnation }, 'attached');
     const late = waiting;
     waiting = [];
@@ -202,6 +205,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     });
     const reason = await Promise.race([stream.ended, stuck]);
     isAttached = false;
+    onAttached(false);
     if (signal.aborted && member !== undefined) member.release({ reason: DRAIN_REASON, writeCheckpoint: true });
     if (signal.aborted) break;
     if (isMaestroError(reason, 'conflict')) {

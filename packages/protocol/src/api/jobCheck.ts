@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { jobSpecSchema } from '../jobSpec.ts';
+import { jobFileSchema, jobSpecSchema } from '../jobSpec.ts';
 
 /** The answer to a dry run: the job file as it would be taken. */
 export const jobCheckSchema = z
@@ -8,5 +8,5 @@ export const jobCheckSchema = z
 
 /** The JSON Schema (draft 2020-12) of the job file, for forms and editors. */
 export function jobFileJsonSchema(): Record<string, unknown> {
-  return z.toJSONSchema(jobSpecSchema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
+  return z.toJSONSchema(jobFileSchema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
 }

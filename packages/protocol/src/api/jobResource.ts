@@ -66,6 +66,7 @@ export const jobResourceSchema = z
     events: z.array(eventSchema).describe('newest last, bounded'),
     stepsRedone: countSchema.describe('steps that were begun and given up, or lost with all workers, and computed again'),
     reconstructedStep: countSchema.optional().describe('step of the newest checkpoint of which there is a picture'),
+    results: z.record(z.string(), z.number()).optional().describe('what the job measured, by name; absent until it has'),
   })
   .meta({ id: 'Job' });
 
@@ -96,6 +97,7 @@ export function jobResource(job: Job, spec: JobSpec): JobResource {
     events: [...events],
     stepsRedone,
     ...(job.reconstructedStep !== undefined && job.reconstructedStep > 0 && { reconstructedStep: job.reconstructedStep }),
+    ...(Object.keys(job.results ?? {}).length > 0 && { results: { ...job.results } }),
   };
 }
 

@@ -6,7 +6,7 @@ import { type ClusterFile, readClusterFile } from '../connection.ts';
 import { type KeptProcess, keepProcess } from '../keptProcess.ts';
 import { launchNode } from '../launchNode.ts';
 import { LOOPBACK } from '../network/hostNetwork.ts';
-import { cutOff, delayLink, type Heal, throttleLink } from '../network/linkFaults.ts';
+import { cutOff, type Heal, shapeLink } from '../network/linkFaults.ts';
 import { type NamespaceNetwork, openNamespaceNetwork } from '../network/namespaceNetwork.ts';
 import type { NetworkId } from '../network/networkNames.ts';
 import { workerProgram } from '../workerProgram.ts';
@@ -96,14 +96,22 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
   };
 
   /** Harms a worker's network for a while. */
-  const onNetwork = async (forMs: number, harm: (id: NetworkId) => Promise<Heal>): Promise<undefined> => {
+  const onNetwork = async (forMs: number, harm: (id: NetworkId) => Promise<Heal>): Promise<string | undefined> => {
     const { network: id } = await cluster();
     if (id === undefined) throw new MaestroError('conflict', 'chaos: the cluster has no network of its own');
-    const doIt = await harm(id);
+    let doIt: Heal;
+    try {
+      doIt = await harm(id);
+    } catch (error) {
+      // The harm before it is not healed yet, by a hair.
+      if (isMaestroError(error, 'conflict')) return error.message;
+      throw error;
+    }
     healing.set(
       doIt,
       setTimeout(() => void heal(doIt).catch((error: unknown) => onTrouble(errorMessage(error))), forMs),
     );
+    return undefined;
   };
 
   return {
@@ -114,8 +122,9 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
       }
       if (action.kind === 'drain') return drain(action.worker);
       if (action.kind === 'partition') return onNetwork(action.forMs, (id) => cutOff(id, action.worker, action.from));
-      if (action.kind === 'delay') return onNetwork(action.forMs, (id) => delayLink(id, action.worker, action.delayMs));
-      if (action.kind === 'throttle') return onNetwork(action.forMs, (id) => throttleLink(id, action.worker, action.kilobits));
+      if (action.kind === 'delay') return onNetwork(action.forMs, (id) => shapeLink(id, action.worker, { delayMs: action.delayMs }));
+      if (action.kind === 'loss') return onNetwork(action.forMs, (id) => shapeLink(id, action.worker, { lossPercent: action.percent }));
+      if (action.kind === 'throttle') return onNetwork(action.forMs, (id) => shapeLink(id, action.worker, { kilobits: action.kilobits }));
       const name = action.kind === 'restart' ? action.process : action.worker;
       const pid = await signal(name, action.kind === 'stop' ? 'SIGSTOP' : 'SIGKILL');
       if (pid === undefined) return `${name} is not running`;

@@ -21,6 +21,8 @@ function what(event: ChaosEvent): string {
       return `cut ${event.worker} off from ${event.from} for ${(event.forMs / 1000).toFixed(1)} s`;
     case 'delay':
       return `deliver what ${event.worker} sends ${event.delayMs} ms later for ${(event.forMs / 1000).toFixed(1)} s`;
+    case 'loss':
+      return `lose ${event.percent} % of what ${event.worker} sends for ${(event.forMs / 1000).toFixed(1)} s`;
     case 'throttle':
       return `let ${event.worker} send ${(event.kilobits / 1000).toFixed(0)} Mbit/s for ${(event.forMs / 1000).toFixed(1)} s`;
     case 'restart':

@@ -21,7 +21,7 @@ function present({ workers, failureTimeoutMs = 5000 }: ChaosOptions, events: rea
     if (event.kind === 'kill' || event.kind === 'join') from.set(event.worker, atMs + RETURN_MS);
     if (event.kind === 'drain') from.delete(event.worker);
     if (event.kind === 'partition') from.set(event.worker, atMs + event.forMs + RETURN_MS);
-    if (event.kind === 'delay' || event.kind === 'throttle') from.set(event.worker, atMs + event.forMs);
+    if (event.kind === 'delay' || event.kind === 'loss' || event.kind === 'throttle') from.set(event.worker, atMs + event.forMs);
     if (event.kind === 'stop') from.set(event.worker, atMs + event.forMs + (event.forMs > failureTimeoutMs ? RETURN_MS : 0));
     return [...from].filter(([, readyMs]) => readyMs <= atMs).map(([name]) => name);
   });
@@ -87,7 +87,7 @@ test('only what can be done to the network is drawn, and partitions are of every
   const narrow = draw(['partition', 'throttle']);
   expect(kinds(narrow)).toEqual(new Set(['kill', 'stop', 'join', 'drain', 'restart', 'partition', 'throttle']));
   expect(new Set(narrow.flatMap((event) => (event.kind === 'partition' ? [event.from] : [])))).toEqual(new Set(PARTITIONS));
-  expect(kinds(draw(NETWORK_ABILITIES)).has('delay')).toBe(true);
+  for (const ability of NETWORK_ABILITIES) expect(kinds(draw(NETWORK_ABILITIES))).toContain(ability);
 });
 
 test('a long schedule has every kind of event, and stops on both sides of the failure timeout, none near it', () => {

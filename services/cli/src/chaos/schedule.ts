@@ -13,6 +13,7 @@ export type ChaosAction =
   /** Cuts a worker off, and joins it again after `forMs`. */
   | { readonly kind: 'partition'; readonly worker: string; readonly from: Partition; readonly forMs: number }
   | { readonly kind: 'delay'; readonly worker: string; readonly delayMs: number; readonly forMs: number }
+  | { readonly kind: 'loss'; readonly worker: string; readonly percent: number; readonly forMs: number }
   | { readonly kind: 'throttle'; readonly worker: string; readonly kilobits: number; readonly forMs: number };
 
 /** An action and when it is done, counted from the start. */
@@ -48,10 +49,12 @@ const MOST_GAP_MS = 15_000;
 /** Stops and partitions in shares of the failure timeout: half of them well below it, half well above. */
 const SHORT_STOP = [0.1, 0.6] as const;
 const LONG_STOP = [1.3, 2] as const;
-/** How long a link is slow or narrow, in shares of the failure timeout. */
+/** How long a link is slow, lossy or narrow, in shares of the failure timeout. */
 const SHAPED = [0.5, 3] as const;
 /** One way, in milliseconds: from another city to another continent. */
 const DELAY_MS = [10, 150] as const;
+/** From a long line to bad radio, in percent of packets. */
+const LOSS_PERCENT = [0.1, 2] as const;
 /** From a home's uplink to a slow local network. */
 const KILOBITS = [20_000, 200_000] as const;
 /** A worker that its peers or Redis could not be reached from is not taken back for so many failure timeouts. */
@@ -115,6 +118,10 @@ export function chaosSchedule({
       delay: () => {
         const forMs = Math.round(failureTimeoutMs * between(SHAPED));
         return { kind: 'delay', worker: absent(pick(present), forMs), delayMs: Math.round(between(DELAY_MS)), forMs };
+      },
+      loss: () => {
+        const forMs = Math.round(failureTimeoutMs * between(SHAPED));
+        return { kind: 'loss', worker: absent(pick(present), forMs), percent: Math.round(10 * between(LOSS_PERCENT)) / 10, forMs };
       },
       throttle: () => {
         const forMs = Math.round(failureTimeoutMs * between(SHAPED));

@@ -99,7 +99,7 @@ async function network(): Promise<Finding[]> {
   const { namespaces, delay, throttle } = await networkLacks();
   const uses = [
     ['Namespaces', namespaces, 'each process of `up --network-namespaces` gets an address of its own, and can be cut off'],
-    ['Net delay', delay, 'links can be slow to deliver (netem)'],
+    ['Net delay', delay, 'links can be slow to deliver and lossy (netem, or a wire of our own over TAP devices)'],
     ['Net rate', throttle, 'links can be narrow (tbf)'],
   ] as const;
   return uses.map(([name, lack, detail]) => ({ name, ok: lack === undefined, required: false, detail: lack ?? detail }));

@@ -1,8 +1,10 @@
+import { resolve } from 'node:path';
 import { MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { followJob, logsOption } from '../followJob.ts';
 import { type JobFile, readJobFile, setKeys, withAbsolutePaths } from '../jobFile.ts';
+import { newestFolder } from '../newestFolder.ts';
 import { collect } from '../options.ts';
 import { withClient } from '../withClient.ts';
 
@@ -13,7 +15,7 @@ interface SubmitOptions {
   readonly logs: string;
   readonly dryRun?: boolean;
   readonly idempotencyKey?: string;
-  readonly resume?: string;
+  readonly resume?: string | undefined;
   readonly json?: boolean;
 }
 
@@ -23,20 +25,27 @@ export function addSubmitCommand(program: Command): void {
     .command('submit')
     .description('submit a job file (YAML or JSON)')
     .argument('[file]', 'job file; leave it out to give everything with --set')
-    .option('--recipe <name>', 'recipe; mae-pretrain is the one there is')
+    .option('--recipe <name>', 'what the job does: mae-pretrain, or knn to measure the encoder of a checkpoint')
     .option('--set <key=value>', 'set a key of the job file, such as schedule.epochs=3; may be repeated', collect, [])
-    .option('--resume <checkpoint>', 'go on from a checkpoint folder')
+    .option(
+      '--resume <checkpoint>',
+      'checkpoint folder to go on from, or that recipe knn measures; of a job id the newest valid one on this machine',
+    )
     .option('--follow', 'show progress and log lines until the job ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
     .addOption(logsOption())
     .option('--dry-run', 'only check the file, and print it with all defaults')
     .option('--idempotency-key <key>', 'submitting twice with the same key gives the same job')
     .option('--json', 'print the job as JSON')
     .action(async (file: string | undefined, options: SubmitOptions) => {
-      const spec = await buildSpec(file, options);
+      const { resume } = options;
+      const from = resume === undefined ? undefined : await newestFolder(resolve(program.opts<{ dataDir: string }>().dataDir), resume);
+      const spec = await buildSpec(file, { ...options, resume: from });
       // Mistakes are told before a coordinator is looked for.
       const checked = parseJobSpec(spec);
       if (options.dryRun === true) {
-        process.stdout.write(`${JSON.stringify(checked, null, 2)}\n`);
+        // Of a job that measures a checkpoint the model is the checkpoint's, which may lie on another machine.
+        const { model, ...others } = checked;
+        process.stdout.write(`${JSON.stringify(checked.recipe === 'knn' ? others : { model, ...others }, null, 2)}\n`);
         return;
       }
       await withClient(program, async (client) => {
@@ -54,6 +63,10 @@ export function addSubmitCommand(program: Command): void {
     ['maestro submit job.yaml --set priority=5 --set seed=1', 'with keys changed; lower priorities make way'],
     ['maestro submit job.yaml --dry-run', 'only check it, and see all defaults'],
     ['maestro submit --recipe mae-pretrain --set data.format=image-folder --set data.path=DIR --set schedule.epochs=10', 'without a file'],
+    [
+      'maestro submit --recipe knn --resume JOB --set data.format=idx --set data.path=DIR --follow',
+      'how well the encoder of a job tells classes apart: those of test samples, by their nearest training samples',
+    ],
     ['maestro submit job.yaml --idempotency-key nightly', 'safe to repeat'],
   ]);
 }

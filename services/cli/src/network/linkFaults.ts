@@ -1,9 +1,22 @@
+import { isMaestroError, MaestroError } from '@maestro/protocol';
+import { layWire } from './layWire.ts';
 import { type NetworkId, namespaceOf, type Partition, prefixesOf } from './networkNames.ts';
-import { shaping } from './networkSupport.ts';
 import { ip, runTool } from './runTool.ts';
 
 /** Makes it as it was. */
 export type Heal = () => Promise<void>;
+
+/** What is wrong with a host's link, in the direction in which the host sends. What is left out is as it was. */
+export interface LinkShape {
+  /** So much later everything arrives. */
+  readonly delayMs?: number;
+  /** Share of packets that never do, in percent. */
+  readonly lossPercent?: number;
+  /** No more than this is sent a second. */
+  readonly kilobits?: number;
+  /** Decides which packets are lost, where a wire of ours does it. Default 0. */
+  readonly seed?: number;
+}
 
 /** Cuts a host off, silently and in both directions: neither end is told, and packets that are sent meanwhile are lost. */
 export async function cutOff(id: NetworkId, name: string, from: Partition): Promise<Heal> {
@@ -15,19 +28,61 @@ export async function cutOff(id: NetworkId, name: string, from: Partition): Prom
   };
 }
 
-/** Lets what a host sends arrive `ms` milliseconds later. */
-export function delayLink(id: NetworkId, name: string, ms: number): Promise<Heal> {
-  return shape(id, name, shaping.delay(ms));
+/**
+ * Makes a host's link slow to deliver, lossy or narrow, until it is healed.
+ * @throws MaestroError `conflict` when it has a shape already, `unavailable` when this machine has no means for it.
+ */
+export async function shapeLink(id: NetworkId, name: string, shape: LinkShape): Promise<Heal> {
+  const { delayMs = 0, lossPercent = 0, kilobits, seed = 0 } = shape;
+  const tc = tcIn(namespaceOf(id, name));
+  const heals: Heal[] = [];
+  const heal: Heal = async () => {
+    for (const each of heals) await each();
+  };
+  const discipline = async (parent: string, words: string): Promise<void> => {
+    await tc(`add dev eth0 ${parent} ${words}`);
+    if (parent.startsWith('root')) heals.push(async () => void (await tc('del dev eth0 root')));
+  };
+  try {
+    let parent = 'root';
+    if (delayMs > 0 || lossPercent > 0) {
+      try {
+        await discipline('root handle 1:', disciplines.netem({ delayMs, lossPercent }));
+        parent = 'parent 1:1';
+      } catch (error) {
+        // A kernel without netem; what else it may be, the wire will say.
+        if (!isMaestroError(error, 'unavailable') || isTaken(error)) throw error;
+        heals.push(await layWire(id, name, { delayMs, lossPercent, seed }));
+      }
+    }
+    if (kilobits !== undefined) await discipline(parent, disciplines.tbf(kilobits));
+    return heal;
+  } catch (error) {
+    await heal();
+    if (!isTaken(error)) throw error;
+    throw new MaestroError('conflict', `network: the link of ${name} has a shape already`, { cause: error });
+  }
 }
 
-/** Lets a host send no more than `kilobits` a second. */
-export function throttleLink(id: NetworkId, name: string, kilobits: number): Promise<Heal> {
-  return shape(id, name, shaping.throttle(kilobits));
+/** Whether a tool refused to make what is there; `ip` and `tc` each have their words for it. */
+function isTaken(error: unknown): boolean {
+  return isMaestroError(error) && /File exists|Exclusivity flag/.test(String(error.details['said']));
 }
 
-async function shape(id: NetworkId, name: string, words: string): Promise<Heal> {
-  const change = (how: string): Promise<string> =>
-    runTool('ip', `netns exec ${namespaceOf(id, name)} tc qdisc ${how} dev eth0 root`.split(' '));
-  await runTool('ip', `netns exec ${namespaceOf(id, name)} tc qdisc replace dev eth0 root ${words}`.split(' '));
-  return async () => void (await change('del'));
+/** The kernel's queueing disciplines, in the words of `tc`. */
+export const disciplines = {
+  /** The queue is longer than its usual 1000 packets, which 100 Mbit/s fill in 120 ms. */
+  netem: ({ delayMs, lossPercent }: { readonly delayMs: number; readonly lossPercent: number }): string =>
+    `netem limit 100000 delay ${delayMs}ms loss ${lossPercent}%`,
+  /** The queue holds a quarter of a second, as those of routers do; the burst is what comes while a busy machine looks elsewhere. */
+  tbf: (kilobits: number): string => {
+    const bytesPerMs = kilobits / 8;
+    const burst = Math.max(65_536, Math.round(4 * bytesPerMs));
+    return `tbf rate ${kilobits}kbit burst ${burst} limit ${Math.max(262_144, Math.round(250 * bytesPerMs))}`;
+  },
+} as const;
+
+/** Runs `tc qdisc` in a namespace. */
+export function tcIn(namespace: string): (words: string) => Promise<string> {
+  return (words) => runTool('ip', `netns exec ${namespace} tc qdisc ${words}`.split(' '));
 }

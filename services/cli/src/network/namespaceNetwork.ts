@@ -1,7 +1,7 @@
 import { MaestroError } from '@maestro/protocol';
 import { isAlive } from '../isAlive.ts';
 import type { HostNetwork, Place } from './hostNetwork.ts';
-import { bridgeOf, cableOf, freeSubnet, type NetworkId, namespaceOf, octetsOf, ownerOf } from './networkNames.ts';
+import { BRIDGE, cableOf, freeSubnet, type NetworkId, namespaceOf, octetsOf, ownerOf, switchOf, uplinkOf } from './networkNames.ts';
 import { ip, runTool } from './runTool.ts';
 
 /** A network in which each process is on a host of its own, as far as the network goes. */
@@ -10,7 +10,9 @@ export interface NamespaceNetwork extends HostNetwork {
 }
 
 /**
- * Makes a bridge on this machine, whose hosts will be network namespaces with a cable to it. What networks of dead owners have left is removed.
+ * Makes a bridge, whose hosts will be network namespaces with a cable to it; this machine has one too. The bridge is in a namespace of its own, since
+ * what crosses a bridge of the machine may be dropped by its packet filter: Docker forbids forwarding, and lets bridges ask the filter. What networks
+ * of dead owners have left is removed.
  * @throws MaestroError `unavailable` where that is not possible: see `networkLacks`.
  */
 export async function makeNamespaceNetwork(): Promise<NamespaceNetwork> {
@@ -18,10 +20,14 @@ export async function makeNamespaceNetwork(): Promise<NamespaceNetwork> {
   const subnet = freeSubnet(process.pid, `${await ip('-4 -o addr')}${await ip('-4 route')}`);
   if (subnet === undefined) throw new MaestroError('unavailable', 'no subnet of 10.231.0.0/16 is free on this machine');
   const id = { owner: process.pid, subnet };
-  const bridge = bridgeOf(id);
-  await ip(`link add ${bridge} type bridge`);
-  await ip(`addr add ${subnet}.1/24 dev ${bridge}`);
-  await ip(`link set ${bridge} up`);
+  const [hub, uplink] = [switchOf(id), uplinkOf(id)];
+  await ip(`netns add ${hub}`);
+  await ip(`-n ${hub} link add ${BRIDGE} type bridge`);
+  await ip(`-n ${hub} link set ${BRIDGE} up`);
+  await ip(`link add ${uplink} type veth peer name uplink netns ${hub}`);
+  await ip(`-n ${hub} link set uplink master ${BRIDGE} up`);
+  await ip(`addr add ${subnet}.1/24 dev ${uplink}`);
+  await ip(`link set ${uplink} up`);
   return { ...openNamespaceNetwork(id), close: () => removeNetworks((owner) => owner === process.pid) };
 }
 
@@ -46,9 +52,8 @@ async function addHost(id: NetworkId, name: string): Promise<Place> {
   const namespace = namespaceOf(id, name);
   await ip(`netns add ${namespace}`);
   const octet = await addCable(id, namespace, octetsOf(name));
-  const cable = cableOf(id, octet);
   const address = `${id.subnet}.${octet}`;
-  await ip(`link set ${cable} master ${bridgeOf(id)} up`);
+  await ip(`-n ${switchOf(id)} link set ${cableOf(octet)} master ${BRIDGE} up`);
   await ip(`-n ${namespace} addr add ${address}/24 dev eth0`);
   await ip(`-n ${namespace} link set lo up`);
   await ip(`-n ${namespace} link set eth0 up`);
@@ -63,12 +68,13 @@ async function addHost(id: NetworkId, name: string): Promise<Place> {
 
 /** Lays a cable under the first octet that nobody has, also no other process that adds hosts. */
 async function addCable(id: NetworkId, namespace: string, octets: readonly number[]): Promise<number> {
-  const links = await ip('-o link');
+  const hub = switchOf(id);
+  const links = await ip(`-n ${hub} -o link`);
   for (const octet of octets) {
-    const cable = cableOf(id, octet);
+    const cable = cableOf(octet);
     if (links.includes(` ${cable}@`)) continue;
     try {
-      await ip(`link add ${cable} type veth peer name eth0 netns ${namespace}`);
+      await ip(`-n ${hub} link add ${cable} type veth peer name eth0 netns ${namespace}`);
       return octet;
     } catch (error) {
       if (!(error as Error).message.includes('File exists')) throw error;

@@ -1,15 +1,12 @@
 import { expect, test } from '@jest/globals';
-import { bridgeOf, cableOf, freeSubnet, namespaceOf, octetsOf, ownerOf, prefixesOf } from './networkNames.ts';
+import { cableOf, freeSubnet, namespaceOf, octetsOf, ownerOf, prefixesOf, switchOf, uplinkOf, wireOf } from './networkNames.ts';
 
 const id = { owner: 4_194_303, subnet: '10.231.7' };
 
 test('names fit into what Linux allows for the largest process id, and tell their owner', () => {
-  for (const name of [bridgeOf(id), cableOf(id, 254)]) {
-    expect(name.length).toBeLessThanOrEqual(15);
-    expect(ownerOf(name)).toBe(id.owner);
-  }
-  expect(ownerOf(namespaceOf(id, 'worker-a'))).toBe(id.owner);
-  for (const other of ['eth0', 'lo', 'mvx', 'docker0', 'maestro', 'maestro-x-y']) expect(ownerOf(other)).toBeUndefined();
+  for (const name of [uplinkOf(id), cableOf(254), ...Object.values(wireOf(254))]) expect(name.length).toBeLessThanOrEqual(15);
+  for (const name of [uplinkOf(id), namespaceOf(id, 'worker-a'), switchOf(id)]) expect(ownerOf(name)).toBe(id.owner);
+  for (const other of ['eth0', 'lo', 'mupx', 'docker0', 'maestro', 'maestro-x-y']) expect(ownerOf(other)).toBeUndefined();
 });
 
 test('a partition from peers leaves coordinator and Redis, and one from all leaves nobody', () => {

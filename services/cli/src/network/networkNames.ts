@@ -18,15 +18,21 @@ export function namespaceOf({ owner }: NetworkId, name: string): string {
   return `maestro-${owner}-${name}`;
 }
 
-/** The bridge that joins all namespaces; the machine itself has the first address on it. */
-export function bridgeOf({ owner }: NetworkId): string {
-  return `mbr-${owner.toString(36)}`;
+/** The namespace of the bridge that joins all hosts. It is no host's, so it may have a name that no process can have. */
+export function switchOf(id: NetworkId): string {
+  return namespaceOf(id, '+switch');
 }
 
-/** The bridge's end of the cable of the host with this last octet; Linux allows 15 characters. */
-export function cableOf({ owner }: NetworkId, octet: number): string {
-  return `mv-${owner.toString(36)}-${octet}`;
+/** The machine's own end of its cable to the switch, with the first address on it; Linux allows 15 characters. */
+export function uplinkOf({ owner }: NetworkId): string {
+  return `mup-${owner.toString(36)}`;
 }
+
+/** Names of devices in the switch's namespace. */
+export const BRIDGE = 'bridge';
+export const cableOf = (octet: number): string => `host-${octet}`;
+/** What a wire of ours has at its ends: a bridge that the cable is moved to, the device on that, and the one on the common bridge. */
+export const wireOf = (octet: number) => ({ side: `side-${octet}`, near: `near-${octet}`, far: `far-${octet}` }) as const;
 
 /** Last octets that a process of this name may have, in order of preference. */
 export function octetsOf(name: string): number[] {
@@ -53,12 +59,12 @@ export function prefixesOf({ subnet }: NetworkId, from: Partition): string[] {
   }
 }
 
-/** The owner of a namespace, bridge or cable by its name; undefined when it is none of ours. */
+/** The owner of a namespace or uplink by its name; undefined when it is none of ours. */
 export function ownerOf(name: string): number | undefined {
   const namespace = /^maestro-(\d+)-/.exec(name);
   if (namespace !== null) return Number(namespace[1]);
-  const link = /^(?:mbr-([0-9a-z]+)|mv-([0-9a-z]+)-\d+)$/.exec(name);
-  return link === null ? undefined : Number.parseInt((link[1] ?? link[2])!, 36);
+  const uplink = /^mup-([0-9a-z]+)$/.exec(name);
+  return uplink === null ? undefined : Number.parseInt(uplink[1]!, 36);
 }
 
 /** A subnet that no address or route of this machine is in; networks of different owners begin to look at different ones. */

@@ -1,23 +1,20 @@
 import { errorMessage, isMaestroError } from '@maestro/protocol';
+import { startWire } from './layWire.ts';
+import { disciplines, tcIn } from './linkFaults.ts';
 import { namespaceOf } from './networkNames.ts';
-import { ip, runTool } from './runTool.ts';
+import { ip } from './runTool.ts';
 
 /** What this machine lacks for networks of namespaces: for each ability why it is not there; absent when it is. */
 export interface NetworkLacks {
   /** Namespaces, cables between them and bridges. */
   readonly namespaces?: string;
-  /** Later delivery, by `tc` with netem. */
+  /** Later delivery: by `tc` with netem, or by a wire of ours. */
   readonly delay?: string;
+  /** Packets that never arrive; it takes the same. */
+  readonly loss?: string;
   /** A limit of bytes a second, by `tc` with tbf. */
   readonly throttle?: string;
 }
-
-/** The words after `tc qdisc replace dev NAME root` that make a link slow to deliver, or narrow. */
-export const shaping = {
-  delay: (ms: number): string => `netem delay ${ms}ms`,
-  /** The queue is long, so that it delays and does not drop what windows of a few megabytes put into it. */
-  throttle: (kilobits: number): string => `tbf rate ${kilobits}kbit burst 64kb limit 8mb`,
-} as const;
 
 /** Finds out by trying, in a namespace of its own. */
 export async function networkLacks(): Promise<NetworkLacks> {
@@ -36,18 +33,23 @@ export async function networkLacks(): Promise<NetworkLacks> {
       await ip(`-n ${name} link add bridge type bridge`);
     });
     if (namespaces !== undefined) return allFor(namespaces);
-    const shape = async (words: string): Promise<string | undefined> => {
-      const said = await failure(() => runTool('ip', `netns exec ${name} tc qdisc replace dev cable root ${words}`.split(' ')));
-      return said === undefined ? undefined : `the kernel has no ${words.split(' ')[0]} (tc: ${said})`;
-    };
-    const delay = await shape(shaping.delay(1));
-    const throttle = await shape(shaping.throttle(1000));
-    return { ...(delay !== undefined && { delay }), ...(throttle !== undefined && { throttle }) };
+    const tc = tcIn(name);
+    const hasNoNetem = await failure(() => tc(`add dev cable root ${disciplines.netem({ delayMs: 1, lossPercent: 1 })}`));
+    const hasNoWire = hasNoNetem && (await failure(() => tryWire(name)));
+    const delay = hasNoWire && `the kernel has no netem (tc: ${hasNoNetem}); ${hasNoWire}`;
+    const hasNoTbf = await failure(() => tc(`replace dev cable root ${disciplines.tbf(1000)}`));
+    const throttle = hasNoTbf && `the kernel has no tbf (tc: ${hasNoTbf})`;
+    return { ...(delay && { delay, loss: delay }), ...(throttle && { throttle }) };
   } finally {
     await ip(`netns del ${name}`);
   }
 }
 
 function allFor(reason: string): NetworkLacks {
-  return { namespaces: reason, delay: reason, throttle: reason };
+  return { namespaces: reason, delay: reason, loss: reason, throttle: reason };
+}
+
+async function tryWire(namespace: string): Promise<void> {
+  const wire = await startWire(namespace, { near: 'near', far: 'far', law: { delayMs: 1, lossPercent: 0, seed: 0 } });
+  await wire.end();
 }

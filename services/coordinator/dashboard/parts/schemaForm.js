@@ -46,9 +46,12 @@ function section({ key, node, values, errors, fieldOf, change }) {
   const required = new Set(chosen.required ?? []);
   const fields = Object.entries(chosen.properties ?? {}).flatMap(([name, child]) => {
     if (variants.length > 0 && child.const !== undefined && name === discriminatorOf(variants)) {
-      return [{ isPlain: true, element: variantField(key, name, variants, child.const, change) }];
+      return [{ isPlain: true, element: variantField([key, name], variants, child.const, change) }];
     }
     if (child.const !== undefined) return [];
+    if (variantsOf(child).length > 0) {
+      return nestedFields([key, name], variantsOf(child), values, fieldOf, change).map((element) => ({ isPlain: true, element }));
+    }
     // What has neither a default nor an explanation is for those who know it by name.
     const isPlain = child.default !== undefined || child.description !== undefined || (isObject(values[key]) && name in values[key]);
     return [{ isPlain, element: fieldOf([key, name], child, required.has(name)) }];
@@ -63,6 +66,15 @@ function section({ key, node, values, errors, fieldOf, change }) {
     general !== undefined && h('p.field-error', { class: 'field-error section-error', role: 'alert' }, general),
     h('div.fields', {}, ...fields.filter(({ isPlain }) => isPlain).map(({ element }) => element)),
     rare.length > 0 && h('details.more-fields', { key: 'more' }, h('summary', {}, `${rare.length} more`), h('div.fields', {}, ...rare)),
+  );
+}
+
+/** The fields of a choice within a section. @param {readonly string[]} path @param {readonly SchemaNode[]} variants @param {Values} values @param {(path: readonly string[], node: SchemaNode, isRequired: boolean) => HTMLElement} fieldOf @param {(path: readonly string[], value: unknown) => void} change */
+function nestedFields(path, variants, values, fieldOf, change) {
+  const name = discriminatorOf(variants);
+  const properties = chosenVariant(variants, valueAt(values, path)).properties ?? {};
+  return Object.entries(properties).map(([key, node]) =>
+    key === name ? variantField([...path, key], variants, node.const ?? '', change) : fieldOf([...path, key], node, false),
   );
 }
 
@@ -103,27 +115,33 @@ function field({ path, node, isRequired, value, error, change }) {
   return h(
     'div.field',
     { key: id, class: isWide ? 'field is-wide' : 'field' },
-    h('label', { for: id, class: isRequired ? 'required' : '' }, path.at(-1)),
+    h('label', { for: id, class: isRequired ? 'required' : '' }, labelOf(path)),
     control,
     error !== undefined && h('p.field-error', { id: `${id}-error` }, error),
     node.description && h('p.hint', { id: `${id}-hint` }, node.description),
   );
 }
 
-/** @param {string} key @param {string} name @param {readonly SchemaNode[]} variants @param {string | number} current @param {(path: readonly string[], value: unknown) => void} change */
-function variantField(key, name, variants, current, change) {
-  const id = `field-${key}-${name}`;
+/** What a field is called in its section. @param {readonly string[]} path */
+function labelOf(path) {
+  return path.slice(Math.min(1, path.length - 1)).join('.');
+}
+
+/** @param {readonly string[]} path @param {readonly SchemaNode[]} variants @param {string | number | boolean} current @param {(path: readonly string[], value: unknown) => void} change */
+function variantField(path, variants, current, change) {
+  const id = `field-${path.join('-')}`;
+  const name = path.at(-1) ?? '';
   return h(
     'div.field',
     { key: id },
-    h('label', { for: id }, name),
+    h('label', { for: id }, labelOf(path)),
     h(
       'select',
       {
         id,
-        name: `${key}.${name}`,
+        name: path.join('.'),
         value: String(current),
-        onchange: (/** @type {Event} */ event) => change([key, name], /** @type {HTMLSelectElement} */ (event.target).value),
+        onchange: (/** @type {Event} */ event) => change(path, /** @type {HTMLSelectElement} */ (event.target).value),
       },
       ...variants.map((variant) =>
         h('option', { value: String(variant.properties?.[name]?.const) }, String(variant.properties?.[name]?.const)),
@@ -176,17 +194,20 @@ export function initialValues(schema) {
  * @returns {Values}
  */
 export function withValue(schema, values, path, value) {
-  const [key = '', name] = path;
+  const [key = '', ...rest] = path;
+  const [name] = rest;
   if (name === undefined) return without({ ...values, [key]: value }, key, value === undefined);
   const before = isObject(values[key]) ? values[key] : {};
-  const variants = variantsOf(schema.properties?.[key] ?? {});
+  const node = schema.properties?.[key] ?? {};
+  const variants = variantsOf(node);
   const discriminator = discriminatorOf(variants);
   // Another variant knows other keys: what it does not know is left behind.
   const known = name === discriminator ? Object.keys(chosenVariant(variants, { [name]: value }).properties ?? {}) : undefined;
   const kept = known === undefined ? before : Object.fromEntries(Object.entries(before).filter(([each]) => known.includes(each)));
   const needsDiscriminator = variants.length > 0 && kept[discriminator] === undefined && discriminator !== name;
   const start = needsDiscriminator ? { [discriminator]: chosenVariant(variants, undefined).properties?.[discriminator]?.const } : {};
-  const section = without({ ...start, ...kept, [name]: value }, name, value === undefined);
+  const inner = variants.length === 0 ? node : chosenVariant(variants, { ...start, ...kept });
+  const section = withValue(inner, { ...start, ...kept }, rest, value);
   return without({ ...values, [key]: section }, key, Object.keys(section).length === 0);
 }
 

@@ -78,7 +78,7 @@ export function jobHeader(job, take, hasTiles) {
 }
 
 /** @param {Job} job */
-function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec }) {
+function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec, results }) {
   const isMoving = state === 'running' || state === 'pausing';
   const has = progress !== undefined && progress.images > 0;
   const working = members.filter(({ status }) => status !== 'left');
@@ -86,8 +86,7 @@ function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec
     startedAt === undefined ? undefined : ((endedAt === undefined ? Date.now() : Date.parse(endedAt)) - Date.parse(startedAt)) / 1000;
   /** @type {[string, string, string | undefined][]} */
   const values = [
-    ['Loss', has ? measure(progress.loss) : '–', has ? `${measure(progress.lossFirst)} at first` : undefined],
-    ['Learning rate', has ? rate(progress.learningRate) : '–', undefined],
+    ...(spec.recipe === 'knn' ? accuracyTiles(spec, results) : lossTiles(has ? progress : undefined)),
     ['Images/s', isMoving && has ? speed(progress.imagesPerSecond) : '–', has ? `${count(progress.images)} in all` : undefined],
     [
       hasEnded(state) ? 'Took' : 'Time left',
@@ -116,6 +115,27 @@ function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec
   );
 }
 
+/** @param {Job['progress']} progress @returns {[string, string, string | undefined][]} */
+function lossTiles(progress) {
+  return [
+    ['Loss', measure(progress?.loss), progress && `${measure(progress.lossFirst)} at first`],
+    ['Learning rate', rate(progress?.learningRate), undefined],
+  ];
+}
+
+/** @param {Job['spec']} spec @param {Job['results']} results @returns {[string, string, string | undefined][]} */
+function accuracyTiles({ knn }, results) {
+  const accuracy = results?.['knnAccuracy'];
+  return [
+    [
+      'k-NN accuracy',
+      accuracy === undefined ? '–' : `${(100 * accuracy).toFixed(2)} %`,
+      results && `${count(results['testSamples'])} test samples`,
+    ],
+    ['Neighbours', count(knn?.k), results && `of ${count(results['trainSamples'])} samples, ${count(results['classes'])} classes`],
+  ];
+}
+
 /** @param {Job} job @param {keyof typeof ACTIONS} action @param {(job: Job) => void} take */
 function actionButton({ id, name }, action, take) {
   const { label, icon: symbol, text, isDangerous } = ACTIONS[action];
@@ -124,7 +144,7 @@ function actionButton({ id, name }, action, take) {
     {
       key: action,
       type: 'button',
-      class: isDangerous ? 'button danger' : 'button',
+      class: isDangerous ? 'button danger needs-submit' : 'button needs-submit',
       onclick: () =>
         ask({
           title: `${label} ${name}?`,

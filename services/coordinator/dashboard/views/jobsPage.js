@@ -83,7 +83,7 @@ function view({ jobs, workers, cursor, more, error, filter }, { choose, loadMore
             ),
           ),
         ),
-        h('a.button.primary', { href: '/submit', 'data-link': true }, icon('plus'), 'New job'),
+        h('a.button.primary.needs-submit', { href: '/submit', 'data-link': true }, icon('plus'), 'New job'),
       ),
     ),
     jobs === undefined
@@ -134,7 +134,7 @@ function jobTable(jobs) {
         'tbody',
         {},
         ...jobs.map((job) => {
-          const { id, name, state, progress, createdAt, message } = job;
+          const { id, name, state, progress, createdAt, message, spec } = job;
           const href = `/jobs/${id}`;
           const isMoving = state === 'running' || state === 'pausing';
           return h(
@@ -157,7 +157,7 @@ function jobTable(jobs) {
                 progress === undefined ? 'not started' : `step ${count(progress.step)} of ${count(progress.totalSteps)}`,
               ),
             ),
-            h('td.num', { 'data-label': 'Loss' }, progress && progress.images > 0 ? measure(progress.loss) : '–'),
+            h('td.num', { 'data-label': 'Loss' }, progress && progress.images > 0 && spec.recipe !== 'knn' ? measure(progress.loss) : '–'),
             h('td.num', { 'data-label': 'Images/s' }, isMoving ? speed(progress?.imagesPerSecond) : '–'),
             h('td.num', { 'data-label': 'Time left' }, isMoving && progress && progress.images > 0 ? duration(progress.etaSeconds) : '–'),
             h('td.num', { 'data-label': 'Age' }, h('time', { datetime: createdAt, title: moment(createdAt) }, age(createdAt, nowMs))),

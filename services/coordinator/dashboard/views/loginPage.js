@@ -1,7 +1,8 @@
 // @ts-check
-import { ApiError, errorText, request } from '../api.js';
+import { ApiError, errorText } from '../api.js';
 import { h, patch } from '../dom.js';
 import { navigate } from '../router.js';
+import { signIn } from '../session.js';
 
 /** Asks for a token, which becomes a session cookie. @param {HTMLElement} root @returns {import('../types/api.d.ts').Page} */
 export function loginPage(root) {
@@ -13,8 +14,7 @@ export function loginPage(root) {
     event.preventDefault();
     error.textContent = '';
     try {
-      await request('/api/v1/session', { method: 'POST', body: { token: token.value } });
-      document.documentElement.dataset['session'] = 'cookie';
+      await signIn(token.value);
       navigate(safeNext(new URLSearchParams(location.search).get('next')));
     } catch (failure) {
       error.textContent =

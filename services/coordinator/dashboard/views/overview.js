@@ -46,13 +46,12 @@ export function openOverview(job) {
   };
   const reconstructions = openReconstructions(job.id);
   const timeline = openTimeline(job.id);
+  const isTraining = job.spec.recipe !== 'knn';
   const element = keep(
     h(
       'div.overview',
       {},
-      charts.loss.element,
-      reconstructions.element,
-      charts.learningRate.element,
+      ...(isTraining ? [charts.loss.element, reconstructions.element, charts.learningRate.element] : []),
       charts.imagesPerSecond.element,
       timeline.element,
     ),

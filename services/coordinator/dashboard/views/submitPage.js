@@ -196,8 +196,7 @@ export function submitPage(root, { query }) {
         request('/api/v1/schema/job'),
         from === null ? undefined : request(`/api/v1/jobs/${encodeURIComponent(from)}`),
       ]);
-      const { resumeFrom: _, ...checkpoint } = job?.spec.checkpoint ?? {};
-      Object.assign(state, { schema, values: job === undefined ? initialValues(schema) : { ...job.spec, checkpoint } });
+      Object.assign(state, { schema, values: job === undefined ? initialValues(schema) : again(job.spec) });
       if (state.tab === 'file') state.text = job === undefined ? '' : stringify(state.values);
       if (job !== undefined) check();
     } catch (error) {
@@ -249,4 +248,14 @@ function verdict(spec) {
       ].flatMap(([term, text]) => [h('div', {}, h('dt', {}, term), h('dd', {}, text))]),
     ),
   );
+}
+
+/**
+ * A job's file to begin another one with: training begins anew, and what measures a checkpoint may measure another one, of another model.
+ * @param {import('../types/api.d.ts').Job['spec']} spec
+ */
+function again({ model, augment, checkpoint, ...others }) {
+  if (others.recipe === 'knn') return { ...others, checkpoint };
+  const { resumeFrom: _, ...kept } = checkpoint;
+  return { ...others, model, augment, checkpoint: kept };
 }

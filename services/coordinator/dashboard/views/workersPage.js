@@ -111,7 +111,7 @@ function row({ name, id, jobId, device, threads, host, pid, address, isDrained }
     h(
       'td.action-cell',
       {},
-      h('button.button.small', { type: 'button', disabled: isDrained, onclick: drain, 'aria-label': `Drain ${name}` }, 'Drain'),
+      h('button.button.small.needs-admin', { type: 'button', disabled: isDrained, onclick: drain, 'aria-label': `Drain ${name}` }, 'Drain'),
     ),
   );
 }

@@ -2,10 +2,10 @@ import {
   JOB_STATES,
   type Job,
   jobCheckSchema,
+  jobFileSchema,
   jobParamsSchema,
   jobResource,
   jobResourceSchema,
-  jobSpecSchema,
   pageOf,
   pageQuerySchema,
   pageSchema,
@@ -34,17 +34,20 @@ const submitQuerySchema = z.strictObject({
 export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
   const resource = (job: Job) => jobResource(job, coordinator.spec(job.id));
   const tags = ['jobs'];
+  /** Job files as they came: with defaults filled in, nobody can tell what was wished for. */
+  const written = new WeakMap<object, unknown>();
 
   app.post(
     '/api/v1/jobs',
     {
+      preValidation: async (request) => void written.set(request, request.body),
       schema: {
         operationId: 'submitJob',
         summary: 'Submit a job file. Nothing is created when it is refused.',
         tags,
         headers: submitHeadersSchema,
         querystring: submitQuerySchema,
-        body: jobSpecSchema,
+        body: jobFileSchema,
         response: {
           200: z.union([jobResourceSchema, jobCheckSchema]).describe('the job that was submitted with this key before'),
           201: jobResourceSchema,
@@ -53,7 +56,7 @@ export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
       },
     },
     async (request, reply) => {
-      const specJson = JSON.stringify(request.body);
+      const specJson = JSON.stringify(written.get(request));
       if (request.query.dryRun === 'true') return reply.code(200).send({ dryRun: true, spec: await coordinator.check(specJson) });
       const { job, isNew } = await coordinator.submit(specJson, request.headers['idempotency-key'] ?? '');
       return reply

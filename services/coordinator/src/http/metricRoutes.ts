@@ -44,8 +44,8 @@ export function addMetricRoutes(app: HttpApp, { coordinator, observer }: HttpDep
   const tags = ['metrics'];
 
   app.get('/metrics', { schema: { hide: true } }, async (_, reply) => {
-    const { list, workers, unwrittenSteps } = coordinator;
-    const page = await observer.page({ jobs: list(), workers: workers(), unwrittenSteps });
+    const { list, workers, unwrittenSteps, spec } = coordinator;
+    const page = await observer.page({ jobs: list(), workers: workers(), unwrittenSteps, spec });
     return reply.type(EXPOSITION_TYPE).serializer(String).send(page);
   });
 

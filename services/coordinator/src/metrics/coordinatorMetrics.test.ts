@@ -22,7 +22,7 @@ const job = (name: string, loss: number): Job =>
     members: [],
     progress: { loss, lr: 1, gradNorm: 1, imagesPerSecond: 9, step: 4, totalSteps: 8 },
   }) as unknown as Job;
-const gauges = (of: Job) => ({ job: of, unwrittenSteps: 0, goodput: undefined });
+const gauges = (of: Job, workers = 8) => ({ job: of, unwrittenSteps: 0, goodput: undefined, wants: { device: 'cpu', workers } });
 const families = JSON.stringify([{ name: 'maestro_images_total', help: 'x', type: 'counter', values: [{ labels: {}, value: 5 }] }]);
 
 describe('coordinator metrics', () => {
@@ -48,7 +48,19 @@ describe('coordinator metrics', () => {
     expect(text).toContain('maestro_loss{job="one"} 0.5\nmaestro_loss{job="one (2)"} 0.25\n');
     expect(text).toContain('maestro_samples_committed_total 64\n');
     const labels = new Set([...text.matchAll(/[{,]([a-z_]+)="/g)].map(([, name]) => name));
-    expect([...labels].sort()).toEqual(['job', 'le', 'phase', 'state']);
+    expect([...labels].sort()).toEqual(['device', 'job', 'le', 'phase', 'state']);
+    metrics.close();
+  });
+
+  test('tell how many workers the jobs that wait or run could use, and none for a job that a person has paused', async () => {
+    const metrics = openCoordinatorMetrics();
+    const jobs = [
+      gauges(job('one', 0.5), 8),
+      gauges({ ...job('two', 0.25), state: 'queued' }, 4),
+      gauges({ ...job('three', 0.1), state: 'paused' }),
+    ];
+    const text = await metrics.print({ jobs, workers: [] });
+    expect(text).toContain('maestro_workers_wanted{device="cpu"} 12\nmaestro_workers_wanted{device="cuda"} 0\n');
     metrics.close();
   });
 });

@@ -1,4 +1,4 @@
-import { isTerminal, JOB_STATES, type Job, type WorkerInfo } from '@maestro/protocol';
+import { isTerminal, JOB_STATES, type Job, type JobState, type WorkerInfo } from '@maestro/protocol';
 import {
   addProcessMetrics,
   Counter,
@@ -20,6 +20,8 @@ export interface JobGauges {
   readonly unwrittenSteps: number;
   /** Share of the time since the coordinator has had the job in which steps were computed that count; undefined before the first. */
   readonly goodput: number | undefined;
+  /** Workers that it could use, and their device. */
+  readonly wants: { readonly device: string; readonly workers: number };
 }
 
 /** What the coordinator measures over all jobs, beside what it shows of each. */
@@ -110,6 +112,11 @@ export function openCoordinatorMetrics(): CoordinatorMetrics {
   };
 }
 
+/** What workers can be. */
+const DEVICES = ['cpu', 'cuda'] as const;
+/** A job that a person has paused wants nobody. */
+const WANTING: ReadonlySet<string> = new Set<JobState>(['queued', 'starting', 'running']);
+
 /** What jobs and workers are now, as metrics. Two jobs that run under one name are told apart by a number. */
 export function stateFamilies({
   jobs,
@@ -129,6 +136,8 @@ export function stateFamilies({
       return found === undefined ? [] : [{ labels: { job }, value: found }];
     }),
   });
+  const wanting = jobs.filter(({ job }) => WANTING.has(job.state));
+  const wanted = (device: string): number => wanting.reduce((sum, { wants }) => sum + (wants.device === device ? wants.workers : 0), 0);
   const busy = workers.filter(({ jobId }) => jobId !== '').length;
   const drained = workers.filter(({ jobId, isDrained }) => jobId === '' && isDrained).length;
   return [
@@ -146,6 +155,12 @@ export function stateFamilies({
         labels: { state },
         value,
       })),
+    },
+    {
+      name: 'maestro_workers_wanted',
+      help: 'Workers that the jobs that wait or run could use, by device: how large the cluster may grow for them.',
+      type: 'gauge',
+      values: DEVICES.map((device) => ({ labels: { device }, value: wanted(device) })),
     },
     perJob('maestro_loss', 'Loss of the last committed step.', ({ job }) => job.progress?.loss),
     perJob('maestro_learning_rate', 'Learning rate of the last committed step.', ({ job }) => job.progress?.lr),

@@ -1,4 +1,13 @@
-import { type Hello, isTerminal, type Job, type StepCommitted, type WorkerInfo, type WorkerMessage } from '@maestro/protocol';
+import {
+  type Hello,
+  isTerminal,
+  type Job,
+  type JobSpec,
+  mostWorkers,
+  type StepCommitted,
+  type WorkerInfo,
+  type WorkerMessage,
+} from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { JobRun } from '../runState.ts';
 import { type CoordinatorMetrics, openCoordinatorMetrics } from './coordinatorMetrics.ts';
@@ -30,6 +39,7 @@ export interface Observer extends CoordinatorEvents {
     readonly jobs: readonly Job[];
     readonly workers: readonly WorkerInfo[];
     readonly unwrittenSteps: (jobId: string) => number;
+    readonly spec: (jobId: string) => JobSpec;
   }): Promise<string>;
   close(): Promise<void>;
 }
@@ -120,7 +130,7 @@ export function openObserver({
     },
     history: (jobId) => (jobs.get(jobId)?.history ?? open(jobId)).rows(),
     timeline: (jobId, steps) => lastTimes(jobs.get(jobId)?.timeline ?? new Map(), steps),
-    page({ jobs: all, workers, unwrittenSteps }) {
+    page({ jobs: all, workers, unwrittenSteps, spec }) {
       const nowMs = now();
       const active = all.filter(({ state }) => !isTerminal(state));
       return metrics.print({
@@ -129,7 +139,8 @@ export function openObserver({
           const { runningSinceMs, usefulSeconds } = jobs.get(job.id) ?? { runningSinceMs: undefined, usefulSeconds: 0 };
           const elapsedSeconds = runningSinceMs === undefined ? 0 : (nowMs - runningSinceMs) / 1000;
           const goodput = elapsedSeconds > 0 && usefulSeconds > 0 ? Math.min(1, usefulSeconds / elapsedSeconds) : undefined;
-          return { job, unwrittenSteps: unwrittenSteps(job.id), goodput };
+          const { device } = spec(job.id).resources;
+          return { job, unwrittenSteps: unwrittenSteps(job.id), goodput, wants: { device, workers: mostWorkers(spec(job.id)) } };
         }),
       });
     },

@@ -13,7 +13,10 @@ test('the reference names every metric of the coordinator', async () => {
     members: [],
     progress: { loss: 1, lr: 1, gradNorm: 1, imagesPerSecond: 1, step: 1, totalSteps: 1 },
   };
-  const page = await metrics.print({ jobs: [{ job: job as never, unwrittenSteps: 0, goodput: 0.5 }], workers: [] });
+  const page = await metrics.print({
+    jobs: [{ job: job as never, unwrittenSteps: 0, goodput: 0.5, wants: { device: 'cpu', workers: 1 } }],
+    workers: [],
+  });
   metrics.close();
   const names = [...page.matchAll(/^# TYPE ([a-z_]+) /gm)].map(([, name]) => name!);
   expect(names.length).toBeGreaterThan(15);

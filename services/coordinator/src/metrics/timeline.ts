@@ -4,7 +4,7 @@ import { STEP_PHASES, type StepsTimed, type StepTimes } from '@maestro/protocol'
 const MOST_STEPS = 256;
 const MOST_WORKERS = 64;
 /** A straggler is named when waiting for it takes at least this share of the time. */
-const LEAST_SHARE = 0.05;
+const LEAST_SHARE = 0.15;
 
 /** The last steps of one worker, in their order. */
 export interface WorkerTimes {

@@ -99,6 +99,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     suspect: failure?.suspect ?? '',
     shards: [],
     stateLength: 0,
+    results: {},
   });
   const tell = (): void => send({ kind: 'standing', ...standing() });
   const write = (step: number): void => {

@@ -1,0 +1,18 @@
+import { resolve } from 'node:path';
+import { type JobSpec, MaestroError, parseJobSpec } from '@maestro/protocol';
+import { beginExamination, readState } from './checkpointReport.ts';
+import { throwIfInvalid } from './readCheckpoint.ts';
+
+/**
+ * The job file that a checkpoint was trained with. Its tensors are not read.
+ * @throws MaestroError `checkpoint-invalid`, `not-found` when there is no such folder.
+ */
+export async function readJobSpec(dir: string): Promise<JobSpec> {
+  const examination = await beginExamination(resolve(dir));
+  throwIfInvalid(examination);
+  const state = await readState(examination);
+  throwIfInvalid(examination);
+  const spec = state!['spec'];
+  if (spec === undefined) throw new MaestroError('checkpoint-invalid', `${dir}: its state.json holds no job file`);
+  return parseJobSpec(spec);
+}

@@ -1,0 +1,31 @@
+import { maeConfig } from '@maestro/mae';
+import { type JobSpec, MaestroError } from '@maestro/protocol';
+
+/**
+ * The job file of a job that measures a checkpoint, with the model and the normalisation that the checkpoint was trained with. `given` is
+ * the file as it was written: what it says of them must be true.
+ * @throws MaestroError `invalid-argument` that names what the checkpoint has otherwise.
+ */
+export function withModelOf(spec: JobSpec, trained: JobSpec, given: unknown): JobSpec {
+  const { model = {}, augment = {} } = given as Partial<Pick<JobSpec, 'model' | 'augment'>>;
+  const { mean, std } = trained.augment;
+  const problems = [
+    ...differences('model', model, { ...trained.model, ...maeConfig(trained.model) }),
+    ...differences('augment', { mean, std, ...augment }, { ...spec.augment, mean, std }),
+  ];
+  if (problems.length > 0) {
+    throw new MaestroError('invalid-argument', `job file: ${problems.join('; ')}; leave them out, the checkpoint says what they are`, {
+      details: { issues: problems },
+    });
+  }
+  const statistics = { ...(mean !== undefined && { mean }), ...(std !== undefined && { std }) };
+  return { ...spec, model: trained.model, augment: { ...spec.augment, ...statistics } };
+}
+
+function differences(section: string, said: object, is: object): string[] {
+  const text = (value: unknown): string => JSON.stringify(value) ?? 'nothing';
+  return Object.entries(said).flatMap(([key, value]) => {
+    const found = (is as Readonly<Record<string, unknown>>)[key];
+    return text(value) === text(found) ? [] : [`${section}.${key}: the checkpoint was trained with ${text(found)}, found ${text(value)}`];
+  });
+}

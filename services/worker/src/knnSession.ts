@@ -1,0 +1,122 @@
+import { augmentConfig, connectRedis, type Dataset, jobSchedule, openDataset, type RedisConnection, type Schedule } from '@maestro/data';
+import { loadParameters, openModel } from '@maestro/evaluation';
+import type { FlatLayout, MaeConfig } from '@maestro/mae';
+import { type JobSpec, type KnnSpec, knnOf, MaestroError, specHash } from '@maestro/protocol';
+import { type JobSessionOptions, REDIS_TIMEOUT_MS } from './jobSession.ts';
+import { runtimeIdentity } from './runtimeIdentity.ts';
+import { openSampleEncoder, type SampleEncoder } from './sampleEncoder.ts';
+
+/** What a worker opens once for a k-NN job and keeps over its views. It trains nothing, so there is no training graph and no checkpoint. */
+export interface KnnSession {
+  readonly recipe: 'knn';
+  readonly jobId: string;
+  readonly spec: JobSpec;
+  readonly knn: KnnSpec;
+  readonly config: MaeConfig;
+  readonly layout: FlatLayout;
+  readonly dataset: Dataset;
+  readonly test: Dataset;
+  readonly schedule: Schedule;
+  readonly redis: RedisConnection;
+  /** Steps of training, and hash, of the checkpoint whose encoder is measured. */
+  readonly checkpoint: { readonly step: number; readonly checkpointHash: string };
+  /** Of the samples of `dataset`. */
+  readonly training: SampleEncoder;
+  /** Opens that of the samples of `test`, whose labels are those of `dataset`. */
+  readonly openTest: () => SampleEncoder;
+  readonly identityJson: string;
+  /** Steps whose samples are encoded; -1 before the first view. */
+  state: number;
+  /** What was measured, by name; empty until it was. */
+  results: Readonly<Record<string, number>>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens both data sets, and the checkpoint's encoder. What was opened is closed again when a later part fails.
+ * @throws MaestroError of whatever cannot be opened; `data-invalid` when there are no classes to tell apart.
+ */
+export async function openKnnSession(
+  options: Omit<JobSessionOptions, 'onCheckpoint' | 'onCheckpointFailed' | 'onSnapshotLost'>,
+): Promise<KnnSession> {
+  const { jobId, spec, redisUrl, compute, logger, signal } = options;
+  const { device, threads } = compute;
+  const knn = knnOf(spec)!;
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closeOne of closers.splice(0).reverse()) await closeOne();
+  };
+  try {
+    const dataset = await openDataset(spec.data, { signal });
+    const test = await openDataset(knn.test, { signal });
+    const labelOf = testLabels(dataset, test);
+    const model = await openModel(spec, { threads, device, isInitialised: false, hasFeatures: true });
+    const { config, layout, normalisation, evaluator } = model;
+    closers.push(() => evaluator.close());
+    const checkpoint = await loadParameters(model, knn.checkpoint);
+    signal.throwIfAborted();
+    logger.info({ checkpoint: knn.checkpoint, ...checkpoint }, 'checkpoint loaded');
+    const schedule = jobSchedule(spec, dataset.length);
+    const augment = augmentConfig(config.channels as 1 | 3, normalisation);
+    const encoding = { evaluator, config, augment, seed: spec.seed, microBatch: schedule.microBatch };
+    const training = openSampleEncoder({ ...encoding, dataset });
+    closers.push(() => training.close());
+    const redis = await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS });
+    closers.push(() => redis.close());
+    const { checkpointHash } = checkpoint;
+    const [datasetFingerprint, testFingerprint] = [dataset.fingerprint, test.fingerprint];
+    const identity = {
+      ...runtimeIdentity(),
+      specHash: specHash(spec),
+      device,
+      threads,
+      datasetFingerprint,
+      testFingerprint,
+      checkpointHash,
+    };
+    return {
+      recipe: 'knn',
+      jobId,
+      spec,
+      knn,
+      config,
+      layout,
+      dataset,
+      test,
+      schedule,
+      redis,
+      checkpoint,
+      training,
+      openTest: () => openSampleEncoder({ ...encoding, dataset: test, labelOf }),
+      identityJson: JSON.stringify(identity),
+      state: -1,
+      results: {},
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Labels of test samples by the numbers that their classes have in the training samples: two folders may not have the same ones. */
+function testLabels(training: Dataset, test: Dataset): (index: number) => number | undefined {
+  if (training.classes.length < 2) {
+    const found = training.classes.length === 0 ? 'no labels' : `one class, ${training.classes[0]}`;
+    throw new MaestroError('data-invalid', `data: expected samples of two classes or more, found ${found}; sub-folders are classes`);
+  }
+  const known = new Map(training.classes.map((name, label) => [name, label]));
+  const unknown = test.classes.filter((name) => !known.has(name));
+  if (unknown.length > 0 || test.classes.length === 0) {
+    const found = test.classes.length === 0 ? 'no labels' : unknown.slice(0, 5).join(', ');
+    throw new MaestroError(
+      'data-invalid',
+      `knn.test: expected classes of data (${training.classes.slice(0, 5).join(', ')}...), found ${found}`,
+    );
+  }
+  const labels = test.classes.map((name) => known.get(name)!);
+  return (index) => {
+    const own = test.label(index);
+    return own === undefined ? undefined : labels[own];
+  };
+}
