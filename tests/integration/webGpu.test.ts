@@ -18,18 +18,17 @@ function run(file: string, args: readonly string[], env: Readonly<Record<string,
   return spawnSync(process.execPath, [program, ...args], { encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '', ...env } });
 }
 
-withGpu('gradients on WebGPU are those of the CPU to 2.3e-6, by either engine, and repeat to the bit', () => {
-  const args = ['--device', 'webgpu', '--models', 'nano', '--only', 'gradients,repeatability'];
+withGpu('gradients on WebGPU are those of the CPU to 2.3e-6, by either engine', () => {
+  const args = ['--device', 'webgpu', '--models', 'nano', '--only', 'gradients'];
   const { status, stdout, stderr } = run('tests/dist/gpu/main.js', args, SWIFTSHADER_ENV);
   expect({ status, stderr }).toEqual({ status: 0, stderr: expect.any(String) });
-  const { gradients, repeatability } = JSON.parse(stdout);
+  const { gradients } = JSON.parse(stdout);
   expect(gradients.results.map(({ engine }: { engine: string }) => engine)).toEqual(['capi', 'node']);
   for (const { loss, samples, isSameBits } of gradients.results) {
     expect(Math.max(loss, samples)).toBeLessThanOrEqual(2.3e-6);
     // It was another device indeed.
     expect(isSameBits).toBe(false);
   }
-  expect(repeatability).toMatchObject({ runs: 4, distinct: 1 });
 });
 
 test(
