@@ -18,7 +18,7 @@ test('every variable that a process reads is in the reference, and no other', as
       const files = await readdir(join(fileOf(folder), name, 'src'), { recursive: true });
       for (const file of files.filter((each) => each.endsWith('.ts') && !each.endsWith('.test.ts') && each !== 'environment.ts')) {
         const text = await readFile(join(fileOf(folder), name, 'src', file), 'utf8');
-        for (const [found] of text.matchAll(/\bMAESTRO_[A-Z_]*[A-Z]\b/g)) used.add(found);
+        for (const [found] of text.matchAll(/\bMAESTRO_[A-Z0-9_]*[A-Z0-9]\b/g)) used.add(found);
       }
     }
   }

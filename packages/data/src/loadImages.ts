@@ -43,7 +43,8 @@ export async function loadImages(
   const reader = createSquareReader(dataset, imageSize, channels);
   const table = normalisationTable(normalisation);
   const imageLength = channels * imageSize * imageSize;
-  const fraction = dataset.source.format === 'idx' ? 1 : cropFraction;
+  const { source } = dataset;
+  const fraction = source.format === 'idx' || (source.format === 'webdataset' && source.isPadded) ? 1 : cropFraction;
   const images = new Float32Array(indices.length * imageLength);
   const loaded: number[] = [];
   const skipped: SkippedSample[] = [];

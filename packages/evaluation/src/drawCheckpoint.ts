@@ -1,6 +1,6 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { STATE_FILE } from '@maestro/checkpoint';
+import { readCheckpointState } from '@maestro/checkpoint';
 import { heldOutImages } from './heldOut.ts';
 import { loadParameters, openModel, specOfCheckpoint } from './openModel.ts';
 import { reconstructionPicture } from './picture.ts';
@@ -36,7 +36,7 @@ export async function drawCheckpoint({
   readonly folder: string;
   readonly name: (step: number) => string;
 }): Promise<DrawnCheckpoint> {
-  const spec = specOfCheckpoint(JSON.parse(await readFile(join(checkpoint, STATE_FILE), 'utf8')), checkpoint);
+  const spec = specOfCheckpoint(await readCheckpointState(checkpoint), checkpoint);
   const model = await openModel(spec, { isInitialised: false });
   try {
     const { config, evaluator, normalisation } = model;

@@ -1,10 +1,10 @@
-import { open, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { describeProblems, MODEL_FILE, readSafetensors, STATE_FILE, verifyCheckpoint } from '@maestro/checkpoint';
+import { open, rename, rm } from 'node:fs/promises';
+import { describeProblems, MODEL_FILE, readCheckpointState, readSafetensors, verifyCheckpoint } from '@maestro/checkpoint';
 import { augmentConfig } from '@maestro/data';
 import { specOfCheckpoint } from '@maestro/evaluation';
 import { buildPackedEncoder, isEncoderParameter, maeConfig, parameterSpecs } from '@maestro/mae';
 import { type JobSpec, MaestroError } from '@maestro/protocol';
+import { joinLocation } from '@maestro/storage';
 
 /** An ONNX file is one protobuf message, which cannot be larger than this. */
 const MOST_BYTES = 2 ** 31 - 1;
@@ -31,7 +31,7 @@ export async function exportEncoder(dir: string, file: string): Promise<Exported
   const report = await verifyCheckpoint(dir);
   if (!report.valid) throw new MaestroError('checkpoint-invalid', `checkpoint ${dir}: ${describeProblems(report.problems)}`);
   const { step = 0, checkpointHash = '' } = report;
-  const spec = specOfCheckpoint(JSON.parse(await readFile(join(dir, STATE_FILE), 'utf8')) as Readonly<Record<string, unknown>>, dir);
+  const spec = specOfCheckpoint(await readCheckpointState(dir), dir);
   const config = maeConfig(spec.model);
   const { channels, imageSize, embedDim } = config;
   const encoderBytes = parameterSpecs(config)
@@ -44,7 +44,7 @@ export async function exportEncoder(dir: string, file: string): Promise<Exported
     );
   }
   const { mean, std } = augmentConfig(channels as 1 | 3, statisticsOf(spec));
-  const tensors = new Map((await readSafetensors(join(dir, MODEL_FILE))).tensors.map((tensor) => [tensor.name, tensor.data]));
+  const tensors = new Map((await readSafetensors(joinLocation(dir, MODEL_FILE))).tensors.map((tensor) => [tensor.name, tensor.data]));
   const valuesOf = (name: string): Float32Array => {
     const values = tensors.get(name);
     if (values === undefined) throw new MaestroError('checkpoint-invalid', `checkpoint ${dir}: ${MODEL_FILE} has no tensor ${name}`);

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { errorMessage, MaestroError, nearest } from '@maestro/protocol';
+import { resolveLocation } from '@maestro/storage';
 import { parse } from 'yaml';
 
 /** A job file as it was written: not checked yet. */
@@ -56,7 +57,8 @@ export function withAbsolutePaths(file: JobFile): JobFile {
   const result = structuredClone(file);
   const data = result['data'] as JobFile | undefined;
   const checkpoint = result['checkpoint'] as JobFile | undefined;
-  if (typeof data?.['path'] === 'string') data['path'] = resolve(data['path']);
-  if (typeof checkpoint?.['resumeFrom'] === 'string') checkpoint['resumeFrom'] = resolve(checkpoint['resumeFrom']);
+  if (typeof data?.['path'] === 'string') data['path'] = resolveLocation(data['path']);
+  if (typeof checkpoint?.['location'] === 'string') checkpoint['location'] = resolveLocation(checkpoint['location']);
+  if (typeof checkpoint?.['resumeFrom'] === 'string') checkpoint['resumeFrom'] = resolveLocation(checkpoint['resumeFrom']);
   return result;
 }

@@ -42,12 +42,14 @@ export interface CoordinatorOptions {
   readonly timeouts: FailureTimeouts;
   /** Folders that jobs may use. Default: any. */
   readonly roots?: PathRoots;
+  /** Where jobs keep their checkpoints whose file does not say. Default: below the data folder. */
+  readonly checkpoints?: string | undefined;
   /** Opens what writes a job's steps, records and queues. */
   readonly openBooks: (jobId: string, seed: number, onAcknowledged: (step: number) => void) => Bookkeeper;
   /** Reads the step of a checkpoint that a job resumes from; throws when it cannot be used. */
   readonly inspectCheckpoint: (path: string) => Promise<{ readonly step: number }>;
   /** The newest valid checkpoint that a job has written. */
-  readonly findCheckpoint: (jobId: string) => ReturnType<ActiveJobOptions['findCheckpoint']>;
+  readonly findCheckpoint: (jobId: string, location: string | undefined) => ReturnType<ActiveJobOptions['findCheckpoint']>;
   /** Told of what happens. */
   readonly events: CoordinatorEvents;
   readonly log: Logger;
@@ -135,7 +137,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       run,
       timeouts,
       openBooks: (onAcknowledged) => openBooks(job.id, spec.seed, onAcknowledged),
-      findCheckpoint: () => findCheckpoint(job.id),
+      findCheckpoint: () => findCheckpoint(job.id, spec.checkpoint.location),
       perform(effect) {
         const worker = workers.get(effect.workerId);
         if (worker === undefined) return;
@@ -253,7 +255,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const readSpec = async (specJson: string): Promise<JobSpec> => {
     if (specJson.length > MOST_SPEC_CHARACTERS)
       throw new MaestroError('too-large', `job file: ${specJson.length} characters, at most ${MOST_SPEC_CHARACTERS}`);
-    const spec = parseJobSpec(parseJson(specJson));
+    const parsed = parseJobSpec(parseJson(specJson));
+    // Written into the job's file, so that its workers, and a coordinator with another setting, find them there.
+    const { location = options.checkpoints } = parsed.checkpoint;
+    const spec = location === undefined ? parsed : { ...parsed, checkpoint: { ...parsed.checkpoint, location } };
     await requireConfined(spec, options.roots);
     return spec;
   };

@@ -6,6 +6,7 @@ import {
   DEFAULT_FAILURE_TIMEOUT_MS,
   failureTimeouts,
   MaestroError,
+  parseByteSize,
   readRoots,
   readTls,
   requireSafeBind,
@@ -22,7 +23,7 @@ import { openWorkerMetrics } from './workerMetrics.ts';
  * it listens at (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is what they are told.
  * `MAESTRO_METRICS_LISTEN` (host:port) is where it serves its metrics for Prometheus; left out, the coordinator alone shows them.
  * `MAESTRO_SCRATCH_DIR` is for snapshots of moments that are dealt to their owners: a folder on a local disk, `scratch` in the data folder
- * when it is left out.
+ * when it is left out. `MAESTRO_CACHE_DIR` and `MAESTRO_CACHE_SIZE` are for parts of data sets that lie on other machines.
  * `MAESTRO_FAULT_TOLERANCE=off` (coordinator too) is for the bench alone: it shows what surviving failures costs.
  */
 const {
@@ -31,7 +32,10 @@ const {
   MAESTRO_COLLECTIVE_ADVERTISE: advertise,
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
+  MAESTRO_CHECKPOINTS: checkpoints,
   MAESTRO_SCRATCH_DIR: scratchDir = join(dataDir, 'scratch'),
+  MAESTRO_CACHE_DIR: cacheDir = join(dataDir, 'cache'),
+  MAESTRO_CACHE_SIZE: cacheSize = '10GB',
   MAESTRO_WORKER_NAME: name = `${hostname()}-${process.pid}`,
   MAESTRO_DEVICE: device = 'cpu',
   MAESTRO_THREADS: threadsText = '1',
@@ -54,6 +58,7 @@ await runService(
     }
     if (device !== 'cpu' && device !== 'cuda')
       throw new MaestroError('invalid-argument', `MAESTRO_DEVICE: expected cpu or cuda, found ${device}`);
+    const limitBytes = parseByteSize(cacheSize, 'MAESTRO_CACHE_SIZE');
     endWithParent();
     const timeouts = failureTimeouts(Number(failureText));
     const { keepaliveTimeMs, keepaliveTimeoutMs } = timeouts;
@@ -93,11 +98,12 @@ await runService(
         redisUrl,
         dataDir,
         scratchDir,
+        cache: limitBytes === 0 ? undefined : { dir: cacheDir, limitBytes },
         device,
         threads,
         collective,
         timeouts,
-        roots: readRoots(rootsText, dataDir),
+        roots: readRoots(rootsText, [dataDir, ...(checkpoints === undefined ? [] : [checkpoints])]),
         tls,
         isFaultTolerant,
         faults,

@@ -1,6 +1,6 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { STATE_FILE } from '@maestro/checkpoint';
+import { stat, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { readCheckpointState } from '@maestro/checkpoint';
 import { loadImages, openDataset } from '@maestro/data';
 import { loadCheckpoint, openModel, reconstruct, reconstructionPicture, specOfCheckpoint, spread } from '@maestro/evaluation';
 import { type DataSpec, errorMessage, MaestroError } from '@maestro/protocol';
@@ -28,7 +28,7 @@ export function addReconstructCommand(program: Command): void {
     .option('--json', 'print JSON')
     .action(async (target: string, { data, out, count, json }: ReconstructOptions) => {
       const dir = await newestFolder(resolve(program.opts<{ dataDir: string }>().dataDir), target);
-      const spec = specOfCheckpoint(JSON.parse(await readFile(join(dir, STATE_FILE), 'utf8')), dir);
+      const spec = specOfCheckpoint(await readCheckpointState(dir), dir);
       const model = await openModel(spec);
       try {
         const { step, checkpointHash } = await loadCheckpoint(model, dir);
