@@ -53,7 +53,7 @@ async function prepare({ needsRedis, mayUseRemoteRedis, mayUseS3 }) {
 /** Whether the tests that are asked for, all or those of some patterns, may want an S3 server: their files are named for it. */
 function namesS3(patterns) {
   const names = patterns.filter((pattern) => !pattern.startsWith('-'));
-  return names.length === 0 || names.some((name) => /s3|storage|tests\/integration\/?$/i.test(name));
+  return names.length === 0 || names.some((name) => /s3|storage|packed|tests\/integration\/?$/i.test(name));
 }
 
 /**
