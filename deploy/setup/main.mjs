@@ -7,6 +7,7 @@ import { hasDependencies, installDependencies } from './dependencies.mjs';
 import { fail, root, SetupError } from './environment.mjs';
 import { withLock } from './lock.mjs';
 import { findRedis, installRedis } from './redis.mjs';
+import { findS3Server, installS3Server, isS3ServerOutOfReach } from './s3.mjs';
 
 /**
  * Makes the clone ready, then does what the arguments ask for.
@@ -18,7 +19,7 @@ export async function main(args) {
   try {
     if (mode !== undefined && !['--build', '--run', '--test'].includes(mode))
       fail(`unknown option ${mode}: there are --build, --run FILE and --test`);
-    await prepare({ needsRedis: mode !== '--build', mayUseRemoteRedis: mode !== '--test' });
+    await prepare({ needsRedis: mode !== '--build', mayUseRemoteRedis: mode !== '--test', mayUseS3: mode === '--test' && namesS3(rest) });
     if (mode === '--run') await run(rest);
     if (mode === '--test') await test(rest);
   } catch (error) {
@@ -32,18 +33,27 @@ export async function main(args) {
  * The steps in order. Each first looks whether it has anything to do, which takes milliseconds; only then is the lock taken, and looked again,
  * since another set-up may have done it meanwhile. Tests start servers of their own, so they want the program even with REDIS_URL.
  */
-async function prepare({ needsRedis, mayUseRemoteRedis }) {
+async function prepare({ needsRedis, mayUseRemoteRedis, mayUseS3 }) {
   const steps = [
     { isDone: hasDependencies, work: installDependencies },
     { isDone: isBuilt, work: build },
   ];
   if (needsRedis && !(mayUseRemoteRedis && process.env.REDIS_URL))
     steps.push({ isDone: () => findRedis() !== undefined, work: installRedis });
+  if (mayUseS3) steps.push({ isDone: () => findS3Server() !== undefined || isS3ServerOutOfReach(), work: installS3Server });
   for (const { isDone, work } of steps) {
     if (!isDone()) await withLock(async () => isDone() || (await work()));
   }
   const redis = findRedis();
   if (redis !== undefined) process.env.MAESTRO_REDIS_SERVER = redis;
+  const s3 = findS3Server();
+  if (mayUseS3 && s3 !== undefined) process.env.MAESTRO_S3_SERVER = s3;
+}
+
+/** Whether the tests that are asked for, all or those of some patterns, may want an S3 server: their files are named for it. */
+function namesS3(patterns) {
+  const names = patterns.filter((pattern) => !pattern.startsWith('-'));
+  return names.length === 0 || names.some((name) => /s3|storage|packed|tests\/integration\/?$/i.test(name));
 }
 
 /**

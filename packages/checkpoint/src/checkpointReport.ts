@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { stat } from 'node:fs/promises';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
+import { isUrl, joinLocation, lastName, openStorage, readStored, type StoredObject } from '@maestro/storage';
 import { folderStep } from './folderNames.ts';
 import { MANIFEST_FILE, type Manifest, parseManifest, STATE_FILE } from './manifest.ts';
-import { storageError } from './storageError.ts';
 
 /** One thing that makes a checkpoint invalid. */
 export interface CheckpointProblem {
@@ -32,6 +31,8 @@ export interface CheckpointReport {
 export interface Examination {
   readonly dir: string;
   readonly manifest: Manifest | undefined;
+  /** What is there, by name. */
+  readonly files: ReadonlyMap<string, StoredObject>;
   readonly extraFiles: readonly string[];
   readonly problems: CheckpointProblem[];
   /** The manifest's files that are there with the size it says: only these are worth reading. */
@@ -40,42 +41,40 @@ export interface Examination {
 
 /** Begins to examine a checkpoint: manifest, presence and size of the files; nothing large is read. */
 export async function beginExamination(dir: string): Promise<Examination> {
-  const names = await readdir(dir).catch((cause: NodeJS.ErrnoException) => {
-    const code = cause.code === 'ENOENT' || cause.code === 'ENOTDIR' ? 'not-found' : 'storage';
-    throw new MaestroError(code, `checkpoint ${dir}: ${cause.code === 'ENOENT' ? 'there is no such folder' : cause.message}`, { cause });
-  });
+  const files = new Map((await openStorage(dir).list()).map((file) => [file.name, file]));
+  if (files.size === 0 && !(await isFolder(dir))) throw new MaestroError('not-found', `checkpoint ${dir}: there is no such folder`);
   const problems: CheckpointProblem[] = [];
   const readable = new Set<string>();
-  if (!names.includes(MANIFEST_FILE)) {
+  if (!files.has(MANIFEST_FILE)) {
     problems.push({ file: MANIFEST_FILE, message: 'is missing, so the checkpoint was never finished' });
-    return { dir, manifest: undefined, extraFiles: [], problems, readable };
+    return { dir, manifest: undefined, files, extraFiles: [], problems, readable };
   }
-  const manifest = await attempt(problems, MANIFEST_FILE, async () => parseManifest(await readFile(join(dir, MANIFEST_FILE))));
-  if (manifest === undefined) return { dir, manifest, extraFiles: [], problems, readable };
+  const manifest = await attempt(problems, MANIFEST_FILE, async () => parseManifest(await readStored(joinLocation(dir, MANIFEST_FILE))));
+  if (manifest === undefined) return { dir, manifest, files, extraFiles: [], problems, readable };
 
-  const step = folderStep(basename(dir));
+  const step = folderStep(lastName(dir));
   if (step !== undefined && step !== manifest.step) {
     problems.push({ file: MANIFEST_FILE, message: `is of step ${manifest.step}, the folder's name says ${step}` });
   }
   for (const [file, { sizeBytes }] of Object.entries(manifest.files)) {
-    // Retention may remove it between the two looks.
-    const found = names.includes(file) ? await sizeOf(join(dir, file)) : undefined;
+    const found = files.get(file)?.sizeBytes;
     if (found === undefined) problems.push({ file, message: 'is missing' });
     else if (found === sizeBytes) readable.add(file);
     else problems.push({ file, message: `has ${found} bytes, the manifest says ${sizeBytes}` });
   }
-  const extraFiles = names.filter((name) => name !== MANIFEST_FILE && manifest.files[name] === undefined).sort();
-  return { dir, manifest, extraFiles, problems, readable };
+  const extraFiles = [...files.keys()].filter((name) => name !== MANIFEST_FILE && manifest.files[name] === undefined).sort();
+  return { dir, manifest, files, extraFiles, problems, readable };
 }
 
-/** In bytes; undefined when there is no such file. */
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw storageError(error, `looking at ${path}`);
-  }
+/** A folder may be there and empty; below a URL there is nothing but objects. */
+async function isFolder(dir: string): Promise<boolean> {
+  return (
+    !isUrl(dir) &&
+    (await stat(dir).then(
+      (found) => found.isDirectory(),
+      () => false,
+    ))
+  );
 }
 
 /** Ends an examination. */
@@ -97,12 +96,16 @@ export function describeProblems(problems: readonly CheckpointProblem[]): string
   return problems.map(({ file, message }) => `${file} ${message}`).join('; ');
 }
 
-/** Runs `read` and notes a problem of the file, instead of failing, when its content is invalid or it cannot be read. */
+/**
+ * Runs `read` and notes a problem of the file, instead of failing, when its content is invalid or it cannot be read. A server that does not answer is
+ * no problem of the file: whoever passed over a checkpoint for that would lose steps.
+ */
 export async function attempt<T>(problems: CheckpointProblem[], file: string, read: () => Promise<T>): Promise<T | undefined> {
   try {
     return await read();
   } catch (error) {
-    const isSystemError = typeof (error as NodeJS.ErrnoException).syscall === 'string';
+    const cause = isMaestroError(error) ? error.cause : error;
+    const isSystemError = typeof (cause as NodeJS.ErrnoException | undefined)?.syscall === 'string' || isMaestroError(error, 'not-found');
     const isContentError = error instanceof SyntaxError || isMaestroError(error, 'checkpoint-invalid');
     if (!isSystemError && !isContentError) throw error;
     problems.push({ file, message: isSystemError ? `cannot be read: ${errorMessage(error)}` : errorMessage(error) });
@@ -120,11 +123,11 @@ export function compareDigest({ manifest, problems }: Examination, file: string,
 export async function readState(examination: Examination): Promise<Readonly<Record<string, unknown>> | undefined> {
   const { dir, manifest, problems } = examination;
   return attempt(problems, STATE_FILE, async () => {
-    const bytes = await readFile(join(dir, STATE_FILE));
+    const bytes = await readStored(joinLocation(dir, STATE_FILE));
     const before = problems.length;
     compareDigest(examination, STATE_FILE, createHash('sha256').update(bytes).digest('hex'));
     if (problems.length > before) return undefined;
-    const state = JSON.parse(bytes.toString()) as Readonly<Record<string, unknown>> | null;
+    const state = JSON.parse(Buffer.from(bytes).toString()) as Readonly<Record<string, unknown>> | null;
     if (state !== null && state.step === manifest?.step) return state;
     throw new MaestroError('checkpoint-invalid', `is of step ${state?.step}, the manifest says ${manifest?.step}`);
   });

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
+import type { ObjectDigest, StoredFile } from '@maestro/storage';
 
 /**
  * Bytes that are hashed or handed to the system at a time. SHA-256 of 1 MiB takes 0.8 ms (2.5 ms without SHA instructions): the longest
@@ -9,10 +10,7 @@ import { setImmediate } from 'node:timers/promises';
 const CHUNK_BYTES = 1 << 20;
 
 /** Size and SHA-256 (lower-case hexadecimal) of a file. */
-export interface FileDigest {
-  readonly sizeBytes: number;
-  readonly sha256: string;
-}
+export type FileDigest = ObjectDigest;
 
 /** What may end or observe a write. */
 export interface WriteOptions {
@@ -70,7 +68,7 @@ export async function hashBytes(hash: Hash, bytes: Uint8Array, signal?: AbortSig
  * @returns how many bytes were there: fewer than asked when the file ends early
  */
 export async function readRange(
-  file: FileHandle,
+  file: StoredFile,
   {
     begin,
     end,
@@ -85,7 +83,7 @@ export async function readRange(
     signal?.throwIfAborted();
     const length = Math.min(CHUNK_BYTES, end - at);
     const chunk = scratch?.subarray(0, length) ?? target!.subarray(at - begin, at - begin + length);
-    const { bytesRead } = await file.read(chunk, 0, length, at);
+    const bytesRead = await file.read(chunk, at, signal);
     if (bytesRead === 0) break;
     hash.update(chunk.subarray(0, bytesRead));
     at += bytesRead;
@@ -93,10 +91,10 @@ export async function readRange(
   return at - begin;
 }
 
-/** Size and SHA-256 of an open file of `sizeBytes`. */
-export async function digestFile(file: FileHandle, sizeBytes: number, signal?: AbortSignal): Promise<FileDigest> {
+/** Size and SHA-256 of an open file. */
+export async function digestFile(file: StoredFile, signal?: AbortSignal): Promise<FileDigest> {
   const hash = createHash('sha256');
-  const read = await readRange(file, { begin: 0, end: sizeBytes, hash, signal });
+  const read = await readRange(file, { begin: 0, end: file.sizeBytes, hash, signal });
   return { sizeBytes: read, sha256: hash.digest('hex') };
 }
 

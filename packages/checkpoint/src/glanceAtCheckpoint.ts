@@ -1,9 +1,8 @@
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { MaestroError } from '@maestro/protocol';
-import { beginExamination, type CheckpointReport, reportOf } from './checkpointReport.ts';
+import { isUrl, storageError } from '@maestro/storage';
+import { beginExamination, type CheckpointReport, type Examination, reportOf } from './checkpointReport.ts';
 import { MANIFEST_FILE } from './manifest.ts';
-import { storageError } from './storageError.ts';
 
 /** What a look at a checkpoint found; `valid` when the manifest is whole and every file has its size. Bytes are for `verifyCheckpoint`. */
 export interface CheckpointGlance extends CheckpointReport {
@@ -16,14 +15,19 @@ export interface CheckpointGlance extends CheckpointReport {
  * @throws MaestroError `not-found` when there is no such folder
  */
 export async function glanceAtCheckpoint(dir: string): Promise<CheckpointGlance> {
-  const report = reportOf(await beginExamination(dir));
+  const examination = await beginExamination(dir);
+  return { ...reportOf(examination), writtenAt: await writtenAt(examination) };
+}
+
+async function writtenAt({ dir, files }: Examination): Promise<Date> {
+  const manifest = files.get(MANIFEST_FILE);
+  if (manifest !== undefined) return manifest.modifiedAt;
   // Without a manifest, the folder's time says most.
-  const { mtime } = await stat(join(dir, MANIFEST_FILE))
-    .catch(() => stat(dir))
-    .catch((error: NodeJS.ErrnoException) => {
-      // Retention removes whole folders at any time.
-      if (error.code === 'ENOENT') throw new MaestroError('not-found', `checkpoint ${dir}: no such folder`);
-      throw storageError(error, `looking at checkpoint ${dir}`);
-    });
-  return { ...report, writtenAt: mtime };
+  if (isUrl(dir)) return new Date(Math.max(...[...files.values()].map((file) => file.modifiedAt.getTime())));
+  const { mtime } = await stat(dir).catch((error: NodeJS.ErrnoException) => {
+    // Retention removes whole folders at any time.
+    if (error.code === 'ENOENT') throw new MaestroError('not-found', `checkpoint ${dir}: no such folder`);
+    throw storageError(error, `looking at checkpoint ${dir}`);
+  });
+  return mtime;
 }

@@ -1,5 +1,7 @@
+export { storageError } from '@maestro/storage';
 export { checkpointHash, type TrainingTensors } from './checkpointHash.ts';
 export { type CheckpointProblem, type CheckpointReport, describeProblems } from './checkpointReport.ts';
+export { checkpointRoot } from './checkpointRoot.ts';
 export { requireSpace } from './diskSpace.ts';
 export type { FileDigest } from './fileDigest.ts';
 export { folderStep, stepFolder } from './folderNames.ts';
@@ -20,6 +22,7 @@ export {
   type CheckpointParameters,
   type ReadCheckpointOptions,
   readCheckpoint,
+  readCheckpointState,
   readParameters,
 } from './readCheckpoint.ts';
 export { readJobSpec } from './readJobSpec.ts';
@@ -33,7 +36,6 @@ export {
   writeSafetensors,
 } from './safetensors.ts';
 export { DTYPE_BYTES, type Dtype, type TensorEntry } from './safetensorsHeader.ts';
-export { storageError } from './storageError.ts';
 export { type CheckpointTar, tarCheckpoint } from './tarCheckpoint.ts';
 export { type FlatTensorLayout, flatTensors, type NamedTensor } from './tensor.ts';
 export { verifyCheckpoint } from './verifyCheckpoint.ts';

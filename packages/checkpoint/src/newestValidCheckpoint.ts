@@ -1,4 +1,5 @@
 import { isMaestroError } from '@maestro/protocol';
+import { isUrl } from '@maestro/storage';
 import { type CheckpointProblem, type CheckpointReport, describeProblems } from './checkpointReport.ts';
 import { stepFolder } from './folderNames.ts';
 import { cleanLeftovers } from './leftovers.ts';
@@ -36,13 +37,15 @@ export interface NewestValidOptions {
  * takes is read. A checkpoint that a killed writer had moved aside for a new one of the same step is put back first.
  *
  * It reads each file that it examines twice, 1 MiB at a time, and holds the event loop for about 1 ms.
+ *
+ * @throws MaestroError `storage` when an object store does not answer: that is no reason to fall back
  */
 export async function newestValidCheckpoint(
   root: string,
   { before = Number.POSITIVE_INFINITY, signal }: NewestValidOptions = {},
 ): Promise<NewestValidCheckpoint> {
   // Reading needs no permission to write: where nothing can be cleaned, what is there is read as it is.
-  await cleanLeftovers(root).catch(() => undefined);
+  if (!isUrl(root)) await cleanLeftovers(root).catch(() => undefined);
   const passedOver: PassedOverCheckpoint[] = [];
   for (const { step, dir } of (await listCheckpoints(root)).reverse()) {
     if (step >= before) continue;

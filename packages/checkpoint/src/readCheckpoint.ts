@@ -1,6 +1,5 @@
-import { open } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
 import { isMaestroError, MaestroError } from '@maestro/protocol';
+import { joinLocation, readStored, resolveLocation } from '@maestro/storage';
 import { alignStored, checkpointHash, joinMoments, splitMoments, type TrainingTensors } from './checkpointHash.ts';
 import {
   attempt,
@@ -14,6 +13,7 @@ import {
 } from './checkpointReport.ts';
 import { digestFile } from './fileDigest.ts';
 import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './manifest.ts';
+import { openPart } from './openPart.ts';
 import { readSafetensors } from './safetensors.ts';
 import { elementCount, type NamedTensor } from './tensor.ts';
 
@@ -49,7 +49,7 @@ export interface ReadCheckpointOptions {
  * @throws MaestroError `not-found` when there is no such folder
  */
 export async function readCheckpoint(dir: string, { into, signal }: ReadCheckpointOptions = {}): Promise<Checkpoint> {
-  const examination = await beginExamination(resolve(dir));
+  const examination = await beginExamination(resolveLocation(dir));
   throwIfInvalid(examination);
   const { manifest, problems } = examination;
   const state = await readState(examination);
@@ -93,13 +93,26 @@ export async function readParameters(
   dir: string,
   { into, signal }: { readonly into?: readonly NamedTensor[]; readonly signal?: AbortSignal } = {},
 ): Promise<CheckpointParameters> {
-  const examination = await beginExamination(resolve(dir));
+  const examination = await beginExamination(resolveLocation(dir));
   throwIfInvalid(examination);
   const state = await readState(examination);
   const parameters = await readTensors(examination, MODEL_FILE, into, signal);
   throwIfInvalid(examination);
   const { step, checkpointHash: hash } = examination.manifest!;
   return { parameters: parameters!, dir: examination.dir, step, checkpointHash: hash, state: state! };
+}
+
+/**
+ * What a checkpoint's `state.json` holds, as it stands: for those who read what job it is of, and verify what matters to them elsewhere.
+ * @throws MaestroError `not-found`, `storage`, `checkpoint-invalid` when it is no JSON
+ */
+export async function readCheckpointState(dir: string): Promise<Readonly<Record<string, unknown>>> {
+  const bytes = await readStored(joinLocation(resolveLocation(dir), STATE_FILE));
+  try {
+    return JSON.parse(Buffer.from(bytes).toString()) as Readonly<Record<string, unknown>>;
+  } catch (cause) {
+    throw new MaestroError('checkpoint-invalid', `checkpoint ${dir}: ${STATE_FILE} is not JSON`, { cause });
+  }
 }
 
 /** The error for a checkpoint that was found invalid. */
@@ -133,7 +146,7 @@ async function readTensors(
   };
   try {
     return await attempt(problems, file, async () => {
-      const { tensors, sha256 } = await readSafetensors(join(dir, file), { target, signal });
+      const { tensors, sha256 } = await readSafetensors(joinLocation(dir, file), { target, signal });
       compareDigest(examination, file, sha256);
       const [lacking] = expected?.keys() ?? [];
       if (lacking !== undefined) throw otherModel(dir, `${file} lacks ${lacking}`);
@@ -149,9 +162,9 @@ async function readTensors(
 
 async function checkDigest(examination: Examination, name: string, signal: AbortSignal | undefined): Promise<void> {
   await attempt(examination.problems, name, async () => {
-    const file = await open(join(examination.dir, name), 'r');
+    const file = await openPart(joinLocation(examination.dir, name), signal);
     try {
-      compareDigest(examination, name, (await digestFile(file, (await file.stat()).size, signal)).sha256);
+      compareDigest(examination, name, (await digestFile(file, signal)).sha256);
     } finally {
       await file.close();
     }

@@ -1,5 +1,5 @@
-import { resolve } from 'node:path';
 import { type JobSpec, MaestroError, parseJobSpec } from '@maestro/protocol';
+import { resolveLocation } from '@maestro/storage';
 import { beginExamination, readState } from './checkpointReport.ts';
 import { throwIfInvalid } from './readCheckpoint.ts';
 
@@ -8,7 +8,7 @@ import { throwIfInvalid } from './readCheckpoint.ts';
  * @throws MaestroError `checkpoint-invalid`, `not-found` when there is no such folder.
  */
 export async function readJobSpec(dir: string): Promise<JobSpec> {
-  const examination = await beginExamination(resolve(dir));
+  const examination = await beginExamination(resolveLocation(dir));
   throwIfInvalid(examination);
   const state = await readState(examination);
   throwIfInvalid(examination);

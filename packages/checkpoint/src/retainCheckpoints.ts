@@ -1,12 +1,13 @@
-import { readFile, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { MaestroError } from '@maestro/protocol';
+import { isUrl, storageError } from '@maestro/storage';
 import { beginExamination } from './checkpointReport.ts';
 import { passingFolder, stepFolder } from './folderNames.ts';
 import { withFolderInHand } from './leftovers.ts';
 import { type ListedCheckpoint, listCheckpoints } from './listCheckpoints.ts';
-import { STATE_FILE } from './manifest.ts';
-import { storageError } from './storageError.ts';
+import { readCheckpointState } from './readCheckpoint.ts';
+import { removeObjects } from './writeObjects.ts';
 
 /** Which checkpoints stay: what any of the rules keeps. */
 export interface Retention {
@@ -47,8 +48,8 @@ export function stepsToRemove(checkpoints: readonly RetainedCheckpoint[], retent
 }
 
 /**
- * Removes old checkpoints, to be called once a new one is written. Each is taken out of the list by a rename first, so that a removal that is
- * cut short leaves no broken checkpoint. Should none of those that stay look whole (manifest and sizes), the newest that does stays as well.
+ * Removes old checkpoints, to be called once a new one is written. Each is taken out of the list first, by a rename or without its
+ * manifest, so that a removal that is cut short leaves no broken checkpoint. Should none of those that stay look whole (manifest and sizes), the newest that does stays as well.
  *
  * @returns the removed steps, newest first
  * @throws MaestroError `storage` when the file system refuses
@@ -63,7 +64,11 @@ export async function retainCheckpoints(root: string, retention: Retention): Pro
     const spared = await firstWhole(going);
     if (spared !== undefined) going.splice(going.indexOf(spared), 1);
   }
-  for (const { step } of going) {
+  for (const { step, dir } of going) {
+    if (isUrl(root)) {
+      await removeObjects(dir);
+      continue;
+    }
     const passing = join(resolve(root), passingFolder('removing', step));
     try {
       await withFolderInHand(passing, async () => {
@@ -89,7 +94,7 @@ async function firstWhole(checkpoints: readonly ListedCheckpoint[]): Promise<Lis
 /** The loss in a checkpoint's state; one that cannot be read has none, and is for verification to judge. */
 async function lossOf(dir: string): Promise<number | undefined> {
   try {
-    const { loss } = JSON.parse(await readFile(join(dir, STATE_FILE), 'utf8')) as { readonly loss?: unknown };
+    const { loss } = await readCheckpointState(dir);
     return typeof loss === 'number' ? loss : undefined;
   } catch {
     return undefined;

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
 import { MaestroError } from '@maestro/protocol';
+import type { StoredFile } from '@maestro/storage';
 import { type FileDigest, readRange, type WriteOptions, writeDurably } from './fileDigest.ts';
+import { openPart } from './openPart.ts';
 import {
   encodeHeader,
   LENGTH_BYTES,
@@ -64,7 +65,7 @@ export function writeSafetensors(
 }
 
 /**
- * Reads a file of F32 tensors.
+ * Reads a file of F32 tensors, in a folder or an object store.
  *
  * @param target gives the memory that a tensor is read into, of as many elements as it has; default: a new array
  * @throws MaestroError `checkpoint-invalid` for a file that is broken or holds another dtype
@@ -73,10 +74,9 @@ export async function readSafetensors(
   path: string,
   { target = allocate, signal }: { readonly target?: (entry: TensorEntry) => Float32Array; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<SafetensorsContent> {
-  const file = await open(path, 'r');
+  const file = await openPart(path, signal);
   try {
-    const { size } = await file.stat();
-    const { header, headBytes } = await readHeader(file, size);
+    const { header, headBytes } = await readHeader(file);
     const hash = createHash('sha256').update(headBytes);
     const tensors: NamedTensor[] = [];
     for (const entry of header.entries) {
@@ -86,24 +86,24 @@ export async function readSafetensors(
         throw new MaestroError('checkpoint-invalid', `the file ended while tensor ${entry.name} was read`);
       tensors.push({ name: entry.name, shape: entry.shape, data });
     }
-    return { tensors: sortedTensors(tensors), metadata: header.metadata, sizeBytes: size, sha256: hash.digest('hex') };
+    return { tensors: sortedTensors(tensors), metadata: header.metadata, sizeBytes: file.sizeBytes, sha256: hash.digest('hex') };
   } finally {
     await file.close();
   }
 }
 
 /**
- * Reads and checks the head of an open safetensors file of `sizeBytes`.
+ * Reads and checks the head of an open safetensors file.
  *
  * @throws MaestroError `checkpoint-invalid`
  */
-export async function readHeader(file: FileHandle, sizeBytes: number): Promise<{ header: SafetensorsHeader; headBytes: Uint8Array }> {
+export async function readHeader(file: StoredFile): Promise<{ header: SafetensorsHeader; headBytes: Uint8Array }> {
   const first = new Uint8Array(LENGTH_BYTES);
-  const { bytesRead } = await file.read(first, 0, LENGTH_BYTES, 0);
-  const length = parseHeaderLength(first.subarray(0, bytesRead), sizeBytes);
+  const bytesRead = await file.read(first, 0);
+  const length = parseHeaderLength(first.subarray(0, bytesRead), file.sizeBytes);
   const headBytes = new Uint8Array(LENGTH_BYTES + length);
-  await file.read(headBytes, 0, headBytes.length, 0);
-  return { header: parseHeader(headBytes.subarray(LENGTH_BYTES), sizeBytes), headBytes };
+  await file.read(headBytes, 0);
+  return { header: parseHeader(headBytes.subarray(LENGTH_BYTES), file.sizeBytes), headBytes };
 }
 
 /** The entry, if it is F32. */

@@ -1,5 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { joinLocation, type StoredFile } from '@maestro/storage';
 import { alignStored, hashTraining } from './checkpointHash.ts';
 import {
   attempt,
@@ -12,6 +11,7 @@ import {
 } from './checkpointReport.ts';
 import { digestFile, readRange } from './fileDigest.ts';
 import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './manifest.ts';
+import { openPart } from './openPart.ts';
 import { readHeader, requireF32 } from './safetensors.ts';
 import type { TensorEntry } from './safetensorsHeader.ts';
 
@@ -24,12 +24,12 @@ import type { TensorEntry } from './safetensorsHeader.ts';
  */
 export async function verifyCheckpoint(dir: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<CheckpointReport> {
   const examination = await beginExamination(dir);
-  const { manifest, problems, readable } = examination;
+  const { problems, readable } = examination;
   for (const file of readable) {
     if (file === STATE_FILE) await readState(examination);
     else {
       await withFile(examination, file, async (handle) => {
-        compareDigest(examination, file, (await digestFile(handle, manifest!.files[file]!.sizeBytes, signal)).sha256);
+        compareDigest(examination, file, (await digestFile(handle, signal)).sha256);
       });
     }
   }
@@ -57,16 +57,16 @@ async function verifyTensors(examination: Examination, signal?: AbortSignal): Pr
   );
 }
 
-type Stored = TensorEntry & { readonly file: FileHandle };
+type Stored = TensorEntry & { readonly file: StoredFile };
 
-async function entriesOf(file: FileHandle): Promise<Stored[]> {
-  const { header } = await readHeader(file, (await file.stat()).size);
+async function entriesOf(file: StoredFile): Promise<Stored[]> {
+  const { header } = await readHeader(file);
   return header.entries.map((entry) => ({ ...requireF32(entry), file }));
 }
 
-async function withFile(examination: Examination, name: string, work: (file: FileHandle) => Promise<void>): Promise<void> {
+async function withFile(examination: Examination, name: string, work: (file: StoredFile) => Promise<void>): Promise<void> {
   await attempt(examination.problems, name, async () => {
-    const file = await open(join(examination.dir, name), 'r');
+    const file = await openPart(joinLocation(examination.dir, name));
     try {
       await work(file);
     } finally {

@@ -1,6 +1,7 @@
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MaestroError } from '@maestro/protocol';
+import { isUrl, resolveLocation, storageError } from '@maestro/storage';
 import { alignTensors, checkpointHash, joinMoments, type TrainingTensors } from './checkpointHash.ts';
 import { requireSpace } from './diskSpace.ts';
 import { type FileDigest, syncFolder, writeDurably } from './fileDigest.ts';
@@ -8,7 +9,7 @@ import { passingFolder, stepFolder } from './folderNames.ts';
 import { cleanLeftovers, withFolderInHand } from './leftovers.ts';
 import { encodeManifest, MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './manifest.ts';
 import { safetensorsParts } from './safetensors.ts';
-import { storageError } from './storageError.ts';
+import { type CheckpointFiles, writeObjects } from './writeObjects.ts';
 
 /** A moment of a write, for tests that stop it there: about to write a file, flush a file or folder, or rename a folder. */
 export interface CheckpointPhase {
@@ -19,7 +20,7 @@ export interface CheckpointPhase {
 
 /** What {@link writeCheckpoint} takes. */
 export interface WriteCheckpointOptions extends TrainingTensors {
-  /** The job's checkpoint folder; made if missing. One writer at a time. */
+  /** The job's checkpoint folder, made if missing, or `s3://bucket/prefix`. One writer at a time. */
   readonly root: string;
   /** Steps that were taken. */
   readonly step: number;
@@ -31,7 +32,7 @@ export interface WriteCheckpointOptions extends TrainingTensors {
   readonly onPhase?: (phase: CheckpointPhase) => void | Promise<void>;
 }
 
-/** A checkpoint that is on the device. */
+/** A checkpoint that is on the device, or in the object store. */
 export interface WrittenCheckpoint {
   readonly dir: string;
   readonly step: number;
@@ -43,6 +44,8 @@ export interface WrittenCheckpoint {
  * Writes the checkpoint of a step so that it is there whole or not at all: into a folder beside the others, every file flushed to the
  * device, the manifest last, and then one rename to `step-00001234`. A checkpoint of the same step is replaced.
  *
+ * An object store has no renames: there the manifest's object is the last to be written, and a checkpoint is there once that is.
+ *
  * It writes from the tensors' memory without a copy, so that must not change until the promise settles, and holds the event loop for about
  * 1 ms at a time.
  *
@@ -50,10 +53,11 @@ export interface WrittenCheckpoint {
  * @throws MaestroError `invalid-argument` when the moments do not fit the parameters
  */
 export async function writeCheckpoint(options: WriteCheckpointOptions): Promise<WrittenCheckpoint> {
-  const root = resolve(options.root);
+  const root = resolveLocation(options.root);
   const doing = `writing the checkpoint of step ${options.step} in ${root}`;
   if (!Number.isSafeInteger(options.step) || options.step < 0) throw new MaestroError('invalid-argument', `${doing}: not a step`);
   const files = encodeFiles(options);
+  if (isUrl(root)) return writeObjects(root, files, options);
   try {
     await mkdir(root, { recursive: true });
     await cleanLeftovers(root);
@@ -69,10 +73,8 @@ export async function writeCheckpoint(options: WriteCheckpointOptions): Promise<
   }
 }
 
-type Files = Readonly<Record<string, readonly Uint8Array[]>>;
-
 /** The content of every file but the manifest, the tensors as views. */
-function encodeFiles(options: WriteCheckpointOptions): Files {
+function encodeFiles(options: WriteCheckpointOptions): CheckpointFiles {
   const { parameters, firstMoments, secondMoments, replicas, state, step, metadata = { format: 'pt' } } = options;
   alignTensors({ parameters, firstMoments, secondMoments }); // Refuses what does not fit.
   return {
@@ -83,7 +85,7 @@ function encodeFiles(options: WriteCheckpointOptions): Files {
   };
 }
 
-async function writeFolder(folder: string, files: Files, options: WriteCheckpointOptions): Promise<WrittenCheckpoint> {
+async function writeFolder(folder: string, files: CheckpointFiles, options: WriteCheckpointOptions): Promise<WrittenCheckpoint> {
   const { step, signal, onPhase = () => undefined } = options;
   const root = dirname(folder);
   const write = async (name: string, parts: readonly Uint8Array[]): Promise<FileDigest> => {

@@ -36,6 +36,9 @@ export interface FilledBatch {
   readonly digest: number;
 }
 
+/** Samples that a data set is told of ahead: a round trip to where they are takes as long as decoding one or a few. */
+const READ_AHEAD = 16;
+
 /** Fills a batch's memory: a pure function of (data set, config, positions), whoever calls it and whatever was filled before. */
 export type BatchFiller = (positions: PositionRange, images: Float32Array, idsShuffle: BigInt64Array) => Promise<FilledBatch>;
 
@@ -66,9 +69,11 @@ export function createBatchFiller(
     }
     const skipped: SkippedSample[] = [];
     let count = 0;
+    let announced = first;
     let digest = 0;
     for (let position = first; position < first + asked; position++) {
       const index = order(position);
+      for (; announced < Math.min(first + asked, position + READ_AHEAD); announced++) dataset.prefetch?.(order(announced));
       digest = addDigests(digest, sampleDigest(epoch, index));
       const address = { seed, epoch, index };
       const pixels = await reader.read(index, (width, height) =>

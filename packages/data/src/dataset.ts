@@ -1,5 +1,7 @@
+import type { BlockCacheOptions } from './blockCache.ts';
 import { type IdxSource, idxDataset, readIdx } from './idx.ts';
 import { type ImageFolderSource, imageFolderDataset, scanImageFolder } from './imageFolder.ts';
+import { readWebDataset, type WebDatasetSource, webDataset } from './webdataset.ts';
 
 /** Where a data set lies and how to read it (the `data` part of a job file). */
 export type DatasetSpec =
@@ -8,9 +10,10 @@ export type DatasetSpec =
       readonly path: string;
       readonly split?: 'train' | 'test';
     }
-  | { readonly format: 'image-folder'; readonly path: string };
+  | { readonly format: 'image-folder'; readonly path: string }
+  | { readonly format: 'webdataset'; readonly path: string };
 
-/** One sample as it is stored: pixels in memory, or the bytes of an image file. */
+/** One sample as it is stored: pixels, the bytes of an image file, or what is known to be no image. */
 export type Sample =
   | {
       readonly kind: 'pixels';
@@ -19,11 +22,14 @@ export type Sample =
       readonly width: number;
       readonly height: number;
       readonly channels: 1 | 3;
+      /** Whether an image smaller than the square that is wanted is centred on black instead of being enlarged. */
+      readonly isPadded: boolean;
     }
-  | { readonly kind: 'encoded'; readonly bytes: Uint8Array };
+  | { readonly kind: 'encoded'; readonly bytes: Uint8Array }
+  | { readonly kind: 'broken'; readonly reason: string };
 
 /** What describes an open data set to another thread: structured-cloneable, pixels shared and not copied. */
-export type DatasetSource = IdxSource | ImageFolderSource;
+export type DatasetSource = IdxSource | ImageFolderSource | WebDatasetSource;
 
 /** A data set: samples 0..length-1 in an order that is the same on every machine. */
 export interface Dataset {
@@ -41,6 +47,15 @@ export interface Dataset {
   label(index: number): number | undefined;
   /** @throws MaestroError `data-invalid` when the stored sample cannot be read or is not the one that was fingerprinted. */
   read(index: number): Promise<Sample>;
+  /** Told of a sample that is read soon, where reading ahead helps. */
+  prefetch?(index: number): void;
+}
+
+/** How a data set is opened. */
+export interface OpenDatasetOptions {
+  readonly signal?: AbortSignal;
+  /** Where parts of data sets on other machines are kept. Default: nowhere. */
+  readonly cache?: BlockCacheOptions | undefined;
 }
 
 /**
@@ -48,17 +63,26 @@ export interface Dataset {
  *
  * @throws MaestroError `not-found` when the path does not exist, `data-invalid` when what is there is no such data set, `cancelled`.
  */
-export async function openDataset(spec: DatasetSpec, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Dataset> {
+export async function openDataset(spec: DatasetSpec, { signal, cache }: OpenDatasetOptions = {}): Promise<Dataset> {
   const options = signal === undefined ? {} : { signal };
   switch (spec.format) {
     case 'idx':
       return idxDataset(await readIdx(spec, options));
     case 'image-folder':
       return imageFolderDataset(await scanImageFolder(spec, options));
+    case 'webdataset':
+      return webDataset(await readWebDataset(spec, { ...options, cache }));
   }
 }
 
 /** The data set that `source` describes, without reading or checking anything again. */
 export function reopenDataset(source: DatasetSource): Dataset {
-  return source.format === 'idx' ? idxDataset(source) : imageFolderDataset(source);
+  switch (source.format) {
+    case 'idx':
+      return idxDataset(source);
+    case 'image-folder':
+      return imageFolderDataset(source);
+    case 'webdataset':
+      return webDataset(source);
+  }
 }

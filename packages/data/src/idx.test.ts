@@ -31,7 +31,7 @@ test('a directory with plain or gzipped files opens by split, with labels', asyn
   const train = await openDataset({ format: 'idx', path: dir });
   expect([train.length, train.channels, train.classes.length]).toEqual([3, 1, 5]);
   expect([train.name(2), train.label(0), train.label(2)]).toEqual(['train#2', 1, 4]);
-  expect(await train.read(1)).toEqual({ kind: 'pixels', data: pixels.subarray(8, 16), width: 4, height: 2, channels: 1 });
+  expect(await train.read(1)).toEqual({ kind: 'pixels', data: pixels.subarray(8, 16), width: 4, height: 2, channels: 1, isPadded: true });
   const held = await openDataset({ format: 'idx', path: dir, split: 'test' });
   expect([held.length, held.label(0), held.classes]).toEqual([1, undefined, []]);
 });

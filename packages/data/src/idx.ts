@@ -91,6 +91,7 @@ export function idxDataset(source: IdxSource): Dataset {
       width,
       height,
       channels: 1,
+      isPadded: true,
     }),
   };
 }

@@ -58,14 +58,49 @@ export async function decodeSquare({
   }
 }
 
+/**
+ * Decodes an image file whole, upright, and makes it smaller so that its shorter side has `shorterSide` pixels; a smaller one stays as it is.
+ * The rest is as in {@link decodeSquare}.
+ */
+export async function decodeReduced({
+  bytes,
+  shorterSide,
+  channels,
+}: {
+  readonly bytes: Uint8Array;
+  readonly shorterSide: number;
+  readonly channels: 1 | 3;
+}): Promise<DecodedImage | BrokenImage> {
+  try {
+    const { data, info } = await sharp(bytes, { failOn: 'error', limitInputPixels: MAX_PIXELS })
+      .autoOrient()
+      .resize(shorterSide, shorterSide, { fit: 'outside', withoutEnlargement: true, kernel: 'cubic', fastShrinkOnLoad: false })
+      .toColourspace(channels === 1 ? 'b-w' : 'srgb')
+      .removeAlpha()
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    const { width, height } = info;
+    assertInternal(data.length === width * height * channels, `decoded ${data.length} bytes for ${width} x ${height} x ${channels}`);
+    return { data, width, height };
+  } catch (error) {
+    if (isMaestroError(error)) throw error;
+    return { broken: errorMessage(error) };
+  }
+}
+
+/** Pixels [height, width, channels]. */
+export interface DecodedImage {
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
 /** Why an image file cannot be decoded, in the decoder's words. */
 export interface BrokenImage {
   readonly broken: string;
 }
 
-/** Encodes `pixels` ([height, width, 3]) as PNG. */
-export async function encodePng(pixels: Uint8Array, width: number, height: number): Promise<Uint8Array> {
-  return sharp(pixels, { raw: { width, height, channels: 3 } })
-    .png()
-    .toBuffer();
+/** Encodes `pixels` ([height, width, channels]) as PNG. */
+export async function encodePng(pixels: Uint8Array, width: number, height: number, channels: 1 | 3 = 3): Promise<Uint8Array> {
+  return sharp(pixels, { raw: { width, height, channels } }).png().toBuffer();
 }

@@ -1,11 +1,14 @@
 export { type AugmentConfig, augmentConfig } from './augment.ts';
 export type { BatchConfig, SkippedSample } from './batchFiller.ts';
-export { type Dataset, type DatasetSource, type DatasetSpec, openDataset } from './dataset.ts';
+export type { BlockCacheOptions } from './blockCache.ts';
+export { type Dataset, type DatasetSource, type DatasetSpec, type OpenDatasetOptions, openDataset } from './dataset.ts';
 export { IMAGE_EXTENSIONS, imageBuild, MAX_PIXELS } from './imageCodec.ts';
 export { jobLearningRate, jobSchedule } from './jobSchedule.ts';
 export { type Loader, type LoaderOptions, type MicroBatch, openLoader } from './loader.ts';
 export { type EvaluationImages, loadImages } from './loadImages.ts';
 export { defaultNormalisation, type Normalisation } from './normalisation.ts';
+export { type PackedDataset, type PackOptions, packDataset } from './packDataset.ts';
+export { INDEX_FILE } from './packIndex.ts';
 export { connectRedis, type RedisConnection } from './redisConnection.ts';
 export { type RedisServer, startRedisServer } from './redisServer.ts';
 export { type GridOptions, renderGrid } from './renderGrid.ts';

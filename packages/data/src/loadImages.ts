@@ -21,7 +21,7 @@ const EVALUATION_FRACTION = 224 / 256;
 
 /** The square of a sample that is evaluated: see {@link loadImages}. */
 export function evaluationCrop({ source }: Dataset, cropFraction = EVALUATION_FRACTION): (width: number, height: number) => CropBox {
-  const fraction = source.format === 'idx' ? 1 : cropFraction;
+  const fraction = source.format === 'idx' || (source.format === 'webdataset' && source.isPadded) ? 1 : cropFraction;
   return (width, height) => centralCropBox(width, height, fraction);
 }
 

@@ -15,8 +15,8 @@ export interface SquareReader {
 }
 
 /**
- * The one rule of resizing: image files are decoded and resized by sharp; pixels in memory by the resampler, after an image smaller than
- * `size` has been centred on black (Fashion-MNIST's 28 x 28 becomes 32 x 32). A square made from pixels is overwritten by the next read.
+ * The one rule of resizing: image files are decoded and resized by sharp; pixels in memory by the resampler, after a
+ * padded image smaller than `size` has been centred on black (Fashion-MNIST's 28 x 28 becomes 32 x 32). A square made from pixels is overwritten by the next read.
  */
 export function createSquareReader(dataset: Dataset, size: number, channels: 1 | 3): SquareReader {
   const resampler = createResampler(size);
@@ -26,11 +26,13 @@ export function createSquareReader(dataset: Dataset, size: number, channels: 1 |
     read: async (index, chooseBox) => {
       const sample = await dataset.read(index);
       if (sample.kind === 'encoded') return decodeSquare({ bytes: sample.bytes, size, channels, chooseBox });
-      const width = Math.max(size, sample.width);
-      const height = Math.max(size, sample.height);
+      if (sample.kind === 'broken') return { broken: sample.reason };
+      const width = sample.isPadded ? Math.max(size, sample.width) : sample.width;
+      const height = sample.isPadded ? Math.max(size, sample.height) : sample.height;
       let pixels = sample.data;
       if (width > sample.width || height > sample.height) {
         if (padded.length !== width * height * sample.channels) padded = new Uint8Array(width * height * sample.channels);
+        else padded.fill(0);
         centre(sample, padded, width, height);
         pixels = padded;
       }
@@ -41,7 +43,7 @@ export function createSquareReader(dataset: Dataset, size: number, channels: 1 |
   };
 }
 
-/** Writes the image into the middle of `out`, whose border is left as it is (black, if it always was for images of this size). */
+/** Writes the image into the middle of `out`, which is black. */
 function centre(image: Extract<Sample, { kind: 'pixels' }>, out: Uint8Array, width: number, height: number): void {
   const left = Math.floor((width - image.width) / 2);
   const top = Math.floor((height - image.height) / 2);

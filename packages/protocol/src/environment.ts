@@ -17,6 +17,19 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     default: '.maestro',
     meaning: 'folder for checkpoints, artifacts and logs; the same for coordinator and workers',
   },
+  {
+    name: 'MAESTRO_CHECKPOINTS',
+    of: 'coordinator, worker, CLI',
+    default: 'below the data folder',
+    meaning: 'where jobs keep checkpoints unless their file says otherwise: an absolute path, or s3://bucket/prefix',
+  },
+  {
+    name: 'MAESTRO_S3_ENDPOINT',
+    of: 'all',
+    default: 'AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or AWS of the region',
+    meaning:
+      'address of the S3-compatible server; keys and region are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION',
+  },
   { name: 'MAESTRO_GRPC_LISTEN', of: 'coordinator', default: '127.0.0.1:7070', meaning: 'host:port of gRPC: the job API and the workers' },
   {
     name: 'MAESTRO_HTTP_LISTEN',
@@ -56,7 +69,8 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     name: 'MAESTRO_DATA_ROOTS',
     of: 'coordinator, worker',
     default: 'any folder',
-    meaning: 'folders, with colons between, that the data and checkpoints of a job must lie in; the data folder is always one',
+    meaning:
+      'folders and addresses (s3://bucket/prefix, https://host/path), with colons between, that the data and checkpoints of a job must lie in; the data folder and MAESTRO_CHECKPOINTS always are',
   },
   {
     name: 'MAESTRO_RECONSTRUCTION_SECONDS',
@@ -108,6 +122,18 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     of: 'coordinator, worker',
     default: '5000',
     meaning: 'how long a process may be silent; every deadline of failure detection follows from it',
+  },
+  {
+    name: 'MAESTRO_CACHE_DIR',
+    of: 'worker',
+    default: 'below the data folder',
+    meaning: 'folder on a local disk for parts of packed data sets that lie elsewhere; workers of a machine can share it',
+  },
+  {
+    name: 'MAESTRO_CACHE_SIZE',
+    of: 'worker',
+    default: '10GB',
+    meaning: 'what that folder may take; what was used longest ago goes first. 0 keeps nothing',
   },
   {
     name: 'MAESTRO_SCRATCH_DIR',

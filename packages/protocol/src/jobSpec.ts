@@ -41,6 +41,13 @@ const data = z.discriminatedUnion('format', [
     split: z.enum(['train', 'test']).default('train'),
   }),
   z.strictObject({ format: z.literal('image-folder'), path: z.string().min(1).describe('folder of images; sub-folders are classes') }),
+  z.strictObject({
+    format: z.literal('webdataset'),
+    path: z
+      .string()
+      .min(1)
+      .describe('what `maestro dataset pack` wrote: a folder, s3://bucket/prefix, or http(s)://.../index.json, read as it is needed'),
+  }),
 ]);
 
 const augment = z.strictObject({
@@ -114,7 +121,18 @@ const checkpoint = z.strictObject({
   keepLast: count.default(3).describe('newest checkpoints that stay on disk; 2 or more, so that damage to one does not lose the run'),
   keepEveryEpochs: count.optional().describe('also write a checkpoint after every so many epochs, and keep it for good'),
   keepBest: count.optional().describe('also keep so many checkpoints with the lowest loss of the step they were written after'),
-  resumeFrom: z.string().min(1).optional().describe('checkpoint folder to go on from; for recipe knn, whose encoder is measured'),
+  location: z
+    .string()
+    .regex(/^(\/|s3:\/\/[a-z0-9])/, 'expected an absolute path or s3://bucket/prefix')
+    .optional()
+    .describe(
+      "where checkpoints are kept, each job's below its id: an absolute path, or s3://bucket/prefix; MAESTRO_CHECKPOINTS when left out",
+    ),
+  resumeFrom: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('checkpoint to go on from: a folder, or s3://bucket/prefix/job/step; for recipe knn, whose encoder is measured'),
 });
 
 /** The `sync` section of a file that has none. */

@@ -1,9 +1,9 @@
 import { open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describeProblems, MODEL_FILE, readJobSpec, readSafetensors, verifyCheckpoint } from '@maestro/checkpoint';
 import { augmentConfig } from '@maestro/data';
 import { buildPackedEncoder, isEncoderParameter, maeConfig, parameterSpecs } from '@maestro/mae';
 import { type JobSpec, MaestroError } from '@maestro/protocol';
+import { joinLocation } from '@maestro/storage';
 
 /** An ONNX file is one protobuf message, which cannot be larger than this. */
 const MOST_BYTES = 2 ** 31 - 1;
@@ -43,7 +43,7 @@ export async function exportEncoder(dir: string, file: string): Promise<Exported
     );
   }
   const { mean, std } = augmentConfig(channels as 1 | 3, statisticsOf(spec));
-  const tensors = new Map((await readSafetensors(join(dir, MODEL_FILE))).tensors.map((tensor) => [tensor.name, tensor.data]));
+  const tensors = new Map((await readSafetensors(joinLocation(dir, MODEL_FILE))).tensors.map((tensor) => [tensor.name, tensor.data]));
   const valuesOf = (name: string): Float32Array => {
     const values = tensors.get(name);
     if (values === undefined) throw new MaestroError('checkpoint-invalid', `checkpoint ${dir}: ${MODEL_FILE} has no tensor ${name}`);

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { errorMessage, MaestroError, nearest } from '@maestro/protocol';
+import { resolveLocation } from '@maestro/storage';
 import { parse } from 'yaml';
 
 /** A job file as it was written: not checked yet. */
@@ -57,7 +58,10 @@ export function withAbsolutePaths(file: JobFile): JobFile {
   const data = result['data'] as JobFile | undefined;
   const test = (result['knn'] as JobFile | undefined)?.['test'] as JobFile | undefined;
   const checkpoint = result['checkpoint'] as JobFile | undefined;
-  for (const section of [data, test]) if (typeof section?.['path'] === 'string') section['path'] = resolve(section['path']);
-  if (typeof checkpoint?.['resumeFrom'] === 'string') checkpoint['resumeFrom'] = resolve(checkpoint['resumeFrom']);
+  for (const section of [data, test]) if (typeof section?.['path'] === 'string') section['path'] = resolveLocation(section['path']);
+  for (const key of ['location', 'resumeFrom']) {
+    const place = checkpoint?.[key];
+    if (typeof place === 'string') checkpoint![key] = resolveLocation(place);
+  }
   return result;
 }

@@ -1,12 +1,12 @@
-import { resolve } from 'node:path';
 import { describeFallback, newestValidCheckpoint } from '@maestro/checkpoint';
 import { MaestroError } from '@maestro/protocol';
-import { checkpointRoot } from './connection.ts';
+import { resolveLocation } from '@maestro/storage';
+import { checkpointsOf } from './connection.ts';
 
 /** The checkpoint that is meant: a folder as it stands, of a job the newest that is whole. Which ones were passed over is told on standard error. */
 export async function newestFolder(dataDir: string, target: string): Promise<string> {
-  if (!target.startsWith('job-')) return resolve(target);
-  const root = checkpointRoot(dataDir, target);
+  if (!target.startsWith('job-')) return resolveLocation(target);
+  const root = checkpointsOf(dataDir, target);
   const newest = await newestValidCheckpoint(root);
   const fallback = describeFallback(newest);
   if (fallback !== undefined) process.stderr.write(`maestro: ${fallback}\n`);

@@ -46,6 +46,8 @@ export interface CoordinatorOptions {
   readonly timeouts: FailureTimeouts;
   /** Folders that jobs may use. Default: any. */
   readonly roots?: PathRoots;
+  /** Where jobs keep their checkpoints whose file does not say. Default: below the data folder. */
+  readonly checkpoints?: string | undefined;
   /** Opens what writes a job's steps, records and queues. */
   readonly openBooks: (jobId: string, seed: number, onAcknowledged: (step: number) => void) => Bookkeeper;
   /** Reads the step of a checkpoint that a job starts from; throws when it cannot be used. */
@@ -53,7 +55,7 @@ export interface CoordinatorOptions {
   /** The job file that a checkpoint was trained with. */
   readonly readJobSpec: (path: string) => Promise<JobSpec>;
   /** The newest valid checkpoint that a job has written. */
-  readonly findCheckpoint: (jobId: string) => ReturnType<ActiveJobOptions['findCheckpoint']>;
+  readonly findCheckpoint: (jobId: string, location: string | undefined) => ReturnType<ActiveJobOptions['findCheckpoint']>;
   /** Told of what happens. */
   readonly events: CoordinatorEvents;
   readonly log: Logger;
@@ -141,7 +143,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       run,
       timeouts,
       openBooks: (onAcknowledged) => openBooks(job.id, spec.seed, onAcknowledged),
-      findCheckpoint: () => findCheckpoint(job.id),
+      findCheckpoint: () => findCheckpoint(job.id, spec.checkpoint.location),
       perform(effect) {
         const worker = workers.get(effect.workerId);
         if (worker === undefined) return;
@@ -279,7 +281,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     if (specJson.length > MOST_SPEC_CHARACTERS)
       throw new MaestroError('too-large', `job file: ${specJson.length} characters, at most ${MOST_SPEC_CHARACTERS}`);
     const file = parseJson(specJson);
-    const spec = parseJobSpec(file);
+    const parsed = parseJobSpec(file);
+    // Written into the job's file, so that its workers, and a coordinator with another setting, find them there.
+    const { location = options.checkpoints } = parsed.checkpoint;
+    const isPlaced = location !== undefined && knnOf(parsed) === undefined;
+    const spec = isPlaced ? { ...parsed, checkpoint: { ...parsed.checkpoint, location } } : parsed;
     await requireConfined(spec, options.roots);
     const measured = knnOf(spec);
     return measured === undefined ? spec : withModelOf(spec, await readJobSpec(measured.checkpoint), file);

@@ -1,4 +1,5 @@
 import type { handleServerStreamingCall, handleUnaryCall, Server } from '@grpc/grpc-js';
+import { checkpointRoot } from '@maestro/checkpoint';
 import {
   describeIssues,
   exportQuerySchema,
@@ -80,7 +81,10 @@ export function addJobService(server: Server, { coordinator, observer, logs, dat
     }),
     ListCheckpoints: unary(async ({ id, ...request }: { id: string; limit: number; cursor: string }) => {
       const page = readQuery(pageQuerySchema, request);
-      const { items, nextCursor = '' } = await listJobCheckpoints(dataDir, coordinator.get(id).id, page);
+      const { items, nextCursor = '' } = await listJobCheckpoints(
+        checkpointRoot({ dataDir, jobId: coordinator.get(id).id, location: coordinator.spec(id).checkpoint.location }),
+        page,
+      );
       return {
         checkpoints: items.map(({ hash = '', problem = '', ...item }): StoredCheckpoint => ({ ...item, hash, problem })),
         nextCursor,

@@ -1,9 +1,17 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { describeFallback, describeProblems, newestValidCheckpoint, readJobSpec, verifyCheckpoint } from '@maestro/checkpoint';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  checkpointRoot,
+  describeFallback,
+  describeProblems,
+  newestValidCheckpoint,
+  readJobSpec,
+  verifyCheckpoint,
+} from '@maestro/checkpoint';
 import { connectRedis, type Schedule } from '@maestro/data';
 import { openLogArchive, openLogSink } from '@maestro/logs';
-import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, MaestroError } from '@maestro/protocol';
+import { DEFAULT_FAILURE_TIMEOUT_MS, errorMessage, failureTimeouts, isMaestroError, MaestroError } from '@maestro/protocol';
+import { isUrl, resolveLocation } from '@maestro/storage';
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
 import { startCoordinator } from './coordinator.ts';
@@ -18,19 +26,23 @@ import { openShardWriter, type ShardWriter } from './shardWriter.ts';
 import { openStore } from './store.ts';
 
 /**
- * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator; who may use it is
+ * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_CHECKPOINTS`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator; who may use it is
  * in {@link readSecurity}.
  * `MAESTRO_RECONSTRUCTION_SECONDS` is how often, at most, a job's newest checkpoint is drawn for people who watch; 0 draws nothing.
  */
 const {
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
+  MAESTRO_CHECKPOINTS: checkpoints,
   MAESTRO_GRPC_LISTEN: listen = '127.0.0.1:7070',
   MAESTRO_HTTP_LISTEN: httpListen = '127.0.0.1:7080',
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
   MAESTRO_RECONSTRUCTION_SECONDS: reconstructionText = '15',
 } = process.env;
+/** How often, and how many times, checkpoints are looked for on a server that does not answer: a quarter of an hour. */
+const SEARCH_PAUSE_MS = 5000;
+const SEARCHES = 180;
 const sink = openLogSink({ redisUrl, name: 'coordinator' });
 const logger = createLogger({ role: 'coordinator', sink });
 
@@ -45,7 +57,7 @@ await runService(
         `MAESTRO_RECONSTRUCTION_SECONDS: expected a number of seconds, 0 for none, found ${reconstructionText}`,
       );
     }
-    const { access, tls, roots } = await readSecurity({ listen, httpListen, dataDir });
+    const { access, tls, roots } = await readSecurity({ listen, httpListen, dataDir, checkpoints });
     await mkdir(dataDir, { recursive: true });
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
     const store = await openStore(redis, timeouts);
@@ -62,6 +74,7 @@ await runService(
       store,
       timeouts,
       roots,
+      checkpoints: checkpoints === undefined ? undefined : resolveLocation(checkpoints),
       openBooks: (jobId, seed, onAcknowledged) => {
         const books = openBookkeeper({ store, openShards, jobId, seed, onAcknowledged, log: logger, gapMs: timeouts.reportGapMs });
         return tolerance === 'off' ? withoutLedger(books) : books;
@@ -131,8 +144,24 @@ async function inspectCheckpoint(path: string): Promise<{ readonly step: number 
 }
 
 /** The newest checkpoint that a job has on disk and that verifies; the record in Redis may be older. */
-async function findCheckpoint(jobId: string): Promise<{ readonly point: RestorePoint | undefined; readonly note: string }> {
-  const found = await newestValidCheckpoint(join(dataDir, 'jobs', jobId, 'checkpoints'));
-  const { checkpoint } = found;
-  return { point: checkpoint && { path: checkpoint.dir, step: checkpoint.step }, note: describeFallback(found) ?? '' };
+async function findCheckpoint(
+  jobId: string,
+  location: string | undefined,
+): Promise<{ readonly point: RestorePoint | undefined; readonly note: string }> {
+  const root = checkpointRoot({ dataDir, jobId, location });
+  for (let left = SEARCHES; ; left--) {
+    try {
+      const found = await newestValidCheckpoint(root);
+      const { checkpoint } = found;
+      return { point: checkpoint && { path: checkpoint.dir, step: checkpoint.step }, note: describeFallback(found) ?? '' };
+    } catch (error) {
+      // A server that is away is waited for: the job has nothing else to go on from.
+      if (!isUrl(root) || !isMaestroError(error, 'storage') || left === 0) throw error;
+      logger.warn(
+        { job: jobId, root, reason: errorMessage(error), retryAfterSeconds: SEARCH_PAUSE_MS / 1000 },
+        'checkpoints cannot be looked for',
+      );
+      await delay(SEARCH_PAUSE_MS);
+    }
+  }
 }

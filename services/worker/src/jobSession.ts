@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { checkpointRoot } from '@maestro/checkpoint';
 import { maxPartials, treeHeight } from '@maestro/collective';
 import {
   augmentConfig,
@@ -100,7 +100,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const config = maeConfig(spec.model);
     const isSharded = spec.optimizer.state === 'sharded';
     const layout = flatLayout(parameterSpecs(config));
-    const dataset = await openDataset(spec.data, { signal });
+    const dataset = await openDataset(spec.data, { signal, cache: options.cache });
     const schedule = jobSchedule(spec, dataset.length);
     const trainingModel = buildTrainingModel(config);
     const { imageSize } = config;
@@ -137,11 +137,11 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       step: () => session.state,
       isAlone: () => session.shards.some(({ isWhole, length }) => isWhole && length === layout.length),
     });
-    const { everySteps, keepLast, keepEveryEpochs, keepBest } = spec.checkpoint;
+    const { everySteps, keepLast, keepEveryEpochs, keepBest, location } = spec.checkpoint;
     const checkpointRules = { everySteps, keepLast, keepEveryEpochs, keepBest, stepsPerEpoch: schedule.stepsPerEpoch };
     const checkpointer = opened(
       createCheckpointer({
-        root: join(dataDir, 'jobs', jobId, 'checkpoints'),
+        root: checkpointRoot({ dataDir, jobId, location }),
         ...checkpointRules,
         layout,
         trainer: isSharded ? collector : trainer,

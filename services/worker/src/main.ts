@@ -2,7 +2,15 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { openCollective } from '@maestro/collective';
 import { openLogSink } from '@maestro/logs';
-import { DEFAULT_FAILURE_TIMEOUT_MS, failureTimeouts, readRoots, readTls, requireSafeBind, serverCredentials } from '@maestro/protocol';
+import {
+  DEFAULT_FAILURE_TIMEOUT_MS,
+  failureTimeouts,
+  parseByteSize,
+  readRoots,
+  readTls,
+  requireSafeBind,
+  serverCredentials,
+} from '@maestro/protocol';
 import { createLogger, endWithParent, type MetricsPages, printFamilies, runService, serveMetrics } from '@maestro/telemetry';
 import { readComputeSettings } from './computeSettings.ts';
 import { createFaults } from './faults.ts';
@@ -15,7 +23,7 @@ import { openWorkerMetrics } from './workerMetrics.ts';
  * it listens at (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is what they are told.
  * `MAESTRO_METRICS_LISTEN` (host:port) is where it serves its metrics for Prometheus and its health; left out, the coordinator alone shows them.
  * `MAESTRO_SCRATCH_DIR` is for snapshots of moments that are dealt to their owners: a folder on a local disk, `scratch` in the data folder
- * when it is left out.
+ * when it is left out. `MAESTRO_CACHE_DIR` and `MAESTRO_CACHE_SIZE` are for parts of data sets that lie on other machines.
  * `MAESTRO_FAULT_TOLERANCE=off` (coordinator too) is for the bench alone: it shows what surviving failures costs.
  */
 const {
@@ -24,7 +32,10 @@ const {
   MAESTRO_COLLECTIVE_ADVERTISE: advertise,
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',
   MAESTRO_DATA_DIR: dataDir = '.maestro',
+  MAESTRO_CHECKPOINTS: checkpoints,
   MAESTRO_SCRATCH_DIR: scratchDir = join(dataDir, 'scratch'),
+  MAESTRO_CACHE_DIR: cacheDir = join(dataDir, 'cache'),
+  MAESTRO_CACHE_SIZE: cacheSize = '10GB',
   MAESTRO_WORKER_NAME: name = `${hostname()}-${process.pid}`,
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
@@ -40,6 +51,7 @@ const logger = createLogger({ role: 'worker', worker: name, sink: openLogSink({ 
 await runService(
   async (signal) => {
     const compute = readComputeSettings(process.env);
+    const limitBytes = parseByteSize(cacheSize, 'MAESTRO_CACHE_SIZE');
     endWithParent();
     const timeouts = failureTimeouts(Number(failureText));
     const { keepaliveTimeMs, keepaliveTimeoutMs } = timeouts;
@@ -83,10 +95,11 @@ await runService(
         redisUrl,
         dataDir,
         scratchDir,
+        cache: limitBytes === 0 ? undefined : { dir: cacheDir, limitBytes },
         compute,
         collective,
         timeouts,
-        roots: readRoots(rootsText, dataDir),
+        roots: readRoots(rootsText, [dataDir, ...(checkpoints === undefined ? [] : [checkpoints])]),
         tls,
         isFaultTolerant,
         faults,

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { type Checkpoint, flatTensors, readCheckpoint } from '@maestro/checkpoint';
-import { dilocoOf, MaestroError, specHash, type View } from '@maestro/protocol';
+import { type Checkpoint, flatTensors, type ReadCheckpointOptions, readCheckpoint } from '@maestro/checkpoint';
+import { dilocoOf, isMaestroError, MaestroError, specHash, type View } from '@maestro/protocol';
+import { isUrl } from '@maestro/storage';
 import type { Logger } from '@maestro/telemetry';
 import { writeArtifacts } from './artifacts.ts';
 import { initialise } from './initialise.ts';
@@ -70,7 +71,7 @@ async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions)
     firstMoments: flatTensors(layout, firstMoments),
     secondMoments: flatTensors(layout, secondMoments),
   };
-  const checkpoint = await readCheckpoint(restoreFrom, { into, signal });
+  const checkpoint = await readFrom(restoreFrom, { into, signal });
   if (checkpoint.replicas !== undefined) {
     throw new MaestroError(
       'conflict',
@@ -89,7 +90,7 @@ async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions)
 async function replicasFromCheckpoint({ session, view, self, logger, signal }: RestoreOptions): Promise<StartState> {
   const { layout, spec, trainer } = session;
   const vectors = openReplicaVectors(layout, dilocoOf(spec)!.replicas);
-  const checkpoint = await readCheckpoint(view.restoreFrom, { into: vectors.tensors(), signal });
+  const checkpoint = await readFrom(view.restoreFrom, { into: vectors.tensors(), signal });
   const { step, checkpointHash: hash } = checkStart(checkpoint, { session, view, logger });
   session.state = -1;
   const { parameters } = vectors.outer;
@@ -100,6 +101,16 @@ async function replicasFromCheckpoint({ session, view, self, logger, signal }: R
   }
   logger.info({ restoreFrom: view.restoreFrom, step, checkpointHash: hash, firstReplica: first, replicas: held }, 'restored');
   return { parameters, hash };
+}
+
+/** A server that does not answer now ends the view and not the job: the next view tries again. */
+async function readFrom(location: string, options: ReadCheckpointOptions): Promise<Checkpoint> {
+  try {
+    return await readCheckpoint(location, options);
+  } catch (error) {
+    if (isUrl(location) && isMaestroError(error, 'storage')) throw new MaestroError('unavailable', error.message, { cause: error });
+    throw error;
+  }
 }
 
 function checkStart(checkpoint: Checkpoint, { session, view, logger }: Pick<RestoreOptions, 'session' | 'view' | 'logger'>): Checkpoint {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Collective } from '@maestro/collective';
+import type { BlockCacheOptions } from '@maestro/data';
 import {
   type CoordinatorMessage,
   type FailureTimeouts,
@@ -30,6 +31,8 @@ export interface WorkerOptions {
   readonly dataDir: string;
   /** Where snapshots of a state in parts go: a folder on a local disk. Files in it have no names and end with the process. */
   readonly scratchDir: string;
+  /** Where parts of data sets on other machines are kept. Default: nowhere. */
+  readonly cache?: BlockCacheOptions | undefined;
   readonly compute: ComputeSettings;
   readonly collective: Collective;
   readonly timeouts: FailureTimeouts;

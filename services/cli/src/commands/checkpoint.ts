@@ -1,10 +1,10 @@
-import { stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
-import { folderStep, listCheckpoints, MANIFEST_FILE, verifyCheckpoint } from '@maestro/checkpoint';
+import { resolve } from 'node:path';
+import { folderStep, glanceAtCheckpoint, listCheckpoints, verifyCheckpoint } from '@maestro/checkpoint';
 import { MaestroError } from '@maestro/protocol';
+import { lastName, resolveLocation } from '@maestro/storage';
 import { type Command, Option } from 'commander';
 import { checkpointTable, type ExaminedCheckpoint } from '../checkpointTable.ts';
-import { checkpointRoot } from '../connection.ts';
+import { checkpointsOf } from '../connection.ts';
 import { withExamples } from '../examples.ts';
 import { exportEncoder } from '../exportEncoder.ts';
 import { newestFolder } from '../newestFolder.ts';
@@ -13,21 +13,21 @@ interface ReadOptions {
   readonly json?: boolean;
 }
 
-/** `maestro checkpoint ls|verify|export`: what is on disk; needs no coordinator. */
+/** `maestro checkpoint ls|verify|export`: what is in a folder or an object store; needs no coordinator. */
 export function addCheckpointCommand(program: Command): void {
-  const checkpoint = program.command('checkpoint').description('list, verify and export checkpoints on disk');
+  const checkpoint = program.command('checkpoint').description('list, verify and export checkpoints, in folders or s3://bucket/prefix');
 
   const ls = checkpoint
     .command('ls')
     .description("a job's checkpoints, oldest first, each examined to the byte: step, size, age, hash, or what is wrong")
-    .argument('<job>', 'job id, or a folder of checkpoints')
+    .argument('<job>', 'job id, or where checkpoints are: a folder, or s3://bucket/prefix')
     .option('--json', 'print JSON')
     .action(async (job: string, { json }: ReadOptions) => {
-      const root = resolve(checkpointRoot(resolve(program.opts<{ dataDir: string }>().dataDir), job));
+      const root = checkpointsOf(resolve(program.opts<{ dataDir: string }>().dataDir), job);
       const listed = await listCheckpoints(root);
       if (listed.length === 0) {
         const advice =
-          folderStep(basename(root)) === undefined ? 'name their folder, or the --data-dir of the job' : 'use checkpoint verify';
+          folderStep(lastName(root)) === undefined ? 'name their folder, or the --data-dir of the job' : 'use checkpoint verify';
         throw new MaestroError('not-found', `checkpoint ls: no checkpoints in ${root}; ${advice}`);
       }
       const examined: ExaminedCheckpoint[] = [];
@@ -38,10 +38,10 @@ export function addCheckpointCommand(program: Command): void {
   const verify = checkpoint
     .command('verify')
     .description('check every byte of a checkpoint against its manifest; the exit code tells')
-    .argument('<folder>', 'a checkpoint folder, such as step-00000100')
+    .argument('<folder>', 'a checkpoint, such as step-00000100 or s3://bucket/prefix/job/step-00000100')
     .option('--json', 'print JSON')
     .action(async (folder: string, { json }: ReadOptions) => {
-      const examined = await examine(resolve(folder));
+      const examined = await examine(resolveLocation(folder));
       process.stdout.write(`${json === true ? JSON.stringify(examined) : checkpointTable([examined])}\n`);
       if (!examined.valid) process.exitCode = 1;
     });
@@ -49,6 +49,7 @@ export function addCheckpointCommand(program: Command): void {
   withExamples(ls, [
     ['maestro checkpoint ls JOB', 'all of a job, oldest first'],
     ['maestro checkpoint ls /backup/checkpoints --json', 'those of any folder'],
+    ['maestro checkpoint ls s3://bucket/prefix/JOB', 'those in an object store'],
   ]);
   withExamples(verify, [['maestro checkpoint verify step-00000100 && cp -r step-00000100 /backup', 'copy only what is whole']]);
 
@@ -79,7 +80,6 @@ export function addCheckpointCommand(program: Command): void {
 }
 
 async function examine(dir: string): Promise<ExaminedCheckpoint> {
-  const report = await verifyCheckpoint(dir);
-  const { mtime } = await stat(join(dir, MANIFEST_FILE)).catch(() => stat(dir)); // Without a manifest, the folder's time says most.
-  return { ...report, writtenAt: mtime.toISOString() };
+  const { writtenAt } = await glanceAtCheckpoint(dir);
+  return { ...(await verifyCheckpoint(dir)), writtenAt: writtenAt.toISOString() };
 }

@@ -1,15 +1,14 @@
-import { readdir, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { type Dataset, loadImages, openDataset } from '@maestro/data';
+import { type Dataset, loadImages } from '@maestro/data';
 import { spread } from '@maestro/evaluation';
-import { errorMessage, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
+import { type DatasetFormat, openAnyDataset } from '../openAnyDataset.ts';
 import { positiveInteger } from '../options.ts';
 import { textTable } from '../textTable.ts';
+import { addPackCommand } from './pack.ts';
 
 interface InspectOptions {
-  readonly split?: string;
+  readonly split: string;
   readonly sample: number;
   readonly json?: boolean;
 }
@@ -17,7 +16,7 @@ interface InspectOptions {
 /** What `dataset inspect` finds. */
 interface DatasetReport {
   readonly path: string;
-  readonly format: 'idx' | 'image-folder';
+  readonly format: DatasetFormat;
   readonly samples: number;
   readonly channels: number;
   readonly fingerprint: string;
@@ -34,22 +33,21 @@ const TRIED_SIZE = 32;
 const BATCH = 64;
 const SHOWN_CLASSES = 20;
 
-/** `maestro dataset inspect`: what a job would find in a folder; needs no cluster. */
+/** `maestro dataset inspect|pack`: what a job would find in a folder, and shards of it; needs no cluster. */
 export function addDatasetCommand(program: Command): void {
-  const dataset = program.command('dataset').description('look at images before a job trains on them');
+  const dataset = program.command('dataset').description('look at images before a job trains on them, and pack them');
   const command = dataset
     .command('inspect')
     .description('what is in a data set: format, samples, classes, fingerprint, and whether a sample of its images can be read')
-    .argument('<folder>', 'folder of images (sub-folders are classes), or of IDX files')
+    .argument(
+      '<folder>',
+      'folder of images (sub-folders are classes), of IDX files, or a packed data set: a folder, s3://bucket/prefix, http(s)://.../index.json',
+    )
     .option('--split <split>', 'of an IDX set: train or test', 'train')
     .option('--sample <n>', 'images to decode, spread evenly over the set', positiveInteger, 200)
     .option('--json', 'print JSON')
     .action(async (folder: string, { split, sample, json }: InspectOptions) => {
-      if (split !== 'train' && split !== 'test')
-        throw new MaestroError('invalid-argument', `dataset inspect: --split ${split}: expected train or test`);
-      const path = resolve(folder);
-      const format = await formatOf(path);
-      const opened = await openDataset(format === 'idx' ? { format, path, split } : { format, path });
+      const { path, format, opened } = await openAnyDataset(folder, split);
       const report = { path, format, ...(await inspect(opened, sample)) };
       process.stdout.write(`${json === true ? JSON.stringify(report) : reportText(report)}\n`);
       if (report.broken.length > 0) process.exitCode = 1;
@@ -59,15 +57,7 @@ export function addDatasetCommand(program: Command): void {
     ['maestro dataset inspect /data/images --sample 100000', 'decode (up to) every image'],
     ['maestro dataset inspect DIR --json | jq .fingerprint', 'whether two copies are the same'],
   ]);
-}
-
-async function formatOf(path: string): Promise<'idx' | 'image-folder'> {
-  try {
-    if (!(await stat(path)).isDirectory()) throw new Error('it is a file; name the folder that it is in');
-    return (await readdir(path)).some((name) => /-idx3-ubyte(\.gz)?$/.test(name)) ? 'idx' : 'image-folder';
-  } catch (error) {
-    throw new MaestroError('not-found', `dataset inspect: ${path}: ${errorMessage(error)}`, { cause: error });
-  }
+  addPackCommand(dataset);
 }
 
 async function inspect(dataset: Dataset, sample: number): Promise<Omit<DatasetReport, 'path' | 'format'>> {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { tarCheckpoint } from '@maestro/checkpoint';
+import { checkpointRoot, tarCheckpoint } from '@maestro/checkpoint';
 import {
   auditResource,
   auditResourceSchema,
@@ -28,6 +28,7 @@ const schemaOfJobFile = jobFileJsonSchema();
 export function addJobDetailRoutes(app: HttpApp, { coordinator, dataDir }: HttpDeps): void {
   const tags = ['jobs'];
   const config = { role: 'read' } as const;
+  const rootOf = (jobId: string) => checkpointRoot({ dataDir, jobId, location: coordinator.spec(jobId).checkpoint.location });
   const audits = limitWork({ what: 'audit', atOnce: 2, waiting: 16 });
 
   app.get(
@@ -45,7 +46,7 @@ export function addJobDetailRoutes(app: HttpApp, { coordinator, dataDir }: HttpD
     },
     async (request) => {
       const { id } = coordinator.get(request.params.id);
-      const { items, ...rest } = await listJobCheckpoints(dataDir, id, request.query);
+      const { items, ...rest } = await listJobCheckpoints(rootOf(id), request.query);
       return { items: [...items], ...rest };
     },
   );
@@ -68,7 +69,7 @@ export function addJobDetailRoutes(app: HttpApp, { coordinator, dataDir }: HttpD
     async (request, reply) => {
       const { id } = coordinator.get(request.params.id);
       const { step } = request.params;
-      const tar = await tarCheckpoint(await findJobCheckpoint(dataDir, id, step));
+      const tar = await tarCheckpoint(await findJobCheckpoint(rootOf(id), step));
       reply.raw.once('close', () => void tar.close());
       return reply
         .type('application/x-tar')

@@ -18,6 +18,7 @@ export async function readSecurity(at: {
   readonly listen: string;
   readonly httpListen: string;
   readonly dataDir: string;
+  readonly checkpoints?: string | undefined;
 }): Promise<Security> {
   const { MAESTRO_TOKENS: tokenText, MAESTRO_DATA_ROOTS: rootText, MAESTRO_TRUSTED_NETWORK: trustedNetworks } = process.env;
   const tokens = await readTokens(tokenText);
@@ -29,5 +30,9 @@ export async function readSecurity(at: {
   const grpc = { variable: 'MAESTRO_GRPC_LISTEN', address: at.listen, isProtected: hasTokens || tls !== undefined };
   await requireSafeBind({ ...grpc, remedy: `${remedy}, or MAESTRO_TLS_CERT, MAESTRO_TLS_KEY and MAESTRO_TLS_CA`, trustedNetworks });
   await requireSafeBind({ variable: 'MAESTRO_HTTP_LISTEN', address: at.httpListen, isProtected: hasTokens, remedy, trustedNetworks });
-  return { access: openAccess(tokens), tls, roots: readRoots(rootText, at.dataDir) };
+  return {
+    access: openAccess(tokens),
+    tls,
+    roots: readRoots(rootText, [at.dataDir, ...(at.checkpoints === undefined ? [] : [at.checkpoints])]),
+  };
 }

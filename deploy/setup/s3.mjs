@@ -1,0 +1,43 @@
+import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { execute, lastLines, root, say } from './environment.mjs';
+import { readText } from './stamp.mjs';
+
+/** Where an S3 server that we built lives: in the clone, so that it goes with it. */
+const HOME = join(root, '.maestro/s3');
+/** An S3 server over plain folders (Apache 2.0). Pinned: tests hold us against one known server. */
+const MODULE = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
+/** Why there is none, so that the build is not tried by every run; removing the file tries it again. */
+export const WHY_NOT = join(HOME, 'why-not.txt');
+
+/** The S3 server for tests: MAESTRO_S3_SERVER, `versitygw` on PATH, or the one we built; undefined when there is none. */
+export function findS3Server() {
+  const onPath = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'versitygw'));
+  return [process.env.MAESTRO_S3_SERVER, ...onPath, join(HOME, 'versitygw')].find((path) => path && isExecutable(path));
+}
+
+/** Whether an earlier run has found that it cannot be built here. */
+export const isS3ServerOutOfReach = () => readText(WHY_NOT).startsWith(MODULE);
+
+/** Builds it with Go, where Go is. Where it cannot be had, the tests that want it are skipped, and say why. */
+export async function installS3Server() {
+  mkdirSync(HOME, { recursive: true });
+  const { ok, output } = await execute('go', ['version']);
+  const version = /go(\d+)\.(\d+)/.exec(output);
+  if (!ok || version === null || Number(version[1]) < 1 || Number(version[2]) < 25) {
+    writeFileSync(WHY_NOT, `${MODULE}\nno Go 1.25 or later on PATH to build an S3 server with`);
+    return;
+  }
+  say('building an S3 server for tests with Go (once, a few minutes)');
+  const built = await execute('go', ['install', '-trimpath', MODULE], { env: { ...process.env, GOBIN: HOME } });
+  if (!built.ok) writeFileSync(WHY_NOT, `${MODULE}\nan S3 server could not be built: ${lastLines(built.output, 3).trim()}`);
+}
+
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isMaestroError, MaestroError } from '@maestro/protocol';
+import type { Source } from '@maestro/storage';
+import { type BlockCache, hashOf } from './blockCache.ts';
+
+/** A shard as blocks know it. */
+export interface BlockedShard {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly blocks: readonly string[];
+}
+
+/** Blocks that are asked for at a time. */
+const AT_ONCE = 8;
+/** Blocks that stay in memory after they were read. */
+const KEPT = 32;
+/** A server that does not answer is asked again for so long: a job has nothing else to do, and no image may be left out for it. */
+const PATIENCE_MS = 5 * 60_000;
+const LONGEST_PAUSE_MS = 10_000;
+
+interface HeldBlock {
+  readonly bytes: Promise<Uint8Array>;
+  isRead: boolean;
+}
+
+/** Reads parts of shards that lie elsewhere, block by block, each checked against its SHA-256. */
+export interface BlockReader {
+  /** @throws MaestroError `data-invalid` when the server has other bytes than the index says, `storage` when it does not answer. */
+  read(shard: BlockedShard, begin: number, end: number): Promise<Uint8Array>;
+  /** Begins to fetch what will be read next; what fails is told to whoever reads it. */
+  prefetch(shard: BlockedShard, begin: number, end: number): void;
+}
+
+/** A reader; blocks come from the cache where they are in it. */
+export function openBlockReader({
+  source,
+  blockBytes,
+  cache,
+}: {
+  readonly source: Source;
+  readonly blockBytes: number;
+  readonly cache: BlockCache | undefined;
+}): BlockReader {
+  /** Blocks that were asked for and not read yet, and the last few that were: samples lie side by side in them. */
+  const held = new Map<string, HeldBlock>();
+  const queue: (() => void)[] = [];
+  let active = 0;
+
+  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (active >= AT_ONCE) await new Promise<void>((resolve) => queue.push(resolve));
+    active++;
+    try {
+      return await work();
+    } finally {
+      active--;
+      queue.shift()?.();
+    }
+  };
+
+  const fetchBlock = async ({ name, sizeBytes, blocks }: BlockedShard, at: number): Promise<Uint8Array> => {
+    const sha256 = blocks[at]!;
+    const cached = await cache?.read(sha256);
+    if (cached !== undefined) return cached;
+    const range = { begin: at * blockBytes, end: Math.min(sizeBytes, (at + 1) * blockBytes) };
+    const bytes = await patiently(() => source.readRange(name, range));
+    if (hashOf(bytes) !== sha256) {
+      const message = `packed data set ${source.location}: ${name} has other bytes at ${range.begin} than its index says; pack it again, or mend the copy`;
+      throw new MaestroError('data-invalid', message);
+    }
+    await cache?.write(sha256, bytes);
+    return bytes;
+  };
+
+  const block = (shard: BlockedShard, at: number): HeldBlock => {
+    const key = `${shard.name}/${at}`;
+    const known = held.get(key);
+    if (known !== undefined) return known;
+    const asked: HeldBlock = { bytes: inTurn(() => fetchBlock(shard, at)), isRead: false };
+    held.set(key, asked);
+    // Whoever reads it is told; the next one asks again.
+    asked.bytes.catch(() => held.delete(key));
+    return asked;
+  };
+
+  const forget = (): void => {
+    const read = [...held].filter(([, { isRead }]) => isRead);
+    for (const [key] of read.slice(0, Math.max(0, read.length - KEPT))) held.delete(key);
+  };
+
+  return {
+    async read(shard, begin, end) {
+      const result = new Uint8Array(end - begin);
+      const [first, last] = [Math.floor(begin / blockBytes), Math.floor((end - 1) / blockBytes)];
+      const wanted = Array.from({ length: last - first + 1 }, (_, i) => block(shard, first + i));
+      for (const [i, block] of wanted.entries()) {
+        const start = (first + i) * blockBytes;
+        const bytes = await block.bytes;
+        result.set(bytes.subarray(Math.max(0, begin - start), Math.min(bytes.length, end - start)), Math.max(0, start - begin));
+        block.isRead = true;
+      }
+      forget();
+      return result;
+    },
+    prefetch(shard, begin, end) {
+      for (let at = Math.floor(begin / blockBytes); at * blockBytes < end; at++) block(shard, at);
+    },
+  };
+}
+
+/** Tries again while a server does not answer; what it refuses for good is told at once. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  const endMs = Date.now() + PATIENCE_MS;
+  for (let pauseMs = 500; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    try {
+      return await work();
+    } catch (error) {
+      const { status = 503 } = isMaestroError(error) ? (error.details as { status?: number }) : { status: 0 };
+      const isPassing = isMaestroError(error, 'storage') && status >= 500;
+      if (!isPassing || Date.now() + pauseMs > endMs) throw error;
+      await delay(pauseMs);
+    }
+  }
+}

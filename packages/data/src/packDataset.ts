@@ -1,0 +1,193 @@
+import { createHash } from 'node:crypto';
+import { extname } from 'node:path';
+
+import { type Storage, TAR_BLOCK, tarHeader, tarPadding } from '@maestro/storage';
+import { createBrokenTally } from './brokenTally.ts';
+import type { Dataset, Sample } from './dataset.ts';
+import { decodeReduced, encodePng } from './imageCodec.ts';
+import { NPY_HEADER_BYTES, npyHeader } from './npy.ts';
+import { encodePackIndex, INDEX_FILE, type PackIndex } from './packIndex.ts';
+
+/** What a part of a shard is checked by, and what is fetched and cached of it at a time. */
+const BLOCK_BYTES = 256 * 1024;
+/** So that packing the same images again gives the same bytes. */
+const MTIME = new Date(0);
+/** Images that are decoded at a time. */
+const AT_ONCE = 4;
+
+/** How a data set is packed. */
+export interface PackOptions {
+  readonly dataset: Dataset;
+  /** A folder or object store; shards of the same names are replaced. */
+  readonly to: Storage;
+  /** A shard is ended once it has so many bytes. */
+  readonly shardBytes: number;
+  /** The shorter side to which images are decoded into pixels, once; undefined: image files stay as they are. */
+  readonly pixels?: { readonly shorterSide: number } | undefined;
+  /** Told after each shard. */
+  readonly onShard?: (shard: { readonly name: string; readonly samples: number; readonly sizeBytes: number }) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What was packed. */
+export interface PackedDataset {
+  readonly location: string;
+  readonly samples: number;
+  readonly shards: number;
+  readonly sizeBytes: number;
+  readonly broken: PackIndex['broken'];
+}
+
+/** One sample as it goes into a shard: files by their extension. */
+interface Packed {
+  readonly files: readonly { readonly extension: string; readonly parts: readonly Uint8Array[] }[];
+  readonly width: number;
+  readonly height: number;
+  readonly broken: string | undefined;
+}
+
+/**
+ * Packs a data set into tar archives whose members are named by the samples' places (`000000017.jpg`, and `000000017.cls` where it has a class), which
+ * is what WebDataset readers expect, and an index of them. Samples keep their places, so a job takes them in the order in which it takes those of the
+ * original. Broken image files are packed as they are; where pixels are wanted, they are listed in the index, and the rule of training holds: more than
+ * one in a hundred is refused.
+ *
+ * @throws MaestroError `data-invalid`, `storage`
+ */
+export async function packDataset({ dataset, to, shardBytes, pixels, onShard, signal }: PackOptions): Promise<PackedDataset> {
+  const { length, classes, channels } = dataset;
+  const first = await dataset.read(0);
+  const isPadded = first.kind === 'pixels' && first.isPadded && pixels !== undefined;
+  const index = {
+    content: pixels === undefined ? ('encoded' as const) : ('pixels' as const),
+    channels,
+    isPadded,
+    classes: [...classes],
+    blockBytes: BLOCK_BYTES,
+    shards: [] as PackIndex['shards'],
+    names: Array.from({ length }, (_, at) => dataset.name(at)),
+    labels: Array.from({ length }, (_, at) => dataset.label(at) ?? -1),
+    widths: [] as number[],
+    heights: [] as number[],
+    broken: [] as PackIndex['broken'],
+  };
+  const tally = createBrokenTally(length);
+  const samples = packedSamples(dataset, pixels?.shorterSide);
+  let next = await samples.next();
+  for (let at = 0; next.done !== true; ) {
+    const name = `shard-${String(index.shards.length).padStart(6, '0')}.tar`;
+    const offsets: number[] = [];
+    const sizes: number[] = [];
+    const blocks = blockHashes();
+    const bytes = async function* (): AsyncGenerator<Uint8Array> {
+      let written = 0;
+      const emit = (part: Uint8Array): Uint8Array => {
+        written += part.length;
+        blocks.add(part);
+        return part;
+      };
+      for (; next.done !== true && written < shardBytes; next = await samples.next(), at++) {
+        signal?.throwIfAborted();
+        const { files, width, height, broken } = next.value;
+        if (broken !== undefined) index.broken.push({ index: at, reason: broken });
+        tally.record(
+          { epoch: 0, first: at, count: 1 },
+          broken === undefined ? [] : [{ index: at, name: dataset.name(at), reason: broken }],
+        );
+        if (pixels !== undefined) {
+          index.widths.push(width);
+          index.heights.push(height);
+        }
+        // Where the image is; the class comes after it.
+        const skipped = pixels === undefined ? 0 : NPY_HEADER_BYTES;
+        const imageBytes = (files[0]?.parts ?? []).reduce((sum, part) => sum + part.length, 0);
+        offsets.push(files.length === 0 ? 0 : written + TAR_BLOCK + skipped);
+        sizes.push(files.length === 0 ? 0 : imageBytes - skipped);
+        for (const { extension, parts } of files) {
+          const size = parts.reduce((sum, part) => sum + part.length, 0);
+          yield emit(tarHeader(`${String(at).padStart(9, '0')}.${extension}`, size, MTIME));
+          for (const part of parts) yield emit(part);
+          if (tarPadding(size) > 0) yield emit(new Uint8Array(tarPadding(size)));
+        }
+      }
+      yield emit(new Uint8Array(2 * TAR_BLOCK));
+    };
+    const { sizeBytes, sha256 } = await to.write(name, bytes(), { signal });
+    index.shards.push({ name, sizeBytes, sha256, blocks: blocks.end(), offsets, sizes });
+    onShard?.({ name, samples: offsets.length, sizeBytes });
+  }
+  // Whoever sees the index finds every shard.
+  await to.write(INDEX_FILE, [encodePackIndex(index)], { signal });
+  const sizeBytes = index.shards.reduce((sum, shard) => sum + shard.sizeBytes, 0);
+  return { location: to.location, samples: length, shards: index.shards.length, sizeBytes, broken: index.broken };
+}
+
+/** The samples in order, a few of them prepared at a time. */
+async function* packedSamples(dataset: Dataset, shorterSide: number | undefined): AsyncGenerator<Packed> {
+  const ahead: Promise<Packed>[] = [];
+  for (let at = 0; at < dataset.length || ahead.length > 0; ) {
+    for (; at < dataset.length && ahead.length < AT_ONCE; at++) {
+      const coming = packSample(dataset, at, shorterSide);
+      coming.catch(() => undefined); // told when its turn comes
+      ahead.push(coming);
+    }
+    yield await ahead.shift()!;
+  }
+}
+
+async function packSample(dataset: Dataset, at: number, shorterSide: number | undefined): Promise<Packed> {
+  const sample = await dataset.read(at);
+  const label = dataset.label(at);
+  const classFile = label === undefined ? [] : [{ extension: 'cls', parts: [Buffer.from(String(label))] }];
+  const image = shorterSide === undefined ? await encoded(sample, dataset.name(at)) : await decoded(sample, shorterSide, dataset.channels);
+  if ('broken' in image) return { files: [], width: 0, height: 0, broken: image.broken };
+  return {
+    files: [{ extension: image.extension, parts: image.parts }, ...classFile],
+    width: image.width,
+    height: image.height,
+    broken: undefined,
+  };
+}
+
+type ImageFile = { readonly extension: string; readonly parts: readonly Uint8Array[]; readonly width: number; readonly height: number };
+
+async function encoded(sample: Sample, name: string): Promise<ImageFile | { readonly broken: string }> {
+  const extent = { width: 0, height: 0 };
+  if (sample.kind === 'encoded') return { extension: extname(name).slice(1).toLowerCase() || 'img', parts: [sample.bytes], ...extent };
+  if (sample.kind === 'broken') return { broken: sample.reason };
+  const { data, width, height, channels } = sample;
+  return { extension: 'png', parts: [await encodePng(data, width, height, channels)], ...extent };
+}
+
+async function decoded(sample: Sample, shorterSide: number, channels: 1 | 3): Promise<ImageFile | { readonly broken: string }> {
+  if (sample.kind === 'broken') return { broken: sample.reason };
+  const image = sample.kind === 'pixels' ? sample : await decodeReduced({ bytes: sample.bytes, shorterSide, channels });
+  if ('broken' in image) return image;
+  const { data, width, height } = image;
+  return { extension: 'npy', parts: [npyHeader([height, width, channels]), data], width, height };
+}
+
+/** SHA-256 of each {@link BLOCK_BYTES} of what is added. */
+function blockHashes(): { add(part: Uint8Array): void; end(): string[] } {
+  const hashes: string[] = [];
+  let hash = createHash('sha256');
+  let left = BLOCK_BYTES;
+  return {
+    add(part) {
+      for (let at = 0; at < part.length; ) {
+        const taken = part.subarray(at, at + left);
+        hash.update(taken);
+        at += taken.length;
+        left -= taken.length;
+        if (left > 0) continue;
+        hashes.push(hash.digest('hex'));
+        hash = createHash('sha256');
+        left = BLOCK_BYTES;
+      }
+    },
+    end() {
+      if (left < BLOCK_BYTES) hashes.push(hash.digest('hex'));
+      return hashes;
+    },
+  };
+}

@@ -1,0 +1,167 @@
+import { isMaestroError, MaestroError } from '@maestro/protocol';
+import { isUrl, lastName, openSource, parentOf, resolveLocation, type Source } from '@maestro/storage';
+import { type BlockCacheOptions, hashOf, openBlockCache } from './blockCache.ts';
+import { type BlockedShard, openBlockReader } from './blockReader.ts';
+import type { Dataset } from './dataset.ts';
+import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
+
+/** An index of ten million samples has some 600 MB, and is read into one text. */
+const MOST_INDEX_BYTES = 500e6;
+/** How many blocks of a local copy, spread evenly over its shards, are read when it is opened. */
+const CHECKED_BLOCKS = 64;
+
+/** A packed data set that was opened. */
+export interface WebDatasetSource {
+  readonly format: 'webdataset';
+  /** Of the shards: a folder, or a URL. */
+  readonly location: string;
+  readonly content: 'encoded' | 'pixels';
+  readonly channels: 1 | 3;
+  readonly isPadded: boolean;
+  readonly classes: readonly string[];
+  readonly blockBytes: number;
+  readonly shards: readonly BlockedShard[];
+  readonly names: readonly string[];
+  /** For each sample, in shared memory: its shard, where it is in it, its class or -1, and its extent where it is pixels. */
+  readonly shardOf: Uint32Array;
+  readonly offsets: Float64Array;
+  readonly sizes: Uint32Array;
+  readonly labels: Int32Array;
+  readonly widths: Uint32Array;
+  readonly heights: Uint32Array;
+  readonly broken: ReadonlyMap<number, string>;
+  readonly fingerprint: string;
+  /** Where blocks from elsewhere are kept; undefined: nowhere. */
+  readonly cache: BlockCacheOptions | undefined;
+}
+
+/**
+ * Reads the index of a packed data set: `path` is its folder, `s3://bucket/prefix` or `http(s)://...`, with or without the index's name at its end.
+ * Of a local copy the sizes of all shards and some blocks are checked; elsewhere each block is, when it is read.
+ *
+ * @throws MaestroError `not-found`, `data-invalid`; `unavailable` when the server does not answer now.
+ */
+export async function readWebDataset(
+  { path }: { readonly path: string },
+  { signal, cache }: { readonly signal?: AbortSignal; readonly cache?: BlockCacheOptions | undefined } = {},
+): Promise<WebDatasetSource> {
+  const given = resolveLocation(path);
+  const location = lastName(given).endsWith('.json') ? parentOf(given) : given;
+  const name = location === given ? INDEX_FILE : lastName(given);
+  const source = openSource(location);
+  const bytes = await source.readWhole(name, { limitBytes: MOST_INDEX_BYTES, signal }).catch((cause: unknown) => {
+    if (isMaestroError(cause, 'not-found'))
+      throw new MaestroError('not-found', `packed data set: there is no ${name} in ${location}; \`maestro dataset pack\` writes one`, {
+        cause,
+      });
+    if (isMaestroError(cause, 'storage') && isUrl(location)) throw new MaestroError('unavailable', cause.message, { cause });
+    throw cause;
+  });
+  const { shards: packed, names, labels, widths, heights, broken, ...rest } = parsePackIndex(bytes, location);
+  const shards = packed.map(({ name, sizeBytes, blocks }) => ({ name, sizeBytes, blocks }));
+  if (!isUrl(location)) await checkCopy(source, shards, rest.blockBytes, signal);
+  const { length } = names;
+  const shardOf = new Uint32Array(new SharedArrayBuffer(4 * length));
+  let at = 0;
+  for (const [shard, { offsets }] of packed.entries()) {
+    shardOf.fill(shard, at, at + offsets.length);
+    at += offsets.length;
+  }
+  return {
+    format: 'webdataset',
+    location,
+    ...rest,
+    shards,
+    names,
+    shardOf,
+    offsets: shared(
+      Float64Array,
+      packed.flatMap(({ offsets }) => offsets),
+    ),
+    sizes: shared(
+      Uint32Array,
+      packed.flatMap(({ sizes }) => sizes),
+    ),
+    labels: shared(Int32Array, labels),
+    widths: shared(Uint32Array, widths),
+    heights: shared(Uint32Array, heights),
+    broken: new Map(broken.map(({ index, reason }) => [index, reason])),
+    cache,
+  };
+}
+
+/** The data set over `source`. */
+export function webDataset(source: WebDatasetSource): Dataset {
+  const { location, content, channels, isPadded, classes, names, shards, shardOf, offsets, sizes, labels, widths, heights, broken } =
+    source;
+  const place = openSource(location);
+  const cache = source.cache && openBlockCache(source.cache);
+  const blocks = isUrl(location) ? openBlockReader({ source: place, blockBytes: source.blockBytes, cache }) : undefined;
+  const partOf = (index: number) => ({
+    shard: shards[shardOf[index]!]!,
+    begin: offsets[index]!,
+    end: offsets[index]! + sizes[index]!,
+  });
+  return {
+    length: names.length,
+    channels,
+    classes,
+    fingerprint: source.fingerprint,
+    source,
+    name: (index) => names[index]!,
+    label: (index) => (labels[index]! < 0 ? undefined : labels[index]),
+    async read(index) {
+      const reason = broken.get(index);
+      if (reason !== undefined) return { kind: 'broken', reason };
+      const { shard, begin, end } = partOf(index);
+      const bytes = await (blocks?.read(shard, begin, end) ?? readLocal(place, shard.name, { begin, end }));
+      if (content === 'encoded') return { kind: 'encoded', bytes };
+      return { kind: 'pixels', data: bytes, width: widths[index]!, height: heights[index]!, channels, isPadded };
+    },
+    prefetch(index) {
+      if (blocks === undefined || broken.has(index)) return;
+      const { shard, begin, end } = partOf(index);
+      blocks.prefetch(shard, begin, end);
+    },
+  };
+}
+
+async function readLocal(place: Source, name: string, range: { readonly begin: number; readonly end: number }): Promise<Uint8Array> {
+  try {
+    return await place.readRange(name, range);
+  } catch (cause) {
+    // No broken image: other workers may see it well.
+    throw new MaestroError('data-invalid', `packed data set: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function checkCopy(
+  source: Source,
+  shards: readonly BlockedShard[],
+  blockBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const damaged = (name: string, why: string): MaestroError =>
+    new MaestroError('data-invalid', `packed data set ${source.location}: ${name} ${why}; copy it again`);
+  for (const { name, sizeBytes } of shards) {
+    const found = await source.sizeOf(name, signal);
+    if (found !== sizeBytes) throw damaged(name, `has ${found} bytes, its index says ${sizeBytes}`);
+  }
+  const all = shards.flatMap((shard) => shard.blocks.map((sha256, at) => ({ shard, sha256, at })));
+  const checked = Math.min(CHECKED_BLOCKS, all.length);
+  for (let k = 0; k < checked; k++) {
+    const { shard, sha256, at } = all[Math.floor((k * all.length) / checked)]!;
+    const range = { begin: at * blockBytes, end: Math.min(shard.sizeBytes, (at + 1) * blockBytes) };
+    if (hashOf(await source.readRange(shard.name, range, signal)) !== sha256)
+      throw damaged(shard.name, 'has other bytes than its index says');
+  }
+}
+
+function shared<T extends Float64Array | Uint32Array | Int32Array>(
+  kind: { new (buffer: SharedArrayBuffer): T; readonly BYTES_PER_ELEMENT: number },
+  values: readonly number[],
+): T {
+  const array = new kind(new SharedArrayBuffer(kind.BYTES_PER_ELEMENT * values.length));
+  array.set(values);
+  return array;
+}

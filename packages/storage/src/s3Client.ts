@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { MaestroError } from '@maestro/protocol';
+import { AwsV4Signer } from 'aws4fetch';
+import { request } from './request.ts';
+import { xmlText } from './s3Xml.ts';
+
+/** Where an S3-compatible server is, and who asks. */
+export interface S3Settings {
+  /** Its address; buckets are the first part of the path. */
+  readonly endpoint: string;
+  readonly region: string;
+  /** Undefined: requests are not signed, which public buckets answer. */
+  readonly credentials: S3Credentials | undefined;
+}
+
+/** A key pair, and the token that temporary ones come with. */
+export interface S3Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string | undefined;
+}
+
+/** Reads the names that AWS's own tools read, and `MAESTRO_S3_ENDPOINT`, which comes before theirs. */
+export function readS3Settings(env: Readonly<Record<string, string | undefined>> = process.env): S3Settings {
+  const region = env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? 'us-east-1';
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN: sessionToken } = env;
+  return {
+    endpoint: env['MAESTRO_S3_ENDPOINT'] ?? env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'] ?? `https://s3.${region}.amazonaws.com`,
+    region,
+    credentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey, sessionToken } : undefined,
+  };
+}
+
+/** One call of the S3 API. */
+export interface S3Call<T> {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
+  /** Of the object; left out for calls about the bucket. */
+  readonly key?: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | undefined;
+  readonly read: (response: Response) => Promise<T>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Calls the S3 API of one bucket. @throws MaestroError `not-found`, or `storage` with what the server said and what to do. */
+export type S3Client = <T>(call: S3Call<T>) => Promise<T>;
+
+/** A client of a bucket. Bodies are signed with their SHA-256, so that the server refuses what was damaged on its way. */
+export function openS3Client(bucket: string, { endpoint, region, credentials }: S3Settings): S3Client {
+  // Keys that were derived for a day and region.
+  const cache = new Map<string, ArrayBuffer>();
+  return async ({ method, key, query = {}, headers = {}, body, read, signal }) => {
+    const name = `s3://${bucket}${key === undefined ? '' : `/${key}`}`;
+    const url = new URL(`${endpoint.replace(/\/+$/, '')}/${[bucket, ...(key?.split('/') ?? [])].map(encodeURIComponent).join('/')}`);
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+    const content = createHash('sha256')
+      .update(body ?? '')
+      .digest('hex');
+    return request({
+      what: `${method} ${name} at ${endpoint}`,
+      send: async (inner) => {
+        const plain = { method, url, headers: new Headers({ ...headers, 'x-amz-content-sha256': content }) };
+        const signed =
+          credentials === undefined
+            ? plain
+            : await new AwsV4Signer({
+                ...plain,
+                url: url.href,
+                accessKeyId: credentials.accessKeyId,
+                secretAccessKey: credentials.secretAccessKey,
+                ...(credentials.sessionToken !== undefined && { sessionToken: credentials.sessionToken }),
+                service: 's3',
+                region,
+                cache,
+              }).sign();
+        return fetch(signed.url, {
+          method,
+          headers: signed.headers,
+          signal: inner,
+          ...(body !== undefined && { body: body as Uint8Array<ArrayBuffer> }),
+        });
+      },
+      read: async (response) => {
+        if (response.ok) return read(response);
+        throw refusal(response.status, await response.text(), { method, name, isSigned: credentials !== undefined });
+      },
+      signal,
+    });
+  };
+}
+
+/** What a person can do about a server's refusal, by its code. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  NoSuchBucket: 'make the bucket first',
+  InvalidAccessKeyId: 'check AWS_ACCESS_KEY_ID',
+  SignatureDoesNotMatch: 'check AWS_SECRET_ACCESS_KEY',
+  RequestTimeTooSkewed: "set this machine's clock",
+  AccessDenied: 'give this key the right to list, read, write and delete there',
+};
+
+function refusal(
+  status: number,
+  text: string,
+  { method, name, isSigned }: { readonly method: string; readonly name: string; readonly isSigned: boolean },
+): MaestroError {
+  // An answer to HEAD has no body that could tell.
+  const code = xmlText(text, 'Code') ?? (status === 404 ? 'NoSuchKey' : status === 403 ? 'AccessDenied' : `${status}`);
+  if (code === 'NoSuchKey') return new MaestroError('not-found', `${name}: there is no such object`, { details: { code } });
+  const remedy = isSigned || status !== 403 ? REMEDIES[code] : 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY';
+  const said = xmlText(text, 'Message') ?? `the server answered ${status}`;
+  return new MaestroError('storage', `${method} ${name}: ${said}${remedy === undefined ? '' : `: ${remedy}`} (${code})`, {
+    details: { code, status },
+  });
+}

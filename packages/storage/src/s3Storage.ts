@@ -1,0 +1,106 @@
+import { MaestroError } from '@maestro/protocol';
+import { bodyBytes, bodyWithin } from './request.ts';
+import { openS3Client, type S3Client, type S3Settings } from './s3Client.ts';
+import { uploadObject } from './s3Upload.ts';
+import { xmlElements, xmlText } from './s3Xml.ts';
+import type { Storage, StoredObject } from './storage.ts';
+
+/** A bucket and what the keys of a location begin with, without a slash at its end. */
+export interface S3Place {
+  readonly bucket: string;
+  readonly prefix: string;
+}
+
+/** Reads `s3://bucket/prefix`. @throws MaestroError `invalid-argument`. */
+export function parseS3Location(location: string): S3Place {
+  const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/.exec(location);
+  const prefix = (match?.[2] ?? '').replace(/\/+$/, '');
+  if (match === null || prefix.split('/').some((part) => part === '..' || part === '.'))
+    throw new MaestroError('invalid-argument', `${location}: expected s3://bucket/prefix`);
+  return { bucket: match[1]!, prefix };
+}
+
+/** The key of an object below a place. */
+export function keyOf({ prefix }: S3Place, name: string): string {
+  return prefix === '' ? name : `${prefix}/${name}`;
+}
+
+/** The storage below a prefix of a bucket. An object appears when its upload is complete. */
+export function openS3(location: string, settings: S3Settings): Storage {
+  const place = parseS3Location(location);
+  const call = openS3Client(place.bucket, settings);
+  const { bucket, prefix } = place;
+  const root = `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}`;
+
+  const read = (name: string, { begin, end }: { begin: number; end: number }, etag: string | undefined, signal?: AbortSignal) =>
+    call({
+      method: 'GET',
+      key: keyOf(place, name),
+      headers: { range: `bytes=${begin}-${end - 1}`, ...(etag !== undefined && { 'if-match': etag }) },
+      read: (response) => bodyBytes(response, end - begin, `${root}/${name}`),
+      signal,
+    });
+
+  const head = (name: string, signal?: AbortSignal) =>
+    call({ method: 'HEAD', key: keyOf(place, name), read: async ({ headers }) => headers, signal });
+
+  return {
+    location: root,
+
+    list: (folder = '', signal) =>
+      listObjects(call, keyOf(place, folder === '' ? '' : `${folder}/`), prefix.length && prefix.length + 1, signal),
+
+    async open(name, { signal } = {}) {
+      const headers = await head(name, signal);
+      const sizeBytes = Number(headers.get('content-length'));
+      const etag = headers.get('etag') ?? undefined;
+      return {
+        sizeBytes,
+        modifiedAt: new Date(headers.get('last-modified') ?? 0),
+        async read(target, at, signal) {
+          const end = Math.min(at + target.length, sizeBytes);
+          if (end <= at) return 0;
+          target.set(await read(name, { begin: at, end }, etag, signal));
+          return end - at;
+        },
+        close: async () => undefined,
+      };
+    },
+
+    readRange: (name, range, signal) => read(name, range, undefined, signal),
+
+    readWhole: (name, { limitBytes, signal }) =>
+      call({ method: 'GET', key: keyOf(place, name), read: (response) => bodyWithin(response, limitBytes, `${root}/${name}`), signal }),
+
+    sizeOf: async (name, signal) => Number((await head(name, signal)).get('content-length')),
+
+    write: (name, parts, options) => uploadObject(call, keyOf(place, name), parts, options),
+
+    remove: (name) => call({ method: 'DELETE', key: keyOf(place, name), read: async () => undefined }),
+  };
+}
+
+/** All objects whose key begins with `prefix`, page by page; of the keys the first `cut` characters are left out. */
+async function listObjects(call: S3Client, prefix: string, cut: number, signal?: AbortSignal): Promise<StoredObject[]> {
+  const objects: StoredObject[] = [];
+  for (let token: string | undefined = ''; token !== undefined; ) {
+    const xml: string = await call({
+      method: 'GET',
+      query: { 'list-type': '2', prefix, ...(token !== '' && { 'continuation-token': token }) },
+      read: (response) => response.text(),
+      signal,
+    });
+    for (const entry of xmlElements(xml, 'Contents')) {
+      const key = xmlText(entry, 'Key')!;
+      // What some tools put in the place of a folder.
+      if (key.endsWith('/')) continue;
+      objects.push({
+        name: key.slice(cut),
+        sizeBytes: Number(xmlText(entry, 'Size')),
+        modifiedAt: new Date(xmlText(entry, 'LastModified')!),
+      });
+    }
+    token = xmlText(xml, 'IsTruncated') === 'true' ? xmlText(xml, 'NextContinuationToken') : undefined;
+  }
+  return objects;
+}

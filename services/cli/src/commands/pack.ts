@@ -1,0 +1,56 @@
+import { packDataset } from '@maestro/data';
+import { MaestroError, parseByteSize } from '@maestro/protocol';
+import { openStorage, resolveLocation } from '@maestro/storage';
+import type { Command } from 'commander';
+import { withExamples } from '../examples.ts';
+import { openAnyDataset } from '../openAnyDataset.ts';
+import { positiveInteger } from '../options.ts';
+
+interface PackCommandOptions {
+  readonly out: string;
+  readonly shardSize: string;
+  readonly packedU8?: boolean;
+  readonly size: number;
+  readonly split: string;
+  readonly json?: boolean;
+}
+
+/** `maestro dataset pack`: tar shards of a data set, with an index. */
+export function addPackCommand(dataset: Command): void {
+  const command = dataset
+    .command('pack')
+    .description('pack a data set into tar shards (WebDataset) with an index, for `data: { format: webdataset }`')
+    .argument('<source>', 'folder of images (sub-folders are classes), of IDX files, or a packed data set')
+    .requiredOption('--out <place>', 'where shards go: a folder, or s3://bucket/prefix')
+    .option('--shard-size <size>', 'size at which a shard is ended', '256MB')
+    .option('--packed-u8', 'decode images once and pack their pixels: more bytes, no decoding in any epoch')
+    .option('--size <pixels>', 'with --packed-u8: shorter side that images are reduced to; their shape stays', positiveInteger, 256)
+    .option('--split <split>', 'of an IDX set: train or test', 'train')
+    .option('--json', 'print JSON')
+    .action(async (source: string, { out, shardSize, packedU8 = false, size, split, json }: PackCommandOptions) => {
+      const shardBytes = parseByteSize(shardSize, 'dataset pack: --shard-size');
+      if (shardBytes < 1) throw new MaestroError('invalid-argument', 'dataset pack: --shard-size must be more than nothing');
+      const { opened } = await openAnyDataset(source, split);
+      const began = performance.now();
+      const packed = await packDataset({
+        dataset: opened,
+        to: openStorage(resolveLocation(out)),
+        shardBytes,
+        pixels: packedU8 ? { shorterSide: size } : undefined,
+        onShard: ({ name, samples, sizeBytes }) =>
+          void process.stderr.write(`${name}  ${samples} samples, ${(sizeBytes / 1e6).toFixed(1)} MB\n`),
+      });
+      const seconds = (performance.now() - began) / 1000;
+      const lines = [
+        `${packed.samples} samples in ${packed.shards} shards, ${(packed.sizeBytes / 1e6).toFixed(1)} MB, ${seconds.toFixed(1)} s`,
+        ...packed.broken.map(({ index, reason }) => `broken: ${opened.name(index)}: ${reason}`),
+        `Job file: data: { format: webdataset, path: ${packed.location} }`,
+      ];
+      process.stdout.write(`${json === true ? JSON.stringify({ ...packed, seconds }) : lines.join('\n')}\n`);
+    });
+  withExamples(command, [
+    ['maestro dataset pack /data/images --out /data/packed', 'image files as they are, in tar shards'],
+    ['maestro dataset pack /data/images --out s3://bucket/images', 'into an object store, for workers on other machines'],
+    ['maestro dataset pack /data/images --out /data/pixels --packed-u8 --size 256', 'for many epochs: nothing is decoded again'],
+  ]);
+}

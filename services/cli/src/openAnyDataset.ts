@@ -1,0 +1,31 @@
+import { readdir, stat } from 'node:fs/promises';
+import { type Dataset, INDEX_FILE, openDataset } from '@maestro/data';
+import { errorMessage, MaestroError } from '@maestro/protocol';
+import { isUrl, resolveLocation } from '@maestro/storage';
+
+/** How a job file calls what was found. */
+export type DatasetFormat = 'idx' | 'image-folder' | 'webdataset';
+
+/** Opens whatever is at a place, by what is in it. @throws MaestroError `not-found`, `data-invalid`. */
+export async function openAnyDataset(
+  place: string,
+  split: string,
+): Promise<{ readonly path: string; readonly format: DatasetFormat; readonly opened: Dataset }> {
+  if (split !== 'train' && split !== 'test')
+    throw new MaestroError('invalid-argument', `dataset: --split ${split}: expected train or test`);
+  const path = resolveLocation(place);
+  const format = await formatOf(path);
+  return { path, format, opened: await openDataset(format === 'idx' ? { format, path, split } : { format, path }) };
+}
+
+async function formatOf(path: string): Promise<DatasetFormat> {
+  if (isUrl(path) || path.endsWith('.json')) return 'webdataset';
+  try {
+    if (!(await stat(path)).isDirectory()) throw new Error('it is a file; name the folder that it is in');
+    const names = await readdir(path);
+    if (names.includes(INDEX_FILE) && names.some((name) => name.endsWith('.tar'))) return 'webdataset';
+    return names.some((name) => /-idx3-ubyte(\.gz)?$/.test(name)) ? 'idx' : 'image-folder';
+  } catch (error) {
+    throw new MaestroError('not-found', `dataset: ${path}: ${errorMessage(error)}`, { cause: error });
+  }
+}
