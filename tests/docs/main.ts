@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { fileOf, referencePages } from './reference.ts';
+import { fileOf } from '../support/repository.ts';
+import { referencePages } from './reference.ts';
 import { servedOpenApi } from './servedOpenApi.ts';
 
 /** `npm run docs`: writes the pages of docs/reference that come from code. */

@@ -2,7 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { ENVIRONMENT } from '@maestro/protocol';
-import { fileOf, referencePages } from './reference.ts';
+import { fileOf } from '../support/repository.ts';
+import { referencePages } from './reference.ts';
 import { servedOpenApi } from './servedOpenApi.ts';
 
 test('docs/reference says what the code does; `npm run docs` brings it up to date', async () => {

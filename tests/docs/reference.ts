@@ -1,16 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { ENVIRONMENT, ERROR_CODES, jobFileJsonSchema } from '@maestro/protocol';
 import { type JsonSchema, type OpenApiDocument, operationsOf } from '../fuzz/openApi.ts';
+import { fileOf } from '../support/repository.ts';
 
-const ROOT = new URL('../../../', import.meta.url);
 const NOTICE = '<!-- Made by `npm run docs`; change the code instead. -->\n';
 
 /** Fields of an object that are listed in its place. */
 const MOST_INLINE = 4;
-
-/** Where a file of the repository is. */
-export const fileOf = (path: string): string => fileURLToPath(new URL(path, ROOT));
 
 /** The pages of docs/reference that come from code, by path. `document` is what a coordinator serves at /openapi.json. */
 export async function referencePages(document: OpenApiDocument): Promise<Readonly<Record<string, string>>> {
