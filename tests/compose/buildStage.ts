@@ -98,6 +98,7 @@ async function importStandIns({ dir, hasPackages }: StageConfig, names: Awaited<
       image: names.prometheus,
       programs: { ...SHELL_PROGRAMS, '/bin/prometheus': 'prometheus' },
       user: { name: 'nobody', id: 65534, home: '/prometheus' },
+      runAs: 'nobody',
     });
   }
   const image = 'maestro-test-build';

@@ -17,6 +17,8 @@ export interface StandIn {
   readonly links?: Readonly<Record<string, string>>;
   /** A user beside root, with a folder of its own where it has one. */
   readonly user?: { readonly name: string; readonly id: number; readonly home?: string };
+  /** Who its programs run as; root when left out. */
+  readonly runAs?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -31,7 +33,7 @@ export const SHELL_PROGRAMS: Readonly<Record<string, string>> = Object.fromEntri
 /** Makes an image that stands in for a public one, under its name, in seconds and without a network. `dir` is for what it is made of. */
 export async function importStandIn(
   dir: string,
-  { image, programs, libraryUsers = [], folders = {}, files = {}, links = {}, user, env = {} }: StandIn,
+  { image, programs, libraryUsers = [], folders = {}, files = {}, links = {}, user, runAs, env = {} }: StandIn,
 ): Promise<void> {
   const root = join(dir, 'root');
   await mkdir(join(root, 'tmp'), { recursive: true });
@@ -63,7 +65,8 @@ export async function importStandIn(
   const variables = Object.entries({ PATH: '/usr/local/bin:/usr/bin:/bin', ...env }).map(
     ([name, value]) => `--change=ENV ${name}="${value}"`,
   );
-  await runCommand(['docker', 'import', ...variables, archive, image]);
+  const changes = [...variables, ...(runAs === undefined ? [] : [`--change=USER ${runAs}`])];
+  await runCommand(['docker', 'import', ...changes, archive, image]);
   await rm(dir, { recursive: true, force: true });
 }
 
