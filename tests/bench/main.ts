@@ -1,5 +1,6 @@
 import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
 import { benchCheckpoint } from './checkpoint.ts';
+import { benchDataset } from './dataset.ts';
 import { benchEngine } from './engine.ts';
 import { benchIdle } from './idle.ts';
 import { benchLinks } from './links.ts';
@@ -16,10 +17,11 @@ import { benchSubmit } from './submit.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [engine] [allreduce] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle] [links] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [engine] [allreduce] [dataset] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle] [links] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   engine: benchEngine,
+  dataset: benchDataset,
   allreduce: async () => {
     for (const row of await benchAllReduce({ python: PYTHON })) process.stdout.write(`${describeRow(row)}\n`);
   },

@@ -1,0 +1,93 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { augmentConfig, type Dataset, type Loader, openDataset, openLoader, packDataset } from '@maestro/data';
+import { randomStream } from '@maestro/random';
+import { openStorage } from '@maestro/storage';
+import sharp from 'sharp';
+import { median } from './median.ts';
+
+const COUNT = 256;
+const WIDTH = 500;
+const HEIGHT = 375;
+const IMAGE_SIZE = 224;
+const PATCHES = 196;
+const MICRO_BATCH = 32;
+const ROUNDS = 5;
+const SHORTER_SIDE = 256;
+
+/** What one loader thread reads a second: photographs in a folder, in tar shards, and as pixels that were decoded once; in turn, so that all see the same machine. */
+export async function benchDataset(): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'maestro-bench-dataset-'));
+  const loaders: Loader[] = [];
+  try {
+    const path = join(dir, 'images');
+    await writePhotographs(path);
+    const folder = await openDataset({ format: 'image-folder', path });
+    const packed = async (name: string, pixels?: { readonly shorterSide: number }): Promise<Dataset> => {
+      await packDataset({ dataset: folder, to: openStorage(join(dir, name)), shardBytes: 64e6, pixels });
+      return openDataset({ format: 'webdataset', path: join(dir, name) });
+    };
+    const cases = {
+      'JPEG files in a folder': folder,
+      'JPEG files in tar shards': await packed('jpeg'),
+      'pixels in tar shards': await packed('pixels', { shorterSide: SHORTER_SIDE }),
+    };
+    const rates = new Map<string, number[]>();
+    const opened = Object.entries(cases).map(([name, dataset]) => {
+      const loader = openLoader({
+        dataset,
+        imageSize: IMAGE_SIZE,
+        channels: 3,
+        augment: augmentConfig(3),
+        seed: 0,
+        patches: PATCHES,
+        microBatch: MICRO_BATCH,
+      });
+      loaders.push(loader);
+      return { name, loader };
+    });
+    for (let epoch = 0; epoch <= ROUNDS; epoch++) {
+      for (const { name, loader } of opened) {
+        const rate = await readEpoch(loader, epoch);
+        // The first one starts threads.
+        if (epoch > 0) rates.set(name, [...(rates.get(name) ?? []), rate]);
+      }
+    }
+    const base = median(rates.get('JPEG files in a folder')!);
+    for (const [name, values] of rates) {
+      const rate = median(values);
+      const title = `dataset ${COUNT} images of ${WIDTH} x ${HEIGHT} to ${IMAGE_SIZE}, one thread: ${name}`;
+      process.stdout.write(`${title}: ${rate.toFixed(0)} images/s, ${(rate / base).toFixed(2)} of those in a folder\n`);
+    }
+  } finally {
+    for (const loader of loaders) await loader.close();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** Images a second, over one epoch. */
+async function readEpoch(loader: Loader, epoch: number): Promise<number> {
+  const batches = Array.from({ length: COUNT / MICRO_BATCH }, (_, n) => ({ epoch, first: n * MICRO_BATCH, count: MICRO_BATCH }));
+  const startMs = performance.now();
+  loader.prefetch(batches);
+  for (const positions of batches) (await loader.batch(positions)).release();
+  return (1000 * COUNT) / (performance.now() - startMs);
+}
+
+/** Gradients with noise: they compress about as well as photographs do. */
+async function writePhotographs(dir: string): Promise<void> {
+  await mkdir(dir);
+  for (let n = 0; n < COUNT; n++) {
+    const random = randomStream({ seed: n, purpose: 'probe' });
+    const [a, b] = [random.uniform(), random.uniform()];
+    const pixels = Uint8Array.from({ length: 3 * WIDTH * HEIGHT }, (_, i) => {
+      const [x, y] = [Math.floor(i / 3) % WIDTH, Math.floor(i / 3 / WIDTH)];
+      return 40 + 90 * Math.abs(Math.sin(a * 9 + (x / WIDTH) * 7)) + 90 * Math.abs(Math.cos(b * 9 + (y / HEIGHT) * 5)) + ((i * 7919) % 23);
+    });
+    const file = await sharp(pixels, { raw: { width: WIDTH, height: HEIGHT, channels: 3 } })
+      .jpeg({ quality: 85 })
+      .toBuffer();
+    await writeFile(join(dir, `${String(n).padStart(4, '0')}.jpg`), file);
+  }
+}
