@@ -26,6 +26,8 @@ async function formatOf(path: string): Promise<DatasetFormat> {
     if (names.includes(INDEX_FILE) && names.some((name) => name.endsWith('.tar'))) return 'webdataset';
     return names.some((name) => /-idx3-ubyte(\.gz)?$/.test(name)) ? 'idx' : 'image-folder';
   } catch (error) {
-    throw new MaestroError('not-found', `dataset: ${path}: ${errorMessage(error)}`, { cause: error });
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const said = isMissing ? 'there is no such folder' : errorMessage(error);
+    throw new MaestroError('not-found', `dataset: ${path}: ${said}`, { cause: error });
   }
 }
