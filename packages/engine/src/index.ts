@@ -1,3 +1,6 @@
+// First: it decides what ONNX Runtime does when it is loaded.
+import './noTelemetry.ts';
+
 export { describeModel, type ModelDescription, type ModelValue } from './describeModel.ts';
 export { type DeviceDiagnosis, diagnoseDevice } from './device.ts';
 export type { EngineLogger } from './engineLogger.ts';
