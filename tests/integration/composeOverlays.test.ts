@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from '@jest/globals';
+import { afterAll, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { at, everywhere, listAt } from '../kubernetes/manifests.ts';
 
@@ -27,6 +28,11 @@ const SETTINGS = {
   GRAFANA_PASSWORD: 'grafana',
 };
 
+/** Empty: a .env in the folder is somebody's own. docker-compose 1.29 takes a regular file alone. */
+const NO_SETTINGS = join(mkdtempSync(join(tmpdir(), 'maestro-overlays-')), 'env');
+writeFileSync(NO_SETTINGS, '');
+afterAll(() => rmSync(dirname(NO_SETTINGS), { recursive: true }));
+
 const hasCompose = ((): boolean => {
   try {
     execFileSync('docker-compose', ['version'], { stdio: 'ignore' });
@@ -39,8 +45,7 @@ if (!hasCompose) process.stderr.write('compose overlays are not merged here: no 
 
 /** What docker-compose makes of some files. */
 function merged(files: readonly string[], settings: Readonly<Record<string, string>> = SETTINGS): unknown {
-  // A .env in the folder is somebody's own.
-  const args = ['--env-file', '/dev/null', '--project-directory', ROOT, ...files.flatMap((file) => ['-f', join(ROOT, file)]), 'config'];
+  const args = ['--env-file', NO_SETTINGS, '--project-directory', ROOT, ...files.flatMap((file) => ['-f', join(ROOT, file)]), 'config'];
   const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...settings };
   return parse(execFileSync('docker-compose', args, { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] }));
 }
