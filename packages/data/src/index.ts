@@ -27,4 +27,4 @@ export {
   stepsOfEpoch,
   windowOfStep,
 } from './schedule.ts';
-export { type Lease, listShardGenerations, openShardQueue, type ShardDepth, type ShardQueue } from './shardQueue.ts';
+export { type Lease, listShardGenerations, loadBullmq, openShardQueue, type ShardDepth, type ShardQueue } from './shardQueue.ts';

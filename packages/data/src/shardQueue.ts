@@ -1,5 +1,5 @@
 import { isMaestroError, MaestroError } from '@maestro/protocol';
-import { Job, Queue, type QueueOptions } from 'bullmq';
+import type { Queue, QueueOptions } from 'bullmq';
 import { connectRedis, type RedisConnection } from './redisConnection.ts';
 import type { Shard } from './schedule.ts';
 
@@ -11,6 +11,9 @@ const KEPT_COMPLETED = 4;
 /** BullMQ notes each change of state in a stream that nobody here reads. */
 const MAX_EVENTS = 10;
 const QUEUE_PREFIX = 'maestro';
+
+/** Loads BullMQ, which takes a while: a service does it when it starts, programs that have no queues never. */
+export const loadBullmq = (): Promise<typeof import('bullmq')> => import('bullmq');
 
 /** A shard that is being worked. Its lock belongs to (job, virtual rank): whoever owns the rank now may renew and complete it. */
 export interface Lease {
@@ -70,6 +73,7 @@ export async function openShardQueue({
   readonly lockMs?: number;
   readonly timeoutMs?: number;
 }): Promise<ShardQueue> {
+  const { Job, Queue } = await loadBullmq();
   const redis = typeof given === 'string' ? await connectRedis(given, { timeoutMs }) : given;
   // `lockDuration` is a worker's option, read from here by the backend's moveToActive: leasing needs no BullMQ worker, of which each
   // would hold a blocking connection of its own.

@@ -19,7 +19,10 @@ import { addWorkerCommands } from './commands/workers.ts';
 import { DEFAULT_DATA_DIR } from './connection.ts';
 import { withExamples } from './examples.ts';
 
-/** The whole command line; `parseAsync` runs it. Errors are thrown, help is printed. */
+/**
+ * The whole command line; `parseAsync` runs it. Errors are thrown, help is printed. Commands load what is large when they run: a person who types
+ * `maestro jobs` should not wait for image codecs.
+ */
 export function createProgram(): Command {
   const program = new Command('maestro')
     .description('Pre-trains Masked Autoencoders on your images; the weights do not depend on how many workers there are.')

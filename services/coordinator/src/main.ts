@@ -8,7 +8,7 @@ import {
   readJobSpec,
   verifyCheckpoint,
 } from '@maestro/checkpoint';
-import { connectRedis, type Schedule } from '@maestro/data';
+import { connectRedis, loadBullmq, type Schedule } from '@maestro/data';
 import { openLogArchive, openLogSink } from '@maestro/logs';
 import { DEFAULT_FAILURE_TIMEOUT_MS, errorMessage, failureTimeouts, isMaestroError, MaestroError } from '@maestro/protocol';
 import { isUrl, resolveLocation } from '@maestro/storage';
@@ -59,6 +59,7 @@ await runService(
     }
     const { access, tls, roots } = await readSecurity({ listen, httpListen, dataDir, checkpoints });
     await mkdir(dataDir, { recursive: true });
+    await loadBullmq();
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
     const store = await openStore(redis, timeouts);
     const openShards = (jobId: string, schedule: Schedule): ShardWriter =>

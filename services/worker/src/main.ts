@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { openCollective } from '@maestro/collective';
+import { loadBullmq } from '@maestro/data';
 import { openLogSink } from '@maestro/logs';
 import {
   DEFAULT_FAILURE_TIMEOUT_MS,
@@ -53,6 +54,7 @@ await runService(
     const compute = readComputeSettings(process.env);
     const limitBytes = parseByteSize(cacheSize, 'MAESTRO_CACHE_SIZE');
     endWithParent();
+    await loadBullmq();
     const timeouts = failureTimeouts(Number(failureText));
     const { keepaliveTimeMs, keepaliveTimeoutMs } = timeouts;
     const faults = createFaults(faultsText);

@@ -1,9 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { describeModel, type ModelValue } from '@maestro/engine';
-import { buildTrainingModel, flatLayout, initParameters, maeConfig, parameterSpecs } from '@maestro/mae';
+import type { ModelValue } from '@maestro/engine';
 import { errorMessage, MaestroError, parseJobSpec } from '@maestro/protocol';
-import { ARTIFACT_FILES, writeArtifacts } from '@maestro/worker';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { readJobFile, setKeys } from '../jobFile.ts';
@@ -39,6 +37,8 @@ export function addArtifactCommands(program: Command): void {
       const dir = resolve(out);
       if (await exists(dir))
         throw new MaestroError('conflict', `artifacts build: ${dir} is there already; remove it, or give another --out`);
+      const { buildTrainingModel, flatLayout, initParameters, maeConfig, parameterSpecs } = await import('@maestro/mae');
+      const { writeArtifacts } = await import('@maestro/worker');
       const spec = parseJobSpec(setKeys(await readJobFile(file), set));
       const config = maeConfig(spec.model);
       const layout = flatLayout(parameterSpecs(config));
@@ -72,6 +72,8 @@ interface ArtifactsReport {
 }
 
 async function inspect(dir: string): Promise<ArtifactsReport> {
+  const { describeModel } = await import('@maestro/engine');
+  const { ARTIFACT_FILES } = await import('@maestro/worker');
   let manifest: { config: Record<string, unknown>; parameters: readonly { name: string; size: number }[]; format?: string };
   try {
     manifest = JSON.parse(await readFile(join(dir, ARTIFACT_FILES.manifest), 'utf8'));

@@ -6,7 +6,6 @@ import { type Command, Option } from 'commander';
 import { checkpointTable, type ExaminedCheckpoint } from '../checkpointTable.ts';
 import { checkpointsOf } from '../connection.ts';
 import { withExamples } from '../examples.ts';
-import { exportEncoder } from '../exportEncoder.ts';
 import { newestFolder } from '../newestFolder.ts';
 
 interface ReadOptions {
@@ -64,6 +63,7 @@ export function addCheckpointCommand(program: Command): void {
     .option('--json', 'print JSON')
     .action(async (target: string, { out, json }: ReadOptions & { out: string }) => {
       const dir = await newestFolder(resolve(program.opts<{ dataDir: string }>().dataDir), target);
+      const { exportEncoder } = await import('../exportEncoder.ts');
       const report = await exportEncoder(dir, resolve(out));
       const { input, output, mean, std, step, file, sizeBytes } = report;
       const lines = [

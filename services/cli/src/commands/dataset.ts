@@ -1,8 +1,7 @@
-import { type Dataset, loadImages } from '@maestro/data';
-import { spread } from '@maestro/evaluation';
+import type { Dataset } from '@maestro/data';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
-import { type DatasetFormat, openAnyDataset } from '../openAnyDataset.ts';
+import type { DatasetFormat } from '../openAnyDataset.ts';
 import { positiveInteger } from '../options.ts';
 import { textTable } from '../textTable.ts';
 import { addPackCommand } from './pack.ts';
@@ -47,6 +46,7 @@ export function addDatasetCommand(program: Command): void {
     .option('--sample <n>', 'images to decode, spread evenly over the set', positiveInteger, 200)
     .option('--json', 'print JSON')
     .action(async (folder: string, { split, sample, json }: InspectOptions) => {
+      const { openAnyDataset } = await import('../openAnyDataset.ts');
       const { path, format, opened } = await openAnyDataset(folder, split);
       const report = { path, format, ...(await inspect(opened, sample)) };
       process.stdout.write(`${json === true ? JSON.stringify(report) : reportText(report)}\n`);
@@ -61,6 +61,8 @@ export function addDatasetCommand(program: Command): void {
 }
 
 async function inspect(dataset: Dataset, sample: number): Promise<Omit<DatasetReport, 'path' | 'format'>> {
+  const { loadImages } = await import('@maestro/data');
+  const { spread } = await import('@maestro/evaluation');
   const { length, channels, classes, fingerprint } = dataset;
   const counts = classes.map(() => 0);
   for (let index = 0; index < length && classes.length > 0; index++) {

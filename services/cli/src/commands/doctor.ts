@@ -1,8 +1,6 @@
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { connectRedis, startRedisServer } from '@maestro/data';
-import { diagnoseDevice, runtimeBuild } from '@maestro/engine';
 import { DEVICES, type Device, errorMessage, isDevice, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
@@ -60,6 +58,7 @@ function nodeVersion(): Finding {
 }
 
 async function redis(): Promise<Finding> {
+  const { connectRedis, startRedisServer } = await import('@maestro/data');
   const url = process.env['REDIS_URL'];
   const dir = await mkdtemp(join(tmpdir(), 'maestro-doctor-'));
   try {
@@ -85,6 +84,7 @@ async function redis(): Promise<Finding> {
 }
 
 async function runtime(device: Device, required: boolean): Promise<Finding> {
+  const { diagnoseDevice, runtimeBuild } = await import('@maestro/engine');
   const { ok, findings } = await diagnoseDevice(device);
   const problems = findings
     .filter((finding) => !finding.ok)

@@ -1,8 +1,6 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { readJobSpec } from '@maestro/checkpoint';
-import { loadImages, openDataset } from '@maestro/data';
-import { loadCheckpoint, openModel, reconstruct, reconstructionPicture, spread } from '@maestro/evaluation';
 import { type DataSpec, errorMessage, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
@@ -27,6 +25,8 @@ export function addReconstructCommand(program: Command): void {
     .option('--count <n>', 'images', positiveInteger, 8)
     .option('--json', 'print JSON')
     .action(async (target: string, { data, out, count, json }: ReconstructOptions) => {
+      const { loadImages, openDataset } = await import('@maestro/data');
+      const { loadCheckpoint, openModel, reconstruct, reconstructionPicture, spread } = await import('@maestro/evaluation');
       const dir = await newestFolder(resolve(program.opts<{ dataDir: string }>().dataDir), target);
       const spec = await readJobSpec(dir);
       const model = await openModel(spec);

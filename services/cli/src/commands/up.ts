@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import { DEVICES, errorMessage, isDevice, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { startCluster } from '../cluster.ts';
 import { type ClusterFile, readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
 import { withExamples } from '../examples.ts';
 import { isAlive } from '../isAlive.ts';
@@ -49,6 +48,7 @@ export function addUpCommands(program: Command): void {
       if (!isDevice(device)) throw new MaestroError('invalid-argument', `up: --device ${device}: expected ${DEVICES.join(', ')}`);
       const lacks = networkNamespaces ? await networkLacks() : {};
       if (lacks.namespaces !== undefined) throw new MaestroError('unavailable', `up: no network namespaces: ${lacks.namespaces}`);
+      const { startCluster } = await import('../cluster.ts');
       let recorded: Promise<unknown> = Promise.resolve();
       let record = (): void => undefined;
       const cluster = await startCluster({
