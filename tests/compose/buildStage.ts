@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { fileOf } from '../support/repository.ts';
 import { runCommand, succeeds } from './command.ts';
 import { type Engine, startEngine } from './engine.ts';
+import { hasPrometheus } from './means.ts';
 import { nextTag } from './nextTag.ts';
 import { readPublicImages } from './publicImages.ts';
 import { runStage, type StageConfig } from './stage.ts';
-import { findProgram, importStandIn, SHELL_PROGRAMS } from './standIn.ts';
+import { importStandIn, SHELL_PROGRAMS } from './standIn.ts';
 
 /** The services that ship, by target of the Dockerfile. */
 const TARGETS = ['coordinator', 'worker'] as const;
@@ -31,21 +32,18 @@ await runStage(async (config, step) => {
       buildImage = await importStandIns(config, names);
       return `no registry: stand-ins made of this machine's own programs`;
     });
-    const build = (target: string, version: string, args: readonly string[] = []) =>
-      runCommand(
-        [
-          'docker',
-          'build',
-          '--network=host',
-          '--file',
-          fileOf('deploy/Dockerfile'),
-          '--target',
-          target,
-          '--tag',
-          `maestro-${target}:${version}`,
-        ].concat(`--build-arg=BUILD_IMAGE=${buildImage}`, `--build-arg=VERSION=${version}`, args, fileOf('.')),
-        { timeoutMs: 600_000 },
-      );
+    /** Builds a target of the Dockerfile; without a tag only what it is made of is kept. */
+    const build = (target: string, version?: string, args: readonly string[] = []) => {
+      const named = version === undefined ? [] : ['--tag', `maestro-${target}:${version}`, `--build-arg=VERSION=${version}`];
+      const command = ['docker', 'build', '--network=host', '--file', fileOf('deploy/Dockerfile'), '--target', target];
+      return runCommand([...command, `--build-arg=BUILD_IMAGE=${buildImage}`, ...named, ...args, fileOf('.')], { timeoutMs: 600_000 });
+    };
+    await step('what the images are made of: sources, compiled; dependencies', async () => {
+      await build('manifests');
+      // npm waits for the network and the disk: the three do better side by side.
+      await Promise.all(['build', 'coordinator-modules', 'worker-modules'].map((stage) => build(stage)));
+      return 'npm ci three times';
+    });
     for (const target of TARGETS) {
       await step(`${target} builds from deploy/Dockerfile`, async () => {
         await build(target, tag);
@@ -131,12 +129,4 @@ async function nativeModules(): Promise<string[]> {
     .flat()
     .filter((entry) => entry.isFile() && /\.(node|so)(\.|$)/.test(entry.name))
     .map(({ parentPath, name }) => join(parentPath, name));
-}
-
-/** Prometheus takes part where this machine has it. */
-export function hasPrometheus(): Promise<boolean> {
-  return findProgram('prometheus').then(
-    () => true,
-    () => false,
-  );
 }

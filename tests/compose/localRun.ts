@@ -5,34 +5,24 @@ import { openTestCluster } from '../support/testCluster.ts';
 export interface LocalRun {
   /** The hash that the short one ended with. */
   readonly shortHash: string;
-  /** Lets the long one stand still, so that the machine is another's; tells where it stands. */
-  hold(): Promise<number>;
-  /** The hash of the long one's checkpoint at a step; it trains until then where it has not. */
+  /** Trains the long one up to a step; gives the hash of its checkpoint there. */
   hashAt(step: number): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** Trains the short job, and starts the long one, which keeps its checkpoints. */
+/** Starts a cluster and trains the short job. */
 export async function startLocalRun(jobsOf: (path: string) => { readonly short: unknown; readonly long: unknown }): Promise<LocalRun> {
   const { client, path, watch, stop } = await openTestCluster({ name: 'compose-local', workers: 1 });
   const jobs = jobsOf(path);
   const short = await watch(await client.submitJob({ spec: jobs.short }));
-  const { id } = await client.submitJob({ spec: jobs.long });
-  const hashOf = ({ checkpoints }: Job, step: number): string | undefined => checkpoints.find((each) => each.step === step)?.hash;
   return {
     shortHash: short.checkpoints.at(-1)?.hash ?? `none: the job is ${short.state}, ${short.message}`,
-    async hold() {
-      await watch({ id }, ({ progress }) => (progress?.step ?? 0) > 0);
-      await client.pauseJob(id);
-      const { progress } = await watch({ id }, ({ state }) => state === 'paused');
-      return progress!.step;
-    },
     async hashAt(step) {
-      const now = await client.getJob(id);
-      if (hashOf(now, step) === undefined) await client.resumeJob(id);
-      const job = await watch({ id }, (each) => hashOf(each, step) !== undefined);
+      const hashOf = ({ checkpoints }: Job): string | undefined => checkpoints.find((each) => each.step === step)?.hash;
+      const { id } = await client.submitJob({ spec: jobs.long });
+      const job = await watch({ id }, (each) => hashOf(each) !== undefined);
       await client.cancelJob(id);
-      return hashOf(job, step) ?? `none: the job is ${job.state}, ${job.message}`;
+      return hashOf(job) ?? `none: the job is ${job.state}, ${job.message}`;
     },
     stop,
   };

@@ -1,3 +1,4 @@
+import { errorMessage } from '@maestro/protocol';
 import { runCommand, succeeds } from './command.ts';
 
 /** What the test can be done with here. */
@@ -9,7 +10,9 @@ export interface Means {
 }
 
 /** Debian's packages of what is needed. */
-const PACKAGES = ['docker.io', 'docker-compose', 'iptables', 'iproute2'];
+const PACKAGES = ['docker.io', 'docker-compose', 'iptables', 'iproute2', 'redis-tools', 'prometheus'];
+/** Another apt-get of this machine is waited for. */
+const APT = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
 
 /** Finds the means, or why there are none. */
 export async function findMeans(): Promise<Means | string> {
@@ -24,11 +27,23 @@ export async function findMeans(): Promise<Means | string> {
   return isAllowed ? { compose, isPrivate: true } : 'no Docker engine runs, and namespaces for one of our own are not allowed here';
 }
 
-/** Installs with apt-get what is missing; only when it was asked for. Nothing is started. */
-export async function installMeans(): Promise<void> {
+/** Installs with apt-get what is missing, Prometheus too; only when it was asked for. Nothing is started. Gives why it could not. */
+export async function installMeans(): Promise<string | undefined> {
+  if (typeof (await findMeans()) !== 'string' && (await hasPrometheus())) return undefined;
+  if (process.getuid?.() !== 0 || !(await succeeds(['apt-get', '--version']))) return 'only root on Debian can install it';
   const env = { DEBIAN_FRONTEND: 'noninteractive', SYSTEMD_OFFLINE: '1' };
-  await runCommand(['apt-get', 'update', '-qq'], { env });
-  await runCommand(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...PACKAGES], { env });
+  try {
+    await runCommand(['apt-get', ...APT, 'update'], { env });
+    await runCommand(['apt-get', ...APT, 'install', '-y', '--no-install-recommends', ...PACKAGES], { env });
+    return undefined;
+  } catch (error) {
+    return errorMessage(error);
+  }
+}
+
+/** Prometheus takes part where this machine has it. */
+export function hasPrometheus(): Promise<boolean> {
+  return succeeds(['prometheus', '--version']);
 }
 
 function advice(): string {

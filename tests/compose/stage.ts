@@ -18,31 +18,42 @@ export interface StageConfig {
   readonly longJob: unknown;
   /** A job that ends by itself, and what it must come to; empty until that is known. */
   readonly shortJob: { readonly spec: unknown; readonly hash: string };
+  /** The demo's job; absent where its data set cannot be had. */
+  readonly demoJob?: unknown;
 }
 
 /** A step that was taken. */
 export interface StepReport {
   readonly name: string;
   readonly seconds: number;
-  /** What was found. */
+  /** What was found, what went wrong, or why it was left out. */
   readonly note: string;
-  readonly hasFailed: boolean;
+  readonly outcome: 'passed' | 'failed' | 'skipped';
 }
 
-/** Does a step and tells of it: `work` gives what was found. @throws MaestroError when it failed, so that nothing builds on it. */
-export type TakeStep = (name: string, work: () => Promise<string>) => Promise<void>;
+/** What a step gives that cannot be taken here: why. */
+export interface LeftOut {
+  readonly because: string;
+}
 
-/** Does a step and reports on it, whatever comes of it; gives what `work` gives, undefined when it failed. */
-export async function timeStep(name: string, work: () => Promise<string>, report: (step: StepReport) => void): Promise<string | undefined> {
+/** What a step does; it gives what was found. */
+export type Work = () => Promise<string | LeftOut>;
+
+/** Does a step and tells of it. @throws MaestroError when it failed, so that nothing builds on it. */
+export type TakeStep = (name: string, work: Work) => Promise<void>;
+
+/** Does a step and reports on it, whatever comes of it. */
+export async function timeStep(name: string, work: Work, report: (step: StepReport) => void): Promise<StepReport['outcome']> {
   const startMs = performance.now();
-  const tell = (note: string, hasFailed: boolean): void => report({ name, seconds: (performance.now() - startMs) / 1000, note, hasFailed });
+  const tell = (outcome: StepReport['outcome'], note: string): StepReport['outcome'] => {
+    report({ name, seconds: (performance.now() - startMs) / 1000, note, outcome });
+    return outcome;
+  };
   try {
-    const note = await work();
-    tell(note, false);
-    return note;
+    const found = await work();
+    return typeof found === 'string' ? tell('passed', found) : tell('skipped', found.because);
   } catch (error) {
-    tell(errorMessage(error), true);
-    return undefined;
+    return tell('failed', errorMessage(error));
   }
 }
 
@@ -57,16 +68,14 @@ export async function runStage(main: (config: StageConfig, step: TakeStep) => Pr
   const config = JSON.parse(process.argv[2]!) as StageConfig;
   let hasToldFailure = false;
   const step: TakeStep = async (name, work) => {
-    const note = await timeStep(name, work, tell);
-    if (note === undefined) {
-      hasToldFailure = true;
-      throw new MaestroError('conflict', `${name}: failed`);
-    }
+    if ((await timeStep(name, work, tell)) !== 'failed') return;
+    hasToldFailure = true;
+    throw new MaestroError('conflict', `${name}: failed`);
   };
   try {
     tell({ result: await main(config, step) });
   } catch (error) {
-    if (!hasToldFailure) tell({ name: 'stage', seconds: 0, note: errorMessage(error), hasFailed: true });
+    if (!hasToldFailure) tell({ name: 'stage', seconds: 0, note: errorMessage(error), outcome: 'failed' });
     process.exitCode = 1;
   }
   process.off('disconnect', endWithParent);

@@ -1,0 +1,52 @@
+import { cp, mkdir, readFile, symlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { demoJob, fashionMnist } from '@maestro/cli';
+import { openDataset } from '@maestro/data';
+import { fileOf } from '../support/repository.ts';
+import { runCommand } from './command.ts';
+
+/** Of the demo, of the stack and of the cluster whose hosts are far apart. */
+export const DEMO_WORKERS = 2;
+/** What `docs/log.md` gives the hash of. */
+const STEPS = 40;
+/** TCP without BBR takes a loss for a full network: one step over the lossy links takes most of a minute then. */
+const STEPS_WITHOUT_BBR = 6;
+/** Half a minute, but the images are built meanwhile, and the machine may be anybody's. */
+const DEMO_MS = 900_000;
+/** The folder of the data set in the folder of images, as in the demo's own. */
+const FOLDER = 'fashion-mnist';
+
+/** The demo's job, to be trained in several places. */
+export interface Demo {
+  readonly steps: number;
+  /** Its job file, for images that are seen at `images`. */
+  specFor(images: string): Record<string, unknown>;
+  /** Runs the demo itself, as people do; gives the hash that it ends with. */
+  run(): Promise<string>;
+}
+
+/**
+ * Puts the demo's data set into `images`, readable for the containers' user.
+ * @throws MaestroError `unavailable` when it cannot be had.
+ */
+export async function prepareDemo(dir: string, images: string): Promise<Demo> {
+  const path = join(images, FOLDER);
+  await cp(await fashionMnist(resolve('.maestro', 'data'), () => undefined), path, { recursive: true });
+  const congestionControl = await readFile('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').catch(() => '');
+  const steps = congestionControl.trim() === 'bbr' ? STEPS : STEPS_WITHOUT_BBR;
+  const { channels, length: samples } = await openDataset({ format: 'idx', path, split: 'train' });
+  return {
+    steps,
+    specFor: (seen) =>
+      demoJob({ data: { format: 'idx', path: join(seen, FOLDER), split: 'train' }, channels, workers: DEMO_WORKERS, samples, steps }),
+    async run() {
+      const home = join(dir, 'demo');
+      await mkdir(join(home, '.maestro'), { recursive: true });
+      await symlink(images, join(home, '.maestro', 'data'));
+      const program = fileOf('services/cli/dist/demo/main.js');
+      const args = ['--steps', `${steps}`, '--workers', `${DEMO_WORKERS}`, '--json'];
+      const report = await runCommand([process.execPath, program, ...args], { cwd: home, timeoutMs: DEMO_MS });
+      return (JSON.parse(report) as { readonly checkpointHash: string }).checkpointHash;
+    },
+  };
+}
