@@ -17,18 +17,22 @@ const HOSTS = ['redis', 'coordinator', 'worker-a', 'worker-b', 'worker-c'];
 
 const lacks = await networkLacks();
 const lack = lacks.namespaces ?? lacks.delay;
-if (lack !== undefined) process.stderr.write(`tests of hosts that are far apart are skipped: ${lack}\n`);
-const farTest = lack === undefined ? test : test.skip;
+const farTest = (name: string, run: () => Promise<void>): void =>
+  lack === undefined ? test(name, run, TIMEOUT_MS) : test.skip(`${name} (${lack})`, run);
 
 let dir: string;
 let cluster: Cluster;
 let client: JobClient;
+let near: Cluster;
+let nearClient: JobClient;
 const heals: Heal[] = [];
 
 beforeAll(async () => {
   if (lack !== undefined) return;
   dir = await mkdtemp(join(tmpdir(), 'maestro-far-'));
   await writeBlobs(join(dir, 'blobs'), { count: 300 });
+  near = await startCluster({ workers: 1, dataDir: join(dir, 'near') });
+  nearClient = connectJobClient(near.coordinator);
   cluster = await startCluster({
     workers: 3,
     dataDir: join(dir, 'far'),
@@ -40,6 +44,8 @@ beforeAll(async () => {
 }, TIMEOUT_MS);
 
 afterAll(async () => {
+  nearClient?.close();
+  await near?.stop();
   client?.close();
   for (const heal of heals) await heal();
   await cluster?.stop();
@@ -58,17 +64,10 @@ const jobOf = (sync: object) =>
 
 /** The same job on one worker, over loopback. */
 async function hashOnLoopback(sync: object): Promise<string> {
-  const near = await startCluster({ workers: 1, dataDir: join(dir, `near-${Object.values(sync)[0]}`) });
-  const nearClient = connectJobClient(near.coordinator);
-  try {
-    const { id } = await nearClient.submitJob({ spec: jobOf(sync) });
-    let job: Job | undefined;
-    for await (job of nearClient.watchJob(id)) if (isTerminal(job.state)) break;
-    return job!.checkpoints.at(-1)!.hash;
-  } finally {
-    nearClient.close();
-    await near.stop();
-  }
+  const { id } = await nearClient.submitJob({ spec: jobOf(sync) });
+  let job: Job | undefined;
+  for await (job of nearClient.watchJob(id)) if (isTerminal(job.state)) break;
+  return job!.checkpoints.at(-1)!.hash;
 }
 
 const stepOf = ({ progress }: Job): number => progress?.step ?? 0;
@@ -96,6 +95,5 @@ for (const [title, sync] of [
       expect((await client.auditJob(id)).problems).toEqual([]);
       await record.close();
     },
-    TIMEOUT_MS,
   );
 }
