@@ -10,6 +10,7 @@ export default {
   snapshotResolver: '<rootDir>/tests/jest/snapshotResolver.cjs',
   moduleNameMapper: { '^onnxruntime-node$': '<rootDir>/tests/jest/onnxruntime.cjs' },
   reporters: ['default', '<rootDir>/tests/jest/countReporter.cjs'],
+  testSequencer: '<rootDir>/tests/jest/longestFirst.cjs',
   transform: {},
   testTimeout: 60_000,
   maxWorkers: 2,

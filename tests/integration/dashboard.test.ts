@@ -171,23 +171,25 @@ inBrowser('checkpoints can be downloaded', async () => {
 
 inBrowser('on a phone no page is wider than the screen, and every text can be read, in light and in dark colours', async () => {
   const found: string[] = [];
-  for (const colorScheme of ['light', 'dark'] as const) {
-    const phone = await browser.newPage({ viewport: PHONE, colorScheme });
-    for (const path of [
-      '/',
-      '/workers',
-      '/submit',
-      jobPath,
-      ...['logs', 'checkpoints', 'history', 'file'].map((tab) => `${jobPath}/${tab}`),
-    ]) {
-      await phone.goto(url(path));
-      await phone.locator('main .panel, main .notice:not(.is-loading)').first().waitFor();
-      await phone.waitForLoadState('load');
+  const phone = await browser.newPage({ viewport: PHONE });
+  for (const path of [
+    '/',
+    '/workers',
+    '/submit',
+    jobPath,
+    ...['logs', 'checkpoints', 'history', 'file'].map((tab) => `${jobPath}/${tab}`),
+  ]) {
+    await phone.goto(url(path));
+    await phone.locator('main .panel, main .notice:not(.is-loading)').first().waitFor();
+    await phone.waitForLoadState('load');
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await phone.emulateMedia({ colorScheme });
+      await phone.locator(`html[data-theme="${colorScheme}"]`).waitFor({ state: 'attached' });
       const [overflow, faint] = [await sidewaysOverflow(phone), await faintTexts(phone)];
       if (overflow > 0 || faint.length > 0) found.push(`${path} ${colorScheme}: ${overflow} px, ${faint.join('; ')}`);
     }
-    await phone.close();
   }
+  await phone.close();
   expect(found).toEqual([]);
 });
 

@@ -1,7 +1,10 @@
+import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Cluster } from '@maestro/cli';
 import type { JobClient } from '@maestro/client';
 import type { Job } from '@maestro/protocol';
+import { eventually } from '../support/eventually.ts';
+import { runCli } from '../support/runCli.ts';
 import { smallJob } from '../support/smallJob.ts';
 import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
 
@@ -102,13 +105,27 @@ test(
 );
 
 test(
-  'Redis is killed and comes back: training pauses at most, and nothing is lost',
+  'Redis is killed and comes back: training pauses at most, nothing is lost, and the audit says so to people and to programs',
   async () => {
-    const job = await submit({});
+    const job = await submit({ minWorkers: 3 });
     await watch(job, hasDone(10));
     cluster.kill('redis');
     await cluster.restart('redis');
+    await watch(job);
+    // The last steps may still be on their way into the ledger.
+    await eventually('the whole ledger', async () => (await client.auditJob(job.id)).step === STEPS);
     await expectExact(job);
+    const audit = await client.auditJob(job.id);
+    // The last images of an epoch do not fill a step.
+    const images = STEPS * 64;
+    expect(audit).toMatchObject({ isClean: true, step: STEPS, expected: images, images, problems: [], unknownSteps: 0 });
+    expect(audit.workers.length).toBeGreaterThanOrEqual(3);
+
+    const cli = ['--coordinator', cluster.coordinator, 'audit', job.id];
+    const printed = await runCli(cli, tmpdir());
+    expect(printed).toMatchObject({ code: 0, stderr: '' });
+    expect(printed.stdout).toContain('Verdict:  clean: 3 840 samples were due, and each was taken exactly once\n');
+    expect(JSON.parse((await runCli([...cli, '--json'], tmpdir())).stdout)).toEqual(audit);
   },
   TIMEOUT_MS,
 );

@@ -38,12 +38,18 @@ async function watch(job: Job, until: (job: Job) => boolean = () => false): Prom
 
 const train = async (options: Omit<Parameters<typeof smallJob>[0], 'path'>): Promise<Job> =>
   watch(await client.submitJob({ spec: smallJob({ path, ...options }) }));
+/** The usual job on two workers, which several tests look at; it is trained once. */
+const onTwo = (): Promise<Job> => {
+  twoTrained ??= train({ workers: 2 });
+  return twoTrained;
+};
+let twoTrained: Promise<Job> | undefined;
 
 test(
   'one, two and three workers leave the same bits, twice',
   async () => {
     const jobs = [];
-    for (const workers of [1, 2, 3, 3]) jobs.push(await train({ workers }));
+    for (const workers of [1, 2, 3, 3]) jobs.push(await (workers === 2 ? onTwo() : train({ workers })));
     expect(jobs.map(({ state, message }) => [state, message])).toEqual(jobs.map(() => ['succeeded', 'finished after 12 steps']));
     const hashes = jobs.map(({ checkpoints }) => checkpoints.at(-1)!.hash);
     expect(new Set(hashes).size).toBe(1);
@@ -62,7 +68,7 @@ test(
 test(
   'a job that resumes from a checkpoint, on other workers, ends with the bits of one that never stopped',
   async () => {
-    const whole = await train({ workers: 2 });
+    const whole = await onTwo();
     const middle = whole.checkpoints.find(({ step }) => step === 5)!;
     const resumed = await train({ workers: 3, checkpoint: { resumeFrom: middle.path } });
     expect(resumed.progress!.step).toBe(12);
@@ -74,7 +80,7 @@ test(
 test(
   'every checkpoint of a job verifies, and its hash is the one that was reported',
   async () => {
-    const job = await train({ workers: 2 });
+    const job = await onTwo();
     expect(job.checkpoints.map(({ step }) => step)).toEqual([5, 10, 12]);
     for (const { path: folder, step, hash } of job.checkpoints) {
       expect(await verifyCheckpoint(folder)).toMatchObject({ valid: true, step, checkpointHash: hash });
