@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, cutOff, networkLacks, recordJob, startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
-import type { Job } from '@maestro/protocol';
+import { errorMessage, type Job } from '@maestro/protocol';
 import { writeBlobs } from '../support/blobs.ts';
 import { smallJob } from '../support/smallJob.ts';
 
@@ -23,6 +23,8 @@ const networkTest = (name: string, run: () => Promise<void> | void): void =>
 let dir: string;
 let cluster: Cluster;
 let client: JobClient;
+/** Which processes ended and were started again: for the message of a failure. */
+const changes: string[] = [];
 const namespacesNow = (): string => execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
 /** The process that made a network is gone. */
 const stale = `maestro-${spawnSync('true').pid}-worker-a`;
@@ -35,6 +37,9 @@ beforeAll(async () => {
     workers: 3,
     dataDir: join(dir, 'data'),
     networkNamespaces: true,
+    // As `maestro up` does it: what is cut off and ends is started again.
+    supervise: true,
+    onChange: (sentence) => changes.push(sentence),
     env: { MAESTRO_FAILURE_TIMEOUT_MS: '2000' },
   });
   client = connectJobClient(cluster.coordinator);
@@ -53,7 +58,9 @@ async function submit(maxWorkers: number) {
   const { id } = await client.submitJob({ spec: smallJob({ path, workers: 3, steps: ENDLESS, checkpoint, resources }) });
   const record = recordJob(cluster.coordinator, id);
   const until = (condition: string, holds: (job: Job) => boolean): Promise<Job> =>
-    record.until(condition, holds, { timeoutMs: PATIENCE_MS });
+    record.until(condition, holds, { timeoutMs: PATIENCE_MS }).catch((error: unknown) => {
+      throw new Error([errorMessage(error), ...changes, ...(record.job?.events.map(({ message }) => message) ?? [])].join('\n'));
+    });
   const cancel = async (): Promise<void> => {
     await client.cancelJob(id);
     await until('its end', ({ state }) => state === 'cancelled');
