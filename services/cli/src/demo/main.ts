@@ -75,7 +75,10 @@ async function demo({ workers, steps, data, json = false }: DemoOptions): Promis
 
   const { job, seconds } = await trainOnCluster({ jobFile, workers, dataDir, screen });
   const checkpoint = job.checkpoints.at(-1)!;
-  say(`trained ${job.progress!.step} steps on ${job.progress!.images} images in ${seconds.toFixed(1)} s; looking at what was learned`);
+  say(
+    `trained ${job.progress!.step} steps on ${job.progress!.images} images in ${seconds.toFixed(1)} s: checkpoint hash ${checkpoint.hash}`,
+  );
+  say('looking at what was learned');
 
   const model = await openModel(spec, { threads: 2 });
   try {
