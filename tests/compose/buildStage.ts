@@ -32,18 +32,11 @@ await runStage(async (config, step) => {
       buildImage = await importStandIns(config, names);
       return `no registry: stand-ins made of this machine's own programs`;
     });
-    /** Builds a target of the Dockerfile; without a tag only what it is made of is kept. */
-    const build = (target: string, version?: string, args: readonly string[] = []) => {
-      const named = version === undefined ? [] : ['--tag', `maestro-${target}:${version}`, `--build-arg=VERSION=${version}`];
+    const build = (target: string, version: string, args: readonly string[] = []) => {
       const command = ['docker', 'build', '--network=host', '--file', fileOf('deploy/Dockerfile'), '--target', target];
-      return runCommand([...command, `--build-arg=BUILD_IMAGE=${buildImage}`, ...named, ...args, fileOf('.')], { timeoutMs: 600_000 });
+      const named = ['--tag', `maestro-${target}:${version}`, `--build-arg=VERSION=${version}`, `--build-arg=BUILD_IMAGE=${buildImage}`];
+      return runCommand([...command, ...named, ...args, fileOf('.')], { timeoutMs: 900_000 });
     };
-    await step('what the images are made of: sources, compiled; dependencies', async () => {
-      await build('manifests');
-      // npm waits for the network and the disk: the three do better side by side.
-      await Promise.all(['build', 'coordinator-modules', 'worker-modules'].map((stage) => build(stage)));
-      return 'npm ci three times';
-    });
     for (const target of TARGETS) {
       await step(`${target} builds from deploy/Dockerfile`, async () => {
         await build(target, tag);

@@ -23,7 +23,7 @@ export interface Demo {
   /** Its job file, for images that are seen at `images`. */
   specFor(images: string): Record<string, unknown>;
   /** Runs the demo itself, as people do; gives the hash that it ends with. */
-  run(): Promise<string>;
+  run(signal: AbortSignal): Promise<string>;
 }
 
 /**
@@ -40,13 +40,13 @@ export async function prepareDemo(dir: string, images: string): Promise<Demo> {
     steps,
     specFor: (seen) =>
       demoJob({ data: { format: 'idx', path: join(seen, FOLDER), split: 'train' }, channels, workers: DEMO_WORKERS, samples, steps }),
-    async run() {
+    async run(signal) {
       const home = join(dir, 'demo');
       await mkdir(join(home, '.maestro'), { recursive: true });
       await symlink(images, join(home, '.maestro', 'data'));
       const program = fileOf('services/cli/dist/demo/main.js');
       const args = [program, '--steps', `${steps}`, '--workers', `${DEMO_WORKERS}`];
-      return hashTold(spawn(process.execPath, args, { cwd: home, timeout: DEMO_MS, killSignal: 'SIGKILL' }));
+      return hashTold(spawn(process.execPath, args, { cwd: home, timeout: DEMO_MS, killSignal: 'SIGKILL', signal }));
     },
   };
 }
@@ -62,7 +62,7 @@ async function hashTold(demo: ChildProcessWithoutNullStreams): Promise<string> {
         if (hash !== undefined) resolve(hash);
       });
     }
-    demo.once('close', () => resolve(undefined));
+    for (const end of ['error', 'close']) demo.once(end, () => resolve(undefined));
   });
   const hash = await told;
   demo.kill('SIGKILL');

@@ -29,7 +29,9 @@ export async function testCompose(
   const images = join(dir, 'images');
   const tag = `maestro-test-${process.pid}`;
   let running: RunningStage | undefined;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => running?.kill());
+  const stopped = new AbortController();
+  stopped.signal.addEventListener('abort', () => running?.kill());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
   const play = (file: string, config: StageConfig, isNetworkOwn: boolean): Promise<unknown> => {
     running = startStage(file, config, { isNetworkOwn, onStep: report.add });
     return running.ended;
@@ -57,7 +59,7 @@ export async function testCompose(
       const prepared = await prepareDemo(dir, images).catch((error: unknown) => errorMessage(error));
       if (typeof prepared === 'string') return { because: prepared };
       demo = prepared;
-      return trained('npm run demo', await demo.run());
+      return trained('npm run demo', await demo.run(stopped.signal));
     });
     far = report.take("the demo's job, 2 workers in network namespaces, 50 ms and 1 % loss", async () => {
       const lack = demo === undefined ? 'its data set is not here' : await farApartLack();
