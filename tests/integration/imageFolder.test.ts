@@ -46,8 +46,8 @@ async function writeImages(name: string, { broken }: { readonly broken: number }
   return root;
 }
 
-async function train(path: string, workers: number): Promise<Job> {
-  const spec = smallJob({ path, workers, steps: 6 });
+async function train(path: string, workers: number, steps = 6): Promise<Job> {
+  const spec = smallJob({ path, workers, steps });
   const job = await client.submitJob({
     spec: { ...spec, data: { format: 'image-folder', path }, model: { ...(spec['model'] as object), channels: 3 } },
   });
@@ -70,6 +70,25 @@ test(
     const told = log.split('\n').filter((line) => line.includes('image skipped') && line.includes(two.id));
     expect(two.progress!.skippedImages).toBe(2);
     expect(told.map((line) => JSON.parse(line).image)).toEqual(['cats/000.png']);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'where the bound on broken images lies does not depend on the workers: two of 200 are borne by one and by two, and three by neither',
+  async () => {
+    const [borne, refused] = [await writeImages('two-broken', { broken: 2 }), await writeImages('three-broken', { broken: 3 })];
+    // One epoch: of three broken images no worker of two sees all.
+    const outcomes = [];
+    for (const path of [borne, refused]) for (const workers of [1, 2]) outcomes.push(await train(path, workers, 3));
+    expect(outcomes.map(({ state }) => state)).toEqual(['succeeded', 'succeeded', 'failed', 'failed']);
+    const [one, two, ...failed] = outcomes;
+    expect(two!.checkpoints.at(-1)!.hash).toBe(one!.checkpoints.at(-1)!.hash);
+    for (const { message, progress } of failed) {
+      expect(message).toMatch(/^data set: 3 of 200 samples cannot be decoded, more than 1 %; remove or mend them: /);
+      expect(progress!.skippedImages).toBe(3);
+    }
+    expect(failed[1]!.progress!.step).toBe(failed[0]!.progress!.step);
   },
   TIMEOUT_MS,
 );

@@ -2,7 +2,6 @@ import { Worker } from 'node:worker_threads';
 import { errorMessage, MaestroError } from '@maestro/protocol';
 import type { BatchConfig, SkippedSample } from './batchFiller.ts';
 import { type BatchOrder, createBatchRing } from './batchRing.ts';
-import { createBrokenTally } from './brokenTally.ts';
 import type { Dataset } from './dataset.ts';
 import type { LoaderReply, LoaderRequest, SlotMemory } from './loaderMessages.ts';
 import type { PositionRange } from './schedule.ts';
@@ -38,8 +37,6 @@ export interface MicroBatch {
 
 /** Makes batches ahead of their use, off the calling thread, in a fixed ring of shared memory. */
 export interface Loader {
-  /** Distinct broken samples so far. */
-  readonly brokenSamples: number;
   /**
    * Says which batches will be asked for next, in order; replaces what was said before. Batches made but no longer wanted are dropped.
    * As many are made ahead as the ring holds.
@@ -48,7 +45,7 @@ export interface Loader {
   /**
    * The batch of `positions`, made now where it was not prefetched.
    *
-   * @throws MaestroError `data-invalid` when samples cannot be read or more than 1 % are broken (for good: each later call fails alike),
+   * @throws MaestroError `data-invalid` when samples cannot be read (for good: each later call fails alike; broken ones are only left out),
    *   `cancelled` when `signal` aborts or the loader is closed, `internal` when every batch of the ring is held unreleased.
    */
   batch(positions: PositionRange, options?: { readonly signal?: AbortSignal }): Promise<MicroBatch>;
@@ -87,7 +84,6 @@ export function openLoader(options: LoaderOptions): Loader {
     idsShuffle: new SharedArrayBuffer(microBatch * patches * BigInt64Array.BYTES_PER_ELEMENT),
   }));
   const ring = createBatchRing(slots.length);
-  const tally = createBrokenTally(dataset.length);
   const config: BatchConfig = { imageSize, channels, augment, crop, seed, patches };
   const workers = Array.from(
     { length: threads },
@@ -118,12 +114,6 @@ export function openLoader(options: LoaderOptions): Loader {
     idle.push(worker);
     if ('code' in reply) {
       fail(new MaestroError(reply.code, reply.message));
-      return;
-    }
-    try {
-      tally.record(reply.positions, reply.skipped);
-    } catch (error) {
-      fail(error as MaestroError);
       return;
     }
     const order = ring.fill(reply.slot, reply);
@@ -176,9 +166,6 @@ export function openLoader(options: LoaderOptions): Loader {
   else signal?.addEventListener('abort', abort, { once: true });
 
   return {
-    get brokenSamples() {
-      return tally.broken;
-    },
     prefetch: (batches) => {
       ring.want(batches);
       pump();

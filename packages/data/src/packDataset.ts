@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { extname } from 'node:path';
 
 import { type Storage, TAR_BLOCK, tarHeader, tarPadding } from '@maestro/storage';
-import { createBrokenTally } from './brokenTally.ts';
+import { mostBroken, tooManyBroken } from './brokenSamples.ts';
 import type { Dataset, Sample } from './dataset.ts';
 import { decodeReduced, encodePng } from './imageCodec.ts';
 import { NPY_HEADER_BYTES, npyHeader } from './npy.ts';
@@ -71,7 +71,6 @@ export async function packDataset({ dataset, to, shardBytes, pixels, onShard, si
     heights: [] as number[],
     broken: [] as PackIndex['broken'],
   };
-  const tally = createBrokenTally(length);
   const samples = packedSamples(dataset, pixels?.shorterSide);
   let next = await samples.next();
   for (let at = 0; next.done !== true; ) {
@@ -90,10 +89,10 @@ export async function packDataset({ dataset, to, shardBytes, pixels, onShard, si
         signal?.throwIfAborted();
         const { files, width, height, broken } = next.value;
         if (broken !== undefined) index.broken.push({ index: at, reason: broken });
-        tally.record(
-          { epoch: 0, first: at, count: 1 },
-          broken === undefined ? [] : [{ index: at, name: dataset.name(at), reason: broken }],
-        );
+        if (index.broken.length > mostBroken(length)) {
+          const named = index.broken.map((each) => ({ name: dataset.name(each.index), reason: each.reason }));
+          throw tooManyBroken({ broken: named.length, samples: length, named });
+        }
         if (pixels !== undefined) {
           index.widths.push(width);
           index.heights.push(height);

@@ -2,6 +2,7 @@ import { jobSchedule, type Schedule } from '@maestro/data';
 import {
   errorMessage,
   type FailureTimeouts,
+  type ImagesSkipped,
   type Job,
   type JobSpec,
   MaestroError,
@@ -16,6 +17,7 @@ import { UNKNOWN_WORKER } from './ledger.ts';
 import type { CoordinatorEvents } from './metrics/observer.ts';
 import { createOutbox, isDecision } from './outbox.ts';
 import type { JobRun, RestorePoint, RunEffect, RunEvent } from './runState.ts';
+import { createSkippedLog } from './skippedLog.ts';
 
 const SAVE_EVERY_MS = 1000;
 
@@ -35,6 +37,8 @@ export interface ActiveJob {
    * @throws MaestroError `unavailable` when it takes longer; it is done all the same once Redis is back, if the coordinator lives until then.
    */
   settled(timeoutMs: number): Promise<void>;
+  /** A worker could not read images: the log is told of them. */
+  noteSkipped(worker: string, skipped: ImagesSkipped): void;
   /** Changes the record by itself. */
   amend(change: (job: Job) => Job): void;
   /** What comes up by itself: deadlines, acknowledgements. */
@@ -68,6 +72,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   const { id } = job;
   const outbox = createOutbox();
   const listeners = new Set<(job: Job) => void>();
+  const skippedLog = createSkippedLog(id, log);
   let acknowledged = 0;
   let acknowledgedSent = 0;
   let lastSavedMs = 0;
@@ -188,6 +193,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     const onSaved = isDecision(before, run) ? outbox.decide() : undefined;
     for (const effect of result.effects) act(effect);
     if (run === before) return;
+    if (run.phase === 'ended') skippedLog.end();
     events.moved(before, run);
     publish(withRun(job, run, new Date().toISOString()), isChanged || job.checkpoints !== checkpoints, onSaved);
     if (isMoved) options.onMoved();
@@ -206,6 +212,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
       return opened === undefined ? 0 : Math.max(0, run.step - Math.max(acknowledged, opened.acknowledgedStep));
     },
     dispatch,
+    noteSkipped: skippedLog.note,
     amend(change) {
       const next = change(job);
       if (next !== job) publish(next, false);

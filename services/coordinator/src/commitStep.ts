@@ -1,4 +1,5 @@
 import type { StepCommitted } from '@maestro/protocol';
+import { countBroken } from './brokenImages.ts';
 import { effect, type Turn, update } from './turn.ts';
 
 /** How much the newest step counts in the mean step time. */
@@ -23,6 +24,7 @@ export function commit(turn: Turn, committed: StepCommitted): void {
     lastCommitMs: turn.nowMs,
     stepSeconds: run.stepSeconds === 0 ? stepSeconds : run.stepSeconds * (1 - STEP_WEIGHT) + stepSeconds * STEP_WEIGHT,
   });
+  countBroken(turn, committed);
 }
 
 /** The ledger knows more than the run: it was written by an earlier coordinator. */

@@ -4,7 +4,6 @@ import {
   errorMessage,
   type FailureTimeouts,
   type Hello,
-  type ImagesSkipped,
   isTerminal,
   type Job,
   type JobAudit,
@@ -22,6 +21,7 @@ import type { Logger } from '@maestro/telemetry';
 import { type ActiveJob, type ActiveJobOptions, openActiveJob } from './activeJob.ts';
 import { auditJob } from './auditJob.ts';
 import type { Bookkeeper } from './bookkeeper.ts';
+import { readLedgerProgress } from './brokenImages.ts';
 import { newJob, withWaiting } from './jobView.ts';
 import type { CoordinatorEvents } from './metrics/observer.ts';
 import { placeJobs } from './placement.ts';
@@ -33,8 +33,6 @@ import { workerEvent } from './workerEvent.ts';
 
 const TICK_MS = 250;
 const MOST_SPEC_CHARACTERS = 256 * 1024;
-/** Broken images whose names are remembered, of each job. */
-const MOST_SKIPPED = 1000;
 /** So long whoever decides about a job waits for it to be written down. */
 const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
@@ -186,28 +184,6 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     }
   };
 
-  const skipped = new Map<string, Set<string>>();
-  /** Of as many images as are remembered. */
-  const isFirstTime = (jobId: string, image: string): boolean => {
-    const known = skipped.get(jobId) ?? new Set();
-    skipped.set(jobId, known);
-    const isKnown = known.has(image);
-    if (known.size < MOST_SKIPPED) known.add(image);
-    return !isKnown;
-  };
-
-  const noteSkipped = (active: ActiveJob, worker: string, { step, images }: ImagesSkipped): void => {
-    for (const { name, reason } of images) {
-      // Loud once: it comes again in every epoch.
-      const tell = (isFirstTime(active.job.id, name) ? log.warn : log.debug).bind(log);
-      tell({ job: active.job.id, worker, step, image: name, reason }, 'image skipped');
-    }
-    active.amend((job) => {
-      const { progress } = job;
-      return progress === null ? job : { ...job, progress: { ...progress, skippedImages: progress.skippedImages + images.length } };
-    });
-  };
-
   const startPointOf = async (spec: JobSpec): Promise<RestorePoint> => {
     const { resumeFrom } = spec.checkpoint;
     if (resumeFrom === undefined) return { path: '', step: 0 };
@@ -239,7 +215,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     const isOver = isTerminal(job.state);
     const active = activate(withDefaults(job), spec, isOver ? { ...run, phase: 'ended', message: job.message } : run);
     if (!isOver) log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
-    if (!isOver) active.dispatch({ type: 'recovered', incarnation: store.incarnation });
+    if (!isOver) active.dispatch({ type: 'recovered', incarnation: store.incarnation, ledger: await readLedgerProgress(store, run) });
   }
   const ticker = setInterval(
     () => {
@@ -399,7 +375,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
           const active = message.jobId === '' ? undefined : jobs.get(message.jobId);
           const event = active === undefined ? undefined : workerEvent(hello, message);
           if (active !== undefined && event !== undefined) active.dispatch(event);
-          if (active !== undefined && message.kind === 'skipped') noteSkipped(active, name, message);
+          if (message.kind === 'skipped') active?.noteSkipped(name, message);
           if (message.kind === 'left' && worker.jobId === message.jobId) {
             worker.jobId = '';
             place();

@@ -22,14 +22,14 @@ const factsOf = (resources: object = {}, sync?: object, optimizer: object = {}):
   startPoint: { path: '', step: 0 },
 });
 const worker = (name: string) => ({ name, id: `${name}:1`, address: `${name}:7` });
-const reportOf = (generation: number, step: number): StepCommitted => ({
+const reportOf = (generation: number, step: number, images = 8): StepCommitted => ({
   jobId: JOB,
   generation,
   step,
   loss: 1,
   gradNorm: 1,
   lr: 1,
-  images: 8,
+  images,
   stepSeconds: 1,
   ranks: [],
 });
@@ -97,7 +97,9 @@ function parse(line: string, run: JobRun): RunEvent {
       };
     }
     case 'committed':
-      return { type: 'committed', workerId, committed: reportOf(run.generation, Number(rest[0])) };
+      return { type: 'committed', workerId, committed: reportOf(run.generation, Number(rest[0]), Number(rest[1] ?? 8)) };
+    case 'skipped':
+      return { type: 'skipped', images: rest.map((image) => ({ name: image, reason: 'cut off' })) };
     case 'checkpoint':
       return {
         type: 'checkpoint',
@@ -122,7 +124,11 @@ function parse(line: string, run: JobRun): RunEvent {
     case 'preempt':
       return { type: 'preempt', reason: 'preempted by job-2 (priority 5)' };
     case 'recovered':
-      return { type: 'recovered', incarnation: Number(name ?? 2) };
+      return {
+        type: 'recovered',
+        incarnation: Number(name ?? 2),
+        ...(rest.length > 0 && { ledger: { step: Number(rest[0]), epoch: 0, broken: Number(rest[1]) } }),
+      };
     case 'tick':
       return { type: 'tick', ...(name === 'away' && { outage: 'Redis does not answer' }) };
     case 'resume':
@@ -242,7 +248,12 @@ test('a job is assigned workers, forms a view, trains and succeeds', () => {
 });
 
 test('what a worker has measured is kept with the run, also by a coordinator that started since, and told at the end', () => {
-  const spec = parseJobSpec({ recipe: 'knn', data: { format: 'idx', path: '/data' }, checkpoint: { resumeFrom: '/c/9' } });
+  const spec = parseJobSpec({
+    recipe: 'knn',
+    data: { format: 'idx', path: '/data' },
+    schedule: { microBatch: 8 },
+    checkpoint: { resumeFrom: '/c/9' },
+  });
   const facts: JobFacts = { id: JOB, spec, startPoint: { path: '/c/9', step: 0 } };
   const { transcript, run } = play(
     `
@@ -900,6 +911,48 @@ test.each(['data-invalid', 'non-finite'])('an error that every worker would meet
   const { run } = play(`failed b ${code}`, working());
   expect(run.phase).toBe('stopping');
   expect(run.message).toBe(`b failed at step 0: it is ${code}`);
+});
+
+test('the step by which more than 1 % of an epoch are broken images ends the job with some of their names, whoever read them', () => {
+  const { transcript, run } = play(
+    `skipped b 1.png 2.png
+    skipped a 3.png
+    committed a 5 2
+    skipped b 1.png
+    committed a 6 7
+    skipped c 9.png
+    committed a 7 6`,
+    working(),
+  );
+  // 800 samples bear 8; 6 + 1 were broken before the last step.
+  expect(last({ transcript })).toEqual([
+    'committed a 7 6 -> stopping; ledger 7; shards 7; release to a with checkpoint; release to b; release to c',
+  ]);
+  expect(run.outcome).toEqual({
+    state: 'failed',
+    reason: 'DataInvalid',
+    message:
+      'data set: 9 of 800 samples cannot be decoded, more than 1 %; remove or mend them: 1.png (cut off), 2.png (cut off), 3.png (cut off), 9.png (cut off), ...',
+  });
+});
+
+test('broken images are counted by epoch, and once: a step that is computed again does not count again', () => {
+  const { run } = play(
+    `committed a 97 4
+    committed a 97 4
+    committed a 100 4
+    committed a 101 0`,
+    working({}, 96),
+  );
+  expect([run.phase, run.brokenImages]).toEqual(['running', { epoch: 1, count: 8, named: [] }]);
+});
+
+test('a new coordinator takes from the ledger what was counted after the run had been saved', () => {
+  const { run } = play('recovered 2 9 8', working());
+  expect([run.phase, run.step, run.brokenImages]).toEqual(['running', 9, { epoch: 0, count: 8, named: [] }]);
+  expect(play('recovered 2 3 8', working()).run.step).toBe(4);
+  const { run: over } = play('committed a 10 7', { run });
+  expect(over.outcome?.reason).toBe('DataInvalid');
 });
 
 test('an error of one worker alone costs the job that worker', () => {

@@ -1,4 +1,5 @@
 import type { WorkerRef } from './assignRanks.ts';
+import { nameBroken, takeLedger } from './brokenImages.ts';
 import { acknowledge, commit } from './commitStep.ts';
 import { leave } from './failView.ts';
 import { formView, go } from './formView.ts';
@@ -39,6 +40,8 @@ function take(turn: Turn, event: RunEvent): void {
       return commit(turn, event.committed);
     case 'acknowledged':
       return acknowledge(turn, event.step);
+    case 'skipped':
+      return nameBroken(turn, event.images);
     case 'checkpoint': {
       const { step, path } = event.checkpoint;
       const { restore: _older, ...rest } = turn.run;
@@ -81,6 +84,7 @@ function take(turn: Turn, event: RunEvent): void {
     case 'fault':
       return stop(turn, { state: 'failed', reason: event.reason, message: event.message });
     case 'recovered':
+      if (event.ledger !== undefined) takeLedger(turn, event.ledger);
       return recover(turn, event.incarnation);
     case 'tick': {
       const { outage: before, ...rest } = turn.run;

@@ -1,4 +1,4 @@
-import type { Schedule } from '@maestro/data';
+import { positionsOfStep, type Schedule } from '@maestro/data';
 import type { Condition, Job, JobCheckpoint, JobProgress, JobSpec, JobState, StepCommitted } from '@maestro/protocol';
 import type { JobRun } from './runState.ts';
 import { describeSlowStep } from './slowStep.ts';
@@ -59,7 +59,8 @@ export function initialProgress({ totalSteps, stepsPerEpoch }: StepCounts, start
 }
 
 /** Progress after one more committed step. The speed is an exponential mean over steps of images per second. */
-export function advanceProgress(progress: JobProgress, committed: StepCommitted, { stepsPerEpoch, totalSteps }: StepCounts): JobProgress {
+export function advanceProgress(progress: JobProgress, committed: StepCommitted, schedule: Schedule): JobProgress {
+  const { stepsPerEpoch, totalSteps } = schedule;
   const { step, loss, lr, gradNorm, images, stepSeconds } = committed;
   const isFirst = progress.images === 0;
   const speed = images / Math.max(stepSeconds, 1e-9);
@@ -76,7 +77,7 @@ export function advanceProgress(progress: JobProgress, committed: StepCommitted,
     gradNorm,
     imagesPerSecond,
     etaSeconds: ((totalSteps - step) * images) / Math.max(imagesPerSecond, 1e-9),
-    skippedImages: progress.skippedImages,
+    skippedImages: progress.skippedImages + positionsOfStep(schedule, step - 1).count - images,
   };
 }
 

@@ -8,6 +8,7 @@ import type {
   JobState,
   Left,
   MemberStatus,
+  SkippedImage,
   Standing,
   StateHolder,
   StateShard,
@@ -16,6 +17,7 @@ import type {
 } from '@maestro/protocol';
 import { mostWorkers } from '@maestro/protocol';
 import type { Deal, WorkerRef } from './assignRanks.ts';
+import type { BrokenImages, LedgerProgress } from './brokenImages.ts';
 
 /** What of a job its run depends on. */
 export interface JobFacts {
@@ -154,6 +156,8 @@ export interface JobRun {
   readonly deal?: Deal;
   /** Steps committed. */
   readonly step: number;
+  /** Absent until there are any. */
+  readonly brokenImages?: BrokenImages;
   /** Steps that were computed again after their commit was known, or lost with all workers. */
   readonly stepsRedone: number;
   /** Where to start when nobody holds a state; absent when it must be looked for first. A view that starts from it uses it up. */
@@ -217,8 +221,10 @@ export type RunEvent =
   | { readonly type: 'cancel'; readonly reason: string }
   /** The coordinator itself cannot go on with the job. */
   | { readonly type: 'fault'; readonly reason: string; readonly message: string }
-  /** The run was read back from Redis by a new coordinator. */
-  | { readonly type: 'recovered'; readonly incarnation: number }
+  /** A member could not read these. */
+  | { readonly type: 'skipped'; readonly images: readonly SkippedImage[] }
+  /** The run was read back from Redis by a new coordinator, and with it how far the ledger is. */
+  | { readonly type: 'recovered'; readonly incarnation: number; readonly ledger?: LedgerProgress | undefined }
   /** Time has passed; `outage` says what keeps the books from Redis, if anything does. */
   | { readonly type: 'tick'; readonly outage?: string };
 

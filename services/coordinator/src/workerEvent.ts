@@ -19,8 +19,9 @@ export function workerEvent(worker: Hello, message: WorkerMessage): RunEvent | u
       return { type: 'drain', workerId, reason: message.reason };
     case 'left':
       return { type: 'left', workerId, left: message };
-    case 'hello':
     case 'skipped':
+      return { type: 'skipped', images: message.images };
+    case 'hello':
     case 'timed':
     case 'metrics':
       return undefined;

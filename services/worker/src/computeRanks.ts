@@ -37,6 +37,8 @@ export interface ComputePart {
 export interface RankComputer {
   /** SCALARS_PER_RANK for each virtual rank of this member, as `run` leaves them. */
   readonly scalars: Float64Array;
+  /** Images of the last step that this member could not read. */
+  readonly skipped: readonly SkippedImage[];
   /**
    * Each virtual rank's gradient, added along the fixed tree as far as the program reaches. Gives the computing time in seconds.
    * @throws the signal's reason when it is aborted, between micro-batches; MaestroError `data-invalid`.
@@ -50,10 +52,17 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
   const { accumulation } = schedule;
   const upcoming = microBatchOrder(schedule, ranks);
   const scalars = new Float64Array(ranks.length * SCALARS_PER_RANK);
+  let skipped: SkippedImage[] = [];
+  let skippedStep = -1;
 
   return {
     scalars,
+    get skipped() {
+      return skipped;
+    },
     async run({ step, program, gradScale, replica = 0 }) {
+      if (step !== skippedStep) skipped = [];
+      skippedStep = step;
       let computeSeconds = 0;
       for (const local of program) {
         if (local.op === 'leaf') {
@@ -78,6 +87,7 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
             images += count;
             digest = addDigests(digest, batch.digest);
             if (batch.skipped.length > 0) onSkipped(step, batch.skipped);
+            skipped.push(...batch.skipped);
             batch.release();
           }
           await trainer.pushLeaf();

@@ -6,7 +6,7 @@ import { openRankComputer } from './computeRanks.ts';
 import { nonFinite } from './nonFinite.ts';
 import { deltaProgram, type ReplicaExchange, type ReplicaRange, replicaProgram } from './replicaExchange.ts';
 import { isRoundEnd } from './rounds.ts';
-import { HOLD, IMAGES, LOSS, SCALARS_PER_RANK, SUM_SQUARES, sharesOf, sumOverRanks } from './stepScalars.ts';
+import { HOLD, imagesOf, LOSS, SCALARS_PER_RANK, SUM_SQUARES, sharesOf, sumOverRanks } from './stepScalars.ts';
 import type { TrainLoopOptions } from './trainLoop.ts';
 
 /** Everything a member trains its replicas with. */
@@ -85,7 +85,7 @@ export async function dilocoLoop(options: DilocoLoopOptions): Promise<'finished'
     onPhase(step, 'reduce');
     const { scalars } = await exchange.scalars.allReduce({ step, scalars: computer.scalars });
     onRound(exchange.scalars.times);
-    const images = sumOverRanks(scalars, IMAGES);
+    const images = imagesOf(scalars, step, computer.skipped);
     let loss = 0;
     for (let rank = 0; rank < virtualRanks; rank++) loss += (scalars[rank * SCALARS_PER_RANK + LOSS]! * plannedOf(step, rank)) / images;
     if (!Number.isFinite(loss)) throw nonFinite({ step, loss, layout, reduced: trainer.reduced });

@@ -1,10 +1,11 @@
-import type { RankShare } from '@maestro/protocol';
+import { MaestroError, type RankShare, type SkippedImage } from '@maestro/protocol';
 
 /**
  * Scalars that each virtual rank contributes to a step: its part of the loss, its images, their digest, whether to hold after the step, the
  * sum of squares of the gradient where replicas train apart (at the first rank of each, else 0), and whether all are to save the state after it.
  */
 export const SCALARS_PER_RANK = 6;
+const NAMED_IN_ERROR = 5;
 /** The place of each scalar. */
 export const [LOSS, IMAGES, DIGEST, HOLD, SUM_SQUARES, SAVE] = [0, 1, 2, 3, 4, 5] as const;
 
@@ -13,6 +14,17 @@ export function sumOverRanks(scalars: Float64Array, which: number): number {
   let sum = 0;
   for (let at = which; at < scalars.length; at += SCALARS_PER_RANK) sum += scalars[at]!;
   return sum;
+}
+
+/**
+ * Images of a step (its index); `skipped` are broken ones that this member knows.
+ * @throws MaestroError `data-invalid` when there are none: nothing can be learned from it.
+ */
+export function imagesOf(scalars: Float64Array, step: number, skipped: readonly SkippedImage[]): number {
+  const images = sumOverRanks(scalars, IMAGES);
+  if (images > 0) return images;
+  const names = skipped.slice(0, NAMED_IN_ERROR).map(({ name, reason }) => `${name} (${reason})`);
+  throw new MaestroError('data-invalid', `step ${step}: none of its images can be decoded; remove or mend them: ${names.join(', ')}, ...`);
 }
 
 /** What of a step's samples each virtual rank has taken. */

@@ -16,7 +16,7 @@ import { openRankComputer } from './computeRanks.ts';
 import type { Faults } from './faults.ts';
 import { nonFinite } from './nonFinite.ts';
 import type { ShardReader } from './shardReader.ts';
-import { HOLD, IMAGES, LOSS, SAVE, sharesOf, sumOverRanks } from './stepScalars.ts';
+import { HOLD, imagesOf, LOSS, SAVE, sharesOf, sumOverRanks } from './stepScalars.ts';
 
 /** What a member does, as it shows in heartbeats and error messages. The middle ones are the phases of a step, in their order. */
 export type Phase =
@@ -144,9 +144,9 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     await faults.reach(step, 'reduce-scatter');
     computer.scalars[SAVE] = (await replication.isSaveWanted(step)) ? 1 : 0;
     const total = await replication.reduce({ step, scalars: computer.scalars });
-    const images = sumOverRanks(total.scalars, IMAGES);
+    const images = imagesOf(total.scalars, step, computer.skipped);
     // Each micro-batch's loss was divided by the images planned; broken ones count for neither.
-    const loss = images === 0 ? Number.NaN : (sumOverRanks(total.scalars, LOSS) * planned) / images;
+    const loss = (sumOverRanks(total.scalars, LOSS) * planned) / images;
     const gradNorm = Math.sqrt(total.sumSquares);
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
       throw nonFinite({ step, loss, layout, total, reduced: trainer.reduced, range: replication.reducedRange });

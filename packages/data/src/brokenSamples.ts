@@ -1,0 +1,29 @@
+import { MaestroError, type SkippedImage } from '@maestro/protocol';
+
+/** The share of its samples that a data set may have broken. */
+const MAX_BROKEN_FRACTION = 0.01;
+const NAMED_IN_ERROR = 5;
+
+/** How many broken samples are borne in a data set of `samples`: 1 %, and one in any case. */
+export function mostBroken(samples: number): number {
+  return Math.max(1, Math.floor(MAX_BROKEN_FRACTION * samples));
+}
+
+/** The error of a data set of `samples` in which `broken` were found, more than {@link mostBroken}; `named` are some of them. */
+export function tooManyBroken({
+  broken,
+  samples,
+  named,
+}: {
+  readonly broken: number;
+  readonly samples: number;
+  readonly named: readonly SkippedImage[];
+}): MaestroError {
+  const names = named.slice(0, NAMED_IN_ERROR).map(({ name, reason }) => `${name} (${reason})`);
+  if (broken > names.length) names.push('...');
+  return new MaestroError(
+    'data-invalid',
+    `data set: ${broken} of ${samples} samples cannot be decoded, more than ${100 * MAX_BROKEN_FRACTION} %; remove or mend them: ${names.join(', ')}`,
+    { details: { broken: named.map(({ name }) => name) } },
+  );
+}
