@@ -7,6 +7,7 @@ import { accuracy, type KnnOptions, knnClassify, type MaeConfig } from '@maestro
 export interface FeatureSet {
   /** [count, D] */
   readonly features: Float32Array;
+  /** Its class of each sample; -1 where there is none, of {@link knnAccuracyInThread} alone. */
   readonly labels: Int32Array;
 }
 

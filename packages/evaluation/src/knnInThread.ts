@@ -2,18 +2,21 @@ import { Worker } from 'node:worker_threads';
 import { MaestroError } from '@maestro/protocol';
 import type { FeatureSet } from './knnAccuracy.ts';
 
-/** What the thread that classifies is given. Features backed by shared memory are not copied. */
+/** What the thread that classifies is given. Features backed by shared memory are not copied; samples of class -1 are left out. */
 export interface KnnThreadInput {
   readonly train: FeatureSet;
   readonly test: FeatureSet;
   readonly dim: number;
   readonly k: number;
   readonly temperature: number;
+  /** Rows of both have length 1 already (`toUnitRows`), and are read where they lie. */
+  readonly areUnit: boolean;
 }
 
-/** What it says after each part: test samples so far, and how many of them it got right. */
+/** What it says after each part: test samples so far, how many of them have a class, and how many of those it got right. */
 export interface KnnThreadReport {
   readonly done: number;
+  readonly asked: number;
   readonly correct: number;
 }
 
@@ -32,17 +35,16 @@ export async function knnAccuracyInThread(
   const stop = (): void => void thread.terminate();
   signal.addEventListener('abort', stop, { once: true });
   try {
-    const correct = await new Promise<number>((resolve, reject) => {
+    return await new Promise<number>((resolve, reject) => {
       thread.on('message', (report: KnnThreadReport) => {
         onProgress();
-        if (report.done === total) resolve(report.correct);
+        if (report.done === total) resolve(report.correct / report.asked);
       });
       thread.once('error', reject);
       thread.once('exit', () =>
         reject(signal.reason ?? new MaestroError('internal', 'internal: the thread that classifies ended without a result')),
       );
     });
-    return correct / total;
   } finally {
     signal.removeEventListener('abort', stop);
     await thread.terminate();

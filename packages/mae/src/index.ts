@@ -25,6 +25,7 @@ export {
   type KnnOptions,
   knnClassify,
   openKnnClassifier,
+  toUnitRows,
 } from './knn.ts';
 export {
   type LearningRateSchedule,

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { accuracy, knnClassify, openKnnClassifier } from './index.ts';
+import { accuracy, knnClassify, openKnnClassifier, toUnitRows } from './index.ts';
 
 const row = (values: Float32Array, index: number, dim: number) => [...values.subarray(index * dim, (index + 1) * dim)];
 
@@ -62,6 +62,23 @@ test('test samples in parts are classified as all at once', () => {
   const inParts = [0, 5, 6, 13].flatMap((first, i, all) => [...classify(asked.subarray(first * 5, (all[i + 1] ?? 22) * 5))]);
   expect(inParts).toEqual([...knnClassify({ ...options, test: asked })]);
   expect(new Set(inParts).size).toBe(3);
+});
+
+test('rows that have length 1 already are read where they lie, to the same classes', () => {
+  const wave = (count: number, phase: number) => Float32Array.from({ length: count * 5 }, (_, i) => Math.sin(i * 1.7 + phase));
+  const labels = Array.from({ length: 31 }, (_, i) => i % 3);
+  const [known, asked] = [wave(31, 0), wave(22, 2)];
+  const expected = knnClassify({ train: { features: known, labels }, test: asked, dim: 5, k: 7 });
+  expect(known).toEqual(wave(31, 0));
+  toUnitRows(known, 5);
+  toUnitRows(asked, 5);
+  expect(knnClassify({ train: { features: known, labels }, test: asked, dim: 5, k: 7, areUnit: true })).toEqual(expected);
+});
+
+test('rows without a class are no neighbours', () => {
+  const features = Float32Array.of(1, 0, 0.9, 0.1, 0, 1);
+  const classes = (labels: number[]) => [...knnClassify({ train: { features, labels }, test: Float32Array.of(1, 0), dim: 2, k: 1 })];
+  expect([classes([0, 1, 2]), classes([-1, 1, 2]), classes([-1, -1, 2])]).toEqual([[0], [1], [2]]);
 });
 
 test('tables that do not fit are refused', () => {

@@ -4,7 +4,7 @@ import { MaestroError } from '@maestro/protocol';
 export interface FeatureTable {
   /** float32 [count, dim], row-major. */
   readonly features: Float32Array;
-  /** One class per row, integers from 0. */
+  /** One class per row, integers from 0; a row of -1 has none and is no neighbour. */
   readonly labels: ArrayLike<number>;
 }
 
@@ -16,6 +16,8 @@ export interface KnnClassifierOptions {
   readonly k?: number;
   /** Temperature of the votes exp(similarity / temperature); 0.07 by custom (same source). */
   readonly temperature?: number;
+  /** Rows to train with and to classify have length 1 already ({@link toUnitRows}): those of `train` are then read where they lie, not copied. */
+  readonly areUnit?: boolean;
 }
 
 /** Options of {@link knnClassify}. */
@@ -39,7 +41,13 @@ export function knnClassify({ test, ...options }: KnnOptions): Int32Array {
 }
 
 /** {@link knnClassify} for test samples that come in parts: what is made of the training samples is made once. */
-export function openKnnClassifier({ train, dim, k = 200, temperature = 0.07 }: KnnClassifierOptions): (test: Float32Array) => Int32Array {
+export function openKnnClassifier({
+  train,
+  dim,
+  k = 200,
+  temperature = 0.07,
+  areUnit = false,
+}: KnnClassifierOptions): (test: Float32Array) => Int32Array {
   const trainCount = train.features.length / dim;
   if (!Number.isInteger(trainCount) || trainCount === 0 || train.labels.length !== trainCount) {
     throw new MaestroError(
@@ -47,25 +55,30 @@ export function openKnnClassifier({ train, dim, k = 200, temperature = 0.07 }: K
       `k-NN: expected rows of ${dim} features and one label for each training row, found ${train.features.length} features and ${train.labels.length} labels`,
     );
   }
-  const trainRows = unitRows(train.features, dim, trainCount);
-  const similarity = new Float64Array(ROWS * trainRows.count);
-  const votes = new Float64Array(1 + largest(train.labels));
+  const { features } = train;
+  const trainRows = areUnit ? features : features.slice();
+  if (!areUnit) toUnitRows(trainRows, dim);
+  const labels = Int32Array.from(train.labels);
+  const similarity = new Float64Array(ROWS * (trainCount + 1));
+  const votes = new Float64Array(1 + largest(labels));
   const nearest = openNearest(Math.min(k, trainCount));
   return (test) => {
     const testCount = test.length / dim;
     if (!Number.isInteger(testCount)) {
       throw new MaestroError('invalid-argument', `k-NN: expected rows of ${dim} features to classify, found ${test.length} features`);
     }
-    const testRows = unitRows(test, dim, testCount);
+    const testRows = new Float32Array(Math.ceil(testCount / ROWS) * ROWS * dim);
+    testRows.set(test);
+    if (!areUnit) toUnitRows(testRows, dim);
     const predictions = new Int32Array(testCount);
     for (let first = 0; first < testCount; first += ROWS) {
-      similarities(testRows.values, first, trainRows, dim, similarity);
+      similarities(testRows, first, trainRows, dim, similarity);
       for (let row = 0; row < Math.min(ROWS, testCount - first); row++) {
         nearest.clear();
-        for (let j = 0; j < trainCount; j++) nearest.offer(similarity[j * ROWS + row]!, j);
+        for (let j = 0; j < trainCount; j++) if (labels[j]! >= 0) nearest.offer(similarity[j * ROWS + row]!, j);
         votes.fill(0);
         nearest.forEach((value, index) => {
-          votes[train.labels[index]!]! += Math.exp(value / temperature);
+          votes[labels[index]!]! += Math.exp(value / temperature);
         });
         predictions[first + row] = votes.indexOf(Math.max(...votes));
       }
@@ -87,33 +100,29 @@ function largest(values: ArrayLike<number>): number {
   return most;
 }
 
-interface Rows {
-  readonly values: Float32Array;
-  readonly count: number;
-}
-
-/** Rows of length 1 (zero rows stay zero), with zero rows appended up to a multiple of {@link ROWS}. */
-function unitRows(features: Float32Array, dim: number, count: number): Rows {
-  const padded = Math.ceil(count / ROWS) * ROWS;
-  const values = new Float32Array(padded * dim);
-  for (let row = 0; row < count; row++) {
+/** Scales rows of `dim` features, float32 [count, dim], to length 1 where they lie; zero rows stay zero. */
+export function toUnitRows(features: Float32Array, dim: number): void {
+  for (let first = 0; first < features.length; first += dim) {
     let squares = 0;
-    for (let i = row * dim; i < (row + 1) * dim; i++) squares += features[i]! * features[i]!;
+    for (let i = first; i < first + dim; i++) squares += features[i]! * features[i]!;
     const scale = squares > 0 ? 1 / Math.sqrt(squares) : 0;
-    for (let i = row * dim; i < (row + 1) * dim; i++) values[i] = features[i]! * scale;
+    for (let i = first; i < first + dim; i++) features[i] = features[i]! * scale;
   }
-  return { values, count: padded };
 }
 
-/** Dot products of four test rows with all training rows, two training rows at a time so that the sums stay in registers: out [train, 4]. */
-function similarities(test: Float32Array, first: number, { values: train, count }: Rows, dim: number, out: Float64Array): void {
+/**
+ * Dot products of four test rows with all training rows, two training rows at a time so that the sums stay in registers: out [train, 4], and
+ * room for one more row, which the last of an odd number fills again.
+ */
+function similarities(test: Float32Array, first: number, train: Float32Array, dim: number, out: Float64Array): void {
+  const count = train.length / dim;
   const a = first * dim;
   const b = a + dim;
   const c = b + dim;
   const d = c + dim;
   for (let row = 0; row < count; row += 2) {
     const x = row * dim;
-    const y = x + dim;
+    const y = row + 1 < count ? x + dim : x;
     let ax = 0;
     let bx = 0;
     let cx = 0;

@@ -1,5 +1,5 @@
-import { addDigests, type PositionRange } from '@maestro/data';
-import { knnAccuracyInThread } from '@maestro/evaluation';
+import { addDigests, mostBroken, type PositionRange, tooManyBroken } from '@maestro/data';
+import { type FeatureSet, knnAccuracyInThread } from '@maestro/evaluation';
 import { MaestroError, type RankShare, type SkippedImage } from '@maestro/protocol';
 import type { Faults } from './faults.ts';
 import type { KnnSession } from './knnSession.ts';
@@ -86,24 +86,29 @@ async function classify({ session, onPhase, isHoldWanted, onSkipped, signal }: K
   onProgress();
   const test = session.openTest();
   try {
-    const batches = batchesOf(session.test.length, microBatch);
+    const samples = session.test.length;
+    const batches = batchesOf(samples, microBatch);
+    const broken: SkippedImage[] = [];
     for (let i = 0; i < batches.length; i++) {
       signal.throwIfAborted();
       const { skipped } = await test.encode(batches.slice(i, i + PREFETCH), signal);
       onProgress();
       if (skipped.length > 0) onSkipped(totalSteps, skipped);
+      broken.push(...skipped);
+      if (broken.length > mostBroken(samples)) throw tooManyBroken({ broken: broken.length, samples, named: broken });
       if (isHoldWanted(totalSteps)) return 'held';
     }
     const [known, asked] = [training.features(), test.features()];
-    for (const [name, { labels }] of Object.entries({ data: known, 'knn.test': asked })) {
-      if (labels.length === 0) throw new MaestroError('data-invalid', `${name}: none of its samples has a label and can be read`);
+    const [trainSamples, testSamples] = [labelled(known), labelled(asked)];
+    for (const [name, count] of Object.entries({ data: trainSamples, 'knn.test': testSamples })) {
+      if (count === 0) throw new MaestroError('data-invalid', `${name}: none of its samples has a label and can be read`);
     }
     const { k, temperature } = knn;
-    const input = { train: known, test: asked, dim: config.embedDim, k, temperature };
+    const input = { train: known, test: asked, dim: config.embedDim, k, temperature, areUnit: true };
     session.results = {
       knnAccuracy: await knnAccuracyInThread(input, { onProgress, signal }),
-      trainSamples: known.labels.length,
-      testSamples: asked.labels.length,
+      trainSamples,
+      testSamples,
       classes: dataset.classes.length,
       checkpointStep: checkpoint.step,
     };
@@ -111,6 +116,10 @@ async function classify({ session, onPhase, isHoldWanted, onSkipped, signal }: K
   } finally {
     await test.close();
   }
+}
+
+function labelled({ labels }: FeatureSet): number {
+  return labels.reduce((count, label) => (label < 0 ? count : count + 1), 0);
 }
 
 function batchesOf(length: number, size: number): PositionRange[] {

@@ -1,7 +1,7 @@
 import { type AugmentConfig, type Dataset, openLoader, type PositionRange } from '@maestro/data';
 import type { Evaluator } from '@maestro/engine';
 import type { FeatureSet } from '@maestro/evaluation';
-import { type MaeConfig, patchCount } from '@maestro/mae';
+import { type MaeConfig, patchCount, toUnitRows } from '@maestro/mae';
 import { MaestroError, type SkippedImage } from '@maestro/protocol';
 import { permutation } from '@maestro/random';
 
@@ -24,7 +24,10 @@ export interface SampleEncoder {
    * @throws MaestroError `data-invalid`, `non-finite`, `cancelled`.
    */
   encode(wanted: readonly PositionRange[], signal: AbortSignal): Promise<EncodedBatch>;
-  /** Features of the samples encoded so far that have a label, in the order of the data set, backed by shared memory. */
+  /**
+   * Features of all samples, scaled to length 1, in the order of the data set and where they lie: shared memory. The label of one that has
+   * none, or is not encoded, is -1.
+   */
   features(): FeatureSet;
   close(): Promise<void>;
 }
@@ -42,7 +45,7 @@ export interface SampleEncoderOptions {
   readonly labelOf?: (index: number) => number | undefined;
 }
 
-/** Opens a sample encoder; its features take 4 bytes x samples x width once they are there. */
+/** Opens a sample encoder; its features take 4 bytes x samples x width once they are there, and nothing copies them. */
 export function openSampleEncoder({
   dataset,
   evaluator,
@@ -79,18 +82,14 @@ export function openSampleEncoder({
             `${dataset.name(index)}: its features are not finite; the checkpoint's training had diverged`,
           );
         }
+        toUnitRows(own, dim);
         rows.set(own, index * dim);
         isEncoded[index] = 1;
       }
       return { images: count, digest, skipped, seconds: (performance.now() - startedMs) / 1000 };
     },
     features() {
-      const labelled = Array.from(isEncoded.keys()).filter((index) => isEncoded[index] === 1 && labelOf(index) !== undefined);
-      const labels = Int32Array.from(labelled, (index) => labelOf(index)!);
-      if (labelled.length === dataset.length) return { features: rows, labels };
-      const features = sharedFloats(labelled.length * dim);
-      for (const [row, index] of labelled.entries()) features.set(rows.subarray(index * dim, (index + 1) * dim), row * dim);
-      return { features, labels };
+      return { features: rows, labels: Int32Array.from(isEncoded, (isThere, index) => (isThere === 1 ? (labelOf(index) ?? -1) : -1)) };
     },
     close: () => loader.close(),
   };
