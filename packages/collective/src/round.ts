@@ -29,3 +29,17 @@ export function partialsDue(lane: Lane, { op }: Round): number {
 export function reducedDue(lane: Lane, round: Round, receiver: number): number {
   return round.op === 'gather' && round.root !== undefined && round.root !== receiver ? 0 : lane.reducedDue;
 }
+
+/** Where a member is: its rounds so far, this one included, and what this one is. Rounds count from 1 on in each view. */
+export interface RoundPosition {
+  round: number;
+  kind: Round;
+  /** Rounds that reduced something. */
+  reductions: number;
+  step: number;
+}
+
+/** Which of two buffers belongs to a reduction: a peer's scalars of the next step may come before this step ends. */
+export function parity(reductions: number): 0 | 1 {
+  return reductions % 2 === 0 ? 0 : 1;
+}

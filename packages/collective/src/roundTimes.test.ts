@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { roundTimes } from './roundTimes.ts';
+import { createRoundClock, roundTimes } from './roundTimes.ts';
 
 const NONE = { firstArrivalMs: Number.POSITIVE_INFINITY, lastArrivalMs: Number.NEGATIVE_INFINITY };
 
@@ -23,4 +23,26 @@ describe('roundTimes', () => {
     const marks = { startedMs: 1000, firstArrivalMs: 1000, lastArrivalMs: 1000, summedMs: undefined, endedMs: 1250 };
     expect(roundTimes(marks)).toEqual({ wait: 0, lag: 0, reduceScatter: 0, allGather: 0.25 });
   });
+});
+
+test('a clock forgets the marks of a round when it opens the next one', () => {
+  let nowMs = 0;
+  const clock = createRoundClock(() => nowMs);
+  expect(clock.times).toEqual({ wait: 0, lag: 0, reduceScatter: 0, allGather: 0 });
+  const round = (startMs: number, arrivalsMs: readonly number[], summedMs: number | undefined, endMs: number) => {
+    nowMs = startMs;
+    clock.open();
+    for (const atMs of arrivalsMs) clock.arrived(atMs);
+    if (summedMs !== undefined) {
+      nowMs = summedMs;
+      clock.summed();
+      nowMs = endMs;
+      clock.summed(); // the first one counts
+    }
+    nowMs = endMs;
+    clock.close();
+    return clock.times;
+  };
+  expect(round(1000, [1200, 1500], 1700, 2000)).toEqual({ wait: 0.5, lag: 0, reduceScatter: 0.2, allGather: 0.3 });
+  expect(round(3000, [2500], undefined, 3250)).toEqual({ wait: 0, lag: 0.5, reduceScatter: 0, allGather: 0.25 });
 });

@@ -35,3 +35,46 @@ export function roundTimes({ startedMs, firstArrivalMs, lastArrivalMs, summedMs,
     allGather: (endedMs - gatherMs) / 1000,
   };
 }
+
+/** Takes the marks of one round after the other. */
+export interface RoundClock {
+  /** Of the last round that was closed. */
+  readonly times: RoundTimes;
+  /** This member opens a round. */
+  open(): void;
+  /** A peer has opened it, at `atMs`; that may have been before this member did. */
+  arrived(atMs: number): void;
+  /** The own chunk is summed; the first call counts. */
+  summed(): void;
+  close(): void;
+}
+
+/** A clock that has seen no round; `nowMs` tells the time. */
+export function createRoundClock(nowMs: () => number = () => performance.now()): RoundClock {
+  let times = NO_TIMES;
+  let startedMs = 0;
+  let firstArrivalMs = Number.POSITIVE_INFINITY;
+  let lastArrivalMs = Number.NEGATIVE_INFINITY;
+  let summedMs: number | undefined;
+  return {
+    get times() {
+      return times;
+    },
+    open() {
+      startedMs = nowMs();
+      firstArrivalMs = Number.POSITIVE_INFINITY;
+      lastArrivalMs = Number.NEGATIVE_INFINITY;
+      summedMs = undefined;
+    },
+    arrived(atMs) {
+      firstArrivalMs = Math.min(firstArrivalMs, atMs);
+      lastArrivalMs = Math.max(lastArrivalMs, atMs);
+    },
+    summed() {
+      summedMs ??= nowMs();
+    },
+    close() {
+      times = roundTimes({ startedMs, firstArrivalMs, lastArrivalMs, summedMs, endedMs: nowMs() });
+    },
+  };
+}
