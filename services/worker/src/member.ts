@@ -7,24 +7,19 @@ import {
   isMaestroError,
   MaestroError,
   type MemberStatus,
-  parseJobSpec,
-  requireConfined,
   type Standing,
   type View,
   type WorkerMessage,
 } from '@maestro/protocol';
 import { monitorEventLoop } from '@maestro/telemetry';
-import { type JobSession, openJobSession } from './jobSession.ts';
-import { type KnnSession, openKnnSession } from './knnSession.ts';
 import { runKnnView } from './knnView.ts';
+import { openMemberActivity } from './memberActivity.ts';
+import { openSession, type Session } from './openSession.ts';
 import { createReports } from './reports.ts';
 import { serveShards } from './shardTransfer.ts';
-import { aborted, pause } from './signals.ts';
-import { openStepClock } from './stepClock.ts';
-import { openStepTimesReport } from './stepTimesReport.ts';
+import { aborted } from './signals.ts';
 import { suspectOf } from './suspectOf.ts';
-import type { Phase } from './trainLoop.ts';
-import { runView, type ViewRunOptions, type ViewTraffic } from './viewRun.ts';
+import { runView, type ViewRunOptions } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
 
 /** What ends a view but not the member: the coordinator forms another one. All else ends the member's part in the job. */
@@ -38,11 +33,6 @@ const HELD_BY: ReadonlySet<ErrorCode> = new Set([
   'redis-unavailable',
   'checkpoint-invalid',
 ]);
-/** Between two attempts to open what a job needs while Redis or a file system is away, in milliseconds. */
-const REOPEN_MS = 1000;
-/** How much the newest step counts in the mean computing time of a virtual rank. */
-const RANK_WEIGHT = 0.3;
-
 /** Why a member is to leave its job. */
 export interface ReleaseRequest {
   readonly reason: string;
@@ -79,9 +69,6 @@ export interface MemberOptions extends WorkerOptions {
   readonly send: (message: WorkerMessage) => void;
 }
 
-/** What a worker has open for a job, by the job's recipe. */
-type Session = JobSession | KnnSession;
-
 /** The view that a member works for. */
 interface Current {
   readonly view: View;
@@ -90,12 +77,11 @@ interface Current {
   /** Steps after which the member wants to hold, and whether with a checkpoint. */
   holdAt: number;
   isSaved: boolean;
-  traffic?: ViewTraffic;
 }
 
 /** Starts to work for a job: opens what it needs, says `ready`, and takes views until it is released. */
 export function startMember(options: MemberOptions): Member {
-  const { jobId, specJson, self, collective, timeouts, dataDir, isFaultTolerant, faults, metrics, send } = options;
+  const { jobId, self, collective, timeouts, dataDir, isFaultTolerant, faults, metrics, send } = options;
   const logger = options.logger.child({ job: jobId });
   const closing = new AbortController();
   const reports = createReports();
@@ -104,9 +90,6 @@ export function startMember(options: MemberOptions): Member {
   let generation = 0;
   let stateHash = '';
   let failure: MaestroError | undefined;
-  let activity: { step: number; phase: Phase; sinceMs: number } = { step: 0, phase: 'preparing', sinceMs: performance.now() };
-  let waitingFor = '';
-  let rankSeconds = 0;
   let current: Current | undefined;
   let release: ReleaseRequest | undefined;
   let next: View | undefined;
@@ -115,28 +98,15 @@ export function startMember(options: MemberOptions): Member {
   /** What the last view may still have under way in the trainer. */
   let trainerBusy: Promise<unknown> = Promise.resolve();
 
-  /** Images of this member in the step under way, and bytes of its view that were counted. */
-  let images = 0;
-  let counted = { sent: 0, received: 0 };
-  const timesReport = openStepTimesReport({ send: (steps) => send({ kind: 'timed', jobId, generation, steps }) });
-  const clock = openStepClock({
-    onStep: (times) => {
-      timesReport.add(times);
-      metrics.step(times, images);
-      metrics.unacknowledged(reports.list().length);
-    },
+  const activity = openMemberActivity({
+    self,
+    metrics,
+    sendTimes: (steps) => send({ kind: 'timed', jobId, generation, steps }),
+    unacknowledged: () => reports.list().length,
   });
-  const countTraffic = (): void => {
-    const bytes = current?.traffic?.bytes();
-    if (bytes === undefined) return;
-    metrics.traffic({ sent: bytes.sent - counted.sent, received: bytes.received - counted.received });
-    counted = bytes;
-  };
-
-  const onPhase = (step: number, phase: Phase): void => {
-    clock.enter(phase);
-    activity = { step, phase, sinceMs: performance.now() };
-  };
+  const onPhase = activity.enter;
+  const onCheckpointFailed = (step: number, error: unknown): void =>
+    send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) });
   const standing = (): Standing => {
     const suspect = failure === undefined || current === undefined ? '' : suspectOf(failure, current.view, self);
     return {
@@ -156,38 +126,25 @@ export function startMember(options: MemberOptions): Member {
       results: session?.recipe === 'knn' ? session.results : {},
     };
   };
+  const tell = (): void => send({ kind: 'standing', ...standing() });
   const turnTo = (to: MemberStatus): void => {
     status = to;
-    send({ kind: 'standing', ...standing() });
+    tell();
   };
 
-  const open = async (): Promise<Session> => {
-    const spec = parseJobSpec(JSON.parse(specJson));
-    // Links may lead elsewhere on this machine than on the coordinator's.
-    await requireConfined(spec, options.roots);
-    for (;;) {
-      try {
-        const common = { ...options, spec, logger, signal: closing.signal };
-        if (spec.recipe === 'knn') return await openKnnSession(common);
-        return await openJobSession({
-          ...common,
-          onCheckpoint: (checkpoint, cost) => {
-            metrics.checkpoint(cost);
-            send({ kind: 'checkpoint', jobId, generation, ...checkpoint });
-          },
-          onCheckpointFailed: (step, error) => send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) }),
-          onSnapshotLost: () => send({ kind: 'standing', ...standing() }),
-        });
-      } catch (error) {
-        const isPassing = isMaestroError(error, 'redis-unavailable') || isMaestroError(error, 'unavailable');
-        if (!isPassing || closing.signal.aborted) throw error;
-        waitingFor = errorMessage(error);
-        logger.warn({ error }, 'opening the job failed, trying again');
-        await pause(REOPEN_MS, closing.signal);
-        waitingFor = '';
-      }
-    }
-  };
+  const open = (): Promise<Session> =>
+    openSession({
+      ...options,
+      logger,
+      signal: closing.signal,
+      onWaiting: activity.waitFor,
+      onCheckpoint: (checkpoint, cost) => {
+        metrics.checkpoint(cost);
+        send({ kind: 'checkpoint', jobId, generation, ...checkpoint });
+      },
+      onCheckpointFailed,
+      onSnapshotLost: () => tell(),
+    });
 
   const nextView = async (): Promise<View | undefined> => {
     while (release === undefined && next === undefined) {
@@ -212,10 +169,9 @@ export function startMember(options: MemberOptions): Member {
     status = 'forming';
     stateHash = '';
     failure = undefined;
-    counted = { sent: 0, received: 0 };
+    activity.begin(view);
     metrics.view(generation);
     const isFirst = view.members[0]!.id === self;
-    const { firstRank, ranks } = view.members.find(({ id }) => id === self)!;
     const viewLogger = logger.child({ generation });
     const monitor = monitorEventLoop();
     const working: Omit<ViewRunOptions, 'session'> = {
@@ -233,29 +189,23 @@ export function startMember(options: MemberOptions): Member {
       isHoldWanted: (step) => step + 1 >= here.holdAt,
       isSaveWanted: (step) => here.isSaved && step + 1 >= here.holdAt,
       onJoined: (traffic) => {
-        here.traffic = traffic;
+        // A view that was given up may get that far while the next one is under way.
+        if (!aborter.signal.aborted) activity.join(traffic);
       },
       onPhase,
-      onRound: clock.round,
+      onRound: activity.round,
       onFormed: (hash) => {
         stateHash = hash;
         turnTo('formed');
       },
-      onWaiting: (reason) => {
-        waitingFor = reason ?? '';
-      },
-      onStep: (report, seconds) => {
-        rankSeconds = rankSeconds === 0 ? seconds : rankSeconds * (1 - RANK_WEIGHT) + seconds * RANK_WEIGHT;
-        images = report.ranks.slice(firstRank, firstRank + ranks).reduce((sum, share) => sum + share.images, 0);
-        clock.applied(report.step);
-        countTraffic();
+      onWaiting: (reason) => activity.waitFor(reason ?? ''),
+      onStep: (report, rankSeconds) => {
+        activity.applied(report, rankSeconds);
         if (isFaultTolerant) reports.add(report);
         if (isFirst) send({ kind: 'committed', ...report });
       },
       onSkipped: (step, images) => send({ kind: 'skipped', jobId, generation, step, images }),
-      onCheckpointFailed: (step, error) => {
-        send({ kind: 'checkpointFailed', jobId, step, errorMessage: errorMessage(error) });
-      },
+      onCheckpointFailed,
       signal: aborter.signal,
     };
     const run = opened.recipe === 'knn' ? runKnnView({ ...working, session: opened }) : runView({ ...working, session: opened });
@@ -278,7 +228,7 @@ export function startMember(options: MemberOptions): Member {
         step: opened.state,
         status,
         reason: failure?.message,
-        sentBytes: here.traffic?.sentBytes(),
+        sentBytes: activity.sentBytes(),
         eventLoopDelay: monitor.read(),
         ...(opened.recipe === 'mae-pretrain' && opened.isSharded && { snapshots: opened.snapshots.cost() }),
         ...memoryBytes(),
@@ -286,16 +236,14 @@ export function startMember(options: MemberOptions): Member {
       'view over',
     );
     monitor.close();
-    waitingFor = '';
-    countTraffic();
-    delete here.traffic;
+    activity.end();
     onPhase(opened.state < 0 ? activity.step : opened.state, status);
-    timesReport.flush();
-    send({ kind: 'standing', ...standing() });
+    activity.flush();
+    tell();
     // A state that was being loaded when the view was given up may be whole after all.
     const told = opened.state;
     void trainerBusy.then(() => {
-      if (current === here && release === undefined && opened.state !== told) send({ kind: 'standing', ...standing() });
+      if (current === here && release === undefined && opened.state !== told) tell();
     });
   };
 
@@ -317,7 +265,7 @@ export function startMember(options: MemberOptions): Member {
       onPhase(state, 'checkpoint');
       await checkpointer.write(state).catch((error: unknown) => {
         logger.error({ step: state, error }, 'last checkpoint failed');
-        send({ kind: 'checkpointFailed', jobId, step: state, errorMessage: errorMessage(error) });
+        onCheckpointFailed(state, error);
       });
     }
     logger.info({ step: session?.state, reason }, 'left the job');
@@ -375,9 +323,7 @@ export function startMember(options: MemberOptions): Member {
     save() {
       if (session?.recipe !== 'mae-pretrain' || session.state < 0 || (status !== 'held' && status !== 'finished')) return;
       const { state, checkpointer } = session;
-      trainerBusy = trainerBusy
-        .then(() => checkpointer.write(state))
-        .catch((error: unknown) => send({ kind: 'checkpointFailed', jobId, step: state, errorMessage: errorMessage(error) }));
+      trainerBusy = trainerBusy.then(() => checkpointer.write(state)).catch((error: unknown) => onCheckpointFailed(state, error));
     },
     release(request) {
       if (release !== undefined) return;
@@ -387,22 +333,7 @@ export function startMember(options: MemberOptions): Member {
       wake();
     },
     standing,
-    heartbeat() {
-      const { step, phase, sinceMs } = activity;
-      const peers = current?.traffic?.waiting() ?? [];
-      const names = peers.map(
-        ({ member, phase: at }) => `${current!.view.members.find(({ id }) => id === member)?.name ?? member} at ${at}`,
-      );
-      return {
-        jobId,
-        generation,
-        step,
-        phase,
-        phaseSeconds: (performance.now() - sinceMs) / 1000,
-        waitingFor: names.join(', ') || waitingFor,
-        rankSeconds,
-      };
-    },
+    heartbeat: () => ({ jobId, generation, ...activity.heartbeat() }),
     ended,
   };
 }

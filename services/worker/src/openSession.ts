@@ -1,0 +1,42 @@
+import { errorMessage, isMaestroError, parseJobSpec, requireConfined } from '@maestro/protocol';
+import { type JobSession, type JobSessionOptions, openJobSession } from './jobSession.ts';
+import { type KnnSession, openKnnSession } from './knnSession.ts';
+import { pause } from './signals.ts';
+import type { WorkerOptions } from './worker.ts';
+
+/** Between two attempts to open what a job needs while Redis or a file system is away, in milliseconds. */
+const REOPEN_MS = 1000;
+
+/** What a worker has open for a job, by the job's recipe. */
+export type Session = JobSession | KnnSession;
+
+/** What a session is opened with. */
+export interface OpenSessionOptions extends Omit<JobSessionOptions, 'spec'>, Pick<WorkerOptions, 'roots'> {
+  /** The job file, as the coordinator sent it. */
+  readonly specJson: string;
+  /** Told why opening waits, and with an empty text when it tries again. */
+  readonly onWaiting: (reason: string) => void;
+}
+
+/**
+ * Opens what a job needs. While Redis or a file system is away it is tried again.
+ * @throws MaestroError of whatever cannot be opened, or the signal's reason.
+ */
+export async function openSession({ specJson, onWaiting, ...options }: OpenSessionOptions): Promise<Session> {
+  const { roots, logger, signal } = options;
+  const spec = parseJobSpec(JSON.parse(specJson));
+  // Links may lead elsewhere on this machine than on the coordinator's.
+  await requireConfined(spec, roots);
+  for (;;) {
+    try {
+      return await (spec.recipe === 'knn' ? openKnnSession({ ...options, spec }) : openJobSession({ ...options, spec }));
+    } catch (error) {
+      const isPassing = isMaestroError(error, 'redis-unavailable') || isMaestroError(error, 'unavailable');
+      if (!isPassing || signal.aborted) throw error;
+      onWaiting(errorMessage(error));
+      logger.warn({ error }, 'opening the job failed, trying again');
+      await pause(REOPEN_MS, signal);
+      onWaiting('');
+    }
+  }
+}
