@@ -1,8 +1,6 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkpointRoot } from '@maestro/checkpoint';
 import type { Device } from '@maestro/protocol';
-import { resolveLocation } from '@maestro/storage';
 import type { ClusterProcess } from './cluster.ts';
 import type { NetworkId } from './network/networkNames.ts';
 import type { NetworkLacks } from './network/networkSupport.ts';
@@ -62,13 +60,4 @@ export async function coordinatorAddress({
   readonly dataDir: string;
 }): Promise<string> {
   return flag ?? process.env['MAESTRO_COORDINATOR'] ?? (await readClusterFile(dataDir))?.coordinator ?? DEFAULT_COORDINATOR;
-}
-
-/**
- * Where a job's checkpoints are, by `MAESTRO_CHECKPOINTS` or else in the data folder; a location is taken as it stands. A job whose file names
- * another place is to be asked for by that.
- */
-export function checkpointsOf(dataDir: string, job: string): string {
-  if (!job.startsWith('job-')) return resolveLocation(job);
-  return resolveLocation(checkpointRoot({ dataDir, jobId: job, location: process.env['MAESTRO_CHECKPOINTS'] }));
 }

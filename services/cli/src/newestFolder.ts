@@ -1,7 +1,7 @@
 import { describeFallback, newestValidCheckpoint } from '@maestro/checkpoint';
 import { MaestroError } from '@maestro/protocol';
 import { resolveLocation } from '@maestro/storage';
-import { checkpointsOf } from './connection.ts';
+import { checkpointsOf } from './checkpointsOf.ts';
 
 /** The checkpoint that is meant: a folder as it stands, of a job the newest that is whole. Which ones were passed over is told on standard error. */
 export async function newestFolder(dataDir: string, target: string): Promise<string> {

@@ -1,12 +1,6 @@
 import { resolve } from 'node:path';
-import { folderStep, glanceAtCheckpoint, listCheckpoints, verifyCheckpoint } from '@maestro/checkpoint';
-import { MaestroError } from '@maestro/protocol';
-import { lastName, resolveLocation } from '@maestro/storage';
 import { type Command, Option } from 'commander';
-import { checkpointTable, type ExaminedCheckpoint } from '../checkpointTable.ts';
-import { checkpointsOf } from '../connection.ts';
 import { withExamples } from '../examples.ts';
-import { newestFolder } from '../newestFolder.ts';
 
 interface ReadOptions {
   readonly json?: boolean;
@@ -22,15 +16,8 @@ export function addCheckpointCommand(program: Command): void {
     .argument('<job>', 'job id, or where checkpoints are: a folder, or s3://bucket/prefix')
     .option('--json', 'print JSON')
     .action(async (job: string, { json }: ReadOptions) => {
-      const root = checkpointsOf(resolve(program.opts<{ dataDir: string }>().dataDir), job);
-      const listed = await listCheckpoints(root);
-      if (listed.length === 0) {
-        const advice =
-          folderStep(lastName(root)) === undefined ? 'name their folder, or the --data-dir of the job' : 'use checkpoint verify';
-        throw new MaestroError('not-found', `checkpoint ls: no checkpoints in ${root}; ${advice}`);
-      }
-      const examined: ExaminedCheckpoint[] = [];
-      for (const { dir } of listed) examined.push(await examine(dir));
+      const { examineAll, checkpointTable } = await examination();
+      const examined = await examineAll(resolve(program.opts<{ dataDir: string }>().dataDir), job);
       process.stdout.write(`${json === true ? JSON.stringify(examined) : checkpointTable(examined)}\n`);
     });
 
@@ -40,7 +27,8 @@ export function addCheckpointCommand(program: Command): void {
     .argument('<folder>', 'a checkpoint, such as step-00000100 or s3://bucket/prefix/job/step-00000100')
     .option('--json', 'print JSON')
     .action(async (folder: string, { json }: ReadOptions) => {
-      const examined = await examine(resolveLocation(folder));
+      const { examine, checkpointTable } = await examination();
+      const examined = await examine(folder);
       process.stdout.write(`${json === true ? JSON.stringify(examined) : checkpointTable([examined])}\n`);
       if (!examined.valid) process.exitCode = 1;
     });
@@ -62,8 +50,8 @@ export function addCheckpointCommand(program: Command): void {
     .option('--out <file>', 'where it goes', 'encoder.onnx')
     .option('--json', 'print JSON')
     .action(async (target: string, { out, json }: ReadOptions & { out: string }) => {
+      const [{ newestFolder }, { exportEncoder }] = await Promise.all([import('../newestFolder.ts'), import('../exportEncoder.ts')]);
       const dir = await newestFolder(resolve(program.opts<{ dataDir: string }>().dataDir), target);
-      const { exportEncoder } = await import('../exportEncoder.ts');
       const report = await exportEncoder(dir, resolve(out));
       const { input, output, mean, std, step, file, sizeBytes } = report;
       const lines = [
@@ -79,7 +67,8 @@ export function addCheckpointCommand(program: Command): void {
   ]);
 }
 
-async function examine(dir: string): Promise<ExaminedCheckpoint> {
-  const { writtenAt } = await glanceAtCheckpoint(dir);
-  return { ...(await verifyCheckpoint(dir)), writtenAt: writtenAt.toISOString() };
+/** What looks at checkpoints, loaded once a command needs it. */
+async function examination() {
+  const [examine, table] = await Promise.all([import('../examineCheckpoints.ts'), import('../checkpointTable.ts')]);
+  return { ...examine, ...table };
 }

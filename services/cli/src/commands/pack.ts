@@ -1,5 +1,4 @@
 import { MaestroError, parseByteSize } from '@maestro/protocol';
-import { openStorage, resolveLocation } from '@maestro/storage';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { positiveInteger } from '../options.ts';
@@ -28,8 +27,11 @@ export function addPackCommand(dataset: Command): void {
     .action(async (source: string, { out, shardSize, packedU8 = false, size, split, json }: PackCommandOptions) => {
       const shardBytes = parseByteSize(shardSize, 'dataset pack: --shard-size');
       if (shardBytes < 1) throw new MaestroError('invalid-argument', 'dataset pack: --shard-size must be more than nothing');
-      const { packDataset } = await import('@maestro/data');
-      const { openAnyDataset } = await import('../openAnyDataset.ts');
+      const [{ packDataset }, { openStorage, resolveLocation }, { openAnyDataset }] = await Promise.all([
+        import('@maestro/data'),
+        import('@maestro/storage'),
+        import('../openAnyDataset.ts'),
+      ]);
       const { opened } = await openAnyDataset(source, split);
       const began = performance.now();
       const packed = await packDataset({

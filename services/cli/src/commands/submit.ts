@@ -3,8 +3,7 @@ import { MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { followJob, logsOption } from '../followJob.ts';
-import { type JobFile, readJobFile, setKeys, withAbsolutePaths } from '../jobFile.ts';
-import { newestFolder } from '../newestFolder.ts';
+import type { JobFile } from '../jobFile.ts';
 import { collect } from '../options.ts';
 import { withClient } from '../withClient.ts';
 
@@ -38,7 +37,8 @@ export function addSubmitCommand(program: Command): void {
     .option('--json', 'print the job as JSON')
     .action(async (file: string | undefined, options: SubmitOptions) => {
       const { resume } = options;
-      const from = resume === undefined ? undefined : await newestFolder(resolve(program.opts<{ dataDir: string }>().dataDir), resume);
+      const { dataDir } = program.opts<{ dataDir: string }>();
+      const from = resume === undefined ? undefined : await (await import('../newestFolder.ts')).newestFolder(resolve(dataDir), resume);
       const spec = await buildSpec(file, { ...options, resume: from });
       // Mistakes are told before a coordinator is looked for.
       const checked = parseJobSpec(spec);
@@ -78,6 +78,7 @@ async function buildSpec(file: string | undefined, { recipe, set, resume }: Subm
       'submit: give a job file, or keys with --set (such as --set data.format=image-folder --set data.path=DIR)',
     );
   }
+  const { readJobFile, setKeys, withAbsolutePaths } = await import('../jobFile.ts');
   const pairs = [
     ...set,
     ...(recipe === undefined ? [] : [`recipe=${recipe}`]),

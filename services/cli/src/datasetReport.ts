@@ -1,0 +1,73 @@
+import { type Dataset, loadImages } from '@maestro/data';
+import { spread } from '@maestro/evaluation';
+import { type DatasetFormat, openAnyDataset } from './openAnyDataset.ts';
+import { textTable } from './textTable.ts';
+
+/** What `dataset inspect` finds. */
+export interface DatasetReport {
+  readonly path: string;
+  readonly format: DatasetFormat;
+  readonly samples: number;
+  readonly channels: number;
+  readonly fingerprint: string;
+  /** Samples of each class; empty where there are no classes. */
+  readonly classes: readonly { readonly name: string; readonly samples: number }[];
+  /** Samples that were decoded to try, and those that could not be. */
+  readonly tried: number;
+  readonly broken: readonly { readonly name: string; readonly reason: string }[];
+}
+
+/** The side to which images are decoded when they are only tried. */
+const TRIED_SIZE = 32;
+/** Images in memory at a time. */
+const BATCH = 64;
+const SHOWN_CLASSES = 20;
+
+/** Opens whatever is at a place, and decodes `sample` of its images to try. @throws MaestroError `not-found`, `data-invalid`. */
+export async function inspectDataset(
+  place: string,
+  { split, sample }: { readonly split: string; readonly sample: number },
+): Promise<DatasetReport> {
+  const { path, format, opened } = await openAnyDataset(place, split);
+  return { path, format, ...(await tried(opened, sample)) };
+}
+
+async function tried(dataset: Dataset, sample: number): Promise<Omit<DatasetReport, 'path' | 'format'>> {
+  const { length, channels, classes, fingerprint } = dataset;
+  const counts = classes.map(() => 0);
+  for (let index = 0; index < length && classes.length > 0; index++) {
+    const label = dataset.label(index);
+    if (label !== undefined) counts[label]!++;
+  }
+  const broken: { name: string; reason: string }[] = [];
+  const wanted = spread(length, sample);
+  for (let first = 0; first < wanted.length; first += BATCH) {
+    const indices = wanted.slice(first, first + BATCH);
+    const { skipped } = await loadImages(dataset, indices, { imageSize: TRIED_SIZE, channels });
+    broken.push(...skipped.map(({ name, reason }) => ({ name, reason })));
+  }
+  return {
+    samples: length,
+    channels,
+    fingerprint,
+    classes: classes.map((name, label) => ({ name, samples: counts[label]! })),
+    tried: wanted.length,
+    broken,
+  };
+}
+
+/** The report for a terminal. */
+export function datasetText({ path, format, samples, channels, fingerprint, classes, tried, broken }: DatasetReport): string {
+  const shown = [...classes].sort((a, b) => b.samples - a.samples).slice(0, SHOWN_CLASSES);
+  return [
+    `Path:        ${path}`,
+    `Job file:    data: { format: ${format}, path: ${path} }`,
+    `Samples:     ${samples}, ${channels === 1 ? 'grey' : 'colour'}`,
+    `Fingerprint: ${fingerprint}`,
+    `Read:        ${tried - broken.length} of ${tried} that were tried`,
+    ...broken.map(({ name, reason }) => `  broken: ${name}: ${reason}`),
+    ...(classes.length === 0 ? [] : [`Classes:     ${classes.length} (used to measure only, never to pre-train)`]),
+    ...(shown.length === 0 ? [] : [textTable([['CLASS', 'SAMPLES'], ...shown.map((each) => [each.name, String(each.samples)])], [1])]),
+    ...(classes.length > shown.length ? [`and ${classes.length - shown.length} more classes`] : []),
+  ].join('\n');
+}
