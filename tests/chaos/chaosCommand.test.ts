@@ -9,7 +9,7 @@ import { writeBlobs } from '../support/blobs.ts';
 import { runCli, startCli } from '../support/runCli.ts';
 import { smallJob } from '../support/smallJob.ts';
 
-const TIMEOUT_MS = 150_000;
+const TIMEOUT_MS = 300_000;
 
 let dir: string;
 let up: ChildProcess;
@@ -50,6 +50,49 @@ test(
     expect(stderr).toContain('the job went on after');
     expect(code).toBe(0);
     expect(JSON.parse((await maestro('describe', id, '--json')).stdout).state).toBe('running');
+  },
+  TIMEOUT_MS,
+);
+
+const findingsOf = (stdout: string): (string | boolean)[][] =>
+  JSON.parse(stdout)
+    .findings.map(({ name, isOk }: { name: string; isOk: boolean }) => [name, isOk])
+    .slice(-1);
+/** A hash that no job has. */
+const OTHER = '0'.repeat(64);
+
+test(
+  'a reference is the hash that a job must end with: the one of an undisturbed run passes, another does not',
+  async () => {
+    const short = ['submit', 'job.json', '--set', 'schedule.steps=600', '--set', 'checkpoint.everySteps=200'];
+    const undisturbed = JSON.parse((await maestro(...short, '--follow', '--json', '--set', 'resources.maxWorkers=1')).stdout);
+    const { hash } = undisturbed.checkpoints.at(-1);
+    for (const [reference, isSame] of [
+      [hash, true],
+      [OTHER, false],
+    ] as const) {
+      const id = (await maestro(...short)).stdout.trim();
+      const { code, stdout, stderr } = await maestro('chaos', id, '--seed', '1', '--minutes', '0.1', '--reference', reference, '--json');
+      expect([code, findingsOf(stdout)]).toEqual([isSame ? 0 : 1, [['the weights are the same', isSame]]]);
+      expect(stderr).toContain(isSame ? `${hash}, as the reference` : `${hash}, but the reference has ${OTHER}`);
+    }
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a job that measures is compared by its numbers; a hash to compare with is refused, as it leaves none',
+  async () => {
+    const trained = JSON.parse((await maestro('submit', 'job.json', '--follow', '--json', '--set', 'schedule.steps=5')).stdout);
+    const measure = ['submit', '--recipe', 'knn', '--resume', trained.id, '--set', 'data.format=idx', '--set', 'data.path=blobs'];
+    const id = (await maestro(...measure, '--set', 'schedule.microBatch=1', '--set', 'knn.k=10')).stdout.trim();
+    expect(await maestro('chaos', id, '--reference', OTHER)).toMatchObject({
+      code: 2,
+      stderr: `maestro: chaos: job ${id} measures a checkpoint and leaves no hash to compare; use --verify\n`,
+    });
+    const { code, stdout, stderr } = await maestro('chaos', id, '--seed', '1', '--minutes', '0.1', '--verify', '--json');
+    expect([code, findingsOf(stdout)]).toEqual([0, [['the measurement is the same', true]]]);
+    expect(stderr).toMatch(/knnAccuracy 0\.\d+, trainSamples 424, .*, as the undisturbed job/);
   },
   TIMEOUT_MS,
 );

@@ -231,6 +231,12 @@ test(
       code: 1,
       stderr: expect.stringContaining('is there already; remove it, or give another --out'),
     });
+    const measured = { recipe: 'knn', data: { format: 'idx', path: 'blobs' }, checkpoint: { resumeFrom: 'somewhere' } };
+    await writeFile(join(dir, 'knn.json'), JSON.stringify(measured));
+    expect(await maestro('artifacts', 'build', 'knn.json', '--out', 'none')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('trains nothing, so it has no graphs; `maestro checkpoint export` writes the encoder'),
+    });
 
     const inspected = JSON.parse((await maestro('dataset', 'inspect', 'blobs', '--json')).stdout);
     expect(inspected).toMatchObject({ format: 'idx', samples: 300, channels: 1, tried: 200, broken: [] });

@@ -34,30 +34,42 @@ export async function isAudited(client: JobClient, id: string): Promise<Finding>
   return { name: 'the audit is clean', isOk: isClean, detail };
 }
 
-/** Waits for the job to end, and compares the hash of its last checkpoint with the one that is expected. */
-export async function hasHash(record: JobRecord, expected: string, of: string): Promise<Finding> {
-  const hash = finalHash(await record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: DAY_MS }));
-  const isOk = hash === expected;
-  return { name: 'the weights are the same', isOk, detail: isOk ? `${hash}, as ${of}` : `${hash}, but ${of} has ${expected}` };
+/** Waits for the job to end, and compares what it ended with ({@link resultOf}) with what is expected. */
+export async function hasResult(record: JobRecord, expected: string, of: string): Promise<Finding> {
+  const ended = await record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: DAY_MS });
+  const result = resultOf(ended);
+  const isOk = result === expected;
+  const name = isMeasurement(ended) ? 'the measurement is the same' : 'the weights are the same';
+  return { name, isOk, detail: isOk ? `${result}, as ${of}` : `${result}, but ${of} has ${expected}` };
 }
 
-/** Runs the same job undisturbed on one worker, and gives the hash that it ends with. */
-export async function undisturbedHash(client: JobClient, coordinator: string, { specJson }: Job): Promise<string> {
+/** Runs the same job undisturbed on one worker, and gives what it ends with ({@link resultOf}). */
+export async function undisturbedResult(client: JobClient, coordinator: string, { specJson }: Job): Promise<string> {
   const spec = JSON.parse(specJson) as JobSpec;
   const { id } = await client.submitJob({
     spec: { ...spec, name: `${spec.name.slice(0, 80)} undisturbed`, resources: { ...spec.resources, minWorkers: 1, maxWorkers: 1 } },
   });
   const record = recordJob(coordinator, id);
   try {
-    return finalHash(await record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: DAY_MS }));
+    return resultOf(await record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: DAY_MS }));
   } finally {
     await record.close();
   }
 }
 
-function finalHash({ id, state, message, checkpoints }: Job): string {
-  const last = checkpoints.at(-1);
-  if (state !== 'succeeded' || last === undefined)
-    throw new MaestroError('conflict', `chaos: job ${id} ${state}, no hash to compare: ${message}`);
-  return last.hash;
+/** Whether a job measures a checkpoint, and so leaves numbers instead of weights. */
+export function isMeasurement({ specJson }: Pick<Job, 'specJson'>): boolean {
+  return (JSON.parse(specJson) as JobSpec).recipe === 'knn';
+}
+
+/** The hash of a job's last checkpoint; of one that measures, its numbers. @throws MaestroError `conflict` when it did not succeed. */
+function resultOf(job: Job): string {
+  const { id, state, message, checkpoints, results = {} } = job;
+  const result = isMeasurement(job)
+    ? Object.entries(results)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(', ')
+    : checkpoints.at(-1)?.hash;
+  if (state !== 'succeeded' || !result) throw new MaestroError('conflict', `chaos: job ${id} ${state}, nothing to compare: ${message}`);
+  return result;
 }

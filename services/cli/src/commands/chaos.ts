@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { type Abilities, abilitiesOf } from '../chaos/abilities.ts';
 import { openChaosTarget } from '../chaos/chaosTarget.ts';
 import { describeAbilities, describeEvent, describeSummary, seconds } from '../chaos/describeChaos.ts';
-import { type Finding, goesOn, hasHash, isAudited, isBounded, undisturbedHash } from '../chaos/findings.ts';
+import { type Finding, goesOn, hasResult, isAudited, isBounded, isMeasurement, undisturbedResult } from '../chaos/findings.ts';
 import { recordJob } from '../chaos/recordJob.ts';
 import { runChaos, summarise } from '../chaos/runChaos.ts';
 import { type ChaosEvent, chaosSchedule } from '../chaos/schedule.ts';
@@ -42,7 +42,7 @@ export function addChaosCommand(program: Command): void {
     .option('--minutes <m>', 'how long', positiveNumber, 2)
     .option('--min-workers <n>', 'workers that are always left', positiveInteger, 1)
     .option('--reference <hash>', 'checkpoint hash that the job must end with')
-    .option('--verify', 'afterwards run the same job undisturbed, on one worker, and compare the hashes')
+    .option('--verify', 'afterwards run the same job undisturbed, on one worker, and compare hashes (of a job that measures, its numbers)')
     .option('--dry-run', 'only print the events')
     .option('--json', 'end with one JSON object on standard output')
     .action(async (id: string, options: ChaosCommandOptions) => {
@@ -106,6 +106,9 @@ async function chaos({
   const say = (line: string): void => void screen.write(`${line}\n`);
   const submitted = await client.getJob(id);
   if (isTerminal(submitted.state)) throw new MaestroError('conflict', `chaos: job ${id} has ended (${submitted.state})`);
+  if (reference !== undefined && isMeasurement(submitted)) {
+    throw new MaestroError('invalid-argument', `chaos: job ${id} measures a checkpoint and leaves no hash to compare; use --verify`);
+  }
 
   const record = recordJob(file.coordinator, id);
   const target = openChaosTarget(dataDir, { onTrouble: say });
@@ -130,11 +133,11 @@ async function chaos({
     if (aborter.signal.aborted) return false;
 
     const findings: Finding[] = [goesOn(record.job!), isBounded(summary), await isAudited(client, id)];
-    if (reference !== undefined) findings.push(await hasHash(record, reference, 'the reference'));
+    if (reference !== undefined) findings.push(await hasResult(record, reference, 'the reference'));
     if (verify) {
       const ended = await record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: MOST_WAIT_MS });
       say('running the same job undisturbed, on one worker');
-      findings.push(await hasHash(record, await undisturbedHash(client, file.coordinator, ended), 'the undisturbed job'));
+      findings.push(await hasResult(record, await undisturbedResult(client, file.coordinator, ended), 'the undisturbed job'));
     }
     for (const { name, isOk, detail } of findings) say(`  ${isOk ? 'ok  ' : 'FAIL'}  ${name}: ${detail}`);
     if (json) process.stdout.write(`${JSON.stringify({ job: id, events: outcomes, ...summary, findings })}\n`);
