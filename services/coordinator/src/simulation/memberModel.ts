@@ -1,9 +1,9 @@
 import type { CoordinatorMessage, Heartbeat, MemberStatus, Standing, StepCommitted, View, WorkerMessage } from '@maestro/protocol';
 import type { PeerFailure, Peers, Seat } from './peers.ts';
-import { lineageOf, type ModelState, nextLineage, viewText, type World } from './world.ts';
+import { type CurrentView, createStepsModel } from './stepsModel.ts';
+import { createTrainerModel } from './trainerModel.ts';
+import { lineageOf, type ModelState, viewText, type World } from './world.ts';
 
-/** Steps between two checkpoints. */
-const CHECKPOINT_STEPS = 5;
 /** So long a member tries to open its queues. */
 const REDIS_TIMEOUT_MS = 5000;
 
@@ -48,21 +48,11 @@ export interface MemberModel {
   fail(errorCode: string): void;
 }
 
-interface Current {
-  readonly view: View;
-  readonly seat: Seat;
-  isOver: boolean;
-  isFormed: boolean;
-  holdAt: number;
-  /** While it applies a step, what ends the view waits. */
-  pending: { readonly failure: PeerFailure | undefined } | undefined;
-}
-
 const NOBODY: PeerFailure = { code: 'cancelled', message: 'asked', suspect: '' };
 
 /** Starts a member. */
 export function createMember(world: World, options: MemberModelOptions): MemberModel {
-  const { clock, dice, disk, violate, totalSteps } = world;
+  const { clock, dice, disk, violate } = world;
   const { name, id, jobId, peers, send, later } = options;
   let state: ModelState = { step: -1, lineage: 0 };
   let isOpened = false;
@@ -70,14 +60,11 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
   let generation = 0;
   let failure: PeerFailure | undefined;
   let reports: StepCommitted[] = [];
-  let current: Current | undefined;
+  let current: CurrentView | undefined;
   let next: View | undefined;
   let released: { readonly reason: string; readonly writeCheckpoint: boolean } | undefined;
   let isWaiting = false;
   let isOver = false;
-  /** What the trainer has under way, whatever becomes of its view. */
-  let underWay = 0;
-  let idlers: (() => void)[] = [];
   let activity = { step: 0, phase: 'preparing', sinceMs: clock.nowMs };
   let stateHash = '';
   let isStateLate = false;
@@ -107,21 +94,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     world.damaged.delete(step);
     send({ kind: 'checkpoint', jobId, generation, step, path: `/checkpoints/${step}`, hash: 'h' });
   };
-  const inTrainer = (ms: number, action: () => void): void => {
-    underWay++;
-    later(ms, () => {
-      underWay--;
-      action();
-      if (underWay > 0) return;
-      const ready = idlers;
-      idlers = [];
-      for (const each of ready) onceIdle(each);
-    });
-  };
-  const onceIdle = (action: () => void): void => {
-    if (underWay > 0) idlers.push(action);
-    else action();
-  };
+  const trainer = createTrainerModel(later);
 
   const wait = (): void => {
     if (released !== undefined) return leave();
@@ -140,7 +113,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
   };
   const leave = (): void => {
     onPhase(state.step, 'stopping');
-    onceIdle(() => {
+    trainer.onceIdle(() => {
       const { writeCheckpoint, reason } = released!;
       const end = (): void => {
         send({ kind: 'left', jobId, generation, step: state.step, outcome: 'released', errorCode: '', errorMessage: reason });
@@ -156,7 +129,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
   };
 
   /** The view is over for this member: it says where it stands, and waits. */
-  const finish = (here: Current, to: 'held' | 'finished', why?: PeerFailure, isDone = false): void => {
+  const finish = (here: CurrentView, to: 'held' | 'finished', why?: PeerFailure, isDone = false): void => {
     if (here.isOver) return;
     here.isOver = true;
     failure = why;
@@ -166,7 +139,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     tell();
     wait();
   };
-  const abort = (here: Current, why: PeerFailure | undefined): void => {
+  const abort = (here: CurrentView, why: PeerFailure | undefined): void => {
     if (here.isOver) return;
     if (activity.phase === 'apply') here.pending ??= { failure: why };
     else finish(here, 'held', why);
@@ -212,20 +185,20 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
           joinedMs = clock.nowMs;
           formed();
         }),
-      onReduced: (step, isHeld) => options.whenAwake(() => reduced(here, step, isHeld)),
+      onReduced: (step, isHeld) => options.whenAwake(() => steps.reduced(here, step, isHeld)),
       onFailed: (why) => options.whenAwake(() => abort(here, why)),
     };
-    const here: Current = { view, seat, isOver: false, isFormed: false, holdAt: Number.POSITIVE_INFINITY, pending: undefined };
+    const here: CurrentView = { view, seat, isOver: false, isFormed: false, holdAt: Number.POSITIVE_INFINITY, pending: undefined };
     current = here;
     onPhase(startStep, 'forming');
     peers.join(seat);
-    onceIdle(() => {
+    trainer.onceIdle(() => {
       isIdle = true;
       if (isRestored) return formed();
       if (here.isOver) return;
       state = { step: -1, lineage: 0 };
       const ms = dice.between(20, 800);
-      inTrainer(ms, () => {
+      trainer.run(ms, () => {
         if (restoreFrom !== '' && (!disk.has(startStep) || world.damaged.has(startStep))) {
           // Now it shows.
           disk.delete(startStep);
@@ -239,79 +212,25 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
     });
   };
 
-  const start = (here: Current): void => {
-    const { startStep, sources } = here.view;
-    if (state.step === startStep) return begin(here, startStep);
-    onPhase(startStep, 'heal');
-    later(dice.between(50, 900), () => {
-      if (here.isOver) return;
-      const source = here.view.members.find(({ id: of }) => of === sources[0])!;
-      const serving = peers.seatOf(generation, source.id);
-      if (serving === undefined || !serving.isAwake()) {
-        return abort(here, { code: 'peer-lost', message: `heal: ${source.name} is lost`, suspect: source.name });
-      }
-      const got = serving.state();
-      if (got.step !== startStep)
-        violate(`${id} heals from ${source.id}, which has step ${got.step} where the view starts at ${startStep}`);
-      // What was begun goes on even when the view is given up meanwhile.
-      state = { step: -1, lineage: 0 };
-      const ms = dice.between(1, 200);
-      inTrainer(ms, () => {
-        state = got;
-        if (!here.isOver) return begin(here, startStep);
-        isStateLate = true;
-        if (here === current && released === undefined) tell();
-      });
-    });
-  };
-  const begin = (here: Current, step: number): void => {
-    if (here.isOver) return;
-    if (step >= totalSteps) return complete(here);
-    onPhase(step, 'lease');
-    const lease = (): void => {
-      if (here.isOver) return;
-      if (!world.isRedisUp) return later(200, lease);
-      onPhase(step, 'compute');
-      compute(here, step);
-    };
-    lease();
-  };
-  const compute = (here: Current, step: number): void => {
-    later(dice.between(80, 250) * options.slowness(), () => {
-      if (here.isOver) return;
-      if (options.isHung()) return compute(here, step);
-      onPhase(step, 'reduce');
-      peers.give(here.seat, step, step + 1 >= here.holdAt);
-    });
-  };
-  const reduced = (here: Current, step: number, isHeld: boolean): void => {
-    if (here.isOver) return;
-    onPhase(step, 'apply');
-    const ms = dice.between(5, 60);
-    inTrainer(ms, () => {
-      if (state.step !== step) violate(`${id} applies step ${step} to state ${state.step}`);
-      state = { step: step + 1, lineage: nextLineage(state.lineage, step) };
-      if (state.lineage !== lineageOf(step + 1)) violate(`${id} has diverged at step ${step + 1}`);
-      const isFirst = here.view.members[0]!.id === id;
-      const report = { jobId, generation, step: step + 1, loss: state.lineage, gradNorm: 1, lr: 1, images: 8, stepSeconds: 0.3, ranks: [] };
+  const steps = createStepsModel(world, {
+    ...options,
+    trainer,
+    state: () => state,
+    setState(next) {
+      state = next;
+    },
+    onPhase,
+    write,
+    finish,
+    abort,
+    addReport(report) {
       reports = [...reports.filter((each) => each.step < report.step), report];
-      if (isFirst) send({ kind: 'committed', ...report });
-      if (isFirst && (step + 1) % CHECKPOINT_STEPS === 0 && step + 1 < totalSteps) later(dice.between(20, 600), () => write(step + 1));
-      onPhase(step, 'report');
-      if (here.pending !== undefined) return finish(here, 'held', here.pending.failure);
-      if (isHeld) return finish(here, 'held', undefined, true);
-      begin(here, step + 1);
-    });
-  };
-  const complete = (here: Current): void => {
-    if (here.view.members[0]!.id !== id) return finish(here, 'finished', undefined, true);
-    onPhase(totalSteps, 'checkpoint');
-    const ms = dice.between(50, 500);
-    inTrainer(ms, () => {
-      write(totalSteps);
-      finish(here, 'finished', undefined, true);
-    });
-  };
+    },
+    onLateState(here) {
+      isStateLate = true;
+      if (here === current && released === undefined) tell();
+    },
+  });
 
   const model: MemberModel = {
     jobId,
@@ -341,7 +260,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
         case 'go':
           if (message.generation !== generation || current === undefined || status !== 'formed') return;
           status = 'working';
-          return start(current);
+          return steps.start(current);
         case 'hold':
           if (message.generation !== generation || current === undefined) return;
           if (message.isAbort) abort(current, undefined);
@@ -354,7 +273,7 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
           if (state.step < 0 || (status !== 'held' && status !== 'finished')) return;
           const { step } = state;
           const ms = dice.between(20, 600);
-          return inTrainer(ms, () => write(step));
+          return trainer.run(ms, () => write(step));
         }
         case 'release':
           return model.release(message);
