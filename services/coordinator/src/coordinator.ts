@@ -1,24 +1,18 @@
-import { hostname } from 'node:os';
 import {
-  type CoordinatorMessage,
-  errorMessage,
   type FailureTimeouts,
   type Hello,
   isTerminal,
   type Job,
   type JobAudit,
   type JobSpec,
-  knnOf,
   MaestroError,
-  newJobId,
-  type PathRoots,
   parseJobSpec,
-  requireConfined,
   type WorkerInfo,
   type WorkerMessage,
 } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { type ActiveJob, type ActiveJobOptions, openActiveJob } from './activeJob.ts';
+import { type AdmissionOptions, createAdmission, parseJobFile } from './admission.ts';
 import { auditJob } from './auditJob.ts';
 import type { Bookkeeper } from './bookkeeper.ts';
 import { readLedgerProgress } from './brokenImages.ts';
@@ -26,32 +20,24 @@ import { newJob, withWaiting } from './jobView.ts';
 import type { CoordinatorEvents } from './metrics/observer.ts';
 import { placeJobs } from './placement.ts';
 import { placementInput } from './placementInput.ts';
-import { type JobRun, queuedRun, type RestorePoint, type RunEvent } from './runState.ts';
+import { type JobRun, queuedRun, type RunEvent } from './runState.ts';
 import type { Store } from './store.ts';
-import { withModelOf } from './withModelOf.ts';
+import { createSubmissions, type Submission } from './submissions.ts';
 import { workerEvent } from './workerEvent.ts';
+import { type ConnectedWorker, createWorkerRegistry, type WorkerConnection, workerInfo } from './workerRegistry.ts';
 
 const TICK_MS = 250;
-const MOST_SPEC_CHARACTERS = 256 * 1024;
 /** So long whoever decides about a job waits for it to be written down. */
 const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
 const CLOSE_MS = 3000;
 
 /** What a coordinator is made of. */
-export interface CoordinatorOptions {
+export interface CoordinatorOptions extends AdmissionOptions {
   readonly store: Store;
   readonly timeouts: FailureTimeouts;
-  /** Folders that jobs may use. Default: any. */
-  readonly roots?: PathRoots;
-  /** Where jobs keep their checkpoints whose file does not say. Default: below the data folder. */
-  readonly checkpoints?: string | undefined;
   /** Opens what writes a job's steps, records and queues. */
   readonly openBooks: (jobId: string, seed: number, onAcknowledged: (step: number) => void) => Bookkeeper;
-  /** Reads the step of a checkpoint that a job starts from; throws when it cannot be used. */
-  readonly inspectCheckpoint: (path: string) => Promise<{ readonly step: number }>;
-  /** The job file that a checkpoint was trained with. */
-  readonly readJobSpec: (path: string) => Promise<JobSpec>;
   /** The newest valid checkpoint that a job has written. */
   readonly findCheckpoint: (jobId: string, location: string | undefined) => ReturnType<ActiveJobOptions['findCheckpoint']>;
   /** Told of what happens. */
@@ -66,20 +52,12 @@ export interface WorkerSession {
   closed(evidence: string): void;
 }
 
-/** The way to a worker. */
-export interface WorkerConnection {
-  send(message: CoordinatorMessage): void;
-  /** Ends the stream. */
-  close(): void;
-}
-
 /** Everything the services ask of the coordinator. */
 export interface Coordinator {
   readonly incarnation: number;
   /** Checks a job file as a submit does, and creates nothing. */
   check(specJson: string): Promise<JobSpec>;
-  /** `isNew` is false when the key was used before: the job is then the one of that time. */
-  submit(specJson: string, idempotencyKey: string): Promise<{ readonly job: Job; readonly isNew: boolean }>;
+  submit(specJson: string, idempotencyKey: string): Promise<Submission>;
   get(id: string): Job;
   /** What the job file says. */
   spec(id: string): JobSpec;
@@ -106,33 +84,19 @@ export interface Coordinator {
   close(): Promise<void>;
 }
 
-interface ConnectedWorker {
-  readonly hello: Hello;
-  readonly connection: WorkerConnection;
-  jobId: string;
-  isDrained: boolean;
-}
-
 /**
  * Starts the coordinator: the thin shell around the pure decisions of `placeJobs` and `transition`. Jobs of an earlier incarnation go on
  * where they are: workers that are still at work come back and say so.
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { store, timeouts, openBooks, inspectCheckpoint, readJobSpec, findCheckpoint, events, log } = options;
+  const { store, timeouts, openBooks, findCheckpoint, events, log } = options;
+  const admission = createAdmission(options);
   const jobs = new Map<string, ActiveJob>();
-  const workers = new Map<string, ConnectedWorker>();
+  const workers = createWorkerRegistry({ onGone: events.gone });
+  const submissions = createSubmissions({ store, find: (id) => jobs.get(id)?.job });
   let isClosing = false;
-  /** Submits under way, by job id. */
-  const submitting = new Map<string, Promise<Job>>();
   let versions = 0;
-  /** Ids of one coordinator rise even within a millisecond. */
-  let lastIdMs = 0;
   const startedMs = Date.now();
-
-  const forget = (workerId: string): void => {
-    workers.delete(workerId);
-    events.gone(workerId);
-  };
 
   const activate = (job: Job, spec: JobSpec, run: JobRun): ActiveJob => {
     const active = openActiveJob({
@@ -147,7 +111,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         if (worker === undefined) return;
         if (effect.type === 'send') return worker.connection.send(effect.message);
         log.warn({ worker: worker.hello.name, reason: effect.reason }, 'worker lost');
-        forget(effect.workerId);
+        workers.forget(effect.workerId);
         worker.connection.close();
       },
       newVersion: () => `${store.incarnation}-${++versions}`,
@@ -163,7 +127,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const place = (): void => {
     if (isClosing) return;
     const runs = [...jobs.values()].map(({ run }) => run);
-    const situation = { runs, workers: [...workers.values()], nowMs: Date.now(), silenceMs: timeouts.silenceMs, startedMs };
+    const situation = { runs, workers: workers.all(), nowMs: Date.now(), silenceMs: timeouts.silenceMs, startedMs };
     for (const placement of placeJobs(placementInput(situation))) {
       const { jobId, reason } = placement;
       const active = jobs.get(jobId)!;
@@ -184,14 +148,6 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     }
   };
 
-  const startPointOf = async (spec: JobSpec): Promise<RestorePoint> => {
-    const { resumeFrom } = spec.checkpoint;
-    if (resumeFrom === undefined) return { path: '', step: 0 };
-    const { step } = await inspectCheckpoint(resumeFrom);
-    // What measures a checkpoint begins at the first sample, however long it was trained.
-    return { path: resumeFrom, step: knnOf(spec) === undefined ? step : 0 };
-  };
-
   const find = (id: string): ActiveJob => {
     const active = jobs.get(id);
     if (active === undefined) throw new MaestroError('not-found', `job ${id}: not found; \`maestro jobs\` lists all jobs`);
@@ -205,12 +161,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   };
 
   for (const { job, run: stored } of await store.loadJobs()) {
-    const spec = parseJobSpec(parseJson(job.specJson));
+    const spec = parseJobSpec(parseJobFile(job.specJson));
     const kept = stored as JobRun | undefined;
     // Its job file, as an older version may have written it, lacks what has a default by now.
     const run =
       kept === undefined
-        ? queuedRun({ id: job.id, spec, startPoint: await startPointOf(spec) }, 0, Date.parse(job.createdAt))
+        ? queuedRun({ id: job.id, spec, startPoint: await admission.startPoint(spec) }, 0, Date.parse(job.createdAt))
         : withSpec(kept, spec);
     const isOver = isTerminal(job.state);
     const active = activate(withDefaults(job), spec, isOver ? { ...run, phase: 'ended', message: job.message } : run);
@@ -225,26 +181,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     Math.min(TICK_MS, timeouts.heartbeatMs),
   );
 
-  const infoOf = ({ hello, jobId, isDrained }: ConnectedWorker): WorkerInfo => {
-    const { name, id, address, device, threads, pid, host } = hello;
-    return { name, id, address, device, threads, pid, host, jobId, isDrained };
-  };
-
-  /** A worker that shows up under a name that is in use is refused, unless the process that had it is known to be gone. */
-  const requireName = ({ name, id, host }: Hello): void => {
-    for (const twin of [...workers.values()]) {
-      if (twin.hello.name !== name) continue;
-      const isSame = twin.hello.id === id;
-      const isGone = twin.hello.host === host && host === hostname() && !isAlive(twin.hello.pid);
-      if (!isSame && !isGone) {
-        throw new MaestroError(
-          'conflict',
-          `worker ${name}: the name is taken by process ${twin.hello.pid} on ${twin.hello.host}; give each worker a name of its own`,
-        );
-      }
-      forget(twin.hello.id);
-      twin.connection.close();
-    }
+  /** A worker that was started again: what its earlier process had of a job is lost. */
+  const replaceShadows = ({ name, id }: Hello): void => {
     for (const { run, dispatch } of jobs.values()) {
       for (const shadow of run.workers) {
         if (shadow.name !== name || shadow.id === id) continue;
@@ -253,55 +191,28 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     }
   };
 
-  const readSpec = async (specJson: string): Promise<JobSpec> => {
-    if (specJson.length > MOST_SPEC_CHARACTERS)
-      throw new MaestroError('too-large', `job file: ${specJson.length} characters, at most ${MOST_SPEC_CHARACTERS}`);
-    const file = parseJson(specJson);
-    const parsed = parseJobSpec(file);
-    // Written into the job's file, so that its workers, and a coordinator with another setting, find them there.
-    const { location = options.checkpoints } = parsed.checkpoint;
-    const isPlaced = location !== undefined && knnOf(parsed) === undefined;
-    const spec = isPlaced ? { ...parsed, checkpoint: { ...parsed.checkpoint, location } } : parsed;
-    await requireConfined(spec, options.roots);
-    const measured = knnOf(spec);
-    return measured === undefined ? spec : withModelOf(spec, await readJobSpec(measured.checkpoint), file);
-  };
-
   return {
     get incarnation() {
       return store.incarnation;
     },
     async check(specJson) {
-      const spec = await readSpec(specJson);
-      await startPointOf(spec);
+      const spec = await admission.read(specJson);
+      await admission.startPoint(spec);
       return spec;
     },
     async submit(specJson, idempotencyKey) {
       if (isClosing) throw new MaestroError('unavailable', 'submit: the coordinator is shutting down');
-      const spec = await readSpec(specJson);
-      const startPoint = await startPointOf(spec);
-      // A key whose first submit was cut off before it left a job is taken up with the id that it got then.
-      lastIdMs = Math.max(Date.now(), lastIdMs + 1);
-      const own = newJobId({ nowMs: lastIdMs });
-      const id = idempotencyKey === '' ? own : await store.reserveKey(idempotencyKey, own);
-      // No turn of the event loop lies between this look and the entry below, or two requests would both create the job.
-      const underWay = submitting.get(id);
-      const earlier = jobs.get(id)?.job ?? (underWay === undefined ? undefined : await underWay);
-      if (earlier !== undefined) {
-        requireSameFile(earlier, spec, idempotencyKey);
-        return { job: jobs.get(id)?.job ?? earlier, isNew: false };
-      }
-      const job = newJob({ id, spec, specJson: JSON.stringify(spec), now: new Date().toISOString() });
-      const create = async (): Promise<Job> => {
+      const spec = await admission.read(specJson);
+      const startPoint = await admission.startPoint(spec);
+      const create = async (id: string): Promise<Job> => {
+        const job = newJob({ id, spec, specJson: JSON.stringify(spec), now: new Date().toISOString() });
         await store.saveJob(job);
         log.info({ job: id, name: spec.name }, 'job submitted');
         activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation, Date.parse(job.createdAt)));
         place();
         return jobs.get(id)!.job;
       };
-      const created = create().finally(() => submitting.delete(id));
-      submitting.set(id, created);
-      return { job: await created, isNew: true };
+      return submissions.submit({ spec, idempotencyKey, create });
     },
     get: (id) => find(id).job,
     spec: (id) => find(id).spec,
@@ -325,14 +236,13 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     },
     noteReconstruction: (id, step) => find(id).amend((job) => ({ ...job, reconstructedStep: Math.max(step, job.reconstructedStep ?? 0) })),
     audit: (id) => auditJob(store, find(id).job),
-    workers: () => [...workers.values()].map(infoOf),
+    workers: () => workers.all().map(workerInfo),
     drainWorker(name) {
-      const worker = [...workers.values()].find(({ hello }) => hello.name === name);
-      if (worker === undefined) throw new MaestroError('not-found', `worker ${name}: not connected; \`maestro workers\` lists all`);
+      const worker = workers.named(name);
       worker.isDrained = true;
       const { jobId, hello } = worker;
       jobs.get(jobId)?.dispatch({ type: 'drain', workerId: hello.id, reason: 'it is drained on request' });
-      return infoOf(worker);
+      return workerInfo(worker);
     },
     attach(hello, connection) {
       if (hello.incarnation > store.incarnation) {
@@ -343,9 +253,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
           `worker ${hello.name} has seen incarnation ${hello.incarnation}; this is ${store.incarnation}`,
         );
       }
-      requireName(hello);
+      workers.requireName(hello);
+      replaceShadows(hello);
       const worker: ConnectedWorker = { hello, connection, jobId: hello.standing?.jobId ?? '', isDrained: false };
-      workers.set(hello.id, worker);
+      workers.add(worker);
       const { name, id, address, device, threads, pid, standing } = hello;
       log.info({ worker: name, address, device, threads, pid, job: worker.jobId, generation: standing?.generation }, 'worker joined');
       connection.send({
@@ -368,7 +279,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       place();
       return {
         receive(message) {
-          if (workers.get(id) !== worker || message.kind === 'hello') return;
+          if (!workers.has(worker) || message.kind === 'hello') return;
           events.message(hello, message);
           // A worker that is told to end gets nothing more to do.
           if (message.kind === 'drain') worker.isDrained = true;
@@ -382,8 +293,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
           }
         },
         closed(evidence) {
-          if (workers.get(id) !== worker) return;
-          forget(id);
+          if (!workers.has(worker)) return;
+          workers.forget(id);
           log.info({ worker: name, reason: evidence }, 'worker gone');
           jobs.get(worker.jobId)?.dispatch({ type: 'disconnected', workerId: id, evidence });
         },
@@ -397,11 +308,6 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   };
 }
 
-function requireSameFile({ id, specJson }: Job, spec: JobSpec, key: string): void {
-  if (specJson === JSON.stringify(spec)) return;
-  throw new MaestroError('conflict', `submit: the idempotency key ${key} was used for ${id}, whose job file is another; take a new key`);
-}
-
 /** A record that an older version wrote lacks what came later. */
 function withDefaults(job: Job): Job {
   return { ...job, resourceVersion: job.resourceVersion ?? '0-0' };
@@ -409,21 +315,4 @@ function withDefaults(job: Job): Job {
 
 function withSpec(run: JobRun, spec: JobSpec): JobRun {
   return { ...run, queuedMs: run.queuedMs ?? Date.now(), waitedMs: run.waitedMs ?? 0, facts: { ...run.facts, spec } };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new MaestroError('invalid-argument', `job file: not JSON: ${errorMessage(error)}`, { cause: error });
-  }
 }

@@ -1,0 +1,63 @@
+import { errorMessage, type JobSpec, knnOf, MaestroError, type PathRoots, parseJobSpec, requireConfined } from '@maestro/protocol';
+import type { RestorePoint } from './runState.ts';
+import { withModelOf } from './withModelOf.ts';
+
+const MOST_SPEC_CHARACTERS = 256 * 1024;
+
+/** What job files are checked against. */
+export interface AdmissionOptions {
+  /** Folders that jobs may use. Default: any. */
+  readonly roots?: PathRoots;
+  /** Where jobs keep their checkpoints whose file does not say. Default: below the data folder. */
+  readonly checkpoints?: string | undefined;
+  /** Reads the step of a checkpoint that a job starts from; throws when it cannot be used. */
+  readonly inspectCheckpoint: (path: string) => Promise<{ readonly step: number }>;
+  /** The job file that a checkpoint was trained with. */
+  readonly readJobSpec: (path: string) => Promise<JobSpec>;
+}
+
+/** Which job files are taken on, and as what. */
+export interface Admission {
+  /**
+   * Checks a job file and makes it whole: with defaults, the place of its checkpoints, and the model of one that it measures.
+   * @throws MaestroError `invalid-argument`, `too-large`, or of a checkpoint that it names and that cannot be read.
+   */
+  read(specJson: string): Promise<JobSpec>;
+  /** Where a job starts as long as it has no checkpoint of its own. @throws MaestroError of a checkpoint that cannot be used. */
+  startPoint(spec: JobSpec): Promise<RestorePoint>;
+}
+
+/** Admission by the settings of this coordinator. */
+export function createAdmission({ roots, checkpoints, inspectCheckpoint, readJobSpec }: AdmissionOptions): Admission {
+  return {
+    async read(specJson) {
+      if (specJson.length > MOST_SPEC_CHARACTERS)
+        throw new MaestroError('too-large', `job file: ${specJson.length} characters, at most ${MOST_SPEC_CHARACTERS}`);
+      const file = parseJobFile(specJson);
+      const parsed = parseJobSpec(file);
+      // Written into the job's file, so that its workers, and a coordinator with another setting, find them there.
+      const { location = checkpoints } = parsed.checkpoint;
+      const isPlaced = location !== undefined && knnOf(parsed) === undefined;
+      const spec = isPlaced ? { ...parsed, checkpoint: { ...parsed.checkpoint, location } } : parsed;
+      await requireConfined(spec, roots);
+      const measured = knnOf(spec);
+      return measured === undefined ? spec : withModelOf(spec, await readJobSpec(measured.checkpoint), file);
+    },
+    async startPoint(spec) {
+      const { resumeFrom } = spec.checkpoint;
+      if (resumeFrom === undefined) return { path: '', step: 0 };
+      const { step } = await inspectCheckpoint(resumeFrom);
+      // What measures a checkpoint begins at the first sample, however long it was trained.
+      return { path: resumeFrom, step: knnOf(spec) === undefined ? step : 0 };
+    },
+  };
+}
+
+/** A job file as JSON, not checked yet. @throws MaestroError `invalid-argument` when it is none. */
+export function parseJobFile(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new MaestroError('invalid-argument', `job file: not JSON: ${errorMessage(error)}`, { cause: error });
+  }
+}

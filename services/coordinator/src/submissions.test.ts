@@ -1,0 +1,64 @@
+import { expect, test } from '@jest/globals';
+import { type Job, type JobSpec, parseJobSpec } from '@maestro/protocol';
+import { createSubmissions } from './submissions.ts';
+
+const spec = parseJobSpec({ data: { format: 'idx', path: '/data' }, schedule: { epochs: 1 } });
+
+function open() {
+  const jobs = new Map<string, Job>();
+  const keys = new Map<string, string>();
+  const created: string[] = [];
+  const submissions = createSubmissions({
+    find: (id) => jobs.get(id),
+    store: {
+      async reserveKey(key, jobId) {
+        if (!keys.has(key)) keys.set(key, jobId);
+        return keys.get(key)!;
+      },
+    },
+  });
+  const submit = (idempotencyKey: string, of: JobSpec = spec) =>
+    submissions.submit({
+      spec: of,
+      idempotencyKey,
+      async create(id) {
+        created.push(id);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        const job = { id, specJson: JSON.stringify(of) } as Job;
+        jobs.set(id, job);
+        return job;
+      },
+    });
+  return { submit, created, keys };
+}
+
+test('submits without a key are jobs of their own, with ids that rise', async () => {
+  const { submit, created } = open();
+  const both = await Promise.all([submit(''), submit('')]);
+  expect(both.map(({ isNew }) => isNew)).toEqual([true, true]);
+  expect([...created].sort()).toEqual(created);
+  expect(new Set(created).size).toBe(2);
+});
+
+test('two requests with one key at once make one job, and a later one finds it', async () => {
+  const { submit, created } = open();
+  const answers = await Promise.all([submit('nightly'), submit('nightly')]);
+  answers.push(await submit('nightly'));
+  expect(answers.map(({ job, isNew }) => [job.id, isNew])).toEqual([
+    [created[0], true],
+    [created[0], false],
+    [created[0], false],
+  ]);
+  expect(created).toHaveLength(1);
+  await expect(submit('nightly', { ...spec, seed: 7 })).rejects.toMatchObject({
+    code: 'conflict',
+    message: expect.stringContaining(`the idempotency key nightly was used for ${created[0]}`),
+  });
+});
+
+test('a key that was reserved by a submit that was cut off is taken up with its id', async () => {
+  const { submit, created, keys } = open();
+  keys.set('nightly', 'job-cut-off');
+  expect(await submit('nightly')).toMatchObject({ job: { id: 'job-cut-off' }, isNew: true });
+  expect(created).toEqual(['job-cut-off']);
+});

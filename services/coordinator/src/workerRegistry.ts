@@ -1,0 +1,85 @@
+import { hostname } from 'node:os';
+import { type CoordinatorMessage, type Hello, MaestroError, type WorkerInfo } from '@maestro/protocol';
+
+/** The way to a worker. */
+export interface WorkerConnection {
+  send(message: CoordinatorMessage): void;
+  /** Ends the stream. */
+  close(): void;
+}
+
+/** A worker that has a control stream. */
+export interface ConnectedWorker {
+  readonly hello: Hello;
+  readonly connection: WorkerConnection;
+  /** The job that it works for; empty while it is free. */
+  jobId: string;
+  isDrained: boolean;
+}
+
+/** The workers that are connected: one of a name. */
+export interface WorkerRegistry {
+  get(id: string): ConnectedWorker | undefined;
+  all(): ConnectedWorker[];
+  /** @throws MaestroError `not-found` when none has this name. */
+  named(name: string): ConnectedWorker;
+  /**
+   * Makes room for a worker: one that has its name is closed when it is the same, or its process is known to be gone.
+   * @throws MaestroError `conflict` when another process has the name.
+   */
+  requireName(hello: Hello): void;
+  add(worker: ConnectedWorker): void;
+  /** Whether it is connected, and by this stream. */
+  has(worker: ConnectedWorker): boolean;
+  forget(id: string): void;
+}
+
+/** A registry without workers; `onGone` is told of each that leaves it. */
+export function createWorkerRegistry({ onGone }: { readonly onGone: (id: string) => void }): WorkerRegistry {
+  const workers = new Map<string, ConnectedWorker>();
+  const withName = (name: string): ConnectedWorker[] => [...workers.values()].filter(({ hello }) => hello.name === name);
+  const forget = (id: string): void => {
+    workers.delete(id);
+    onGone(id);
+  };
+  return {
+    get: (id) => workers.get(id),
+    all: () => [...workers.values()],
+    named(name) {
+      const [worker] = withName(name);
+      if (worker === undefined) throw new MaestroError('not-found', `worker ${name}: not connected; \`maestro workers\` lists all`);
+      return worker;
+    },
+    requireName({ name, id, host }) {
+      for (const { hello, connection } of withName(name)) {
+        const isGone = hello.host === host && host === hostname() && !isAlive(hello.pid);
+        if (hello.id !== id && !isGone) {
+          throw new MaestroError(
+            'conflict',
+            `worker ${name}: the name is taken by process ${hello.pid} on ${hello.host}; give each worker a name of its own`,
+          );
+        }
+        forget(hello.id);
+        connection.close();
+      }
+    },
+    add: (worker) => void workers.set(worker.hello.id, worker),
+    has: (worker) => workers.get(worker.hello.id) === worker,
+    forget,
+  };
+}
+
+/** A worker as clients see it. */
+export function workerInfo({ hello, jobId, isDrained }: ConnectedWorker): WorkerInfo {
+  const { name, id, address, device, threads, pid, host } = hello;
+  return { name, id, address, device, threads, pid, host, jobId, isDrained };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
