@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, ClientReadableStream, Metadata, ServiceError } from '@grpc/grpc-js';
 import {
   channelCredentials,
@@ -8,7 +7,6 @@ import {
   type Job,
   type JobAudit,
   loadService,
-  MaestroError,
   type MetricFormat,
   MOST_PAGE_LIMIT,
   readTls,
@@ -17,11 +15,10 @@ import {
   tokenMetadata,
   type WorkerInfo,
 } from '@maestro/protocol';
+import { outliveCoordinator } from './outliveCoordinator.ts';
 import { type JobLogLine, type TailLogsOptions, tailLogs } from './tailLogs.ts';
 
 const DEADLINE_MS = 10_000;
-/** Between two attempts to reach a coordinator that went away. */
-const RETRY_MS = 300;
 /** An audit goes through the permutation of each epoch that is not folded. */
 const AUDIT_DEADLINE_MS = 120_000;
 
@@ -130,30 +127,14 @@ export function connectJobClient(address: string, { token, tls = readTls() }: Jo
     pauseJob: (id) => call('pause', stub.pauseJob, { id }),
     resumeJob: (id) => call('resume', stub.resumeJob, { id }),
     drainWorker: (name) => call('drain', stub.drainWorker, { name }),
-    async *watchJob(id, { signal, patienceMs = 60_000 } = {}) {
-      let lastSeenMs: number | undefined;
-      while (signal?.aborted !== true) {
-        const stream = stub.watchJob({ id }, metadata);
-        const stop = (): void => stream.cancel();
-        signal?.addEventListener('abort', stop, { once: true });
-        try {
-          for await (const job of stream) {
-            lastSeenMs = Date.now();
-            yield job as Job;
-          }
-          return;
-        } catch (error) {
-          const failure = error instanceof MaestroError ? error : fromServiceError(error, `watch at ${address}`);
-          if (failure.code === 'cancelled') return;
-          const isAway = failure.code === 'unavailable' && lastSeenMs !== undefined && Date.now() - lastSeenMs < patienceMs;
-          if (!isAway) throw failure;
-        } finally {
-          signal?.removeEventListener('abort', stop);
-          stream.cancel();
-        }
-        await delay(RETRY_MS);
-      }
-    },
+    watchJob: (id, { signal, patienceMs = 60_000 } = {}) =>
+      outliveCoordinator<Job, Job>({
+        open: () => stub.watchJob({ id }, metadata),
+        values: (job) => [job],
+        name: `watch at ${address}`,
+        patienceMs,
+        signal,
+      }),
     tailLogs: (id, options = {}) => tailLogs((request) => stub.tailLogs(request, metadata), id, options),
     close: () => stub.close(),
   };

@@ -1,6 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientReadableStream } from '@grpc/grpc-js';
-import { fromServiceError } from '@maestro/protocol';
+import { outliveCoordinator } from './outliveCoordinator.ts';
 
 /** Which lines of a job are wanted. */
 export interface TailLogsOptions {
@@ -30,45 +29,26 @@ export interface JobLogLine {
   readonly json: string;
 }
 
-/** Between two attempts to reach a coordinator that went away. */
-const RETRY_MS = 300;
-
 /** Follows a job's log over as many calls as it takes. */
-export async function* tailLogs(
+export function tailLogs(
   open: (request: object) => ClientReadableStream<{ lines: JobLogLine[] }>,
   id: string,
   { signal, patienceMs = 60_000, limit, ...request }: TailLogsOptions,
 ): AsyncGenerator<JobLogLine> {
   let { cursor, tail } = request;
   let left = limit;
-  let lastSeenMs: number | undefined;
-  while (signal?.aborted !== true && left !== 0) {
-    const stream = open({ ...request, id, cursor, tail, limit: left ?? 0 });
-    const stop = (): void => stream.cancel();
-    signal?.addEventListener('abort', stop, { once: true });
-    stream.on('metadata', () => {
-      lastSeenMs = Date.now();
-    });
-    try {
-      for await (const { lines } of stream as AsyncIterable<{ lines: JobLogLine[] }>) {
-        lastSeenMs = Date.now();
-        for (const line of lines) {
-          yield line;
-          cursor = line.cursor;
-          tail = undefined;
-          if (left !== undefined) left--;
-        }
+  return outliveCoordinator<{ lines: JobLogLine[] }, JobLogLine>({
+    open: () => (left === 0 ? undefined : open({ ...request, id, cursor, tail, limit: left ?? 0 })),
+    *values({ lines }) {
+      for (const line of lines) {
+        yield line;
+        cursor = line.cursor;
+        tail = undefined;
+        if (left !== undefined) left--;
       }
-      return;
-    } catch (error) {
-      const failure = fromServiceError(error, 'logs');
-      if (failure.code === 'cancelled') return;
-      const isAway = failure.code === 'unavailable' && lastSeenMs !== undefined && Date.now() - lastSeenMs < patienceMs;
-      if (!isAway) throw failure;
-    } finally {
-      signal?.removeEventListener('abort', stop);
-      stream.cancel();
-    }
-    await delay(RETRY_MS);
-  }
+    },
+    name: 'logs',
+    patienceMs,
+    signal,
+  });
 }
