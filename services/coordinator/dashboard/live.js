@@ -90,3 +90,23 @@ export function poll(ask, everyMs) {
     },
   };
 }
+
+/**
+ * {@link poll} into the state of a view: what `ask` gives is put into it, or `error` what went wrong; either way it is drawn.
+ * @param {{ error?: unknown }} state
+ * @param {() => void} render
+ * @param {(signal: AbortSignal) => Promise<object>} ask
+ * @param {number} everyMs
+ */
+export function pollInto(state, render, ask, everyMs) {
+  return poll(async (signal) => {
+    try {
+      Object.assign(state, await ask(signal), { error: undefined });
+    } catch (error) {
+      if (!signal.aborted) state.error = error;
+      throw error;
+    } finally {
+      if (!signal.aborted) render();
+    }
+  }, everyMs);
+}

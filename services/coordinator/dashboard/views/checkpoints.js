@@ -2,7 +2,7 @@
 import { errorText, request } from '../api.js';
 import { h, keep, onceAFrame, patch } from '../dom.js';
 import { age, bytes, count, moment } from '../format.js';
-import { poll } from '../live.js';
+import { pollInto } from '../live.js';
 import { toast } from '../parts/dialog.js';
 import { icon } from '../parts/icon.js';
 import { emptyNotice, errorNotice, loadingNotice } from '../parts/notice.js';
@@ -22,17 +22,11 @@ export function openCheckpoints({ id, spec }) {
       view(state, id, spec.checkpoint.everySteps, () => polling.now()),
     ),
   );
-  const polling = poll(async (signal) => {
-    try {
-      const { items } = await request(`/api/v1/jobs/${id}/checkpoints?limit=200`, { signal });
-      Object.assign(state, { items: [...items].sort((a, b) => b.step - a.step), error: undefined });
-    } catch (error) {
-      if (!signal.aborted) state.error = error;
-      throw error;
-    } finally {
-      if (!signal.aborted) render();
-    }
-  }, POLL_MS);
+  const ask = async (/** @type {AbortSignal} */ signal) => {
+    const { items } = await request(`/api/v1/jobs/${id}/checkpoints?limit=200`, { signal });
+    return { items: [...items].sort((a, b) => b.step - a.step) };
+  };
+  const polling = pollInto(state, render, ask, POLL_MS);
   render();
   return { element, update: () => undefined, dispose: () => polling.stop() };
 }

@@ -2,7 +2,7 @@
 import { errorText, request } from '../api.js';
 import { h, keep, onceAFrame, patch } from '../dom.js';
 import { age, clock, count, moment } from '../format.js';
-import { poll } from '../live.js';
+import { pollInto } from '../live.js';
 import { emptyNotice, errorNotice, loadingNotice, panel } from '../parts/notice.js';
 import { auditPanel } from './audit.js';
 import { viewChange } from './viewChange.js';
@@ -30,17 +30,11 @@ export function openHistory(first) {
   const state = { job: first };
   const audit = auditPanel(first.id);
   const render = onceAFrame(() => patch(element, viewsPanel(state), eventsPanel(state.job), audit.element));
-  const polling = poll(async (signal) => {
-    try {
-      const { items } = await request(`/api/v1/jobs/${first.id}/views?limit=200`, { signal });
-      Object.assign(state, { views: [...items].sort((a, b) => a.generation - b.generation), error: undefined });
-    } catch (error) {
-      if (!signal.aborted) state.error = error;
-      throw error;
-    } finally {
-      if (!signal.aborted) render();
-    }
-  }, POLL_MS);
+  const ask = async (/** @type {AbortSignal} */ signal) => {
+    const { items } = await request(`/api/v1/jobs/${first.id}/views?limit=200`, { signal });
+    return { views: [...items].sort((a, b) => a.generation - b.generation) };
+  };
+  const polling = pollInto(state, render, ask, POLL_MS);
   render();
   return {
     element,

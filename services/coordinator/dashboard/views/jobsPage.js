@@ -2,7 +2,7 @@
 import { errorText, request } from '../api.js';
 import { h, onceAFrame, patch } from '../dom.js';
 import { age, count, duration, measure, moment, plural, speed } from '../format.js';
-import { poll } from '../live.js';
+import { pollInto } from '../live.js';
 import { icon } from '../parts/icon.js';
 import { hasEnded, progressBar, stateBadge } from '../parts/jobState.js';
 import { emptyNotice, errorNotice, loadingNotice } from '../parts/notice.js';
@@ -29,18 +29,12 @@ export function jobsPage(root, { query }) {
     state.cursor = page.nextCursor;
     render();
   };
-  const polling = poll(async (signal) => {
-    try {
-      const [jobs, workers] = await Promise.all([request('/api/v1/jobs', { signal }), request('/api/v1/workers?limit=200', { signal })]);
-      Object.assign(state, { jobs: jobs.items, workers: workers.items, error: undefined });
-      if (state.more.length === 0) state.cursor = jobs.nextCursor;
-    } catch (error) {
-      if (!signal.aborted) state.error = error;
-      throw error;
-    } finally {
-      if (!signal.aborted) render();
-    }
-  }, POLL_MS);
+  const ask = async (/** @type {AbortSignal} */ signal) => {
+    const [jobs, workers] = await Promise.all([request('/api/v1/jobs', { signal }), request('/api/v1/workers?limit=200', { signal })]);
+    if (state.more.length === 0) state.cursor = jobs.nextCursor;
+    return { jobs: jobs.items, workers: workers.items };
+  };
+  const polling = pollInto(state, render, ask, POLL_MS);
   render();
   return { title: 'Jobs', dispose: () => polling.stop() };
 }

@@ -2,7 +2,7 @@
 import { errorText, request } from '../api.js';
 import { h, onceAFrame, patch } from '../dom.js';
 import { plural } from '../format.js';
-import { poll } from '../live.js';
+import { pollInto } from '../live.js';
 import { ask, toast } from '../parts/dialog.js';
 import { emptyNotice, errorNotice, loadingNotice } from '../parts/notice.js';
 
@@ -15,21 +15,11 @@ export function workersPage(root) {
   /** @type {{ workers?: readonly Worker[], names: Record<string, string>, error?: unknown }} */
   const state = { names: {} };
   const render = onceAFrame(() => patch(root, ...view(state, polling.now)));
-  const polling = poll(async (signal) => {
-    try {
-      const [workers, jobs] = await Promise.all([request('/api/v1/workers?limit=200', { signal }), request('/api/v1/jobs', { signal })]);
-      Object.assign(state, {
-        workers: workers.items,
-        names: Object.fromEntries(jobs.items.map((/** @type {any} */ job) => [job.id, job.name])),
-        error: undefined,
-      });
-    } catch (error) {
-      if (!signal.aborted) state.error = error;
-      throw error;
-    } finally {
-      if (!signal.aborted) render();
-    }
-  }, POLL_MS);
+  const ask = async (/** @type {AbortSignal} */ signal) => {
+    const [workers, jobs] = await Promise.all([request('/api/v1/workers?limit=200', { signal }), request('/api/v1/jobs', { signal })]);
+    return { workers: workers.items, names: Object.fromEntries(jobs.items.map((/** @type {any} */ job) => [job.id, job.name])) };
+  };
+  const polling = pollInto(state, render, ask, POLL_MS);
   render();
   return { title: 'Workers', dispose: () => polling.stop() };
 }
