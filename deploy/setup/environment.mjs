@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -41,4 +42,14 @@ export function lastLines(output, count = 20) {
     .slice(-count)
     .map((line) => `  ${line}`)
     .join('\n');
+}
+
+/** Whether there is a file that can be run. */
+export function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

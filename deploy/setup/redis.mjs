@@ -1,17 +1,6 @@
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { execute, fail, lastLines, root, say } from './environment.mjs';
+import { execute, fail, isExecutable, lastLines, root, say } from './environment.mjs';
 
 /** Where a Redis that we unpacked lives: in the clone, so that it goes with it. */
 const HOME = join(root, '.maestro/redis');
@@ -118,13 +107,4 @@ async function missingPackages(apt) {
 async function isInstalled(name) {
   const { output } = await execute('dpkg', ['-s', name], { env: { ...process.env, LC_ALL: 'C' } });
   return /^Status: install ok installed$/m.test(output);
-}
-
-function isExecutable(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

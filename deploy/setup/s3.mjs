@@ -1,6 +1,6 @@
-import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { execute, lastLines, root, say } from './environment.mjs';
+import { execute, isExecutable, lastLines, root, say } from './environment.mjs';
 import { readText } from './stamp.mjs';
 
 /** Where an S3 server that we built lives: in the clone, so that it goes with it. */
@@ -34,13 +34,4 @@ export async function installS3Server() {
   const env = { ...process.env, GOBIN: HOME, CGO_ENABLED: '0', GOGC: process.env.GOGC ?? '400' };
   const built = await execute('go', ['install', ...flags, MODULE], { env });
   if (!built.ok) writeFileSync(WHY_NOT, `${MODULE}\nan S3 server could not be built: ${lastLines(built.output, 3).trim()}`);
-}
-
-function isExecutable(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

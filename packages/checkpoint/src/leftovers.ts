@@ -1,6 +1,7 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { isAlive } from '@maestro/protocol';
 import { type PassingFolder, parsePassingFolder, stepFolder } from './folderNames.ts';
 
 /** Age after which a folder on its way is abandoned whoever has it in hand: no write goes that long without starting another file. */
@@ -46,19 +47,11 @@ export async function cleanLeftovers(root: string): Promise<string[]> {
     const touched = await stat(path).catch(() => undefined); // Its writer may finish with it just now.
     if (touched === undefined) continue;
     // A folder of this very process id that is not in hand is of an earlier process, as in a container that was started again.
-    const isRunning = (pid: number) => pid !== process.pid && processExists(pid);
+    const isRunning = (pid: number) => pid !== process.pid && isAlive(pid);
     if (!isAbandoned(folder, Date.now() - touched.mtimeMs, { host: hostname(), isRunning })) continue;
     if (folder.state === 'replaced' && !names.includes(stepFolder(folder.step))) await rename(path, join(root, stepFolder(folder.step)));
     else await rm(path, { recursive: true, force: true });
     cleared.push(name);
   }
   return cleared;
-}
-
-function processExists(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'; // It is there, and another user's.
-  }
 }

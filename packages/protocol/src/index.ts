@@ -55,6 +55,7 @@ export {
 export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
 export { controlChannelOptions, fromServiceError, loadProtos, loadService, tokenMetadata, toServiceError } from './grpc.ts';
 export { newJobId } from './ids.ts';
+export { isAlive } from './isAlive.ts';
 export {
   type DataSpec,
   type DilocoSpec,

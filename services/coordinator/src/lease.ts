@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { RedisConnection } from '@maestro/data';
-import { assertInternal, type FailureTimeouts, isMaestroError, MaestroError } from '@maestro/protocol';
+import { assertInternal, type FailureTimeouts, isAlive, isMaestroError, MaestroError } from '@maestro/protocol';
 
 /** The right to write: held by one coordinator at a time. */
 export interface CoordinatorLease {
@@ -208,15 +208,6 @@ async function acquire(
 
 function describe({ pid, host, address }: Holder): string {
   return `another coordinator (process ${pid} on ${host}${address === '' ? '' : `, serving ${address}`})`;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
 }
 
 /** Containers may share the host's name but not its process ids. */

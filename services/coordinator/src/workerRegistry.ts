@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { type CoordinatorMessage, type Hello, MaestroError, type WorkerInfo } from '@maestro/protocol';
+import { type CoordinatorMessage, type Hello, isAlive, MaestroError, type WorkerInfo } from '@maestro/protocol';
 
 /** The way to a worker. */
 export interface WorkerConnection {
@@ -73,13 +73,4 @@ export function createWorkerRegistry({ onGone }: { readonly onGone: (id: string)
 export function workerInfo({ hello, jobId, isDrained }: ConnectedWorker): WorkerInfo {
   const { name, id, address, device, threads, pid, host } = hello;
   return { name, id, address, device, threads, pid, host, jobId, isDrained };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -1,9 +1,8 @@
 import { resolve } from 'node:path';
-import { DEVICES, errorMessage, isDevice, MaestroError } from '@maestro/protocol';
+import { DEVICES, errorMessage, isAlive, isDevice, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { type ClusterFile, readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
 import { withExamples } from '../examples.ts';
-import { isAlive } from '../isAlive.ts';
 import { networkLacks } from '../network/networkSupport.ts';
 import { portNumber, positiveInteger } from '../options.ts';
 

@@ -1,5 +1,4 @@
-import { MaestroError } from '@maestro/protocol';
-import { isAlive } from '../isAlive.ts';
+import { isAlive, MaestroError } from '@maestro/protocol';
 import type { HostNetwork, Place } from './hostNetwork.ts';
 import { BRIDGE, cableOf, freeSubnet, type NetworkId, namespaceOf, octetsOf, ownerOf, switchOf, uplinkOf } from './networkNames.ts';
 import { ip, runTool } from './runTool.ts';
