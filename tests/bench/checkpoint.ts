@@ -2,20 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { flatTensors, newestValidCheckpoint, writeCheckpoint } from '@maestro/checkpoint';
-import { openTrainer, type Trainer, type TrainerSnapshot } from '@maestro/engine';
+import type { Trainer, TrainerSnapshot } from '@maestro/engine';
 import { copyFloats } from '@maestro/kernels';
-import {
-  buildTrainingModel,
-  type FlatLayout,
-  flatLayout,
-  keptPatches,
-  type MaeConfig,
-  maeConfig,
-  parameterSpecs,
-  patchCount,
-  patchLength,
-} from '@maestro/mae';
-import { formulaInputs, formulaParameters } from '../support/formula.ts';
+import { type FlatLayout, flatLayout, type MaeConfig, maeConfig, parameterSpecs } from '@maestro/mae';
+import { formulaBatch, openFormulaTrainer } from '../support/formulaTrainer.ts';
 
 const PRESET = 'mae_vit_base_patch16';
 const MICRO_BATCH = 8;
@@ -63,19 +53,9 @@ async function openSteps(
   config: MaeConfig,
   layout: FlatLayout,
 ): Promise<{ readonly trainer: Trainer; readonly step: (step: number) => Promise<void> }> {
-  const { channels, imageSize } = config;
-  const trainer = await openTrainer({
-    trainingModel: buildTrainingModel(config),
-    layout,
-    imageShape: [channels, imageSize, imageSize],
-    patches: patchCount(config),
-    microBatch: MICRO_BATCH,
-    maxPartials: 1,
-    treeDepth: Math.log2(VIRTUAL_RANKS),
-  });
-  await trainer.load({ parameters: formulaParameters(layout), step: 0 });
-  const gradScale = 2 / (patchLength(config) * (patchCount(config) - keptPatches(config)) * MICRO_BATCH * VIRTUAL_RANKS);
-  const batch = { ...formulaInputs(config, MICRO_BATCH), count: MICRO_BATCH, gradScale };
+  const options = { microBatch: MICRO_BATCH, treeDepth: Math.log2(VIRTUAL_RANKS) };
+  const trainer = await openFormulaTrainer({ config, layout }, options);
+  const batch = formulaBatch(config, MICRO_BATCH, VIRTUAL_RANKS);
   const step = async (number: number): Promise<void> => {
     for (let rank = 0; rank < VIRTUAL_RANKS; rank++) {
       await trainer.forwardBackward(batch);

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from '@jest/globals';
-import { type Engine, openTrainer } from '@maestro/engine';
+import type { Engine } from '@maestro/engine';
 import { copyFloats } from '@maestro/kernels';
-import { buildTrainingModel, flatLayout, keptPatches, maeConfig, parameterSpecs, patchCount, patchLength } from '@maestro/mae';
-import { formulaInputs, formulaParameters } from '../support/formula.ts';
+import { flatLayout, maeConfig, parameterSpecs } from '@maestro/mae';
+import { formulaBatch, openFormulaTrainer } from '../support/formulaTrainer.ts';
 
 const config = maeConfig({ preset: 'mae_vit_tiny_patch4' });
 const layout = flatLayout(parameterSpecs(config));
@@ -11,25 +11,14 @@ const IMAGES = 8;
 
 /** Losses, and the hash of gradients and state, of two steps of the tiny preset. */
 async function train(options: { readonly engine: Engine; readonly isResident?: boolean }) {
-  const { channels, imageSize } = config;
-  const trainer = await openTrainer({
-    trainingModel: buildTrainingModel(config),
-    layout,
-    imageShape: [channels, imageSize, imageSize],
-    patches: patchCount(config),
-    microBatch: IMAGES,
-    maxPartials: 1,
-    treeDepth: 0,
-    ...options,
-  });
+  const trainer = await openFormulaTrainer({ config, layout }, { microBatch: IMAGES, ...options });
   try {
-    const gradScale = 2 / (patchLength(config) * (patchCount(config) - keptPatches(config)) * IMAGES);
-    await trainer.load({ parameters: formulaParameters(layout), step: 0 });
+    const batch = formulaBatch(config, IMAGES);
     const hash = createHash('sha256');
     const gradient = new Float32Array(layout.length);
     const losses: number[] = [];
     for (const step of [1, 2]) {
-      losses.push((await trainer.forwardBackward({ ...formulaInputs(config, IMAGES), count: IMAGES, gradScale })).loss);
+      losses.push((await trainer.forwardBackward(batch)).loss);
       await trainer.pushLeaf();
       await trainer.takeReduced();
       copyFloats(gradient, trainer.reduced);

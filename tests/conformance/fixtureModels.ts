@@ -1,19 +1,10 @@
 import { type MaeConfig, maeConfig } from '@maestro/mae';
+import { NANO } from '../support/formulaTrainer.ts';
 
 /** The models of the fixtures, by the names of their files: the tiny preset, and a smaller one that has three channels. */
 const MODELS = {
   tiny: { preset: 'mae_vit_tiny_patch4' },
-  nano: {
-    imageSize: 24,
-    channels: 3,
-    patchSize: 4,
-    embedDim: 16,
-    depth: 2,
-    numHeads: 2,
-    decoderEmbedDim: 8,
-    decoderDepth: 2,
-    decoderNumHeads: 2,
-  },
+  nano: NANO,
 } as const;
 
 /** One model with one kind of target, as the fixtures have them. */

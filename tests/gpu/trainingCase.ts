@@ -1,36 +1,17 @@
-import { openTrainer, type Trainer, type TrainerOptions } from '@maestro/engine';
+import type { Trainer, TrainerOptions } from '@maestro/engine';
 import { copyFloats } from '@maestro/kernels';
-import {
-  buildTrainingModel,
-  type FlatLayout,
-  flatLayout,
-  keptPatches,
-  type MaeConfig,
-  maeConfig,
-  parameterSpecs,
-  patchCount,
-  patchLength,
-} from '@maestro/mae';
+import { type FlatLayout, flatLayout, type MaeConfig, maeConfig, parameterSpecs } from '@maestro/mae';
 import type { JobSpec } from '@maestro/protocol';
-import { formulaInputs, formulaParameters } from '../support/formula.ts';
+import { formulaBatch, NANO, openFormulaTrainer } from '../support/formulaTrainer.ts';
+
+export { formulaBatch };
 
 /** The models of the check, from the smallest to the one that people train. */
 export const CASE_NAMES = ['nano', 'tiny', 'vitB'] as const;
 export type CaseName = (typeof CASE_NAMES)[number];
 
-const NANO = {
-  imageSize: 24,
-  channels: 3,
-  patchSize: 4,
-  embedDim: 16,
-  depth: 2,
-  numHeads: 2,
-  decoderEmbedDim: 8,
-  decoderDepth: 2,
-  decoderNumHeads: 2,
-};
 const MODELS: Readonly<Record<CaseName, Partial<JobSpec['model']>>> = {
-  nano: NANO as Partial<JobSpec['model']>,
+  nano: NANO,
   tiny: { preset: 'mae_vit_tiny_patch4' },
   vitB: { preset: 'mae_vit_base_patch16' },
 };
@@ -50,32 +31,12 @@ export interface TrainingCase {
 export function trainingCase(name: CaseName): TrainingCase {
   const config = maeConfig(MODELS[name]);
   const layout = flatLayout(parameterSpecs(config));
-  const { channels, imageSize } = config;
   return {
     name,
     config,
     layout,
-    async open(batch, options) {
-      const trainer = await openTrainer({
-        trainingModel: buildTrainingModel(config),
-        layout,
-        imageShape: [channels, imageSize, imageSize],
-        patches: patchCount(config),
-        microBatch: batch,
-        maxPartials: 1,
-        treeDepth: 0,
-        ...options,
-      });
-      await trainer.load({ parameters: formulaParameters(layout), step: 0 });
-      return trainer;
-    },
+    open: (batch, options) => openFormulaTrainer({ config, layout }, { microBatch: batch, ...options }),
   };
-}
-
-/** A batch by formula. */
-export function formulaBatch(config: MaeConfig, count: number) {
-  const gradScale = 2 / (patchLength(config) * (patchCount(config) - keptPatches(config)) * count);
-  return { ...formulaInputs(config, count), count, gradScale };
 }
 
 /** Loss and gradient of the batch by formula. */

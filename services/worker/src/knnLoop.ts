@@ -1,27 +1,13 @@
 import { addDigests, mostBroken, type PositionRange, tooManyBroken } from '@maestro/data';
 import { type FeatureSet, knnAccuracyInThread } from '@maestro/evaluation';
 import { MaestroError, type RankShare, type SkippedImage } from '@maestro/protocol';
-import type { Faults } from './faults.ts';
 import type { KnnSession } from './knnSession.ts';
 import { microBatchOrder, PREFETCH } from './microBatchOrder.ts';
-import type { ShardReader } from './shardReader.ts';
-import type { Phase, StepReport } from './trainLoop.ts';
+import type { StepLoopOptions } from './trainLoop.ts';
 
 /** Everything a member measures with. */
-export interface KnnLoopOptions {
+export interface KnnLoopOptions extends StepLoopOptions {
   readonly session: KnnSession;
-  /** Steps whose samples are encoded already. */
-  readonly startStep: number;
-  readonly shards: ShardReader;
-  readonly onPhase: (step: number, phase: Phase) => void;
-  /** Whether the member wants the view to end after the step `step` (its index). */
-  readonly isHoldWanted: (step: number) => boolean;
-  readonly faults: Faults;
-  /** Called with images that could not be read. */
-  readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
-  /** Called after each step, which is done by then; the next step waits for it. */
-  readonly onStep: (report: StepReport) => Promise<void>;
-  readonly signal: AbortSignal;
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   patchCount,
   patchLength,
 } from '@maestro/mae';
-import type { JobSpec, RankShare, SkippedImage } from '@maestro/protocol';
+import type { JobSpec, SkippedImage, StepCommitted } from '@maestro/protocol';
 import { openRankComputer } from './computeRanks.ts';
 import type { Faults } from './faults.ts';
 import { nonFinite } from './nonFinite.ts';
@@ -36,19 +36,8 @@ export type Phase =
   | 'finished'
   | 'stopping';
 
-/** What a member reports of a step that it has applied; times in seconds. */
-export interface StepReport {
-  /** Steps done, this one included. */
-  readonly step: number;
-  readonly loss: number;
-  /** Euclidean norm of the summed gradient. */
-  readonly gradNorm: number;
-  readonly lr: number;
-  /** Images in the global batch, broken ones left out. */
-  readonly images: number;
-  readonly stepSeconds: number;
-  /** By virtual rank: images read, and the digest of the samples taken. */
-  readonly ranks: readonly RankShare[];
+/** What a member reports of a step that it has applied; `step` counts it in, times are in seconds. */
+export interface StepReport extends Omit<StepCommitted, 'jobId' | 'generation'> {
   /** Computing time of one of this member's virtual ranks. */
   readonly rankSeconds: number;
 }
@@ -67,21 +56,11 @@ export interface Replication {
   readonly save: (step: number) => Promise<void>;
 }
 
-/** Everything a member trains with. */
-export interface TrainLoopOptions {
-  readonly spec: JobSpec;
-  readonly config: MaeConfig;
-  readonly layout: FlatLayout;
-  readonly schedule: Schedule;
-  readonly learningRate: LearningRateSchedule;
+/** What every loop over steps is given, whatever a step is. */
+export interface StepLoopOptions {
   /** Steps already done. */
   readonly startStep: number;
-  /** The order in which this member's virtual ranks are computed and added. */
-  readonly program: readonly LocalStep[];
-  readonly trainer: Trainer;
-  readonly loader: Loader;
   readonly shards: ShardReader;
-  readonly replication: Replication;
   readonly onPhase: (step: number, phase: Phase) => void;
   /** Whether this member wants the view to end after the step `step` (its index); all members then end with it. */
   readonly isHoldWanted: (step: number) => boolean;
@@ -91,6 +70,20 @@ export interface TrainLoopOptions {
   /** Called after each step that was applied, and saved by all or not; the next step waits for it. */
   readonly onStep: (report: StepReport, isSaved?: boolean) => Promise<void>;
   readonly signal: AbortSignal;
+}
+
+/** Everything a member trains with. */
+export interface TrainLoopOptions extends StepLoopOptions {
+  readonly spec: JobSpec;
+  readonly config: MaeConfig;
+  readonly layout: FlatLayout;
+  readonly schedule: Schedule;
+  readonly learningRate: LearningRateSchedule;
+  /** The order in which this member's virtual ranks are computed and added. */
+  readonly program: readonly LocalStep[];
+  readonly trainer: Trainer;
+  readonly loader: Loader;
+  readonly replication: Replication;
 }
 
 /**

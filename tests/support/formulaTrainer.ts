@@ -1,0 +1,41 @@
+import { openTrainer, type Trainer, type TrainerOptions } from '@maestro/engine';
+import { buildTrainingModel, type FlatLayout, keptPatches, type MaeConfig, patchCount, patchLength } from '@maestro/mae';
+import { formulaInputs, formulaParameters } from './formula.ts';
+
+/** A model of three channels that is smaller than any preset. */
+export const NANO = {
+  imageSize: 24,
+  channels: 3,
+  patchSize: 4,
+  embedDim: 16,
+  depth: 2,
+  numHeads: 2,
+  decoderEmbedDim: 8,
+  decoderDepth: 2,
+  decoderNumHeads: 2,
+} as const;
+
+/** Opens a trainer of a model with its parameters by formula, so that no file carries them; for one virtual rank unless told otherwise. */
+export async function openFormulaTrainer(
+  { config, layout }: { readonly config: MaeConfig; readonly layout: FlatLayout },
+  options: Partial<TrainerOptions> & Pick<TrainerOptions, 'microBatch'>,
+): Promise<Trainer> {
+  const { channels, imageSize } = config;
+  const trainer = await openTrainer({
+    trainingModel: buildTrainingModel(config),
+    layout,
+    imageShape: [channels, imageSize, imageSize],
+    patches: patchCount(config),
+    maxPartials: 1,
+    treeDepth: 0,
+    ...options,
+  });
+  await trainer.load({ parameters: formulaParameters(layout), step: 0 });
+  return trainer;
+}
+
+/** A batch by formula, scaled as one of `batches` that make a step. */
+export function formulaBatch(config: MaeConfig, count: number, batches = 1) {
+  const gradScale = 2 / (patchLength(config) * (patchCount(config) - keptPatches(config)) * count * batches);
+  return { ...formulaInputs(config, count), count, gradScale };
+}
