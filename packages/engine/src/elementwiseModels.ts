@@ -1,4 +1,4 @@
-import { add, div, encodeModel, Graph, identity, mul, sqrt, sub, type Tensor } from '@maestro/graph';
+import { add, div, encodeModel, Graph, identity, mul, reduceSum, sqrt, sub, type Tensor } from '@maestro/graph';
 import type { FlatLayout } from './flatLayout.ts';
 
 /** Copies a vector: `from.NAME` to `to.NAME`, wherever either lies. */
@@ -19,6 +19,20 @@ export function addModel({ tensors }: FlatLayout): Uint8Array {
     const into = mul(graph.input(`into.${name}`, 'float32', shape), one);
     graph.output(`sum.${name}`, add(into, graph.input(`from.${name}`, 'float32', shape)));
   }
+  return encodeModel(graph);
+}
+
+/**
+ * The sum of squares of a gradient: `squares`, a scalar. Rows are summed first and then what they give, tensor by tensor, so that float32
+ * stays good to some 1e-6.
+ */
+export function sumSquaresModel({ tensors }: FlatLayout): Uint8Array {
+  const graph = new Graph('sum_squares_model');
+  const each = tensors.map(({ name, shape }) => {
+    const gradient = graph.input(`grad.${name}`, 'float32', shape);
+    return reduceSum(reduceSum(mul(gradient, gradient), { axes: [-1] }));
+  });
+  graph.output('squares', each.reduce((total, squares) => add(total, squares)));
   return encodeModel(graph);
 }
 

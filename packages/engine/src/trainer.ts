@@ -126,6 +126,11 @@ export interface Trainer {
   takePartial(index: number): Promise<void>;
   /** Pops the top subtree into `reduced`, where `apply` looks; gives its sum of squares, as an all-reduce would. */
   takeReduced(): Promise<{ readonly sumSquares: number }>;
+  /**
+   * As `takeReduced`, for a member that has no peers: where state is on a device the gradient stays there for `apply`, `reduced` is not
+   * written unless something is not finite, and the sum of squares is good to float32.
+   */
+  keepReduced(): Promise<{ readonly sumSquares: number }>;
   /** Pushes outer parameters - parameters of a replica, in the place of a gradient. */
   pushDelta(replica: number): Promise<void>;
   /** Drops the leaf and the stack, to begin a step again. */
@@ -256,6 +261,7 @@ export async function openTrainer({
     mergeTop: () => thread.call('mergeTop', undefined),
     takePartial: (index) => thread.call('takePartial', index),
     takeReduced: () => thread.call('takeReduced', undefined),
+    keepReduced: () => thread.call('keepReduced', undefined),
     pushDelta: (replica) => thread.call('pushDelta', replica),
     clearTree: () => thread.call('clearTree', undefined),
     apply: (adamW) => thread.call('apply', adamW),

@@ -147,6 +147,8 @@ export async function openTrainerHost(options: TrainerHostOptions) {
 
   let depth = 0;
   let hasLeaf = false;
+  /** Where the gradient lies that `apply` takes, when it is not in `reduced`. */
+  let kept: number | undefined;
 
   const stateOf = (replica: number) => {
     const state = states[replica];
@@ -166,6 +168,11 @@ export async function openTrainerHost(options: TrainerHostOptions) {
   const takeInto = (name: string): void => {
     gradients.take(slotAt(depth - 1), vector(name), name);
     depth--;
+  };
+
+  const sumSquaresOfReduced = (): number => {
+    blockSumSquares(reduced, 0, layout.length, blocks);
+    return blocks.reduce((sum, block) => sum + block, 0);
   };
 
   /** Sets vectors; those without values become zero. */
@@ -201,6 +208,7 @@ export async function openTrainerHost(options: TrainerHostOptions) {
 
     async forwardBackward({ accumulate = false, ...batch }: MicroBatchInput): Promise<MicroBatchResult> {
       assertInternal(hasLeaf || !accumulate, 'forwardBackward: there is no leaf to accumulate on');
+      assertInternal(kept === undefined, 'forwardBackward: a gradient is kept for apply');
       const started = performance.now();
       const slot = slotAt(accumulate ? depth + 1 : depth);
       // A batch of which no image could be read, or a virtual rank's part of a last step that has fewer images than ranks, adds nothing.
@@ -231,9 +239,18 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     takeReduced(_?: undefined): { readonly sumSquares: number } {
       assertStack('takeReduced', 1);
       takeInto('reduced');
-      blockSumSquares(vector('reduced'), 0, layout.length, blocks);
-      let sumSquares = 0;
-      for (const block of blocks) sumSquares += block;
+      return { sumSquares: sumSquaresOfReduced() };
+    },
+
+    keepReduced(_?: undefined): { readonly sumSquares: number } {
+      assertStack('keepReduced', 1);
+      if (device === undefined) return calls.takeReduced();
+      const slot = slotAt(depth - 1);
+      const sumSquares = device.sumSquares(slot);
+      // float32 overflows where float64 does not, and whoever names what is not finite looks at `reduced`.
+      if (!Number.isFinite(sumSquares)) return calls.takeReduced();
+      kept = slot;
+      depth--;
       return { sumSquares };
     },
 
@@ -246,6 +263,7 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     clearTree(_?: undefined): void {
       depth = 0;
       hasLeaf = false;
+      kept = undefined;
     },
 
     apply({ replica = 0, ...adamW }: AdamWOptions & { readonly replica?: number }): { readonly seconds: number } {
@@ -255,8 +273,9 @@ export async function openTrainerHost(options: TrainerHostOptions) {
         throw new MaestroError('conflict', `apply: step ${adamW.step} is not after step ${lastStep}, which these parameters already have`);
       }
       const started = performance.now();
-      if (device !== undefined) device.apply(adamW);
+      if (device !== undefined) device.apply(adamW, kept);
       else applyAdamW(chunks, adamW);
+      kept = undefined;
       state.lastStep = adamW.step;
       return { seconds: (performance.now() - started) / 1000 };
     },
