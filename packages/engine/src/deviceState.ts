@@ -114,11 +114,14 @@ export class DeviceState implements GradientSlots {
     return this.#squares[0]!;
   }
 
-  /** One AdamW step on the gradient in a slot; without one, on the reduced gradient, which lies in host memory. */
-  apply(options: AdamWOptions, slot?: number): void {
+  /**
+   * One AdamW step on the gradient in a slot; without one, on the reduced gradient, which lies in host memory. Gives the seconds in which that
+   * went to the device.
+   */
+  apply(options: AdamWOptions, slot?: number): number {
     for (const [name, value] of Object.entries(adamWScalars(options))) this.#scalars[name as keyof Scalars][0] = value;
     for (const vector of Object.keys(SHORT) as StateVector[]) this.#toDevice(vector);
-    this.#bound(`adamW ${slot}`, this.#adamW, (binding) => {
+    const sendSeconds = this.#bound(`adamW ${slot}`, this.#adamW, (binding) => {
       for (const name of ADAMW_INPUTS) binding.input(name, this.run.memory.over(this.#scalars[name], []));
       const gradient = slot === undefined ? valuesOver(this.run.memory, this.#layout, this.#reduced, 'grad.') : this.#slots[slot]!;
       for (const [name, value] of Object.entries(gradient)) binding.input(name, value);
@@ -130,6 +133,7 @@ export class DeviceState implements GradientSlots {
       }
     }).run();
     for (const vector of Object.keys(SHORT) as StateVector[]) this.#newer.set(vector, 'device');
+    return sendSeconds;
   }
 
   async close(): Promise<void> {

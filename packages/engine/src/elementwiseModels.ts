@@ -1,4 +1,4 @@
-import { add, div, encodeModel, Graph, identity, mul, reduceSum, sqrt, sub, type Tensor } from '@maestro/graph';
+import { add, div, encodeModel, Graph, identity, mul, reduceSum, sequenceConstruct, sqrt, sub, type Tensor } from '@maestro/graph';
 import type { FlatLayout } from './flatLayout.ts';
 
 /** Copies a vector: `from.NAME` to `to.NAME`, wherever either lies. */
@@ -28,12 +28,26 @@ export function addModel({ tensors }: FlatLayout): Uint8Array {
  */
 export function sumSquaresModel({ tensors }: FlatLayout): Uint8Array {
   const graph = new Graph('sum_squares_model');
-  const each = tensors.map(({ name, shape }) => {
-    const gradient = graph.input(`grad.${name}`, 'float32', shape);
-    return reduceSum(reduceSum(mul(gradient, gradient), { axes: [-1] }));
-  });
-  graph.output('squares', each.reduce((total, squares) => add(total, squares)));
+  graph.output('squares', sumSquares(tensors.map(({ name, shape }) => graph.input(`grad.${name}`, 'float32', shape))));
   return encodeModel(graph);
+}
+
+/**
+ * Hardly computes, so that its runs show what it takes to carry a vector to a device, and back where `isReturned`: `from.NAME` gives `squares`,
+ * and `to.NAME`, after `status`, a sequence, which in-place outputs need first.
+ */
+export function transferModel({ tensors }: FlatLayout, { isReturned }: { readonly isReturned: boolean }): Uint8Array {
+  const graph = new Graph('transfer_model');
+  const inputs = tensors.map(({ name, shape }) => graph.input(`from.${name}`, 'float32', shape));
+  const squares = sumSquares(inputs);
+  graph.output('status', sequenceConstruct([squares]));
+  graph.output('squares', squares);
+  if (isReturned) tensors.forEach(({ name }, i) => void graph.output(`to.${name}`, identity(inputs[i]!)));
+  return encodeModel(graph);
+}
+
+function sumSquares(tensors: readonly Tensor[]): Tensor {
+  return tensors.map((x) => reduceSum(reduceSum(mul(x, x), { axes: [-1] }))).reduce((total, squares) => add(total, squares));
 }
 
 /** The scalars that {@link adamWModel} takes, as `adamWScalars` has them; and `one`, which is 1. */

@@ -19,6 +19,7 @@ import type { OutputPath } from './outputPath.ts';
 import type { CudaOptions, ModelSource } from './session.ts';
 import { reserveSnapshot, type SnapshotMemory, touchPages } from './snapshotMemory.ts';
 import type {
+  ApplyResult,
   FlatState,
   MicroBatchInput,
   MicroBatchResult,
@@ -140,7 +141,7 @@ export interface Trainer {
    *
    * @throws MaestroError `conflict` when these parameters already have that step.
    */
-  apply(options: AdamWOptions & { readonly replica?: number }): Promise<{ readonly seconds: number }>;
+  apply(options: AdamWOptions & { readonly replica?: number }): Promise<ApplyResult>;
   /** Sets outer parameters and momentum. */
   loadOuter(state: OuterState): Promise<void>;
   /** One outer step on the sum of deltas in `reduced`; the first `held` replicas go on from the outer parameters, and keep their moments. */

@@ -72,8 +72,16 @@ export interface MicroBatchResult {
   readonly loss: number;
   /** Time in the compute thread. */
   readonly seconds: number;
+  /** Of these, the time in which inputs went to the device, where the engine can tell. */
+  readonly sendSeconds?: number;
   /** Set once, when in-place outputs stopped working and copying took over: the reason. */
   readonly fallback?: string;
+}
+
+/** What a step of AdamW took in the compute thread; of that, the time in which the gradient went to the device. */
+export interface ApplyResult {
+  readonly seconds: number;
+  readonly sendSeconds: number;
 }
 
 /** The vectors of a training state. */
@@ -213,10 +221,15 @@ export async function openTrainerHost(options: TrainerHostOptions) {
       const slot = slotAt(accumulate ? depth + 1 : depth);
       // A batch of which no image could be read, or a virtual rank's part of a last step that has fewer images than ranks, adds nothing.
       if (batch.count === 0) gradients.clear(slot);
-      const { loss, fallback }: MicroBatchLoss = batch.count === 0 ? { loss: 0 } : await gradients.gradient(batch, slot);
+      const { loss, fallback, sendSeconds }: MicroBatchLoss = batch.count === 0 ? { loss: 0 } : await gradients.gradient(batch, slot);
       if (accumulate) gradients.add(slotAt(depth), slot);
       hasLeaf = true;
-      return { loss, seconds: (performance.now() - started) / 1000, ...(fallback !== undefined && { fallback }) };
+      return {
+        loss,
+        seconds: (performance.now() - started) / 1000,
+        ...(sendSeconds !== undefined && { sendSeconds }),
+        ...(fallback !== undefined && { fallback }),
+      };
     },
 
     pushLeaf(_: undefined): void {
@@ -266,18 +279,18 @@ export async function openTrainerHost(options: TrainerHostOptions) {
       kept = undefined;
     },
 
-    apply({ replica = 0, ...adamW }: AdamWOptions & { readonly replica?: number }): { readonly seconds: number } {
+    apply({ replica = 0, ...adamW }: AdamWOptions & { readonly replica?: number }): ApplyResult {
       const state = stateOf(replica);
       const { chunks, lastStep } = state;
       if (!(adamW.step > lastStep)) {
         throw new MaestroError('conflict', `apply: step ${adamW.step} is not after step ${lastStep}, which these parameters already have`);
       }
       const started = performance.now();
-      if (device !== undefined) device.apply(adamW, kept);
-      else applyAdamW(chunks, adamW);
+      const sendSeconds = device?.apply(adamW, kept) ?? 0;
+      if (device === undefined) applyAdamW(chunks, adamW);
       kept = undefined;
       state.lastStep = adamW.step;
-      return { seconds: (performance.now() - started) / 1000 };
+      return { seconds: (performance.now() - started) / 1000, sendSeconds };
     },
 
     own(range: FloatRange): void {

@@ -84,14 +84,12 @@ async function redis(): Promise<Finding> {
 }
 
 async function runtime(device: Device, required: boolean): Promise<Finding> {
-  const { diagnoseDevice, runtimeBuild } = await import('@maestro/engine');
+  const { describeLacks, diagnoseDevice, runtimeBuild } = await import('@maestro/engine');
   const { ok, findings } = await diagnoseDevice(device);
-  const problems = findings
-    .filter((finding) => !finding.ok)
-    .map(({ what, found, fix }) => `${what}: ${found}. ${fix}`)
-    .join('\n                       ');
   const name = { cpu: 'ONNX Runtime', cuda: 'CUDA', webgpu: 'WebGPU' }[device];
-  return { name, ok, required, detail: ok ? JSON.stringify(runtimeBuild()) : problems };
+  const here = findings.at(-1)?.found ?? JSON.stringify(runtimeBuild());
+  const detail = ok ? here : describeLacks(findings, '\n                       ');
+  return { name, ok, required, detail };
 }
 
 /** What `maestro up --network-namespaces` and `maestro chaos` can do to a network here. */
