@@ -8,7 +8,7 @@ import { explainCudaFailure, isDeviceRefusal } from './cudaFailures.ts';
 import type { GradientRun, MicroBatchLoss } from './gradientRun.ts';
 import { MicroBatchMemory } from './microBatch.ts';
 import { checkInputs, checkOutputs, tensorViews } from './parameterFeeds.ts';
-import type { MicroBatchInput, TrainerHostOptions } from './trainerHost.ts';
+import type { MicroBatchInput, TrainerHostOptions } from './trainerMessages.ts';
 
 type Values = Readonly<Record<string, OrtValue>>;
 

@@ -6,7 +6,7 @@ import type { OrtValue } from './capi/ortValue.ts';
 import { CapiGradientRun, valuesOver } from './capiGradientRun.ts';
 import { ADAMW_INPUTS, adamWModel, addModel, copyModel, sumSquaresModel } from './elementwiseModels.ts';
 import type { GradientSlots } from './gradientSlots.ts';
-import type { StateVector, TrainerHostOptions } from './trainerHost.ts';
+import type { StateVector, TrainerHostOptions } from './trainerMessages.ts';
 
 type Values = Readonly<Record<string, OrtValue>>;
 type Scalars = Readonly<Record<(typeof ADAMW_INPUTS)[number], Float32Array>>;

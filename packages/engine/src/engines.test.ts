@@ -68,7 +68,7 @@ test('a gradient that stays with ONNX Runtime is applied to the same bits, and i
   const expected = await train(await open({ engine: 'node' }));
   for (const options of [{}, { isResident: true }]) {
     const trainer = await open({ engine: 'capi', ...options });
-    trainer.reduced.parts.forEach(({ floats }) => floats.fill(Number.NaN));
+    for (const { floats } of trainer.reduced.parts) floats.fill(Number.NaN);
     for (let step = 1; step <= 3; step++) {
       await accumulate(trainer, step);
       const { sumSquares } = await trainer.keepReduced();

@@ -16,4 +16,4 @@ export { type RuntimeBuild, runtimeBuild } from './runtimeBuild.ts';
 export type { CudaOptions, ModelSource } from './session.ts';
 export { type TransferTimes, timeTransfers } from './timeTransfers.ts';
 export { openTrainer, type Trainer, type TrainerMemory, type TrainerOptions, type TrainerSnapshot } from './trainer.ts';
-export type { FlatState, MicroBatchInput, MicroBatchResult, OuterState, StateRange, StateVector } from './trainerHost.ts';
+export type { FlatState, MicroBatchInput, MicroBatchResult, OuterState, StateRange, StateVector } from './trainerMessages.ts';

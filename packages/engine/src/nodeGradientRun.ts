@@ -5,7 +5,7 @@ import { MicroBatchMemory } from './microBatch.ts';
 import { bindOutputs, chooseOutputPath, type OutputBinding, type OutputPath, runCopying, runInPlace } from './outputPath.ts';
 import { checkInputs, checkOutputs, parameterTensors, tensorViews } from './parameterFeeds.ts';
 import { floatTensor, int64Tensor, openSession, type Session, type SessionTensor } from './session.ts';
-import type { MicroBatchInput, TrainerHostOptions } from './trainerHost.ts';
+import type { MicroBatchInput, TrainerHostOptions } from './trainerMessages.ts';
 
 type Feeds = Readonly<Record<string, SessionTensor>>;
 

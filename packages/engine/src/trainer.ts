@@ -18,6 +18,7 @@ import type { OuterOptions } from './outerStep.ts';
 import type { OutputPath } from './outputPath.ts';
 import type { CudaOptions, ModelSource } from './session.ts';
 import { reserveSnapshot, type SnapshotMemory, touchPages } from './snapshotMemory.ts';
+import type { TrainerCalls } from './trainerHost.ts';
 import type {
   ApplyResult,
   FlatState,
@@ -26,10 +27,9 @@ import type {
   OuterState,
   StateRange,
   StateVector,
-  TrainerCalls,
   TrainerHostOptions,
   TrainerReady,
-} from './trainerHost.ts';
+} from './trainerMessages.ts';
 
 /** How to open a {@link Trainer}. */
 export interface TrainerOptions {
