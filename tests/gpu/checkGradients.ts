@@ -35,7 +35,7 @@ export async function checkGradients({ device, models }: CheckPlan) {
     for (const { engine, precision, isJudged, cuda } of gradientSettings(device)) {
       const options: DeviceOptions = { device, engine, ...(cuda !== undefined && { cuda }) };
       const settled = await orFailed({ model, precision, engine, isJudged }, () => gradientError(each, options));
-      const isRight = !settled.isFailed && settled.opened === engine && Math.max(settled.loss, settled.samples) <= TOLERANCES[model];
+      const isRight = !settled.isFailed && settled.opened === engine && Math.max(settled.lossError, settled.sampleError) <= TOLERANCES[model];
       results.push({ ...settled, passed: isRight || (!isJudged && !settled.isFailed) });
     }
   }

@@ -38,11 +38,19 @@ interface PartResult {
   readonly [key: string]: unknown;
 }
 
+/** What a reader needs who has the report alone. */
+const ABOUT = {
+  errors: 'against a CPU in float32: lossError and normError are relative, sampleError is over the largest gradient of its tensor',
+  times: 'of whole training steps (forward, backward, AdamW) in milliseconds, medians of `plan.runs` steps after those that warm up',
+  judged: 'gradients in float32 by the engine capi (by node too where it can turn TF32 off), repeatability, the shape of the curve',
+} as const;
+
 /** Begins a report of what is checked, and where. */
 export function beginReport({ device, parts, timedModel, batches, runs }: CheckPlan): CheckReport {
   return {
     passed: false,
     unfinished: [...parts],
+    about: ABOUT,
     device,
     plan: { timedModel, batches, runs },
     runtime: runtimeBuild(),

@@ -34,7 +34,9 @@ export async function timeTorch({
 
 function run(args: readonly string[]): Promise<{ readonly stdout: string; readonly stopped: string | undefined }> {
   return new Promise((resolve) => {
-    const child = execFile(PYTHON, [...args], { timeout: TIMEOUT_MS, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
+    // gpu-check.sh adds folders for ONNX Runtime, in which PyTorch might find libraries of another version than its own.
+    const env = { ...process.env, LD_LIBRARY_PATH: process.env['PEER_LIBRARY_PATH'] ?? process.env['LD_LIBRARY_PATH'] };
+    const child = execFile(PYTHON, [...args], { env, timeout: TIMEOUT_MS, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
       process.removeListener('exit', stop);
       const reason = error?.killed ? `it took longer than ${TIMEOUT_MS / 1000} s` : stderr.trim().split('\n').at(-1) || error?.message;
       resolve({ stdout, stopped: error === null ? undefined : reason });

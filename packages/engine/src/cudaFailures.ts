@@ -13,6 +13,7 @@ const CUDA_FAILURES: Readonly<Record<string, string>> = {
 
 /** The message of ONNX Runtime, with what its CUDA error number means where that is known. */
 export function explainCudaFailure(message: string): string {
+  if (message.includes('cuDNN is not available')) return `a kernel needs cuDNN: install cuDNN 9 for the CUDA that is here (${message})`;
   const meaning = CUDA_FAILURES[/CUDA (?:failure|error) (\d+)/.exec(message)?.[1] ?? ''];
   return meaning === undefined ? message : `${meaning} (${message})`;
 }

@@ -2,7 +2,7 @@
 import './noTelemetry.ts';
 
 export { describeModel, type ModelDescription, type ModelValue } from './describeModel.ts';
-export { type DeviceDiagnosis, describeLacks, diagnoseDevice } from './device.ts';
+export { type DeviceBuild, type DeviceDiagnosis, describeLacks, diagnoseDevice } from './device.ts';
 export type { EngineLogger } from './engineLogger.ts';
 export { type Evaluator, type EvaluatorOptions, openEvaluator } from './evaluator.ts';
 export type { Evaluation, EvaluationInput } from './evaluatorHost.ts';

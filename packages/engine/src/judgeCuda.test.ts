@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { explainCudaFailure } from './cudaFailures.ts';
+import { cudaBuild } from './device.ts';
 import { diagnoseDevice, openTrainer } from './index.ts';
 import { type CudaFacts, judgeCuda } from './judgeCuda.ts';
 import { TOY_IMAGE_SHAPE, TOY_PATCHES, toyLayout, toyTrainingModel } from './testing/toyModel.ts';
@@ -104,6 +105,14 @@ test('a driver that is too old, finds no GPU or does not start is told apart', (
   expect(found(803)).toEqual(['580.65.06, for CUDA 13.0: kernel module and libcuda.so.1 are of different versions (cuInit 803)']);
 });
 
+test('cuDNN is no need, but its version is told, and decides bits with the GPU and cuBLAS', () => {
+  const told = (facts: CudaFacts) => judgeCuda(facts).find(({ what }) => what === 'cuDNN');
+  expect(told(ready)).toMatchObject({ ok: true, found: 'none; it is optional' });
+  expect(told({ ...ready, cudnn: 91301 })).toMatchObject({ ok: true, found: 'version 91301' });
+  expect(cudaBuild({ ...ready, cublas: 130200 }, 0)).toEqual({ gpu: 'NVIDIA H200', cublas: '130200', cudnn: 'none' });
+  expect(explainCudaFailure('ReduceSum: cuDNN is not available. Install cuDNN')).toMatch(/^a kernel needs cuDNN: install cuDNN 9/);
+});
+
 test('other platforms are told that only linux/x64 has CUDA, and nothing else', () => {
   expect(judgeCuda({ ...ready, platform: 'darwin/arm64' })).toEqual([
     expect.objectContaining({ what: 'platform', ok: false, fix: expect.stringContaining('use device cpu') }),
@@ -118,7 +127,7 @@ test('error numbers of CUDA are put into words, and the words of ONNX Runtime st
 });
 
 test('the cpu needs nothing', async () => {
-  expect(await diagnoseDevice('cpu')).toEqual({ ok: true, findings: [] });
+  expect(await diagnoseDevice('cpu')).toMatchObject({ ok: true, findings: [] });
 });
 
 test('opening a trainer on cuda works where the diagnosis says so, else fails at once with what is missing', async () => {

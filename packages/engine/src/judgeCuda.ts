@@ -21,8 +21,16 @@ export type DriverAnswer =
       readonly gpus: readonly string[];
     };
 
+/** What the driver and the libraries say, by their own calls. */
+export interface CudaAnswers {
+  readonly driver: DriverAnswer;
+  /** Versions as the libraries number them; undefined where they are not there. */
+  readonly cublas?: number | undefined;
+  readonly cudnn?: number | undefined;
+}
+
 /** What was looked at, and found, on the way to CUDA. */
-export interface CudaFacts {
+export interface CudaFacts extends CudaAnswers {
   /** Such as `linux/x64`. */
   readonly platform: string;
   /** The folder of the addon. */
@@ -36,7 +44,6 @@ export interface CudaFacts {
   readonly deviceNodes: readonly string[];
   /** /proc/driver/nvidia/version. */
   readonly kernelModule: string | undefined;
-  readonly driver: DriverAnswer;
 }
 
 /** One thing that a device needs: whether it is there, what was found, and what to do when it is not (else empty). */
@@ -73,8 +80,10 @@ export function judgeCuda(facts: CudaFacts): DeviceFinding[] {
       'or copy both files out of the npm package com.github.asus4.onnxruntime.linux-x64-gpu@0.4.9 (the same version for CUDA 13).',
   };
   const libraries = ldd === undefined || isDamaged ? [] : [judgeLibraries(ldd, cudaMajor, facts.cudaLibraries)];
+  // Some kernels need it, others use it where it is there: so it is no need, but part of what decides bits.
+  const cudnn = { what: 'cuDNN', ok: true, found: facts.cudnn === undefined ? 'none; it is optional' : `version ${facts.cudnn}`, fix: '' };
   const driver = { what: 'NVIDIA driver', ...judgeDriver(facts, cudaMajor) };
-  return [here, provider, ...libraries, driver].map((finding) => (finding.ok ? { ...finding, fix: '' } : finding));
+  return [here, provider, ...libraries, cudnn, driver].map((finding) => (finding.ok ? { ...finding, fix: '' } : finding));
 }
 
 function judgeLibraries(ldd: string, cudaMajor: string | undefined, present: readonly string[]): DeviceFinding {

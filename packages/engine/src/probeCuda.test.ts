@@ -30,9 +30,12 @@ const driver = (init: number, version: number, gpus: number): string => `
 
 /** The findings on a machine where the loader looks in `folders` of ours first. */
 async function wrong(provider: string, ...folders: readonly string[]) {
+  return judgeCuda(await factsOf(provider, ...folders)).filter(({ ok }) => !ok);
+}
+
+async function factsOf(provider: string, ...folders: readonly string[]) {
   const env = { ...process.env, NODE_OPTIONS: '', LD_LIBRARY_PATH: folders.map((folder) => join(dir, folder)).join(':') };
-  const facts = await probeCuda({ folder: join(dir, provider), env });
-  return judgeCuda(facts).filter(({ ok }) => !ok);
+  return probeCuda({ folder: join(dir, provider), env });
 }
 
 beforeAll(async () => {
@@ -42,6 +45,8 @@ beforeAll(async () => {
   const libraries = ['libcudart.so.13', 'libcublas.so.13'].map((each) => join(dir, 'cuda13', each));
   for (const path of libraries) await build(path, '');
   await build(join(dir, 'cuda12/libcudart.so.12'), '');
+  await build(join(dir, 'cuda13/libcublasLt.so.13'), 'unsigned long cublasLtGetVersion(void) { return 130200; }');
+  await build(join(dir, 'cuda13/libcudnn.so.9'), 'unsigned long cudnnGetVersion(void) { return 91301; }');
   await build(join(dir, 'ready/libcuda.so.1'), driver(0, 13000, 1));
   await build(join(dir, 'old/libcuda.so.1'), driver(0, 12040, 1));
   await build(join(dir, 'none/libcuda.so.1'), driver(100, 13000, 0));
@@ -59,6 +64,7 @@ afterAll(async () => {
 
 withCompiler(name('with provider, libraries and a driver that answers, nothing is wrong'), async () => {
   expect(await wrong('provider', 'cuda13', 'ready')).toEqual([]);
+  expect(await factsOf('provider', 'cuda13', 'ready')).toMatchObject({ driver: { gpus: ['Stub GPU'] }, cublas: 130200, cudnn: 91301 });
 });
 
 withCompiler(name('libraries of another major version are no libraries, and are told of'), async () => {

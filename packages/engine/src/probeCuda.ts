@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorMessage } from '@maestro/protocol';
-import { type CudaFacts, type DriverAnswer, PROVIDER_FILES } from './judgeCuda.ts';
+import { type CudaAnswers, type CudaFacts, PROVIDER_FILES } from './judgeCuda.ts';
 
 const LDD_TIMEOUT_MS = 10_000;
 /** A driver may take some seconds to wake its GPUs. */
@@ -35,7 +35,7 @@ export async function probeCuda({ folder = addonFolder(), env = process.env }: C
     cudaLibraries: await cudaLibraries(env),
     deviceNodes: (await readdir('/dev').catch(() => [])).filter((name) => /^nvidia\d+$|^dxg$/.test(name)),
     kernelModule: await readFile('/proc/driver/nvidia/version', 'utf8').catch(() => undefined),
-    driver: await askDriver(env),
+    ...(await askLibraries(env)),
   };
 }
 
@@ -63,17 +63,17 @@ async function cudaLibraries(env: NodeJS.ProcessEnv): Promise<string[]> {
 }
 
 /** A driver that crashes or hangs takes its process along, and no other. */
-function askDriver(env: NodeJS.ProcessEnv): Promise<DriverAnswer> {
-  const entry = fileURLToPath(new URL('./askCudaDriverMain.js', import.meta.url));
+function askLibraries(env: NodeJS.ProcessEnv): Promise<CudaAnswers> {
+  const entry = fileURLToPath(new URL('./askCudaMain.js', import.meta.url));
   return new Promise((resolve) => {
     execFile(process.execPath, [entry], { env, timeout: DRIVER_TIMEOUT_MS }, (error, stdout, stderr) => {
-      if (error === null) return resolve(JSON.parse(stdout) as DriverAnswer);
+      if (error === null) return resolve(JSON.parse(stdout) as CudaAnswers);
       const reason = error.killed
         ? `libcuda.so.1 did not answer in ${DRIVER_TIMEOUT_MS / 1000} s`
         : error.signal
           ? `libcuda.so.1 ended the process that asked it (${error.signal})`
           : `libcuda.so.1 could not be asked: ${stderr.trim().split('\n').at(-1) ?? errorMessage(error)}`;
-      resolve({ isLoaded: false, reason });
+      resolve({ driver: { isLoaded: false, reason } });
     });
   });
 }

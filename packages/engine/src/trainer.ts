@@ -10,7 +10,7 @@ import {
 import { type Device, MaestroError } from '@maestro/protocol';
 import { STAGING_FLOATS } from './applyAdamW.ts';
 import { startComputeThread } from './computeThread.ts';
-import { requireDevice } from './device.ts';
+import { type DeviceBuild, requireDevice } from './device.ts';
 import type { EngineLogger } from './engineLogger.ts';
 import type { FlatLayout } from './flatLayout.ts';
 import type { Engine } from './openGradients.ts';
@@ -98,6 +98,8 @@ export interface Trainer {
   readonly engine: Engine;
   /** Whether parameters, moments and the gradient tree are where it computes. */
   readonly isResident: boolean;
+  /** What of this machine, beside the runtime, decides bits on the device. */
+  readonly deviceBuild: DeviceBuild;
   /**
    * From now on this replica keeps the moments of these elements alone (default: of all), and `apply` changes these alone; `share` and `adopt`
    * bring the parameters of all replicas together again. Moments of other elements are undefined, and take no memory until they are written.
@@ -191,7 +193,7 @@ export async function openTrainer({
     if (!Number.isInteger(value) || value < 1)
       throw new MaestroError('invalid-argument', `openTrainer: ${name} must be at least 1, found ${value}`);
   }
-  await requireDevice('openTrainer', device);
+  const diagnosis = await requireDevice('openTrainer', device);
 
   const treeSlots = treeDepth + 2;
   const most = Math.min(maxSegmentFloats(3 + treeSlots, { staging: STAGING_FLOATS }), maxSegmentFloats(maxPartials + 1));
@@ -236,6 +238,7 @@ export async function openTrainer({
     shared: description,
     engine: thread.ready.engine,
     isResident: thread.ready.isResident,
+    deviceBuild: diagnosis.build(cuda?.deviceId ?? 0),
     get outputPath() {
       return path;
     },

@@ -37,8 +37,9 @@ test.each([
 });
 
 test('on a cpu the engine is no part of the identity, elsewhere all that decides bits is', () => {
-  const of = (device: string) => computeIdentity(readComputeSettings({ MAESTRO_DEVICE: device }), { engine: 'capi', isResident: true });
+  const cuda = { gpu: 'NVIDIA H200', cublas: '130200', cudnn: 'none' };
+  const of = (device: string) => computeIdentity(readComputeSettings({ MAESTRO_DEVICE: device }), { engine: 'capi', isResident: true, deviceBuild: device === 'cuda' ? cuda : {} });
   expect(of('cpu')).toEqual({ device: 'cpu', threads: 1 });
   expect(of('webgpu')).toEqual({ device: 'webgpu', threads: 1, engine: 'capi', isResident: true });
-  expect(of('cuda')).toEqual({ device: 'cuda', threads: 1, engine: 'capi', isResident: true, tf32: false, deterministic: true });
+  expect(of('cuda')).toEqual({ device: 'cuda', threads: 1, engine: 'capi', isResident: true, tf32: false, deterministic: true, ...cuda });
 });

@@ -1,4 +1,4 @@
-import type { CudaOptions, Engine } from '@maestro/engine';
+import type { CudaOptions, Engine, Trainer } from '@maestro/engine';
 import { DEVICES, type Device, isDevice, MaestroError } from '@maestro/protocol';
 
 /** What a worker computes with. All but the memory limit decides bits. */
@@ -50,12 +50,13 @@ export function readComputeSettings(env: Environment): ComputeSettings {
 /** What of the settings, and of what came of them, members must have in common. On a CPU both engines give the same bits. */
 export function computeIdentity(
   { device, threads, cuda }: ComputeSettings,
-  { engine, isResident }: { readonly engine: Engine; readonly isResident: boolean },
+  { engine, isResident, deviceBuild }: Pick<Trainer, 'engine' | 'isResident' | 'deviceBuild'>,
 ): Readonly<Record<string, unknown>> {
   return {
     device,
     threads,
     ...(device !== 'cpu' && { engine, isResident }),
+    ...deviceBuild,
     ...(device === 'cuda' && { tf32: cuda.tf32, deterministic: cuda.deterministic }),
   };
 }

@@ -1,10 +1,13 @@
 import koffi from 'koffi';
-import type { DriverAnswer } from './judgeCuda.ts';
+import type { CudaAnswers, DriverAnswer } from './judgeCuda.ts';
 
-/** Asks NVIDIA's driver, by `libcuda.so.1` alone, whether it works, which CUDA it serves and which GPUs it has; prints a {@link DriverAnswer}. */
+/**
+ * Asks NVIDIA's driver, by `libcuda.so.1` alone, whether it works, which CUDA it serves and which GPUs it has, and the libraries whose kernels
+ * decide bits for their versions; prints {@link CudaAnswers}.
+ */
 const NAME_BYTES = 256;
 
-function ask(): DriverAnswer {
+function askDriver(): DriverAnswer {
   let library: ReturnType<typeof koffi.load>;
   try {
     library = koffi.load('libcuda.so.1');
@@ -27,4 +30,21 @@ function ask(): DriverAnswer {
   return { isLoaded: true, init, cudaVersion, gpus };
 }
 
-process.stdout.write(JSON.stringify(ask()));
+/** The version that a library gives; undefined where there is none. Of CUDA 13's sonames first, then 12's. */
+function versionOf(sonames: readonly string[], getVersion: string): number | undefined {
+  for (const soname of sonames) {
+    try {
+      return Number(koffi.load(soname).func(getVersion, 'size_t', [])());
+    } catch {
+      // Not there: the next one, or none.
+    }
+  }
+  return undefined;
+}
+
+const answers: CudaAnswers = {
+  driver: askDriver(),
+  cublas: versionOf(['libcublasLt.so.13', 'libcublasLt.so.12'], 'cublasLtGetVersion'),
+  cudnn: versionOf(['libcudnn.so.9'], 'cudnnGetVersion'),
+};
+process.stdout.write(JSON.stringify(answers));
