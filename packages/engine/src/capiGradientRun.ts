@@ -63,7 +63,8 @@ export class CapiGradientRun implements GradientRun {
     try {
       sendSeconds = binding.run();
     } catch (cause) {
-      throw new MaestroError('internal', `forwardBackward: ONNX Runtime failed on ${count} samples: ${errorMessage(cause)}`, { cause });
+      const reason = explainCudaFailure(errorMessage(cause));
+      throw new MaestroError('internal', `forwardBackward: ONNX Runtime failed on ${count} samples: ${reason}`, { cause });
     }
     return { loss: this.#inputs.loss[0]!, sendSeconds };
   }

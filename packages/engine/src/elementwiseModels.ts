@@ -47,7 +47,11 @@ export function transferModel({ tensors }: FlatLayout, { isReturned }: { readonl
 }
 
 function sumSquares(tensors: readonly Tensor[]): Tensor {
-  return tensors.map((x) => reduceSum(reduceSum(mul(x, x), { axes: [-1] }))).reduce((total, squares) => add(total, squares));
+  const each = tensors.map((x) => {
+    const rows = reduceSum(mul(x, x), { axes: [-1] });
+    return rows.dims.length === 0 ? rows : reduceSum(rows);
+  });
+  return each.reduce((total, squares) => add(total, squares));
 }
 
 /** The scalars that {@link adamWModel} takes, as `adamWScalars` has them; and `one`, which is 1. */

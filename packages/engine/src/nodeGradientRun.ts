@@ -1,5 +1,6 @@
 import type { SegmentedFloats } from '@maestro/kernels';
 import { errorMessage, MaestroError } from '@maestro/protocol';
+import { explainCudaFailure } from './cudaFailures.ts';
 import type { GradientRun, MicroBatchLoss } from './gradientRun.ts';
 import { MicroBatchMemory } from './microBatch.ts';
 import { bindOutputs, chooseOutputPath, type OutputBinding, type OutputPath, runCopying, runInPlace } from './outputPath.ts';
@@ -81,9 +82,8 @@ export class NodeGradientRun implements GradientRun {
       try {
         await runCopying(this.#session, feeds, binding);
       } catch (cause) {
-        throw new MaestroError('internal', `forwardBackward: ONNX Runtime failed on ${batch.count} samples: ${errorMessage(cause)}`, {
-          cause,
-        });
+        const reason = explainCudaFailure(errorMessage(cause));
+        throw new MaestroError('internal', `forwardBackward: ONNX Runtime failed on ${batch.count} samples: ${reason}`, { cause });
       }
       this.#path = 'copying';
     }
