@@ -1,7 +1,8 @@
 #!/bin/sh
 # Checks this machine's GPU with maestro and prints one JSON object; progress and errors go to standard error.
 #
-#   ./gpu-check.sh [--device cuda|cpu|webgpu] [--only gradients,repeatability,curve,throughput,torch] [--batches 8,16] [--runs 20]
+#   ./gpu-check.sh [--device cuda|cpu|webgpu] [--only gradients,repeatability,curve,throughput,torch] [--models nano,tiny,vitB]
+#                  [--timed-model vitB] [--batches 8,16] [--runs 20] > report.json
 #
 # Needs x86-64 Linux with glibc, and for cuda an NVIDIA driver and the CUDA 13 libraries; no network. CUDA_LIBS names a folder of libraries
 # that are in none of the usual places, PYTHON an interpreter with torch to compare with, MAESTRO_GPU_HOME where to unpack (400 MB).
@@ -18,10 +19,13 @@ if [ ! -e "$home/complete" ]; then
   touch "$home/complete"
 fi
 
+# PyTorch brings libraries of its own, and is to find those.
+PEER_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
+export PEER_LIBRARY_PATH
 libraries=${CUDA_LIBS:-}
 python=${PYTHON:-python3}
 site=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' 2>/dev/null || true)
-for folder in /usr/local/cuda-13*/lib64 /usr/local/cuda/lib64 "$site"/nvidia/*/lib "$site"/nvidia/cu13/lib; do
+for folder in /usr/local/cuda-13*/lib64 /usr/local/cuda/lib64 "$site"/nvidia/*/lib; do
   if [ -d "$folder" ]; then libraries="${libraries:+$libraries:}$folder"; fi
 done
 LD_LIBRARY_PATH="${libraries}${LD_LIBRARY_PATH:+${libraries:+:}$LD_LIBRARY_PATH}"

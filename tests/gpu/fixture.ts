@@ -21,13 +21,13 @@ export interface GradientFixture {
 /** How far a gradient is from a fixture: the worst tensor by its samples, and by its norm. */
 export interface GradientError {
   /** |loss - expected| / expected. */
-  readonly loss: number;
+  readonly lossError: number;
   /** Largest |difference| of a sample over the largest magnitude in its tensor. */
-  readonly samples: number;
-  readonly samplesIn: string;
+  readonly sampleError: number;
+  readonly worstSampleIn: string;
   /** Largest |norm - expected| / expected. */
-  readonly norms: number;
-  readonly normsIn: string;
+  readonly normError: number;
+  readonly worstNormIn: string;
   /** Whether every bit is that of the fixture. */
   readonly isSameBits: boolean;
 }
@@ -60,18 +60,18 @@ export function compare(
   found: { readonly loss: number; readonly gradient: Float32Array },
   fixture: GradientFixture,
 ): GradientError {
-  let worst = { samples: 0, samplesIn: '', norms: 0, normsIn: '' };
+  let worst = { sampleError: 0, worstSampleIn: '', normError: 0, worstNormIn: '' };
   for (const { name, offset, size } of layout.tensors) {
     const own = numbersOf(found.gradient.subarray(offset, offset + size));
     const expected = decode(fixture.tensors[name] ?? '');
     const most = expected[1]!;
-    const samples = orInfinity(Math.max(...own.slice(2).map((value, i) => Math.abs(value - expected[i + 2]!) / most)));
-    const norms = orInfinity(Math.abs(own[0]! - expected[0]!) / expected[0]!);
-    if (samples > worst.samples) worst = { ...worst, samples, samplesIn: name };
-    if (norms > worst.norms) worst = { ...worst, norms, normsIn: name };
+    const sampleError = orInfinity(Math.max(...own.slice(2).map((value, i) => Math.abs(value - expected[i + 2]!) / most)));
+    const normError = orInfinity(Math.abs(own[0]! - expected[0]!) / expected[0]!);
+    if (sampleError > worst.sampleError) worst = { ...worst, sampleError, worstSampleIn: name };
+    if (normError > worst.normError) worst = { ...worst, normError, worstNormIn: name };
   }
-  const loss = orInfinity(Math.abs(found.loss - fixture.loss) / fixture.loss);
-  return { loss, ...worst, isSameBits: hashOf(found.gradient) === fixture.sha256 };
+  const lossError = orInfinity(Math.abs(found.loss - fixture.loss) / fixture.loss);
+  return { lossError, ...worst, isSameBits: hashOf(found.gradient) === fixture.sha256 };
 }
 
 const orInfinity = (value: number): number => (Number.isNaN(value) ? Number.POSITIVE_INFINITY : value);

@@ -1,22 +1,29 @@
 import { parseArgs } from 'node:util';
 import { DEVICES, errorMessage, isDevice, isMaestroError } from '@maestro/protocol';
-import { type CheckPlan, PARTS, type Part, runCheck } from './runCheck.ts';
+import { beginReport, type CheckPlan, type CheckReport, PARTS, type Part, runCheck } from './runCheck.ts';
 import { CASE_NAMES, type CaseName } from './trainingCase.ts';
 
 /**
- * `gpu-check.sh` and `npm run gpu-check -- [--device cpu|cuda|webgpu] [--only PART,..] [--models NAME,..] [--batches N,..] [--runs N]`: one
- * JSON object on standard output, progress on standard error; exit code 0 when all passed, 1 when something did not, 3 when the device
- * cannot be used, 2 when it was called wrongly.
+ * `gpu-check.sh` and `npm run gpu-check -- [--device cpu|cuda|webgpu] [--only PART,..] [--models NAME,..] [--timed-model NAME] [--batches N,..]
+ * [--runs N]`: one JSON object on standard output, progress on standard error; exit code 0 when all passed, 1 when something did not, 3 when
+ * the device cannot be used, 2 when it was called wrongly. Who is stopped by a signal prints what there is so far.
  */
-const { values } = parseArgs({
-  options: {
-    device: { type: 'string', default: 'cuda' },
-    only: { type: 'string', default: PARTS.join() },
-    models: { type: 'string' },
-    batches: { type: 'string' },
-    runs: { type: 'string' },
-  },
-});
+const OPTIONS = {
+  device: { type: 'string', default: 'cuda' },
+  only: { type: 'string', default: PARTS.join() },
+  models: { type: 'string' },
+  'timed-model': { type: 'string', default: 'vitB' },
+  batches: { type: 'string' },
+  runs: { type: 'string' },
+} as const;
+
+function optionsGiven() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    throw new RangeError(errorMessage(error));
+  }
+}
 
 function listOf<Name extends string>(what: string, text: string, known: readonly Name[]): Name[] {
   const names = text.split(',');
@@ -26,6 +33,7 @@ function listOf<Name extends string>(what: string, text: string, known: readonly
 }
 
 function planOf(): CheckPlan {
+  const values = optionsGiven();
   const { device } = values;
   if (!isDevice(device)) throw new RangeError(`--device ${device}: expected ${DEVICES.join(', ')}`);
   const isFast = device === 'cuda';
@@ -37,18 +45,35 @@ function planOf(): CheckPlan {
     device,
     parts: listOf<Part>('--only', values.only, PARTS),
     models: listOf<CaseName>('--models', values.models ?? (device === 'webgpu' ? 'nano,tiny' : CASE_NAMES.join()), CASE_NAMES),
+    timedModel: listOf<CaseName>('--timed-model', values['timed-model'], CASE_NAMES)[0]!,
     batches: numbers,
     runs,
   };
 }
 
+/** JSON has no Infinity and no NaN; as text they do not get lost. */
+function print(report: object): void {
+  const told = (_: string, value: unknown) => (typeof value === 'number' && !Number.isFinite(value) ? String(value) : value);
+  process.stdout.write(`${JSON.stringify(report, told, 2)}\n`);
+}
+
+let report: Partial<CheckReport> = { passed: false };
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    print({ ...report, passed: false, error: `stopped by ${signal}` });
+    process.exit(1);
+  });
+}
 try {
-  const report = await runCheck(planOf(), (part) => process.stderr.write(`gpu-check: ${part}\n`));
-  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-  process.exitCode = report.passed ? 0 : 1;
+  const plan = planOf();
+  const begun = beginReport(plan);
+  report = begun;
+  await runCheck(plan, begun, (part) => process.stderr.write(`gpu-check: ${part}\n`));
+  print(begun);
+  process.exitCode = begun.passed ? 0 : 1;
 } catch (error) {
   process.stderr.write(`gpu-check: ${errorMessage(error)}\n`);
   const details = isMaestroError(error) ? { code: error.code, ...error.details } : {};
-  process.stdout.write(`${JSON.stringify({ passed: false, error: errorMessage(error), ...details }, null, 2)}\n`);
+  print({ ...report, passed: false, error: errorMessage(error), ...details });
   process.exitCode = isMaestroError(error, 'device-unavailable') ? 3 : error instanceof RangeError ? 2 : 1;
 }

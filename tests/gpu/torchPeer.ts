@@ -1,20 +1,47 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { hasTorch, PYTHON } from '../bench/python.ts';
+import { PYTHON } from '../bench/python.ts';
+import type { CheckPlan } from './runCheck.ts';
 
-const TIMEOUT_MS = 900_000;
+const TIMEOUT_MS = 1_800_000;
 
-/** Times PyTorch on the same model, weights and batches: what `torch_peer.py` prints, or why it was not run. */
-export function timeTorch(device: string, batches: readonly number[], runs: number): Promise<unknown> {
-  if (!hasTorch()) return Promise.resolve({ skipped: `no torch in ${PYTHON}: set PYTHON to an interpreter that has it` });
+/** What `torch_peer.py` told: what runs, and a result for each batch, precision and way. `stopped` says why there are not all of them. */
+export interface TorchTimes {
+  readonly [fact: string]: unknown;
+  readonly results: readonly unknown[];
+  readonly stopped?: string;
+}
+
+/** Times PyTorch on the same model, weights and batches; or says why it was not run. What was told before it failed is kept. */
+export async function timeTorch({
+  device,
+  timedModel,
+  batches,
+  runs,
+}: Pick<CheckPlan, 'device' | 'timedModel' | 'batches' | 'runs'>): Promise<TorchTimes | { readonly skipped: string }> {
   const script = fileURLToPath(new URL('../../gpu/torch_peer.py', import.meta.url));
+  const { stdout, stopped } = await run([script, device, timedModel, batches.join(','), String(runs)]);
+  const [facts, ...results] = stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.endsWith('}'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  if (facts !== undefined) return { ...facts, results, ...(stopped !== undefined && { stopped }) };
+  if (stopped !== undefined && /No module named|ENOENT/.test(stopped)) {
+    return { skipped: `${PYTHON} has no torch (${stopped}): set PYTHON to an interpreter that has it` };
+  }
+  return { skipped: `${PYTHON} could not run the comparison: ${stopped}` };
+}
+
+function run(args: readonly string[]): Promise<{ readonly stdout: string; readonly stopped: string | undefined }> {
   return new Promise((resolve) => {
-    execFile(
-      PYTHON,
-      [script, device, batches.join(','), String(runs)],
-      { timeout: TIMEOUT_MS, maxBuffer: 1 << 24 },
-      (error, stdout, stderr) =>
-        resolve(error === null ? JSON.parse(stdout) : { skipped: stderr.trim().split('\n').at(-1) ?? error.message }),
-    );
+    // gpu-check.sh adds folders for ONNX Runtime, in which PyTorch might find libraries of another version than its own.
+    const env = { ...process.env, LD_LIBRARY_PATH: process.env['PEER_LIBRARY_PATH'] ?? process.env['LD_LIBRARY_PATH'] };
+    const child = execFile(PYTHON, [...args], { env, timeout: TIMEOUT_MS, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
+      process.removeListener('exit', stop);
+      const reason = error?.killed ? `it took longer than ${TIMEOUT_MS / 1000} s` : stderr.trim().split('\n').at(-1) || error?.message;
+      resolve({ stdout, stopped: error === null ? undefined : reason });
+    });
+    const stop = (): void => void child.kill();
+    process.once('exit', stop);
   });
 }

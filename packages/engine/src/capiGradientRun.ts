@@ -4,11 +4,11 @@ import type { IoBinding } from './capi/ioBinding.ts';
 import type { OrtApi } from './capi/ortApi.ts';
 import { type OrtSession, openOrtSession } from './capi/ortSession.ts';
 import { type OrtMemory, type OrtValue, openMemory } from './capi/ortValue.ts';
+import { explainCudaFailure, isDeviceRefusal } from './cudaFailures.ts';
 import type { GradientRun, MicroBatchLoss } from './gradientRun.ts';
-import { explainCudaFailure, isDeviceRefusal } from './judgeCuda.ts';
 import { MicroBatchMemory } from './microBatch.ts';
 import { checkInputs, checkOutputs, tensorViews } from './parameterFeeds.ts';
-import type { MicroBatchInput, TrainerHostOptions } from './trainerHost.ts';
+import type { MicroBatchInput, TrainerHostOptions } from './trainerMessages.ts';
 
 type Values = Readonly<Record<string, OrtValue>>;
 
@@ -59,12 +59,14 @@ export class CapiGradientRun implements GradientRun {
     this.#inputs.set(batch);
     const binding = this.#bindingOf(replica, slot);
     for (const [name, value] of Object.entries(this.#batchOf(count))) binding.input(name, value);
+    let sendSeconds: number;
     try {
-      binding.run();
+      sendSeconds = binding.run();
     } catch (cause) {
-      throw new MaestroError('internal', `forwardBackward: ONNX Runtime failed on ${count} samples: ${errorMessage(cause)}`, { cause });
+      const reason = explainCudaFailure(errorMessage(cause));
+      throw new MaestroError('internal', `forwardBackward: ONNX Runtime failed on ${count} samples: ${reason}`, { cause });
     }
-    return { loss: this.#inputs.loss[0]! };
+    return { loss: this.#inputs.loss[0]!, sendSeconds };
   }
 
   async close(): Promise<void> {

@@ -4,9 +4,9 @@ import type { OrtApi } from './capi/ortApi.ts';
 import { type OrtSession, openOrtSession } from './capi/ortSession.ts';
 import type { OrtValue } from './capi/ortValue.ts';
 import { CapiGradientRun, valuesOver } from './capiGradientRun.ts';
-import { ADAMW_INPUTS, adamWModel, addModel, copyModel } from './elementwiseModels.ts';
+import { ADAMW_INPUTS, adamWModel, addModel, copyModel, sumSquaresModel } from './elementwiseModels.ts';
 import type { GradientSlots } from './gradientSlots.ts';
-import type { StateVector, TrainerHostOptions } from './trainerHost.ts';
+import type { StateVector, TrainerHostOptions } from './trainerMessages.ts';
 
 type Values = Readonly<Record<string, OrtValue>>;
 type Scalars = Readonly<Record<(typeof ADAMW_INPUTS)[number], Float32Array>>;
@@ -14,8 +14,8 @@ type Scalars = Readonly<Record<(typeof ADAMW_INPUTS)[number], Float32Array>>;
 const SHORT = { parameters: 'p', firstMoments: 'm', secondMoments: 'v' } as const;
 
 /**
- * Parameters, moments and the gradient tree as tensors that stay on the device: a micro batch sends its images, a step fetches one gradient
- * and sends back the reduced one. The host's vectors are their image, brought up to date when somebody asks.
+ * Parameters, moments and the gradient tree as tensors that stay on the device: a micro batch sends its images, and a step with peers fetches
+ * its gradient and sends back the reduced one. The host's vectors are their image, brought up to date when somebody asks.
  */
 export class DeviceState implements GradientSlots {
   readonly run: CapiGradientRun;
@@ -23,6 +23,8 @@ export class DeviceState implements GradientSlots {
   readonly #copy: OrtSession;
   readonly #add: OrtSession;
   readonly #adamW: OrtSession;
+  readonly #sumSquares: OrtSession;
+  readonly #squares = new Float32Array(1);
   readonly #state: Readonly<Record<StateVector, Values>>;
   readonly #slots: readonly Values[];
   readonly #images: Readonly<Record<StateVector, SegmentedFloats>>;
@@ -54,6 +56,7 @@ export class DeviceState implements GradientSlots {
     this.#copy = openOrtSession(api, copyModel(layout), options);
     this.#add = openOrtSession(api, addModel(layout), options);
     this.#adamW = openOrtSession(api, adamWModel(layout), options);
+    this.#sumSquares = openOrtSession(api, sumSquaresModel(layout), options);
     this.#scalars = Object.fromEntries(ADAMW_INPUTS.map((name) => [name, Float32Array.of(1)])) as unknown as Scalars;
     for (const name of Object.keys(SHORT) as StateVector[]) this.#newer.set(name, 'host');
   }
@@ -102,14 +105,26 @@ export class DeviceState implements GradientSlots {
     this.#bound(`take ${slot} ${name}`, this.#copy, (binding) => this.#bindCopy(binding, this.#slots[slot]!, 'grad.', target)).run();
   }
 
-  /** One AdamW step on the reduced gradient, which lies in host memory. */
-  apply(options: AdamWOptions): void {
+  /** The sum of squares of a gradient, in float32: infinite where that overflows. */
+  sumSquares(slot: number): number {
+    this.#bound(`squares ${slot}`, this.#sumSquares, (binding) => {
+      for (const [name, value] of Object.entries(this.#slots[slot]!)) binding.input(name, value);
+      binding.output('squares', this.run.memory.over(this.#squares, []));
+    }).run();
+    return this.#squares[0]!;
+  }
+
+  /**
+   * One AdamW step on the gradient in a slot; without one, on the reduced gradient, which lies in host memory. Gives the seconds in which that
+   * went to the device.
+   */
+  apply(options: AdamWOptions, slot?: number): number {
     for (const [name, value] of Object.entries(adamWScalars(options))) this.#scalars[name as keyof Scalars][0] = value;
     for (const vector of Object.keys(SHORT) as StateVector[]) this.#toDevice(vector);
-    this.#bound('adamW', this.#adamW, (binding) => {
+    const sendSeconds = this.#bound(`adamW ${slot}`, this.#adamW, (binding) => {
       for (const name of ADAMW_INPUTS) binding.input(name, this.run.memory.over(this.#scalars[name], []));
-      for (const [name, value] of Object.entries(valuesOver(this.run.memory, this.#layout, this.#reduced, 'grad.')))
-        binding.input(name, value);
+      const gradient = slot === undefined ? valuesOver(this.run.memory, this.#layout, this.#reduced, 'grad.') : this.#slots[slot]!;
+      for (const [name, value] of Object.entries(gradient)) binding.input(name, value);
       for (const [vector, short] of Object.entries(SHORT)) {
         for (const [name, value] of Object.entries(this.#state[vector as StateVector])) {
           binding.input(`${short}.${name}`, value);
@@ -118,11 +133,12 @@ export class DeviceState implements GradientSlots {
       }
     }).run();
     for (const vector of Object.keys(SHORT) as StateVector[]) this.#newer.set(vector, 'device');
+    return sendSeconds;
   }
 
   async close(): Promise<void> {
     for (const binding of this.#bindings.values()) binding.close();
-    for (const session of [this.#copy, this.#add, this.#adamW]) session.close();
+    for (const session of [this.#copy, this.#add, this.#adamW, this.#sumSquares]) session.close();
     await this.run.close();
   }
 

@@ -1,4 +1,4 @@
-import { add, div, encodeModel, Graph, identity, mul, sqrt, sub, type Tensor } from '@maestro/graph';
+import { add, div, encodeModel, Graph, identity, mul, reduceSum, sequenceConstruct, sqrt, sub, type Tensor } from '@maestro/graph';
 import type { FlatLayout } from './flatLayout.ts';
 
 /** Copies a vector: `from.NAME` to `to.NAME`, wherever either lies. */
@@ -20,6 +20,38 @@ export function addModel({ tensors }: FlatLayout): Uint8Array {
     graph.output(`sum.${name}`, add(into, graph.input(`from.${name}`, 'float32', shape)));
   }
   return encodeModel(graph);
+}
+
+/**
+ * The sum of squares of a gradient: `squares`, a scalar. Rows are summed first and then what they give, tensor by tensor, so that float32
+ * stays good to some 1e-6.
+ */
+export function sumSquaresModel({ tensors }: FlatLayout): Uint8Array {
+  const graph = new Graph('sum_squares_model');
+  graph.output('squares', sumSquares(tensors.map(({ name, shape }) => graph.input(`grad.${name}`, 'float32', shape))));
+  return encodeModel(graph);
+}
+
+/**
+ * Hardly computes, so that its runs show what it takes to carry a vector to a device, and back where `isReturned`: `from.NAME` gives `squares`,
+ * and `to.NAME`, after `status`, a sequence, which in-place outputs need first.
+ */
+export function transferModel({ tensors }: FlatLayout, { isReturned }: { readonly isReturned: boolean }): Uint8Array {
+  const graph = new Graph('transfer_model');
+  const inputs = tensors.map(({ name, shape }) => graph.input(`from.${name}`, 'float32', shape));
+  const squares = sumSquares(inputs);
+  graph.output('status', sequenceConstruct([squares]));
+  graph.output('squares', squares);
+  if (isReturned) tensors.forEach(({ name }, i) => void graph.output(`to.${name}`, identity(inputs[i]!)));
+  return encodeModel(graph);
+}
+
+function sumSquares(tensors: readonly Tensor[]): Tensor {
+  const each = tensors.map((x) => {
+    const rows = reduceSum(mul(x, x), { axes: [-1] });
+    return rows.dims.length === 0 ? rows : reduceSum(rows);
+  });
+  return each.reduce((total, squares) => add(total, squares));
 }
 
 /** The scalars that {@link adamWModel} takes, as `adamWScalars` has them; and `one`, which is 1. */

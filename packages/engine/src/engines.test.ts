@@ -29,16 +29,23 @@ async function open(options: Partial<TrainerOptions>): Promise<Trainer> {
   return trainer;
 }
 
-/** Steps over two leaves, each of two micro batches, one of them empty; then all that a trainer holds. */
+/** The gradient of two leaves, each of two micro batches, one of them empty; gives their losses. */
+async function accumulate(trainer: Trainer, step: number): Promise<number[]> {
+  const losses: number[] = [];
+  for (const leaf of [0, 1]) {
+    losses.push((await trainer.forwardBackward(toyBatch(4, 10 * step + leaf))).loss);
+    losses.push((await trainer.forwardBackward({ ...toyBatch(leaf === 0 ? 3 : 0, step), accumulate: true })).loss);
+    await trainer.pushLeaf();
+  }
+  await trainer.mergeTop();
+  return losses;
+}
+
+/** Steps on such gradients; then all that a trainer holds. */
 async function train(trainer: Trainer, first = 1, last = 3) {
   const losses: number[] = [];
   for (let step = first; step <= last; step++) {
-    for (const leaf of [0, 1]) {
-      losses.push((await trainer.forwardBackward(toyBatch(4, 10 * step + leaf))).loss);
-      losses.push((await trainer.forwardBackward({ ...toyBatch(leaf === 0 ? 3 : 0, step), accumulate: true })).loss);
-      await trainer.pushLeaf();
-    }
-    await trainer.mergeTop();
+    losses.push(...(await accumulate(trainer, step)));
     await trainer.takePartial(0);
     copyFloats(trainer.reduced, trainer.partials[0]!);
     await trainer.apply({ ...adamW, step });
@@ -55,6 +62,58 @@ test('both engines give equal bits, also where parameters and moments are kept b
     expect(trainer).toMatchObject({ engine: 'capi', isResident: options.isResident ?? false, outputPath: 'in-place' });
     expect(await train(trainer)).toEqual(expected);
   }
+});
+
+test('a gradient that stays with ONNX Runtime is applied to the same bits, and its sum of squares is that of the host to float32', async () => {
+  const expected = await train(await open({ engine: 'node' }));
+  for (const options of [{}, { isResident: true }]) {
+    const trainer = await open({ engine: 'capi', ...options });
+    for (const { floats } of trainer.reduced.parts) floats.fill(Number.NaN);
+    for (let step = 1; step <= 3; step++) {
+      await accumulate(trainer, step);
+      const { sumSquares } = await trainer.keepReduced();
+      if (step === 1) {
+        const host = await open({ engine: 'node' });
+        await accumulate(host, step);
+        expect(sumSquares / (await host.takeReduced()).sumSquares).toBeCloseTo(1, 6);
+      }
+      await trainer.apply({ ...adamW, step });
+    }
+    const { parameters, firstMoments, secondMoments } = await trainer.snapshot();
+    expect({ parameters, firstMoments, secondMoments }).toEqual({
+      parameters: expected.parameters,
+      firstMoments: expected.firstMoments,
+      secondMoments: expected.secondMoments,
+    });
+    const isOnDevice = options.isResident ?? false;
+    expect(Number.isNaN(trainer.reduced.parts[0]!.floats[0])).toBe(isOnDevice);
+  }
+});
+
+test('a gradient whose squares overflow float32, or that is not finite, comes to the host, which judges it', async () => {
+  const resident = await open({ engine: 'capi', isResident: true });
+  const host = await open({ engine: 'node' });
+  for (const gradScale of [1e22, Number.NaN]) {
+    const sums: number[] = [];
+    for (const trainer of [resident, host]) {
+      await trainer.forwardBackward({ ...toyBatch(4, 1), gradScale });
+      await trainer.pushLeaf();
+      sums.push((await trainer.keepReduced()).sumSquares);
+    }
+    expect(sums[0]).toBe(sums[1]);
+    expect(sums[0]! > 1e38 || Number.isNaN(sums[0])).toBe(true);
+    expect(resident.reduced.parts[0]!.floats).toEqual(host.reduced.parts[0]!.floats);
+  }
+});
+
+test('what is kept for apply is not overwritten, and a step that begins again drops it', async () => {
+  const trainer = await open({ engine: 'capi', isResident: true });
+  const untouched = await open({ engine: 'node' });
+  await accumulate(trainer, 7);
+  await trainer.keepReduced();
+  await expect(trainer.forwardBackward(toyBatch(4, 0))).rejects.toThrow('a gradient is kept for apply');
+  await trainer.clearTree();
+  expect(await train(trainer)).toEqual(await train(untouched));
 });
 
 test('state that ONNX Runtime keeps is read, and written, in pieces as on the host', async () => {

@@ -1,9 +1,11 @@
 import type { OutputPath } from './outputPath.ts';
-import type { MicroBatchInput } from './trainerHost.ts';
+import type { MicroBatchInput } from './trainerMessages.ts';
 
 /** What a micro batch gave beside its gradient. */
 export interface MicroBatchLoss {
   readonly loss: number;
+  /** Time in which inputs went to the device, where that is apart from computing. */
+  readonly sendSeconds?: number;
   /** Set once, when in-place outputs stopped working and copying took over: the reason. */
   readonly fallback?: string;
 }

@@ -1,6 +1,6 @@
 import { type Arena, openArena } from '@maestro/kernels';
 import { MaestroError } from '@maestro/protocol';
-import type { MicroBatchInput, TrainerHostOptions } from './trainerHost.ts';
+import type { MicroBatchInput, TrainerHostOptions } from './trainerMessages.ts';
 
 /** Where the inputs of a micro batch lie while it is computed, and where its loss is written: one memory, for all batches. */
 export class MicroBatchMemory {

@@ -1,11 +1,12 @@
 import type { SegmentedFloats } from '@maestro/kernels';
 import { errorMessage, MaestroError } from '@maestro/protocol';
+import { explainCudaFailure } from './cudaFailures.ts';
 import type { GradientRun, MicroBatchLoss } from './gradientRun.ts';
 import { MicroBatchMemory } from './microBatch.ts';
 import { bindOutputs, chooseOutputPath, type OutputBinding, type OutputPath, runCopying, runInPlace } from './outputPath.ts';
 import { checkInputs, checkOutputs, parameterTensors, tensorViews } from './parameterFeeds.ts';
 import { floatTensor, int64Tensor, openSession, type Session, type SessionTensor } from './session.ts';
-import type { MicroBatchInput, TrainerHostOptions } from './trainerHost.ts';
+import type { MicroBatchInput, TrainerHostOptions } from './trainerMessages.ts';
 
 type Feeds = Readonly<Record<string, SessionTensor>>;
 
@@ -81,9 +82,8 @@ export class NodeGradientRun implements GradientRun {
       try {
         await runCopying(this.#session, feeds, binding);
       } catch (cause) {
-        throw new MaestroError('internal', `forwardBackward: ONNX Runtime failed on ${batch.count} samples: ${errorMessage(cause)}`, {
-          cause,
-        });
+        const reason = explainCudaFailure(errorMessage(cause));
+        throw new MaestroError('internal', `forwardBackward: ONNX Runtime failed on ${batch.count} samples: ${reason}`, { cause });
       }
       this.#path = 'copying';
     }

@@ -6,7 +6,7 @@ import { CapiGradientRun, valuesOver } from './capiGradientRun.ts';
 import { DeviceState } from './deviceState.ts';
 import { type GradientSlots, hostSlots } from './gradientSlots.ts';
 import { NodeGradientRun } from './nodeGradientRun.ts';
-import type { StateVector, TrainerHostOptions, TrainerReady } from './trainerHost.ts';
+import type { StateVector, TrainerHostOptions, TrainerReady } from './trainerMessages.ts';
 
 /** By whose calls ONNX Runtime is run: onnxruntime-node's, or its C API's; `auto` takes what is best for the device. */
 export type Engine = 'node' | 'capi';

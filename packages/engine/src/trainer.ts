@@ -10,7 +10,7 @@ import {
 import { type Device, MaestroError } from '@maestro/protocol';
 import { STAGING_FLOATS } from './applyAdamW.ts';
 import { startComputeThread } from './computeThread.ts';
-import { requireDevice } from './device.ts';
+import { type DeviceBuild, requireDevice } from './device.ts';
 import type { EngineLogger } from './engineLogger.ts';
 import type { FlatLayout } from './flatLayout.ts';
 import type { Engine } from './openGradients.ts';
@@ -18,17 +18,18 @@ import type { OuterOptions } from './outerStep.ts';
 import type { OutputPath } from './outputPath.ts';
 import type { CudaOptions, ModelSource } from './session.ts';
 import { reserveSnapshot, type SnapshotMemory, touchPages } from './snapshotMemory.ts';
+import type { TrainerCalls } from './trainerHost.ts';
 import type {
+  ApplyResult,
   FlatState,
   MicroBatchInput,
   MicroBatchResult,
   OuterState,
   StateRange,
   StateVector,
-  TrainerCalls,
   TrainerHostOptions,
   TrainerReady,
-} from './trainerHost.ts';
+} from './trainerMessages.ts';
 
 /** How to open a {@link Trainer}. */
 export interface TrainerOptions {
@@ -97,6 +98,8 @@ export interface Trainer {
   readonly engine: Engine;
   /** Whether parameters, moments and the gradient tree are where it computes. */
   readonly isResident: boolean;
+  /** What of this machine, beside the runtime, decides bits on the device. */
+  readonly deviceBuild: DeviceBuild;
   /**
    * From now on this replica keeps the moments of these elements alone (default: of all), and `apply` changes these alone; `share` and `adopt`
    * bring the parameters of all replicas together again. Moments of other elements are undefined, and take no memory until they are written.
@@ -126,6 +129,11 @@ export interface Trainer {
   takePartial(index: number): Promise<void>;
   /** Pops the top subtree into `reduced`, where `apply` looks; gives its sum of squares, as an all-reduce would. */
   takeReduced(): Promise<{ readonly sumSquares: number }>;
+  /**
+   * As `takeReduced`, for a member that has no peers: where state is on a device the gradient stays there for `apply`, `reduced` is not
+   * written unless something is not finite, and the sum of squares is good to float32.
+   */
+  keepReduced(): Promise<{ readonly sumSquares: number }>;
   /** Pushes outer parameters - parameters of a replica, in the place of a gradient. */
   pushDelta(replica: number): Promise<void>;
   /** Drops the leaf and the stack, to begin a step again. */
@@ -135,7 +143,7 @@ export interface Trainer {
    *
    * @throws MaestroError `conflict` when these parameters already have that step.
    */
-  apply(options: AdamWOptions & { readonly replica?: number }): Promise<{ readonly seconds: number }>;
+  apply(options: AdamWOptions & { readonly replica?: number }): Promise<ApplyResult>;
   /** Sets outer parameters and momentum. */
   loadOuter(state: OuterState): Promise<void>;
   /** One outer step on the sum of deltas in `reduced`; the first `held` replicas go on from the outer parameters, and keep their moments. */
@@ -185,7 +193,7 @@ export async function openTrainer({
     if (!Number.isInteger(value) || value < 1)
       throw new MaestroError('invalid-argument', `openTrainer: ${name} must be at least 1, found ${value}`);
   }
-  await requireDevice('openTrainer', device);
+  const diagnosis = await requireDevice('openTrainer', device);
 
   const treeSlots = treeDepth + 2;
   const most = Math.min(maxSegmentFloats(3 + treeSlots, { staging: STAGING_FLOATS }), maxSegmentFloats(maxPartials + 1));
@@ -230,6 +238,7 @@ export async function openTrainer({
     shared: description,
     engine: thread.ready.engine,
     isResident: thread.ready.isResident,
+    deviceBuild: diagnosis.build(cuda?.deviceId ?? 0),
     get outputPath() {
       return path;
     },
@@ -256,6 +265,7 @@ export async function openTrainer({
     mergeTop: () => thread.call('mergeTop', undefined),
     takePartial: (index) => thread.call('takePartial', index),
     takeReduced: () => thread.call('takeReduced', undefined),
+    keepReduced: () => thread.call('keepReduced', undefined),
     pushDelta: (replica) => thread.call('pushDelta', replica),
     clearTree: () => thread.call('clearTree', undefined),
     apply: (adamW) => thread.call('apply', adamW),

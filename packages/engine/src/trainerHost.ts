@@ -5,104 +5,27 @@ import {
   copyRange,
   type FloatRange,
   openSegments,
-  type SegmentedArenaDescription,
   type SegmentedFloats,
-  type SegmentPlan,
   SUM_SQUARES_BLOCK,
   sliceParts,
 } from '@maestro/kernels';
 import { assertInternal, MaestroError } from '@maestro/protocol';
 import { type AdamWChunk, adamWChunks, applyAdamW, STAGING_FLOATS } from './applyAdamW.ts';
-import type { FlatLayout } from './flatLayout.ts';
 import type { MicroBatchLoss } from './gradientRun.ts';
-import { type Engine, openGradients } from './openGradients.ts';
+import { openGradients } from './openGradients.ts';
 import { applyOuterStep, type OuterOptions, subtractFloats } from './outerStep.ts';
-import type { OutputPath } from './outputPath.ts';
 import type { ComputeHost } from './serveCompute.ts';
-import type { ModelSource, SessionOptions } from './session.ts';
-
-/** What the main thread sends to open the host. */
-export interface TrainerHostOptions extends SessionOptions {
-  readonly trainingModel: ModelSource;
-  readonly layout: FlatLayout;
-  readonly plan: SegmentPlan;
-  readonly imageShape: readonly [channels: number, height: number, width: number];
-  readonly patches: number;
-  readonly microBatch: number;
-  readonly treeSlots: number;
-  /** Replicas that train apart; 0: one set of parameters, and no outer ones. */
-  readonly replicas: number;
-  readonly engine: Engine | 'auto';
-  /** Whether the `capi` engine keeps parameters, moments and the gradient tree where it computes. */
-  readonly isResident: boolean;
-  readonly outputPath: OutputPath | 'auto';
-  /** The shared vectors `reduced` and `partial0..`. */
-  readonly shared: SegmentedArenaDescription<string>;
-}
-
-/** What the host tells when it is ready. */
-export interface TrainerReady {
-  /** What runs the graph. */
-  readonly engine: Engine;
-  readonly engineReason: string;
-  /** Whether parameters and moments are where it computes. */
-  readonly isResident: boolean;
-  readonly outputPath: OutputPath;
-  readonly outputPathReason: string;
-}
-
-/** One micro batch of `count` samples; with none, its gradient and loss are zero. */
-export interface MicroBatchInput {
-  /** [count, C, H, W]. */
-  readonly images: Float32Array;
-  /** [count, L]. */
-  readonly idsShuffle: BigInt64Array;
-  readonly count: number;
-  /** Weight of the micro batch: 2 / (P * removed * globalSamples). */
-  readonly gradScale: number;
-  /** Whether the gradient is added to the leaf instead of beginning it. Default false. */
-  readonly accumulate?: boolean;
-  /** With whose parameters. Default 0. */
-  readonly replica?: number;
-}
-
-/** What a micro batch gave. */
-export interface MicroBatchResult {
-  /** Its share of the global mean loss; micro-batch losses sum to it. */
-  readonly loss: number;
-  /** Time in the compute thread. */
-  readonly seconds: number;
-  /** Set once, when in-place outputs stopped working and copying took over: the reason. */
-  readonly fallback?: string;
-}
-
-/** The vectors of a training state. */
-export type StateVector = 'parameters' | 'firstMoments' | 'secondMoments';
-
-/** A range of a state vector, and an array of just these elements; shared memory, since it crosses threads. */
-export interface StateRange {
-  readonly vector: StateVector;
-  readonly range: FloatRange;
-  readonly values: Float32Array;
-}
-
-/** What replicas that train apart have in common, as whole flat arrays. */
-export interface OuterState {
-  readonly parameters: Float32Array;
-  /** Missing: zero. */
-  readonly momentum?: Float32Array;
-}
-
-/** Vectors as whole flat arrays of `layout.length` floats. Missing moments are zero. */
-export interface FlatState {
-  readonly parameters: Float32Array;
-  readonly firstMoments?: Float32Array;
-  readonly secondMoments?: Float32Array;
-  /** Optimizer steps that made these parameters. */
-  readonly step: number;
-  /** Whose they are. Default 0. */
-  readonly replica?: number;
-}
+import type {
+  ApplyResult,
+  FlatState,
+  MicroBatchInput,
+  MicroBatchResult,
+  OuterState,
+  StateRange,
+  StateVector,
+  TrainerHostOptions,
+  TrainerReady,
+} from './trainerMessages.ts';
 
 /** What AdamW updates. */
 const STATE_VECTORS = ['parameters', 'firstMoments', 'secondMoments'] as const;
@@ -147,6 +70,8 @@ export async function openTrainerHost(options: TrainerHostOptions) {
 
   let depth = 0;
   let hasLeaf = false;
+  /** Where the gradient lies that `apply` takes, when it is not in `reduced`. */
+  let kept: number | undefined;
 
   const stateOf = (replica: number) => {
     const state = states[replica];
@@ -166,6 +91,11 @@ export async function openTrainerHost(options: TrainerHostOptions) {
   const takeInto = (name: string): void => {
     gradients.take(slotAt(depth - 1), vector(name), name);
     depth--;
+  };
+
+  const sumSquaresOfReduced = (): number => {
+    blockSumSquares(reduced, 0, layout.length, blocks);
+    return blocks.reduce((sum, block) => sum + block, 0);
   };
 
   /** Sets vectors; those without values become zero. */
@@ -201,14 +131,20 @@ export async function openTrainerHost(options: TrainerHostOptions) {
 
     async forwardBackward({ accumulate = false, ...batch }: MicroBatchInput): Promise<MicroBatchResult> {
       assertInternal(hasLeaf || !accumulate, 'forwardBackward: there is no leaf to accumulate on');
+      assertInternal(kept === undefined, 'forwardBackward: a gradient is kept for apply');
       const started = performance.now();
       const slot = slotAt(accumulate ? depth + 1 : depth);
       // A batch of which no image could be read, or a virtual rank's part of a last step that has fewer images than ranks, adds nothing.
       if (batch.count === 0) gradients.clear(slot);
-      const { loss, fallback }: MicroBatchLoss = batch.count === 0 ? { loss: 0 } : await gradients.gradient(batch, slot);
+      const { loss, fallback, sendSeconds }: MicroBatchLoss = batch.count === 0 ? { loss: 0 } : await gradients.gradient(batch, slot);
       if (accumulate) gradients.add(slotAt(depth), slot);
       hasLeaf = true;
-      return { loss, seconds: (performance.now() - started) / 1000, ...(fallback !== undefined && { fallback }) };
+      return {
+        loss,
+        seconds: (performance.now() - started) / 1000,
+        ...(sendSeconds !== undefined && { sendSeconds }),
+        ...(fallback !== undefined && { fallback }),
+      };
     },
 
     pushLeaf(_: undefined): void {
@@ -231,9 +167,18 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     takeReduced(_?: undefined): { readonly sumSquares: number } {
       assertStack('takeReduced', 1);
       takeInto('reduced');
-      blockSumSquares(vector('reduced'), 0, layout.length, blocks);
-      let sumSquares = 0;
-      for (const block of blocks) sumSquares += block;
+      return { sumSquares: sumSquaresOfReduced() };
+    },
+
+    keepReduced(_?: undefined): { readonly sumSquares: number } {
+      assertStack('keepReduced', 1);
+      if (device === undefined) return calls.takeReduced();
+      const slot = slotAt(depth - 1);
+      const sumSquares = device.sumSquares(slot);
+      // float32 overflows where float64 does not, and whoever names what is not finite looks at `reduced`.
+      if (!Number.isFinite(sumSquares)) return calls.takeReduced();
+      kept = slot;
+      depth--;
       return { sumSquares };
     },
 
@@ -246,19 +191,21 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     clearTree(_?: undefined): void {
       depth = 0;
       hasLeaf = false;
+      kept = undefined;
     },
 
-    apply({ replica = 0, ...adamW }: AdamWOptions & { readonly replica?: number }): { readonly seconds: number } {
+    apply({ replica = 0, ...adamW }: AdamWOptions & { readonly replica?: number }): ApplyResult {
       const state = stateOf(replica);
       const { chunks, lastStep } = state;
       if (!(adamW.step > lastStep)) {
         throw new MaestroError('conflict', `apply: step ${adamW.step} is not after step ${lastStep}, which these parameters already have`);
       }
       const started = performance.now();
-      if (device !== undefined) device.apply(adamW);
-      else applyAdamW(chunks, adamW);
+      const sendSeconds = device?.apply(adamW, kept) ?? 0;
+      if (device === undefined) applyAdamW(chunks, adamW);
+      kept = undefined;
       state.lastStep = adamW.step;
-      return { seconds: (performance.now() - started) / 1000 };
+      return { seconds: (performance.now() - started) / 1000, sendSeconds };
     },
 
     own(range: FloatRange): void {

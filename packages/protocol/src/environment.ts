@@ -88,6 +88,13 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     meaning:
       'who calls ONNX Runtime: `node` (onnxruntime-node), or `capi` (its C API, which keeps state on a device); auto is node on a cpu',
   },
+  {
+    name: 'MAESTRO_RESIDENT',
+    of: 'worker',
+    default: 'on for a device, off for a cpu',
+    meaning:
+      'whether parameters, moments and gradients stay where the `capi` engine computes: off leaves more of the GPU free, and is slower',
+  },
   { name: 'MAESTRO_CUDA_DEVICE', of: 'worker', default: '0', meaning: 'which GPU, as CUDA counts them' },
   {
     name: 'MAESTRO_CUDA_MEMORY_BYTES',

@@ -2,7 +2,7 @@ import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { connectRedis, startRedisServer } from '@maestro/data';
-import { diagnoseDevice, runtimeBuild } from '@maestro/engine';
+import { describeLacks, diagnoseDevice, runtimeBuild } from '@maestro/engine';
 import { type Device, errorMessage } from '@maestro/protocol';
 import { networkLacks } from './network/networkSupport.ts';
 
@@ -64,12 +64,10 @@ async function redis(): Promise<MachineFinding> {
 
 async function runtime(device: Device, required: boolean): Promise<MachineFinding> {
   const { ok, findings } = await diagnoseDevice(device);
-  const problems = findings
-    .filter((finding) => !finding.ok)
-    .map(({ what, found, fix }) => `${what}: ${found}. ${fix}`)
-    .join('\n                       ');
   const name = { cpu: 'ONNX Runtime', cuda: 'CUDA', webgpu: 'WebGPU' }[device];
-  return { name, ok, required, detail: ok ? JSON.stringify(runtimeBuild()) : problems };
+  const here = findings.at(-1)?.found ?? JSON.stringify(runtimeBuild());
+  const detail = ok ? here : describeLacks(findings, '\n                       ');
+  return { name, ok, required, detail };
 }
 
 /** What `maestro up --network-namespaces` and `maestro chaos` can do to a network here. */

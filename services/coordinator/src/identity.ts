@@ -4,7 +4,10 @@ import type { IdentityVote, JobRun, RunWorker } from './runState.ts';
 import { record, type Turn, update, updateWorker } from './turn.ts';
 
 /** What may differ in a job with `allowMixedDevices`: where and how a gradient is computed, but not of what. */
-const COMPUTING = ['device', 'engine', 'isResident', 'platform', 'instructions', 'threads'];
+const COMPUTING = [
+  ...['device', 'engine', 'isResident', 'platform', 'instructions', 'threads'],
+  ...['tf32', 'deterministic', 'gpu', 'cublas', 'cudnn'],
+];
 
 /**
  * Whether a worker has what all members must have in common; one that has not is sent away. Before the first view nobody knows what that

@@ -467,7 +467,7 @@ test('a job that allows mixed devices still refuses what makes other work of it'
   const { run } = play(
     `assigned a b
     ready a
-    ready b device=webgpu threads=2
+    ready b device=cuda threads=2 tf32=false deterministic=true gpu=H200 cublas=130200 cudnn=none
     found nothing`,
     { run: queuedRun(factsOf({ allowMixedDevices: true }), 1, 0) },
   );

@@ -1,4 +1,4 @@
-import type { CudaOptions, Engine } from '@maestro/engine';
+import type { CudaOptions, Engine, Trainer } from '@maestro/engine';
 import { DEVICES, type Device, isDevice, MaestroError } from '@maestro/protocol';
 
 /** What a worker computes with. All but the memory limit decides bits. */
@@ -7,13 +7,15 @@ export interface ComputeSettings {
   /** Threads of one run of the training graph. Part of a job's identity. */
   readonly threads: number;
   readonly engine: Engine | 'auto';
+  /** Whether state is kept where the `capi` engine computes. Default: on any device but `cpu`. */
+  readonly isResident?: boolean;
   readonly cuda: CudaOptions;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads `MAESTRO_DEVICE`, `MAESTRO_THREADS`, `MAESTRO_ENGINE` and `MAESTRO_CUDA_DEVICE`, `_MEMORY_BYTES`, `_TF32` and `_DETERMINISTIC`.
+ * Reads `MAESTRO_DEVICE`, `_THREADS`, `_ENGINE`, `_RESIDENT`, and `MAESTRO_CUDA_DEVICE`, `_MEMORY_BYTES`, `_TF32` and `_DETERMINISTIC`.
  * @throws MaestroError `invalid-argument` naming the variable.
  */
 export function readComputeSettings(env: Environment): ComputeSettings {
@@ -23,10 +25,18 @@ export function readComputeSettings(env: Environment): ComputeSettings {
   if (engine !== 'auto' && engine !== 'node' && engine !== 'capi') {
     throw new MaestroError('invalid-argument', `MAESTRO_ENGINE: expected auto, node or capi, found ${engine}`);
   }
+  const isResident = env['MAESTRO_RESIDENT'] === undefined ? undefined : isOn(env, 'MAESTRO_RESIDENT', 'off');
+  if (isResident && (engine === 'node' || (engine === 'auto' && device === 'cpu'))) {
+    throw new MaestroError(
+      'invalid-argument',
+      'MAESTRO_RESIDENT: only the engine capi keeps state where it computes; set MAESTRO_ENGINE=capi',
+    );
+  }
   const memoryLimitBytes = env['MAESTRO_CUDA_MEMORY_BYTES'];
   return {
     device,
     engine,
+    ...(isResident !== undefined && { isResident }),
     threads: whole(env, 'MAESTRO_THREADS', 1, 1),
     cuda: {
       deviceId: whole(env, 'MAESTRO_CUDA_DEVICE', 0, 0),
@@ -40,12 +50,13 @@ export function readComputeSettings(env: Environment): ComputeSettings {
 /** What of the settings, and of what came of them, members must have in common. On a CPU both engines give the same bits. */
 export function computeIdentity(
   { device, threads, cuda }: ComputeSettings,
-  { engine, isResident }: { readonly engine: Engine; readonly isResident: boolean },
+  { engine, isResident, deviceBuild }: Pick<Trainer, 'engine' | 'isResident' | 'deviceBuild'>,
 ): Readonly<Record<string, unknown>> {
   return {
     device,
     threads,
     ...(device !== 'cpu' && { engine, isResident }),
+    ...deviceBuild,
     ...(device === 'cuda' && { tf32: cuda.tf32, deterministic: cuda.deterministic }),
   };
 }

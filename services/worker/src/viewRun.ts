@@ -7,7 +7,7 @@ import { heal, serveTo } from './heal.ts';
 import type { JobSession } from './jobSession.ts';
 import { writeLastCheckpoint } from './lastCheckpoint.ts';
 import { joinReplicas, type ReplicaExchange, replicasOf } from './replicaExchange.ts';
-import { createReplicated } from './replicated.ts';
+import { createAlone, createReplicated, withoutTake } from './replicated.ts';
 import type { Reports } from './reports.ts';
 import { restore } from './restore.ts';
 import { openRoundCheckpoints } from './roundCheckpoints.ts';
@@ -167,6 +167,8 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     const windows = openWindowSnapshots({ session, view, self, group, collective, signal: AbortSignal.any([signal, over.signal]) });
     // One that was restored is in a checkpoint.
     if (isSharded && !isRestored) windows.onState(startStep);
+    // A sum that is rounded on its way out is rounded by the exchange.
+    const isAlone = members.length === 1 && trainer.isResident && session.spec.sync.allGather === 'f32';
     const replication = isSharded
       ? createSharded({
           session,
@@ -180,8 +182,11 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
           onState: windows.onState,
           faults,
         })
-      : createReplicated({ trainer, group, onRound, faults, signal });
-    const outcome = await trainLoop({ ...loop, program: local.steps, replication });
+      : isAlone
+        ? createAlone({ trainer, faults, signal })
+        : createReplicated({ trainer, group, onRound, faults, signal });
+    const program = isAlone ? withoutTake(local.steps) : local.steps;
+    const outcome = await trainLoop({ ...loop, program, replication });
     if (outcome === 'finished' && isFirst) {
       const { totalSteps } = schedule;
       const onWaiting = (): void => onPhase(totalSteps, 'checkpoint');

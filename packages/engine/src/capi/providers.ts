@@ -11,12 +11,15 @@ export interface OrtProvider {
 
 /** The execution provider of a device; none for the CPU, which is always there. */
 export function providerOf({ device, cuda = {} }: SessionOptions): OrtProvider | undefined {
-  if (device === 'webgpu') {
-    return { append: (api, settings) => api.call('AppendProvider', settings, 'WebGPU', [], [], 0), memory: 'WebGPU_Buf', deviceId: 0 };
-  }
+  if (device === 'webgpu') return { append: appendWebGpu, memory: 'WebGPU_Buf', deviceId: 0 };
   if (device === 'cuda')
     return { append: (api, settings) => appendCuda(api, settings, cuda), memory: 'Cuda', deviceId: cuda.deviceId ?? 0 };
   return undefined;
+}
+
+/** The device outlives its sessions, and with it the shaders that were compiled: a worker's second job begins at once. */
+function appendWebGpu(api: OrtApi, settings: Pointer): void {
+  api.call('AppendProvider', settings, 'WebGPU', ['preserveDevice'], ['1'], 1);
 }
 
 function appendCuda(api: OrtApi, settings: Pointer, cuda: CudaOptions): void {
