@@ -27,8 +27,6 @@ interface HeldBlock {
 export interface BlockReader {
   /** @throws MaestroError `data-invalid` when the server has other bytes than the index says, `storage` when it does not answer. */
   read(shard: BlockedShard, begin: number, end: number): Promise<Uint8Array>;
-  /** Begins to fetch what will be read next; what fails is told to whoever reads it. */
-  prefetch(shard: BlockedShard, begin: number, end: number): void;
 }
 
 /** A reader; blocks come from the cache where they are in it. */
@@ -71,8 +69,10 @@ export function openBlockReader({
     return bytes;
   };
 
+  const keyOf = ({ name }: BlockedShard, at: number): string => `${name}/${at}`;
+
   const block = (shard: BlockedShard, at: number): HeldBlock => {
-    const key = `${shard.name}/${at}`;
+    const key = keyOf(shard, at);
     const known = held.get(key);
     if (known !== undefined) return known;
     const asked: HeldBlock = { bytes: inTurn(() => fetchBlock(shard, at)), isRead: false };
@@ -90,19 +90,19 @@ export function openBlockReader({
   return {
     async read(shard, begin, end) {
       const result = new Uint8Array(end - begin);
+      const fill = async (at: number): Promise<void> => {
+        const start = at * blockBytes;
+        const [from, to] = [Math.max(0, begin - start), Math.min(blockBytes, end - start)];
+        const target = result.subarray(start + from - begin, start + to - begin);
+        if (!held.has(keyOf(shard, at)) && (await cache?.readPart(shard.blocks[at]!, from, target))) return;
+        const known = block(shard, at);
+        target.set((await known.bytes).subarray(from, to));
+        known.isRead = true;
+      };
       const [first, last] = [Math.floor(begin / blockBytes), Math.floor((end - 1) / blockBytes)];
-      const wanted = Array.from({ length: last - first + 1 }, (_, i) => block(shard, first + i));
-      for (const [i, block] of wanted.entries()) {
-        const start = (first + i) * blockBytes;
-        const bytes = await block.bytes;
-        result.set(bytes.subarray(Math.max(0, begin - start), Math.min(bytes.length, end - start)), Math.max(0, start - begin));
-        block.isRead = true;
-      }
+      await Promise.all(Array.from({ length: last - first + 1 }, (_, i) => fill(first + i)));
       forget();
       return result;
-    },
-    prefetch(shard, begin, end) {
-      for (let at = Math.floor(begin / blockBytes); at * blockBytes < end; at++) block(shard, at);
     },
   };
 }

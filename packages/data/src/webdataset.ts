@@ -1,12 +1,15 @@
 import { isMaestroError, MaestroError } from '@maestro/protocol';
-import { isUrl, lastName, openSource, parentOf, resolveLocation, type Source } from '@maestro/storage';
+import { isUrl, lastName, openSource, openStorage, parentOf, resolveLocation, type Source } from '@maestro/storage';
 import { type BlockCacheOptions, hashOf, openBlockCache } from './blockCache.ts';
 import { type BlockedShard, openBlockReader } from './blockReader.ts';
 import type { Dataset } from './dataset.ts';
 import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
+import { openShardFiles, type ShardFiles } from './shardFiles.ts';
 
 /** An index of ten million samples has some 600 MB, and is read into one text. */
 const MOST_INDEX_BYTES = 500e6;
+/** Samples that are read ahead at most: what is asked for and not read after all takes no more memory than this. */
+const MOST_AHEAD = 32;
 /** How many blocks of a local copy, spread evenly over its shards, are read when it is opened. */
 const CHECKED_BLOCKS = 64;
 
@@ -94,14 +97,20 @@ export async function readWebDataset(
 export function webDataset(source: WebDatasetSource): Dataset {
   const { location, content, channels, isPadded, classes, names, shards, shardOf, offsets, sizes, labels, widths, heights, broken } =
     source;
-  const place = openSource(location);
   const cache = source.cache && openBlockCache(source.cache);
-  const blocks = isUrl(location) ? openBlockReader({ source: place, blockBytes: source.blockBytes, cache }) : undefined;
+  const blocks = isUrl(location) ? openBlockReader({ source: openSource(location), blockBytes: source.blockBytes, cache }) : undefined;
+  const files = blocks === undefined ? openShardFiles(openStorage(location)) : undefined;
   const partOf = (index: number) => ({
     shard: shards[shardOf[index]!]!,
     begin: offsets[index]!,
     end: offsets[index]! + sizes[index]!,
   });
+  /** Samples that are on their way; each is handed out once. */
+  const coming = new Map<number, Promise<Uint8Array>>();
+  const begin = (index: number): Promise<Uint8Array> => {
+    const { shard, begin, end } = partOf(index);
+    return blocks?.read(shard, begin, end) ?? readLocal(files!, shard.name, begin, end);
+  };
   return {
     length: names.length,
     channels,
@@ -113,22 +122,24 @@ export function webDataset(source: WebDatasetSource): Dataset {
     async read(index) {
       const reason = broken.get(index);
       if (reason !== undefined) return { kind: 'broken', reason };
-      const { shard, begin, end } = partOf(index);
-      const bytes = await (blocks?.read(shard, begin, end) ?? readLocal(place, shard.name, { begin, end }));
+      const ahead = coming.get(index);
+      coming.delete(index);
+      const bytes = await (ahead ?? begin(index));
       if (content === 'encoded') return { kind: 'encoded', bytes };
       return { kind: 'pixels', data: bytes, width: widths[index]!, height: heights[index]!, channels, isPadded };
     },
     prefetch(index) {
-      if (blocks === undefined || broken.has(index)) return;
-      const { shard, begin, end } = partOf(index);
-      blocks.prefetch(shard, begin, end);
+      if (broken.has(index) || coming.has(index) || coming.size >= MOST_AHEAD) return;
+      const reading = begin(index);
+      reading.catch(() => undefined); // whoever reads it is told
+      coming.set(index, reading);
     },
   };
 }
 
-async function readLocal(place: Source, name: string, range: { readonly begin: number; readonly end: number }): Promise<Uint8Array> {
+async function readLocal(files: ShardFiles, name: string, begin: number, end: number): Promise<Uint8Array> {
   try {
-    return await place.readRange(name, range);
+    return await files(name, begin, end);
   } catch (cause) {
     // No broken image: other workers may see it well.
     throw new MaestroError('data-invalid', `packed data set: ${(cause as Error).message}`, { cause });
