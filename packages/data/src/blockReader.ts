@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isMaestroError, MaestroError } from '@maestro/protocol';
-import type { Source } from '@maestro/storage';
+import { MaestroError } from '@maestro/protocol';
+import { isPassing, type Source } from '@maestro/storage';
 import { type BlockCache, hashOf } from './blockCache.ts';
 
 /** A shard as blocks know it. */
@@ -14,8 +14,9 @@ export interface BlockedShard {
 const AT_ONCE = 8;
 /** Blocks that stay in memory after they were read. */
 const KEPT = 32;
-/** A server that does not answer is asked again for so long: a job has nothing else to do, and no image may be left out for it. */
+/** A server that does not answer is asked again for so long by default: a job has nothing else to do, and no image may be left out for it. */
 const PATIENCE_MS = 5 * 60_000;
+const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
 
 interface HeldBlock {
@@ -34,10 +35,13 @@ export function openBlockReader({
   source,
   blockBytes,
   cache,
+  patienceMs = PATIENCE_MS,
 }: {
   readonly source: Source;
   readonly blockBytes: number;
   readonly cache: BlockCache | undefined;
+  /** For how long a server that does not answer is asked again. */
+  readonly patienceMs?: number | undefined;
 }): BlockReader {
   /** Blocks that were asked for and not read yet, and the last few that were: samples lie side by side in them. */
   const held = new Map<string, HeldBlock>();
@@ -60,7 +64,7 @@ export function openBlockReader({
     const cached = await cache?.read(sha256);
     if (cached !== undefined) return cached;
     const range = { begin: at * blockBytes, end: Math.min(sizeBytes, (at + 1) * blockBytes) };
-    const bytes = await patiently(() => source.readRange(name, range));
+    const bytes = await patiently(patienceMs, () => source.readRange(name, range));
     if (hashOf(bytes) !== sha256) {
       const message = `packed data set ${source.location}: ${name} has other bytes at ${range.begin} than its index says; pack it again, or mend the copy`;
       throw new MaestroError('data-invalid', message);
@@ -108,15 +112,13 @@ export function openBlockReader({
 }
 
 /** Tries again while a server does not answer; what it refuses for good is told at once. */
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  const endMs = Date.now() + PATIENCE_MS;
-  for (let pauseMs = 500; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+async function patiently<T>(patienceMs: number, work: () => Promise<T>): Promise<T> {
+  const endMs = Date.now() + patienceMs;
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     try {
       return await work();
     } catch (error) {
-      const { status = 503 } = isMaestroError(error) ? (error.details as { status?: number }) : { status: 0 };
-      const isPassing = isMaestroError(error, 'storage') && status >= 500;
-      if (!isPassing || Date.now() + pauseMs > endMs) throw error;
+      if (!isPassing(error) || Date.now() + pauseMs > endMs) throw error;
       await delay(pauseMs);
     }
   }

@@ -1,8 +1,8 @@
-import { isMaestroError, MaestroError } from '@maestro/protocol';
-import { isUrl, lastName, openSource, openStorage, parentOf, resolveLocation, type Source } from '@maestro/storage';
+import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
+import { isPassing, isUrl, lastName, openSource, openStorage, parentOf, resolveLocation, type Source } from '@maestro/storage';
 import { type BlockCacheOptions, hashOf, openBlockCache } from './blockCache.ts';
 import { type BlockedShard, openBlockReader } from './blockReader.ts';
-import type { Dataset } from './dataset.ts';
+import type { Dataset, OpenDatasetOptions } from './dataset.ts';
 import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
 import { openShardFiles, type ShardFiles } from './shardFiles.ts';
 
@@ -36,6 +36,8 @@ export interface WebDatasetSource {
   readonly fingerprint: string;
   /** Where blocks from elsewhere are kept; undefined: nowhere. */
   readonly cache: BlockCacheOptions | undefined;
+  /** For how long a server that does not answer is asked again; undefined: five minutes. */
+  readonly patienceMs: number | undefined;
 }
 
 /**
@@ -46,7 +48,7 @@ export interface WebDatasetSource {
  */
 export async function readWebDataset(
   { path }: { readonly path: string },
-  { signal, cache }: { readonly signal?: AbortSignal; readonly cache?: BlockCacheOptions | undefined } = {},
+  { signal, cache, patienceMs }: OpenDatasetOptions = {},
 ): Promise<WebDatasetSource> {
   const given = resolveLocation(path);
   const location = lastName(given).endsWith('.json') ? parentOf(given) : given;
@@ -57,7 +59,7 @@ export async function readWebDataset(
       throw new MaestroError('not-found', `packed data set: there is no ${name} in ${location}; \`maestro dataset pack\` writes one`, {
         cause,
       });
-    if (isMaestroError(cause, 'storage') && isUrl(location)) throw new MaestroError('unavailable', cause.message, { cause });
+    if (isUrl(location) && isPassing(cause)) throw new MaestroError('unavailable', errorMessage(cause), { cause });
     throw cause;
   });
   const { shards: packed, names, labels, widths, heights, broken, ...rest } = parsePackIndex(bytes, location);
@@ -90,6 +92,7 @@ export async function readWebDataset(
     heights: shared(Uint32Array, heights),
     broken: new Map(broken.map(({ index, reason }) => [index, reason])),
     cache,
+    patienceMs,
   };
 }
 
@@ -98,7 +101,9 @@ export function webDataset(source: WebDatasetSource): Dataset {
   const { location, content, channels, isPadded, classes, names, shards, shardOf, offsets, sizes, labels, widths, heights, broken } =
     source;
   const cache = source.cache && openBlockCache(source.cache);
-  const blocks = isUrl(location) ? openBlockReader({ source: openSource(location), blockBytes: source.blockBytes, cache }) : undefined;
+  const blocks = isUrl(location)
+    ? openBlockReader({ source: openSource(location), blockBytes: source.blockBytes, cache, patienceMs: source.patienceMs })
+    : undefined;
   const files = blocks === undefined ? openShardFiles(openStorage(location)) : undefined;
   const partOf = (index: number) => ({
     shard: shards[shardOf[index]!]!,
