@@ -19,6 +19,8 @@ import { hasS3Server, type S3Server, startS3Server } from '../support/s3Server.t
 const hasS3 = await hasS3Server();
 /** Of each vector: 12 MB, so that files are uploaded in parts. */
 const VALUES = 3_000_000;
+/** Two processes write some hundred megabytes each. */
+const STALL_MS = 120_000;
 
 let dir: string;
 let s3: S3Server;
@@ -132,22 +134,26 @@ let count = 0;
     'fsync state.json',
     'rename step-00000002',
     'fsync manifest.json',
-  ])('a writer that stalls at "%s" and goes on after another has cleared its upload gives up, and leaves nothing', async (phase) => {
-    const { root, folder } = newRoot();
-    await writeCheckpoint({ root, ...vectors(1) });
-    const goOn = await stalledAt(root, phase);
-    await writeCheckpoint({ root, ...vectors(3) });
-    const code = await goOn();
-    // One that had written nothing yet has lost nothing, and may finish: its checkpoint is as good as any.
-    const isUntouched = phase === 'write model.safetensors';
-    expect(code).toBe(isUntouched ? 0 : 3);
-    const left = isUntouched ? [1, 2, 3] : [1, 3];
-    expect(await steps(root)).toEqual(left);
-    for (const step of left) expect((await verifyCheckpoint(`${root}/step-0000000${step}`)).valid).toBe(true);
-    expect(await newestValidCheckpoint(root)).toMatchObject({ checkpoint: { step: 3 }, passedOver: [] });
-    expect(await uploads()).toEqual([]);
-    expect(await readdir(folder)).toEqual(left.map((step) => `step-0000000${step}`));
-  });
+  ])(
+    'a writer that stalls at "%s" and goes on after another has cleared its upload gives up, and leaves nothing',
+    async (phase) => {
+      const { root, folder } = newRoot();
+      await writeCheckpoint({ root, ...vectors(1) });
+      const goOn = await stalledAt(root, phase);
+      await writeCheckpoint({ root, ...vectors(3) });
+      const code = await goOn();
+      // One that had written nothing yet has lost nothing, and may finish: its checkpoint is as good as any.
+      const isUntouched = phase === 'write model.safetensors';
+      expect(code).toBe(isUntouched ? 0 : 3);
+      const left = isUntouched ? [1, 2, 3] : [1, 3];
+      expect(await steps(root)).toEqual(left);
+      for (const step of left) expect((await verifyCheckpoint(`${root}/step-0000000${step}`)).valid).toBe(true);
+      expect(await newestValidCheckpoint(root)).toMatchObject({ checkpoint: { step: 3 }, passedOver: [] });
+      expect(await uploads()).toEqual([]);
+      expect(await readdir(folder)).toEqual(left.map((step) => `step-0000000${step}`));
+    },
+    STALL_MS,
+  );
 
   test.each(['fsync model.safetensors', 'write optimizer.safetensors', 'fsync state.json', 'fsync manifest.json'])(
     'a writer that stalls at "%s" does no harm to another that has written the same checkpoint meanwhile',
@@ -162,6 +168,7 @@ let count = 0;
       expect(await uploads()).toEqual([]);
       expect(await readdir(folder)).toEqual(['step-00000002']);
     },
+    STALL_MS,
   );
 
   test('one that is damaged is passed over and named; a server that does not answer is no reason to fall back', async () => {
