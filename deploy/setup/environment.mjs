@@ -22,15 +22,20 @@ export function say(message) {
 /**
  * Runs a program to its end without a terminal and collects what it prints.
  *
- * @returns {Promise<{ok: boolean, output: string}>} `ok` when it ended with code 0; a program that is not there counts as failed
+ * @param {import('node:child_process').SpawnOptions} options with `timeout`, in milliseconds, it is ended after so long
+ * @returns {Promise<{ok: boolean, output: string, isLate: boolean}>} `ok` when it ended with code 0; a program that is not there counts as failed;
+ *   `isLate` when it was ended for its time
  */
 export function execute(program, args, options = {}) {
   return new Promise((done) => {
+    const startMs = performance.now();
     const child = spawn(program, args, { cwd: root, ...options, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
-    child.on('error', (error) => done({ ok: false, output: error.message }));
-    child.on('close', (code) => done({ ok: code === 0, output }));
+    child.on('error', (error) => done({ ok: false, output: error.message, isLate: false }));
+    child.on('close', (code) =>
+      done({ ok: code === 0, output, isLate: code !== 0 && performance.now() - startMs >= (options.timeout ?? Infinity) }),
+    );
   });
 }
 

@@ -5,6 +5,7 @@ import { augmentConfig, type Dataset, type Loader, openDataset, openLoader, pack
 import { randomStream } from '@maestro/random';
 import { openStorage } from '@maestro/storage';
 import sharp from 'sharp';
+import { serveFolder } from '../support/rangeServer.ts';
 import { median } from './median.ts';
 
 const COUNT = 256;
@@ -16,10 +17,14 @@ const MICRO_BATCH = 32;
 const ROUNDS = 5;
 const SHORTER_SIDE = 256;
 
-/** What one loader thread reads a second: photographs in a folder, in tar shards, and as pixels that were decoded once; in turn, so that all see the same machine. */
+/**
+ * What one loader thread reads a second: photographs in a folder, in tar shards, and as pixels that were decoded once, from a disk and from a web server
+ * through the cache; in turn, so that all see the same machine. The process's processor time is told too: other programs disturb it less.
+ */
 export async function benchDataset(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-bench-dataset-'));
   const loaders: Loader[] = [];
+  const server = await serveFolder(dir);
   try {
     const path = join(dir, 'images');
     await writePhotographs(path);
@@ -32,8 +37,12 @@ export async function benchDataset(): Promise<void> {
       'JPEG files in a folder': folder,
       'JPEG files in tar shards': await packed('jpeg'),
       'pixels in tar shards': await packed('pixels', { shorterSide: SHORTER_SIDE }),
+      'pixels from a web server, in the cache since the first epoch': await openDataset(
+        { format: 'webdataset', path: `${server.url}/pixels` },
+        { cache: { dir: join(dir, 'cache'), limitBytes: 1e9 } },
+      ),
     };
-    const rates = new Map<string, number[]>();
+    const rates = new Map<string, { readonly rate: number; readonly cpuMs: number }[]>();
     const opened = Object.entries(cases).map(([name, dataset]) => {
       const loader = openLoader({
         dataset,
@@ -54,25 +63,30 @@ export async function benchDataset(): Promise<void> {
         if (epoch > 0) rates.set(name, [...(rates.get(name) ?? []), rate]);
       }
     }
-    const base = median(rates.get('JPEG files in a folder')!);
-    for (const [name, values] of rates) {
-      const rate = median(values);
+    const medianRate = (name: string): number => median(rates.get(name)!.map(({ rate }) => rate));
+    for (const [name, epochs] of rates) {
       const title = `dataset ${COUNT} images of ${WIDTH} x ${HEIGHT} to ${IMAGE_SIZE}, one thread: ${name}`;
-      process.stdout.write(`${title}: ${rate.toFixed(0)} images/s, ${(rate / base).toFixed(2)} of those in a folder\n`);
+      const ratio = (medianRate(name) / medianRate('JPEG files in a folder')).toFixed(2);
+      const cpuMs = median(epochs.map((epoch) => epoch.cpuMs)).toFixed(2);
+      process.stdout.write(
+        `${title}: ${medianRate(name).toFixed(0)} images/s, ${ratio} of those in a folder; ${cpuMs} ms of processor an image\n`,
+      );
     }
   } finally {
     for (const loader of loaders) await loader.close();
+    await server.close();
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-/** Images a second, over one epoch. */
-async function readEpoch(loader: Loader, epoch: number): Promise<number> {
+/** Images a second and processor time an image, over one epoch. */
+async function readEpoch(loader: Loader, epoch: number): Promise<{ readonly rate: number; readonly cpuMs: number }> {
   const batches = Array.from({ length: COUNT / MICRO_BATCH }, (_, n) => ({ epoch, first: n * MICRO_BATCH, count: MICRO_BATCH }));
-  const startMs = performance.now();
+  const [startMs, startCpu] = [performance.now(), process.cpuUsage()];
   loader.prefetch(batches);
   for (const positions of batches) (await loader.batch(positions)).release();
-  return (1000 * COUNT) / (performance.now() - startMs);
+  const { user, system } = process.cpuUsage(startCpu);
+  return { rate: (1000 * COUNT) / (performance.now() - startMs), cpuMs: (user + system) / 1000 / COUNT };
 }
 
 /** Gradients with noise: they compress about as well as photographs do. */

@@ -168,6 +168,36 @@ test('a cache is filled once, shared, stays within its limit, and gives no damag
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(small.limitBytes);
 });
 
+test('shards are packed into an empty place, over what an interrupted call left, or over a packed set when told to', async () => {
+  const to = openStorage(join(dir, 'target'));
+  const pack = (shardBytes: number, overwrite?: boolean) => packDataset({ dataset: folder, to, shardBytes, overwrite });
+  const controller = new AbortController();
+  const interrupted = packDataset({
+    dataset: folder,
+    to,
+    shardBytes: 50_000,
+    onShard: () => controller.abort(),
+    signal: controller.signal,
+  });
+  await expect(interrupted).rejects.toMatchObject({ name: 'AbortError' });
+  await to.write('.writing-1-0', [Buffer.from('of a process that was killed')]);
+  expect((await to.list()).map(({ name }) => name)).not.toContain('index.json');
+  const { shards } = await pack(50_000);
+  await expect(pack(50_000)).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('--overwrite') });
+  const fewer = await pack(200_000, true);
+  expect(fewer.shards).toBeLessThan(shards);
+  expect((await to.list()).length).toBe(fewer.shards + 1);
+  expect((await open(to.location)).fingerprint).toBe((await open(join(dir, 'packed'))).fingerprint);
+  const itself = packDataset({ dataset: await open(to.location), to, shardBytes: 1e6, overwrite: true });
+  await expect(itself).rejects.toMatchObject({ code: 'conflict' });
+  await expect(
+    packDataset({ dataset: folder, to: openStorage(join(dir, 'images')), shardBytes: 1e6, overwrite: true }),
+  ).rejects.toMatchObject({
+    code: 'conflict',
+    message: expect.stringMatching(/is not empty \(it has .*jpg\)/),
+  });
+});
+
 test('a copy that is damaged, cut short or lacks its index is refused', async () => {
   const copy = openStorage(join(dir, 'copy'));
   await packDataset({ dataset: folder, to: copy, shardBytes: 200_000 });

@@ -13,11 +13,14 @@ import {
   verifyCheckpoint,
   writeCheckpoint,
 } from '@maestro/checkpoint';
+import { eventually } from '../support/eventually.ts';
 import { hasS3Server, type S3Server, startS3Server } from '../support/s3Server.ts';
 
 const hasS3 = await hasS3Server();
 /** Of each vector: 12 MB, so that files are uploaded in parts. */
 const VALUES = 3_000_000;
+/** Two processes write some hundred megabytes each. */
+const STALL_MS = 120_000;
 
 let dir: string;
 let s3: S3Server;
@@ -106,6 +109,67 @@ let count = 0;
     expect(await readdir(folder)).toEqual(['step-00000001', 'step-00000003']);
     expect((await newestValidCheckpoint(root)).checkpoint?.step).toBe(3);
   });
+
+  /** Lets another process write the checkpoint of step 2 and stop itself when it comes to a phase; gives what lets it go on, and its exit code. */
+  const stalledAt = async (root: string, phase: string): Promise<() => Promise<number | null>> => {
+    const script = `import { writeCheckpoint } from '${import.meta.resolve('@maestro/checkpoint')}';
+      const list = (value) => [{ name: 'w', shape: [${VALUES}], data: new Float32Array(${VALUES}).fill(value) }];
+      await writeCheckpoint({ root: '${root}', step: 2, parameters: list(1), firstMoments: list(2), secondMoments: list(3), state: {},
+        onPhase: ({ name, target }) => { if (name + ' ' + target === '${phase}') process.kill(process.pid, 'SIGSTOP'); } })
+        .catch((error) => { if (error.code !== 'conflict' && error.details?.code !== 'NoSuchUpload') throw error; process.exit(3); });`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { env: process.env, stdio: 'inherit' });
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+    await eventually('the writer to stop', async () => /^\d+ \(.*\) T/.test(await readFile(`/proc/${child.pid}/stat`, 'utf8')));
+    return () => {
+      child.kill('SIGCONT');
+      return ended;
+    };
+  };
+
+  test.each([
+    'write model.safetensors',
+    'fsync model.safetensors',
+    'write optimizer.safetensors',
+    'fsync optimizer.safetensors',
+    'fsync state.json',
+    'rename step-00000002',
+    'fsync manifest.json',
+  ])(
+    'a writer that stalls at "%s" and goes on after another has cleared its upload gives up, and leaves nothing',
+    async (phase) => {
+      const { root, folder } = newRoot();
+      await writeCheckpoint({ root, ...vectors(1) });
+      const goOn = await stalledAt(root, phase);
+      await writeCheckpoint({ root, ...vectors(3) });
+      const code = await goOn();
+      // One that had written nothing yet has lost nothing, and may finish: its checkpoint is as good as any.
+      const isUntouched = phase === 'write model.safetensors';
+      expect(code).toBe(isUntouched ? 0 : 3);
+      const left = isUntouched ? [1, 2, 3] : [1, 3];
+      expect(await steps(root)).toEqual(left);
+      for (const step of left) expect((await verifyCheckpoint(`${root}/step-0000000${step}`)).valid).toBe(true);
+      expect(await newestValidCheckpoint(root)).toMatchObject({ checkpoint: { step: 3 }, passedOver: [] });
+      expect(await uploads()).toEqual([]);
+      expect(await readdir(folder)).toEqual(left.map((step) => `step-0000000${step}`));
+    },
+    STALL_MS,
+  );
+
+  test.each(['fsync model.safetensors', 'write optimizer.safetensors', 'fsync state.json', 'fsync manifest.json'])(
+    'a writer that stalls at "%s" does no harm to another that has written the same checkpoint meanwhile',
+    async (phase) => {
+      const { root, folder } = newRoot();
+      const goOn = await stalledAt(root, phase);
+      const list = (value: number) => [{ name: 'w', shape: [VALUES], data: new Float32Array(VALUES).fill(value) }];
+      const same = { parameters: list(1), firstMoments: list(2), secondMoments: list(3), state: {} };
+      const { checkpointHash } = await writeCheckpoint({ root, step: 2, ...same });
+      expect(await goOn()).toBe(phase === 'fsync manifest.json' ? 0 : 3);
+      expect(await newestValidCheckpoint(root)).toMatchObject({ checkpoint: { step: 2, checkpointHash }, passedOver: [] });
+      expect(await uploads()).toEqual([]);
+      expect(await readdir(folder)).toEqual(['step-00000002']);
+    },
+    STALL_MS,
+  );
 
   test('one that is damaged is passed over and named; a server that does not answer is no reason to fall back', async () => {
     const { root, folder } = newRoot();

@@ -9,6 +9,7 @@ import { openDataset, packDataset } from '@maestro/data';
 import { isTerminal, type Job } from '@maestro/protocol';
 import { openStorage } from '@maestro/storage';
 import { writeImages } from '../bench/images.ts';
+import { runCli } from '../support/runCli.ts';
 import { hasS3Server, type S3Server, startS3Server } from '../support/s3Server.ts';
 import { smallJob } from '../support/smallJob.ts';
 import { hashOf } from '../support/testCluster.ts';
@@ -34,6 +35,7 @@ const STEPS = 12;
       MAESTRO_FAILURE_TIMEOUT_MS: '2000',
       MAESTRO_RECONSTRUCTION_SECONDS: '0',
       MAESTRO_CHECKPOINTS: `${s3.bucket}/runs`,
+      MAESTRO_DATA_ROOTS: `${dir}:${s3.bucket}/sets`,
     };
     cluster = await startCluster({ workers: 1, dataDir: join(dir, 'data'), env });
     client = connectJobClient(cluster.coordinator);
@@ -65,6 +67,19 @@ const STEPS = 12;
       );
       const hash = hashOf(local, STEPS);
       expect((await readdir(join(dir, 'checkpoints', local.id))).length).toBeGreaterThan(1);
+      // Nothing but the job's file names that place.
+      const place = ['--data-dir', join(dir, 'data'), '--coordinator', cluster.coordinator];
+      for (const command of ['ls', 'verify']) {
+        const { code, stdout, stderr } = await runCli([...place, 'checkpoint', command, local.id, '--json'], dir);
+        expect([code, stderr]).toEqual([0, '']);
+        const found = JSON.parse(stdout) as { step: number; valid: boolean; checkpointHash: string }[];
+        expect(found.map(({ step, valid }) => [step, valid])).toEqual([5, 10, 12].map((step) => [step, true]));
+        expect(found.at(-1)!.checkpointHash).toBe(hash);
+      }
+      const elsewhere = ['--coordinator', '127.0.0.1:1', 'checkpoint', 'ls', local.id, '--json'];
+      expect(await runCli(elsewhere, dir)).toMatchObject({ code: 1, stderr: expect.stringMatching(/no checkpoints in .*--location/) });
+      expect((await runCli([...elsewhere, '--location', join(dir, 'checkpoints')], dir)).code).toBe(0);
+      await expect(submit({ format: 'webdataset', path: `${s3.bucket}/other` })).rejects.toMatchObject({ code: 'permission-denied' });
 
       const [name] = cluster.processes.map((process) => process.name).filter((each) => each.startsWith('worker-')) as [string];
       await cluster.restart(name, { env: { MAESTRO_FAULTS: '10/checkpoint-fsync/kill' } });

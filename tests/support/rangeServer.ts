@@ -2,30 +2,44 @@ import { open, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join, normalize } from 'node:path';
 
+/** What a server does instead of answering as it should: cuts the connection in the midst of the body, is too busy, or says nothing and hangs up. */
+export type Misbehaviour = 'cut' | 'busy' | 'gone';
+
 /** A web server of a folder that answers requests for ranges of bytes. */
 export interface RangeServer {
   readonly url: string;
   /** Bytes of bodies that it has sent. */
   readonly sentBytes: number;
+  /** How often it misbehaved. */
+  readonly misbehaved: number;
   close(): Promise<void>;
 }
 
-/** Serves a folder on loopback. */
-export async function serveFolder(folder: string): Promise<RangeServer> {
-  let sentBytes = 0;
+/** Serves a folder on loopback. `misbehave` is asked for each request for a range: it gets the path and how many such requests came before. */
+export async function serveFolder(
+  folder: string,
+  { misbehave = () => undefined }: { readonly misbehave?: (path: string, before: number) => Misbehaviour | undefined } = {},
+): Promise<RangeServer> {
+  let [sentBytes, ranges, misbehaved] = [0, 0, 0];
   const server = createServer(async (request, response) => {
-    const path = join(folder, normalize(decodeURIComponent(new URL(request.url!, 'http://x').pathname)));
+    const { pathname } = new URL(request.url!, 'http://x');
+    const path = join(folder, normalize(decodeURIComponent(pathname)));
+    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+    const fault = first === undefined ? undefined : misbehave(pathname, ranges++);
+    if (fault !== undefined) misbehaved++;
+    if (fault === 'gone') return request.socket.destroy();
+    if (fault === 'busy') return response.writeHead(503).end();
     const found = await stat(path).catch(() => undefined);
     if (found === undefined || !found.isFile()) return response.writeHead(404).end();
-    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
     const begin = Number(first ?? 0);
     const end = last === undefined ? found.size : Math.min(found.size, Number(last) + 1);
     const file = await open(path);
     const body = Buffer.alloc(end - begin);
     await file.read(body, 0, body.length, begin);
     await file.close();
-    if (request.method !== 'HEAD') sentBytes += body.length;
     response.writeHead(first === undefined ? 200 : 206, { 'content-length': body.length });
+    if (fault === 'cut') return response.write(body.subarray(0, body.length >> 1), () => request.socket.destroy());
+    if (request.method !== 'HEAD') sentBytes += body.length;
     return response.end(request.method === 'HEAD' ? undefined : body);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -34,6 +48,9 @@ export async function serveFolder(folder: string): Promise<RangeServer> {
     url: `http://127.0.0.1:${port}`,
     get sentBytes() {
       return sentBytes;
+    },
+    get misbehaved() {
+      return misbehaved;
     },
     close: () =>
       new Promise((resolve) => {

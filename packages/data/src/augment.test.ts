@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { augmentConfig, drawCrop, drawFlip } from './augment.ts';
-import { normalisationTable, writePlanes } from './normalisation.ts';
+import { createPlaneWriter } from './normalisation.ts';
 
 const RANGE = augmentConfig(1);
 
@@ -39,20 +39,27 @@ test('crop and flip depend on seed, epoch and sample, and on nothing drawn befor
 
 test('pixels become normalised planes, mirrored when asked, and grey fills three channels', () => {
   const colour = Uint8Array.of(0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 255); // [2, 2, 3]
-  const table = normalisationTable({ mean: [0, 0.5, 0], std: [1 / 255, 1, 1] });
+  const write = createPlaneWriter(2, { mean: [0, 0.5, 0], std: [1 / 255, 1, 1] });
   const out = new Float32Array(13);
-  writePlanes(colour, { size: 2, table, flip: false, out, offset: 1 });
+  write(colour, { out, offset: 1, isFlipped: false });
   expect([...out.subarray(0, 5)]).toEqual([0, 0, 30, 60, 90]);
   expect(out[5]).toBeCloseTo(10 / 255 - 0.5, 6);
   expect(out[12]).toBe(1);
-  writePlanes(colour, { size: 2, table, flip: true, out, offset: 1 });
+  write(colour, { out, offset: 1, isFlipped: true });
   expect([...out.subarray(1, 5)]).toEqual([30, 0, 90, 60]);
-  writePlanes(Uint8Array.of(1, 2, 3, 4), {
-    size: 2,
-    table: normalisationTable({ mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] }),
-    flip: false,
+  createPlaneWriter(2, { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] })(Uint8Array.of(1, 2, 3, 4), {
     out,
     offset: 0,
+    isFlipped: false,
   });
   expect([...out.subarray(0, 12)].map((value) => Math.round(value))).toEqual([1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]);
+});
+
+test('each of the 256 values becomes what its formula says, in float32', () => {
+  const normalisation = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+  const pixels = Uint8Array.from({ length: 3 * 256 }, (_, i) => Math.floor(i / 3));
+  const out = new Float32Array(pixels.length);
+  createPlaneWriter(16, normalisation)(pixels, { out, offset: 0, isFlipped: false });
+  const expected = (value: number, c: number): number => Math.fround((value / 255 - normalisation.mean[c]!) / normalisation.std[c]!);
+  for (let c = 0; c < 3; c++) for (let value = 0; value < 256; value++) expect(out[256 * c + value]).toBe(expected(value, c));
 });

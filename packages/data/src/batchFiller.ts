@@ -3,7 +3,7 @@ import { permutation } from '@maestro/random';
 import { type AugmentConfig, drawCrop, drawFlip } from './augment.ts';
 import type { Dataset } from './dataset.ts';
 import { evaluationCrop } from './loadImages.ts';
-import { normalisationTable, writePlanes } from './normalisation.ts';
+import { createPlaneWriter } from './normalisation.ts';
 import { addDigests, sampleDigest } from './sampleDigest.ts';
 import type { PositionRange } from './schedule.ts';
 import { createSquareReader } from './squareReader.ts';
@@ -53,7 +53,7 @@ export function createBatchFiller(
   { imageSize, channels, augment, crop = 'random', seed, patches }: BatchConfig,
 ): BatchFiller {
   const reader = createSquareReader(dataset, imageSize, channels);
-  const table = normalisationTable(augment);
+  const writePlanes = createPlaneWriter(imageSize, augment);
   const imageLength = channels * imageSize * imageSize;
   const noise = new Float32Array(patches);
   const keys = new Float64Array(patches);
@@ -87,13 +87,8 @@ export function createBatchFiller(
         });
         continue;
       }
-      writePlanes(pixels, {
-        size: imageSize,
-        table,
-        flip: isRandom && augment.flip && drawFlip(address),
-        out: images,
-        offset: count * imageLength,
-      });
+      const isFlipped = isRandom && augment.flip && drawFlip(address);
+      writePlanes(pixels, { out: images, offset: count * imageLength, isFlipped });
       if (isRandom) {
         drawMaskNoise(address, noise);
         drawIdsShuffle({ noise, keys }, idsShuffle.subarray(count * patches, (count + 1) * patches));

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isMaestroError, MaestroError } from '@maestro/protocol';
-import type { Source } from '@maestro/storage';
+import { MaestroError } from '@maestro/protocol';
+import { isPassing, type Source } from '@maestro/storage';
 import { type BlockCache, hashOf } from './blockCache.ts';
 
 /** A shard as blocks know it. */
@@ -14,8 +14,9 @@ export interface BlockedShard {
 const AT_ONCE = 8;
 /** Blocks that stay in memory after they were read. */
 const KEPT = 32;
-/** A server that does not answer is asked again for so long: a job has nothing else to do, and no image may be left out for it. */
+/** A server that does not answer is asked again for so long by default: a job has nothing else to do, and no image may be left out for it. */
 const PATIENCE_MS = 5 * 60_000;
+const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
 
 interface HeldBlock {
@@ -27,8 +28,6 @@ interface HeldBlock {
 export interface BlockReader {
   /** @throws MaestroError `data-invalid` when the server has other bytes than the index says, `storage` when it does not answer. */
   read(shard: BlockedShard, begin: number, end: number): Promise<Uint8Array>;
-  /** Begins to fetch what will be read next; what fails is told to whoever reads it. */
-  prefetch(shard: BlockedShard, begin: number, end: number): void;
 }
 
 /** A reader; blocks come from the cache where they are in it. */
@@ -36,10 +35,13 @@ export function openBlockReader({
   source,
   blockBytes,
   cache,
+  patienceMs = PATIENCE_MS,
 }: {
   readonly source: Source;
   readonly blockBytes: number;
   readonly cache: BlockCache | undefined;
+  /** For how long a server that does not answer is asked again. */
+  readonly patienceMs?: number | undefined;
 }): BlockReader {
   /** Blocks that were asked for and not read yet, and the last few that were: samples lie side by side in them. */
   const held = new Map<string, HeldBlock>();
@@ -62,7 +64,7 @@ export function openBlockReader({
     const cached = await cache?.read(sha256);
     if (cached !== undefined) return cached;
     const range = { begin: at * blockBytes, end: Math.min(sizeBytes, (at + 1) * blockBytes) };
-    const bytes = await patiently(() => source.readRange(name, range));
+    const bytes = await patiently(patienceMs, () => source.readRange(name, range));
     if (hashOf(bytes) !== sha256) {
       const message = `packed data set ${source.location}: ${name} has other bytes at ${range.begin} than its index says; pack it again, or mend the copy`;
       throw new MaestroError('data-invalid', message);
@@ -71,8 +73,10 @@ export function openBlockReader({
     return bytes;
   };
 
+  const keyOf = ({ name }: BlockedShard, at: number): string => `${name}/${at}`;
+
   const block = (shard: BlockedShard, at: number): HeldBlock => {
-    const key = `${shard.name}/${at}`;
+    const key = keyOf(shard, at);
     const known = held.get(key);
     if (known !== undefined) return known;
     const asked: HeldBlock = { bytes: inTurn(() => fetchBlock(shard, at)), isRead: false };
@@ -90,33 +94,31 @@ export function openBlockReader({
   return {
     async read(shard, begin, end) {
       const result = new Uint8Array(end - begin);
+      const fill = async (at: number): Promise<void> => {
+        const start = at * blockBytes;
+        const [from, to] = [Math.max(0, begin - start), Math.min(blockBytes, end - start)];
+        const target = result.subarray(start + from - begin, start + to - begin);
+        if (!held.has(keyOf(shard, at)) && (await cache?.readPart(shard.blocks[at]!, from, target))) return;
+        const known = block(shard, at);
+        target.set((await known.bytes).subarray(from, to));
+        known.isRead = true;
+      };
       const [first, last] = [Math.floor(begin / blockBytes), Math.floor((end - 1) / blockBytes)];
-      const wanted = Array.from({ length: last - first + 1 }, (_, i) => block(shard, first + i));
-      for (const [i, block] of wanted.entries()) {
-        const start = (first + i) * blockBytes;
-        const bytes = await block.bytes;
-        result.set(bytes.subarray(Math.max(0, begin - start), Math.min(bytes.length, end - start)), Math.max(0, start - begin));
-        block.isRead = true;
-      }
+      await Promise.all(Array.from({ length: last - first + 1 }, (_, i) => fill(first + i)));
       forget();
       return result;
-    },
-    prefetch(shard, begin, end) {
-      for (let at = Math.floor(begin / blockBytes); at * blockBytes < end; at++) block(shard, at);
     },
   };
 }
 
 /** Tries again while a server does not answer; what it refuses for good is told at once. */
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  const endMs = Date.now() + PATIENCE_MS;
-  for (let pauseMs = 500; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+async function patiently<T>(patienceMs: number, work: () => Promise<T>): Promise<T> {
+  const endMs = Date.now() + patienceMs;
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     try {
       return await work();
     } catch (error) {
-      const { status = 503 } = isMaestroError(error) ? (error.details as { status?: number }) : { status: 0 };
-      const isPassing = isMaestroError(error, 'storage') && status >= 500;
-      if (!isPassing || Date.now() + pauseMs > endMs) throw error;
+      if (!isPassing(error) || Date.now() + pauseMs > endMs) throw error;
       await delay(pauseMs);
     }
   }

@@ -56,6 +56,8 @@ export interface OpenDatasetOptions {
   readonly signal?: AbortSignal;
   /** Where parts of data sets on other machines are kept. Default: nowhere. */
   readonly cache?: BlockCacheOptions | undefined;
+  /** For how long a server of a packed data set that stops answering is asked again, in milliseconds. Default: five minutes. */
+  readonly patienceMs?: number | undefined;
 }
 
 /**
@@ -63,7 +65,7 @@ export interface OpenDatasetOptions {
  *
  * @throws MaestroError `not-found` when the path does not exist, `data-invalid` when what is there is no such data set, `cancelled`.
  */
-export async function openDataset(spec: DatasetSpec, { signal, cache }: OpenDatasetOptions = {}): Promise<Dataset> {
+export async function openDataset(spec: DatasetSpec, { signal, cache, patienceMs }: OpenDatasetOptions = {}): Promise<Dataset> {
   const options = signal === undefined ? {} : { signal };
   switch (spec.format) {
     case 'idx':
@@ -71,7 +73,7 @@ export async function openDataset(spec: DatasetSpec, { signal, cache }: OpenData
     case 'image-folder':
       return imageFolderDataset(await scanImageFolder(spec, options));
     case 'webdataset':
-      return webDataset(await readWebDataset(spec, { ...options, cache }));
+      return webDataset(await readWebDataset(spec, { ...options, cache, patienceMs }));
   }
 }
 

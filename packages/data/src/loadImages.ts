@@ -2,7 +2,7 @@ import { MaestroError } from '@maestro/protocol';
 import type { SkippedSample } from './batchFiller.ts';
 import { type CropBox, centralCropBox } from './cropBox.ts';
 import type { Dataset } from './dataset.ts';
-import { defaultNormalisation, type Normalisation, normalisationTable, writePlanes } from './normalisation.ts';
+import { createPlaneWriter, defaultNormalisation, type Normalisation } from './normalisation.ts';
 import { createSquareReader } from './squareReader.ts';
 
 /** Images for evaluation. */
@@ -50,7 +50,7 @@ export async function loadImages(
   },
 ): Promise<EvaluationImages> {
   const reader = createSquareReader(dataset, imageSize, channels);
-  const table = normalisationTable(normalisation);
+  const writePlanes = createPlaneWriter(imageSize, normalisation);
   const imageLength = channels * imageSize * imageSize;
   const box = evaluationCrop(dataset, cropFraction);
   const images = new Float32Array(indices.length * imageLength);
@@ -63,7 +63,7 @@ export async function loadImages(
       skipped.push({ index, name: dataset.name(index), reason: pixels.broken });
       continue;
     }
-    writePlanes(pixels, { size: imageSize, table, flip: false, out: images, offset: loaded.length * imageLength });
+    writePlanes(pixels, { out: images, offset: loaded.length * imageLength, isFlipped: false });
     loaded.push(index);
   }
   return {

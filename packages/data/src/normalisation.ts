@@ -1,4 +1,6 @@
+import { openPixelArena, PIXEL_SLACK_BYTES } from '@maestro/kernels';
 import { IMAGENET_STATISTICS, type PixelStatistics } from '@maestro/mae';
+import { assertInternal } from '@maestro/protocol';
 
 /** Per-channel mean and standard deviation of pixel values in 0..1; what a pixel becomes is (value / 255 - mean) / std. */
 export type Normalisation = PixelStatistics;
@@ -6,6 +8,36 @@ export type Normalisation = PixelStatistics;
 /** ImageNet's statistics for colour (the MAE paper's recipe, torchvision's constants); the middle of the range for grey. */
 export function defaultNormalisation(channels: 1 | 3): Normalisation {
   return channels === 3 ? IMAGENET_STATISTICS : { mean: [0.5], std: [0.5] };
+}
+
+/**
+ * Writes `pixels` ([size, size, 1 or C]) as normalised planes ([C, size, size]) to `out` at `offset`, mirrored when `isFlipped`. One channel is
+ * repeated where C is 3.
+ */
+export type PlaneWriter = (
+  pixels: Uint8Array,
+  to: { readonly out: Float32Array; readonly offset: number; readonly isFlipped: boolean },
+) => void;
+
+/** A writer of planes of `size` x `size`, as many as `normalisation` has channels. What each of the 256 values becomes is looked up. */
+export function createPlaneWriter(size: number, normalisation: Normalisation): PlaneWriter {
+  const table = normalisationTable(normalisation);
+  const channels = normalisation.mean.length;
+  const planeLength = size * size;
+  const planesAt = table.byteLength;
+  const pixelsAt = planesAt + 4 * channels * planeLength;
+  const { bytes, floats, kernels } = openPixelArena(pixelsAt + channels * planeLength + PIXEL_SLACK_BYTES);
+  floats.set(table);
+  const planes = floats.subarray(planesAt / 4, planesAt / 4 + channels * planeLength);
+  return (pixels, { out, offset, isFlipped }) => {
+    const step = pixels.length / planeLength;
+    assertInternal(step === 1 || step === channels, `${pixels.length} bytes for ${channels} planes of ${size} x ${size}`);
+    bytes.set(pixels, pixelsAt);
+    const [first, turn] = isFlipped ? [4 * (size - 1), -4] : [0, 4];
+    for (let c = 0; c < channels; c++)
+      kernels.lookUpPlane(planesAt + 4 * c * planeLength + first, pixelsAt + (step === 1 ? 0 : c), 1024 * c, size, step, turn);
+    out.set(planes, offset);
+  };
 }
 
 /** What each of the 256 pixel values becomes, [channels, 256]. */
@@ -16,42 +48,4 @@ export function normalisationTable({ mean, std }: Normalisation): Float32Array {
     table[i] = ((i & 255) / 255 - mean[channel]!) / std[channel]!;
   }
   return table;
-}
-
-/**
- * Writes `pixels` ([size, size, from 1 or 3 channels]) as normalised planes ([C, size, size], C = table.length / 256) to `out` at `offset`,
- * mirrored when `flip` is set. One channel is repeated where C is 3.
- */
-export function writePlanes(
-  pixels: Uint8Array,
-  {
-    size,
-    table,
-    flip,
-    out,
-    offset,
-  }: {
-    size: number;
-    table: Float32Array;
-    flip: boolean;
-    out: Float32Array;
-    offset: number;
-  },
-): void {
-  const planeSize = size * size;
-  const channels = table.length >> 8;
-  const step = pixels.length / planeSize;
-  const outStep = flip ? -1 : 1;
-  for (let c = 0; c < channels; c++) {
-    const entry = c << 8;
-    let from = step === 1 ? 0 : c;
-    for (let y = 0; y < size; y++) {
-      let to = offset + c * planeSize + y * size + (flip ? size - 1 : 0);
-      for (let x = 0; x < size; x++) {
-        out[to] = table[entry + pixels[from]!]!;
-        from += step;
-        to += outStep;
-      }
-    }
-  }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { extname } from 'node:path';
-
-import { type Storage, TAR_BLOCK, tarHeader, tarPadding } from '@maestro/storage';
+import { MaestroError } from '@maestro/protocol';
+import { abandonUploads, isS3, type Storage, TAR_BLOCK, tarHeader, tarPadding } from '@maestro/storage';
 import { mostBroken, tooManyBroken } from './brokenSamples.ts';
 import type { Dataset, Sample } from './dataset.ts';
 import { decodeReduced, encodePng } from './imageCodec.ts';
@@ -18,8 +18,10 @@ const AT_ONCE = 4;
 /** How a data set is packed. */
 export interface PackOptions {
   readonly dataset: Dataset;
-  /** A folder or object store; shards of the same names are replaced. */
+  /** An empty place in a folder or object store; what an interrupted call left there is replaced. */
   readonly to: Storage;
+  /** Whether a packed data set that is there may be replaced. It is none from the beginning on: its index goes first. Default false. */
+  readonly overwrite?: boolean | undefined;
   /** A shard is ended once it has so many bytes. */
   readonly shardBytes: number;
   /** The shorter side to which images are decoded into pixels, once; undefined: image files stay as they are. */
@@ -52,10 +54,21 @@ interface Packed {
  * original. Broken image files are packed as they are; where pixels are wanted, they are listed in the index, and the rule of training holds: more than
  * one in a hundred is refused.
  *
- * @throws MaestroError `data-invalid`, `storage`
+ * @throws MaestroError `data-invalid`, `storage`; `conflict` when there is something else at the place
  */
-export async function packDataset({ dataset, to, shardBytes, pixels, onShard, signal }: PackOptions): Promise<PackedDataset> {
-  const { length, classes, channels } = dataset;
+export async function packDataset({
+  dataset,
+  to,
+  overwrite = false,
+  shardBytes,
+  pixels,
+  onShard,
+  signal,
+}: PackOptions): Promise<PackedDataset> {
+  const { length, classes, channels, source } = dataset;
+  if (source.format === 'webdataset' && source.location === to.location)
+    throw new MaestroError('conflict', `${to.location} is what is to be packed: name another place for the shards`);
+  const left = await clearPlace(to, overwrite, signal);
   const first = await dataset.read(0);
   const isPadded = first.kind === 'pixels' && first.isPadded && pixels !== undefined;
   const index = {
@@ -74,7 +87,7 @@ export async function packDataset({ dataset, to, shardBytes, pixels, onShard, si
   const samples = packedSamples(dataset, pixels?.shorterSide);
   let next = await samples.next();
   for (let at = 0; next.done !== true; ) {
-    const name = `shard-${String(index.shards.length).padStart(6, '0')}.tar`;
+    const name = shardName(index.shards.length);
     const offsets: number[] = [];
     const sizes: number[] = [];
     const blocks = blockHashes();
@@ -115,10 +128,35 @@ export async function packDataset({ dataset, to, shardBytes, pixels, onShard, si
     index.shards.push({ name, sizeBytes, sha256, blocks: blocks.end(), offsets, sizes });
     onShard?.({ name, samples: offsets.length, sizeBytes });
   }
+  const names = new Set(index.shards.map(({ name }) => name));
+  for (const name of left) if (!names.has(name)) await to.remove(name);
   // Whoever sees the index finds every shard.
   await to.write(INDEX_FILE, [encodePackIndex(index)], { signal });
   const sizeBytes = index.shards.reduce((sum, shard) => sum + shard.sizeBytes, 0);
   return { location: to.location, samples: length, shards: index.shards.length, sizeBytes, broken: index.broken };
+}
+
+const SHARD_NAME = /^shard-\d{6,}\.tar$/;
+const shardName = (at: number): string => `shard-${String(at).padStart(6, '0')}.tar`;
+
+/** Makes sure that nothing is lost and nothing mixed. @returns shards that were there, which are to be replaced or removed */
+async function clearPlace(to: Storage, overwrite: boolean, signal: AbortSignal | undefined): Promise<string[]> {
+  const names = (await to.list('', signal)).map(({ name }) => name);
+  const abandoned = names.filter((name) => name.startsWith('.writing-'));
+  const other = names.find((name) => name !== INDEX_FILE && !SHARD_NAME.test(name) && !abandoned.includes(name));
+  if (other !== undefined)
+    throw new MaestroError('conflict', `${to.location} is not empty (it has ${other}): name an empty or a new place for the shards`);
+  if (names.includes(INDEX_FILE)) {
+    if (!overwrite)
+      throw new MaestroError(
+        'conflict',
+        `${to.location} has a packed data set already: name another place, or replace it with --overwrite`,
+      );
+    await to.remove(INDEX_FILE);
+  }
+  for (const name of abandoned) await to.remove(name);
+  if (isS3(to.location)) await abandonUploads(to.location);
+  return names.filter((name) => SHARD_NAME.test(name));
 }
 
 /** The samples in order, a few of them prepared at a time. */

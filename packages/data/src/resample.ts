@@ -1,93 +1,84 @@
+import { openPixelArena, PIXEL_SLACK_BYTES, type PixelArena } from '@maestro/kernels';
 import type { CropBox } from './cropBox.ts';
 
 const { abs, ceil, max, min, trunc } = Math;
 
 /** Fixed-point digits of a weight, so that 8-bit sums with overshoot stay inside 32 bits (Pillow, Resample.c). */
 const PRECISION_BITS = 22;
-const HALF = 2 ** (PRECISION_BITS - 1);
 const SUPPORT = 2;
+/** Weights of all lengths that were met are kept up to so many bytes. */
+const MOST_TAP_BYTES = 16 * 2 ** 20;
 
-/** For each output pixel: the first input pixel it draws on, how many, and their fixed-point weights. */
+/** Weights in the form that the kernels take: see `PixelKernels`. */
 interface Taps {
-  readonly first: Int32Array;
-  readonly count: Int32Array;
-  readonly weights: Int32Array;
-  readonly stride: number;
+  readonly words: Int32Array;
+  /** Bytes of each output pixel's entry. */
+  readonly entryBytes: number;
 }
 
 /** Resizes boxes of 8-bit images to `size` x `size`. */
 export interface Resampler {
-  /** Writes the resized `box` of `pixels` ([height, rowWidth, channels]) to `out` ([size, size, channels]). */
-  resample(pixels: Uint8Array, rowWidth: number, channels: number, box: CropBox, out: Uint8Array): void;
+  /**
+   * The `box` of `pixels` ([height, rowWidth, channels]), resized: [size, size, channels], overwritten by the next call.
+   */
+  resample(pixels: Uint8Array, rowWidth: number, channels: number, box: CropBox): Uint8Array;
 }
 
 /**
- * Bicubic resizing (Catmull-Rom, a = -0.5) with antialiasing, bit for bit what Pillow's `crop(box).resize((size, size), BICUBIC)` gives,
- * in integers only. For small images in memory, where a call of sharp costs fifty times the arithmetic. Scratch memory is kept and reused;
- * weights are kept per box length, so use one resampler for images of one size.
+ * Bicubic resizing (Catmull-Rom, a = -0.5) with antialiasing, first across and then down: bit for bit what `crop(box).resize((size, size), BICUBIC)`
+ * of Pillow up to version 12 gives, in integers only. For pixels in memory: a call of sharp costs more than the arithmetic does here.
  */
 export function createResampler(size: number): Resampler {
   const tapsByLength = new Map<number, Taps>();
-  let scratch = new Uint8Array(0);
+  let tapBytes = 0;
+  let arena: PixelArena | undefined;
 
   const tapsFor = (length: number): Taps => {
     let taps = tapsByLength.get(length);
     if (taps === undefined) {
       taps = makeTaps(length, size);
+      if (tapBytes + taps.words.byteLength > MOST_TAP_BYTES) {
+        tapsByLength.clear();
+        tapBytes = 0;
+      }
       tapsByLength.set(length, taps);
+      tapBytes += taps.words.byteLength;
     }
     return taps;
   };
 
   return {
-    resample: (pixels, rowWidth, channels, box, out) => {
-      const across = tapsFor(box.width);
-      const down = tapsFor(box.height);
-      const rowLength = size * channels;
-      if (scratch.length < box.height * rowLength) scratch = new Uint8Array(box.height * rowLength);
-      for (let y = 0; y < box.height; y++) {
-        const row = ((box.top + y) * rowWidth + box.left) * channels;
-        for (let c = 0; c < channels; c++) weighRow(pixels, row + c, channels, across, scratch, y * rowLength + c, channels, size);
-      }
-      for (let column = 0; column < rowLength; column++) weighRow(scratch, column, rowLength, down, out, column, rowLength, size);
+    resample: (pixels, rowWidth, channels, { left, top, width, height }) => {
+      const [across, down] = [tapsFor(width), tapsFor(height)];
+      const [inBytes, outBytes] = [rowWidth * channels, size * channels];
+      // One row more than there are: where an entry of taps has an odd number, its last weight is zero.
+      const lengths = [across.words.byteLength, down.words.byteLength, size * outBytes, (height + 1) * outBytes, height * inBytes];
+      const places = lengths.map((_, i) => lengths.slice(0, i).reduce((sum, length) => sum + room(length), 0));
+      const neededBytes = places[4]! + room(lengths[4]!);
+      if (arena === undefined || arena.bytes.length < neededBytes) arena = openPixelArena(1.25 * neededBytes);
+      const { bytes, words, kernels } = arena;
+      const [acrossAt, downAt, out, narrowed, image] = places as [number, number, number, number, number];
+      words.set(across.words, acrossAt / 4);
+      words.set(down.words, downAt / 4);
+      bytes.set(pixels.subarray(top * inBytes, (top + height) * inBytes), image);
+      kernels.weighPixels(narrowed, image + left * channels, height, inBytes, channels, acrossAt, across.entryBytes, size);
+      kernels.weighRows(out, narrowed, outBytes, downAt, down.entryBytes, size);
+      return bytes.subarray(out, out + size * outBytes);
     },
   };
 }
 
-/** One line of pixels, `step` bytes apart in `from`, weighed into `size` pixels `outStep` bytes apart in `to`. */
-function weighRow(
-  from: Uint8Array,
-  start: number,
-  step: number,
-  { first, count, weights, stride }: Taps,
-  to: Uint8Array,
-  outStart: number,
-  outStep: number,
-  size: number,
-): void {
-  for (let x = 0; x < size; x++) {
-    const taps = count[x]!;
-    let weight = x * stride;
-    let at = start + first[x]! * step;
-    let sum = HALF;
-    for (let tap = 0; tap < taps; tap++) {
-      sum += from[at]! * weights[weight]!;
-      weight++;
-      at += step;
-    }
-    to[outStart + x * outStep] = max(0, min(255, sum >> PRECISION_BITS));
-  }
-}
+/** The bytes that a range takes with what kernels reach beyond it. */
+const room = (length: number): number => ceil((length + PIXEL_SLACK_BYTES) / 16) * 16;
 
 function makeTaps(length: number, size: number): Taps {
   const scale = length / size;
   const filterScale = max(scale, 1);
   const support = SUPPORT * filterScale;
-  const stride = ceil(support) * 2 + 1;
-  const first = new Int32Array(size);
-  const count = new Int32Array(size);
-  const weights = new Int32Array(size * stride);
-  const exact = new Float64Array(stride);
+  const most = ceil(support) * 2 + 1;
+  const entryWords = 2 + 2 * ceil(most / 2);
+  const words = new Int32Array(size * entryWords);
+  const exact = new Float64Array(most);
   for (let x = 0; x < size; x++) {
     const centre = (x + 0.5) * scale;
     const from = max(0, trunc(centre - support + 0.5));
@@ -97,14 +88,19 @@ function makeTaps(length: number, size: number): Taps {
       exact[tap] = catmullRom((tap + from - centre + 0.5) / filterScale);
       total += exact[tap]!;
     }
-    first[x] = from;
-    count[x] = taps;
+    const entry = x * entryWords;
+    words[entry] = from;
+    words[entry + 1] = ceil(taps / 2);
     for (let tap = 0; tap < taps; tap++) {
-      const weight = exact[tap]! / total;
-      weights[x * stride + tap] = trunc((weight < 0 ? -0.5 : 0.5) + weight * 2 ** PRECISION_BITS);
+      const share = exact[tap]! / total;
+      const weight = trunc((share < 0 ? -0.5 : 0.5) + share * 2 ** PRECISION_BITS);
+      const pair = entry + 2 + (tap & ~1);
+      const shift = (tap & 1) * 16;
+      words[pair]! |= ((weight >> 12) & 0xffff) << shift;
+      words[pair + 1]! |= (weight & 0xfff) << shift;
     }
   }
-  return { first, count, weights, stride };
+  return { words, entryBytes: 4 * entryWords };
 }
 
 /** Keys' cubic with a = -0.5 ("Cubic convolution interpolation", 1981). */

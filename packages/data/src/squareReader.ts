@@ -21,7 +21,6 @@ export interface SquareReader {
 export function createSquareReader(dataset: Dataset, size: number, channels: 1 | 3): SquareReader {
   const resampler = createResampler(size);
   let padded = new Uint8Array(0);
-  let square = new Uint8Array(0);
   return {
     read: async (index, chooseBox) => {
       const sample = await dataset.read(index);
@@ -36,9 +35,7 @@ export function createSquareReader(dataset: Dataset, size: number, channels: 1 |
         centre(sample, padded, width, height);
         pixels = padded;
       }
-      if (square.length !== size * size * sample.channels) square = new Uint8Array(size * size * sample.channels);
-      resampler.resample(pixels, width, sample.channels, chooseBox(width, height), square);
-      return square;
+      return resampler.resample(pixels, width, sample.channels, chooseBox(width, height));
     },
   };
 }

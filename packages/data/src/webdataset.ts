@@ -1,12 +1,15 @@
-import { isMaestroError, MaestroError } from '@maestro/protocol';
-import { isUrl, lastName, openSource, parentOf, resolveLocation, type Source } from '@maestro/storage';
+import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
+import { isPassing, isUrl, lastName, openSource, openStorage, parentOf, resolveLocation, type Source } from '@maestro/storage';
 import { type BlockCacheOptions, hashOf, openBlockCache } from './blockCache.ts';
 import { type BlockedShard, openBlockReader } from './blockReader.ts';
-import type { Dataset } from './dataset.ts';
+import type { Dataset, OpenDatasetOptions } from './dataset.ts';
 import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
+import { openShardFiles, type ShardFiles } from './shardFiles.ts';
 
 /** An index of ten million samples has some 600 MB, and is read into one text. */
 const MOST_INDEX_BYTES = 500e6;
+/** Samples that are read ahead at most: what is asked for and not read after all takes no more memory than this. */
+const MOST_AHEAD = 32;
 /** How many blocks of a local copy, spread evenly over its shards, are read when it is opened. */
 const CHECKED_BLOCKS = 64;
 
@@ -33,6 +36,8 @@ export interface WebDatasetSource {
   readonly fingerprint: string;
   /** Where blocks from elsewhere are kept; undefined: nowhere. */
   readonly cache: BlockCacheOptions | undefined;
+  /** For how long a server that does not answer is asked again; undefined: five minutes. */
+  readonly patienceMs: number | undefined;
 }
 
 /**
@@ -43,7 +48,7 @@ export interface WebDatasetSource {
  */
 export async function readWebDataset(
   { path }: { readonly path: string },
-  { signal, cache }: { readonly signal?: AbortSignal; readonly cache?: BlockCacheOptions | undefined } = {},
+  { signal, cache, patienceMs }: OpenDatasetOptions = {},
 ): Promise<WebDatasetSource> {
   const given = resolveLocation(path);
   const location = lastName(given).endsWith('.json') ? parentOf(given) : given;
@@ -54,7 +59,7 @@ export async function readWebDataset(
       throw new MaestroError('not-found', `packed data set: there is no ${name} in ${location}; \`maestro dataset pack\` writes one`, {
         cause,
       });
-    if (isMaestroError(cause, 'storage') && isUrl(location)) throw new MaestroError('unavailable', cause.message, { cause });
+    if (isUrl(location) && isPassing(cause)) throw new MaestroError('unavailable', errorMessage(cause), { cause });
     throw cause;
   });
   const { shards: packed, names, labels, widths, heights, broken, ...rest } = parsePackIndex(bytes, location);
@@ -87,6 +92,7 @@ export async function readWebDataset(
     heights: shared(Uint32Array, heights),
     broken: new Map(broken.map(({ index, reason }) => [index, reason])),
     cache,
+    patienceMs,
   };
 }
 
@@ -94,14 +100,22 @@ export async function readWebDataset(
 export function webDataset(source: WebDatasetSource): Dataset {
   const { location, content, channels, isPadded, classes, names, shards, shardOf, offsets, sizes, labels, widths, heights, broken } =
     source;
-  const place = openSource(location);
   const cache = source.cache && openBlockCache(source.cache);
-  const blocks = isUrl(location) ? openBlockReader({ source: place, blockBytes: source.blockBytes, cache }) : undefined;
+  const blocks = isUrl(location)
+    ? openBlockReader({ source: openSource(location), blockBytes: source.blockBytes, cache, patienceMs: source.patienceMs })
+    : undefined;
+  const files = blocks === undefined ? openShardFiles(openStorage(location)) : undefined;
   const partOf = (index: number) => ({
     shard: shards[shardOf[index]!]!,
     begin: offsets[index]!,
     end: offsets[index]! + sizes[index]!,
   });
+  /** Samples that are on their way; each is handed out once. */
+  const coming = new Map<number, Promise<Uint8Array>>();
+  const begin = (index: number): Promise<Uint8Array> => {
+    const { shard, begin, end } = partOf(index);
+    return blocks?.read(shard, begin, end) ?? readLocal(files!, shard.name, begin, end);
+  };
   return {
     length: names.length,
     channels,
@@ -113,22 +127,24 @@ export function webDataset(source: WebDatasetSource): Dataset {
     async read(index) {
       const reason = broken.get(index);
       if (reason !== undefined) return { kind: 'broken', reason };
-      const { shard, begin, end } = partOf(index);
-      const bytes = await (blocks?.read(shard, begin, end) ?? readLocal(place, shard.name, { begin, end }));
+      const ahead = coming.get(index);
+      coming.delete(index);
+      const bytes = await (ahead ?? begin(index));
       if (content === 'encoded') return { kind: 'encoded', bytes };
       return { kind: 'pixels', data: bytes, width: widths[index]!, height: heights[index]!, channels, isPadded };
     },
     prefetch(index) {
-      if (blocks === undefined || broken.has(index)) return;
-      const { shard, begin, end } = partOf(index);
-      blocks.prefetch(shard, begin, end);
+      if (broken.has(index) || coming.has(index) || coming.size >= MOST_AHEAD) return;
+      const reading = begin(index);
+      reading.catch(() => undefined); // whoever reads it is told
+      coming.set(index, reading);
     },
   };
 }
 
-async function readLocal(place: Source, name: string, range: { readonly begin: number; readonly end: number }): Promise<Uint8Array> {
+async function readLocal(files: ShardFiles, name: string, begin: number, end: number): Promise<Uint8Array> {
   try {
-    return await place.readRange(name, range);
+    return await files(name, begin, end);
   } catch (cause) {
     // No broken image: other workers may see it well.
     throw new MaestroError('data-invalid', `packed data set: ${(cause as Error).message}`, { cause });

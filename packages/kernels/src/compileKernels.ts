@@ -2,16 +2,18 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import wabt from 'wabt';
 
-const SOURCE = new URL('../src/kernels.wat', import.meta.url);
+const read = (name: string): Promise<string> => readFile(new URL(`../src/${name}`, import.meta.url), 'utf8');
 const TARGET = new URL('../src/kernels.wasm.ts', import.meta.url);
 
 /**
  * The text of `kernels.wasm.ts`: `kernels.wat` compiled once for memories of one thread and once for shared ones (a module
- * must say which of them it imports). Development only; a test holds the committed file to this.
+ * must say which of them it imports), and `pixels.wat`. Development only; a test holds the committed file to this.
  */
 export async function compileKernels(): Promise<string> {
-  const source = await readFile(SOURCE, 'utf8');
-  const [unshared, shared] = await Promise.all([toBase64(source), toBase64(source.replace('(memory 0 65536)', '(memory 0 65536 shared)'))]);
+  const source = await read('kernels.wat');
+  const unshared = await toBase64('kernels.wat', source);
+  const shared = await toBase64('kernels.wat', source.replace('(memory 0 65536)', '(memory 0 65536 shared)'));
+  const pixels = await toBase64('pixels.wat', await read('pixels.wat'));
   return `/** \`kernels.wat\` as compiled by \`npm run wat -w @maestro/kernels\`, in base64; never edited by hand. */
 export const UNSHARED_WASM =
   '${unshared}';
@@ -19,12 +21,16 @@ export const UNSHARED_WASM =
 /** The same for a memory that several threads share. */
 export const SHARED_WASM =
   '${shared}';
+
+/** \`pixels.wat\`, likewise. */
+export const PIXELS_WASM =
+  '${pixels}';
 `;
 }
 
-async function toBase64(source: string): Promise<string> {
+async function toBase64(name: string, source: string): Promise<string> {
   const { parseWat } = await wabt();
-  const module = parseWat('kernels.wat', source, { simd: true, threads: true });
+  const module = parseWat(name, source, { simd: true, threads: true });
   try {
     return Buffer.from(module.toBinary({}).buffer).toString('base64');
   } finally {

@@ -2,6 +2,7 @@ export { type AdamWOptions, type AdamWScalars, adamWScalars } from './adamWScala
 export { type Arena, type ArenaOptions, MAX_ARENA_FLOATS, openArena } from './arena.ts';
 export { openJavaScriptKernels } from './javaScriptKernels.ts';
 export { type Kernels, openKernels, SUM_SQUARES_BLOCK, SUM_SQUARES_LANES, sumLanes } from './kernels.ts';
+export { openPixelArena, PIXEL_SLACK_BYTES, type PixelArena, type PixelKernels } from './pixelKernels.ts';
 export { maxSegmentFloats, planSegments, type Segment, type SegmentPlan } from './planSegments.ts';
 export {
   addFloats,

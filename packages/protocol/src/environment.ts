@@ -143,6 +143,12 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     meaning: 'what that folder may take; what was used longest ago goes first. 0 keeps nothing',
   },
   {
+    name: 'MAESTRO_DATA_PATIENCE_SECONDS',
+    of: 'worker',
+    default: '300',
+    meaning: 'for how long a server that stops answering is asked again for a part of a packed data set, before the job fails',
+  },
+  {
     name: 'MAESTRO_SCRATCH_DIR',
     of: 'worker',
     default: 'below the data folder',

@@ -118,7 +118,7 @@ export function openFolder(path: string): Storage {
         await rename(aside, target);
         await syncFolder(dirname(target));
       } catch (error) {
-        await rm(aside, { force: true });
+        await rm(aside, { force: true }).catch(() => undefined); // the first error says why
         throw storageError(error, `writing ${target}`);
       }
       return { sizeBytes, sha256: hash.digest('hex') };

@@ -4,5 +4,5 @@ export { openSource, openStorage, openStored, readStored } from './openStorage.t
 export { readAhead } from './readAhead.ts';
 export { abandonUploads } from './s3Upload.ts';
 export type { ObjectDigest, OpenOptions, Source, Storage, StoredFile, StoredObject, WriteObjectOptions } from './storage.ts';
-export { storageError } from './storageError.ts';
+export { isPassing, storageError } from './storageError.ts';
 export { TAR_BLOCK, tarHeader, tarPadding } from './tarHeader.ts';

@@ -1,4 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path';
+import { MaestroError } from '@maestro/protocol';
 
 /** Whether a location is on an S3-compatible server: `s3://bucket/prefix`. */
 export const isS3 = (location: string): boolean => location.startsWith('s3://');
@@ -14,8 +15,10 @@ export function joinLocation(location: string, ...names: readonly string[]): str
   return isUrl(location) ? [withoutSlash(location), ...names].join('/') : join(location, ...names);
 }
 
-/** A path made absolute; a URL without a slash at its end. */
+/** A path made absolute; a URL without a slash at its end. @throws MaestroError `invalid-argument` for a URL of another kind. */
 export function resolveLocation(location: string): string {
+  if (!isUrl(location) && /^[a-z][a-z\d+.-]+:\/\//i.test(location))
+    throw new MaestroError('invalid-argument', `${location}: expected a path, s3://bucket/prefix, http://... or https://...`);
   return isUrl(location) ? withoutSlash(location) : resolve(location);
 }
 

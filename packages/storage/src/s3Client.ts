@@ -20,12 +20,16 @@ export interface S3Credentials {
   readonly sessionToken: string | undefined;
 }
 
-/** Reads the names that AWS's own tools read, and `MAESTRO_S3_ENDPOINT`, which comes before theirs. */
+/** Reads the names that AWS's own tools read, and `MAESTRO_S3_ENDPOINT`, which comes before theirs. @throws MaestroError `invalid-argument`. */
 export function readS3Settings(env: Readonly<Record<string, string | undefined>> = process.env): S3Settings {
+  const variable = ['MAESTRO_S3_ENDPOINT', 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((name) => env[name] !== undefined);
   const region = env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? 'us-east-1';
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN: sessionToken } = env;
+  const endpoint = variable === undefined ? `https://s3.${region}.amazonaws.com` : env[variable]!;
+  if (!/^https?:\/\//.test(endpoint) || !URL.canParse(endpoint))
+    throw new MaestroError('invalid-argument', `${variable}=${endpoint}: expected http://host:port or https://host`);
   return {
-    endpoint: env['MAESTRO_S3_ENDPOINT'] ?? env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'] ?? `https://s3.${region}.amazonaws.com`,
+    endpoint,
     region,
     credentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey, sessionToken } : undefined,
   };
@@ -92,8 +96,9 @@ export function openS3Client(bucket: string, { endpoint, region, credentials }: 
 
 /** What a person can do about a server's refusal, by its code. */
 const REMEDIES: Readonly<Record<string, string>> = {
-  NoSuchBucket: 'make the bucket first',
+  NoSuchBucket: 'make the bucket first, or mend its name',
   InvalidAccessKeyId: 'check AWS_ACCESS_KEY_ID',
+  XAdminUserNotFound: 'check AWS_ACCESS_KEY_ID', // versitygw's name for it
   SignatureDoesNotMatch: 'check AWS_SECRET_ACCESS_KEY',
   RequestTimeTooSkewed: "set this machine's clock",
   AccessDenied: 'give this key the right to list, read, write and delete there',
@@ -108,7 +113,7 @@ function refusal(
   const code = xmlText(text, 'Code') ?? (status === 404 ? 'NoSuchKey' : status === 403 ? 'AccessDenied' : `${status}`);
   if (code === 'NoSuchKey') return new MaestroError('not-found', `${name}: there is no such object`, { details: { code } });
   const remedy = isSigned || status !== 403 ? REMEDIES[code] : 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY';
-  const said = xmlText(text, 'Message') ?? `the server answered ${status}`;
+  const said = (xmlText(text, 'Message') ?? `the server answered ${status}`).replace(/\.$/, '');
   return new MaestroError('storage', `${method} ${name}: ${said}${remedy === undefined ? '' : `: ${remedy}`} (${code})`, {
     details: { code, status },
   });

@@ -1,4 +1,4 @@
-import { errorMessage, MaestroError } from '@maestro/protocol';
+import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 
 /** What a person can do about a file system's refusal. */
 const REMEDIES: Readonly<Record<string, string>> = {
@@ -11,6 +11,13 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is a file, not a folder',
   EIO: "the device reports an input/output error: check the disk and the kernel's log",
 };
+
+/** Whether a server that failed may do better later: it does not answer, is too busy, or sent less than it should. One that refuses for good will not. */
+export function isPassing(error: unknown): boolean {
+  if (!isMaestroError(error, 'storage')) return false;
+  const { status = 503 } = error.details as { readonly status?: number };
+  return status >= 500 || status === 429;
+}
 
 /**
  * The error to throw for a failed file-system call: `storage` with what was being done, the system's code and what to do about it.

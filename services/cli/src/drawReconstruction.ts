@@ -1,16 +1,14 @@
 import { stat, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { readJobSpec } from '@maestro/checkpoint';
 import { loadImages, openDataset } from '@maestro/data';
 import { loadCheckpoint, openModel, reconstruct, reconstructionPicture, spread } from '@maestro/evaluation';
 import { type DataSpec, errorMessage, MaestroError } from '@maestro/protocol';
-import { newestFolder } from './newestFolder.ts';
+import { isUrl, resolveLocation } from '@maestro/storage';
 
 /** What to draw. */
 export interface DrawOptions {
-  /** A checkpoint, or a job id for its newest valid one below `dataDir`. */
-  readonly target: string;
-  readonly dataDir: string;
+  /** A checkpoint: a folder, or `s3://...`. */
+  readonly dir: string;
   /** A folder of images. Default: the job's own data, of IDX sets the test split. */
   readonly data: string | undefined;
   /** The PNG to write. */
@@ -31,8 +29,7 @@ export interface DrawnReconstruction {
 }
 
 /** Draws what a checkpoint makes of masked images. @throws MaestroError of whatever cannot be read. */
-export async function drawReconstruction({ target, dataDir, data, picture, count }: DrawOptions): Promise<DrawnReconstruction> {
-  const dir = await newestFolder(dataDir, target);
+export async function drawReconstruction({ dir, data, picture, count }: DrawOptions): Promise<DrawnReconstruction> {
   const spec = await readJobSpec(dir);
   const model = await openModel(spec);
   try {
@@ -53,7 +50,8 @@ export async function drawReconstruction({ target, dataDir, data, picture, count
 
 /** The data to draw from: a folder that was named, read as the job reads its own, else the job's; of an IDX set the test split. */
 async function heldOut(trained: DataSpec, folder: string | undefined): Promise<DataSpec> {
-  const path = folder === undefined ? trained.path : resolve(folder);
+  const path = folder === undefined ? trained.path : resolveLocation(folder);
+  if (isUrl(path)) return { format: 'webdataset', path };
   await stat(path).catch((error: unknown) => {
     throw new MaestroError('not-found', `reconstruct: ${path}: ${errorMessage(error)}; name a folder of images with --data`, {
       cause: error,

@@ -1,7 +1,8 @@
 import { folderStep, glanceAtCheckpoint, listCheckpoints, verifyCheckpoint } from '@maestro/checkpoint';
 import { MaestroError } from '@maestro/protocol';
 import { lastName, resolveLocation } from '@maestro/storage';
-import { checkpointsOf } from './checkpointsOf.ts';
+import type { Command } from 'commander';
+import { checkpointsOf, noCheckpoints } from './checkpointPlace.ts';
 import type { ExaminedCheckpoint } from './checkpointTable.ts';
 
 /** Checks every byte of a checkpoint: a folder, or `s3://bucket/prefix/...`. */
@@ -12,12 +13,12 @@ export async function examine(place: string): Promise<ExaminedCheckpoint> {
 }
 
 /** {@link examine} for all of a job, or of a place, oldest first. @throws MaestroError `not-found` when there are none. */
-export async function examineAll(dataDir: string, job: string): Promise<ExaminedCheckpoint[]> {
-  const root = checkpointsOf(dataDir, job);
+export async function examineAll(program: Command, target: string, location?: string): Promise<ExaminedCheckpoint[]> {
+  const root = await checkpointsOf(program, target, location);
   const listed = await listCheckpoints(root);
   if (listed.length === 0) {
-    const advice = folderStep(lastName(root)) === undefined ? 'name their folder, or the --data-dir of the job' : 'use checkpoint verify';
-    throw new MaestroError('not-found', `checkpoint ls: no checkpoints in ${root}; ${advice}`);
+    if (folderStep(lastName(root)) === undefined) throw noCheckpoints('checkpoints', root, target);
+    throw new MaestroError('not-found', `no checkpoints in ${root}, which is one itself: use checkpoint verify`);
   }
   const examined: ExaminedCheckpoint[] = [];
   for (const { dir } of listed) examined.push(await examine(dir));

@@ -23,7 +23,7 @@ async function formatOf(path: string): Promise<DatasetFormat> {
   try {
     if (!(await stat(path)).isDirectory()) throw new Error('it is a file; name the folder that it is in');
     const names = await readdir(path);
-    if (names.includes(INDEX_FILE) && names.some((name) => name.endsWith('.tar'))) return 'webdataset';
+    if (names.includes(INDEX_FILE) && (names.length === 1 || names.some((name) => name.endsWith('.tar')))) return 'webdataset';
     return names.some((name) => /-idx3-ubyte(\.gz)?$/.test(name)) ? 'idx' : 'image-folder';
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';

@@ -100,7 +100,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const config = maeConfig(spec.model);
     const isSharded = spec.optimizer.state === 'sharded';
     const layout = flatLayout(parameterSpecs(config));
-    const dataset = await openDataset(spec.data, { signal, cache: options.cache });
+    const dataset = await openDataset(spec.data, { signal, cache: options.cache, patienceMs: options.patienceMs });
     const schedule = jobSchedule(spec, dataset.length);
     const trainingModel = buildTrainingModel(config);
     const { imageSize } = config;

@@ -47,8 +47,8 @@ export async function openKnnSession(
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
   };
   try {
-    const dataset = await openDataset(spec.data, { signal, cache: options.cache });
-    const test = await openDataset(knn.test, { signal, cache: options.cache });
+    const dataset = await openDataset(spec.data, { signal, cache: options.cache, patienceMs: options.patienceMs });
+    const test = await openDataset(knn.test, { signal, cache: options.cache, patienceMs: options.patienceMs });
     const labelOf = testLabels(dataset, test);
     const model = await openModel(spec, { threads, device, isInitialised: false, hasFeatures: true });
     const { config, layout, normalisation, evaluator } = model;

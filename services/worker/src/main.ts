@@ -6,6 +6,7 @@ import { openLogSink } from '@maestro/logs';
 import {
   DEFAULT_FAILURE_TIMEOUT_MS,
   failureTimeouts,
+  MaestroError,
   parseByteSize,
   readRoots,
   readTls,
@@ -24,7 +25,7 @@ import { openWorkerMetrics } from './workerMetrics.ts';
  * it listens at (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is what they are told.
  * `MAESTRO_METRICS_LISTEN` (host:port) is where it serves its metrics for Prometheus and its health; left out, the coordinator alone shows them.
  * `MAESTRO_SCRATCH_DIR` is for snapshots of moments that are dealt to their owners: a folder on a local disk, `scratch` in the data folder
- * when it is left out. `MAESTRO_CACHE_DIR` and `MAESTRO_CACHE_SIZE` are for parts of data sets that lie on other machines.
+ * when it is left out. `MAESTRO_CACHE_DIR`, `MAESTRO_CACHE_SIZE` and `MAESTRO_DATA_PATIENCE_SECONDS` are for parts of data sets that lie on other machines.
  * `MAESTRO_FAULT_TOLERANCE=off` (coordinator too) is for the bench alone: it shows what surviving failures costs.
  */
 const {
@@ -37,6 +38,7 @@ const {
   MAESTRO_SCRATCH_DIR: scratchDir = join(dataDir, 'scratch'),
   MAESTRO_CACHE_DIR: cacheDir = join(dataDir, 'cache'),
   MAESTRO_CACHE_SIZE: cacheSize = '10GB',
+  MAESTRO_DATA_PATIENCE_SECONDS: patienceText = '300',
   MAESTRO_WORKER_NAME: name = `${hostname()}-${process.pid}`,
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
@@ -45,6 +47,13 @@ const {
   MAESTRO_TRUSTED_NETWORK: trustedNetworks,
   MAESTRO_METRICS_LISTEN: metricsListen,
 } = process.env;
+/** @throws MaestroError `invalid-argument` */
+const readSeconds = (text: string): number => {
+  const seconds = Number(text);
+  if (text.trim() === '' || !(seconds >= 0 && seconds < Infinity))
+    throw new MaestroError('invalid-argument', `MAESTRO_DATA_PATIENCE_SECONDS=${text}: expected a number of seconds`);
+  return seconds;
+};
 /** A step may be long, and a checkpoint large; whoever cannot wait sends a second signal. */
 const SHUTDOWN_MS = 60_000;
 const logger = createLogger({ role: 'worker', worker: name, sink: openLogSink({ redisUrl, name }) });
@@ -98,6 +107,7 @@ await runService(
         dataDir,
         scratchDir,
         cache: limitBytes === 0 ? undefined : { dir: cacheDir, limitBytes },
+        patienceMs: 1000 * readSeconds(patienceText),
         compute,
         collective,
         timeouts,

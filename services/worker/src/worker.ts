@@ -33,6 +33,8 @@ export interface WorkerOptions {
   readonly scratchDir: string;
   /** Where parts of data sets on other machines are kept. Default: nowhere. */
   readonly cache?: BlockCacheOptions | undefined;
+  /** For how long a server that stops answering is asked again for a part of a data set, in milliseconds. */
+  readonly patienceMs?: number | undefined;
   readonly compute: ComputeSettings;
   readonly collective: Collective;
   readonly timeouts: FailureTimeouts;

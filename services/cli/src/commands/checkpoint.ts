@@ -1,12 +1,14 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { withExamples } from '../examples.ts';
+import { isJobId, LOCATION_HELP } from '../options.ts';
 
 interface ReadOptions {
+  readonly location?: string;
   readonly json?: boolean;
 }
 
-/** `maestro checkpoint ls|verify|export`: what is in a folder or an object store; needs no coordinator. */
+/** `maestro checkpoint ls|verify|export`: what is in a folder or an object store; the coordinator is asked only for a place that a job's file names. */
 export function addCheckpointCommand(program: Command): void {
   const checkpoint = program.command('checkpoint').description('list, verify and export checkpoints, in folders or s3://bucket/prefix');
 
@@ -14,27 +16,30 @@ export function addCheckpointCommand(program: Command): void {
     .command('ls')
     .description("a job's checkpoints, oldest first, each examined to the byte: step, size, age, hash, or what is wrong")
     .argument('<job>', 'job id, or where checkpoints are: a folder, or s3://bucket/prefix')
+    .option('--location <place>', LOCATION_HELP)
     .option('--json', 'print JSON')
-    .action(async (job: string, { json }: ReadOptions) => {
+    .action(async (job: string, { location, json }: ReadOptions) => {
       const { examineAll, checkpointTable } = await examination();
-      const examined = await examineAll(resolve(program.opts<{ dataDir: string }>().dataDir), job);
+      const examined = await examineAll(program, job, location);
       process.stdout.write(`${json === true ? JSON.stringify(examined) : checkpointTable(examined)}\n`);
     });
 
   const verify = checkpoint
     .command('verify')
-    .description('check every byte of a checkpoint against its manifest; the exit code tells')
-    .argument('<folder>', 'a checkpoint, such as step-00000100 or s3://bucket/prefix/job/step-00000100')
+    .description('check every byte of a checkpoint, or of all checkpoints of a job, against its manifest; the exit code tells')
+    .argument('<checkpoint>', 'a checkpoint, such as step-00000100 or s3://bucket/prefix/job/step-00000100; or a job id for all of its')
+    .option('--location <place>', LOCATION_HELP)
     .option('--json', 'print JSON')
-    .action(async (folder: string, { json }: ReadOptions) => {
-      const { examine, checkpointTable } = await examination();
-      const examined = await examine(folder);
-      process.stdout.write(`${json === true ? JSON.stringify(examined) : checkpointTable([examined])}\n`);
-      if (!examined.valid) process.exitCode = 1;
+    .action(async (target: string, { location, json }: ReadOptions) => {
+      const { examine, examineAll, checkpointTable } = await examination();
+      const examined = isJobId(target) ? await examineAll(program, target, location) : [await examine(target)];
+      const report = isJobId(target) ? examined : examined[0];
+      process.stdout.write(`${json === true ? JSON.stringify(report) : checkpointTable(examined)}\n`);
+      if (examined.some(({ valid }) => !valid)) process.exitCode = 1;
     });
 
   withExamples(ls, [
-    ['maestro checkpoint ls JOB', 'all of a job, oldest first'],
+    ['maestro checkpoint ls JOB', 'all of a job, oldest first, wherever its file puts them'],
     ['maestro checkpoint ls /backup/checkpoints --json', 'those of any folder'],
     ['maestro checkpoint ls s3://bucket/prefix/JOB', 'those in an object store'],
   ]);
@@ -47,11 +52,12 @@ export function addCheckpointCommand(program: Command): void {
     )
     .argument('<checkpoint>', 'a checkpoint folder, or a job id for its newest valid checkpoint')
     .addOption(new Option('--format <format>', 'what to write').choices(['onnx']).default('onnx'))
+    .option('--location <place>', LOCATION_HELP)
     .option('--out <file>', 'where it goes', 'encoder.onnx')
     .option('--json', 'print JSON')
-    .action(async (target: string, { out, json }: ReadOptions & { out: string }) => {
-      const [{ newestFolder }, { exportEncoder }] = await Promise.all([import('../newestFolder.ts'), import('../exportEncoder.ts')]);
-      const dir = await newestFolder(resolve(program.opts<{ dataDir: string }>().dataDir), target);
+    .action(async (target: string, { location, out, json }: ReadOptions & { out: string }) => {
+      const [{ newestFolder }, { exportEncoder }] = await Promise.all([import('../checkpointPlace.ts'), import('../exportEncoder.ts')]);
+      const dir = await newestFolder(program, target, location);
       const report = await exportEncoder(dir, resolve(out));
       const { input, output, mean, std, step, file, sizeBytes } = report;
       const lines = [

@@ -9,6 +9,7 @@ interface PackCommandOptions {
   readonly packedU8?: boolean;
   readonly size: number;
   readonly split: string;
+  readonly overwrite?: boolean;
   readonly json?: boolean;
 }
 
@@ -23,8 +24,9 @@ export function addPackCommand(dataset: Command): void {
     .option('--packed-u8', 'decode images once and pack their pixels: more bytes, no decoding in any epoch')
     .option('--size <pixels>', 'with --packed-u8: shorter side that images are reduced to; their shape stays', positiveInteger, 256)
     .option('--split <split>', 'of an IDX set: train or test', 'train')
+    .option('--overwrite', 'replace a packed data set that is there')
     .option('--json', 'print JSON')
-    .action(async (source: string, { out, shardSize, packedU8 = false, size, split, json }: PackCommandOptions) => {
+    .action(async (source: string, { out, shardSize, packedU8 = false, size, split, overwrite, json }: PackCommandOptions) => {
       const shardBytes = parseByteSize(shardSize, 'dataset pack: --shard-size');
       if (shardBytes < 1) throw new MaestroError('invalid-argument', 'dataset pack: --shard-size must be more than nothing');
       const [{ packDataset }, { openStorage, resolveLocation }, { openAnyDataset }] = await Promise.all([
@@ -32,11 +34,13 @@ export function addPackCommand(dataset: Command): void {
         import('@maestro/storage'),
         import('../openAnyDataset.ts'),
       ]);
+      const to = openStorage(resolveLocation(out));
       const { opened } = await openAnyDataset(source, split);
       const began = performance.now();
       const packed = await packDataset({
         dataset: opened,
-        to: openStorage(resolveLocation(out)),
+        to,
+        overwrite,
         shardBytes,
         pixels: packedU8 ? { shorterSide: size } : undefined,
         onShard: ({ name, samples, sizeBytes }) =>

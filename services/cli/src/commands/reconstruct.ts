@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
-import { positiveInteger } from '../options.ts';
+import { LOCATION_HELP, positiveInteger } from '../options.ts';
 
 interface ReconstructOptions {
   readonly data?: string;
+  readonly location?: string;
   readonly out: string;
   readonly count: number;
   readonly json?: boolean;
@@ -17,13 +18,16 @@ export function addReconstructCommand(program: Command): void {
     .description('draw what a checkpoint makes of masked images (a PNG: original, masked, prediction, pasted)')
     .argument('<checkpoint>', 'a checkpoint folder, or a job id for its newest valid checkpoint')
     .option('--data <folder>', "images to take (default: the job's own data, of IDX sets the test split)")
+    .option('--location <place>', LOCATION_HELP)
     .option('--out <file>', 'where the picture goes', 'reconstruction.png')
     .option('--count <n>', 'images', positiveInteger, 8)
     .option('--json', 'print JSON')
-    .action(async (target: string, { data, out, count, json }: ReconstructOptions) => {
-      const { drawReconstruction } = await import('../drawReconstruction.ts');
-      const { dataDir } = program.opts<{ dataDir: string }>();
-      const report = await drawReconstruction({ target, dataDir: resolve(dataDir), data, picture: resolve(out), count });
+    .action(async (target: string, { data, location, out, count, json }: ReconstructOptions) => {
+      const [{ newestFolder }, { drawReconstruction }] = await Promise.all([
+        import('../checkpointPlace.ts'),
+        import('../drawReconstruction.ts'),
+      ]);
+      const report = await drawReconstruction({ dir: await newestFolder(program, target, location), data, picture: resolve(out), count });
       const { step, maskedMse, meanFillMse, images, picture } = report;
       const text = `step ${step}: squared error on masked patches ${maskedMse.toFixed(5)} over ${images} images (filled with the visible mean: ${meanFillMse.toFixed(5)})\n${picture}`;
       process.stdout.write(`${json === true ? JSON.stringify(report) : text}\n`);

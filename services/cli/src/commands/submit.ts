@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
@@ -37,8 +36,7 @@ export function addSubmitCommand(program: Command): void {
     .option('--json', 'print the job as JSON')
     .action(async (file: string | undefined, options: SubmitOptions) => {
       const { resume } = options;
-      const { dataDir } = program.opts<{ dataDir: string }>();
-      const from = resume === undefined ? undefined : await (await import('../newestFolder.ts')).newestFolder(resolve(dataDir), resume);
+      const from = resume === undefined ? undefined : await (await import('../checkpointPlace.ts')).newestFolder(program, resume);
       const spec = await buildSpec(file, { ...options, resume: from });
       // Mistakes are told before a coordinator is looked for.
       const checked = parseJobSpec(spec);

@@ -1,0 +1,69 @@
+import { MaestroError } from '@maestro/protocol';
+import type { Storage, StoredFile } from '@maestro/storage';
+
+/** Files that are open at a time. Large sets have hundreds of shards, and samples are taken from all of them in turn. */
+const MOST_OPEN = 64;
+/** A file is closed when nothing was read from it for so long. */
+const IDLE_MS = 5_000;
+
+interface OpenShard {
+  readonly file: Promise<StoredFile>;
+  /** Reads under way. */
+  users: number;
+  usedMs: number;
+}
+
+/** Reads bytes `begin..end` of a shard. @throws MaestroError `not-found`, `storage`. */
+export type ShardFiles = (name: string, begin: number, end: number) => Promise<Uint8Array>;
+
+/** Reads from the shards of a folder through files that stay open for a while: opening one takes longer than reading a sample. */
+export function openShardFiles(folder: Storage): ShardFiles {
+  const shards = new Map<string, OpenShard>();
+  let sweep: NodeJS.Timeout | undefined;
+
+  const close = (name: string, { file }: OpenShard): void => {
+    shards.delete(name);
+    // A file that could not be opened was told to whoever read it.
+    void file.then((opened) => opened.close()).catch(() => undefined);
+  };
+  const closeIdle = (): void => {
+    const now = performance.now();
+    for (const [name, shard] of shards) if (shard.users === 0 && now - shard.usedMs > IDLE_MS) close(name, shard);
+    if (shards.size > 0) return;
+    clearInterval(sweep);
+    sweep = undefined;
+  };
+  const opened = (name: string): OpenShard => {
+    const known = shards.get(name);
+    const shard = known ?? { file: folder.open(name), users: 0, usedMs: 0 };
+    shards.delete(name);
+    shards.set(name, shard); // the last in order is the last used
+    if (known === undefined) {
+      const idle = [...shards].find(([, { users }]) => users === 0);
+      if (shards.size > MOST_OPEN && idle !== undefined && idle[1] !== shard) close(...idle);
+      sweep ??= setInterval(closeIdle, IDLE_MS).unref();
+    }
+    return shard;
+  };
+
+  return async (name, begin, end) => {
+    const shard = opened(name);
+    shard.users++;
+    try {
+      const file = await shard.file;
+      const bytes = new Uint8Array(end - begin);
+      for (let read = 0; read < bytes.length; ) {
+        const more = await file.read(bytes.subarray(read), begin + read);
+        if (more === 0) throw new MaestroError('storage', `${folder.location}/${name}: it ends at byte ${begin + read}, expected ${end}`);
+        read += more;
+      }
+      return bytes;
+    } catch (error) {
+      if (shards.get(name) === shard && shard.users === 1) close(name, shard);
+      throw error;
+    } finally {
+      shard.users--;
+      shard.usedMs = performance.now();
+    }
+  };
+}

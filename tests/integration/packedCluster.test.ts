@@ -1,0 +1,106 @@
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type Cluster, startCluster } from '@maestro/cli';
+import { connectJobClient, type JobClient } from '@maestro/client';
+import { openDataset, packDataset } from '@maestro/data';
+import { isTerminal, type Job } from '@maestro/protocol';
+import { openStorage } from '@maestro/storage';
+import { writeImages } from '../bench/images.ts';
+import { type Misbehaviour, type RangeServer, serveFolder } from '../support/rangeServer.ts';
+import { smallJob } from '../support/smallJob.ts';
+import { hashOf } from '../support/testCluster.ts';
+
+const TIMEOUT_MS = 300_000;
+const IMAGES = 200;
+const STEPS = 10;
+/** Of the cache of each worker: less than the data, so that blocks are fetched again. */
+const CACHE_BYTES = 2_000_000;
+/** Parts of a data set that the server gives before it is gone for good. */
+const ANSWERED = 4;
+
+let dir: string;
+let server: RangeServer;
+let cluster: Cluster;
+let client: JobClient;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'maestro-packed-cluster-'));
+  await writeImages(join(dir, 'images'), { count: IMAGES, size: 64 });
+  const dataset = await openDataset({ format: 'image-folder', path: join(dir, 'images') });
+  // Decoded once: 2.5 MB, ten blocks; the two sets have no block in common.
+  for (const [name, shorterSide] of [
+    ['pixels', 64],
+    ['lost', 63],
+  ] as const)
+    await packDataset({ dataset, to: openStorage(join(dir, name)), shardBytes: 500_000, pixels: { shorterSide } });
+  let lost = 0;
+  const misbehave = (path: string, before: number): Misbehaviour | undefined => {
+    if (path.startsWith('/lost')) return lost++ < ANSWERED ? undefined : 'gone';
+    return before % 3 === 0 ? 'cut' : before % 3 === 1 ? 'busy' : undefined;
+  };
+  server = await serveFolder(dir, { misbehave });
+  const env = {
+    MAESTRO_FAILURE_TIMEOUT_MS: '5000',
+    MAESTRO_RECONSTRUCTION_SECONDS: '0',
+    MAESTRO_DATA_ROOTS: `${join(dir, 'pixels')}:${server.url}/pixels:${server.url}/lost`,
+    MAESTRO_CACHE_DIR: join(dir, 'cache'),
+    MAESTRO_CACHE_SIZE: `${CACHE_BYTES}`,
+    MAESTRO_DATA_PATIENCE_SECONDS: '3',
+  };
+  cluster = await startCluster({ workers: 2, dataDir: join(dir, 'data'), env });
+  client = connectJobClient(cluster.coordinator);
+}, TIMEOUT_MS);
+
+afterAll(async () => {
+  client?.close();
+  await cluster?.stop();
+  await server?.close();
+  await rm(dir, { recursive: true, force: true });
+}, TIMEOUT_MS);
+
+const submit = (path: string): Promise<Job> => {
+  const spec = smallJob({ path: '', workers: 2, steps: STEPS, model: { channels: 3, imageSize: 32 } });
+  return client.submitJob({ spec: { ...spec, data: { format: 'webdataset', path } } });
+};
+const ended = async ({ id }: Job): Promise<Job> => {
+  for await (const now of client.watchJob(id)) if (isTerminal(now.state)) return now;
+  throw new Error('the watch ended before the job');
+};
+
+test(
+  'a job whose data is on a web server that cuts connections and is too busy at times leaves the bits of one from a folder, with a bounded cache',
+  async () => {
+    const hash = hashOf(await ended(await submit(join(dir, 'pixels'))), STEPS);
+    const job = await ended(await submit(`${server.url}/pixels/index.json`));
+    expect(hashOf(job, STEPS)).toBe(hash);
+    expect(server.misbehaved).toBeGreaterThan(0);
+    expect(server.sentBytes).toBeGreaterThan(0);
+    expect(await client.auditJob(job.id)).toMatchObject({ isClean: true, step: STEPS, missing: 0, duplicates: 0 });
+    const files = (await readdir(join(dir, 'cache'), { recursive: true })).filter((name) => /\/[0-9a-f]{64}$/.test(name));
+    const sizes = await Promise.all(files.map(async (name) => (await stat(join(dir, 'cache', name))).size));
+    expect(sizes.length).toBeGreaterThan(0);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(CACHE_BYTES);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'an address beside the roots is refused, and a server that is gone for good ends the job with one error that names it',
+  async () => {
+    await expect(submit(`${server.url}/images`)).rejects.toMatchObject({
+      code: 'permission-denied',
+      message: expect.stringContaining(`${server.url}/images is outside the places that jobs may use`),
+    });
+    await expect(submit(`${server.url}/pixels/../images`)).rejects.toMatchObject({ code: 'permission-denied' });
+    const job = await ended(await submit(`${server.url}/lost`));
+    expect([job.state, job.message]).toEqual([
+      'failed',
+      expect.stringMatching(/GET http:.*\/lost\/shard-\d+\.tar: no answer \(.*is the server up/),
+    ]);
+    // The cluster is as good as before.
+    expect((await ended(await submit(join(dir, 'pixels')))).state).toBe('succeeded');
+  },
+  TIMEOUT_MS,
+);
