@@ -4,7 +4,7 @@ import { expect, test } from '@jest/globals';
 import { NO_SWIFTSHADER, SWIFTSHADER_ENV } from '../support/swiftShader.ts';
 import { messagesOf, openTestCluster } from '../support/testCluster.ts';
 
-const TIMEOUT_MS = 240_000;
+const TIMEOUT_MS = 600_000;
 const withGpu = (name: string, run: () => Promise<void> | void) =>
   SWIFTSHADER_ENV === undefined ? test.skip(`${name} (${NO_SWIFTSHADER})`, run, TIMEOUT_MS) : test(name, run, TIMEOUT_MS);
 
