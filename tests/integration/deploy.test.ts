@@ -7,8 +7,12 @@ import { parse } from 'yaml';
 import { PROMTOOL } from '../support/promtool.ts';
 import { fileOf } from '../support/repository.ts';
 
-const COMPOSE = [['docker-compose'], ['docker', 'compose']].find(
-  ([program, ...args]) => spawnSync(program!, [...args, 'version']).status === 0,
+/** Nothing of it is a setting of ours. */
+const ENV = Object.fromEntries(
+  ['PATH', 'HOME', 'DOCKER_CONFIG'].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+);
+const COMPOSE = [['docker', 'compose'], ['docker-compose']].find(
+  ([program, ...args]) => spawnSync(program!, [...args, 'version'], { env: ENV }).status === 0,
 );
 const lack = COMPOSE === undefined ? 'there is no docker-compose' : undefined;
 if (lack !== undefined) process.stderr.write(`docker-compose.yml is not checked: ${lack}\n`);
@@ -26,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 const run = ([program, ...args]: readonly string[]) => {
-  const { status, stdout, stderr } = spawnSync(program!, args, { encoding: 'utf8', env: { PATH: process.env['PATH'] } });
+  const { status, stdout, stderr } = spawnSync(program!, args, { encoding: 'utf8', env: ENV });
   return { status, stdout, stderr };
 };
 const yamlOf = async <Content>(path: string): Promise<Content> => parse(await readFile(fileOf(path), 'utf8'), { merge: true }) as Content;
