@@ -179,7 +179,7 @@ test('no pod has more rights than it needs, and none has the variables that Kube
       enableServiceLinks: false,
       securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
     });
-    for (const container of containers) {
+    for (const container of [...listAt(pod, 'initContainers'), ...containers]) {
       expect(container).toMatchObject({
         securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
         resources: { requests: { cpu: expect.anything(), memory: expect.anything() }, limits: { memory: expect.anything() } },
