@@ -71,7 +71,8 @@ export async function tellStory(cast: StoryCast): Promise<StoryEnd> {
     await rolledOut('statefulset/maestro-redis');
     await rolledOut('deployment/maestro-coordinator');
     await rolledOut('statefulset/maestro-worker');
-    return 'all ready';
+    await requireNoRestarts(kubectl);
+    return 'all ready, each at its first start';
   });
   await step('images are copied into their volume', async () => {
     await startImagesPod(kubectl, cast.workerImage);
@@ -177,18 +178,23 @@ export async function tellStory(cast: StoryCast): Promise<StoryEnd> {
     return cast.shortJob.hash.slice(0, 16);
   });
   await step('nothing was restarted for want of health or memory', async () => {
-    const restarts = await kubectl([
-      'get',
-      'pods',
-      '--output',
-      'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.containerStatuses[0].restartCount}{"\\n"}{end}',
-    ]);
-    const restarted = restarts.split('\n').filter((line) => line !== '' && !line.endsWith(' 0'));
-    expectEqual(restarted, [], 'pods whose container was restarted');
+    await requireNoRestarts(kubectl);
     return 'no container was restarted by its kubelet';
   });
   if (end === undefined) throw new MaestroError('conflict', `the job had no checkpoint of step ${CHECKPOINT_STEPS} or later`);
   return end;
+}
+
+/** @throws MaestroError `conflict` when a container of a pod that is there ended and was started again. */
+async function requireNoRestarts(kubectl: Kubectl): Promise<void> {
+  const restarts = await kubectl([
+    'get',
+    'pods',
+    '--output',
+    'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.containerStatuses[0].restartCount}{"\\n"}{end}',
+  ]);
+  const restarted = restarts.split('\n').filter((line) => line !== '' && !line.endsWith(' 0'));
+  expectEqual(restarted, [], 'pods whose container was restarted');
 }
 
 /** What `kubectl drain` does to a pod. @throws MaestroError when the disruption budget forbids it. */
