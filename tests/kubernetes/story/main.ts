@@ -8,7 +8,8 @@ import { runCommand, succeeds } from '../../compose/command.ts';
 import { openJobApi } from '../../compose/jobApi.ts';
 import { jobsOf } from '../../compose/jobs.ts';
 import { type LocalRun, startLocalRun } from '../../compose/localRun.ts';
-import { type StepReport, type TakeStep, timeStep } from '../../compose/stage.ts';
+import { countLine, openReport } from '../../compose/report.ts';
+import { type TakeStep, timeStep } from '../../compose/stage.ts';
 import { writeBlobs } from '../../support/blobs.ts';
 import { type Kubectl, openForward, openKubectl } from './kubectl.ts';
 import { writeOverlay } from './overlay.ts';
@@ -17,7 +18,7 @@ import { type StoryEnd, tellStory } from './story.ts';
 /**
  * `npm run test:kubernetes -- [--context NAME] [--registry REGISTRY/] [--tag TAG] [--pod-networks NETS] [--without-policies] [--keep]`: brings
  * deploy/kubernetes up in a namespace of its own on a cluster that kubectl reaches, trains a job there, harms it, and deletes the namespace. The
- * last line is the count of steps: "N passed, N failed".
+ * last line is the count of steps: "N passed, N failed, N skipped".
  */
 const { values } = parseArgs({
   options: {
@@ -32,31 +33,26 @@ const { values } = parseArgs({
 /** Of `writeBlobs`: the data set of every test cluster. */
 const IMAGES = 300;
 
-let [passed, failed] = [0, 0];
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
-const report = ({ name, seconds, note, hasFailed }: StepReport): void => {
-  if (hasFailed) failed++;
-  else passed++;
-  print(`${hasFailed ? 'FAILED' : 'ok    '}  ${name.padEnd(64)} ${seconds.toFixed(1).padStart(6)} s  ${note}`);
-};
+const report = openReport();
+const { print, counts } = report;
 /** As {@link TakeStep} says. */
 const step: TakeStep = async (name, work) => {
-  if ((await timeStep(name, work, report)) === undefined) throw new MaestroError('conflict', `${name}: failed`);
+  if ((await timeStep(name, work, report.add)) === 'failed') throw new MaestroError('conflict', `${name}: failed`);
 };
 
 const kubectl = openKubectl({ context: values.context, namespace: `maestro-test-${process.pid}` });
 const lack = await findLack(kubectl);
 if (lack !== undefined) {
   print(`the Kubernetes test is skipped: ${lack}`);
-  print('0 passed, 0 failed, 1 skipped');
+  print(countLine({ ...counts, skipped: 1 }));
 } else {
   const startMs = performance.now();
   await testKubernetes().catch((error: unknown) => {
-    if (failed === 0) report({ name: 'the story', seconds: 0, note: errorMessage(error), hasFailed: true });
+    if (counts.failed === 0) report.add({ name: 'the story', seconds: 0, note: errorMessage(error), outcome: 'failed' });
   });
   print(`${((performance.now() - startMs) / 1000).toFixed(0)} s in all`);
-  print(`${passed} passed, ${failed} failed`);
-  process.exitCode = failed === 0 ? 0 : 1;
+  print(countLine(counts));
+  process.exitCode = counts.failed === 0 ? 0 : 1;
 }
 
 /** Why the test cannot be done here; undefined when it can. */
@@ -73,9 +69,9 @@ async function testKubernetes(): Promise<void> {
   try {
     const images = await writeBlobs(join(dir, 'images'), { count: IMAGES });
     const { short, long } = jobsOf('/data');
-    await step('the same jobs on this machine, one worker, no container', async () => {
+    await step('the short job on this machine, one worker, no container', async () => {
       local = await startLocalRun(jobsOf);
-      return `${local.shortHash.slice(0, 16)}; the long one stands at step ${await local.hold()}`;
+      return local.shortHash.slice(0, 16);
     });
     const workerImage = `${values.registry}maestro-worker:${values.tag}`;
     const overlay = await writeOverlay(dir, {
