@@ -7,6 +7,8 @@ const LAST_LINES = 15;
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** What it reads from standard input. Default: nothing. */
+  readonly input?: string | Uint8Array;
   /** After it the program is killed. Default: five minutes. */
   readonly timeoutMs?: number;
 }
@@ -17,15 +19,17 @@ export interface CommandOptions {
  */
 export async function runCommand(
   [program, ...args]: readonly string[],
-  { env = {}, cwd, timeoutMs = 300_000 }: CommandOptions = {},
+  { env = {}, cwd, input, timeoutMs = 300_000 }: CommandOptions = {},
 ): Promise<string> {
   const child = spawn(program!, args, {
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
     ...(cwd !== undefined && { cwd }),
   });
+  // One that ends before it has read all is judged by its exit code.
+  child.stdin.once('error', () => undefined).end(input);
   let [stdout, all] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;

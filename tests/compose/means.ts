@@ -3,7 +3,7 @@ import { runCommand, succeeds } from './command.ts';
 
 /** What the test can be done with here. */
 export interface Means {
-  /** docker-compose, in words. */
+  /** Compose, in words: `docker compose` where there is that, else docker-compose. */
   readonly compose: readonly string[];
   /** Whether it starts an engine of its own; else it uses the one that runs. */
   readonly isPrivate: boolean;
@@ -17,8 +17,8 @@ const APT = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
 /** Finds the means, or why there are none. */
 export async function findMeans(): Promise<Means | string> {
   if (!(await succeeds(['docker', '--version']))) return `there is no docker command; ${advice()}`;
-  const compose = (await succeeds(['docker-compose', 'version'])) ? ['docker-compose'] : ['docker', 'compose'];
-  if (!(await succeeds([...compose, 'version']))) return `there is no docker-compose; ${advice()}`;
+  const compose = (await succeeds(['docker', 'compose', 'version'])) ? ['docker', 'compose'] : ['docker-compose'];
+  if (!(await succeeds([...compose, 'version']))) return `there is no docker compose; ${advice()}`;
   if (await succeeds(['docker', 'info', '--format', '{{if .ServerErrors}}{{fail}}{{end}}'])) return { compose, isPrivate: false };
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'no Docker engine runs, and only root on Linux may start one';
   for (const program of ['dockerd', 'docker-init', 'containerd', 'iptables', 'ip', 'redis-cli'])

@@ -57,7 +57,7 @@ export async function tellStory({ stack, config, step, open }: StoryCast): Promi
   await step('docker-compose up: redis, coordinator, 2 workers', async () => {
     await stack.compose(['up', '--detach', '--no-build']);
     await stack.healthy('worker', 2);
-    return 'all healthy';
+    return `all healthy; Compose ${(await stack.compose(['version', '--short'])).trim()}`;
   });
   await step('no rights inside: user, capabilities, root file system', async () => {
     for (const service of ['redis', 'coordinator', 'worker']) await requireConfined(stack, service);

@@ -7,8 +7,12 @@ import { parse } from 'yaml';
 import { PROMTOOL } from '../support/promtool.ts';
 import { fileOf } from '../support/repository.ts';
 
-const COMPOSE = [['docker-compose'], ['docker', 'compose']].find(
-  ([program, ...args]) => spawnSync(program!, [...args, 'version']).status === 0,
+/** Nothing of it is a setting of ours. */
+const ENV = Object.fromEntries(
+  ['PATH', 'HOME', 'DOCKER_CONFIG'].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+);
+const COMPOSE = [['docker', 'compose'], ['docker-compose']].find(
+  ([program, ...args]) => spawnSync(program!, [...args, 'version'], { env: ENV }).status === 0,
 );
 const lack = COMPOSE === undefined ? 'there is no docker-compose' : undefined;
 if (lack !== undefined) process.stderr.write(`docker-compose.yml is not checked: ${lack}\n`);
@@ -26,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 const run = ([program, ...args]: readonly string[]) => {
-  const { status, stdout, stderr } = spawnSync(program!, args, { encoding: 'utf8', env: { PATH: process.env['PATH'] } });
+  const { status, stdout, stderr } = spawnSync(program!, args, { encoding: 'utf8', env: ENV });
   return { status, stdout, stderr };
 };
 const yamlOf = async <Content>(path: string): Promise<Content> => parse(await readFile(fileOf(path), 'utf8'), { merge: true }) as Content;
@@ -58,6 +62,7 @@ describe('docker-compose.yml', () => {
     readonly cap_drop?: readonly string[];
     readonly security_opt?: readonly string[];
     readonly ports?: readonly string[];
+    readonly volumes?: readonly string[];
     readonly build?: { readonly target: string };
     readonly environment?: Readonly<Record<string, string>>;
     readonly profiles?: readonly string[];
@@ -97,6 +102,22 @@ describe('docker-compose.yml', () => {
     const used = new Set([...text.matchAll(/[^$]\$\{(\w+)/g)].map(([, name]) => name));
     const told = new Set([...example.matchAll(/^#?([A-Z_]+)=/gm)].map(([, name]) => name));
     expect([...used].sort()).toEqual([...told].sort());
+  });
+
+  test('mounts named volumes of workers where the image has a folder of its user: Docker would make one of root', async () => {
+    const dockerfile = await readFile(fileOf('deploy/Dockerfile'), 'utf8');
+    const stages = Object.fromEntries(dockerfile.split(/^FROM /m).map((stage) => [/ AS (\S+)/.exec(stage)?.[1], stage]));
+    const services = ['docker-compose.yml', 'deploy/compose/worker-host.yml'].map((file) =>
+      yamlOf<{ services: Record<string, Service> }>(file),
+    );
+    for (const { image, volumes = [] } of (await Promise.all(services)).flatMap((each) => Object.values(each.services))) {
+      const stage = stages[/^(maestro-[a-z-]+?):/.exec(image)?.[1]?.replace('maestro-', '') ?? ''];
+      if (stage === undefined) continue;
+      const owned = /^RUN mkdir -p (.+) && chown 1000:1000 (.+)$/m.exec(stage);
+      expect(owned?.[1]).toBe(owned?.[2]);
+      for (const path of volumes.flatMap((volume) => /^[a-z]+:(\/[^:]+)$/.exec(volume)?.[1] ?? []))
+        expect([image, owned?.[1]?.split(' ')]).toEqual([image, expect.arrayContaining([path])]);
+    }
   });
 });
 

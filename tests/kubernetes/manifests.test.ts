@@ -161,6 +161,17 @@ test('variables are ones that the processes know, and what they refer to is ther
   }
 });
 
+test('what a worker keeps on a local disk is not in the volume that all share', () => {
+  const { pod, containers } = workload('maestro-worker');
+  const mounts = listAt(containers[0], 'volumeMounts') as { readonly name: string; readonly mountPath: string }[];
+  const local = listAt(pod, 'volumes').filter((volume) => at(volume, 'emptyDir') !== undefined);
+  const paths = mounts.filter(({ name }) => local.some((volume) => at(volume, 'name') === name)).map(({ mountPath }) => `${mountPath}/`);
+  for (const variable of ['MAESTRO_SCRATCH_DIR', 'MAESTRO_CACHE_DIR']) {
+    const folder = envOf(workload('maestro-worker')).find(({ name }) => name === variable)?.value;
+    expect([variable, folder, paths.some((path) => `${folder}/`.startsWith(path))]).toEqual([variable, folder, true]);
+  }
+});
+
 test('no pod has more rights than it needs, and none has the variables that Kubernetes makes of services', () => {
   for (const { pod, containers } of workloads) {
     expect(pod).toMatchObject({
@@ -168,7 +179,7 @@ test('no pod has more rights than it needs, and none has the variables that Kube
       enableServiceLinks: false,
       securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
     });
-    for (const container of containers) {
+    for (const container of [...listAt(pod, 'initContainers'), ...containers]) {
       expect(container).toMatchObject({
         securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
         resources: { requests: { cpu: expect.anything(), memory: expect.anything() }, limits: { memory: expect.anything() } },
