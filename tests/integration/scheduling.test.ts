@@ -9,7 +9,8 @@ import { writeBlobs } from '../support/blobs.ts';
 import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 300_000;
-const STEPS = 150;
+/** Enough for workers to change hands while a job runs, on a busy machine too. */
+const STEPS = 300;
 
 let dir: string;
 let path: string;
