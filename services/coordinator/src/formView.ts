@@ -44,7 +44,10 @@ export function formView(turn: Turn): void {
 
   if (common !== undefined) settle(turn, common);
   const isHolder = (worker: { readonly id: string }): boolean => newest.holders.some(({ id }) => id === worker.id);
-  const chosen = [...waiting]
+  // After the last step there is only its checkpoint to be written: nobody stays to serve the state to one that joins.
+  const isOver = furthest >= jobSchedule(facts.spec, turn.run.common!.datasetLength).totalSteps;
+  const staying = isOver ? waiting.filter(isHolder) : [];
+  const chosen = [...(staying.length > 0 ? staying : waiting)]
     .sort((a, b) => Number(isHolder(b)) - Number(isHolder(a)) || b.state - a.state || (a.name < b.name ? -1 : 1))
     .slice(0, mostWorkers(facts.spec));
   const restore = furthest < 0 ? turn.run.restore! : undefined;

@@ -416,6 +416,19 @@ test('a joiner is admitted at a step boundary, and pulls the state from those th
   ]);
 });
 
+test('a joiner that is ready after the last step is left out: the others only write the last checkpoint', () => {
+  const { transcript } = play(
+    `assigned d
+    ready d
+    held a 1000
+    held b 1000
+    held c 1000`,
+    working(),
+  );
+  expect(transcript.at(-1)).toMatch(/^held c 1000 -> running; queues g2 from 1000; view to a: g2 step 1000 from state of a b c, a=0..2 b=3..5 c=6..7/);
+  expect(transcript.at(-1)).not.toContain('view to d');
+});
+
 test('a joiner that differs is refused with the difference named, and the view goes on', () => {
   const { transcript, run } = play(
     `assigned d
