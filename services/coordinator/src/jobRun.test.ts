@@ -425,7 +425,9 @@ test('a joiner that is ready after the last step is left out: the others only wr
     held c 1000`,
     working(),
   );
-  expect(transcript.at(-1)).toMatch(/^held c 1000 -> running; queues g2 from 1000; view to a: g2 step 1000 from state of a b c, a=0..2 b=3..5 c=6..7/);
+  expect(transcript.at(-1)).toMatch(
+    /^held c 1000 -> running; queues g2 from 1000; view to a: g2 step 1000 from state of a b c, a=0..2 b=3..5 c=6..7/,
+  );
   expect(transcript.at(-1)).not.toContain('view to d');
 });
 
