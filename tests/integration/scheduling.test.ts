@@ -10,7 +10,7 @@ import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 300_000;
 /** Enough for workers to change hands while a job runs, on a busy machine too. */
-const STEPS = 300;
+const STEPS = 200;
 
 let dir: string;
 let path: string;

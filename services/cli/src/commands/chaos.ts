@@ -105,10 +105,10 @@ async function chaos({
   const screen = json ? process.stderr : process.stdout;
   const say = (line: string): void => void screen.write(`${line}\n`);
   const submitted = await client.getJob(id);
-  if (isTerminal(submitted.state)) throw new MaestroError('conflict', `chaos: job ${id} has ended (${submitted.state})`);
   if (reference !== undefined && isMeasurement(submitted)) {
     throw new MaestroError('invalid-argument', `chaos: job ${id} measures a checkpoint and leaves no hash to compare; use --verify`);
   }
+  if (isTerminal(submitted.state)) throw new MaestroError('conflict', `chaos: job ${id} has ended (${submitted.state})`);
 
   const record = recordJob(file.coordinator, id);
   const target = openChaosTarget(dataDir, { onTrouble: say });
