@@ -19,9 +19,9 @@ const PROVIDER_INTEGRITY = 'sha512-FopIhNE/Ng+v2X65wVc9clPCBCvhvA53Hxo2U0Kf5fGdV
 const PROVIDER_FILES = ['libonnxruntime_providers_cuda.so', 'libonnxruntime_providers_shared.so'];
 /** Below 55 MB, so that a piece fits what carries it. */
 const PIECE_BYTES = 50_000_000;
-/** Workspaces that the check runs, and what of the tests it needs beside its own folder. */
+/** Workspaces that the check runs, and what of the tests it needs beside its own folder and what that imports. */
 const WORKSPACES = ['engine', 'mae', 'graph', 'kernels', 'protocol', 'random'];
-const TEST_FILES = ['dist/support/formula.js', 'dist/bench/median.js', 'dist/bench/python.js', 'conformance/reference.py'];
+const TEST_FILES = ['tests/conformance/reference.py'];
 
 const { values } = parseArgs({ options: { out: { type: 'string' }, provider: { type: 'string' }, 'no-provider': { type: 'boolean' } } });
 if (values.out === undefined) fail('name the folder to write: --out DIR');
@@ -57,7 +57,8 @@ async function stage(dir) {
     'tests/package.json',
     'tests/dist/gpu',
     'tests/gpu',
-    ...TEST_FILES.map((name) => `tests/${name}`),
+    ...(await relativeImports('tests/dist/gpu/main.js')),
+    ...TEST_FILES,
   ];
   for (const name of WORKSPACES) copied.push(`packages/${name}/package.json`, `packages/${name}/dist`);
   const { stdout } = await run(
@@ -82,6 +83,16 @@ async function stage(dir) {
     });
   }
   if (values['no-provider'] !== true) await addProvider(join(app, 'node_modules/onnxruntime-node/bin/napi-v6/linux/x64'));
+}
+
+/** A module and all that it imports by a relative path, and so on. */
+async function relativeImports(name, found = new Set()) {
+  if (found.has(name)) return found;
+  found.add(name);
+  const source = await readFile(join(root, name), 'utf8');
+  for (const [, path] of source.matchAll(/(?:\bfrom |\bimport |\bimport\()'(\.[^']+)'/g))
+    await relativeImports(join(dirname(name), path), found);
+  return found;
 }
 
 async function addProvider(folder) {
