@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { openScenarioRunner, type ScenarioRunner } from './runScenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 
-/** Quick ones that integration tests do not tell as well; all of them run with `npm run scenarios`. */
-const QUICK = ['kill-in-reduce-scatter', 'same-name', 'flipped-byte'];
+/** One of each sort, and quick; all of them run with `npm run scenarios`. */
+const QUICK = ['kill-in-reduce-scatter', 'same-name', 'coordinator-running', 'redis-killed', 'flipped-byte', 'sigterm'];
 
 let runner: ScenarioRunner;
 beforeAll(async () => {

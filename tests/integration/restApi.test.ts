@@ -15,8 +15,8 @@ import { eventually } from '../support/eventually.ts';
 import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 300_000;
-/** Of each operation; `npm run fuzz` sends as many as one likes. */
-const HOSTILE_REQUESTS = 30;
+/** Of each operation. */
+const HOSTILE_REQUESTS = 60;
 
 let dir: string;
 let cluster: Cluster;

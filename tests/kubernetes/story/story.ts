@@ -168,7 +168,8 @@ export async function tellStory(cast: StoryCast): Promise<StoryEnd> {
       { isClean: true, steps: job.progress!.step, missing: 0, duplicates: 0, problems: [] },
       'audit',
     );
-    return `audit clean: ${images} images in ${steps} steps, ${job.generation} views, ${job.stepsRedone} steps redone`;
+    const views = job.events.filter(({ type }) => type === 'view').length;
+    return `audit clean: ${images} images in ${steps} steps, ${views} views, ${job.stepsRedone} steps redone`;
   });
   await step('another job runs to its end, with the bits of the local run', async () => {
     const other = await api.submit(cast.shortJob.spec);
