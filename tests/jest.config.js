@@ -1,3 +1,6 @@
+/** `npm run test:long`: the files *.long.test.ts alone, which `npm test` leaves out for their length or for the tools that they fetch. */
+const isLong = process.env['MAESTRO_LONG_TESTS'] === '1';
+
 /**
  * Tests run on what `tsc -b` emitted: the very files that ship, with threads and child processes started as users start them.
  * @type {import('jest').Config}
@@ -5,7 +8,8 @@
 export default {
   rootDir: '..',
   roots: ['<rootDir>/packages', '<rootDir>/services', '<rootDir>/tests'],
-  testMatch: ['**/dist/**/*.test.js'],
+  testMatch: [isLong ? '**/dist/**/*.long.test.js' : '**/dist/**/*.test.js'],
+  testPathIgnorePatterns: ['/node_modules/', ...(isLong ? [] : ['\\.long\\.test\\.js$'])],
   testEnvironment: '<rootDir>/tests/jest/ortEnvironment.cjs',
   snapshotResolver: '<rootDir>/tests/jest/snapshotResolver.cjs',
   moduleNameMapper: { '^onnxruntime-node$': '<rootDir>/tests/jest/onnxruntime.cjs' },
