@@ -138,8 +138,8 @@ async function sendProblem(deps: HttpDeps, error: FastifyError, request: Fastify
   const retryAfter = isMaestroError(known) ? known.details['retryAfterSeconds'] : undefined;
   if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter);
   const problem = problemOf(known, pathOf(request));
-  if (problem.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer realm="maestro"');
-  if (problem.code === 'unauthenticated' || problem.code === 'rate-limited') {
+  if (problem.code === 'unauthenticated') {
+    reply.header('www-authenticate', 'Bearer realm="maestro"');
     deps.log.warn({ from: request.ip, code: problem.code, method: request.method, path: pathOf(request) }, 'request without a valid token');
   }
   if (problem.status >= 500) deps.log.error({ error, method: request.method, path: pathOf(request) }, 'request failed');

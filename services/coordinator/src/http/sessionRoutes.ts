@@ -34,8 +34,8 @@ export function addSessionRoutes(app: HttpApp, { access, tls }: HttpDeps): void 
     },
     async (request, reply) => {
       if (access.isOpen) return { isOpen: true };
-      const identity = access.byToken(request.body.token, request.ip);
-      reply.header('set-cookie', cookie(access.newSession(identity, Date.now()), 12 * 3600));
+      const { identity, session } = await access.newSession(request.body.token, request.ip, Date.now());
+      reply.header('set-cookie', cookie(session, 12 * 3600));
       return { isOpen: false, ...identity };
     },
   );
@@ -46,7 +46,7 @@ export function addSessionRoutes(app: HttpApp, { access, tls }: HttpDeps): void 
       config: { role: 'public' },
       schema: { operationId: 'getSession', summary: 'Who is logged in.', tags, response: { 200: sessionSchema, ...PROBLEMS } },
     },
-    (request) => (access.isOpen ? { isOpen: true } : { isOpen: false, ...identityOf(request, access) }),
+    async (request) => (access.isOpen ? { isOpen: true } : { isOpen: false, ...(await identityOf(request, access)) }),
   );
 
   app.delete(

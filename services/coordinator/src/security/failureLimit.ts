@@ -1,45 +1,82 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { MaestroError } from '@maestro/protocol';
 
-/** Counts failed logins by where they come from. */
+/** Slows down whoever shows tokens that nobody has. A token that is known never gets here, so nobody is kept out by others' failures. */
 export interface FailureLimit {
-  /** @throws MaestroError `rate-limited` when there were too many from there lately. */
-  require(from: string): void;
-  failed(from: string): void;
+  /**
+   * Counts a failure, and resolves when it may be answered.
+   * @throws MaestroError `rate-limited` when too many wait for their answer already.
+   */
+  failed(from: string): Promise<void>;
 }
 
-/** So many failures within a minute are taken before no more are looked at. */
-const MOST_FAILURES = 10;
 const WINDOW_MS = 60_000;
+/** Failures within a minute that are answered at once: from one place, and from all places together. */
+const FREE_FROM_ONE = 10;
+const FREE_IN_ALL = 200;
+/** What the next one from the same place waits; twice as long with each. */
+const FIRST_WAIT_MS = 250;
+/** The longest wait, and that of all beyond {@link FREE_IN_ALL}. */
+const LONGEST_WAIT_MS = 2000;
+/** Answers that wait at a time, which bounds memory. */
+const MOST_WAITING_FROM_ONE = 16;
+const MOST_WAITING = 256;
 /** Places that are remembered; the oldest go first. */
 const MOST_PLACES = 10_000;
+
+/** How long the answer to a failure waits; the counts are those of the last minute and include it. */
+export function failureWaitMs(fromOne: number, inAll: number): number {
+  const beyond = fromOne - FREE_FROM_ONE;
+  const forOne = beyond > 0 ? Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (beyond - 1)) : 0;
+  return inAll > FREE_IN_ALL ? LONGEST_WAIT_MS : forOne;
+}
+
+interface Count {
+  readonly sinceMs: number;
+  readonly count: number;
+  readonly waiting: number;
+}
 
 /** Makes a {@link FailureLimit}; memory is bounded whoever knocks. */
 export function limitFailures({
   now = Date.now,
-  most = MOST_FAILURES,
+  wait = (ms: number): Promise<void> => delay(ms, undefined, { ref: false }),
 }: {
   readonly now?: () => number;
-  readonly most?: number;
+  readonly wait?: (ms: number) => Promise<void>;
 } = {}): FailureLimit {
-  const places = new Map<string, { readonly sinceMs: number; readonly count: number }>();
-  const current = (from: string) => {
+  const places = new Map<string, Count>();
+  let all: Count = { sinceMs: 0, count: 0, waiting: 0 };
+  const more = (before: Count | undefined): Count => {
+    const isRecent = before !== undefined && now() - before.sinceMs < WINDOW_MS;
+    return { sinceMs: isRecent ? before.sinceMs : now(), count: (isRecent ? before.count : 0) + 1, waiting: before?.waiting ?? 0 };
+  };
+  const noteWaiting = (from: string, change: 1 | -1): void => {
+    all = { ...all, waiting: all.waiting + change };
     const place = places.get(from);
-    return place !== undefined && now() - place.sinceMs < WINDOW_MS ? place : { sinceMs: now(), count: 0 };
+    if (place !== undefined) places.set(from, { ...place, waiting: Math.max(0, place.waiting + change) });
   };
   return {
-    require(from) {
-      const { sinceMs, count } = current(from);
-      if (count < most) return;
-      const retryAfterSeconds = Math.ceil((sinceMs + WINDOW_MS - now()) / 1000);
-      throw new MaestroError('rate-limited', `too many failed logins; try again in ${retryAfterSeconds} s`, {
-        details: { retryAfterSeconds },
-      });
-    },
-    failed(from) {
-      const { sinceMs, count } = current(from);
+    async failed(from) {
+      const place = more(places.get(from));
+      all = more(all);
       places.delete(from);
-      places.set(from, { sinceMs, count: count + 1 });
+      places.set(from, place);
       if (places.size > MOST_PLACES) places.delete(places.keys().next().value!);
+      const waitMs = failureWaitMs(place.count, all.count);
+      if (waitMs === 0) return;
+      if (place.waiting >= MOST_WAITING_FROM_ONE || all.waiting >= MOST_WAITING) {
+        const retryAfterSeconds = Math.max(1, Math.ceil((place.sinceMs + WINDOW_MS - now()) / 1000));
+        throw new MaestroError('rate-limited', `too many tokens that are not known; try again in ${retryAfterSeconds} s`, {
+          details: { retryAfterSeconds },
+        });
+      }
+      noteWaiting(from, 1);
+      try {
+        await wait(waitMs);
+      } finally {
+        noteWaiting(from, -1);
+      }
     },
   };
 }

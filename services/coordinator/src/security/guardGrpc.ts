@@ -1,4 +1,4 @@
-import { ResponderBuilder, ServerInterceptingCall, type ServerInterceptor, ServerListenerBuilder } from '@grpc/grpc-js';
+import { type Metadata, ResponderBuilder, ServerInterceptingCall, type ServerInterceptor, ServerListenerBuilder } from '@grpc/grpc-js';
 import { isMaestroError, MaestroError, type Role, toServiceError } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { type Access, bearerToken, requireRole } from './tokens.ts';
@@ -34,21 +34,26 @@ export function grpcGuard(access: Access, hasTls: boolean, log: Logger): ServerI
     if (access.isOpen || needed === 'public' || (hasTls && needed === 'worker')) return new ServerInterceptingCall(call);
     const listener = new ServerListenerBuilder()
       .withOnReceiveMetadata((metadata, next) => {
-        try {
-          const header = metadata.get('authorization')[0];
-          if (header === undefined)
-            throw new MaestroError('unauthenticated', 'give a token: metadata authorization, `Bearer TOKEN` (MAESTRO_TOKEN)');
-          requireRole(access.byToken(bearerToken(String(header)), placeOf(call.getPeer())), needed);
-          next(metadata);
-        } catch (error) {
-          if (isMaestroError(error)) log.warn({ from: call.getPeer(), code: error.code, path }, 'call without a valid token');
-          const { code, details, metadata: trailer } = toServiceError(error);
-          call.sendStatus({ code: code!, details: details!, metadata: trailer! });
-        }
+        requireToken(access, metadata, call.getPeer(), needed).then(
+          () => next(metadata),
+          (error: unknown) => {
+            if (isMaestroError(error, 'unauthenticated') || isMaestroError(error, 'permission-denied'))
+              log.warn({ from: call.getPeer(), code: error.code, path }, 'call without a valid token');
+            const { code, details, metadata: trailer } = toServiceError(error);
+            call.sendStatus({ code: code!, details: details!, metadata: trailer! });
+          },
+        );
       })
       .build();
     return new ServerInterceptingCall(call, new ResponderBuilder().withStart((next) => next(listener)).build());
   };
+}
+
+async function requireToken(access: Access, metadata: Metadata, peer: string, needed: Role): Promise<void> {
+  const header = metadata.get('authorization')[0];
+  if (header === undefined)
+    throw new MaestroError('unauthenticated', 'give a token: metadata authorization, `Bearer TOKEN` (MAESTRO_TOKEN)');
+  requireRole(await access.byToken(bearerToken(String(header)), placeOf(peer)), needed);
 }
 
 /** A peer's host, without its port. */

@@ -33,12 +33,12 @@ export function guardHttp(app: HttpApp, access: Access): void {
     requireOwnSite(request, access.isOpen);
     const needed = neededRole(request);
     if (needed === 'public' || access.isOpen) return;
-    requireRole(identityOf(request, access), needed);
+    requireRole(await identityOf(request, access), needed);
   });
 }
 
 /** Who asks, by header or cookie. */
-export function identityOf(request: FastifyRequest, access: Access): Identity {
+export async function identityOf(request: FastifyRequest, access: Access): Promise<Identity> {
   const { authorization, cookie } = request.headers;
   if (authorization !== undefined) return access.byToken(bearerToken(authorization), request.ip);
   const session = sessionOf(cookie);

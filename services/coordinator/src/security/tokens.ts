@@ -9,7 +9,7 @@ export interface Identity {
   readonly role: Role;
 }
 
-/** A token that is known; the token itself is kept as its hash alone. */
+/** A token that is known; the token itself is kept as its hash alone. Names are for people: several tokens may have the same. */
 export interface KnownToken extends Identity {
   readonly hash: Buffer;
 }
@@ -23,12 +23,13 @@ export interface Access {
   /** Whether nobody is asked for a token. */
   readonly isOpen: boolean;
   /**
-   * Whose token this is; `from` is where it comes from, for the count of failures.
-   * @throws MaestroError `unauthenticated`, or `rate-limited` after too many failures from there.
+   * Whose token this is. One that is known is taken at once, whatever was shown before it; the refusal of another may take seconds.
+   * `from` is where it comes from, for the count of failures.
+   * @throws MaestroError `unauthenticated`, or `rate-limited` when too many failures wait already.
    */
-  byToken(token: string, from: string): Identity;
-  /** A value for a cookie that stands for the identity for twelve hours; it ends at once when the token is withdrawn. */
-  newSession(identity: Identity, nowMs: number): string;
+  byToken(token: string, from: string): Promise<Identity>;
+  /** Like {@link byToken}, with a value for a cookie that stands for this very token for twelve hours; it ends at once when the token is withdrawn. */
+  newSession(token: string, from: string, nowMs: number): Promise<{ readonly identity: Identity; readonly session: string }>;
   /** Undefined when it is none of ours, or too old. */
   bySession(session: string, nowMs: number): Identity | undefined;
 }
@@ -42,7 +43,22 @@ export async function readTokens(text: string | undefined): Promise<KnownToken[]
   const isFile = /^[./]/.test(text.trim());
   const content = isFile ? await readTokenFile(text.trim()) : text;
   const lines = content.split(/[\n,]/).map((line) => line.trim());
-  return lines.filter((line) => line !== '' && !line.startsWith('#')).map(parseToken);
+  const tokens = lines.map((line, index) => ({ line, index })).filter(({ line }) => line !== '' && !line.startsWith('#'));
+  const known = tokens.map(({ line, index }) => parseToken(line, index));
+  requireOneRole(known);
+  return known;
+}
+
+/** One token has one role; which of two was meant cannot be told. */
+function requireOneRole(tokens: readonly KnownToken[]): void {
+  for (const [index, { name, role, hash }] of tokens.entries()) {
+    const other = tokens.slice(0, index).find((each) => each.hash.equals(hash) && each.role !== role);
+    if (other === undefined) continue;
+    throw new MaestroError(
+      'invalid-argument',
+      `MAESTRO_TOKENS: ${other.name} (${other.role}) and ${name} (${role}) have the same token; give each a token of its own`,
+    );
+  }
 }
 
 async function readTokenFile(path: string): Promise<string> {
@@ -74,32 +90,31 @@ const sha256 = (text: string): Buffer => createHash('sha256').update(text).diges
 
 /** Opens the door for the tokens; without any, for everybody. */
 export function openAccess(tokens: readonly KnownToken[], limit: FailureLimit = limitFailures()): Access {
-  const sign = ({ hash }: KnownToken, body: string): Buffer => createHmac('sha256', hash).update(body).digest();
+  // The key is made of the token, so a session is one token's and no other's, whatever their names are.
+  const sign = ({ hash }: KnownToken, end: string): Buffer => createHmac('sha256', hash).update(`session.${end}`).digest();
+  const identityOf = ({ name, role }: KnownToken): Identity => ({ name, role });
+  const find = async (token: string, from: string): Promise<KnownToken> => {
+    const hash = sha256(token);
+    // Every token is compared, so that the time tells nothing.
+    const found = tokens.filter((known) => timingSafeEqual(known.hash, hash))[0];
+    if (found !== undefined) return found;
+    await limit.failed(from);
+    throw new MaestroError('unauthenticated', 'the token is not known; give one that the coordinator lists in MAESTRO_TOKENS');
+  };
   return {
     isOpen: tokens.length === 0,
-    byToken(token, from) {
-      limit.require(from);
-      const hash = sha256(token);
-      // Every token is compared, so that the time tells nothing.
-      const found = tokens.filter((known) => timingSafeEqual(known.hash, hash))[0];
-      if (found === undefined) {
-        limit.failed(from);
-        throw new MaestroError('unauthenticated', 'the token is not known; give one that the coordinator lists in MAESTRO_TOKENS');
-      }
-      return { name: found.name, role: found.role };
-    },
-    newSession({ name }, nowMs) {
-      const known = tokens.find((each) => each.name === name)!;
-      const body = `${name}.${nowMs + SESSION_MS}`;
-      return `${body}.${sign(known, body).toString('base64url')}`;
+    byToken: async (token, from) => identityOf(await find(token, from)),
+    async newSession(token, from, nowMs) {
+      const known = await find(token, from);
+      const end = String(nowMs + SESSION_MS);
+      return { identity: identityOf(known), session: `${end}.${sign(known, end).toString('base64url')}` };
     },
     bySession(session, nowMs) {
-      const [, body, name, end, mac] = /^(([\w.-]+)\.(\d{1,15}))\.([\w-]{43})$/.exec(session) ?? [];
-      const known = tokens.find((each) => each.name === name);
-      if (body === undefined || known === undefined || Number(end) < nowMs) return undefined;
+      const [, end, mac] = /^(\d{1,15})\.([\w-]{43})$/.exec(session) ?? [];
+      if (end === undefined || Number(end) < nowMs) return undefined;
       const given = Buffer.from(mac!, 'base64url');
-      const expected = sign(known, body);
-      return given.length === expected.length && timingSafeEqual(given, expected) ? { name: known.name, role: known.role } : undefined;
+      const found = tokens.filter((known) => timingSafeEqual(sign(known, end), given))[0];
+      return found && identityOf(found);
     },
   };
 }
