@@ -5,7 +5,7 @@ import { defaultNormalisation, type Normalisation } from './normalisation.ts';
 
 /** How training images are varied and normalised. */
 export interface AugmentConfig extends CropRange, Normalisation {
-  /** Whether half of the images are mirrored left to right. */
+  /** Whether images are mirrored left to right, each with an even chance in each epoch. */
   readonly flip: boolean;
 }
 

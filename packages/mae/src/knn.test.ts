@@ -86,3 +86,23 @@ test('tables that do not fit are refused', () => {
     'expected rows of 2 features',
   );
 });
+
+test('no temperature is too small or too large for the votes', () => {
+  // The nearest are 0.99995 and 0.995 alike, both of class 1; three of class 0 are farther away.
+  const train = { features: Float32Array.of(1, 0.01, 1, 0.1, 0, 1, 0.1, 1, -0.1, 1), labels: [1, 1, 0, 0, 0] };
+  const classify = (temperature: number) => [...knnClassify({ train, test: Float32Array.of(1, 0), dim: 2, k: 5, temperature })];
+  expect([1e-3, 1e-5, 1e-300, 5e-324].map(classify)).toEqual([[1], [1], [1], [1]]);
+  expect([1e6, 1e300].map(classify)).toEqual([[0], [0]]);
+});
+
+test('features that are no finite numbers are refused with their row', () => {
+  const known = { features: Float32Array.of(1, 0, 0, 1), labels: [0, 1] };
+  const classify = (value: number) => knnClassify({ train: known, test: Float32Array.of(1, 0, value, 1), dim: 2 });
+  for (const value of [Number.NaN, Infinity]) expect(() => classify(value)).toThrow('the features of row 1 are not finite');
+});
+
+test('a set may have more classes than a call takes arguments', () => {
+  const labels = Array.from({ length: 300_000 }, (_, i) => i);
+  const features = Float32Array.from({ length: 300_000 }, (_, i) => (i === 299_999 ? 1 : -1));
+  expect([...knnClassify({ train: { features, labels }, test: Float32Array.of(2), dim: 1, k: 1 })]).toEqual([299_999]);
+});

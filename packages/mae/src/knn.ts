@@ -34,7 +34,7 @@ const ROWS = 4;
  * Work grows as test * train * dim: 10,000 x 2,000 x 192 takes a few seconds.
  *
  * @returns the predicted class of each test row.
- * @throws MaestroError `invalid-argument` when the tables do not fit `dim`, or there is no training sample.
+ * @throws MaestroError `invalid-argument` when the tables do not fit `dim`, or there is no training sample; `non-finite` when a feature is.
  */
 export function knnClassify({ test, ...options }: KnnOptions): Int32Array {
   return openKnnClassifier(options)(test);
@@ -60,7 +60,7 @@ export function openKnnClassifier({
   if (!areUnit) toUnitRows(trainRows, dim);
   const labels = Int32Array.from(train.labels);
   const similarity = new Float64Array(ROWS * (trainCount + 1));
-  const votes = new Float64Array(1 + largest(labels));
+  const votes = new Float64Array(1 + Math.max(0, labels[firstLargest(labels)]!));
   const nearest = openNearest(Math.min(k, trainCount));
   return (test) => {
     const testCount = test.length / dim;
@@ -77,10 +77,12 @@ export function openKnnClassifier({
         nearest.clear();
         for (let j = 0; j < trainCount; j++) if (labels[j]! >= 0) nearest.offer(similarity[j * ROWS + row]!, j);
         votes.fill(0);
+        // Relative to the nearest, whose vote is 1: no temperature makes all votes infinite or zero.
+        const highest = nearest.highest();
         nearest.forEach((value, index) => {
-          votes[labels[index]!]! += Math.exp(value / temperature);
+          votes[labels[index]!]! += Math.exp((value - highest) / temperature);
         });
-        predictions[first + row] = votes.indexOf(Math.max(...votes));
+        predictions[first + row] = firstLargest(votes);
       }
     }
     return predictions;
@@ -94,17 +96,22 @@ export function accuracy(predictions: ArrayLike<number>, labels: ArrayLike<numbe
   return correct / predictions.length;
 }
 
-function largest(values: ArrayLike<number>): number {
-  let most = 0;
-  for (let i = 0; i < values.length; i++) if (values[i]! > most) most = values[i]!;
-  return most;
+/** Where the largest of `values` is, the first of equals. */
+function firstLargest(values: ArrayLike<number>): number {
+  let at = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[at]!) at = i;
+  return at;
 }
 
-/** Scales rows of `dim` features, float32 [count, dim], to length 1 where they lie; zero rows stay zero. */
+/**
+ * Scales rows of `dim` features, float32 [count, dim], to length 1 where they lie; zero rows stay zero.
+ * @throws MaestroError `non-finite` when a feature is not a finite number, since nothing is near to that.
+ */
 export function toUnitRows(features: Float32Array, dim: number): void {
   for (let first = 0; first < features.length; first += dim) {
     let squares = 0;
     for (let i = first; i < first + dim; i++) squares += features[i]! * features[i]!;
+    if (!Number.isFinite(squares)) throw new MaestroError('non-finite', `k-NN: the features of row ${first / dim} are not finite`);
     const scale = squares > 0 ? 1 / Math.sqrt(squares) : 0;
     for (let i = first; i < first + dim; i++) features[i] = features[i]! * scale;
   }
@@ -201,6 +208,12 @@ function openNearest(capacity: number) {
       }
       values[at] = value;
       indices[at] = index;
+    },
+    /** The largest value kept; -Infinity where there is none. */
+    highest: (): number => {
+      let most = -Infinity;
+      for (let i = 0; i < size; i++) if (values[i]! > most) most = values[i]!;
+      return most;
     },
     forEach: (visit: (value: number, index: number) => void): void => {
       for (let i = 0; i < size; i++) visit(values[i]!, indices[i]!);

@@ -59,7 +59,7 @@ const augment = z.strictObject({
     .tuple([z.number().gt(0), z.number().gt(0)])
     .default([3 / 4, 4 / 3])
     .describe('width over height of the crop'),
-  flip: z.boolean().default(true).describe('mirror every other image'),
+  flip: z.boolean().default(true).describe('mirror images left to right, each with an even chance in each epoch'),
   mean: z.array(z.number()).optional().describe('per channel, of values in 0..1'),
   std: z.array(z.number().positive()).optional().describe('per channel, of values in 0..1'),
 });

@@ -31,12 +31,14 @@ const progressSchema = z.object({
   totalEpochs: z.number(),
   images: countSchema,
   lossFirst: z.number(),
-  loss: z.number(),
+  loss: z
+    .number()
+    .describe('mean over the images that the last step read; its gradient was divided by the images planned, broken ones too'),
   learningRate: z.number(),
   gradNorm: z.number(),
   imagesPerSecond: z.number(),
   etaSeconds: z.number(),
-  skippedImages: countSchema,
+  skippedImages: countSchema.describe('broken images that were left out'),
 });
 
 const eventSchema = z.object({
