@@ -24,7 +24,7 @@ export function beginCall(session: ClientHttp2Session, path: string, request: Bu
       status = 'ok';
       return;
     }
-    const details = decodeURIComponent(String(headers['grpc-message'] ?? `status ${code}`));
+    const details = decodeMessage(String(headers['grpc-message'] ?? `status ${code}`));
     const metadata = Metadata.fromHttp2Headers(headers as Record<string, string>);
     status = fromServiceError({ code, details, metadata }, path);
   };
@@ -49,4 +49,13 @@ export function beginCall(session: ClientHttp2Session, path: string, request: Bu
   frame.set(request, 5);
   stream.end(frame);
   return stream;
+}
+
+/** A `grpc-message`, which is percent-encoded; one that is not is taken as it is (as gRPC asks: a message must not hide the status). */
+function decodeMessage(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

@@ -89,26 +89,34 @@ function readRequest(stream: ServerHttp2Stream, take: (bytes: Buffer) => void): 
   stream.on('data', (bytes: Buffer) => {
     size += bytes.length;
     if (size > MOST_REQUEST_BYTES) stream.close();
-    else parts.push(bytes);
+    else if (!stream.closed) parts.push(bytes);
   });
   stream.once('end', () => {
     try {
-      if (size >= 5 && !stream.destroyed) take(Buffer.concat(parts).subarray(5));
+      if (size >= 5 && !isGone(stream)) take(Buffer.concat(parts).subarray(5));
     } catch (error) {
       refuse(stream, new MaestroError('protocol-violation', `not a request: ${errorMessage(error)}`, { cause: error }));
     }
   });
 }
 
+/** Whether nothing can be sent on a stream any more: node:http2 throws at who tries. A peer may end it at any time. */
+function isGone(stream: ServerHttp2Stream): boolean {
+  return stream.destroyed || stream.closed;
+}
+
 /** Begins a response whose status, OK, follows what is written. */
 function respond(stream: ServerHttp2Stream): void {
+  if (isGone(stream) || stream.headersSent) return;
+  stream.once('wantTrailers', () => isGone(stream) || stream.sendTrailers({ 'grpc-status': '0' }));
   stream.respond({ ':status': 200, 'content-type': 'application/grpc+proto' }, { waitForTrailers: true });
-  stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
 }
 
 function refuse(stream: ServerHttp2Stream, error: MaestroError): void {
+  if (isGone(stream) || stream.headersSent) return;
   const { code, details, metadata } = toServiceError(error);
-  const status = { 'grpc-status': String(code), 'grpc-message': encodeURI(details ?? '') };
+  // Half a surrogate pair, as a hostile name may hold, cannot be encoded.
+  const status = { 'grpc-status': String(code), 'grpc-message': encodeURI(Buffer.from(details ?? '').toString()) };
   stream.respond(
     { ':status': 200, 'content-type': 'application/grpc+proto', ...metadata?.toHttp2Headers(), ...status },
     { endStream: true },
@@ -121,7 +129,7 @@ function openOutbound(stream: ServerHttp2Stream, tap: OutboundTap, bytes: Buffer
   let isOver = false;
   const finish = () => {
     isOver = true;
-    if (!stream.headersSent && !stream.destroyed) respond(stream);
+    respond(stream);
     stream.end();
   };
   return {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { MaestroError } from '@maestro/protocol';
 import type { ChunkViews } from './codec.ts';
 import { openControlChannel } from './controlChannel.ts';
 import {
@@ -14,6 +15,11 @@ import {
 
 /** Bytes that gRPC puts before a message: a flag and the length. */
 const PREFIX_BYTES = 5;
+/** The largest frame that a server takes which has announced no other (RFC 9113, section 6.5.2). */
+const MOST_FRAME_BYTES = 1 << 14;
+/** A WINDOW_UPDATE frame's payload, and the most that it can add (RFC 9113, section 6.9). */
+const WINDOW_UPDATE_BYTES = 4;
+const MOST_WINDOW_BYTES = 0x7fffffff;
 
 /** A connection whose first stream's DATA frames are written past node:http2; see {@link openOutboundTap}. */
 export interface OutboundTap {
@@ -64,14 +70,17 @@ export function openOutboundTap(socket: Socket, first: Buffer, windowBytes: numb
 
   /** node:http2 must not hear of windows that are opened for bytes that it does not send: it would count beyond what is allowed. */
   const take = (bytes: Buffer): void => {
+    if (channel.destroyed) return;
     rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
     let at = 0;
     while (rest.length - at >= FRAME_HEADER_BYTES) {
       const { length, type, stream } = readFrameHeader(rest, at);
+      const isWrong = length > MOST_FRAME_BYTES || (type === FRAME_TYPES.windowUpdate && length !== WINDOW_UPDATE_BYTES);
+      if (isWrong) return void channel.destroy(new MaestroError('protocol-violation', `a frame of type ${type} with ${length} bytes`));
       const next = at + FRAME_HEADER_BYTES + length;
       if (rest.length < next) break;
       const isOurs = type === FRAME_TYPES.windowUpdate && (stream === 0 || stream === FIRST_STREAM);
-      if (isOurs) windows[stream === 0 ? 'connection' : 'stream'] += rest.readUInt32BE(at + FRAME_HEADER_BYTES);
+      if (isOurs) windows[stream === 0 ? 'connection' : 'stream'] += rest.readUInt32BE(at + FRAME_HEADER_BYTES) & MOST_WINDOW_BYTES;
       else channel.push(rest.subarray(at, next));
       at = next;
     }

@@ -47,7 +47,9 @@ export function openSession({ address, keepalive, tls }: SessionOptions): Promis
       ...(path !== undefined && { createConnection: () => connectSocket(path) }),
     });
     session.once('error', reject);
+    session.once('close', () => reject(new Error('the connection ended before it was used')));
     session.once('connect', () => {
+      if (session.destroyed) return;
       session.setLocalWindowSize(WINDOW_BYTES);
       session.off('error', reject);
       // Streams report it; without a listener it would end the process.
@@ -80,7 +82,8 @@ export async function openMemberSession({ address, keepalive, tls }: SessionOpti
   });
   // Streams report it; without a listener it would end the process.
   session.on('error', () => {});
-  session.once('connect', () => session.setLocalWindowSize(MEMBER_WINDOW_BYTES));
+  // A session that is destroyed before it has connected says `connect` all the same.
+  session.once('connect', () => session.destroyed || session.setLocalWindowSize(MEMBER_WINDOW_BYTES));
   watch(session, keepalive, tap.bytesRead);
   return { session, tap };
 }
