@@ -1,12 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, type JobRecord, recordJob, startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
-import { type RedisServer, startRedisServer } from '@maestro/data';
+import { connectRedis, type RedisServer, startRedisServer } from '@maestro/data';
 import { isTerminal } from '@maestro/protocol';
 import { writeBlobs } from '../support/blobs.ts';
+import { eventually } from '../support/eventually.ts';
 import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 300_000;
@@ -87,6 +88,51 @@ test(
     const ended = await end(record);
     expect(ended.state).toBe('cancelled');
     await record.close();
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'an emptied Redis loses no job: not under a coordinator that runs, and not with one that starts on it',
+  async () => {
+    const blobs = await writeBlobs(join(dir, 'blobs'), { count: 300 });
+    const undisturbed = await submit(60);
+    const done = await end(undisturbed);
+    await undisturbed.close();
+    const request = { spec: smallJob({ path: blobs, workers: 5 }), idempotencyKey: 'waits' };
+    const queued = await client.submitJob(request);
+    const record = await submit(60);
+    const { id } = await atStep(record, 10);
+
+    const connection = await connectRedis(redis.url, { timeoutMs: 10_000 });
+    const direct = connection.client;
+    const before = await direct.hkeys('maestro:jobs');
+    await direct.flushall(); // no connection breaks
+    await eventually('the records are there again', async () => (await direct.hlen('maestro:jobs')) === before.length);
+    const ended = await end(record);
+    await record.close();
+    expect(ended.state).toBe('succeeded');
+    expect(ended.checkpoints.at(-1)!.hash).toBe(done.checkpoints.at(-1)!.hash);
+    expect(await client.auditJob(id)).toMatchObject({ isClean: true, step: 60, unknownSteps: 0 });
+    await eventually('the ledger is kept', async () => {
+      const names = await readdir(join(dir, 'data/records'));
+      return names.includes(`${id}.ledger.json`);
+    });
+
+    cluster.kill('coordinator');
+    await cluster.ended('coordinator');
+    await direct.flushall();
+    await cluster.restart('coordinator');
+    reconnect();
+    expect((await client.listJobs()).map((job) => job.id).sort()).toEqual(before.sort());
+    for (const job of [done, ended]) {
+      expect(await client.getJob(job.id)).toMatchObject({ state: 'succeeded', message: job.message, checkpoints: job.checkpoints });
+      expect(await client.auditJob(job.id)).toMatchObject({ isClean: true, step: 60, problems: [] });
+    }
+    // The queue goes on where it was, and the key still belongs to its job.
+    expect((await client.submitJob(request)).id).toBe(queued.id);
+    expect((await client.getJob(queued.id)).message).toContain('needs 5 cpu workers');
+    await connection.close();
   },
   TIMEOUT_MS,
 );

@@ -81,7 +81,7 @@ export async function openShardQueue({
     connection: redis.client,
     prefix: QUEUE_PREFIX,
     lockDuration: lockMs,
-    skipVersionCheck: true,
+    skipVersionCheck: true, // it would only warn of an eviction policy, for each queue; the coordinator refuses it: see requireNoEviction
     skipWaitingForReady: true, // the connection keeps calls until Redis is there, and each has its deadline
     skipMetasUpdate: true, // enqueue does it
     defaultJobOptions: { removeOnComplete: KEPT_COMPLETED, removeOnFail: KEPT_COMPLETED, attempts: 1 },

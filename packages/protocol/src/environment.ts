@@ -12,6 +12,13 @@ export interface EnvironmentVariable {
 export const ENVIRONMENT: readonly EnvironmentVariable[] = [
   { name: 'MAESTRO_REDIS_URL', of: 'coordinator, worker', default: 'redis://127.0.0.1:6379', meaning: 'Redis of the cluster' },
   {
+    name: 'MAESTRO_REDIS_EVICTION',
+    of: 'coordinator',
+    default: 'refuse',
+    meaning:
+      'allow starts with a Redis whose maxmemory-policy is not noeviction, which may drop jobs that wait; their condition `Durable` says so',
+  },
+  {
     name: 'MAESTRO_DATA_DIR',
     of: 'all',
     default: '.maestro',

@@ -12,7 +12,7 @@ import {
 import type { Logger } from '@maestro/telemetry';
 import type { Bookkeeper } from './bookkeeper.ts';
 import { transition } from './jobRun.ts';
-import { advanceProgress, initialProgress, withBookkeeping, withCheckpoint, withRun } from './jobView.ts';
+import { advanceProgress, initialProgress, withBookkeeping, withCheckpoint, withRisk, withRun } from './jobView.ts';
 import { UNKNOWN_WORKER } from './ledger.ts';
 import type { CoordinatorEvents } from './metrics/observer.ts';
 import { createOutbox, isDecision } from './outbox.ts';
@@ -20,6 +20,8 @@ import type { JobRun, RestorePoint, RunEffect, RunEvent } from './runState.ts';
 import { createSkippedLog } from './skippedLog.ts';
 
 const SAVE_EVERY_MS = 1000;
+/** The longest time that a timer takes. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
 /** A job that the coordinator works on: its record, its run, and what is done about both. */
 export interface ActiveJob {
@@ -29,6 +31,8 @@ export interface ActiveJob {
   readonly run: JobRun;
   /** Committed steps that are not in the ledger yet. */
   readonly unwrittenSteps: number;
+  /** Whether it has a bookkeeper, which writes its records. */
+  readonly isBooked: boolean;
   readonly listeners: Set<(job: Job) => void>;
   /** Takes an event in: the run changes, and what follows is done. */
   dispatch(event: RunEvent): void;
@@ -41,8 +45,8 @@ export interface ActiveJob {
   noteSkipped(worker: string, skipped: ImagesSkipped): void;
   /** Changes the record by itself. */
   amend(change: (job: Job) => Job): void;
-  /** What comes up by itself: deadlines, acknowledgements. */
-  tick(): void;
+  /** What comes up by itself: deadlines, acknowledgements. `risk` says why accepted jobs may be lost, if they may. */
+  tick(risk?: string): void;
   close(timeoutMs: number): Promise<void>;
 }
 
@@ -53,6 +57,8 @@ export interface ActiveJobOptions {
   readonly spec: JobSpec;
   readonly timeouts: FailureTimeouts;
   readonly openBooks: (onAcknowledged: (step: number) => void) => Bookkeeper;
+  /** The job has ended, and all of it is in Redis. */
+  readonly onSettled: () => Promise<void>;
   /** The newest valid checkpoint that the job has written, and what was passed over on the way to it; undefined when it has none. */
   readonly findCheckpoint: () => Promise<{ readonly point: RestorePoint | undefined; readonly note: string }>;
   readonly perform: (effect: Extract<RunEffect, { type: 'send' | 'disconnect' }>) => void;
@@ -89,6 +95,25 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     return opened;
   };
   if (run.phase !== 'ended') books();
+
+  /** A job that has ended needs no bookkeeper once all is written. */
+  let isSettling = false;
+  const settle = async (): Promise<void> => {
+    const mine = opened;
+    if (isSettling || mine === undefined) return;
+    isSettling = true;
+    try {
+      if (!(await mine.drain(LONGEST_WAIT_MS))) return;
+      await options.onSettled();
+      if (!(await mine.drain(LONGEST_WAIT_MS))) return;
+      opened = undefined;
+      await mine.close();
+    } catch (error) {
+      log.warn({ job: id, error }, 'the end of the job could not be settled');
+    } finally {
+      isSettling = false;
+    }
+  };
 
   /** Lays the steps out, once the data set is known. */
   const plan = (): Schedule => {
@@ -164,6 +189,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     lastSavedMs = nowMs;
     books().saveRun(run, onSaved);
     books().saveJob(job);
+    if (run.phase === 'ended') void settle();
   };
 
   /** Events that an effect leads to are taken in after it. */
@@ -202,6 +228,9 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   return {
     spec,
     listeners,
+    get isBooked() {
+      return opened !== undefined;
+    },
     get job() {
       return shown;
     },
@@ -228,7 +257,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
           resolve();
         });
       }),
-    tick() {
+    tick(risk) {
       if (acknowledged > acknowledgedSent) {
         acknowledgedSent = acknowledged;
         if (acknowledged > run.step) dispatch({ type: 'acknowledged', step: acknowledged });
@@ -236,7 +265,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
           perform({ type: 'send', workerId, message: { kind: 'acknowledge', jobId: id, step: acknowledged } });
       }
       const problem = opened?.problem();
-      const told = withBookkeeping(job, problem, new Date().toISOString());
+      const told = withRisk(withBookkeeping(job, problem, new Date().toISOString()), risk, new Date().toISOString());
       if (told !== job) publish(told, false);
       // What keeps a decision from being told can be told.
       if (outbox.isWaiting) {

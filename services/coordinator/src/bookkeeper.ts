@@ -47,6 +47,8 @@ export interface BookkeeperOptions {
   readonly seed: number;
   /** Told how many steps the ledger has, whenever that grows and for each report that it knows already. */
   readonly onAcknowledged: (step: number) => void;
+  /** Told of each record that is in Redis now, with the run that was saved last; `undefined` when none was. */
+  readonly onRecorded?: (job: Job, run: unknown) => void;
   readonly log: Logger;
   /** So many of the last steps are kept to be written again should Redis forget them (default 4096; Redis forgets a second at most). */
   readonly keptSteps?: number;
@@ -64,6 +66,7 @@ export function openBookkeeper({
   jobId,
   seed,
   onAcknowledged,
+  onRecorded = () => undefined,
   log: parentLog,
   keptSteps = 4096,
   gapMs = 10_000,
@@ -124,6 +127,7 @@ export function openBookkeeper({
       const saved = job;
       await store.saveJob(saved.record);
       saved.isSaved = true;
+      onRecorded(saved.record, run?.record);
       return true;
     }
     if (isRemovalDue) {
@@ -254,6 +258,7 @@ export function openBookkeeper({
       isClosed = true;
       stopWatching();
       backOff.cut();
+      for (const idle of idlers) idle();
       await shards?.close();
     },
   };

@@ -16,7 +16,9 @@ import { type AdmissionOptions, createAdmission, parseJobFile } from './admissio
 import { auditJob } from './auditJob.ts';
 import type { Bookkeeper } from './bookkeeper.ts';
 import { readLedgerProgress } from './brokenImages.ts';
+import type { JobRecords } from './jobRecords.ts';
 import { newJob, withWaiting } from './jobView.ts';
+import { keepLedger, recoverJobs, rewriteRecords } from './keepRecords.ts';
 import type { CoordinatorEvents } from './metrics/observer.ts';
 import { placeJobs } from './placement.ts';
 import { placementInput } from './placementInput.ts';
@@ -38,6 +40,10 @@ export interface CoordinatorOptions extends AdmissionOptions {
   readonly timeouts: FailureTimeouts;
   /** Opens what writes a job's steps, records and queues. */
   readonly openBooks: (jobId: string, seed: number, onAcknowledged: (step: number) => void) => Bookkeeper;
+  /** Jobs on disk, beside Redis. */
+  readonly records: JobRecords;
+  /** Why accepted jobs may be lost; undefined while they cannot be. */
+  readonly risk?: () => string | undefined;
   /** The newest valid checkpoint that a job has written. */
   readonly findCheckpoint: (jobId: string, location: string | undefined) => ReturnType<ActiveJobOptions['findCheckpoint']>;
   /** Told of what happens. */
@@ -89,7 +95,7 @@ export interface Coordinator {
  * where they are: workers that are still at work come back and say so.
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { store, timeouts, openBooks, findCheckpoint, events, log } = options;
+  const { store, records, timeouts, openBooks, risk = () => undefined, findCheckpoint, events, log } = options;
   const admission = createAdmission(options);
   const jobs = new Map<string, ActiveJob>();
   const workers = createWorkerRegistry({ onGone: events.gone });
@@ -105,6 +111,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       run,
       timeouts,
       openBooks: (onAcknowledged) => openBooks(job.id, spec.seed, onAcknowledged),
+      onSettled: () => keepLedger({ store, records, log }, job.id),
       findCheckpoint: () => findCheckpoint(job.id, spec.checkpoint.location),
       perform(effect) {
         const worker = workers.get(effect.workerId);
@@ -160,7 +167,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     return active.job;
   };
 
-  for (const { job, run: stored } of await store.loadJobs()) {
+  for (const { job, run: stored } of await recoverJobs({ store, records, log })) {
     const spec = parseJobSpec(parseJobFile(job.specJson));
     const kept = stored as JobRun | undefined;
     // Its job file, as an older version may have written it, lacks what has a default by now.
@@ -175,11 +182,16 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   }
   const ticker = setInterval(
     () => {
-      for (const active of jobs.values()) active.tick();
+      const risks = [risk(), records.problem()].filter((why) => why !== undefined);
+      for (const active of jobs.values()) active.tick(risks.length === 0 ? undefined : risks.join('; '));
       place();
     },
     Math.min(TICK_MS, timeouts.heartbeatMs),
   );
+
+  const stopWatching = store.onForgotten(() => {
+    rewriteRecords({ store, records, log }, jobs).catch((error: unknown) => log.warn({ error }, 'records could not be written again'));
+  });
 
   /** A worker that was started again: what its earlier process had of a job is lost. */
   const replaceShadows = ({ name, id }: Hello): void => {
@@ -207,6 +219,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       const create = async (id: string): Promise<Job> => {
         const job = newJob({ id, spec, specJson: JSON.stringify(spec), now: new Date().toISOString() });
         await store.saveJob(job);
+        await records.add({ job, ...(idempotencyKey !== '' && { key: idempotencyKey }) });
         log.info({ job: id, name: spec.name }, 'job submitted');
         activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation, Date.parse(job.createdAt)));
         place();
@@ -303,6 +316,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     async close() {
       isClosing = true;
       clearInterval(ticker);
+      stopWatching();
       await Promise.all([...jobs.values()].map((active) => active.close(CLOSE_MS)));
     },
   };

@@ -1,5 +1,14 @@
 import { positionsOfStep, type Schedule } from '@maestro/data';
-import type { Condition, Job, JobCheckpoint, JobProgress, JobSpec, JobState, StepCommitted } from '@maestro/protocol';
+import {
+  type Condition,
+  isTerminal,
+  type Job,
+  type JobCheckpoint,
+  type JobProgress,
+  type JobSpec,
+  type JobState,
+  type StepCommitted,
+} from '@maestro/protocol';
 import type { JobRun } from './runState.ts';
 import { describeSlowStep } from './slowStep.ts';
 
@@ -105,7 +114,7 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
       message,
     })),
     conditions: [
-      ...job.conditions.filter(({ type }) => type === 'Recorded'),
+      ...job.conditions.filter(({ type }) => type === 'Recorded' || type === 'Durable'),
       condition(job, { type: 'Scheduled', status: isScheduled, reason: isScheduled ? 'Placed' : unscheduled, message: run.message }, now),
       condition(job, { type: 'Running', status: isRunning, reason: isRunning ? 'Training' : 'NotTraining', message: run.message }, now),
       ...progressing(job, run, now),
@@ -171,6 +180,14 @@ export function withBookkeeping(job: Job, problem: string | undefined, now: stri
   const before = job.conditions.find(({ type }) => type === next.type);
   if ((before === undefined && problem === undefined) || (before?.status === next.status && before.message === next.message)) return job;
   return { ...job, conditions: [...job.conditions.filter(({ type }) => type !== next.type), condition(job, next, now)] };
+}
+
+/** The record with why an accepted job may be lost, if it may; the same object when that has not changed, and when the job has ended. */
+export function withRisk(job: Job, risk: string | undefined, now: string): Job {
+  const before = job.conditions.find(({ type }) => type === 'Durable');
+  if (isTerminal(job.state) || (before === undefined && risk === undefined) || before?.message === (risk ?? '')) return job;
+  const next = { type: 'Durable', status: risk === undefined, reason: risk === undefined ? 'Kept' : 'AtRisk', message: risk ?? '' };
+  return { ...job, conditions: [...job.conditions.filter(({ type }) => type !== 'Durable'), { ...next, lastTransitionTime: now }] };
 }
 
 /** The record with one more checkpoint; a step that was written before is replaced. */

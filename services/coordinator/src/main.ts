@@ -17,6 +17,7 @@ import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
 import { startCoordinator } from './coordinator.ts';
 import { serveHttp } from './http/httpServer.ts';
 import { openJobLogs } from './jobLogs.ts';
+import { openJobRecords } from './jobRecords.ts';
 import { openObserver } from './metrics/observer.ts';
 import { openReconstructions } from './reconstruction/reconstructions.ts';
 import type { RestorePoint } from './runState.ts';
@@ -24,6 +25,7 @@ import { readSecurity } from './security/readSecurity.ts';
 import { serve } from './serve.ts';
 import { openShardWriter, type ShardWriter } from './shardWriter.ts';
 import { openStore } from './store.ts';
+import { readEviction, watchEviction } from './watchEviction.ts';
 
 /**
  * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_CHECKPOINTS`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator; who may use it is
@@ -39,6 +41,7 @@ const {
   MAESTRO_FAILURE_TIMEOUT_MS: failureText = String(DEFAULT_FAILURE_TIMEOUT_MS),
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
   MAESTRO_RECONSTRUCTION_SECONDS: reconstructionText = '15',
+  MAESTRO_REDIS_EVICTION: evictionText = 'refuse',
 } = process.env;
 /** How often, and how many times, checkpoints are looked for on a server that does not answer: a quarter of an hour. */
 const SEARCH_PAUSE_MS = 5000;
@@ -61,7 +64,9 @@ await runService(
     await mkdir(dataDir, { recursive: true });
     await loadBullmq();
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
+    const eviction = await watchEviction({ redis, isAllowed: readEviction(evictionText), log: logger });
     const store = await openStore(redis, timeouts);
+    const records = await openJobRecords({ dataDir, log: logger });
     const openShards = (jobId: string, schedule: Schedule): ShardWriter =>
       openShardWriter({
         redis,
@@ -77,9 +82,12 @@ await runService(
       roots,
       checkpoints: checkpoints === undefined ? undefined : resolveLocation(checkpoints),
       openBooks: (jobId, seed, onAcknowledged) => {
-        const books = openBookkeeper({ store, openShards, jobId, seed, onAcknowledged, log: logger, gapMs: timeouts.reportGapMs });
+        const { reportGapMs: gapMs } = timeouts;
+        const books = openBookkeeper({ store, openShards, jobId, seed, onAcknowledged, onRecorded: records.note, log: logger, gapMs });
         return tolerance === 'off' ? withoutLedger(books) : books;
       },
+      records,
+      risk: eviction.risk,
       inspectCheckpoint,
       readJobSpec,
       findCheckpoint,
@@ -119,6 +127,8 @@ await runService(
     if (fenced !== undefined) throw fenced;
     await reconstructions.close();
     await coordinator.close();
+    await records.close();
+    eviction.close();
     logs.close();
     await web.close();
     await observer.close();

@@ -178,3 +178,40 @@ test('jobs come back with their runs, oldest first', async () => {
   expect(await store.reserveKey('key', 'job-1')).toBe('job-1');
   expect(await store.reserveKey('key', 'job-2')).toBe('job-1');
 });
+
+test('records that Redis has lost while the connection held are noticed, and one that lost none is let alone', async () => {
+  const store = await openOne();
+  let times = 0;
+  store.onForgotten(() => times++);
+  for (const id of ['job-1', 'job-2']) await store.saveJob({ ...job, id });
+  await store.saveRun('job-1', {});
+  expect(await store.missingJobs()).toEqual([]);
+  await redis.hdel('maestro:runs', 'job-1'); // as where Redis evicts
+  await until('it is told', () => times === 1);
+  expect(await store.missingJobs()).toEqual(['job-1']);
+  await store.saveAll([{ job, run: { phase: 'ended' } }]);
+  await redis.flushall();
+  await until('it is told again', () => times === 2);
+  expect(await store.missingJobs()).toEqual(['job-1', 'job-2']);
+  await store.saveAll([
+    { job, run: {} },
+    { job: { ...job, id: 'job-2' }, run: undefined },
+  ]);
+  expect(await store.missingJobs()).toEqual([]);
+  await store.removeJob('job-2');
+  expect(await store.loadJobs()).toEqual([{ job, run: {} }]);
+});
+
+test('a ledger is put back where there is none, and only there', async () => {
+  const store = await openOne();
+  await store.openGeneration(opening);
+  await store.commitStep(entry(1));
+  const fields = await store.readLedgerFields('job-1');
+  await redis.flushall();
+  expect(await store.withoutLedger(['job-1'])).toEqual(['job-1']);
+  await store.restoreLedger('job-1', fields);
+  expect(await store.readLedgerFields('job-1')).toEqual(fields);
+  expect(await store.commitStep(entry(2))).toBe('committed');
+  await store.restoreLedger('job-1', fields);
+  expect((await store.ledgerHead('job-1'))!.step).toBe(2);
+});

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { RedisConnection, Schedule } from '@maestro/data';
 import { failureTimeouts, type Job, type MaestroError } from '@maestro/protocol';
 import { acquireLease, FIRST_ARG, FIRST_KEY, type LeaseTimes, type ServedAt } from './lease.ts';
@@ -69,8 +70,25 @@ export interface Store {
   ledgerHead(jobId: string): Promise<LedgerHead | undefined>;
   /** Memory that the ledger takes in Redis. */
   ledgerBytes(jobId: string): Promise<number>;
-  /** Calls `listener` when Redis is back after it was away; gives the way to stop. */
+  /** Writes many records at once; a run that is `undefined` is left out. */
+  saveAll(records: readonly StoredJob[]): Promise<void>;
+  /** Removes all that is kept of a job. */
+  removeJob(jobId: string): Promise<void>;
+  /** Jobs that were saved, and whose records are not in Redis any more. */
+  missingJobs(): Promise<string[]>;
+  /** The ledger as Redis has it, field by field; empty when there is none. */
+  readLedgerFields(jobId: string): Promise<Readonly<Record<string, string>>>;
+  /** Puts a ledger back that Redis has lost; one that is there stays. */
+  restoreLedger(jobId: string, fields: Readonly<Record<string, string>>): Promise<void>;
+  /** Which of these jobs have no ledger in Redis. */
+  withoutLedger(jobIds: readonly string[]): Promise<string[]>;
+  /**
+   * Calls `listener` when Redis is back after it was away, or was found to have lost what was written to it though it was there all the
+   * time; gives the way to stop.
+   */
   onReturn(listener: () => void): () => void;
+  /** As {@link Store.onReturn}, and only when records are gone. */
+  onForgotten(listener: () => void): () => void;
   /** Gives the lease back; the store cannot be used after. */
   close(): Promise<void>;
 }
@@ -81,6 +99,32 @@ const KEY_TTL_SECONDS = 7 * 24 * 3600;
 /** Samples of the hash that Redis measures for its size. */
 const SIZE_SAMPLES = 100;
 
+/** Says by which coordinator the records were last known to be whole: it never expires, so that it is gone only with other things. */
+const MARKER_KEY = 'maestro:marker';
+/** Records that stay away though they were written again, as where Redis evicts them, are told of so often, in milliseconds. */
+const TELL_AGAIN_MS = 10_000;
+
+/** Gives 1 when the marker was not there or another's, and how many records there are. */
+const CHECK_SCRIPT = `
+local isLost = redis.call('GET', KEYS[${FIRST_KEY}]) ~= ARGV[${FIRST_ARG}]
+if isLost then redis.call('SET', KEYS[${FIRST_KEY}], ARGV[${FIRST_ARG}]) end
+return { isLost and 1 or 0, redis.call('HLEN', KEYS[${FIRST_KEY + 1}]), redis.call('HLEN', KEYS[${FIRST_KEY + 2}]) }
+`;
+const SAVE_ALL_SCRIPT = `
+for i = ${FIRST_ARG}, #ARGV, 3 do
+  redis.call('HSET', KEYS[${FIRST_KEY}], ARGV[i], ARGV[i + 1])
+  if ARGV[i + 2] ~= '' then redis.call('HSET', KEYS[${FIRST_KEY + 1}], ARGV[i], ARGV[i + 2]) end
+end
+`;
+const REMOVE_SCRIPT = `
+redis.call('HDEL', KEYS[${FIRST_KEY}], ARGV[${FIRST_ARG}])
+redis.call('HDEL', KEYS[${FIRST_KEY + 1}], ARGV[${FIRST_ARG}])
+redis.call('DEL', KEYS[${FIRST_KEY + 2}])
+`;
+const RESTORE_LEDGER_SCRIPT = `
+if redis.call('EXISTS', KEYS[${FIRST_KEY}]) == 1 then return end
+for i = ${FIRST_ARG}, #ARGV, 2 do redis.call('HSET', KEYS[${FIRST_KEY}], ARGV[i], ARGV[i + 1]) end
+`;
 const SAVE_SCRIPT = `return redis.call('HSET', KEYS[${FIRST_KEY}], ARGV[${FIRST_ARG}], ARGV[${FIRST_ARG + 1}])`;
 const RESERVE_SCRIPT = `
 local key, job = KEYS[${FIRST_KEY}], ARGV[${FIRST_ARG}]
@@ -93,11 +137,47 @@ return redis.call('GET', key)
  * @throws MaestroError `conflict` naming the coordinator that works on this Redis, `redis-unavailable`.
  */
 export async function openStore(redis: RedisConnection, times: LeaseTimes = failureTimeouts()): Promise<Store> {
-  const { client, call, onReturn } = redis;
+  const { client, call } = redis;
   const lease = await acquireLease(redis, times);
   const { fenced, run } = lease;
-  const save = async (what: string, key: string, id: string, value: unknown): Promise<void> =>
-    void (await run(what, SAVE_SCRIPT, [key], [id, JSON.stringify(value)]));
+  const marker = randomUUID();
+  /** Jobs, and jobs with a run, whose records Redis must have. */
+  const saved = { jobs: new Set<string>(), runs: new Set<string>() };
+  const returned = new Set<() => void>();
+  const forgotten = new Set<() => void>();
+  const stopWatching = redis.onReturn(() => {
+    for (const listener of returned) listener();
+    void check();
+  });
+  const subscribe = (listeners: Set<() => void>, listener: () => void): (() => void) => {
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  };
+  const save = async (what: string, key: string, id: string, value: unknown): Promise<void> => {
+    await run(what, SAVE_SCRIPT, [key], [id, JSON.stringify(value)]);
+    (key === JOBS_KEY ? saved.jobs : saved.runs).add(id);
+  };
+  await run('leave a marker', `redis.call('SET', KEYS[${FIRST_KEY}], ARGV[${FIRST_ARG}])`, [MARKER_KEY], [marker]);
+
+  let toldMs = 0;
+  let checking: Promise<void> | undefined;
+  /** Compares what Redis has with what it must have: it may have been emptied, or have let records go, while the connection held. */
+  const check = (): Promise<void> => {
+    const expected = [saved.jobs.size, saved.runs.size] as const;
+    checking ??= run<[number, number, number]>('look whether records are there', CHECK_SCRIPT, [MARKER_KEY, JOBS_KEY, RUNS_KEY], [marker])
+      .then(([isMarkerLost, jobs, runs]) => {
+        const isShort = jobs < expected[0] || runs < expected[1];
+        if (isMarkerLost === 0 && !(isShort && Date.now() - toldMs >= TELL_AGAIN_MS)) return;
+        toldMs = Date.now();
+        for (const listener of [...forgotten, ...returned]) listener();
+      })
+      .catch(() => undefined) // Redis is away, which calls show, or another coordinator has taken over, which was told.
+      .finally(() => {
+        checking = undefined;
+      });
+    return checking;
+  };
+  const checks = setInterval(() => void check(), times.leaseRenewMs);
 
   return {
     get incarnation() {
@@ -112,6 +192,8 @@ export async function openStore(redis: RedisConnection, times: LeaseTimes = fail
     loadJobs: () =>
       call('load jobs', async () => {
         const [jobs, runs] = await Promise.all([client.hgetall(JOBS_KEY), client.hgetall(RUNS_KEY)]);
+        for (const id of Object.keys(jobs)) saved.jobs.add(id);
+        for (const id of Object.keys(runs)) saved.runs.add(id);
         return Object.keys(jobs)
           .sort()
           .map((id) => ({
@@ -145,7 +227,44 @@ export async function openStore(redis: RedisConnection, times: LeaseTimes = fail
       }),
     ledgerBytes: (jobId) =>
       call(`measure the ledger of ${jobId}`, async () => (await client.memory('USAGE', ledgerKey(jobId), 'SAMPLES', SIZE_SAMPLES)) ?? 0),
-    onReturn,
-    close: lease.release,
+    async saveAll(records) {
+      const args = records.flatMap(({ job, run: record }) => [
+        job.id,
+        JSON.stringify(job),
+        record === undefined ? '' : JSON.stringify(record),
+      ]);
+      await run('save records', SAVE_ALL_SCRIPT, [JOBS_KEY, RUNS_KEY], args);
+      for (const { job, run: record } of records) {
+        saved.jobs.add(job.id);
+        if (record !== undefined) saved.runs.add(job.id);
+      }
+    },
+    async removeJob(jobId) {
+      saved.jobs.delete(jobId);
+      saved.runs.delete(jobId);
+      await run(`remove ${jobId}`, REMOVE_SCRIPT, [JOBS_KEY, RUNS_KEY, ledgerKey(jobId)], [jobId]);
+    },
+    missingJobs: () =>
+      call('list jobs', async () => {
+        const [jobs, runs] = (await Promise.all([client.hkeys(JOBS_KEY), client.hkeys(RUNS_KEY)])).map((keys) => new Set(keys));
+        return [...saved.jobs].filter((id) => !jobs!.has(id) || (saved.runs.has(id) && !runs!.has(id)));
+      }),
+    readLedgerFields: (jobId) => call(`read the ledger of ${jobId}`, () => client.hgetall(ledgerKey(jobId))),
+    restoreLedger: async (jobId, fields) => {
+      await run(`put back the ledger of ${jobId}`, RESTORE_LEDGER_SCRIPT, [ledgerKey(jobId)], Object.entries(fields).flat());
+    },
+    withoutLedger: (jobIds) =>
+      call('look for ledgers', async () => {
+        const found = await Promise.all(jobIds.map((id) => client.exists(ledgerKey(id))));
+        return jobIds.filter((_id, index) => found[index] === 0);
+      }),
+    onReturn: (listener) => subscribe(returned, listener),
+    onForgotten: (listener) => subscribe(forgotten, listener),
+    async close() {
+      clearInterval(checks);
+      stopWatching();
+      await checking;
+      await lease.release();
+    },
   };
 }

@@ -1,0 +1,30 @@
+import { MaestroError } from '@maestro/protocol';
+import type { RedisConnection } from './redisConnection.ts';
+
+/** The policy under which Redis never drops a key by itself, and refuses writes when its memory is full. */
+const KEEPS_ALL = 'noeviction';
+
+/**
+ * Why this Redis may drop keys: the name of its eviction policy. `undefined` when it does not, or does not say.
+ * @throws MaestroError `redis-unavailable`.
+ */
+export async function readEvictionRisk({ client, call }: RedisConnection): Promise<string | undefined> {
+  const info = await call('read its eviction policy', () => client.info('memory'));
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
+  if (policy === undefined || policy === KEEPS_ALL) return undefined;
+  const { host, port } = client.options;
+  return `Redis at ${host}:${port} has the maxmemory-policy ${policy}, so that it may drop jobs and ledgers when its memory is full`;
+}
+
+/**
+ * Makes sure that Redis keeps what it is given.
+ * @throws MaestroError `redis-unavailable` when its policy lets it drop keys and `isAllowed` is false.
+ */
+export async function requireNoEviction(redis: RedisConnection, { isAllowed }: { readonly isAllowed: boolean }): Promise<void> {
+  const risk = await readEvictionRisk(redis);
+  if (risk === undefined || isAllowed) return;
+  throw new MaestroError(
+    'redis-unavailable',
+    `${risk}; set it with \`redis-cli CONFIG SET maxmemory-policy ${KEEPS_ALL}\` and in its redis.conf, or go on at that risk with MAESTRO_REDIS_EVICTION=allow`,
+  );
+}

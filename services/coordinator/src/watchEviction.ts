@@ -1,0 +1,50 @@
+import { type RedisConnection, readEvictionRisk, requireNoEviction } from '@maestro/data';
+import { isMaestroError, MaestroError } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+
+/** Whether Redis may drop keys by itself, as last looked at. */
+export interface EvictionWatch {
+  /** Why accepted jobs may be lost; undefined while Redis keeps all. */
+  risk(): string | undefined;
+  close(): void;
+}
+
+const EVERY_MS = 30_000;
+
+/** `MAESTRO_REDIS_EVICTION`: whether a Redis that may drop keys is put up with. @throws MaestroError `invalid-argument`. */
+export function readEviction(text: string): boolean {
+  if (text === 'allow' || text === 'refuse') return text === 'allow';
+  throw new MaestroError('invalid-argument', `MAESTRO_REDIS_EVICTION: expected refuse or allow, found ${text}`);
+}
+
+/**
+ * Looks at the eviction policy of Redis, now and from time to time.
+ * @throws MaestroError `redis-unavailable` when it may drop keys and that is not allowed. Later changes are logged, and show in `risk`.
+ */
+export async function watchEviction({
+  redis,
+  isAllowed,
+  log,
+  everyMs = EVERY_MS,
+}: {
+  readonly redis: RedisConnection;
+  readonly isAllowed: boolean;
+  readonly log: Logger;
+  readonly everyMs?: number;
+}): Promise<EvictionWatch> {
+  await requireNoEviction(redis, { isAllowed });
+  let risk: string | undefined;
+  const look = async (): Promise<void> => {
+    const found = await readEvictionRisk(redis);
+    if (found !== undefined && risk === undefined) log.error({ reason: found }, 'jobs may be lost: set maxmemory-policy to noeviction');
+    if (found === undefined && risk !== undefined) log.info('Redis keeps what it is given again');
+    risk = found;
+  };
+  await look();
+  const timer = setInterval(() => {
+    look().catch((error: unknown) => {
+      if (!isMaestroError(error, 'redis-unavailable')) throw error;
+    });
+  }, everyMs);
+  return { risk: () => risk, close: () => clearInterval(timer) };
+}
