@@ -2,24 +2,26 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { root, say } from './environment.mjs';
+import { processStart } from './processStart.mjs';
 
 const LOCK = join(root, '.maestro/setup.lock');
 const POLL_MS = 100;
 
 /** Runs `work` while no other set-up of this clone works. The lock of a process that died is taken over. */
 export async function withLock(work, path = LOCK) {
+  const self = [process.pid, processStart(process.pid)].join('\n');
   let hasSaid = false;
-  while (!tryLock(path)) {
+  while (!tryLock(path, self)) {
     const owner = ownerOf(path);
     if (owner !== undefined && !isRunning(owner)) takeAway(path, owner);
     else {
-      if (!hasSaid) say(`waiting for another set-up of this clone${owner === undefined ? '' : ` (process ${owner})`}`);
+      if (!hasSaid) say(`waiting for another set-up of this clone${owner === undefined ? '' : ` (process ${owner.split('\n')[0]})`}`);
       hasSaid = true;
       await setTimeout(POLL_MS);
     }
   }
   // The name of a lock that is let go changes before its content goes, so that it is never seen half removed.
-  const release = () => takeAway(path, process.pid);
+  const release = () => takeAway(path, self);
   process.once('exit', release);
   try {
     return await work();
@@ -29,11 +31,11 @@ export async function withLock(work, path = LOCK) {
   }
 }
 
-/** A folder with the owner's number in it appears whole, by a rename, or not at all: a rename onto a filled folder fails. */
-function tryLock(path) {
+/** A folder with the owner's number and start in it appears whole, by a rename, or not at all: a rename onto a filled folder fails. */
+function tryLock(path, self) {
   const mine = `${path}.${process.pid}`;
   mkdirSync(mine, { recursive: true });
-  writeFileSync(join(mine, 'pid'), String(process.pid));
+  writeFileSync(join(mine, 'pid'), self);
   try {
     renameSync(mine, path);
     return true;
@@ -64,16 +66,20 @@ function takeAway(path, owner) {
 
 function ownerOf(path) {
   try {
-    return Number(readFileSync(join(path, 'pid'), 'utf8'));
+    return readFileSync(join(path, 'pid'), 'utf8');
   } catch {
     return undefined;
   }
 }
 
-function isRunning(pid) {
+/** Whether the very process runs; the number may be another's by now, and is all that there is where no start can be found out. */
+function isRunning(owner) {
+  const [pid, started] = owner.split('\n');
   try {
-    return process.kill(pid, 0);
+    process.kill(Number(pid), 0);
   } catch (error) {
-    return error.code === 'EPERM';
+    if (error.code !== 'EPERM') return false;
   }
+  const now = started ? processStart(Number(pid)) : undefined;
+  return now === undefined || now === started;
 }

@@ -143,10 +143,14 @@ const lockProgram = `import { appendFileSync } from 'node:fs'; import { setTimeo
   }, folder + '/lock');`;
 
 test('set-ups of one clone work one after the other, and a lock of a dead one does not hold them', async () => {
-  await mkdir(join(folder, 'lock'));
-  await writeFile(join(folder, 'lock/pid'), '999999999');
-  const ended = await Promise.all(Array.from({ length: 4 }, () => runScript(lockProgram, [folder])));
-  expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
-  expect(await readFile(join(folder, 'journal'), 'utf8')).toBe('in out '.repeat(4));
-  expect(await readdir(folder)).toEqual(['journal']);
+  // A process that is gone, and one whose number is another's by now.
+  for (const owner of ['999999999', `${process.pid}\nlong ago`]) {
+    await mkdir(join(folder, 'lock'));
+    await writeFile(join(folder, 'lock/pid'), owner);
+    const ended = await Promise.all(Array.from({ length: 4 }, () => runScript(lockProgram, [folder])));
+    expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    expect(await readFile(join(folder, 'journal'), 'utf8')).toBe('in out '.repeat(4));
+    expect(await readdir(folder)).toEqual(['journal']);
+    await rm(join(folder, 'journal'));
+  }
 });

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { type ProcessIdentity, processStart } from '@maestro/protocol';
 
 /** Digits of a step in a folder's name, so that names sort like steps up to a hundred million. */
 const STEP_DIGITS = 8;
@@ -24,21 +25,23 @@ export type PassingState = 'writing' | 'replaced' | 'removing';
 export interface PassingFolder {
   readonly state: PassingState;
   readonly step: number;
-  readonly pid: number;
+  readonly process: ProcessIdentity;
   readonly host: string;
 }
 
 let count = 0;
+let self: string | undefined;
 
-/** A name for a folder on its way, that no other process and no other call of this one uses: `.writing-step-00001234-77-1-host`. */
+/** A name for a folder on its way, that no other process and no other call of this one uses: `.writing-step-00001234-77.0123456789ab-1-host`. */
 export function passingFolder(state: PassingState, step: number): string {
-  return `.${state}-${stepFolder(step)}-${process.pid}-${count++}-${hostname()}`;
+  self ??= [process.pid, processStart(process.pid) ?? []].flat().join('.');
+  return `.${state}-${stepFolder(step)}-${self}-${count++}-${hostname()}`;
 }
 
 /** Reads a name that {@link passingFolder} made; undefined for any other. */
 export function parsePassingFolder(name: string): PassingFolder | undefined {
-  const match = /^\.(writing|replaced|removing)-(step-\d+)-(\d+)-\d+-(.*)$/.exec(name);
+  const match = /^\.(writing|replaced|removing)-(step-\d+)-(\d+)(?:\.([0-9a-f]{12}))?-\d+-(.*)$/.exec(name);
   const step = match === null ? undefined : folderStep(match[2]!);
   if (match === null || step === undefined) return undefined;
-  return { state: match[1] as PassingState, step, pid: Number(match[3]), host: match[4]! };
+  return { state: match[1] as PassingState, step, process: { pid: Number(match[3]), started: match[4] }, host: match[5]! };
 }

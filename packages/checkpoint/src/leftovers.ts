@@ -1,7 +1,7 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { isAlive } from '@maestro/protocol';
+import { mayRun, type ProcessIdentity } from '@maestro/protocol';
 import { type PassingFolder, parsePassingFolder, stepFolder } from './folderNames.ts';
 
 /** Age after which a folder on its way is abandoned whoever has it in hand: no write goes that long without starting another file. */
@@ -13,12 +13,12 @@ const inHand = new Set<string>();
 /** What is known where {@link isAbandoned} is asked. */
 export interface Surroundings {
   readonly host: string;
-  readonly isRunning: (pid: number) => boolean;
+  readonly isRunning: (process: ProcessIdentity) => boolean;
 }
 
 /** Whether nobody will finish with a folder: its process on this host is gone, or it has not been touched for an hour. */
-export function isAbandoned({ host, pid }: PassingFolder, ageMs: number, here: Surroundings): boolean {
-  return ageMs > ABANDONED_MS || (host === here.host && !here.isRunning(pid));
+export function isAbandoned({ host, process }: PassingFolder, ageMs: number, here: Surroundings): boolean {
+  return ageMs > ABANDONED_MS || (host === here.host && !here.isRunning(process));
 }
 
 /** Runs `work` on a folder that {@link cleanLeftovers} in this process must leave alone meanwhile. */
@@ -47,7 +47,7 @@ export async function cleanLeftovers(root: string): Promise<string[]> {
     const touched = await stat(path).catch(() => undefined); // Its writer may finish with it just now.
     if (touched === undefined) continue;
     // A folder of this very process id that is not in hand is of an earlier process, as in a container that was started again.
-    const isRunning = (pid: number) => pid !== process.pid && isAlive(pid);
+    const isRunning = (writer: ProcessIdentity) => writer.pid !== process.pid && mayRun(writer);
     if (!isAbandoned(folder, Date.now() - touched.mtimeMs, { host: hostname(), isRunning })) continue;
     if (folder.state === 'replaced' && !names.includes(stepFolder(folder.step))) await rename(path, join(root, stepFolder(folder.step)));
     else await rm(path, { recursive: true, force: true });

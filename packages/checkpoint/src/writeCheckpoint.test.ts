@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { processStart } from '@maestro/protocol';
 import { requireSpace } from './diskSpace.ts';
 import { folderStep, parsePassingFolder, stepFolder } from './folderNames.ts';
 import {
@@ -211,20 +212,28 @@ test('what dead processes left is cleared, a checkpoint moved aside for none com
   await mkdir(join(root, `.replaced-step-00000001-${gone}`));
   await mkdir(join(root, `.removing-step-00000009-${gone}`));
   await mkdir(join(root, `.writing-step-00000003-${gone}`));
-  const kept = [`.writing-step-00000004-${process.ppid}-0-${hostname()}`, '.writing-step-00000005-1-0-elsewhere', '.writing-by-hand'];
+  const parent = `${process.ppid}.${processStart(process.ppid)}`;
+  // The id of the third is in use, by another process than the one that wrote.
+  await mkdir(join(root, `.writing-step-00000003-${process.ppid}.0123456789ab-0-${hostname()}`));
+  const kept = [
+    `.writing-step-00000004-${parent}-0-${hostname()}`,
+    `.writing-step-00000007-${process.ppid}-0-${hostname()}`,
+    '.writing-step-00000005-1-0-elsewhere',
+    '.writing-by-hand',
+  ];
   for (const name of kept) await mkdir(join(root, name));
   const old = `.writing-step-00000006-1-0-elsewhere`;
   await mkdir(join(root, old));
   await utimes(join(root, old), 0, 0);
 
   const cleared = await cleanLeftovers(root);
-  expect(cleared.length).toBe(5);
+  expect(cleared.length).toBe(6);
   expect((await readdir(root)).sort()).toEqual([...kept, 'step-00000001', 'step-00000002'].sort());
   expect((await verifyCheckpoint(dir)).valid).toBe(true);
 });
 
 test('a folder is abandoned when its process here is gone, or after an hour', () => {
-  const here = { host: 'a', isRunning: (pid: number) => pid === 1 };
+  const here = { host: 'a', isRunning: ({ pid }: { readonly pid: number }) => pid === 1 };
   const folder = (name: string) => parsePassingFolder(name)!;
   const minutes = (count: number) => count * 60_000;
   expect(isAbandoned(folder('.writing-step-00000001-1-0-a'), minutes(59), here)).toBe(false);

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { closeSync, fstatSync, open, read } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -33,8 +33,6 @@ const ABANDONED_MS = 10 * 60_000;
 
 const openFile = promisify(open);
 const readFrom = promisify(read);
-
-let written = 0;
 
 /** A cache. Those used longest ago go first; a process learns of what others put in when it makes room itself. */
 export function openBlockCache({ dir, limitBytes }: BlockCacheOptions): BlockCache {
@@ -115,7 +113,7 @@ export function openBlockCache({ dir, limitBytes }: BlockCacheOptions): BlockCac
     },
     async write(sha256, bytes) {
       const path = pathOf(sha256);
-      const aside = join(dir, sha256.slice(0, 2), `.${process.pid}-${written++}`);
+      const aside = join(dir, sha256.slice(0, 2), `.${randomUUID()}`);
       try {
         await mkdir(join(dir, sha256.slice(0, 2)), { recursive: true });
         await writeFile(aside, bytes);

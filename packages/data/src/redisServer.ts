@@ -165,9 +165,13 @@ async function launch(binary: string, { dir, port, host, enter }: LaunchOptions)
     });
     exited.then(() => settle(false));
   });
+  let hasExited = false;
+  void exited.then(() => {
+    hasExited = true;
+  });
   const stop = async () => {
     child.stdin.end();
-    continueIfStopped(pid);
+    if (!hasExited) continueIfStopped(pid);
     const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), STOP_TIMEOUT_MS);
     await exited;
     clearTimeout(timer);

@@ -112,6 +112,7 @@ export {
   type WorkerMessage,
 } from './messages.ts';
 export { nearest } from './nearest.ts';
+export { identifyProcess, isRunning, mayRun, type ProcessIdentity, processStart } from './processIdentity.ts';
 export { isAllowed, ROLES, type Role } from './roles.ts';
 export { describeIssues } from './schemaIssues.ts';
 export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';

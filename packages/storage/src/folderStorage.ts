@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
@@ -9,8 +9,6 @@ import { storageError } from './storageError.ts';
 
 /** Handed to the system at a time: what hashing holds the event loop for stays below a millisecond or two. */
 const CHUNK_BYTES = 1 << 20;
-
-let written = 0;
 
 /** The storage in a folder of this machine. An object is written beside its place, flushed, and renamed. */
 export function openFolder(path: string): Storage {
@@ -96,7 +94,7 @@ export function openFolder(path: string): Storage {
 
     async write(name, parts, { signal, beforePublish } = {}) {
       const target = at(name);
-      const aside = join(dirname(target), `.writing-${process.pid}-${written++}`);
+      const aside = join(dirname(target), `.writing-${randomUUID()}`);
       const hash = createHash('sha256');
       let sizeBytes = 0;
       try {

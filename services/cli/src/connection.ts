@@ -1,25 +1,24 @@
+import { randomUUID } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Device } from '@maestro/protocol';
+import { type Device, identifyProcess, isRunning, type ProcessIdentity } from '@maestro/protocol';
 import type { ClusterProcess } from './cluster.ts';
 import type { NetworkId } from './network/networkNames.ts';
 import type { NetworkLacks } from './network/networkSupport.ts';
 
-/** What `maestro up` leaves in its data folder, so that other commands find the cluster. */
-export interface ClusterFile {
+/** What `maestro up` leaves in its data folder, so that other commands find the cluster. `pid` and `started` are of its process. */
+export interface ClusterFile extends ProcessIdentity {
   readonly coordinator: string;
   /** host:port of its HTTP: API and dashboard. */
   readonly http: string;
   readonly redisUrl: string;
-  /** The process of `maestro up`. */
-  readonly pid: number;
   readonly device: Device;
   /** Threads per worker. */
   readonly threads: number;
   /** Where its processes are in network namespaces, and what the machine lacks for harm to that network. */
   readonly network?: NetworkId & { readonly lacks: NetworkLacks };
   /** Those that run now: kept up to date while processes end and start. */
-  readonly processes: readonly ClusterProcess[];
+  readonly processes: readonly (ClusterProcess & ProcessIdentity)[];
 }
 
 /** The address that a coordinator listens on by default. */
@@ -30,20 +29,30 @@ export const DEFAULT_DATA_DIR = '.maestro';
 
 const clusterFile = (dataDir: string): string => join(dataDir, 'cluster.json');
 
-/** Reads the file of a running cluster; `undefined` when there is none. */
+/**
+ * Reads the file of a running cluster. `undefined` when there is none, and when the file is one that a cluster left behind which did not end in good
+ * order: its processes end with that of `maestro up`, and their ids may be others' by now.
+ */
 export async function readClusterFile(dataDir: string): Promise<ClusterFile | undefined> {
   try {
-    return JSON.parse(await readFile(clusterFile(dataDir), 'utf8')) as ClusterFile;
+    const file = JSON.parse(await readFile(clusterFile(dataDir), 'utf8')) as ClusterFile;
+    return isRunning(file) ? file : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Records a running cluster. Readers see the old file or the new one, never a part. */
-export async function writeClusterFile(dataDir: string, cluster: ClusterFile): Promise<void> {
-  const aside = `${clusterFile(dataDir)}.new`;
-  await writeFile(aside, `${JSON.stringify(cluster, null, 2)}\n`);
-  await rename(aside, clusterFile(dataDir));
+/** Records a cluster that this process runs. Readers see the old file or the new one, never a part; it is the owner's alone, since a URL may hold a password. */
+export async function writeClusterFile(dataDir: string, cluster: Omit<ClusterFile, 'pid' | 'started'>): Promise<void> {
+  const processes = cluster.processes.map((each) => (each.isRunning ? { ...each, ...identifyProcess(each.pid) } : each));
+  const aside = `${clusterFile(dataDir)}.${randomUUID()}`;
+  try {
+    await writeFile(aside, `${JSON.stringify({ ...identifyProcess(), ...cluster, processes }, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
+    await rename(aside, clusterFile(dataDir));
+  } catch (error) {
+    await rm(aside, { force: true });
+    throw error;
+  }
 }
 
 /** Forgets a cluster that has ended. */

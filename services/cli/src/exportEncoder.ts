@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { describeProblems, MODEL_FILE, readJobSpec, readSafetensors, verifyCheckpoint } from '@maestro/checkpoint';
 import { augmentConfig } from '@maestro/data';
@@ -76,7 +77,7 @@ function statisticsOf({ augment: { mean, std } }: JobSpec): { mean?: readonly nu
 
 /** Readers see no part of the file. */
 async function writeAside(file: string, chunks: readonly Uint8Array[]): Promise<number> {
-  const aside = `${file}.${process.pid}`;
+  const aside = `${file}.${randomUUID()}`;
   try {
     const handle = await open(aside, 'w');
     let sizeBytes = 0;

@@ -2,7 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { RedisConnection } from '@maestro/data';
-import { assertInternal, type FailureTimeouts, isAlive, isMaestroError, MaestroError } from '@maestro/protocol';
+import {
+  assertInternal,
+  type FailureTimeouts,
+  identifyProcess,
+  isMaestroError,
+  MaestroError,
+  mayRun,
+  type ProcessIdentity,
+} from '@maestro/protocol';
 
 /** The right to write: held by one coordinator at a time. */
 export interface CoordinatorLease {
@@ -82,9 +90,8 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return { incarnation, 0, '' }
 `;
 
-interface Holder {
+interface Holder extends ProcessIdentity {
   readonly nonce: string;
-  readonly pid: number;
   readonly host: string;
   /** Where a process id means the same process: host and pid namespace. */
   readonly machine: string;
@@ -101,9 +108,8 @@ interface Holder {
  */
 export async function acquireLease(redis: RedisConnection, { leaseMs, leaseRenewMs }: LeaseTimes): Promise<CoordinatorLease> {
   const nonce = randomUUID();
-  const { pid } = process;
   const host = hostname();
-  let self: Holder = { nonce, pid, host, machine: machineId(host), address: '', incarnation: 0 };
+  let self: Holder = { nonce, ...identifyProcess(), host, machine: machineId(host), address: '', incarnation: 0 };
   const text = () => JSON.stringify(self);
 
   let reportFenced: (error: MaestroError) => void = () => undefined;
@@ -193,7 +199,7 @@ async function acquire(
     const [incarnation, leftMs, held] = reply as [number, number, string];
     if (incarnation > 0) return incarnation;
     const holder = JSON.parse(held) as Holder;
-    if (holder.machine === self.machine && !isAlive(holder.pid)) {
+    if (holder.machine === self.machine && !mayRun(holder)) {
       dead = holder.nonce;
       continue;
     }

@@ -5,7 +5,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { planSchedule } from '@maestro/data';
-import type { Job } from '@maestro/protocol';
+import { type Job, processStart } from '@maestro/protocol';
 import { Redis } from 'ioredis';
 import { openStore, type Store } from './store.ts';
 import { plannedEntry } from './testing/plannedStep.ts';
@@ -69,14 +69,24 @@ test('the lease of a dead process of this machine is taken over at once, and tha
   const second = await openOne();
   expect(Date.now() - startedMs).toBeLessThan(500);
   expect(second.incarnation).toBe(Number(incarnation) + 1);
+  // One whose process id is another's by now.
+  await second.announce({ address: '127.0.0.1:7070', http: '127.0.0.1:7080' });
+  const record = JSON.parse((await redis.get('maestro:coordinator'))!);
+  expect(record).toMatchObject({ pid: process.pid, started: processStart(process.pid) });
   await second.close();
+  open.splice(0);
+  await redis.set('maestro:coordinator', JSON.stringify({ ...record, nonce: 'y', started: '0123456789ab' }), 'PX', 60_000);
+  const afterReuse = await openOne();
+  expect(afterReuse.incarnation).toBe(second.incarnation + 1);
+  await afterReuse.close();
   open.splice(0);
 
   const holder = { nonce: 'x', pid: 1, host: 'elsewhere', machine: 'elsewhere', address: '', incarnation: 2 };
+  const setMs = Date.now();
   await redis.set('maestro:coordinator', JSON.stringify(holder), 'PX', 700);
   const third = await openOne();
-  expect(third.incarnation).toBe(3);
-  expect(Date.now() - startedMs).toBeGreaterThan(650);
+  expect(third.incarnation).toBe(4);
+  expect(Date.now() - setMs).toBeGreaterThan(650);
 });
 
 test('a coordinator that was taken for dead writes nothing more, and is told', async () => {

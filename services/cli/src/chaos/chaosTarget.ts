@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectJobClient } from '@maestro/client';
-import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
+import { errorMessage, identifyProcess, isMaestroError, isRunning, MaestroError, type ProcessIdentity } from '@maestro/protocol';
 import { type ClusterFile, readClusterFile } from '../connection.ts';
 import { type KeptProcess, keepProcess } from '../keptProcess.ts';
 import { launchNode } from '../launchNode.ts';
@@ -26,7 +26,7 @@ export interface ChaosTarget {
  */
 export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTrouble: (sentence: string) => void }): ChaosTarget {
   const joined = new Map<string, KeptProcess>();
-  const stopped = new Map<number, NodeJS.Timeout>();
+  const stopped = new Map<ProcessIdentity, NodeJS.Timeout>();
   const healing = new Map<Heal, NodeJS.Timeout>();
   let network: NamespaceNetwork | undefined;
 
@@ -36,32 +36,27 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
     return file;
   };
 
-  const pidOf = async (name: string): Promise<number | undefined> => {
+  const identityOf = async (name: string): Promise<ProcessIdentity | undefined> => {
     const own = joined.get(name);
-    const process = own ?? (await cluster()).processes.find((candidate) => candidate.name === name);
-    return process?.isRunning === true ? process.pid : undefined;
+    if (own !== undefined) return own.isRunning ? identifyProcess(own.pid) : undefined;
+    const process = (await cluster()).processes.find((candidate) => candidate.name === name);
+    return process?.isRunning === true ? process : undefined;
   };
 
-  const signal = async (name: string, which: NodeJS.Signals): Promise<number | undefined> => {
-    const pid = await pidOf(name);
+  /** Whether the signal was sent: a process that has ended, by itself or by an earlier event, gets none, nor does one that has its id now. */
+  const send = (target: ProcessIdentity, which: NodeJS.Signals): boolean => {
     try {
-      if (pid !== undefined) process.kill(pid, which);
+      return isRunning(target) && process.kill(target.pid, which);
     } catch (error) {
-      // It has ended since, by itself or by an earlier event.
-      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined;
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
       throw error;
     }
-    return pid;
   };
 
-  const resume = (pid: number): void => {
-    clearTimeout(stopped.get(pid));
-    stopped.delete(pid);
-    try {
-      process.kill(pid, 'SIGCONT');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
+  const resume = (target: ProcessIdentity): void => {
+    clearTimeout(stopped.get(target));
+    stopped.delete(target);
+    send(target, 'SIGCONT');
   };
 
   const joinWorker = async (name: string): Promise<void> => {
@@ -126,13 +121,13 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
       if (action.kind === 'loss') return onNetwork(action.forMs, (id) => shapeLink(id, action.worker, { lossPercent: action.percent }));
       if (action.kind === 'throttle') return onNetwork(action.forMs, (id) => shapeLink(id, action.worker, { kilobits: action.kilobits }));
       const name = action.kind === 'restart' ? action.process : action.worker;
-      const pid = await signal(name, action.kind === 'stop' ? 'SIGSTOP' : 'SIGKILL');
-      if (pid === undefined) return `${name} is not running`;
-      if (action.kind === 'stop') stopped.set(pid, setTimeout(resume, action.forMs, pid));
+      const target = await identityOf(name);
+      if (target === undefined || !send(target, action.kind === 'stop' ? 'SIGSTOP' : 'SIGKILL')) return `${name} is not running`;
+      if (action.kind === 'stop') stopped.set(target, setTimeout(resume, action.forMs, target));
       return undefined;
     },
     async close() {
-      for (const pid of [...stopped.keys()]) resume(pid);
+      for (const target of [...stopped.keys()]) resume(target);
       for (const doIt of [...healing.keys()]) await heal(doIt);
       await Promise.all([...joined.values()].map((process) => process.stop()));
       await network?.close();

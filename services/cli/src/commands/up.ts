@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import { DEVICES, errorMessage, isAlive, isDevice, MaestroError } from '@maestro/protocol';
+import { DEVICES, errorMessage, isDevice, isRunning, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { type ClusterFile, readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
+import { readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
 import { withExamples } from '../examples.ts';
 import { networkLacks } from '../network/networkSupport.ts';
 import { portNumber, positiveInteger } from '../options.ts';
@@ -38,7 +38,7 @@ export function addUpCommands(program: Command): void {
     .action(async ({ workers, threads, device, port, httpPort, networkNamespaces = false }: UpOptions) => {
       const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
       const running = await readClusterFile(dataDir);
-      if (running !== undefined && isAlive(running.pid)) {
+      if (running !== undefined) {
         throw new MaestroError(
           'conflict',
           `up: a cluster runs already (process ${running.pid}, ${running.coordinator}); end it with \`maestro down\`, or give another --data-dir`,
@@ -68,11 +68,10 @@ export function addUpCommands(program: Command): void {
       const { coordinator, http, redisUrl, network } = cluster;
       record = () => {
         const { processes } = cluster;
-        const file: ClusterFile = {
+        const file = {
           coordinator,
           http,
           redisUrl,
-          pid: process.pid,
           device,
           threads,
           processes,
@@ -108,11 +107,10 @@ export function addUpCommands(program: Command): void {
     .action(async () => {
       const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
       const running = await readClusterFile(dataDir);
-      if (running === undefined || !isAlive(running.pid))
-        throw new MaestroError('not-found', `down: no cluster runs with the data folder ${dataDir}`);
+      if (running === undefined) throw new MaestroError('not-found', `down: no cluster runs with the data folder ${dataDir}`);
       process.kill(running.pid, 'SIGTERM');
       const deadlineMs = Date.now() + DOWN_TIMEOUT_MS;
-      while (isAlive(running.pid)) {
+      while (isRunning(running)) {
         if (Date.now() > deadlineMs)
           throw new MaestroError('timeout', `down: process ${running.pid} did not end within ${DOWN_TIMEOUT_MS / 1000} s`);
         await new Promise((done) => setTimeout(done, POLL_MS));

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -30,7 +31,7 @@ export async function fashionMnist(cacheDir: string, note: (text: string) => voi
     ['Debian package', fromDebian],
     ['public files', fromPublicAddress],
   ] as const) {
-    const partial = join(cacheDir, `.fashion-mnist-${process.pid}`);
+    const partial = join(cacheDir, `.fashion-mnist-${randomUUID()}`);
     try {
       note(`getting Fashion-MNIST (30 MB, ${name})`);
       await mkdir(partial, { recursive: true });
