@@ -105,7 +105,11 @@ test(
     const followed = await follower;
     expect(followed.code).toBe(3);
     const { step, path } = JSON.parse(followed.stdout).checkpoints.at(-1);
-    const resumed = await maestro('submit', 'job.json', '--resume', path, '--set', `schedule.steps=${step + 2}`, '--follow', '--json');
+    const resume = ['submit', 'job.json', '--resume', path, '--set', `schedule.steps=${step + 2}`, '--follow', '--json'];
+    expect((await maestro(...resume)).stderr).toContain(
+      `is of another job: schedule.steps: 5000 there, ${step + 2} here; set checkpoint.resumeAnyway`,
+    );
+    const resumed = await maestro(...resume, '--resume-anyway');
     expect(JSON.parse(resumed.stdout)).toMatchObject({ state: 'succeeded', progress: { step: step + 2 } });
   },
   TIMEOUT_MS,

@@ -1,5 +1,8 @@
+import { cp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { verifyCheckpoint } from '@maestro/checkpoint';
 import type { Cluster } from '@maestro/cli';
 import type { JobClient } from '@maestro/client';
 import type { Job } from '@maestro/protocol';
@@ -141,6 +144,30 @@ test(
     expect((await client.listWorkers()).map(({ jobId }) => jobId).filter((id) => id !== '')).toEqual([]);
     await client.resumeJob(job.id);
     await expectExact(job);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a job whose folder holds the checkpoints of another job ends with what differs, and leaves them as they are',
+  async () => {
+    const [other] = (await client.listJobs()).filter(({ state }) => state === 'succeeded');
+    const foreign = other!.checkpoints.at(-1)!.path;
+    const job = await submit({}, LONG);
+    await watch(job, hasDone(10));
+    await client.pauseJob(job.id);
+    const paused = await watch(job, ({ state }) => state === 'paused');
+    const folder = dirname(paused.checkpoints.at(-1)!.path);
+    await rm(folder, { recursive: true });
+    await cp(dirname(foreign), folder, { recursive: true });
+    await client.resumeJob(job.id);
+    const ended = await watch(job);
+    expect(ended.state).toBe('failed');
+    expect(ended.message).toContain(`it was written by ${other!.id}, not by ${job.id}; schedule.steps: ${STEPS} there, ${LONG} here`);
+    expect(await verifyCheckpoint(join(folder, basename(foreign)))).toMatchObject({ valid: true });
+    await expect(client.submitJob({ spec: { ...JSON.parse(ended.specJson), checkpoint: { resumeFrom: foreign } } })).rejects.toThrow(
+      'of another job',
+    );
   },
   TIMEOUT_MS,
 );

@@ -1,5 +1,14 @@
 export { storageError } from '@maestro/storage';
 export { checkpointHash, type TrainingTensors } from './checkpointHash.ts';
+export {
+  type CheckpointOrigin,
+  describeDifferences,
+  type ExpectedOrigin,
+  originOf,
+  readOrigin,
+  requireOwnOrigin,
+  requireSameOrigin,
+} from './checkpointOrigin.ts';
 export { type CheckpointProblem, type CheckpointReport, describeProblems } from './checkpointReport.ts';
 export { checkpointRoot } from './checkpointRoot.ts';
 export { requireSpace } from './diskSpace.ts';

@@ -20,13 +20,26 @@ export interface AuditEpoch {
   readonly mismatches: number;
 }
 
-/** Whether every sample of a job's committed steps was taken exactly once, and by whom. Counts as in {@link AuditEpoch}. */
+/**
+ * What an audit comes to: `incomplete` when the record lacks steps that the job has done, and nothing else is wrong; `unclean` when samples are
+ * missing, taken twice or others than planned, or the record contradicts itself.
+ */
+export const AUDIT_VERDICTS = ['clean', 'incomplete', 'unclean'] as const;
+
+/** A name in {@link AUDIT_VERDICTS}. */
+export type AuditVerdict = (typeof AUDIT_VERDICTS)[number];
+
+/** Whether every sample of a job's steps was taken exactly once, and by whom. Counts as in {@link AuditEpoch}. */
 export interface AuditReport {
+  readonly verdict: AuditVerdict;
+  /** Whether the verdict is `clean`. */
   readonly isClean: boolean;
   /** Steps done before this job, which resumed from them. */
   readonly firstStep: number;
   /** Steps committed, those included. */
   readonly step: number;
+  /** Steps that must be committed: all of a job that has succeeded, else those that it has reported or written checkpoints of. */
+  readonly dueStep: number;
   readonly totalSteps: number;
   readonly generation: number;
   /** Samples in the data set. */

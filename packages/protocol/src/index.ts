@@ -37,7 +37,7 @@ export { countSchema, jobIdSchema, jobParamsSchema, stepParamSchema, timeSchema 
 export { PROBLEM_TYPE, type Problem, problemOf, problemSchema } from './api/problem.ts';
 export { type ViewResource, viewResourceSchema } from './api/viewResource.ts';
 export { type WorkerResource, workerResource, workerResourceSchema } from './api/workerResource.ts';
-export type { AuditEpoch, AuditReport, AuditWorker, JobAudit } from './audit.ts';
+export { AUDIT_VERDICTS, type AuditEpoch, type AuditReport, type AuditVerdict, type AuditWorker, type JobAudit } from './audit.ts';
 export { type Bind, type HostAndPort, requireSafeBind, splitAddress } from './bindRule.ts';
 export { parseByteSize } from './byteSize.ts';
 export { type PathRoots, readRoots, requireConfined } from './confinedPath.ts';
@@ -56,6 +56,7 @@ export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } fro
 export { controlChannelOptions, fromServiceError, loadProtos, loadService, tokenMetadata, toServiceError } from './grpc.ts';
 export { newJobId } from './ids.ts';
 export { isAlive } from './isAlive.ts';
+export { commonIdentity, identityDifferences, type JobIdentity, specDifferences } from './jobIdentity.ts';
 export {
   type DataSpec,
   type DilocoSpec,

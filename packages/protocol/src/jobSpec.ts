@@ -133,6 +133,12 @@ const checkpoint = z.strictObject({
     .min(1)
     .optional()
     .describe('checkpoint to go on from: a folder, or s3://bucket/prefix/job/step; for recipe knn, whose encoder is measured'),
+  resumeAnyway: z
+    .boolean()
+    .default(false)
+    .describe(
+      'goes on from that checkpoint also where its job file, data or versions are others; the bits are then not those of an unbroken run',
+    ),
 });
 
 /** The `sync` section of a file that has none. */
@@ -250,6 +256,13 @@ export function parseJobSpec(input: unknown): JobSpec {
  * which moments, and where checkpoints come from.
  */
 export function specHash(spec: JobSpec): string {
+  return createHash('sha256')
+    .update(JSON.stringify(decisivePart(spec)))
+    .digest('hex');
+}
+
+/** What {@link specHash} is over. */
+export function decisivePart(spec: JobSpec): Readonly<Record<string, unknown>> {
   const { name: _name, priority: _priority, checkpoint: _checkpoint, resources, data, sync, knn, ...others } = spec;
   const { state: _state, ...optimizer } = others.optimizer;
   const rest = { ...others, optimizer };
@@ -259,9 +272,7 @@ export function specHash(spec: JobSpec): string {
   const format = withoutPath(data);
   const mixed = allowMixedDevices && { allowMixedDevices };
   const measured = knn !== undefined && { knn: { ...knn, test: withoutPath(knn.test!) } };
-  return createHash('sha256')
-    .update(JSON.stringify({ ...rest, format, virtualRanks, device, ...(!isPlain && { sync }), ...mixed, ...measured }))
-    .digest('hex');
+  return { ...rest, format, virtualRanks, device, ...(!isPlain && { sync }), ...mixed, ...measured };
 }
 
 function withoutPath({ path: _path, ...format }: DataSpec): object {

@@ -20,9 +20,11 @@ const audit = (changes: Partial<JobAudit> = {}): JobAudit => ({
   jobId: 'job-1',
   name: 'faces',
   state: 'running',
+  verdict: 'clean',
   isClean: true,
   firstStep: 0,
   step: 128,
+  dueStep: 128,
   totalSteps: 500,
   generation: 3,
   samples: 1005,
@@ -73,7 +75,7 @@ test('a clean audit says so first, folds what lies long past, and ends with who 
 test('an audit that is not clean says what is wrong, shows the epoch however old, and tells the first problems', () => {
   const problems = Array.from({ length: 30 }, (_, i) => `epoch 1: problem ${i}`);
   const epochs = Array.from({ length: 20 }, (_, epoch) => epochAt(epoch, epoch === 1 ? { missing: 8, mismatches: 1, images: 992 } : {}));
-  const text = auditText(audit({ isClean: false, missing: 8, mismatches: 1, problems, problemCount: 31, epochs }));
+  const text = auditText(audit({ verdict: 'unclean', isClean: false, missing: 8, mismatches: 1, problems, problemCount: 31, epochs }));
   expect(text).toContain(
     'Verdict:  NOT CLEAN: 8 samples missing, 1 row of other samples than planned, 31 problems in all; 12 800 samples were due\n',
   );
@@ -88,4 +90,11 @@ test('resumed and unknown steps are told', () => {
   expect(text).toContain('Steps:    28 committed after the 100 it resumed from, of 500 in all');
   expect(text).toContain('Unknown:  who did 1 step was lost with Redis and all workers; the schedule fills in');
   expect(text).toContain('no step is committed yet');
+});
+
+test('a record that lacks steps is incomplete, and not clean', () => {
+  const problems = ['incomplete: the ledger has 128 steps, the job has done 500; steps 128 to 499 (epochs 12 to 49) are not in it'];
+  const text = auditText(audit({ verdict: 'incomplete', isClean: false, state: 'succeeded', dueStep: 500, problems, problemCount: 1 }));
+  expect(text).toContain('Verdict:  INCOMPLETE: the record of 372 steps is missing (the job has done 500); what is there is sound\n');
+  expect(text).toContain(`Problems (1):\n  ${problems[0]}`);
 });

@@ -32,9 +32,13 @@ export function auditText(audit: JobAudit): string {
   return lines.join('\n');
 }
 
-function verdict({ isClean, expected, images, skipped, missing, duplicates, mismatches, problemCount }: JobAudit): string {
+function verdict(audit: JobAudit): string {
+  const { isClean, expected, images, skipped, missing, duplicates, mismatches, problemCount, dueStep, step } = audit;
   const broken = skipped === 0 ? '' : ` (${number(images)} read, ${number(skipped)} broken)`;
   if (isClean) return `clean: ${number(expected)} samples were due, and each was taken exactly once${broken}`;
+  if (audit.verdict === 'incomplete') {
+    return `INCOMPLETE: the record of ${count(dueStep - step, 'step')} is missing (the job has done ${dueStep}); what is there is sound`;
+  }
   const found = [
     missing > 0 && `${count(missing, 'sample')} missing`,
     duplicates > 0 && `${count(duplicates, 'sample')} taken twice`,

@@ -1,12 +1,14 @@
 import { expect, test } from '@jest/globals';
+import type { CheckpointOrigin } from '@maestro/checkpoint';
 import { parseJobSpec } from '@maestro/protocol';
 import { createAdmission } from './admission.ts';
 
 const file = { data: { format: 'idx', path: '/data/a' }, schedule: { epochs: 1 } };
 const trained = parseJobSpec({ ...file, model: { embedDim: 96 } });
+const origin: CheckpointOrigin = { job: 'job-a', spec: trained, identity: {} };
 const admission = createAdmission({
   checkpoints: 's3://bucket/runs',
-  inspectCheckpoint: async () => ({ step: 40 }),
+  inspectCheckpoint: async (path) => ({ step: 40, origin: path.startsWith('/foreign') ? { ...origin, spec: undefined } : origin }),
   readJobSpec: async () => trained,
 });
 const read = (others: object) => admission.read(JSON.stringify({ ...file, ...others }));
@@ -24,14 +26,33 @@ test('a job that measures has the model of its checkpoint, no place for checkpoi
 });
 
 test('a job that resumes starts with the step of its checkpoint, any other from nothing', async () => {
-  expect(await admission.startPoint(await read({ checkpoint: { resumeFrom: '/c/step-00000040' } }))).toEqual({
-    path: '/c/step-00000040',
-    step: 40,
-  });
+  const alike = await read({ model: { embedDim: 96 }, name: 'again', checkpoint: { resumeFrom: '/c/step-00000040' } });
+  expect(await admission.startPoint(alike)).toEqual({ path: '/c/step-00000040', step: 40 });
   expect(await admission.startPoint(await read({}))).toEqual({ path: '', step: 0 });
 });
 
 test('what is no JSON, or too long, is refused', async () => {
   await expect(admission.read('{')).rejects.toThrow('job file: not JSON');
   await expect(admission.read(' '.repeat(300_000))).rejects.toMatchObject({ code: 'too-large' });
+});
+
+test('a checkpoint of another job file is refused by what differs, and taken when the file wishes so', async () => {
+  const resume = (others: object, resumeAnyway = false, path = '/c/40') =>
+    read({ model: { embedDim: 96 }, ...others, checkpoint: { resumeFrom: path, resumeAnyway } }).then(admission.startPoint);
+  await expect(resume({ seed: 7, schedule: { epochs: 2 } })).rejects.toMatchObject({
+    code: 'invalid-argument',
+    message:
+      'checkpoint.resumeFrom: /c/40 is of another job: schedule.epochs: 1 there, 2 here; seed: 0 there, 7 here; set checkpoint.resumeAnyway=true (`--resume-anyway`) to go on from it all the same',
+  });
+  expect(await resume({ seed: 7, schedule: { epochs: 2 } }, true)).toEqual({ path: '/c/40', step: 40 });
+  await expect(resume({}, false, '/foreign')).rejects.toThrow('it holds no job file that can be compared');
+  expect(await resume({}, true, '/foreign')).toEqual({ path: '/foreign', step: 40 });
+});
+
+test('a checkpoint of another model, or of other replicas, is refused whatever the file wishes', async () => {
+  const resume = (others: object) =>
+    read({ ...others, checkpoint: { resumeFrom: '/c/40', resumeAnyway: true } }).then(admission.startPoint);
+  await expect(resume({ model: { embedDim: 48 } })).rejects.toThrow('/c/40 is of another model; give the job the model section');
+  const sync = { mode: 'diloco', replicas: 2 };
+  await expect(resume({ model: { embedDim: 96 }, sync })).rejects.toThrow('was written with sync.replicas none, the job has 2');
 });

@@ -1,4 +1,15 @@
-import { errorMessage, type JobSpec, knnOf, MaestroError, type PathRoots, parseJobSpec, requireConfined } from '@maestro/protocol';
+import { type CheckpointOrigin, requireSameOrigin } from '@maestro/checkpoint';
+import { maeConfig, parameterSpecs } from '@maestro/mae';
+import {
+  dilocoOf,
+  errorMessage,
+  type JobSpec,
+  knnOf,
+  MaestroError,
+  type PathRoots,
+  parseJobSpec,
+  requireConfined,
+} from '@maestro/protocol';
 import type { RestorePoint } from './runState.ts';
 import { withModelOf } from './withModelOf.ts';
 
@@ -10,8 +21,8 @@ export interface AdmissionOptions {
   readonly roots?: PathRoots;
   /** Where jobs keep their checkpoints whose file does not say. Default: below the data folder. */
   readonly checkpoints?: string | undefined;
-  /** Reads the step of a checkpoint that a job starts from; throws when it cannot be used. */
-  readonly inspectCheckpoint: (path: string) => Promise<{ readonly step: number }>;
+  /** Reads the step of a checkpoint that a job starts from, and whose it is; throws when it cannot be used. */
+  readonly inspectCheckpoint: (path: string) => Promise<{ readonly step: number; readonly origin: CheckpointOrigin }>;
   /** The job file that a checkpoint was trained with. */
   readonly readJobSpec: (path: string) => Promise<JobSpec>;
 }
@@ -23,7 +34,7 @@ export interface Admission {
    * @throws MaestroError `invalid-argument`, `too-large`, or of a checkpoint that it names and that cannot be read.
    */
   read(specJson: string): Promise<JobSpec>;
-  /** Where a job starts as long as it has no checkpoint of its own. @throws MaestroError of a checkpoint that cannot be used. */
+  /** Where a job starts as long as it has no checkpoint of its own. @throws MaestroError of a checkpoint that cannot be used, or is of another job. */
   startPoint(spec: JobSpec): Promise<RestorePoint>;
 }
 
@@ -46,9 +57,12 @@ export function createAdmission({ roots, checkpoints, inspectCheckpoint, readJob
     async startPoint(spec) {
       const { resumeFrom } = spec.checkpoint;
       if (resumeFrom === undefined) return { path: '', step: 0 };
-      const { step } = await inspectCheckpoint(resumeFrom);
+      const { step, origin } = await inspectCheckpoint(resumeFrom);
       // What measures a checkpoint begins at the first sample, however long it was trained.
-      return { path: resumeFrom, step: knnOf(spec) === undefined ? step : 0 };
+      if (knnOf(spec) !== undefined) return { path: resumeFrom, step: 0 };
+      requireSameOrigin(resumeFrom, origin, { spec });
+      requireSameShape(resumeFrom, origin, spec);
+      return { path: resumeFrom, step };
     },
   };
 }
@@ -59,5 +73,23 @@ export function parseJobFile(text: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     throw new MaestroError('invalid-argument', `job file: not JSON: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+/** A checkpoint that is taken anyway must still have the tensors of the job's model, as many replicas included. */
+function requireSameShape(path: string, { spec: trained }: CheckpointOrigin, spec: JobSpec): void {
+  if (trained === undefined) return; // the worker that reads it finds out
+  const shapes = (of: JobSpec): string => JSON.stringify(parameterSpecs(maeConfig(of.model)).map(({ name, shape }) => [name, shape]));
+  if (shapes(trained) !== shapes(spec)) {
+    throw new MaestroError(
+      'invalid-argument',
+      `checkpoint.resumeFrom: ${path} is of another model; give the job the model section that it was trained with`,
+    );
+  }
+  if (dilocoOf(trained)?.replicas !== dilocoOf(spec)?.replicas) {
+    throw new MaestroError(
+      'invalid-argument',
+      `checkpoint.resumeFrom: ${path} was written with sync.replicas ${dilocoOf(trained)?.replicas ?? 'none'}, the job has ${dilocoOf(spec)?.replicas ?? 'none'}; give the job the same sync section`,
+    );
   }
 }

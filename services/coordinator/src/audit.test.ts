@@ -90,7 +90,7 @@ test('what the scripts write of any job is clean: windows, uneven epochs, kept b
     fc.asyncProperty(anyStory, async (story) => {
       const { schedule, seed, firstStep, step } = story;
       const ledger = await live(story);
-      const audit = auditLedger({ schedule, seed, ledger });
+      const audit = auditLedger({ schedule, seed, ledger, dueStep: ledger.step });
       expect(audit.problems).toEqual([]);
       expect(audit).toMatchObject({ isClean: true, step, firstStep, missing: 0, duplicates: 0, mismatches: 0, problemCount: 0 });
       expect(audit.images + audit.skipped).toBe(audit.expected);
@@ -182,7 +182,7 @@ test.each(Object.keys(CORRUPTIONS))('%s is found', async (name) => {
       if (corrupted === undefined) return;
       tried++;
       const { schedule, seed } = story;
-      const audit = auditLedger({ schedule, seed, ledger: corrupted });
+      const audit = auditLedger({ schedule, seed, ledger: corrupted, dueStep: ledger.step });
       expect(audit.isClean).toBe(false);
       expect(audit.problems.length).toBeGreaterThan(0);
     }),
@@ -200,7 +200,7 @@ test('a shard that changed hands has a segment for each owner, and the audit tel
     { first: 0, last: 1, generation: 1, worker: 'b:0', images: 6 },
     { first: 2, last: 3, generation: 2, worker: 'a:2', images: 6 },
   ]);
-  const { workers, skipped, epochs } = auditLedger({ schedule, seed: 3, ledger });
+  const { workers, skipped, epochs } = auditLedger({ schedule, seed: 3, ledger, dueStep: ledger.step });
   expect(skipped).toBe(7);
   expect(workers).toEqual([
     { id: 'a:1', images: 8, share: 8 / 49 },
@@ -215,7 +215,7 @@ test('problems name epoch, window, virtual rank, steps and worker', async () => 
   const [shard, ...others] = ledger.shards as [Ledger['shards'][number], ...Ledger['shards'][number][]];
   const [first, second] = shard.segments as [Segment, Segment];
   const broken = { ...ledger, shards: [{ ...shard, segments: [first, { ...second, first: 1, last: 2, digest: 5 }] }, ...others] };
-  expect(auditLedger({ schedule, seed: 3, ledger: broken }).problems.slice(0, 3)).toEqual([
+  expect(auditLedger({ schedule, seed: 3, ledger: broken, dueStep: ledger.step }).problems.slice(0, 3)).toEqual([
     'epoch 0, window 0, virtual rank 0: steps 1 are there twice, again by a:2',
     'epoch 0, window 0, virtual rank 0: steps 1..2 by a:2 took other samples than planned (digest 5)',
     'epoch 0, window 0, virtual rank 0: steps 3 are missing',
@@ -242,8 +242,21 @@ test('steps that nobody could report are counted', async () => {
     await store.commitStep(plannedEntry(schedule, jobId, { step, workers }));
   }
   const ledger = (await store.loadLedger(jobId))!;
-  const audit = auditLedger({ schedule, seed: 0, ledger });
+  const audit = auditLedger({ schedule, seed: 0, ledger, dueStep: ledger.step });
   expect(audit).toMatchObject({ isClean: true, unknownSteps: 3 });
   const row = foldEpoch({ schedule, seed: 0, shards: ledger.shards, epoch: 0, firstStep: 0 });
   expect(row).toMatchObject({ unknownSteps: 3 });
+});
+
+test('a record that lacks steps which the job has done is incomplete, with the samples of all its epochs missing', async () => {
+  const ledger = await live({ ...story, step: 13, changes: [], broken: [] });
+  const whole = auditLedger({ schedule, seed: 3, ledger, dueStep: 13 });
+  expect(whole).toMatchObject({ verdict: 'clean', isClean: true, expected: 13 * 8, missing: 0 });
+  const lacking = auditLedger({ schedule, seed: 3, ledger, dueStep: schedule.totalSteps });
+  expect(lacking).toMatchObject({ verdict: 'incomplete', isClean: false, dueStep: 24, expected: 24 * 8, missing: 11 * 8, problemCount: 1 });
+  expect(lacking.problems).toEqual([
+    'incomplete: the ledger has 13 steps, the job has done 24; steps 13 to 23 (epochs 1 to 2) are not in it',
+  ]);
+  const both = auditLedger({ schedule, seed: 3, ledger: { ...ledger, shards: ledger.shards.slice(1) }, dueStep: 24 });
+  expect(both.verdict).toBe('unclean');
 });

@@ -2,6 +2,7 @@ import { type Schedule, stepsOfEpoch } from '@maestro/data';
 import type { AuditReport } from '@maestro/protocol';
 import { addTo, auditFold, auditShards, type EpochFindings } from './auditEpoch.ts';
 import type { Ledger, WorkerTotal } from './ledger.ts';
+import { positionsOfSteps } from './plannedSamples.ts';
 
 /** So many problems are told in words; all are counted. */
 const TOLD_PROBLEMS = 100;
@@ -11,13 +12,15 @@ export interface AuditInput {
   readonly schedule: Schedule;
   readonly seed: number;
   readonly ledger: Ledger;
+  /** Steps that the job has done as far as is known from elsewhere. */
+  readonly dueStep: number;
 }
 
 /**
- * Compares a ledger with what the job's permutations demand: every sample of every committed step taken once, by one worker, and none
- * beside. Counts are in samples, one per virtual rank and position. A pure function; it takes microseconds for each sample of an epoch that is not folded yet.
+ * Compares a ledger with what the job has done and its permutations demand: every step is there, and every sample of it was taken once, by one
+ * worker, and none beside. Counts are in samples, one per virtual rank and position. A pure function; it takes microseconds for each sample of an epoch that is not folded yet.
  */
-export function auditLedger({ schedule, seed, ledger }: AuditInput): AuditReport {
+export function auditLedger({ schedule, seed, ledger, dueStep }: AuditInput): AuditReport {
   const { firstStep } = ledger;
   const problems: string[] = ledger.unreadable.map((row) => `unreadable: ${row}`);
   const endStep = Math.min(ledger.step, schedule.totalSteps);
@@ -48,19 +51,25 @@ export function auditLedger({ schedule, seed, ledger }: AuditInput): AuditReport
   }
   problems.push(...compareTotals(workers, ledger));
 
+  const isSound = problems.length === 0;
+  const lacking = samplesOfSteps(schedule, Math.max(firstStep, endStep), Math.min(dueStep, schedule.totalSteps));
+  if (ledger.step < dueStep) problems.unshift(lackingText(schedule, ledger.step, dueStep));
+
   const sum = (pick: (epoch: EpochFindings) => number): number => epochs.reduce((total, epoch) => total + pick(epoch), 0);
   const images = sum((epoch) => epoch.images);
   return {
+    verdict: isSound ? (problems.length === 0 ? 'clean' : 'incomplete') : 'unclean',
     isClean: problems.length === 0,
     firstStep,
     step: ledger.step,
+    dueStep,
     totalSteps: schedule.totalSteps,
     generation: ledger.generation,
     samples: schedule.samples,
-    expected: sum((epoch) => epoch.expected),
+    expected: sum((epoch) => epoch.expected) + lacking,
     images,
     skipped: sum((epoch) => epoch.skipped),
-    missing: sum((epoch) => epoch.missing),
+    missing: sum((epoch) => epoch.missing) + lacking,
     duplicates: sum((epoch) => epoch.duplicates),
     mismatches: sum((epoch) => epoch.mismatches),
     unknownSteps: sum((epoch) => epoch.unknownSteps),
@@ -70,6 +79,24 @@ export function auditLedger({ schedule, seed, ledger }: AuditInput): AuditReport
     problems: problems.slice(0, TOLD_PROBLEMS),
     problemCount: problems.length,
   };
+}
+
+/** Samples of the steps from `from` to `to` - 1. */
+function samplesOfSteps(schedule: Schedule, from: number, to: number): number {
+  let count = 0;
+  for (let step = from; step < to; ) {
+    const epoch = Math.floor(step / schedule.stepsPerEpoch);
+    const end = Math.min(stepsOfEpoch(schedule, epoch).endStep, to);
+    count += positionsOfSteps(schedule, { epoch, from: step, to: end }).count;
+    step = end;
+  }
+  return count;
+}
+
+function lackingText({ stepsPerEpoch }: Schedule, step: number, dueStep: number): string {
+  const [first, last] = [step, dueStep - 1].map((index) => Math.floor(index / stepsPerEpoch));
+  const epochs = first === last ? `epoch ${first}` : `epochs ${first} to ${last}`;
+  return `incomplete: the ledger has ${step} steps, the job has done ${dueStep}; steps ${step} to ${dueStep - 1} (${epochs}) are not in it`;
 }
 
 /** The sums that were kept at each commit are those of the rows. */

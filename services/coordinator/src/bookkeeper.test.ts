@@ -59,7 +59,7 @@ function keepBooks(options: Partial<BookkeeperOptions> = {}): Bookkeeper & { rea
   return Object.defineProperty(books, 'acknowledged', { value: acknowledged }) as Bookkeeper & { readonly acknowledged: number[] };
 }
 const report = (step: number, generation = 1, workers = ['a', 'b']) => plannedStep(schedule, { step, generation, workers });
-const audited = async (from = store) => auditLedger({ schedule, seed: 0, ledger: (await from.loadLedger(JOB))! });
+const audited = async (from = store) => auditLedger({ schedule, seed: 0, ledger: (await from.loadLedger(JOB))!, dueStep: 0 });
 const job = (name: string) => ({ id: JOB, name }) as Job;
 
 test('steps are acknowledged in order, records and shards follow, and finished epochs become one row', async () => {

@@ -45,7 +45,7 @@ export interface CoordinatorOptions extends AdmissionOptions {
   /** Why accepted jobs may be lost; undefined while they cannot be. */
   readonly risk?: () => string | undefined;
   /** The newest valid checkpoint that a job has written. */
-  readonly findCheckpoint: (jobId: string, location: string | undefined) => ReturnType<ActiveJobOptions['findCheckpoint']>;
+  readonly findCheckpoint: (jobId: string, spec: JobSpec) => ReturnType<ActiveJobOptions['findCheckpoint']>;
   /** Told of what happens. */
   readonly events: CoordinatorEvents;
   readonly log: Logger;
@@ -112,7 +112,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       timeouts,
       openBooks: (onAcknowledged) => openBooks(job.id, spec.seed, onAcknowledged),
       onSettled: () => keepLedger({ store, records, log }, job.id),
-      findCheckpoint: () => findCheckpoint(job.id, spec.checkpoint.location),
+      findCheckpoint: () => findCheckpoint(job.id, spec),
       perform(effect) {
         const worker = workers.get(effect.workerId);
         if (worker === undefined) return;
@@ -248,7 +248,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       return decide(active, { type: 'resume' });
     },
     noteReconstruction: (id, step) => find(id).amend((job) => ({ ...job, reconstructedStep: Math.max(step, job.reconstructedStep ?? 0) })),
-    audit: (id) => auditJob(store, find(id).job),
+    audit: (id) => auditJob(store, find(id)),
     workers: () => workers.all().map(workerInfo),
     drainWorker(name) {
       const worker = workers.named(name);

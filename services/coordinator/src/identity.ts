@@ -1,13 +1,7 @@
-import type { Standing } from '@maestro/protocol';
+import { commonIdentity, identityDifferences, type Standing } from '@maestro/protocol';
 import { dismiss } from './loseWorker.ts';
 import type { IdentityVote, JobRun, RunWorker } from './runState.ts';
 import { record, type Turn, update, updateWorker } from './turn.ts';
-
-/** What may differ in a job with `allowMixedDevices`: where and how a gradient is computed, but not of what. */
-const COMPUTING = [
-  ...['device', 'engine', 'isResident', 'platform', 'instructions', 'threads'],
-  ...['tf32', 'deterministic', 'gpu', 'cublas', 'cudnn'],
-];
 
 /**
  * Whether a worker has what all members must have in common; one that has not is sent away. Before the first view nobody knows what that
@@ -18,8 +12,7 @@ export function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLe
   const { id: workerId, name } = worker;
   const whole = JSON.parse(identityJson) as Readonly<Record<string, unknown>>;
   noteDevice(turn, worker, String(whole['device']));
-  const { allowMixedDevices } = turn.run.facts.spec.resources;
-  const identity = allowMixedDevices ? Object.fromEntries(Object.entries(whole).filter(([key]) => !COMPUTING.includes(key))) : whole;
+  const identity = commonIdentity(whole, turn.run.facts.spec);
   const own: IdentityVote = { workerId, by: name, identity, datasetLength, stateLength, isRefused: false };
   const { common, votes = [] } = turn.run;
   if (common !== undefined) return isSame(common, own) || refuse(turn, worker, own, common);
@@ -70,16 +63,12 @@ export function settle(turn: Turn, { by, identity, datasetLength, stateLength }:
 
 type Identified = Pick<NonNullable<JobRun['common']>, 'by' | 'identity'>;
 
-function differences(a: Identified, b: Identified): string[] {
-  return Object.keys({ ...a.identity, ...b.identity }).filter((key) => a.identity[key] !== b.identity[key]);
-}
-
 function isSame(a: Identified, b: Identified): boolean {
-  return differences(a, b).length === 0;
+  return identityDifferences(a.identity, b.identity).length === 0;
 }
 
 function refuse(turn: Turn, worker: RunWorker, own: Identified, common: Identified): false {
-  const named = differences(common, own)
+  const named = identityDifferences(common.identity, own.identity)
     .map((key) => `${key} ${own.identity[key]} where ${common.by} has ${common.identity[key]}`)
     .join(', ');
   const reason = `${worker.name} differs from its peers, so the bits would depend on who computes: ${named}`;

@@ -1,16 +1,19 @@
 import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  type CheckpointOrigin,
   checkpointRoot,
   describeFallback,
   describeProblems,
   newestValidCheckpoint,
   readJobSpec,
+  readOrigin,
+  requireOwnOrigin,
   verifyCheckpoint,
 } from '@maestro/checkpoint';
 import { connectRedis, loadBullmq, type Schedule } from '@maestro/data';
 import { openLogArchive, openLogSink } from '@maestro/logs';
-import { DEFAULT_FAILURE_TIMEOUT_MS, errorMessage, failureTimeouts, isMaestroError, MaestroError } from '@maestro/protocol';
+import { DEFAULT_FAILURE_TIMEOUT_MS, errorMessage, failureTimeouts, isMaestroError, type JobSpec, MaestroError } from '@maestro/protocol';
 import { isUrl, resolveLocation } from '@maestro/storage';
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
@@ -147,23 +150,24 @@ function withoutLedger(books: Bookkeeper): Bookkeeper {
   return { ...books, commit: nothing, enqueueAround: nothing, openGeneration: nothing };
 }
 
-async function inspectCheckpoint(path: string): Promise<{ readonly step: number }> {
+async function inspectCheckpoint(path: string): Promise<{ readonly step: number; readonly origin: CheckpointOrigin }> {
   const report = await verifyCheckpoint(path);
   if (!report.valid || report.step === undefined)
     throw new MaestroError('checkpoint-invalid', `checkpoint ${path}: ${describeProblems(report.problems)}`);
-  return { step: report.step };
+  return { step: report.step, origin: await readOrigin(path) };
 }
 
-/** The newest checkpoint that a job has on disk and that verifies; the record in Redis may be older. */
-async function findCheckpoint(
-  jobId: string,
-  location: string | undefined,
-): Promise<{ readonly point: RestorePoint | undefined; readonly note: string }> {
-  const root = checkpointRoot({ dataDir, jobId, location });
+/**
+ * The newest checkpoint that a job has on disk and that verifies; the record in Redis may be older.
+ * @throws MaestroError `invalid-argument` when it is another job's.
+ */
+async function findCheckpoint(jobId: string, spec: JobSpec): Promise<{ readonly point: RestorePoint | undefined; readonly note: string }> {
+  const root = checkpointRoot({ dataDir, jobId, location: spec.checkpoint.location });
   for (let left = SEARCHES; ; left--) {
     try {
       const found = await newestValidCheckpoint(root);
       const { checkpoint } = found;
+      if (checkpoint !== undefined) requireOwnOrigin(checkpoint.dir, await readOrigin(checkpoint.dir), { job: jobId, spec });
       return { point: checkpoint && { path: checkpoint.dir, step: checkpoint.step }, note: describeFallback(found) ?? '' };
     } catch (error) {
       // A server that is away is waited for: the job has nothing else to go on from.

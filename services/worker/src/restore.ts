@@ -1,6 +1,15 @@
 import { join } from 'node:path';
-import { type Checkpoint, flatTensors, type ReadCheckpointOptions, readCheckpoint } from '@maestro/checkpoint';
-import { dilocoOf, isMaestroError, MaestroError, specHash, type View } from '@maestro/protocol';
+import {
+  type Checkpoint,
+  describeDifferences,
+  flatTensors,
+  originOf,
+  type ReadCheckpointOptions,
+  readCheckpoint,
+  requireOwnOrigin,
+  requireSameOrigin,
+} from '@maestro/checkpoint';
+import { commonIdentity, dilocoOf, isMaestroError, type JobIdentity, MaestroError, type View } from '@maestro/protocol';
 import { isUrl } from '@maestro/storage';
 import type { Logger } from '@maestro/telemetry';
 import { writeArtifacts } from './artifacts.ts';
@@ -27,7 +36,7 @@ export interface RestoreOptions {
  * Puts the state of a view's first step into the trainer: initial parameters, or those of the checkpoint that the view names. Where replicas
  * train apart, that is the outer state and this member's replicas.
  * Gives its SHA-256 (hex): of the initial parameters, or the checkpoint hash.
- * @throws MaestroError `checkpoint-invalid`, `conflict` when the checkpoint is of another model.
+ * @throws MaestroError `checkpoint-invalid`, `invalid-argument` when the checkpoint is of another model or job.
  */
 export async function restore(options: RestoreOptions): Promise<string> {
   const { session, view, dataDir, isFirst, signal } = options;
@@ -74,7 +83,7 @@ async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions)
   const checkpoint = await readFrom(restoreFrom, { into, signal });
   if (checkpoint.replicas !== undefined) {
     throw new MaestroError(
-      'conflict',
+      'invalid-argument',
       `${restoreFrom}: its replicas trained apart; give the job the sync section that it was written with`,
     );
   }
@@ -109,19 +118,37 @@ async function readFrom(location: string, options: ReadCheckpointOptions): Promi
     return await readCheckpoint(location, options);
   } catch (error) {
     if (isUrl(location) && isMaestroError(error, 'storage')) throw new MaestroError('unavailable', error.message, { cause: error });
+    // Of another model, or kind of job: so it is for every worker, and at every attempt.
+    if (isMaestroError(error, 'conflict')) throw new MaestroError('invalid-argument', error.message, { cause: error });
     throw error;
   }
 }
 
+/**
+ * Its own checkpoint must be the job's in all that decides the bits; one that its file names may be another's, if the file says so.
+ * @throws MaestroError `invalid-argument`, which ends the job: the next worker would meet the same.
+ */
 function checkStart(checkpoint: Checkpoint, { session, view, logger }: Pick<RestoreOptions, 'session' | 'view' | 'logger'>): Checkpoint {
   const { restoreFrom, startStep } = view;
+  const { spec, jobId: job, identityJson } = session;
   const { step, state } = checkpoint;
   if (step !== startStep) {
     throw new MaestroError('checkpoint-invalid', `${restoreFrom}: expected the state after step ${startStep}, found step ${step}`);
   }
-  const before = (state['identity'] as { readonly specHash?: string } | undefined)?.specHash;
-  if (before !== specHash(session.spec)) {
-    logger.warn({ restoreFrom, step }, 'resuming under another job file: the bits will differ from an unbroken run');
+  const { identity, ...rest } = originOf(state);
+  const origin = { ...rest, identity: commonIdentity(identity, spec) };
+  const expected = { spec, identity: commonIdentity(JSON.parse(identityJson) as JobIdentity, spec) };
+  if (restoreFrom !== spec.checkpoint.resumeFrom) {
+    requireOwnOrigin(restoreFrom, origin, { ...expected, job });
+    return checkpoint;
+  }
+  requireSameOrigin(restoreFrom, origin, expected);
+  const differences = describeDifferences(origin, expected);
+  if (differences !== undefined) {
+    logger.warn(
+      { restoreFrom, step, differences },
+      'resuming from another job as its file wishes: the bits will differ from an unbroken run',
+    );
   }
   return checkpoint;
 }

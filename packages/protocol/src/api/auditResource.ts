@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { JobAudit } from '../audit.ts';
+import { AUDIT_VERDICTS, type JobAudit } from '../audit.ts';
 import { JOB_STATES } from '../jobs.ts';
 import { countSchema, jobIdSchema } from './primitives.ts';
 
@@ -18,9 +18,15 @@ export const auditResourceSchema = z
     jobId: jobIdSchema,
     name: z.string(),
     state: z.enum(JOB_STATES),
+    verdict: z
+      .enum(AUDIT_VERDICTS)
+      .describe(
+        'incomplete: the record lacks steps that the job has done; unclean: samples are missing, taken twice or others than planned',
+      ),
     isClean: z.boolean(),
     firstStep: countSchema.describe('steps done before this job, which resumed from them'),
     step: countSchema.describe('steps committed, those included'),
+    dueStep: countSchema.describe('steps that must be committed, as the job has ended or written checkpoints of them'),
     totalSteps: countSchema,
     generation: countSchema,
     samples: countSchema.describe('samples in the data set'),

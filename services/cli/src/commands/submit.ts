@@ -14,6 +14,7 @@ interface SubmitOptions {
   readonly dryRun?: boolean;
   readonly idempotencyKey?: string;
   readonly resume?: string | undefined;
+  readonly resumeAnyway?: boolean;
   readonly json?: boolean;
 }
 
@@ -29,6 +30,7 @@ export function addSubmitCommand(program: Command): void {
       '--resume <checkpoint>',
       'checkpoint folder to go on from, or that recipe knn measures; of a job id the newest valid one on this machine',
     )
+    .option('--resume-anyway', 'go on from that checkpoint even if its job file, data or versions are others')
     .option('--follow', 'show progress and log lines until the job ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
     .addOption(logsOption())
     .option('--dry-run', 'only check the file, and print it with all defaults')
@@ -69,7 +71,7 @@ export function addSubmitCommand(program: Command): void {
   ]);
 }
 
-async function buildSpec(file: string | undefined, { recipe, set, resume }: SubmitOptions): Promise<JobFile> {
+async function buildSpec(file: string | undefined, { recipe, set, resume, resumeAnyway }: SubmitOptions): Promise<JobFile> {
   if (file === undefined && set.length === 0) {
     throw new MaestroError(
       'invalid-argument',
@@ -81,6 +83,7 @@ async function buildSpec(file: string | undefined, { recipe, set, resume }: Subm
     ...set,
     ...(recipe === undefined ? [] : [`recipe=${recipe}`]),
     ...(resume === undefined ? [] : [`checkpoint.resumeFrom=${JSON.stringify(resume)}`]),
+    ...(resumeAnyway === true ? ['checkpoint.resumeAnyway=true'] : []),
   ];
   return withAbsolutePaths(setKeys(file === undefined ? {} : await readJobFile(file), pairs));
 }

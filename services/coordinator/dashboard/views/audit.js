@@ -30,12 +30,13 @@ export function auditPanel(jobId) {
 /** Whatever numbers the audit has, by their names; the verdict first. @param {Record<string, unknown>} audit */
 function result(audit) {
   const numbers = Object.entries(audit).filter(([, value]) => typeof value === 'number');
-  const isClean = audit['isClean'] ?? audit['clean'] ?? audit['ok'];
+  const isClean = audit['isClean'];
+  const verdicts = { clean: 'every sample exactly once', incomplete: 'the record is incomplete' };
+  const verdict = verdicts[/** @type {'clean'} */ (audit['verdict'])] ?? 'not exactly once';
   return h(
     'div',
     {},
-    typeof isClean === 'boolean' &&
-      h('p', {}, h('span.badge', { 'data-tone': isClean ? 'green' : 'red' }, isClean ? 'every sample exactly once' : 'not exactly once')),
+    typeof isClean === 'boolean' && h('p', {}, h('span.badge', { 'data-tone': isClean ? 'green' : 'red' }, verdict)),
     h(
       'dl.facts',
       {},
