@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { type LineWriter, openLineWriter } from './lineWriter.ts';
 import { redactLine } from './redact.ts';
 import { serializeError } from './serializeError.ts';
 
@@ -45,20 +46,21 @@ export interface Logger extends Readonly<Record<Exclude<LogLevel, 'silent'>, Log
   level: LogLevel;
   /** A logger that adds fields (job, worker, generation, step) to each of its lines. */
   child(bindings: Readonly<Record<string, unknown>>): Logger;
-  /** Resolves when every line so far has left the process. */
+  /** Resolves when every line so far has left the process, or cannot. */
   flush(): Promise<void>;
 }
 
 /**
  * Makes the logger of a process: one JSON object per line with `level`, `time` (ISO 8601, UTC), `pid`, `role`, the bindings and `msg`.
- * Secrets are taken out of each line, see redactLine. Lines are written in order; call `flush` before the process ends (runService does).
+ * Secrets are taken out of each line, see redactLine. Logging never throws, see openLineWriter. Lines are written in order; call `flush` before the process ends (runService does).
  */
 export function createLogger({ role, worker, level = 'info', destination = 'stdout', sink, ...bindings }: LoggerOptions): Logger {
-  const stream = openDestination(destination);
+  const base = { pid: process.pid, role, ...(worker !== undefined && { worker }), ...bindings };
+  const stream = openDestination(destination, base);
   const root = pino(
     {
       level,
-      base: { pid: process.pid, role, ...(worker !== undefined && { worker }), ...bindings },
+      base,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       errorKey: 'error',
@@ -67,38 +69,26 @@ export function createLogger({ role, worker, level = 'info', destination = 'stdo
     },
     sink === undefined ? stream : { write: (line: string) => writeBoth(stream, sink, line) },
   );
-  return wrap(root, async () => {
-    await Promise.all([flushStream(stream), sink?.flush()]);
-  });
+  return wrap(root, async () => sink?.flush());
 }
 
-function writeBoth(stream: Stream, sink: LineSink, line: string): void {
+function writeBoth(stream: LineWriter, sink: LineSink, line: string): void {
   stream.write(line);
   sink.push(line);
 }
 
-type Stream = ReturnType<typeof pino.destination> | { write(line: string): void };
-
-function openDestination(destination: LogDestination): Stream {
+function openDestination(destination: LogDestination, bindings: object): LineWriter {
   if (typeof destination === 'object' && 'write' in destination) return destination;
-  // Synchronous: a line costs ~5 us and none is lost when the process is killed; per-step lines are debug and off by default.
   const target = typeof destination === 'object' ? destination.file : destination === 'stdout' ? 1 : 2;
-  const stream = pino.destination({ dest: target, sync: true, mkdir: true });
-  // The reader of a pipe may leave first (`maestro logs | head`): there is then nobody to tell.
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
-  return stream;
-}
-
-function flushStream(stream: Stream): Promise<void> {
-  if (!('flush' in stream)) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    stream.flush((error?: Error | null) => {
-      const code = (error as NodeJS.ErrnoException | undefined | null)?.code;
-      if (error && code !== 'EPIPE' && code !== 'EINVAL') reject(error);
-      else resolve();
-    });
+  return openLineWriter(target, (fields) => {
+    const line = {
+      level: 'warn',
+      time: new Date().toISOString(),
+      ...bindings,
+      ...fields,
+      msg: 'the log is written again',
+    };
+    return `${JSON.stringify(line)}\n`;
   });
 }
 

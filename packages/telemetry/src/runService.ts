@@ -37,6 +37,8 @@ export async function runService(
     logger.fatal({ error }, phrase);
     void exit(1);
   };
+  // A full disk, or a terminal that is gone: what Node itself writes there, such as warnings, is no reason to end.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   process.on('uncaughtException', die('uncaught exception'));
   process.on('unhandledRejection', die('unhandled rejection'));
 

@@ -36,6 +36,8 @@ export function addUpCommands(program: Command): void {
     )
     .option('--network-namespaces', 'give each process a network namespace with an address of its own; needs root on Linux')
     .action(async ({ workers, threads, device, port, httpPort, networkNamespaces = false }: UpOptions) => {
+      // The cluster ends with this process: it outlasts a full disk, a reader that leaves and a terminal that is gone.
+      for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
       const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
       const running = await readClusterFile(dataDir);
       if (running !== undefined) {
