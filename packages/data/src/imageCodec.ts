@@ -1,91 +1,42 @@
-import { assertInternal, errorMessage, isMaestroError } from '@maestro/protocol';
-import sharp from 'sharp';
+import { errorMessage, isMaestroError } from '@maestro/protocol';
+import sharp, { type Metadata, type Sharp } from 'sharp';
+import { cmykToRgb, toLuma, toThreeChannels } from './convertPixels.ts';
 import type { CropBox } from './cropBox.ts';
+import { maxImagePixels } from './maxImagePixels.ts';
+import { createResampler, type Resampler } from './resample.ts';
 
 /** File endings that count as images (compared in lower case): the raster formats that every build of sharp reads. */
 export const IMAGE_EXTENSIONS: readonly string[] = ['.avif', '.gif', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'];
 
-/** A larger image is broken: decoding must not take unbounded memory (100 megapixels are 300 MB of RGB). */
-export const MAX_PIXELS = 100_000_000;
+/** What sharp calls those formats. Others are refused whatever a file is named: how a drawing looks depends on the fonts of the machine. */
+const FORMATS: ReadonlySet<string> = new Set(['heif', 'gif', 'jpeg', 'png', 'tiff', 'webp']);
+
+/**
+ * Number of the rule by which a file becomes pixels: decoding, alpha, colour, depth, orientation and resizing. It is raised whenever any image may come
+ * out otherwise. 1: libvips resized. 2: decoded as Pillow does, resized by {@link createResampler}.
+ */
+export const IMAGE_RULE = 2;
+
+/** Pixels of a side at most, beside {@link maxImagePixels}: what resizing keeps grows with the longer side. */
+const MAX_SIDE = 131_072;
+
+/** 16-bit images in which no value is above this hold 12 bits or fewer: as 16 they would be nearly black, and lose all but sixteen levels. */
+const MOST_OF_TWELVE_BITS = 4095;
+
+const SPACES: ReadonlySet<string> = new Set(['b-w', 'cmyk', 'grey16', 'rgb', 'rgb16', 'srgb']);
 
 // One libvips thread per image (workers run several loader threads), and no cache of operations that never repeat.
 sharp.concurrency(1);
 sharp.cache(false);
 
-/** The versions that decide how images decode; part of a job's identity. */
+/** What decides how image files become pixels; part of a job's identity. */
 export function imageBuild(): {
   readonly sharp: string;
   readonly vips: string;
+  readonly imageRule: number;
+  readonly maxImagePixels: number;
 } {
-  return { sharp: sharp.versions.sharp, vips: sharp.versions.vips };
-}
-
-/**
- * Decodes an image file and resizes the box that `chooseBox` picks to `size` x `size` (bicubic). EXIF orientation is applied, alpha is
- * dropped, of an animation the first frame counts. Returns [size, size, channels], or the reason when the image is broken, cut off or
- * larger than {@link MAX_PIXELS}.
- *
- * @param chooseBox gets the upright width and height in pixels.
- */
-export async function decodeSquare({
-  bytes,
-  size,
-  channels,
-  chooseBox,
-}: {
-  readonly bytes: Uint8Array;
-  readonly size: number;
-  readonly channels: 1 | 3;
-  readonly chooseBox: (width: number, height: number) => CropBox;
-}): Promise<Uint8Array | BrokenImage> {
-  const options = { failOn: 'error', limitInputPixels: MAX_PIXELS } as const;
-  try {
-    const { autoOrient, orientation = 1 } = await sharp(bytes, options).metadata();
-    const { left, top, width, height } = chooseBox(autoOrient.width, autoOrient.height);
-    const image = sharp(bytes, options);
-    const pixels = await (orientation > 1 ? image.autoOrient() : image)
-      .extract({ left, top, width, height })
-      .resize(size, size, { fit: 'fill', kernel: 'cubic', fastShrinkOnLoad: false })
-      .toColourspace(channels === 1 ? 'b-w' : 'srgb')
-      .removeAlpha()
-      .raw({ depth: 'uchar' })
-      .toBuffer();
-    assertInternal(pixels.length === size * size * channels, `decoded ${pixels.length} bytes for ${size} x ${size} x ${channels}`);
-    return pixels;
-  } catch (error) {
-    if (isMaestroError(error)) throw error;
-    return { broken: errorMessage(error) };
-  }
-}
-
-/**
- * Decodes an image file whole, upright, and makes it smaller so that its shorter side has `shorterSide` pixels; a smaller one stays as it is.
- * The rest is as in {@link decodeSquare}.
- */
-export async function decodeReduced({
-  bytes,
-  shorterSide,
-  channels,
-}: {
-  readonly bytes: Uint8Array;
-  readonly shorterSide: number;
-  readonly channels: 1 | 3;
-}): Promise<DecodedImage | BrokenImage> {
-  try {
-    const { data, info } = await sharp(bytes, { failOn: 'error', limitInputPixels: MAX_PIXELS })
-      .autoOrient()
-      .resize(shorterSide, shorterSide, { fit: 'outside', withoutEnlargement: true, kernel: 'cubic', fastShrinkOnLoad: false })
-      .toColourspace(channels === 1 ? 'b-w' : 'srgb')
-      .removeAlpha()
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    const { width, height } = info;
-    assertInternal(data.length === width * height * channels, `decoded ${data.length} bytes for ${width} x ${height} x ${channels}`);
-    return { data, width, height };
-  } catch (error) {
-    if (isMaestroError(error)) throw error;
-    return { broken: errorMessage(error) };
-  }
+  return { sharp: sharp.versions.sharp, vips: sharp.versions.vips, imageRule: IMAGE_RULE, maxImagePixels: maxImagePixels() };
 }
 
 /** Pixels [height, width, channels]. */
@@ -93,11 +44,127 @@ export interface DecodedImage {
   readonly data: Uint8Array;
   readonly width: number;
   readonly height: number;
+  readonly channels: 1 | 3;
 }
 
 /** Why an image file cannot be decoded, in the decoder's words. */
 export interface BrokenImage {
   readonly broken: string;
+}
+
+/**
+ * Decodes the box of an image file that `chooseBox` picks, to the values that Pillow's `Image.open` and `convert` give:
+ *
+ * - upright, by the EXIF orientation; of an animation or of many pages the first;
+ * - alpha is dropped and the colours stay as they are stored, those of hidden pixels too;
+ * - colour profiles are not applied; CMYK becomes RGB by their complement;
+ * - of 16 bits the upper eight. Other types of values, and 16 bits of which no more than twelve are used, are refused.
+ *
+ * Grey files have one channel, all others three. The result is the reason when the image is broken, cut off before the end of the box, larger than
+ * {@link maxImagePixels} or refused.
+ *
+ * @param chooseBox gets the upright width and height in pixels; the whole image when left out.
+ */
+export async function decodeImage({
+  bytes,
+  chooseBox = (width, height) => ({ left: 0, top: 0, width, height }),
+}: {
+  readonly bytes: Uint8Array;
+  readonly chooseBox?: ((width: number, height: number) => CropBox) | undefined;
+}): Promise<DecodedImage | BrokenImage> {
+  const options = { failOn: 'error', limitInputPixels: false, ignoreIcc: true } as const;
+  try {
+    const metadata = await sharp(bytes, options).metadata();
+    const refused = refusalOf(metadata);
+    if (refused !== undefined) return { broken: refused };
+    const { autoOrient, orientation = 1 } = metadata;
+    const box = chooseBox(autoOrient.width, autoOrient.height);
+    const image = sharp(bytes, options);
+    const upright = orientation > 1 ? image.autoOrient() : image;
+    return await (metadata.depth === 'ushort' ? decodeDeep(upright, metadata, box) : decodeEightBits(upright, metadata, box));
+  } catch (error) {
+    if (isMaestroError(error)) throw error;
+    return { broken: errorMessage(error) };
+  }
+}
+
+/** Why an image is not decoded, from what its header says. */
+function refusalOf({ format, width, height, space, depth, channels }: Metadata): string | undefined {
+  const limit = maxImagePixels();
+  if (!FORMATS.has(format)) return `it is of format ${format}, expected one of JPEG, PNG, WebP, TIFF, GIF, AVIF`;
+  if (width * height > limit)
+    return `it has ${width} x ${height} pixels, which exceeds the limit of ${limit}; MAESTRO_MAX_IMAGE_PIXELS sets another`;
+  if (Math.max(width, height) > MAX_SIDE) return `it has ${width} x ${height} pixels, a side may have ${MAX_SIDE}`;
+  const isDeep = depth === 'ushort';
+  if (depth !== 'uchar' && !isDeep)
+    return `its values are of type ${VALUE_TYPES[depth] ?? depth}, for which no range is agreed: convert it to 8 or 16 bits`;
+  if (!SPACES.has(space) || (isDeep && space === 'cmyk'))
+    return `its colour space is ${space} (${channels} channels of ${isDeep ? 16 : 8} bits): convert it to grey or RGB`;
+  return undefined;
+}
+
+/** How a person calls what libvips calls so. */
+const VALUE_TYPES: Readonly<Record<string, string>> = {
+  char: 'signed 8-bit integer',
+  short: 'signed 16-bit integer',
+  int: 'signed 32-bit integer',
+  uint: 'unsigned 32-bit integer',
+  float: '32-bit floating point',
+  double: '64-bit floating point',
+};
+
+async function decodeEightBits(image: Sharp, { space }: Metadata, box: CropBox): Promise<DecodedImage | BrokenImage> {
+  const isCmyk = space === 'cmyk';
+  const cut = image.extract(box);
+  const values = isCmyk
+    ? cut.pipelineColourspace('cmyk').toColourspace('cmyk')
+    : cut.toColourspace(space === 'b-w' ? 'b-w' : 'srgb').removeAlpha();
+  const { data, info } = await values.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  if (isCmyk && channels === 4) return { data: cmykToRgb(data), width, height, channels: 3 };
+  if (channels !== 1 && channels !== 3) return { broken: `it has ${channels} channels, expected grey or RGB, with or without alpha` };
+  return { data, width, height, channels };
+}
+
+/** Whether it uses its sixteen bits is a property of the whole image, so all of it is decoded. */
+async function decodeDeep(image: Sharp, { space }: Metadata, box: CropBox): Promise<DecodedImage | BrokenImage> {
+  const deepSpace = space === 'grey16' || space === 'b-w' ? 'grey16' : 'rgb16';
+  const { data, info } = await image.toColourspace(deepSpace).removeAlpha().raw({ depth: 'ushort' }).toBuffer({ resolveWithObject: true });
+  const { channels } = info;
+  if (channels !== 1 && channels !== 3) return { broken: `it has ${channels} channels, expected grey or RGB, with or without alpha` };
+  const values = new Uint16Array(data.buffer, data.byteOffset, data.length / 2);
+  let most = 0;
+  for (let i = 0; i < values.length; i++) if (values[i]! > most) most = values[i]!;
+  if (most > 0 && most <= MOST_OF_TWELVE_BITS)
+    return {
+      broken: `its largest value is ${most}: it holds 12 bits or fewer in 16 and would be nearly black; scale its values to 0..65535`,
+    };
+  const { left, top, width, height } = box;
+  const rowLength = width * channels;
+  const upper = new Uint8Array(height * rowLength);
+  for (let y = 0; y < height; y++) {
+    const from = ((top + y) * info.width + left) * channels;
+    for (let i = 0; i < rowLength; i++) upper[y * rowLength + i] = values[from + i]! >> 8;
+  }
+  return { data: upper, width, height, channels };
+}
+
+/** An image with `channels`: grey becomes three equal ones, colour becomes luma. */
+export function withChannels(image: DecodedImage, channels: 1 | 3): DecodedImage {
+  if (image.channels === channels) return image;
+  return { ...image, channels, data: channels === 1 ? toLuma(image.data) : toThreeChannels(image.data) };
+}
+
+/**
+ * An image made smaller so that its shorter side has `shorterSide` pixels, the longer one rounded; one that is smaller stays as it is.
+ */
+export function reduceImage(image: DecodedImage, shorterSide: number, resampler: Resampler = createResampler()): DecodedImage {
+  const { data, width, height, channels } = image;
+  const shorter = Math.min(width, height);
+  if (shorter <= shorterSide) return image;
+  const scaled = (side: number): number => Math.round((side * shorterSide) / shorter);
+  const size = { width: scaled(width), height: scaled(height) };
+  return { ...size, channels, data: resampler.resample(data, width, channels, { left: 0, top: 0, width, height }, size).slice() };
 }
 
 /** Encodes `pixels` ([height, width, channels]) as PNG. */

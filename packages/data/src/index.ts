@@ -4,7 +4,7 @@ export type { BlockCacheOptions } from './blockCache.ts';
 export { mostBroken, tooManyBroken } from './brokenSamples.ts';
 export { type Dataset, type DatasetSource, type DatasetSpec, type OpenDatasetOptions, openDataset } from './dataset.ts';
 export { readEvictionRisk, requireNoEviction } from './evictionPolicy.ts';
-export { IMAGE_EXTENSIONS, imageBuild, MAX_PIXELS } from './imageCodec.ts';
+export { IMAGE_EXTENSIONS, imageBuild } from './imageCodec.ts';
 export { jobLearningRate, jobSchedule } from './jobSchedule.ts';
 export { type Loader, type LoaderOptions, type MicroBatch, openLoader } from './loader.ts';
 export { type EvaluationImages, loadImages } from './loadImages.ts';

@@ -4,9 +4,10 @@ import { MaestroError } from '@maestro/protocol';
 import { abandonUploads, isS3, type Storage, TAR_BLOCK, tarHeader, tarPadding } from '@maestro/storage';
 import { mostBroken, tooManyBroken } from './brokenSamples.ts';
 import type { Dataset, Sample } from './dataset.ts';
-import { decodeReduced, encodePng } from './imageCodec.ts';
+import { decodeImage, encodePng, IMAGE_RULE, reduceImage, withChannels } from './imageCodec.ts';
 import { NPY_HEADER_BYTES, npyHeader } from './npy.ts';
 import { encodePackIndex, INDEX_FILE, type PackIndex } from './packIndex.ts';
+import { createResampler, type Resampler } from './resample.ts';
 
 /** What a part of a shard is checked by, and what is fetched and cached of it at a time. */
 const BLOCK_BYTES = 256 * 1024;
@@ -75,6 +76,7 @@ export async function packDataset({
     content: pixels === undefined ? ('encoded' as const) : ('pixels' as const),
     channels,
     isPadded,
+    imageRule: pixels === undefined ? undefined : ruleOf(dataset, first),
     classes: [...classes],
     blockBytes: BLOCK_BYTES,
     shards: [] as PackIndex['shards'],
@@ -84,7 +86,7 @@ export async function packDataset({
     heights: [] as number[],
     broken: [] as PackIndex['broken'],
   };
-  const samples = packedSamples(dataset, pixels?.shorterSide);
+  const samples = packedSamples(dataset, pixels && { ...pixels, resampler: createResampler() });
   let next = await samples.next();
   for (let at = 0; next.done !== true; ) {
     const name = shardName(index.shards.length);
@@ -136,6 +138,12 @@ export async function packDataset({
   return { location: to.location, samples: length, shards: index.shards.length, sizeBytes, broken: index.broken };
 }
 
+/** The rule by which pixels were decoded from files: now, or when the set that is packed again was. */
+function ruleOf({ source }: Dataset, { kind }: Sample): number | undefined {
+  if (kind === 'encoded') return IMAGE_RULE;
+  return source.format === 'webdataset' ? source.imageRule : undefined;
+}
+
 const SHARD_NAME = /^shard-\d{6,}\.tar$/;
 const shardName = (at: number): string => `shard-${String(at).padStart(6, '0')}.tar`;
 
@@ -159,12 +167,18 @@ async function clearPlace(to: Storage, overwrite: boolean, signal: AbortSignal |
   return names.filter((name) => SHARD_NAME.test(name));
 }
 
+/** How image files become pixels. */
+interface PixelOptions {
+  readonly shorterSide: number;
+  readonly resampler: Resampler;
+}
+
 /** The samples in order, a few of them prepared at a time. */
-async function* packedSamples(dataset: Dataset, shorterSide: number | undefined): AsyncGenerator<Packed> {
+async function* packedSamples(dataset: Dataset, pixels: PixelOptions | undefined): AsyncGenerator<Packed> {
   const ahead: Promise<Packed>[] = [];
   for (let at = 0; at < dataset.length || ahead.length > 0; ) {
     for (; at < dataset.length && ahead.length < AT_ONCE; at++) {
-      const coming = packSample(dataset, at, shorterSide);
+      const coming = packSample(dataset, at, pixels);
       coming.catch(() => undefined); // told when its turn comes
       ahead.push(coming);
     }
@@ -172,11 +186,11 @@ async function* packedSamples(dataset: Dataset, shorterSide: number | undefined)
   }
 }
 
-async function packSample(dataset: Dataset, at: number, shorterSide: number | undefined): Promise<Packed> {
+async function packSample(dataset: Dataset, at: number, pixels: PixelOptions | undefined): Promise<Packed> {
   const sample = await dataset.read(at);
   const label = dataset.label(at);
   const classFile = label === undefined ? [] : [{ extension: 'cls', parts: [Buffer.from(String(label))] }];
-  const image = shorterSide === undefined ? await encoded(sample, dataset.name(at)) : await decoded(sample, shorterSide, dataset.channels);
+  const image = pixels === undefined ? await encoded(sample, dataset.name(at)) : await decoded(sample, pixels, dataset.channels);
   if ('broken' in image) return { files: [], width: 0, height: 0, broken: image.broken };
   return {
     files: [{ extension: image.extension, parts: image.parts }, ...classFile],
@@ -196,11 +210,15 @@ async function encoded(sample: Sample, name: string): Promise<ImageFile | { read
   return { extension: 'png', parts: [await encodePng(data, width, height, channels)], ...extent };
 }
 
-async function decoded(sample: Sample, shorterSide: number, channels: 1 | 3): Promise<ImageFile | { readonly broken: string }> {
+async function decoded(
+  sample: Sample,
+  { shorterSide, resampler }: PixelOptions,
+  channels: 1 | 3,
+): Promise<ImageFile | { readonly broken: string }> {
   if (sample.kind === 'broken') return { broken: sample.reason };
-  const image = sample.kind === 'pixels' ? sample : await decodeReduced({ bytes: sample.bytes, shorterSide, channels });
+  const image = sample.kind === 'pixels' ? sample : await decodeImage({ bytes: sample.bytes });
   if ('broken' in image) return image;
-  const { data, width, height } = image;
+  const { data, width, height } = sample.kind === 'pixels' ? sample : reduceImage(withChannels(image, channels), shorterSide, resampler);
   return { extension: 'npy', parts: [npyHeader([height, width, channels]), data], width, height };
 }
 

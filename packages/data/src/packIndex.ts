@@ -30,6 +30,8 @@ const schema = z.strictObject({
   channels: z.literal([1, 3]),
   /** Of pixels: whether images smaller than a model's are centred on black, as those of IDX files are, instead of being enlarged. */
   isPadded: z.boolean(),
+  /** Of pixels: the rule by which they were decoded from files (`IMAGE_RULE`); missing where it is not known. */
+  imageRule: z.int().positive().optional(),
   classes: z.array(z.string()),
   blockBytes: count.min(4096),
   shards: z.array(shard).min(1),

@@ -6,6 +6,8 @@ const { abs, ceil, max, min, trunc } = Math;
 /** Fixed-point digits of a weight, so that 8-bit sums with overshoot stay inside 32 bits (Pillow, Resample.c). */
 const PRECISION_BITS = 22;
 const SUPPORT = 2;
+/** Rows of the image that are in the kernels' memory at a time: an image of 100 megapixels needs no second copy of itself, and caches hold a band. */
+const BAND_BYTES = 2 ** 18;
 /** Weights of all lengths that were met are kept up to so many bytes. */
 const MOST_TAP_BYTES = 16 * 2 ** 20;
 
@@ -16,54 +18,66 @@ interface Taps {
   readonly entryBytes: number;
 }
 
-/** Resizes boxes of 8-bit images to `size` x `size`. */
+/** Resizes boxes of 8-bit images. */
 export interface Resampler {
   /**
-   * The `box` of `pixels` ([height, rowWidth, channels]), resized: [size, size, channels], overwritten by the next call.
+   * The `box` of `pixels` ([height, rowWidth, channels], channels 1 or 3), resized to [size.height, size.width, channels]; overwritten by the next call.
    */
-  resample(pixels: Uint8Array, rowWidth: number, channels: number, box: CropBox): Uint8Array;
+  resample(pixels: Uint8Array, rowWidth: number, channels: number, box: CropBox, size: ImageSize): Uint8Array;
+}
+
+/** Width and height in pixels. */
+export interface ImageSize {
+  readonly width: number;
+  readonly height: number;
 }
 
 /**
- * Bicubic resizing (Catmull-Rom, a = -0.5) with antialiasing, first across and then down: bit for bit what `crop(box).resize((size, size), BICUBIC)`
- * of Pillow up to version 12 gives, in integers only. For pixels in memory: a call of sharp costs more than the arithmetic does here.
+ * Bicubic resizing (Catmull-Rom, a = -0.5) with antialiasing, first across and then down: bit for bit what `crop(box).resize(size, BICUBIC)` of Pillow up to
+ * version 12 gives, in integers only. What it works on does not grow with the image, but for a row of the result for each row of the box.
  */
-export function createResampler(size: number): Resampler {
-  const tapsByLength = new Map<number, Taps>();
+export function createResampler(): Resampler {
+  const tapsByLengths = new Map<number, Taps>();
   let tapBytes = 0;
   let arena: PixelArena | undefined;
 
-  const tapsFor = (length: number): Taps => {
-    let taps = tapsByLength.get(length);
+  const tapsFor = (length: number, size: number): Taps => {
+    const key = length * 2 ** 26 + size;
+    let taps = tapsByLengths.get(key);
     if (taps === undefined) {
       taps = makeTaps(length, size);
       if (tapBytes + taps.words.byteLength > MOST_TAP_BYTES) {
-        tapsByLength.clear();
+        tapsByLengths.clear();
         tapBytes = 0;
       }
-      tapsByLength.set(length, taps);
+      tapsByLengths.set(key, taps);
       tapBytes += taps.words.byteLength;
     }
     return taps;
   };
 
   return {
-    resample: (pixels, rowWidth, channels, { left, top, width, height }) => {
-      const [across, down] = [tapsFor(width), tapsFor(height)];
-      const [inBytes, outBytes] = [rowWidth * channels, size * channels];
+    resample: (pixels, rowWidth, channels, { left, top, width, height }, size) => {
+      const [across, down] = [tapsFor(width, size.width), tapsFor(height, size.height)];
+      const [inBytes, outBytes] = [rowWidth * channels, size.width * channels];
+      const bandRows = min(height, max(1, trunc(BAND_BYTES / inBytes)));
       // One row more than there are: where an entry of taps has an odd number, its last weight is zero.
-      const lengths = [across.words.byteLength, down.words.byteLength, size * outBytes, (height + 1) * outBytes, height * inBytes];
+      const lengths = [across.words.byteLength, down.words.byteLength, size.height * outBytes, (height + 1) * outBytes, bandRows * inBytes];
       const places = lengths.map((_, i) => lengths.slice(0, i).reduce((sum, length) => sum + room(length), 0));
       const neededBytes = places[4]! + room(lengths[4]!);
       if (arena === undefined || arena.bytes.length < neededBytes) arena = openPixelArena(1.25 * neededBytes);
       const { bytes, words, kernels } = arena;
-      const [acrossAt, downAt, out, narrowed, image] = places as [number, number, number, number, number];
+      const [acrossAt, downAt, out, narrowed, band] = places as [number, number, number, number, number];
       words.set(across.words, acrossAt / 4);
       words.set(down.words, downAt / 4);
-      bytes.set(pixels.subarray(top * inBytes, (top + height) * inBytes), image);
-      kernels.weighPixels(narrowed, image + left * channels, height, inBytes, channels, acrossAt, across.entryBytes, size);
-      kernels.weighRows(out, narrowed, outBytes, downAt, down.entryBytes, size);
-      return bytes.subarray(out, out + size * outBytes);
+      for (let row = 0; row < height; row += bandRows) {
+        const rows = min(bandRows, height - row);
+        bytes.set(pixels.subarray((top + row) * inBytes, (top + row + rows) * inBytes), band);
+        const to = narrowed + row * outBytes;
+        kernels.weighPixels(to, band + left * channels, rows, inBytes, channels, acrossAt, across.entryBytes, size.width);
+      }
+      kernels.weighRows(out, narrowed, outBytes, downAt, down.entryBytes, size.height);
+      return bytes.subarray(out, out + size.height * outBytes);
     },
   };
 }

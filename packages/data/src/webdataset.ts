@@ -21,6 +21,7 @@ export interface WebDatasetSource {
   readonly content: 'encoded' | 'pixels';
   readonly channels: 1 | 3;
   readonly isPadded: boolean;
+  readonly imageRule?: number | undefined;
   readonly classes: readonly string[];
   readonly blockBytes: number;
   readonly shards: readonly BlockedShard[];

@@ -144,6 +144,13 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     meaning: 'folder on a local disk for parts of packed data sets that lie elsewhere; workers of a machine can share it',
   },
   {
+    name: 'MAESTRO_MAX_IMAGE_PIXELS',
+    of: 'worker, coordinator, CLI',
+    default: '100000000',
+    meaning:
+      'pixels (width x height) that an image may have; one with more is broken, and left out. Decoding takes up to 3 bytes a pixel (6 of 16-bit images) in each loader thread. The same for all workers: it is part of the identity of a job',
+  },
+  {
     name: 'MAESTRO_CACHE_SIZE',
     of: 'worker',
     default: '10GB',

@@ -1,0 +1,20 @@
+import { MaestroError } from '@maestro/protocol';
+
+/** A larger image is broken unless told otherwise: decoding must not take unbounded memory (100 megapixels are 300 MB of RGB). */
+const DEFAULT_PIXELS = 100_000_000;
+
+/**
+ * The most pixels that an image may have: `MAESTRO_MAX_IMAGE_PIXELS`. It decides which images are left out, so it is part of a job's identity.
+ * @throws MaestroError `invalid-argument` when that is no whole number above 0.
+ */
+export function maxImagePixels(): number {
+  const text = process.env['MAESTRO_MAX_IMAGE_PIXELS'] ?? '';
+  if (text === '') return DEFAULT_PIXELS;
+  const pixels = Number(text);
+  if (!Number.isSafeInteger(pixels) || pixels < 1)
+    throw new MaestroError(
+      'invalid-argument',
+      `MAESTRO_MAX_IMAGE_PIXELS: found ${JSON.stringify(text)}, expected a whole number of pixels above 0`,
+    );
+  return pixels;
+}
