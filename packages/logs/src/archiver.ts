@@ -3,8 +3,9 @@ import { errorMessage } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { JobLog, LogPosition } from './jobLog.ts';
 import type { ArchiveState, Journal } from './journal.ts';
-import { type LogLine, type NewLine, parseFields, parseLine } from './logLine.ts';
+import { type LogLine, type NewLine, parseLine } from './logLine.ts';
 import { isBefore, type LogEntry, newestId, readEntries, trimStream } from './logStream.ts';
+import { parseFields, scalars } from './parseFields.ts';
 
 /** Moves lines from Redis to the disk. */
 export interface Archiver {
@@ -120,7 +121,7 @@ export function newLines(
   sources: ReadonlyMap<string, number>,
   nowMs: number,
 ): { readonly lines: NewLine[]; readonly next: Record<string, number> } {
-  const next: Record<string, number> = {};
+  const next: Record<string, number> = Object.create(null);
   const found: { readonly line: NewLine; readonly orderMs: number }[] = [];
   const latestMs = new Map<string, number>();
   for (const { source, sequence, body } of entries) {
@@ -142,5 +143,5 @@ export function newLines(
 
 function lossNotice(next: string, lines: number): string {
   const { time, role, worker, job } = parseFields(next) ?? {};
-  return JSON.stringify({ level: 'warn', time, role, worker, job, lines, msg: 'log lines lost: too many waited in Redis' });
+  return JSON.stringify({ level: 'warn', ...scalars({ time, role, worker, job }), lines, msg: 'log lines lost: too many waited in Redis' });
 }

@@ -1,4 +1,4 @@
-import { parseFields } from './logLine.ts';
+import { parseFields, scalars } from './parseFields.ts';
 
 /** Longest line that travels, in characters; a longer one is cut. */
 const LONGEST_LINE = 64 * 1024;
@@ -80,7 +80,7 @@ export function createLineBuffer(mostCharacters: number): LineBuffer {
 /** What a line says of where it comes from. */
 function origin(line: string): Record<string, unknown> {
   const { time, pid, role, worker, job, generation } = parseFields(line) ?? {};
-  return { time: time ?? new Date().toISOString(), pid, role, worker, job, generation };
+  return { time: new Date().toISOString(), ...scalars({ time, pid, role, worker, job, generation }) };
 }
 
 function notice(first: string, lines: number): string {
@@ -90,6 +90,13 @@ function notice(first: string, lines: number): string {
 function cut(line: string): string {
   const { level, msg } = parseFields(line) ?? {};
   const text = typeof msg === 'string' ? msg.slice(0, KEPT_OF_LONG) : '';
-  const kept = { level: level ?? 'info', ...origin(line), cutCharacters: line.length, cutLine: line.slice(0, KEPT_OF_LONG), msg: text };
+  const kept = {
+    level: 'info',
+    ...scalars({ level }),
+    ...origin(line),
+    cutCharacters: line.length,
+    cutLine: line.slice(0, KEPT_OF_LONG),
+    msg: text,
+  };
   return `${JSON.stringify(kept)}\n`;
 }

@@ -40,8 +40,7 @@ export function lineFilter({
   const least = level === undefined ? 0 : LOG_LEVELS.indexOf(level);
   const pattern = search === undefined || search === '' ? undefined : compilePattern(search);
   const takesLabels = (labels: LogLabels): boolean =>
-    (worker === undefined || labels.worker === worker) &&
-    (least === 0 || LOG_LEVELS.indexOf((labels.level ?? 'info') as LogLevel) >= least);
+    (worker === undefined || labels.worker === worker) && (least === 0 || urgencyOf(labels) >= least);
   return {
     takesLabels,
     takes: (line) =>
@@ -49,4 +48,10 @@ export function lineFilter({
     fromMs,
     toMs,
   };
+}
+
+/** A level that is none of ours counts as `info`. */
+function urgencyOf({ level }: LogLabels): number {
+  const urgency = LOG_LEVELS.indexOf(level as LogLevel);
+  return urgency < 0 ? LOG_LEVELS.indexOf('info') : urgency;
 }

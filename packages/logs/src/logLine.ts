@@ -1,5 +1,7 @@
 import { LOG_LEVELS } from '@maestro/telemetry';
-import type { LogLabel, LogLabels } from './labels.ts';
+import type { LogLabels } from './labels.ts';
+import { parseFields, scalars } from './parseFields.ts';
+import { asMap, pushedFields } from './pushedLine.ts';
 
 /** Where lines go that belong to no job: those of the cluster itself. */
 export const CLUSTER = 'cluster';
@@ -39,21 +41,27 @@ export function parseLine(line: string, nowMs: number): NewLine {
     return { job: CLUSTER, timeMs: nowMs, labels: { level: 'info' }, text: wrapped };
   }
   const timeMs = typeof fields['time'] === 'string' ? Date.parse(fields['time']) : Number.NaN;
-  const job = typeof fields['job'] === 'string' && JOB_ID.test(fields['job']) ? fields['job'] : CLUSTER;
-  const labels = labelsOf(fields, job);
+  const job = typeof fields['job'] === 'string' ? folderOf({ job: fields['job'] }) : CLUSTER;
+  const pushed = pushedFields(text);
+  const labels = pushed === undefined ? labelsOf(fields, job) : pushedLabels(asMap(pushed.labels));
   if (Number.isFinite(timeMs) && fields['level'] !== undefined) return { job, timeMs, labels, text };
   const time = Number.isFinite(timeMs) ? timeMs : nowMs;
-  return { job, timeMs: time, labels, text: JSON.stringify({ ...fields, level: labels.level, time: new Date(time).toISOString() }) };
+  return { job, timeMs: time, labels, text: completed(fields, text, { level: labels.level, time: new Date(time).toISOString() }) };
 }
 
-/** The fields of a line; `undefined` when it is no JSON object. */
-export function parseFields(text: string): Record<string, unknown> | undefined {
+/** The line with what it lacked. One that is nested too deep to be written anew keeps its text, as a message. */
+function completed(fields: Readonly<Record<string, unknown>>, text: string, lacked: Readonly<Record<string, unknown>>): string {
   try {
-    const parsed: unknown = JSON.parse(text);
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? (parsed as Record<string, unknown>) : undefined;
+    return JSON.stringify({ ...fields, ...lacked });
   } catch {
-    return undefined;
+    const { job, role, worker } = fields;
+    return JSON.stringify({ ...scalars({ role, worker, job }), ...lacked, msg: text });
   }
+}
+
+/** The job whose files have a line with these labels, or {@link CLUSTER}: a pushed line may have any text as its label `job`. */
+export function folderOf({ job }: LogLabels): string {
+  return job !== undefined && JOB_ID.test(job) ? job : CLUSTER;
 }
 
 function labelsOf(fields: Readonly<Record<string, unknown>>, job: string): LogLabels {
@@ -61,12 +69,17 @@ function labelsOf(fields: Readonly<Record<string, unknown>>, job: string): LogLa
   const text = (value: unknown): string | undefined =>
     typeof value === 'string' && value !== '' ? value.slice(0, MAX_LABEL_LENGTH) : undefined;
   const known = text(level);
-  return interned({
-    job: job === CLUSTER ? undefined : job,
-    role: text(role),
-    worker: text(worker),
-    level: known !== undefined && LEVELS.has(known) ? known : 'info',
-  });
+  return interned([
+    ['job', job === CLUSTER ? undefined : job],
+    ['role', text(role)],
+    ['worker', text(worker)],
+    ['level', known !== undefined && LEVELS.has(known) ? known : 'info'],
+  ]);
+}
+
+/** A pushed line keeps the labels of its stream as they are. */
+function pushedLabels(labels: ReadonlyMap<string, string>): LogLabels {
+  return interned([...new Map([['role', 'push'], ['level', 'info'], ...labels])]);
 }
 
 /** Label sets that are remembered; they are few, unless somebody makes them up. */
@@ -74,39 +87,13 @@ const MOST_KNOWN_LABELS = 10_000;
 const knownLabels = new Map<string, LogLabels>();
 
 /** Equal labels are one object, so that what is derived from them need not be derived for each line. */
-function interned({ job, role, worker, level }: Readonly<Record<LogLabel, string | undefined>>): LogLabels {
-  const key = `${job}\n${role}\n${worker}\n${level}`;
+function interned(entries: readonly (readonly [name: string, value: string | undefined])[]): LogLabels {
+  const present = entries.filter(([, value]) => value !== undefined && value !== '');
+  const key = JSON.stringify(present);
   const known = knownLabels.get(key);
   if (known !== undefined) return known;
-  const present = Object.entries({ job, role, worker, level }).filter(([, value]) => value !== undefined);
   const labels = Object.freeze(Object.fromEntries(present)) as LogLabels;
   if (knownLabels.size >= MOST_KNOWN_LABELS) knownLabels.clear();
   knownLabels.set(key, labels);
   return labels;
-}
-
-/**
- * The time of a line in nanoseconds, different for each line of a job and rising in its order within a millisecond: clients of Loki take
- * two lines of the same time and text for one. A line that was pushed with a time of its own keeps that.
- */
-export function nanosecondsOf({ timeMs, ordinal, text }: LogLine): bigint {
-  const own = text.startsWith(PUSHED) ? parseFields(text)?.['ns'] : undefined;
-  if (typeof own === 'string') return BigInt(own);
-  return BigInt(timeMs) * 1_000_000n + BigInt(ordinal % 1_000_000);
-}
-
-/** The text of a line as its client pushed it, or the line itself. */
-export function shownText(text: string): string {
-  const raw = text.startsWith(PUSHED) ? parseFields(text)?.['raw'] : undefined;
-  return typeof raw === 'string' ? raw : text;
-}
-
-/** How a line begins that came in over Loki's push API, see {@link pushedLine}. */
-const PUSHED = '{"ns":"';
-
-/** A line that a client pushed, as it is stored. `fields` are the labels of its stream. */
-export function pushedLine(ns: bigint, raw: string, fields: Readonly<Record<string, string>>): string {
-  const time = new Date(Number(ns / 1_000_000n)).toISOString();
-  const { level = 'info', role = 'push', ...others } = fields;
-  return JSON.stringify({ ns: String(ns), level, time, role, ...others, msg: raw.slice(0, 200), raw });
 }

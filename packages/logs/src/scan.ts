@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
+import { LOG_LEVELS } from '@maestro/telemetry';
 import type { JobLog } from './jobLog.ts';
-import type { LogLabels } from './labels.ts';
 import type { LineFilter } from './lineFilter.ts';
 import type { LogLine } from './logLine.ts';
 import type { Block, Segment } from './segment.ts';
@@ -8,15 +8,27 @@ import type { Block, Segment } from './segment.ts';
 /** Longest that a search keeps the event loop, which heartbeats need, before others get their turn, in milliseconds. */
 const TURN_MS = 5;
 
-/** Lets others have their turn when this one has lasted long enough; throws what `signal` aborts with. */
-export function createTurns(signal?: AbortSignal): () => Promise<void> {
+/** A pushed line may have any text as its level. */
+const LEVELS: ReadonlySet<string> = new Set(LOG_LEVELS);
+
+/** Lets others have their turn when this one has lasted long enough; throws what its signal aborts with. */
+export interface Turns {
+  (): Promise<void>;
+  /** Whether this turn has lasted long enough: for each line, where a wait costs more than the look. */
+  isOver(): boolean;
+}
+
+/** Begins a turn. */
+export function createTurns(signal?: AbortSignal): Turns {
   let sinceMs = performance.now();
-  return async () => {
+  const isOver = (): boolean => performance.now() - sinceMs >= TURN_MS;
+  const next = async (): Promise<void> => {
     signal?.throwIfAborted();
-    if (performance.now() - sinceMs < TURN_MS) return;
+    if (!isOver()) return;
     await setImmediate();
     sinceMs = performance.now();
   };
+  return Object.assign(next, { isOver });
 }
 
 /** A block of a job's lines, and where it is. */
@@ -127,8 +139,9 @@ export async function histogramOf(
     for (const line of await readOrSkip(log, segment, block)) {
       if (!filter.takes(line)) continue;
       const { counts } = spans[Math.floor((line.timeMs - fromMs) / widthMs)]!;
-      const level = (line.labels as LogLabels).level ?? 'info';
-      counts[level] = (counts[level] ?? 0) + 1;
+      const { level } = line.labels;
+      const known = level !== undefined && LEVELS.has(level) ? level : 'info';
+      counts[known] = (counts[known] ?? 0) + 1;
     }
   }
   return spans;

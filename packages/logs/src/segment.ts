@@ -1,5 +1,5 @@
 import { open, readFile, writeFile } from 'node:fs/promises';
-import { type LogLabels, labelsKey } from './labels.ts';
+import { type LogLabels, labelsKey, queryLabelsOf } from './labels.ts';
 import { type LogLine, type NewLine, parseLine } from './logLine.ts';
 
 /** Bytes after which an index entry begins: what is read at once. */
@@ -46,7 +46,7 @@ const keys = new WeakMap<LogLabels, string>();
 function keyOf(labels: LogLabels): string {
   let key = keys.get(labels);
   if (key === undefined) {
-    key = labelsKey(labels);
+    key = labelsKey(queryLabelsOf(labels));
     keys.set(labels, key);
   }
   return key;
@@ -111,7 +111,7 @@ export function segmentFiles(path: string): string[] {
 export async function openSegment(path: string, ordinal: number, bytes: number): Promise<Segment> {
   const known = await readIndex(path);
   if (known !== undefined && known.bytes === bytes) {
-    const setByKey = new Map(known.sets.map(({ labels }, i) => [labelsKey(labels), i]));
+    const setByKey = new Map(known.sets.map(({ labels }, i) => [labelsKey(queryLabelsOf(labels)), i]));
     return { path, ordinal, ...known, setByKey };
   }
   const segment = emptySegment(path, ordinal);

@@ -29,7 +29,7 @@ export function fail(turn: Turn, worker: RunWorker, { errorCode, errorMessage, s
   if (suspect !== '') {
     const { blames } = turn.run;
     const shares = suspect === worker.name ? { [suspect]: 1 } : { [suspect]: 1, [worker.name]: BLAMER_SHARE };
-    const added = Object.entries(shares).map(([name, share]) => [name, (blames[name] ?? 0) + share]);
+    const added = Object.entries(shares).map(([name, share]) => [name, blameOf(blames, name) + share]);
     update(turn, { blames: { ...blames, ...Object.fromEntries(added) } });
   }
   update(turn, { failures });
@@ -51,10 +51,15 @@ export function fail(turn: Turn, worker: RunWorker, { errorCode, errorMessage, s
   else if (failures >= MOST_BLAMES) evictMostBlamed(turn, message);
 }
 
+/** A worker may be called what every object has, such as `constructor`. */
+function blameOf(blames: Readonly<Record<string, number>>, name: string): number {
+  return Object.hasOwn(blames, name) ? blames[name]! : 0;
+}
+
 /** Peers cannot reach one whom the coordinator hears: it goes, so that the rest can work. Of two that blame each other it is the later one. */
 function evictMostBlamed(turn: Turn, evidence: string): void {
   const { blames } = turn.run;
-  const candidates = presentMembers(turn).filter(({ name }) => (blames[name] ?? 0) >= MOST_BLAMES);
+  const candidates = presentMembers(turn).filter(({ name }) => blameOf(blames, name) >= MOST_BLAMES);
   const worst = candidates.reduce<RunWorker | undefined>(
     (most, each) => (most === undefined || blames[each.name]! >= blames[most.name]! ? each : most),
     undefined,

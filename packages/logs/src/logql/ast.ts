@@ -12,7 +12,7 @@ export type FilterValue =
   | { readonly type: 'string'; readonly value: string }
   | { readonly type: 'number' | 'duration' | 'bytes'; readonly value: number };
 
-/** A condition on labels, those of the stream and those that `| json` found. */
+/** A condition on labels, those of the stream and those that a parser found. */
 export type LabelFilter =
   | { readonly kind: 'and' | 'or'; readonly left: LabelFilter; readonly right: LabelFilter }
   | {
@@ -23,13 +23,38 @@ export type LabelFilter =
       readonly position: number;
     };
 
+/** `name="expression"` behind `| json` and `| logfmt`: the label, and where its value is. */
+export interface Extraction {
+  readonly name: string;
+  readonly expression: string;
+  /** Offset of the expression in the query. */
+  readonly position: number;
+}
+
+/** What `| drop` and `| keep` name: a label, or one whose value matches. */
+export type LabelChoice = string | Matcher;
+
+/** `target=source` or `target="template"` of `| label_format`. */
+export interface LabelFormat {
+  readonly name: string;
+  readonly from: { readonly kind: 'label'; readonly name: string } | { readonly kind: 'template'; readonly text: string };
+  readonly position: number;
+}
+
+/** How a line filter tests a line. */
+export const LINE_FILTERS = ['|=', '!=', '|~', '!~', '|>', '!>'] as const;
+
 /** One stage of a pipeline. */
 export type Stage =
-  /** The line holds one of `values` (`|=`, `|~`), or none of them (`!=`, `!~`). */
-  | { readonly kind: 'line'; readonly op: '|=' | '!=' | '|~' | '!~'; readonly values: readonly string[]; readonly position: number }
-  | { readonly kind: 'json' }
+  /** The line holds one of `values`, or none of them when `op` begins with `!`. */
+  | { readonly kind: 'line'; readonly op: (typeof LINE_FILTERS)[number]; readonly values: readonly string[]; readonly position: number }
+  | { readonly kind: 'json'; readonly extractions: readonly Extraction[] }
+  | { readonly kind: 'logfmt'; readonly isStrict: boolean; readonly keepsEmpty: boolean; readonly extractions: readonly Extraction[] }
+  | { readonly kind: 'pattern' | 'regexp' | 'line_format'; readonly text: string; readonly position: number }
+  | { readonly kind: 'label_format'; readonly formats: readonly LabelFormat[] }
   | { readonly kind: 'filter'; readonly filter: LabelFilter }
-  | { readonly kind: 'drop'; readonly names: readonly string[] };
+  | { readonly kind: 'drop' | 'keep'; readonly choices: readonly LabelChoice[] }
+  | { readonly kind: 'decolorize' };
 
 /** `{job="x"} |= "text" | json`: lines. */
 export interface LogQuery {
@@ -38,11 +63,39 @@ export interface LogQuery {
   readonly stages: readonly Stage[];
 }
 
-/** Functions over the lines of a range. */
-export const RANGE_FUNCTIONS = ['count_over_time', 'rate', 'bytes_over_time', 'bytes_rate'] as const;
+/** `| unwrap duration(took) | took > 1s`: the label whose value is a sample, and the filters behind. */
+export interface Unwrap {
+  readonly name: string;
+  readonly conversion: 'bytes' | 'duration' | 'duration_seconds' | undefined;
+  readonly filters: readonly LabelFilter[];
+}
+
+/** Functions over the lines of a range, by what they take: lines, the numbers that `| unwrap` gives, or either. */
+export const RANGE_FUNCTIONS = {
+  count_over_time: 'lines',
+  bytes_over_time: 'lines',
+  bytes_rate: 'lines',
+  rate: 'either',
+  absent_over_time: 'either',
+  sum_over_time: 'numbers',
+  avg_over_time: 'numbers',
+  min_over_time: 'numbers',
+  max_over_time: 'numbers',
+  first_over_time: 'numbers',
+  last_over_time: 'numbers',
+  stddev_over_time: 'numbers',
+  stdvar_over_time: 'numbers',
+  quantile_over_time: 'numbers',
+} as const;
+
+/** A function over the lines of a range. */
+export type RangeFunction = keyof typeof RANGE_FUNCTIONS;
 
 /** Aggregations over series. */
-export const AGGREGATIONS = ['sum', 'min', 'max', 'avg', 'count'] as const;
+export const AGGREGATIONS = ['sum', 'avg', 'min', 'max', 'count', 'stddev', 'stdvar', 'topk', 'bottomk', 'sort', 'sort_desc'] as const;
+
+/** An aggregation over series. */
+export type Aggregation = (typeof AGGREGATIONS)[number];
 
 /** How an aggregation groups series: all into one when there is none. */
 export interface Grouping {
@@ -50,24 +103,63 @@ export interface Grouping {
   readonly names: readonly string[];
 }
 
+/** Operators between two metric queries. */
+export type BinaryOperator = '+' | '-' | '*' | '/' | '%' | '^' | '==' | '!=' | '>' | '>=' | '<' | '<=' | 'and' | 'or' | 'unless';
+
+/** Numbers over the lines of a range. */
+export interface RangeQuery {
+  readonly kind: 'range';
+  readonly function: RangeFunction;
+  /** The quantile of `quantile_over_time`. */
+  readonly parameter: number | undefined;
+  readonly query: LogQuery;
+  readonly unwrap: Unwrap | undefined;
+  /** In milliseconds; `auto` is the query's step (or its whole range, for an instant). */
+  readonly range: number | 'auto';
+  readonly offsetMs: number;
+  readonly grouping: Grouping | undefined;
+}
+
+/** Series made of series. */
+export interface AggregateQuery {
+  readonly kind: 'aggregate';
+  readonly function: Aggregation;
+  /** How many series `topk` and `bottomk` give. */
+  readonly parameter: number | undefined;
+  readonly grouping: Grouping | undefined;
+  readonly of: MetricQuery;
+}
+
+/** Two queries and an operator between them. */
+export interface BinaryQuery {
+  readonly kind: 'binary';
+  readonly op: BinaryOperator;
+  /** `bool`: a comparison gives 0 or 1 instead of leaving out what does not compare. */
+  readonly isBool: boolean;
+  /** The labels by which series of both sides belong together; all when there is none. */
+  readonly matching: { readonly isOn: boolean; readonly names: readonly string[] } | undefined;
+  readonly left: MetricQuery;
+  readonly right: MetricQuery;
+}
+
+/** `label_replace(query, "target", "replacement", "source", "pattern")`. */
+export interface LabelReplaceQuery {
+  readonly kind: 'label_replace';
+  readonly of: MetricQuery;
+  readonly target: string;
+  readonly replacement: string;
+  readonly source: string;
+  readonly pattern: string;
+  readonly position: number;
+}
+
 /** A query that gives numbers. */
 export type MetricQuery =
-  | {
-      readonly kind: 'range';
-      readonly function: (typeof RANGE_FUNCTIONS)[number];
-      readonly query: LogQuery;
-      /** In milliseconds; `auto` is the query's step (or its whole range, for an instant). */
-      readonly range: number | 'auto';
-      readonly offsetMs: number;
-    }
-  | {
-      readonly kind: 'aggregate';
-      readonly function: (typeof AGGREGATIONS)[number];
-      readonly grouping: Grouping | undefined;
-      readonly of: MetricQuery;
-    }
-  | { readonly kind: 'vector' | 'number'; readonly value: number }
-  | { readonly kind: 'arithmetic'; readonly op: '+' | '-' | '*' | '/'; readonly left: MetricQuery; readonly right: MetricQuery };
+  | RangeQuery
+  | AggregateQuery
+  | BinaryQuery
+  | LabelReplaceQuery
+  | { readonly kind: 'vector' | 'number'; readonly value: number };
 
 /** Any query. */
 export type Query = LogQuery | MetricQuery;

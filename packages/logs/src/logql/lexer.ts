@@ -1,9 +1,10 @@
 import { parseDuration } from './duration.ts';
+import { parseBytes } from './quantity.ts';
 import { queryError } from './queryError.ts';
 
 /** A word of a query. `value` is an identifier, an operator, the content of a string, a number, or a duration in milliseconds. */
 export type Token =
-  | { readonly type: 'name' | 'operator' | 'string'; readonly value: string; readonly position: number }
+  | { readonly type: 'name' | 'flag' | 'operator' | 'string'; readonly value: string; readonly position: number }
   | { readonly type: 'number' | 'duration' | 'bytes'; readonly value: number; readonly position: number }
   | { readonly type: 'end'; readonly value: ''; readonly position: number };
 
@@ -13,12 +14,12 @@ const MAX_QUERY_LENGTH = 5120;
 const SPACE = /(?:\s|#[^\n]*)+/y;
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
 const VARIABLE = /\$__(?:auto|interval|range)\b|\$\{__(?:interval|range)\}/y;
-const QUANTITY = /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?[A-Za-zµ0-9.]*/y;
-const OPERATOR = /\|=|\|~|!=|!~|=~|==|>=|<=|[={}()[\],|<>+\-*/%^!]/y;
+const QUANTITY = /(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?[A-Za-zµ0-9.]*/y;
+const OPERATOR = /\|=|\|~|\|>|!=|!~|!>|=~|==|>=|<=|[={}()[\],|<>+\-*/%^!]/y;
+const FLAG = /--[a-z-]+/y;
 const QUOTED = /"(?:[^"\\\n]|\\.)*"/y;
 const RAW = /`[^`]*`/y;
-const BYTES = /^(\d+(?:\.\d+)?)(B|[KMGT]i?B)$/i;
-const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v' };
+const ESCAPES: ReadonlyMap<string, string> = new Map(Object.entries({ n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v' }));
 
 /**
  * Cuts a query into tokens, the last of which is `end`. Grafana's own variables (`$__auto`, `$__interval`, `$__range`) become names, should
@@ -46,6 +47,11 @@ export function tokenize(query: string): Token[] {
       tokens.push({ type: 'name', value: name, position });
       continue;
     }
+    const flag = take(FLAG);
+    if (flag !== undefined) {
+      tokens.push({ type: 'flag', value: flag, position });
+      continue;
+    }
     const raw = take(RAW) ?? take(QUOTED);
     if (raw !== undefined) {
       tokens.push({ type: 'string', value: raw.startsWith('`') ? raw.slice(1, -1) : unquote(query, raw, position), position });
@@ -70,11 +76,9 @@ function readQuantity(query: string, text: string, position: number): Token {
   if (!Number.isNaN(number)) return { type: 'number', value: number, position };
   const duration = parseDuration(text);
   if (duration !== undefined) return { type: 'duration', value: duration, position };
-  const bytes = BYTES.exec(text);
-  if (bytes === null) throw queryError(query, position, `${text} is no number, duration (such as 5m) or size (such as 2KB)`);
-  const unit = bytes[2]!.toLowerCase();
-  const power = 'bkmgt'.indexOf(unit[0]!);
-  return { type: 'bytes', value: Number(bytes[1]) * (unit.includes('i') ? 1024 : 1000) ** power, position };
+  const bytes = parseBytes(text);
+  if (bytes === undefined) throw queryError(query, position, `${text} is no number, duration (such as 5m) or size (such as 2KB)`);
+  return { type: 'bytes', value: bytes, position };
 }
 
 /** The content of a string in double quotes, by Go's rules as far as they are used. */
@@ -82,7 +86,7 @@ function unquote(query: string, quoted: string, position: number): string {
   return quoted.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)/g, (all, code: string, offset: number) => {
     if (code.length > 1) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
     if (code === '\\' || code === '"' || code === "'") return code;
-    const escaped = ESCAPES[code];
+    const escaped = ESCAPES.get(code);
     if (escaped === undefined) throw queryError(query, position + 1 + offset, `unknown escape ${all}; write \\\\ for a backslash`);
     return escaped;
   });

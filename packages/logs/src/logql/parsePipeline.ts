@@ -1,70 +1,126 @@
-import type { FilterValue, LabelFilter, Stage } from './ast.ts';
+import { type Extraction, type LabelChoice, type LabelFormat, LINE_FILTERS, type Stage, type Unwrap } from './ast.ts';
+import { parseLabelFilter } from './parseLabelFilter.ts';
 import type { Tokens } from './tokens.ts';
 
-/** Most stages, and most conditions of one filter. */
+/** Most stages, and most names of one stage. */
 const MAX_PARTS = 50;
 
-/** Parses the stages behind a selector, up to whatever starts none. */
-export function parsePipeline(tokens: Tokens): Stage[] {
+/** Parses the stages behind a selector, up to whatever starts none. `| unwrap` ends them: nothing but label filters may follow it. */
+export function parsePipeline(tokens: Tokens): { readonly stages: readonly Stage[]; readonly unwrap: Unwrap | undefined } {
   const stages: Stage[] = [];
-  for (let stage = parseStage(tokens); stage !== undefined; stage = parseStage(tokens)) {
-    stages.push(stage);
+  for (;;) {
     if (stages.length > MAX_PARTS) throw tokens.error(`more than ${MAX_PARTS} stages`);
+    const stage = parseLineFilter(tokens);
+    if (stage !== undefined) {
+      stages.push(stage);
+      continue;
+    }
+    if (!tokens.take('|')) return { stages, unwrap: undefined };
+    if (tokens.takeName(['unwrap']) !== undefined) return { stages, unwrap: parseUnwrap(tokens) };
+    stages.push(parseStage(tokens));
   }
-  return stages;
 }
 
-function parseStage(tokens: Tokens): Stage | undefined {
+function parseLineFilter(tokens: Tokens): Stage | undefined {
   const { position } = tokens;
-  const op = tokens.takeOneOf(['|=', '!=', '|~', '!~'] as const);
-  if (op !== undefined) {
-    const values = [tokens.expectString().value];
-    while (tokens.takeName(['or']) !== undefined) values.push(tokens.expectString().value);
-    return { kind: 'line', op, values, position };
-  }
-  if (!tokens.take('|')) return undefined;
-  if (tokens.takeName(['json']) !== undefined) return { kind: 'json' };
-  if (tokens.takeName(['drop']) !== undefined) {
-    const names = [tokens.expectName('a label name')];
-    while (tokens.take(',')) names.push(tokens.expectName('a label name'));
-    return { kind: 'drop', names };
-  }
-  return { kind: 'filter', filter: parseOr(tokens, { parts: 0 }) };
+  const op = tokens.takeOneOf(LINE_FILTERS);
+  if (op === undefined) return undefined;
+  const expectText = (): string => {
+    if (tokens.takeName(['ip']) !== undefined) throw tokens.unsupported('ip() is not supported', undefined, true);
+    return tokens.expectString().value;
+  };
+  const values = [expectText()];
+  while (tokens.takeName(['or']) !== undefined) values.push(expectText());
+  return { kind: 'line', op, values, position };
 }
 
-/** `and` binds stronger than `or`; a comma is an `and`. `budget` counts conditions and brackets over the whole filter. */
-function parseOr(tokens: Tokens, budget: { parts: number }): LabelFilter {
-  let left = parseAnd(tokens, budget);
-  while (tokens.takeName(['or']) !== undefined) left = { kind: 'or', left, right: parseAnd(tokens, budget) };
-  return left;
-}
+/** Stages that are known by their name; any other word begins a label filter. */
+const STAGES = ['json', 'logfmt', 'pattern', 'regexp', 'line_format', 'label_format', 'drop', 'keep', 'decolorize'] as const;
 
-function parseAnd(tokens: Tokens, budget: { parts: number }): LabelFilter {
-  let left = parseCondition(tokens, budget);
-  while (tokens.takeName(['and']) !== undefined || tokens.take(',')) {
-    left = { kind: 'and', left, right: parseCondition(tokens, budget) };
+function parseStage(tokens: Tokens): Stage {
+  const kind = STAGES.find((each) => tokens.takeName([each]) !== undefined);
+  switch (kind) {
+    case undefined:
+      return { kind: 'filter', filter: parseLabelFilter(tokens) };
+    case 'json':
+      return { kind, extractions: parseExtractions(tokens) };
+    case 'logfmt': {
+      const flags = new Set<string>();
+      for (let flag = tokens.takeFlag(); flag !== undefined; flag = tokens.takeFlag()) {
+        if (flag !== '--strict' && flag !== '--keep-empty')
+          throw tokens.unsupported(`the flag ${flag} is not supported`, 'those of logfmt are --strict and --keep-empty', true);
+        flags.add(flag);
+      }
+      return { kind, isStrict: flags.has('--strict'), keepsEmpty: flags.has('--keep-empty'), extractions: parseExtractions(tokens) };
+    }
+    case 'pattern':
+    case 'regexp':
+    case 'line_format': {
+      const { value, position } = tokens.expectString();
+      return { kind, text: value, position };
+    }
+    case 'label_format':
+      return { kind, formats: parseList(tokens, parseLabelFormat) };
+    case 'drop':
+    case 'keep':
+      return { kind, choices: parseList(tokens, parseChoice) };
+    case 'decolorize':
+      return { kind };
   }
-  return left;
 }
 
-function parseCondition(tokens: Tokens, budget: { parts: number }): LabelFilter {
-  budget.parts++;
-  if (budget.parts > MAX_PARTS) throw tokens.error(`more than ${MAX_PARTS} conditions`);
+function parseList<Item>(tokens: Tokens, parse: (tokens: Tokens) => Item): Item[] {
+  const items = [parse(tokens)];
+  while (tokens.take(',')) {
+    if (items.length === MAX_PARTS) throw tokens.error(`more than ${MAX_PARTS} names`);
+    items.push(parse(tokens));
+  }
+  return items;
+}
+
+/** `name="expression"`, or `name` alone for a field of that name. */
+function parseExtractions(tokens: Tokens): Extraction[] {
+  if (!tokens.isNameNext(['offset'])) return [];
+  return parseList(tokens, () => {
+    const { position: at } = tokens;
+    const name = tokens.expectName('a label name');
+    if (!tokens.take('=')) return { name, expression: name, position: at };
+    const { value, position } = tokens.expectString();
+    return { name, expression: value, position };
+  });
+}
+
+function parseLabelFormat(tokens: Tokens): LabelFormat {
+  const { position } = tokens;
+  const name = tokens.expectName('a label name');
+  tokens.expect('=');
+  const text = tokens.takeString();
+  if (text !== undefined) return { name, from: { kind: 'template', text }, position };
+  return { name, from: { kind: 'label', name: tokens.expectName('a label name, or a template in quotes') }, position };
+}
+
+function parseChoice(tokens: Tokens): LabelChoice {
+  const name = tokens.expectName('a label name');
+  const op = tokens.takeOneOf(['=', '!=', '=~', '!~'] as const);
+  return op === undefined ? name : { name, op, ...tokens.expectString() };
+}
+
+const CONVERSIONS = ['bytes', 'duration', 'duration_seconds'] as const;
+
+function parseUnwrap(tokens: Tokens): Unwrap {
+  let name = tokens.expectName('a label name, or bytes(label) or duration(label)');
+  let conversion: Unwrap['conversion'];
   if (tokens.take('(')) {
-    const inner = parseOr(tokens, budget);
+    conversion = CONVERSIONS.find((each) => each === name.toLowerCase());
+    if (conversion === undefined)
+      throw tokens.unsupported(`unwrap ${name}() is not supported`, `supported are ${CONVERSIONS.join(', ')}`, true);
+    name = tokens.expectName('a label name');
     tokens.expect(')');
-    return inner;
   }
-  const name = tokens.expectName('json, drop, or a label filter such as step > 10');
-  const op = tokens.takeOneOf(['=', '==', '!=', '=~', '!~', '>', '>=', '<', '<='] as const);
-  // A word that nothing is compared with is a stage that we have not, such as logfmt or line_format.
-  if (op === undefined) throw tokens.unsupported(`the stage | ${name} is not supported`, undefined, true);
-  const { position } = tokens;
-  const { type, value } = tokens.expectValue();
-  const isPattern = op === '=~' || op === '!~';
-  const isOrder = op === '==' || op.startsWith('>') || op.startsWith('<');
-  if (isPattern && type !== 'string')
-    throw tokens.unsupported(`${op} compares with a pattern in quotes`, 'such as name=~"worker-[ab]"', true);
-  if (isOrder && type === 'string') throw tokens.unsupported(`${op} compares numbers`, 'such as step > 10 or seconds >= 1.5s', true);
-  return { kind: 'compare', name, op, value: { type, value } as FilterValue, position };
+  const filters = [];
+  while (tokens.take('|')) {
+    if (filters.length === MAX_PARTS) throw tokens.error(`more than ${MAX_PARTS} filters`);
+    filters.push(parseLabelFilter(tokens));
+  }
+  return { name, conversion, filters };
 }

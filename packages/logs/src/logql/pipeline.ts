@@ -1,121 +1,176 @@
-import type { LogLabels } from '../labels.ts';
+import { errorMessage, MaestroError } from '@maestro/protocol';
+import { type LogLabels, type QueryLabels, queryLabelsOf } from '../labels.ts';
 import { compilePattern } from '../linePattern.ts';
-import { type LogLine, parseFields, shownText } from '../logLine.ts';
-import type { FilterValue, LabelFilter, LogQuery, Matcher, Stage } from './ast.ts';
-import { parseDuration } from './duration.ts';
-
-/** Labels of a line as a query sees them: those of its stream, and those that `| json` found. */
-export type QueryLabels = Record<string, string>;
+import type { LogLine } from '../logLine.ts';
+import { nanosecondsOf, readPushed, shownText } from '../pushedLine.ts';
+import type { LabelChoice, LabelFormat, LogQuery, Matcher, Stage } from './ast.ts';
+import { type Entry, ERROR, ERROR_DETAILS, openEntry } from './entry.ts';
+import { compileFilter, compileValueTest } from './labelFilter.ts';
+import { compileJsonExtractions, parseJson } from './parsers/json.ts';
+import { compileLogfmt } from './parsers/logfmt.ts';
+import { compileLinePattern } from './parsers/pattern.ts';
+import { compileRegexp } from './parsers/regexp.ts';
+import { compileTemplate } from './template/template.ts';
 
 /** Whether labels match all of a selector's matchers; a label that is missing is an empty one. */
 export function compileMatchers(matchers: readonly Matcher[]): (labels: LogLabels) => boolean {
-  const tests = matchers.map(({ name, op, value }) => {
-    const pattern = op === '=~' || op === '!~' ? compilePattern(value) : undefined;
-    const isNegated = op === '!=' || op === '!~';
-    return (labels: Readonly<Record<string, string | undefined>>): boolean => {
-      const found = labels[name] ?? '';
-      return (pattern === undefined ? found === value : pattern.isAll(found)) !== isNegated;
-    };
-  });
-  return (labels) => tests.every((test) => test(labels));
-}
-
-/** What a pipeline makes of a line: its labels, or `undefined` when it does not pass. */
-export type Pipeline = (line: LogLine) => QueryLabels | undefined;
-
-/** Compiles the stages of a query. */
-export function compilePipeline({ stages }: LogQuery): Pipeline {
-  const steps = stages.map(compileStage);
-  return (line) => {
-    const text = shownText(line.text);
-    const labels: QueryLabels = { ...line.labels } as QueryLabels;
-    return steps.every((step) => step(text, labels)) ? labels : undefined;
+  const tests = matchers.map((matcher) => ({ name: matcher.name, test: compileValueTest(matcher) }));
+  return (labels) => {
+    const map = queryLabelsOf(labels);
+    return tests.every(({ name, test }) => test(map.get(name) ?? ''));
   };
 }
 
-/** Says whether a line passes, and may change its labels. */
-type Step = (text: string, labels: QueryLabels) => boolean;
+/** What a pipeline makes of a line, or `undefined` when it does not pass. */
+export type Pipeline = (line: LogLine) => Entry | undefined;
+
+/**
+ * Compiles the stages of a query.
+ * @throws MaestroError `invalid-argument` for a pattern or template that is none.
+ */
+export function compilePipeline({ stages }: Pick<LogQuery, 'stages'>): Pipeline {
+  const steps = stages.map((stage) => {
+    try {
+      return compileStage(stage);
+    } catch (error) {
+      throw new MaestroError('invalid-argument', `parse error : stage '| ${stage.kind}' : ${errorMessage(error)}`, { cause: error });
+    }
+  });
+  return (line) => {
+    const entry = openEntry(shownText(line), nanosecondsOf(line), labelsOf(line));
+    return steps.every((step) => step(entry)) ? entry : undefined;
+  };
+}
+
+/** The labels of a line: those of its stream, and its own metadata where it was pushed with some. */
+function labelsOf(line: LogLine): QueryLabels {
+  const stream = queryLabelsOf(line.labels);
+  const metadata = readPushed(line)?.metadata;
+  return metadata === undefined || metadata.size === 0 ? stream : new Map([...stream, ...metadata]);
+}
+
+/** Says whether a line passes, and may change it. */
+type Step = (entry: Entry) => boolean;
+
+/** A step that lets every line pass. */
+const always =
+  (change: (entry: Entry) => void): Step =>
+  (entry) => {
+    change(entry);
+    return true;
+  };
 
 function compileStage(stage: Stage): Step {
   switch (stage.kind) {
     case 'line': {
       const isNegated = stage.op.startsWith('!');
-      const isPattern = stage.op.endsWith('~');
-      const tests = stage.values.map((value) => {
-        if (!isPattern) return (text: string) => text.includes(value);
-        return compilePattern(value).isIn;
-      });
-      return (text) => tests.some((test) => test(text)) !== isNegated;
+      const tests = stage.values.map((value) => compileLineTest(stage.op, value));
+      return ({ text }) => tests.some((test) => test(text)) !== isNegated;
     }
     case 'json':
-      return (text, labels) => {
-        const fields = parseFields(text);
-        if (fields === undefined) labels['__error__'] = 'JSONParserErr';
-        else extract(fields, '', labels, { ...labels }, 0);
-        return true;
-      };
+      return always(stage.extractions.length === 0 ? parseJson : compileJsonExtractions(stage.extractions));
+    case 'logfmt':
+      return always(compileLogfmt(stage));
+    case 'pattern': {
+      const pattern = compileLinePattern(stage.text, false);
+      return always((entry) => {
+        for (const [name, value] of pattern.capture(entry.text)) entry.found(name, value);
+      });
+    }
+    case 'regexp':
+      return always(compileRegexp(stage.text));
+    case 'line_format':
+      return always(compileLineFormat(stage.text));
+    case 'label_format':
+      return always(compileLabelFormat(stage.formats));
+    case 'filter':
+      return compileFilter(stage.filter);
     case 'drop':
-      return (_, labels) => {
-        for (const name of stage.names) delete labels[name];
-        return true;
-      };
-    case 'filter': {
-      const test = compileFilter(stage.filter);
-      return (_, labels) => test(labels);
-    }
+      return always(compileDrop(stage.choices));
+    case 'keep':
+      return always(compileKeep(stage.choices));
+    case 'decolorize':
+      return always((entry) => {
+        entry.text = entry.text.replace(COLORS, '');
+      });
   }
 }
 
-/** Deepest object that `| json` goes into. */
-const MAX_DEPTH = 8;
-
-/** Adds fields as labels: nested ones joined with `_`, those of a name that the stream has as `<name>_extracted` where they differ. */
-function extract(fields: Readonly<Record<string, unknown>>, prefix: string, labels: QueryLabels, stream: QueryLabels, depth: number): void {
-  for (const [key, value] of Object.entries(fields)) {
-    const name = `${prefix}${key.replace(/[^A-Za-z0-9_]/g, '_')}`.replace(/^(?=\d)/, '_');
-    if (typeof value === 'object') {
-      if (value !== null && !Array.isArray(value) && depth < MAX_DEPTH)
-        extract(value as Record<string, unknown>, `${name}_`, labels, stream, depth + 1);
-      continue;
-    }
-    const text = String(value);
-    if (stream[name] === undefined) labels[name] = text;
-    else if (stream[name] !== text) labels[`${name}_extracted`] = text;
-  }
+function compileLineTest(op: Extract<Stage, { kind: 'line' }>['op'], value: string): (text: string) => boolean {
+  if (op.endsWith('~')) return compilePattern(value).isIn;
+  if (op.endsWith('>')) return compileLinePattern(value, true).isLike;
+  return (text) => text.includes(value);
 }
 
-function compileFilter(filter: LabelFilter): (labels: Readonly<QueryLabels>) => boolean {
-  if (filter.kind !== 'compare') {
-    const [left, right] = [compileFilter(filter.left), compileFilter(filter.right)];
-    return filter.kind === 'and' ? (labels) => left(labels) && right(labels) : (labels) => left(labels) || right(labels);
-  }
-  const { name, op, value } = filter;
-  if (value.type === 'string') {
-    const pattern = op === '=~' || op === '!~' ? compilePattern(value.value) : undefined;
-    const isNegated = op === '!=' || op === '!~';
-    return (labels) => {
-      const found = labels[name] ?? '';
-      return (pattern === undefined ? found === value.value : pattern.isAll(found)) !== isNegated;
-    };
-  }
-  const compare = COMPARISONS[op]!;
-  return (labels) => {
-    const found = labels[name] === undefined ? Number.NaN : readQuantity(labels[name], value.type);
-    return !Number.isNaN(found) && compare(found, value.value);
+/** ANSI escape sequences: control sequences, and operating system commands up to the bell. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const COLORS = /[\x1b\x9b](?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[0-9;?]*[A-PRZcf-nqry=><~])/g;
+
+const TEMPLATE_ERROR = 'TemplateFormatErr';
+
+function compileLineFormat(text: string): (entry: Entry) => void {
+  const template = compileTemplate(text);
+  return (entry) => {
+    try {
+      entry.text = template(entry.labels, entry);
+    } catch (error) {
+      entry.fail(TEMPLATE_ERROR, errorMessage(error));
+    }
   };
 }
 
-const COMPARISONS: Readonly<Record<string, (a: number, b: number) => boolean>> = {
-  '=': (a, b) => a === b,
-  '==': (a, b) => a === b,
-  '!=': (a, b) => a !== b,
-  '>': (a, b) => a > b,
-  '>=': (a, b) => a >= b,
-  '<': (a, b) => a < b,
-  '<=': (a, b) => a <= b,
-};
+function compileLabelFormat(formats: readonly LabelFormat[]): (entry: Entry) => void {
+  const names = formats.map(({ name }) => name);
+  if (names.includes(ERROR)) throw new MaestroError('invalid-argument', `${ERROR} cannot be formatted`);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new MaestroError('invalid-argument', `multiple label name '${twice}' not allowed in a single format operation`);
+  const steps = formats.map(({ name, from }) => {
+    if (from.kind === 'template') return { name, template: compileTemplate(from.text) };
+    return { name, source: from.name };
+  });
+  return (entry) => {
+    // Templates of one stage see the labels as they were when the first of them was applied.
+    let before: QueryLabels | undefined;
+    for (const step of steps) {
+      if ('source' in step) {
+        if (!entry.has(step.source)) continue;
+        const value = entry.get(step.source);
+        entry.delete(step.source);
+        entry.set(step.name, value);
+        continue;
+      }
+      before ??= new Map(entry.labels);
+      try {
+        entry.set(step.name, step.template(before, entry));
+      } catch (error) {
+        entry.fail(TEMPLATE_ERROR, errorMessage(error));
+      }
+    }
+  };
+}
 
-function readQuantity(text: string, type: Exclude<FilterValue['type'], 'string'>): number {
-  if (type === 'duration') return parseDuration(text) ?? Number.NaN;
-  return text.trim() === '' ? Number.NaN : Number(text);
+function compileDrop(choices: readonly LabelChoice[]): (entry: Entry) => void {
+  const drops = choices.map(compileChoice);
+  return (entry) => {
+    for (const { name, test } of drops) {
+      if (!test(entry.get(name))) continue;
+      entry.delete(name);
+      if (name === ERROR) entry.delete(ERROR_DETAILS);
+    }
+  };
+}
+
+function compileKeep(choices: readonly LabelChoice[]): (entry: Entry) => void {
+  const keeps = choices.map(compileChoice);
+  return (entry) => {
+    for (const [name, value] of [...entry.labels]) {
+      if (name === ERROR || name === ERROR_DETAILS) continue;
+      if (!keeps.some((keep) => keep.name === name && keep.test(value))) entry.delete(name);
+    }
+  };
+}
+
+function compileChoice(choice: LabelChoice): { readonly name: string; readonly test: (value: string) => boolean } {
+  return typeof choice === 'string' ? { name: choice, test: () => true } : { name: choice.name, test: compileValueTest(choice) };
 }

@@ -1,9 +1,16 @@
 import { MaestroError } from '@maestro/protocol';
+import { AGGREGATIONS, RANGE_FUNCTIONS } from './ast.ts';
 
 /** What of LogQL is understood, for the message of a query that is not. */
-export const SUPPORTED =
-  'supported are {label="value"} with = != =~ !~; |= != |~ !~ (with `or`); | json; label filters with = == != =~ !~ > >= < <=, and, or; | drop; ' +
-  'count_over_time, rate, bytes_over_time, bytes_rate over [duration] or [$__auto]; sum, min, max, avg, count by or without; + - * / between vector(N) and numbers';
+export const SUPPORTED = [
+  'supported are {label="value"} with = != =~ !~',
+  '|= != |~ !~ |> !> (with `or`)',
+  '| json, logfmt, pattern, regexp, line_format, label_format, decolorize, drop, keep, unwrap',
+  'label filters with = == != =~ !~ > >= < <=, and, or',
+  `${Object.keys(RANGE_FUNCTIONS).join(', ')} over [duration] or [$__auto]`,
+  `${AGGREGATIONS.join(', ')} by or without`,
+  '+ - * / % ^, comparisons with bool, and, or, unless, on, ignoring; label_replace; vector(N) and numbers',
+].join('; ');
 
 /** A mistake in a query: `invalid-argument` with line and column, as Loki words it. `position` is an offset into `query`. */
 export function queryError(query: string, position: number, message: string): MaestroError {

@@ -1,14 +1,21 @@
 import type { MaestroError } from '@maestro/protocol';
+import type { FilterValue } from './ast.ts';
 import { type Token, tokenize } from './lexer.ts';
 import { queryError, SUPPORTED } from './queryError.ts';
 
 /** A query's tokens and the place in them: what a recursive-descent parser asks for. `expect...` throws with the place, `take...` does not. */
 export interface Tokens {
   isNext(operator: string): boolean;
+  /** Whether a name comes that none of `names` is; words of the language are the same in any case of letters. */
+  isNameNext(except?: readonly string[]): boolean;
+  /** The name that comes, in lower case, without taking it. */
+  readonly nextName: string | undefined;
   take(operator: string): boolean;
   takeOneOf<Operator extends string>(operators: readonly Operator[]): Operator | undefined;
   /** Takes one of these words. */
   takeName(names: readonly string[]): string | undefined;
+  /** Takes a flag such as `--strict`. */
+  takeFlag(): string | undefined;
   takeNumber(): number | undefined;
   expect(operator: string): void;
   expectOneOf<Operator extends string>(operators: readonly Operator[]): Operator;
@@ -16,10 +23,11 @@ export interface Tokens {
   expectName(wanted: string): string;
   expectString(): { readonly value: string; readonly position: number };
   expectNumber(): number;
+  takeString(): string | undefined;
   /** In milliseconds. */
   expectDuration(): number;
   /** A string, number, duration or size. */
-  expectValue(): Exclude<Token, { type: 'name' | 'operator' | 'end' }>;
+  expectValue(): FilterValue & { readonly position: number };
   expectEnd(): void;
   readonly position: number;
   /** A mistake at the next token. */
@@ -47,22 +55,43 @@ export function openTokens(query: string): Tokens {
   };
   const takeOneOf = <Operator extends string>(operators: readonly Operator[]): Operator | undefined => operators.find((each) => take(each));
   const takeNumber = (): number | undefined => {
-    const sign = isOperator('-') && tokens[at + 1]?.type === 'number' ? -1 : 1;
-    if (sign < 0) at++;
-    const token = next();
+    const isSigned = (isOperator('-') || isOperator('+')) && tokens[at + 1]?.type === 'number';
+    const token = tokens[isSigned ? at + 1 : at]!;
     if (token.type !== 'number') return undefined;
-    at++;
+    const sign = isSigned && isOperator('-') ? -1 : 1;
+    at += isSigned ? 2 : 1;
     return sign * token.value;
   };
   return {
     isNext: isOperator,
     take,
     takeOneOf,
+    isNameNext(except = []) {
+      const { type, value } = next();
+      return type === 'name' && !except.includes(value.toLowerCase());
+    },
+    get nextName() {
+      const { type, value } = next();
+      return type === 'name' ? value.toLowerCase() : undefined;
+    },
     takeName(names) {
       const { type, value } = next();
-      if (type !== 'name' || !names.includes(value)) return undefined;
+      const name = type !== 'name' ? undefined : value.startsWith('$') ? value : value.toLowerCase();
+      if (name === undefined || !names.includes(name)) return undefined;
       at++;
-      return value;
+      return name;
+    },
+    takeFlag() {
+      const token = next();
+      if (token.type !== 'flag') return undefined;
+      at++;
+      return token.value;
+    },
+    takeString() {
+      const token = next();
+      if (token.type !== 'string') return undefined;
+      at++;
+      return token.value;
     },
     takeNumber,
     expect(operator) {
@@ -91,16 +120,20 @@ export function openTokens(query: string): Tokens {
       return number;
     },
     expectDuration() {
-      const token = next();
+      const isNegative = isOperator('-') && tokens[at + 1]?.type === 'duration';
+      const token = tokens[isNegative ? at + 1 : at]!;
       if (token.type !== 'duration') throw unexpected('a duration such as 5m');
-      at++;
-      return token.value;
+      at += isNegative ? 2 : 1;
+      return isNegative ? -token.value : token.value;
     },
     expectValue() {
+      const { position } = next();
+      const number = takeNumber();
+      if (number !== undefined) return { type: 'number', value: number, position };
       const token = next();
-      if (token.type === 'name' || token.type === 'operator' || token.type === 'end') throw unexpected('a string, number or duration');
+      if (token.type !== 'string' && token.type !== 'duration' && token.type !== 'bytes') throw unexpected('a string, number or duration');
       at++;
-      return token;
+      return token as FilterValue & { position: number };
     },
     expectEnd() {
       if (next().type !== 'end') throw unexpected('the end of the query');

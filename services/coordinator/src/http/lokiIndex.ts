@@ -1,16 +1,18 @@
 import {
   compileMatchers,
   type LogArchive,
+  labelName,
   labelsKey,
+  labelsObject,
   type Matcher,
   nanosecondsOf,
   parseFields,
   parseQuery,
   parseSelector,
   type QueryLabels,
+  queryLabelsOf,
   selectBlocks,
   selectLines,
-  shownText,
 } from '@maestro/logs';
 import { MaestroError } from '@maestro/protocol';
 import { type LokiParams, param, paramList, parseLimit, parseSpan, requiredParam, spanMs } from './lokiParams.ts';
@@ -29,10 +31,11 @@ async function labelSets(
   const sets = new Map<string, { readonly labels: QueryLabels; bytes: number }>();
   for (const { segment, block } of await selectBlocks(archive, matchers, spanMs(parseSpan(params, LABELS_MS)))) {
     for (const index of block.sets) {
-      const { labels, bytes } = segment.sets[index]!;
-      if (!takes(labels)) continue;
+      const { labels: stream, bytes } = segment.sets[index]!;
+      if (!takes(stream)) continue;
+      const labels = queryLabelsOf(stream);
       const key = labelsKey(labels);
-      const set = sets.get(key) ?? { labels: labels as QueryLabels, bytes: 0 };
+      const set = sets.get(key) ?? { labels, bytes: 0 };
       // Bytes of a label set are known for a whole file: the block's share of it.
       set.bytes += (bytes * block.bytes) / segment.bytes;
       sets.set(key, set);
@@ -53,13 +56,13 @@ function matchersOf(params: LokiParams): readonly Matcher[] {
 /** Answers `labels`. */
 export async function labelNames(archive: LogArchive, params: LokiParams): Promise<object> {
   const sets = await labelSets(archive, matchersOf(params), params);
-  return { status: 'success', data: [...new Set(sets.flatMap(({ labels }) => Object.keys(labels)))].sort() };
+  return { status: 'success', data: [...new Set(sets.flatMap(({ labels }) => [...labels.keys()]))].sort() };
 }
 
 /** Answers `label/<name>/values`. */
 export async function labelValues(archive: LogArchive, name: string, params: LokiParams): Promise<object> {
   const sets = await labelSets(archive, matchersOf(params), params);
-  return { status: 'success', data: [...new Set(sets.flatMap(({ labels }) => labels[name] ?? []))].sort() };
+  return { status: 'success', data: [...new Set(sets.flatMap(({ labels }) => labels.get(name) ?? []))].sort() };
 }
 
 /** Answers `series`. */
@@ -70,7 +73,7 @@ export async function series(archive: LogArchive, params: LokiParams): Promise<o
   for (const selector of selectors.slice(0, 20)) {
     for (const { labels } of await labelSets(archive, parseSelector(selector), params)) found.set(labelsKey(labels), labels);
   }
-  return { status: 'success', data: [...found.values()] };
+  return { status: 'success', data: [...found.values()].map(labelsObject) };
 }
 
 /** Answers `index/stats`: how much a query would look at. */
@@ -91,9 +94,9 @@ export async function indexVolume(archive: LogArchive, params: LokiParams): Prom
   const isByName = param(params, 'aggregateBy') === 'labels';
   const volumes = new Map<string, { readonly metric: QueryLabels; bytes: number }>();
   for (const { labels, bytes } of await labelSets(archive, matchers, params)) {
-    const of = targets.length === 0 ? labels : Object.fromEntries(Object.entries(labels).filter(([name]) => targets.includes(name)));
-    for (const metric of isByName ? Object.keys(of).map((name) => ({ [name]: '' })) : [of]) {
-      const key = JSON.stringify(metric);
+    const of: QueryLabels = targets.length === 0 ? labels : new Map([...labels].filter(([name]) => targets.includes(name)));
+    for (const metric of isByName ? [...of.keys()].map((name) => new Map([[name, '']])) : [of]) {
+      const key = JSON.stringify([...metric].sort(([a], [b]) => (a < b ? -1 : 1)));
       const volume = volumes.get(key) ?? { metric, bytes: 0 };
       volume.bytes += bytes;
       volumes.set(key, volume);
@@ -103,7 +106,7 @@ export async function indexVolume(archive: LogArchive, params: LokiParams): Prom
   const seconds = Number(endNs / 1_000_000n) / 1000;
   return success(
     'vector',
-    sorted.map(({ metric, bytes }) => ({ metric, value: [seconds, String(Math.round(bytes))] })),
+    sorted.map(({ metric, bytes }) => ({ metric: labelsObject(metric), value: [seconds, String(Math.round(bytes))] })),
   );
 }
 
@@ -111,7 +114,7 @@ export async function indexVolume(archive: LogArchive, params: LokiParams): Prom
 export async function detectedLabels(archive: LogArchive, params: LokiParams): Promise<object> {
   const values = new Map<string, Set<string>>();
   for (const { labels } of await labelSets(archive, matchersOf(params), params)) {
-    for (const [name, value] of Object.entries(labels)) values.set(name, (values.get(name) ?? new Set()).add(value));
+    for (const [name, value] of labels) values.set(name, (values.get(name) ?? new Set()).add(value));
   }
   return { detectedLabels: [...values].map(([label, { size }]) => ({ label, cardinality: size })) };
 }
@@ -148,10 +151,10 @@ async function fieldValues(archive: LogArchive, params: LokiParams, signal: Abor
     signal,
   });
   const fields = new Map<string, Set<string>>();
-  for (const { line } of lines) {
-    for (const [key, value] of Object.entries(parseFields(shownText(line.text)) ?? {})) {
+  for (const { text } of lines) {
+    for (const [key, value] of Object.entries(parseFields(text) ?? {})) {
       if (typeof value === 'object') continue;
-      const name = key.replace(/[^A-Za-z0-9_]/g, '_');
+      const name = labelName(key);
       fields.set(name, (fields.get(name) ?? new Set()).add(String(value)));
     }
   }

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { LOG_LABELS, type LogLabel, type LogSink, pushedLine } from '@maestro/logs';
+import { type LogSink, labelsKey, storePushed } from '@maestro/logs';
 import { describeIssues, errorMessage, MaestroError } from '@maestro/protocol';
 import { z } from 'zod';
 
@@ -12,13 +12,34 @@ const PUSH_TIMEOUT_MS = 5000;
 
 const unpack = promisify(gunzip);
 
+/** Labels of a stream, at most, and the lengths of a name and a value: 15 as Loki has it, so that a line has room beside them. */
+const MOST_LABELS = 15;
+const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]{0,99}$/;
+/** Streams that may be pushed to, until the coordinator starts again: each is looked at by every query. As many as a job's workers may be. */
+const MOST_STREAMS = 1000;
+
+/** A record of zod leaves out `__proto__` without a word. */
+const labelsSchema = z.custom<Readonly<Record<string, string>>>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((text) => typeof text === 'string' && text.length <= 1000),
+  'expected labels: texts of at most 1000 characters, by name',
+);
+
 const pushSchema = z.object({
   streams: z
     .array(
       z.object({
-        stream: z.record(z.string().max(100), z.string().max(1000)),
+        stream: labelsSchema,
         values: z
-          .array(z.tuple([z.string().regex(/^\d{1,19}$/, 'expected nanoseconds'), z.string().max(64 * 1024)], z.unknown()))
+          .array(
+            z.union([
+              z.tuple([z.string().regex(/^\d{1,19}$/, 'expected nanoseconds'), z.string()]),
+              z.tuple([z.string().regex(/^\d{1,19}$/, 'expected nanoseconds'), z.string(), labelsSchema]),
+            ]),
+          )
           .max(50_000),
       }),
     )
@@ -40,27 +61,63 @@ export async function readPush(body: Buffer, encoding: string | undefined): Prom
   }
 }
 
+/** Takes pushed lines. */
+export type TakePush = (body: unknown) => Promise<void>;
+
 /**
- * Takes pushed lines the way that all lines take. Labels stay few: others than ours become fields of the lines.
- * @throws MaestroError `unavailable` when they cannot be taken.
+ * Opens the way of pushed lines, which is that of all lines. Their labels are those of the stream, whatever they are called.
+ * The result throws MaestroError `invalid-argument` for what is no push, `rate-limited` for too many streams, and `unavailable` when
+ * lines cannot be taken. Nothing of a push is taken then but what fitted before.
  */
-export async function takePush(sink: LogSink, body: unknown): Promise<void> {
-  const parsed = pushSchema.safeParse(body);
-  if (!parsed.success) throw new MaestroError('invalid-argument', `push: ${describeIssues(parsed.error, pushSchema, body).join('; ')}`);
-  const { dropped } = sink;
-  for (const { stream, values } of parsed.data.streams) {
-    const isOurs = (name: string): boolean => LOG_LABELS.includes(name as LogLabel);
-    const others = Object.entries(stream).filter(([name]) => !isOurs(name));
-    const fields = Object.fromEntries([
-      ...Object.entries(stream).filter(([name]) => isOurs(name)),
-      ...others.map(([name, value]) => [`label_${name}`, value]),
-    ]);
-    for (const [ns, line] of values) {
-      if (BigInt(ns) > 9_223_372_036_854_775_807n) throw new MaestroError('invalid-argument', `push: ${ns} is no time in nanoseconds`);
-      sink.push(`${pushedLine(BigInt(ns), line, fields)}\n`);
+export function openPush(sink: LogSink): TakePush {
+  const known = new Set<string>();
+  return async (body) => {
+    const parsed = pushSchema.safeParse(body);
+    if (!parsed.success) throw new MaestroError('invalid-argument', `push: ${describeIssues(parsed.error, pushSchema, body).join('; ')}`);
+    const streams = parsed.data.streams.map(({ stream, values }) => ({ labels: streamLabels(stream), values }));
+    for (const { values } of streams) {
+      const late = values.find(([ns]) => BigInt(ns) > LAST_NS);
+      if (late !== undefined) throw new MaestroError('invalid-argument', `push: ${late[0]} is no time in nanoseconds`);
     }
-  }
-  await sink.flush(PUSH_TIMEOUT_MS);
-  if (sink.dropped > dropped)
-    throw new MaestroError('unavailable', `push: ${sink.dropped - dropped} lines were dropped, Redis takes no more for now`);
+    requireFew(new Set([...known, ...streams.map(({ labels }) => labelsKey(labels))]).size);
+    const { dropped } = sink;
+    for (const { labels, values } of streams) {
+      known.add(labelsKey(labels));
+      for (const [ns, text, metadata] of values) {
+        sink.push(`${storePushed({ ns: BigInt(ns), text, labels, metadata: named(metadata ?? {}) })}\n`);
+      }
+    }
+    await sink.flush(PUSH_TIMEOUT_MS);
+    if (sink.dropped > dropped)
+      throw new MaestroError('unavailable', `push: ${sink.dropped - dropped} lines were dropped, Redis takes no more for now`);
+  };
+}
+
+const LAST_NS = 9_223_372_036_854_775_807n;
+
+function requireFew(streams: number): void {
+  if (streams <= MOST_STREAMS) return;
+  throw new MaestroError(
+    'rate-limited',
+    `push: maximum active stream limit exceeded: more than ${MOST_STREAMS} different sets of labels; push with fewer labels, and put what differs into the line`,
+  );
+}
+
+function streamLabels(stream: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
+  const labels = named(stream);
+  const shown = JSON.stringify(stream).slice(0, 200);
+  if (labels.size > MOST_LABELS)
+    throw new MaestroError('invalid-argument', `push: stream ${shown} has ${labels.size} labels; limit ${MOST_LABELS}`);
+  return labels;
+}
+
+/** Labels without empty ones, which Loki takes for missing. */
+function named(labels: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
+  const entries = Object.entries(labels).filter(([, value]) => value !== '');
+  const wrong = entries.find(([name]) => !LABEL_NAME.test(name));
+  if (wrong === undefined) return new Map(entries);
+  throw new MaestroError(
+    'invalid-argument',
+    `push: ${JSON.stringify(wrong[0].slice(0, 100))} is no name of a label: letters, digits and _, at most 100, are`,
+  );
 }

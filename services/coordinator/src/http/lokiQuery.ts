@@ -1,13 +1,16 @@
 import {
   evaluateMetric,
   type FoundLine,
+  formatPlain,
+  formatQuery,
   type LogArchive,
   labelsKey,
+  labelsObject,
   nanosecondsOf,
   parseQuery,
+  type QueryLabels,
   type Series,
   selectLines,
-  shownText,
 } from '@maestro/logs';
 import { MaestroError } from '@maestro/protocol';
 import {
@@ -40,7 +43,7 @@ export async function queryRange(archive: LogArchive, params: LokiParams, signal
     const series = await evaluateMetric(archive, query, { startMs: fromMs, endMs: toMs, stepMs }, { signal });
     return success(
       'matrix',
-      series.flatMap((each) => matrixRow(each, fromMs, stepMs)),
+      series.map((each) => matrixRow(each, fromMs, stepMs)),
     );
   }
   const backward = isBackward(params);
@@ -69,22 +72,29 @@ export async function queryInstant(archive: LogArchive, params: LokiParams, sign
       'log queries are not supported as an instant query type, please change your query to a range query type',
     );
   }
+  if (query.kind === 'number') return success('scalar', [timeMs / 1000, formatPlain(query.value)]);
   const autoMs = 3_600_000;
   const series = await evaluateMetric(archive, query, { startMs: timeMs, endMs: timeMs, stepMs: 1 }, { autoMs, signal });
-  const result = series.flatMap(({ labels, points: [value] }) =>
-    value === undefined ? [] : [{ metric: labels, value: [timeMs / 1000, String(value)] }],
-  );
+  const result = series.map(({ labels, values }) => ({ metric: labelsObject(labels), value: [timeMs / 1000, formatPlain(values[0]!)] }));
   return success('vector', result);
+}
+
+/** Answers `format_query`: the query as Loki's formatter writes it. */
+export function formattedQuery(params: LokiParams): object {
+  return { status: 'success', data: formatQuery(parseQuery(requiredParam(params, 'query'))) };
 }
 
 /** Lines by their labels; those of a stream by time. */
 export function toStreams(lines: readonly FoundLine[], backward: boolean): LokiStream[] {
   const streams = new Map<string, { readonly stream: Readonly<Record<string, string>>; readonly values: [bigint, string][] }>();
-  for (const { line, labels } of lines) {
-    const key = labelsKey(labels);
-    const stream = streams.get(key) ?? { stream: labels, values: [] };
+  // Lines of a stream whose labels no stage changed share one map.
+  const keys = new WeakMap<QueryLabels, string>();
+  for (const { line, text, labels } of lines) {
+    const key = keys.get(labels) ?? labelsKey(labels);
+    keys.set(labels, key);
+    const stream = streams.get(key) ?? { stream: labelsObject(labels), values: [] };
     streams.set(key, stream);
-    stream.values.push([nanosecondsOf(line), shownText(line.text)]);
+    stream.values.push([nanosecondsOf(line), text]);
   }
   const sign = backward ? -1 : 1;
   return [...streams.values()].map(({ stream, values }) => ({
@@ -93,12 +103,13 @@ export function toStreams(lines: readonly FoundLine[], backward: boolean): LokiS
   }));
 }
 
-function matrixRow({ labels, points }: Series, startMs: number, stepMs: number): object[] {
-  const values = points.flatMap((value, i) => (value === undefined ? [] : [[(startMs + i * stepMs) / 1000, String(value)]]));
-  return values.length === 0 ? [] : [{ metric: labels, values }];
+function matrixRow({ labels, values, isThere }: Series, startMs: number, stepMs: number): object {
+  const points: [number, string][] = [];
+  for (let i = 0; i < values.length; i++) if (isThere[i] === 1) points.push([(startMs + i * stepMs) / 1000, formatPlain(values[i]!)]);
+  return { metric: labelsObject(labels), values: points };
 }
 
 /** An answer in Loki's envelope. */
-export function success(resultType: 'streams' | 'matrix' | 'vector', result: readonly object[]): object {
+export function success(resultType: 'streams' | 'matrix' | 'vector' | 'scalar', result: readonly unknown[]): object {
   return { status: 'success', data: { resultType, result, stats: {} } };
 }

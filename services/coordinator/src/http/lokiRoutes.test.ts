@@ -1,18 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import fastifyWebsocket from '@fastify/websocket';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { RedisConnection } from '@maestro/data';
-import { type LogArchive, type LogSink, openLogArchive, openLogSink } from '@maestro/logs';
-import { createLogger } from '@maestro/telemetry';
-import Fastify from 'fastify';
-import { type RedisProcess, startRedisProcess } from '../testing/redisProcess.ts';
-import type { HttpDeps } from './httpDeps.ts';
-import type { HttpApp } from './httpServer.ts';
-import { addLokiRoutes } from './lokiRoutes.ts';
+import { type LokiServer, startLokiServer } from '../testing/lokiServer.ts';
 
 /** The client of the package that @fastify/websocket brings, which has no types. */
 const { WebSocket } = createRequire(createRequire(import.meta.url).resolve('@fastify/websocket'))('ws') as {
@@ -32,24 +21,12 @@ const START_MS = 1_700_000_000_000;
 const START = `${START_MS}000000`;
 const END = `${START_MS + 60_000}000000`;
 
-let dir: string;
-let redis: RedisProcess;
-let connection: RedisConnection;
-let archive: LogArchive;
-let sink: LogSink;
-let app: HttpApp;
+let server: LokiServer;
 let origin: string;
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'maestro-loki-'));
-  redis = await startRedisProcess(join(dir, 'redis'));
-  connection = await redis.connect();
-  archive = await openLogArchive({ dataDir: join(dir, 'data'), redis: connection, log: createLogger({ role: 'test', level: 'silent' }) });
-  sink = openLogSink({ redisUrl: redis.url, name: 'worker-a' });
-  app = Fastify() as unknown as HttpApp;
-  await app.register(fastifyWebsocket);
-  addLokiRoutes(app, { logs: { archive }, logSink: sink } as unknown as HttpDeps);
-  origin = (await app.listen({ port: 0, host: '127.0.0.1' })).replace('http', '');
+  server = await startLokiServer();
+  ({ origin } = server);
   // 60 lines, one a second: every tenth is a warning, every thirtieth an error, of two workers in turn.
   for (let step = 0; step < 60; step++) {
     const level = step % 30 === 0 ? 'error' : step % 10 === 0 ? 'warn' : 'info';
@@ -65,27 +42,15 @@ beforeAll(async () => {
   await settle();
 });
 
-afterAll(async () => {
-  await app.close();
-  await sink.close();
-  await archive.close();
-  await redis.stop();
-  await rm(dir, { recursive: true });
-});
+afterAll(() => server.close());
 
 function write(fields: object): void {
-  sink.push(`${JSON.stringify({ role: 'worker', worker: 'worker-a', job: JOB, ...fields, msg: 'step committed' })}\n`);
+  server.sink.push(`${JSON.stringify({ role: 'worker', worker: 'worker-a', job: JOB, ...fields, msg: 'step committed' })}\n`);
 }
 
-async function settle(): Promise<void> {
-  await sink.flush();
-  expect(await archive.caughtUp(5000)).toBe(true);
-}
+const settle = (): Promise<void> => server.settle();
 
-const ask = (path: string, params: Record<string, string | number> = {}): Promise<Response> =>
-  fetch(
-    `http${origin}${path}?${new URLSearchParams(Object.fromEntries(Object.entries(params).map(([name, value]) => [name, String(value)])))}`,
-  );
+const ask: LokiServer['ask'] = (path, params) => server.ask(path, params);
 
 // biome-ignore lint/suspicious/noExplicitAny: answers are compared as they are
 async function get(path: string, params?: Record<string, string | number>): Promise<any> {
@@ -248,7 +213,7 @@ test('Grafana Explore: the histogram of lines by level', async () => {
 
 test('queries that are not supported or wrong are answered 400, with the place and what is supported, where Grafana and logcli look for it', async () => {
   const cases: [string, Record<string, string | number>, string][] = [
-    ['query_range', { query: '{job="a"} | logfmt' }, 'parse error at line 1, col 13: the stage | logfmt is not supported; supported are'],
+    ['query_range', { query: '{job="a"} | unpack' }, 'parse error at line 1, col 13: the stage | unpack is not supported; supported are'],
     ['query_range', { query: '{job=~"("}' }, 'missing closing )'],
     ['query_range', { query: '{job="a"', start: START, end: END }, 'parse error at line 1, col 9: unexpected end of the query, expected }'],
     ['query_range', { query: 'rate({job="a"}[1s])', start: START, end: END, step: '1ms' }, 'at most 11000'],
@@ -326,7 +291,7 @@ test('push: JSON, gzip or not, comes back as it was, to the nanosecond', async (
     const { data } = await get('/loki/api/v1/query_range', { query: `{worker="${worker}"}`, start: START, end: END, direction: 'forward' });
     expect(data.result).toEqual([
       {
-        stream: { role: 'push', worker, level: 'warn' },
+        stream: { role: 'push', worker, level: 'warn', app: 'shop' },
         values: [
           [ns, 'plain text'],
           [`${BigInt(ns) + 1n}`, '{"a":1}'],

@@ -14,8 +14,8 @@ import {
   series,
 } from './lokiIndex.ts';
 import type { LokiParams } from './lokiParams.ts';
-import { MOST_PUSH_BYTES, readPush, takePush } from './lokiPush.ts';
-import { queryInstant, queryRange } from './lokiQuery.ts';
+import { MOST_PUSH_BYTES, openPush, readPush } from './lokiPush.ts';
+import { formattedQuery, queryInstant, queryRange } from './lokiQuery.ts';
 import { serveTail, type TailSocket, tailQuery } from './lokiTail.ts';
 
 /** Where Loki's API is. */
@@ -26,6 +26,7 @@ const ROOT = '/loki/api/v1';
  * of our own API's document: the shapes are Loki's.
  */
 export function addLokiRoutes(app: HttpApp, { logs: { archive }, logSink }: HttpDeps): void {
+  const takePush = openPush(logSink);
   void app.register(async (scope) => {
     scope.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string', bodyLimit: 64 * 1024 }, (_, body, done) =>
       done(null, formParams(body as string)),
@@ -57,6 +58,7 @@ export function addLokiRoutes(app: HttpApp, { logs: { archive }, logSink }: Http
     };
     read('/query_range', (params, signal) => queryRange(archive, params, signal));
     read('/query', (params, signal) => queryInstant(archive, params, signal));
+    read('/format_query', async (params) => formattedQuery(params));
     read('/labels', (params) => labelNames(archive, params));
     read('/label', (params) => labelNames(archive, params));
     read('/label/:name/values', (params, _, { name }) => labelValues(archive, name!, params));
@@ -72,7 +74,7 @@ export function addLokiRoutes(app: HttpApp, { logs: { archive }, logSink }: Http
       reply.type('text/plain').send('ready\n'),
     );
     scope.post(`${ROOT}/push`, { config: { role: 'submit' }, schema: { hide: true } }, async (request, reply) => {
-      await takePush(logSink, request.body);
+      await takePush(request.body);
       return reply.code(204).send();
     });
     scope.get(

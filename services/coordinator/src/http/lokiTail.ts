@@ -1,11 +1,12 @@
 import {
-  CLUSTER,
   compileMatchers,
   compilePipeline,
   type FoundLine,
+  folderOf,
   type LogArchive,
   type LogLine,
   type LogQuery,
+  labelsObject,
   nanosecondsOf,
   parseQuery,
   selectLines,
@@ -64,14 +65,14 @@ export async function serveTail(archive: LogArchive, socket: TailSocket, params:
     waiting = [];
     if (lines.length === 0 || gone.signal.aborted) return;
     if (socket.bufferedAmount < MOST_BUFFERED) return send(lines);
-    const left = lines.map(({ line, labels }) => ({ labels, timestamp: String(nanosecondsOf(line)) }));
+    const left = lines.map(({ line, labels }) => ({ labels: labelsObject(labels), timestamp: String(nanosecondsOf(line)) }));
     dropped = [...dropped, ...left].slice(-MOST_DROPPED);
   };
   const take = (job: string, lines: readonly LogLine[]): void => {
     if (!firstLive.has(job)) firstLive.set(job, lines[0]!.ordinal);
     for (const line of lines) {
-      const labels = takesLabels(line.labels) ? pipeline(line) : undefined;
-      if (labels !== undefined) waiting.push({ line, labels });
+      const entry = takesLabels(line.labels) ? pipeline(line) : undefined;
+      if (entry !== undefined) waiting.push({ line, text: entry.text, labels: entry.labels });
     }
     if (isLive) timer ??= setTimeout(flush, FRAME_MS);
   };
@@ -91,14 +92,13 @@ export async function serveTail(archive: LogArchive, socket: TailSocket, params:
       toMs: Number.POSITIVE_INFINITY,
       limit: parseLimit(params),
       isBackward: true,
-      takes: (line) =>
-        nanosecondsOf(line) >= startNs && line.ordinal < (firstLive.get(line.labels.job ?? CLUSTER) ?? Number.POSITIVE_INFINITY),
+      takes: (line) => nanosecondsOf(line) >= startNs && line.ordinal < (firstLive.get(folderOf(line.labels)) ?? Number.POSITIVE_INFINITY),
       signal: gone.signal,
     });
     if (gone.signal.aborted) return;
-    const known = new Set(past.map(({ line }) => `${line.labels.job ?? CLUSTER} ${line.ordinal}`));
+    const known = new Set(past.map(({ line }) => `${folderOf(line.labels)} ${line.ordinal}`));
     // What came while the past was read may be in both.
-    waiting = waiting.filter(({ line }) => !known.has(`${line.labels.job ?? CLUSTER} ${line.ordinal}`));
+    waiting = waiting.filter(({ line }) => !known.has(`${folderOf(line.labels)} ${line.ordinal}`));
     if (past.length > 0) send(past.reverse());
     isLive = true;
     flush();

@@ -1,0 +1,76 @@
+import type { QueryLabels } from '../labels.ts';
+
+/** The label that tells what kind of mistake a stage met, and the one with its words. */
+export const ERROR = '__error__';
+export const ERROR_DETAILS = '__error_details__';
+
+/** A line on its way through a pipeline: its text and labels, which stages change. */
+export interface Entry {
+  text: string;
+  /** Nanoseconds since 1970. */
+  readonly ns: bigint;
+  /** All labels, those of mistakes included. */
+  readonly labels: QueryLabels;
+  get(name: string): string;
+  has(name: string): boolean;
+  /** Sets a label that a stage made; an empty one goes. */
+  set(name: string, value: string): void;
+  /**
+   * Sets a label that a parser found in the line. The first parser to find it counts. Where the stream has a label of that name, this one is
+   * called `<name>_extracted`, unless both are equal.
+   */
+  found(name: string, value: string): void;
+  delete(name: string): void;
+  /** Notes a mistake; the line stays. The first one counts where `isWeak`. */
+  fail(kind: string, details: string, isWeak?: boolean): void;
+}
+
+/** Begins with a line as it was written. Labels are copied when the first of them changes. */
+export function openEntry(text: string, ns: bigint, stream: QueryLabels): Entry {
+  let labels = stream;
+  let own: Map<string, string> | undefined;
+  let extracted: Set<string> | undefined;
+  const change = (): Map<string, string> => {
+    own ??= new Map(stream);
+    labels = own;
+    return own;
+  };
+  return {
+    text,
+    ns,
+    get labels() {
+      return labels;
+    },
+    get: (name) => labels.get(name) ?? '',
+    has: (name) => labels.has(name),
+    set(name, value) {
+      extracted ??= new Set();
+      extracted.add(name);
+      change().set(name, value);
+    },
+    found(name, value) {
+      const inStream = stream.get(name);
+      if (inStream === value) return;
+      const label = inStream === undefined ? name : `${name}_extracted`;
+      extracted ??= new Set();
+      if (extracted.has(label)) return;
+      extracted.add(label);
+      change().set(label, value);
+    },
+    delete(name) {
+      if (labels.has(name)) change().delete(name);
+    },
+    fail(kind, details, isWeak = false) {
+      if (isWeak && labels.has(ERROR)) return;
+      change().set(ERROR, kind).set(ERROR_DETAILS, details);
+    },
+  };
+}
+
+/** A name that a label can have: other characters become `_`, as does a digit at its beginning get one before it. */
+export function labelName(key: string): string {
+  return key
+    .trim()
+    .replace(/[^A-Za-z0-9_]/gu, '_')
+    .replace(/^(?=\d)/, '_');
+}

@@ -1,0 +1,114 @@
+import { MaestroError } from '@maestro/protocol';
+import { labelsKey, type QueryLabels } from '../labels.ts';
+import type { LogArchive } from '../logArchive.ts';
+import { CLUSTER, type LogLine } from '../logLine.ts';
+import { createTurns, type FoundBlock, findBlocks, readOrSkip } from '../scan.ts';
+import type { LogQuery, Matcher } from './ast.ts';
+import { compileMatchers, compilePipeline } from './pipeline.ts';
+
+/** A line as its query made it. */
+export interface FoundLine {
+  readonly line: LogLine;
+  readonly text: string;
+  readonly labels: QueryLabels;
+}
+
+/** Most characters of an answer's lines and labels; a limit of 5000 lines does not bound how long they are. */
+const MOST_CHARACTERS = 64 * 1024 * 1024;
+
+/** The blocks of all jobs whose lines a selector may match. Only the jobs that it can mean are looked at. */
+export async function selectBlocks(
+  archive: LogArchive,
+  matchers: readonly Matcher[],
+  { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
+): Promise<FoundBlock[]> {
+  const takesLabels = compileMatchers(matchers);
+  const takesJob = compileMatchers(matchers.filter(({ name }) => name === 'job'));
+  // Lines of no job of ours may be pushed ones, with any text as their job.
+  const jobs = (await archive.jobs()).filter((job) => job === CLUSTER || takesJob({ job }));
+  const logs = await Promise.all(jobs.map((job) => archive.open(job)));
+  return logs.flatMap((log) => findBlocks(log, { takesLabels, fromMs, toMs }));
+}
+
+/**
+ * The first (or, backward, the last) lines of all jobs that pass, by time, from `fromMs` (inclusive) to `toMs` (exclusive).
+ * @throws MaestroError `invalid-argument` for more characters than an answer may have.
+ */
+export async function selectLines(
+  archive: LogArchive,
+  query: LogQuery,
+  {
+    fromMs,
+    toMs,
+    limit,
+    isBackward,
+    intervalMs = 0,
+    takes = () => true,
+    signal,
+  }: {
+    readonly fromMs: number;
+    readonly toMs: number;
+    readonly limit: number;
+    readonly isBackward: boolean;
+    /** Between two lines of a stream there is at least so much time. */
+    readonly intervalMs?: number;
+    /** What else a line must fulfil. */
+    readonly takes?: (line: LogLine) => boolean;
+    readonly signal?: AbortSignal;
+  },
+): Promise<FoundLine[]> {
+  const pipeline = compilePipeline(query);
+  const takesLabels = compileMatchers(query.matchers);
+  const blocks = await selectBlocks(archive, query.matchers, { fromMs, toMs });
+  const takeTurn = createTurns(signal);
+  const sign = isBackward ? -1 : 1;
+  const near = ({ block }: FoundBlock): number => (isBackward ? -block.maxMs : block.minMs);
+  const order = (a: FoundLine, b: FoundLine): number => sign * (a.line.timeMs - b.line.timeMs || a.line.ordinal - b.line.ordinal);
+  // Thinned lines are chosen from all: which of them stay depends on those before.
+  const most = intervalMs > 0 ? Number.POSITIVE_INFINITY : limit;
+  let found: FoundLine[] = [];
+  let characters = 0;
+  blocks.sort((a, b) => near(a) - near(b));
+  for (const { log, segment, block } of blocks) {
+    if (found.length >= most) {
+      found = found.sort(order).slice(0, most);
+      characters = found.reduce((sum, line) => sum + size(line), 0);
+      if (near({ log, segment, block }) > sign * found.at(-1)!.line.timeMs) break;
+    }
+    await takeTurn();
+    for (const line of await readOrSkip(log, segment, block)) {
+      if (line.timeMs < fromMs || line.timeMs >= toMs || !takesLabels(line.labels) || !takes(line)) continue;
+      if (takeTurn.isOver()) await takeTurn();
+      const entry = pipeline(line);
+      if (entry === undefined) continue;
+      const taken = { line, text: entry.text, labels: entry.labels };
+      found.push(taken);
+      characters += size(taken);
+      if (characters > MOST_CHARACTERS) {
+        throw new MaestroError(
+          'invalid-argument',
+          `the lines of the answer have more than ${MOST_CHARACTERS} characters; ask for fewer lines or a shorter time`,
+        );
+      }
+    }
+  }
+  found.sort(order);
+  return (intervalMs > 0 ? thinned(found, intervalMs) : found).slice(0, limit);
+}
+
+function size({ line, text, labels }: FoundLine): number {
+  // Labels that no stage changed are those of the stream, which all its lines share.
+  const own = labels.size > 10 ? [...labels].reduce((sum, [name, value]) => sum + name.length + value.length, 0) : 0;
+  return line.text.length + (text === line.text ? 0 : text.length) + own;
+}
+
+function thinned(lines: readonly FoundLine[], intervalMs: number): FoundLine[] {
+  const lastMs = new Map<string, number>();
+  return lines.filter(({ line, labels }) => {
+    const key = labelsKey(labels);
+    const last = lastMs.get(key);
+    if (last !== undefined && Math.abs(line.timeMs - last) < intervalMs) return false;
+    lastMs.set(key, line.timeMs);
+    return true;
+  });
+}

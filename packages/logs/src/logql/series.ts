@@ -1,0 +1,92 @@
+import { MaestroError } from '@maestro/protocol';
+import { labelsKey, type QueryLabels } from '../labels.ts';
+import type { Turns } from '../scan.ts';
+import type { Grouping } from './ast.ts';
+
+/** Numbers over time, one for each step; there is none where `isThere` is 0. */
+export interface Series {
+  readonly labels: QueryLabels;
+  readonly values: Float64Array;
+  readonly isThere: Uint8Array;
+}
+
+/** Most series of an answer, as Loki has it. */
+export const MOST_SERIES = 500;
+/** Most points of all series that a query makes, those on the way included: 9 bytes each. */
+const MOST_POINTS = 20_000_000;
+/** Most numbers that `| unwrap` gives, in all parts of a query. */
+const MOST_SAMPLES = 2_000_000;
+/** Most looks at a number: ranges that overlap look at each several times. */
+const MOST_LOOKS = 50_000_000;
+
+/** What a query may still use of memory and time. Each method throws `invalid-argument` when it is used up. */
+export interface QueryBudget {
+  /** Makes a series without points. */
+  series(labels: QueryLabels, length: number): Series;
+  sample(): void;
+  looks(count: number): void;
+  /** Where others get their turn. */
+  readonly turns: Turns;
+}
+
+/** The budget of one query. */
+export function openBudget(turns: Turns): QueryBudget {
+  let [points, samples, looks] = [0, 0, 0];
+  const refuse = (message: string): never => {
+    throw new MaestroError('invalid-argument', message);
+  };
+  return {
+    turns,
+    series(labels, length) {
+      points += length;
+      if (points > MOST_POINTS)
+        refuse(`the query makes more than ${MOST_POINTS} points; group them with sum by (...), or ask for a longer step`);
+      return { labels, values: new Float64Array(length), isThere: new Uint8Array(length) };
+    },
+    sample() {
+      if (++samples > MOST_SAMPLES) refuse(`the query unwraps more than ${MOST_SAMPLES} numbers; ask for fewer lines or a shorter time`);
+    },
+    looks(count) {
+      looks += count;
+      if (looks > MOST_LOOKS) refuse(`the query looks at ${MOST_LOOKS} numbers and more; ask for a shorter [range] or a longer step`);
+    },
+  };
+}
+
+/** Throws when an answer has too many series. */
+export function requireFewSeries(count: number): void {
+  if (count <= MOST_SERIES) return;
+  throw new MaestroError(
+    'invalid-argument',
+    `maximum number of series (${MOST_SERIES}) reached for a single query; group them with sum by (...) or topk(...), or select fewer streams`,
+  );
+}
+
+/** The labels that a grouping leaves; none without a grouping. */
+export function groupLabels(labels: QueryLabels, grouping: Grouping | undefined): QueryLabels {
+  if (grouping === undefined) return NO_LABELS;
+  return new Map([...labels].filter(([name, value]) => value !== '' && grouping.names.includes(name) !== grouping.isWithout));
+}
+
+const NO_LABELS: QueryLabels = new Map();
+
+/** Series by the labels that `labelsOf` gives, in the order in which those came. */
+export function groupSeries(
+  series: readonly Series[],
+  labelsOf: (labels: QueryLabels) => QueryLabels,
+): { readonly labels: QueryLabels; readonly members: readonly Series[] }[] {
+  const groups = new Map<string, { readonly labels: QueryLabels; readonly members: Series[] }>();
+  for (const each of series) {
+    const labels = labelsOf(each.labels);
+    const key = labelsKey(labels);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { labels, members: [each] });
+    else group.members.push(each);
+  }
+  return [...groups.values()];
+}
+
+/** Points as a list, `undefined` where there is none. */
+export function pointsOf({ values, isThere }: Series): (number | undefined)[] {
+  return Array.from(values, (value, i) => (isThere[i] === 1 ? value : undefined));
+}
