@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -93,4 +94,11 @@ test('a missing directory or split is named', async () => {
   await expect(openDataset({ format: 'idx', path: dir, split: 'test' })).rejects.toThrow(
     'no t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz in',
   );
+});
+
+test('a named pipe in the place of a file is refused and not waited for', async () => {
+  const pipe = join(dir, 'train-images-idx3-ubyte');
+  execFileSync('mkfifo', [pipe]);
+  await expect(openDataset({ format: 'idx', path: pipe })).rejects.toThrow('it is a named pipe, expected a regular file');
+  await expect(openDataset({ format: 'idx', path: dir })).rejects.toMatchObject({ code: 'not-found' });
 });

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip as gunzipWithCallback } from 'node:zlib';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
+import { inFileTime, openRegularFile, READ_TIMEOUT_MS } from '@maestro/storage';
 import type { Dataset } from './dataset.ts';
 
 const gunzip = promisify(gunzipWithCallback);
@@ -97,7 +98,8 @@ export function idxDataset(source: IdxSource): Dataset {
 }
 
 async function findImageFile(path: string, split: 'train' | 'test'): Promise<string> {
-  const found = await stat(path).catch((cause: unknown) => {
+  const found = await inFileTime(stat(path), `IDX data set ${path}`).catch((cause: unknown) => {
+    if (isMaestroError(cause)) throw cause;
     throw new MaestroError('not-found', `IDX data set: nothing to read at ${path} (${errorMessage(cause)})`, { cause });
   });
   if (!found.isDirectory()) return path;
@@ -122,9 +124,18 @@ async function firstExisting(paths: readonly string[]): Promise<string | undefin
   return undefined;
 }
 
+async function readWhole(path: string): Promise<Uint8Array> {
+  const file = await openRegularFile(path);
+  try {
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
 async function readMaybeGzipped(file: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
   try {
-    const bytes = await readFile(file, signal === undefined ? {} : { signal });
+    const bytes = await inFileTime(readWhole(file), `IDX file ${file}`, { timeoutMs: READ_TIMEOUT_MS, signal });
     return bytes[0] === 0x1f && bytes[1] === 0x8b ? await gunzip(bytes, { maxOutputLength: MAX_UNPACKED_BYTES }) : bytes;
   } catch (cause) {
     if (signal?.aborted) throw new MaestroError('cancelled', `reading ${file} was cancelled`, { cause });

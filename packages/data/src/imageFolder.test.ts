@@ -1,8 +1,10 @@
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { cp, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type Dataset, openDataset } from './dataset.ts';
+import { listImages } from './listImages.ts';
 
 let dir: string;
 let root: string;
@@ -24,6 +26,59 @@ test('images are found in all folders, in code-unit order, and anything else is 
   for (const name of ['b.JPG', 'Z.png', 'a/ä.webp', 'a/10.tiff', 'a/9.tif', 'a/deep/x.gif', 'notes.txt', '.hidden.png', '.cache/y.png'])
     await put(name);
   expect(namesOf(await open())).toEqual(['Z.png', 'a/10.tiff', 'a/9.tif', 'a/deep/x.gif', 'a/ä.webp', 'b.JPG']);
+});
+
+test('folders that systems keep for themselves are passed over, and so is what is no regular file, such as a named pipe', async () => {
+  for (const name of ['a/1.png', '@eaDir/a/1.png/thumb.jpg', 'a/@eaDir/1.jpg', '#recycle/2.png', '__MACOSX/a/3.png', 'lost+found/4.png'])
+    await put(name);
+  execFileSync('mkfifo', [join(root, 'pipe.jpg')]);
+  await symlink('pipe.jpg', join(root, 'link.jpg'));
+  await symlink('/dev/zero', join(root, 'a', 'endless'));
+  expect(namesOf(await open())).toEqual(['a/1.png']);
+});
+
+test('a link that is no image by its name may lead anywhere but to a folder', async () => {
+  await put('1.png');
+  await symlink('../README.md', join(root, 'README.md'));
+  await symlink('/etc/hostname', join(root, 'host'));
+  await symlink('README', join(root, 'README'));
+  expect(namesOf(await open())).toEqual(['1.png']);
+});
+
+test('a file that is a named pipe when it is read is an error at once', async () => {
+  await put('1.png', 'one');
+  const dataset = await open();
+  await rm(join(root, '1.png'));
+  execFileSync('mkfifo', [join(root, '1.png')]);
+  await expect(dataset.read(0)).rejects.toMatchObject({ code: 'data-invalid', message: expect.stringContaining('it is a named pipe') });
+});
+
+test('files that go while the folder is listed are not in it', async () => {
+  for (let i = 0; i < 400; i++) await put(`${String(i).padStart(3, '0')}.png`, 'x');
+  await put('folder/1.png');
+  const listing = listImages(root);
+  await Promise.all([
+    rm(join(root, 'folder'), { recursive: true }),
+    ...Array.from({ length: 300 }, (_, i) => rm(join(root, `${100 + i}.png`))),
+  ]);
+  const { names, sizes } = await listing;
+  expect(names.slice(0, 100)).toEqual(Array.from({ length: 100 }, (_, i) => `${String(i).padStart(3, '0')}.png`));
+  expect(sizes).toEqual(names.map(() => 1));
+});
+
+test('files whose names are no UTF-8 are read, and told apart', async () => {
+  const latin1 = (name: string) => Buffer.concat([Buffer.from(`${root}/`), Buffer.from(name, 'latin1')]);
+  await mkdir(latin1('h\xf6hle'));
+  await writeFile(latin1('h\xf6hle/caf\xe9.jpg'), 'one');
+  await writeFile(latin1('h\xf6hle/caf\xe8.jpg'), 'two');
+  await put('höhle/café.jpg', 'three');
+  const dataset = await open();
+  expect(namesOf(dataset)).toEqual(['höhle/café.jpg', 'h\udcf6hle/caf\udce8.jpg', 'h\udcf6hle/caf\udce9.jpg']);
+  expect(dataset.classes).toEqual(['höhle', 'h\udcf6hle']);
+  const contents = await Promise.all([0, 1, 2].map((index) => dataset.read(index)));
+  expect(contents.map((sample) => sample.kind === 'encoded' && Buffer.from(sample.bytes).toString())).toEqual(['three', 'two', 'one']);
+  await rename(latin1('h\xf6hle/caf\xe8.jpg'), latin1('h\xf6hle/caf\xe7.jpg'));
+  expect((await open()).fingerprint).not.toBe(dataset.fingerprint);
 });
 
 test('first-level folders are the classes, sorted; images in the root have none', async () => {

@@ -1,5 +1,16 @@
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
-import { isPassing, isUrl, lastName, openSource, openStorage, parentOf, resolveLocation, type Source } from '@maestro/storage';
+import {
+  inFileTime,
+  isPassing,
+  isUrl,
+  lastName,
+  openSource,
+  openStorage,
+  parentOf,
+  READ_TIMEOUT_MS,
+  resolveLocation,
+  type Source,
+} from '@maestro/storage';
 import { type BlockCacheOptions, hashOf, openBlockCache } from './blockCache.ts';
 import { type BlockedShard, openBlockReader } from './blockReader.ts';
 import type { Dataset, OpenDatasetOptions } from './dataset.ts';
@@ -55,6 +66,8 @@ export async function readWebDataset(
   const location = lastName(given).endsWith('.json') ? parentOf(given) : given;
   const name = location === given ? INDEX_FILE : lastName(given);
   const source = openSource(location);
+  // A mount that hangs is told sooner by its first answer than by a large index.
+  if (!isUrl(location)) await inFileTime(source.sizeOf(name), `packed data set ${location}`, { signal }).catch(passNotFound);
   const bytes = await source.readWhole(name, { limitBytes: MOST_INDEX_BYTES, signal }).catch((cause: unknown) => {
     if (isMaestroError(cause, 'not-found'))
       throw new MaestroError('not-found', `packed data set: there is no ${name} in ${location}; \`maestro dataset pack\` writes one`, {
@@ -143,9 +156,14 @@ export function webDataset(source: WebDatasetSource): Dataset {
   };
 }
 
+/** Whoever reads the file says better what is missing. */
+function passNotFound(error: unknown): void {
+  if (!isMaestroError(error, 'not-found')) throw error;
+}
+
 async function readLocal(files: ShardFiles, name: string, begin: number, end: number): Promise<Uint8Array> {
   try {
-    return await files(name, begin, end);
+    return await inFileTime(files(name, begin, end), `packed data set: ${name}`, { timeoutMs: READ_TIMEOUT_MS });
   } catch (cause) {
     // No broken image: other workers may see it well.
     throw new MaestroError('data-invalid', `packed data set: ${(cause as Error).message}`, { cause });

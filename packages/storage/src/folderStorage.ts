@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { MaestroError } from '@maestro/protocol';
 import { chunked } from './chunks.ts';
+import { openRegularFile } from './openRegularFile.ts';
 import type { Storage, StoredObject } from './storage.ts';
 import { storageError } from './storageError.ts';
 
@@ -17,7 +17,7 @@ export function openFolder(path: string): Storage {
 
   const withFile = async <T>(name: string, work: (file: FileHandle) => Promise<T>): Promise<T> => {
     try {
-      const file = await open(at(name), 'r');
+      const file = await openRegularFile(at(name));
       try {
         return await work(file);
       } finally {
@@ -51,7 +51,7 @@ export function openFolder(path: string): Storage {
 
     async open(name, { followsLinks = true } = {}) {
       try {
-        const file = await open(at(name), constants.O_RDONLY | (followsLinks ? 0 : constants.O_NOFOLLOW));
+        const file = await openRegularFile(at(name), { followsLinks });
         const { size, mtime } = await file.stat();
         return {
           sizeBytes: size,

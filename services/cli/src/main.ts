@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { errorMessage, isMaestroError } from '@maestro/protocol';
+import { hasAbandonedFileCalls } from '@maestro/storage';
 import { CommanderError } from 'commander';
 import { createProgram } from './program.ts';
 
@@ -21,4 +22,10 @@ try {
     process.stderr.write(`maestro: ${errorMessage(error)}\n`);
     process.exitCode = isMaestroError(error, 'invalid-argument') ? EXIT_BAD_INPUT : EXIT_FAILED;
   }
+}
+
+if (hasAbandonedFileCalls()) {
+  // A call into a mount that hangs cannot be taken back, and the process would wait for it. All that it had to say goes out before.
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))));
+  process.kill(process.pid, 'SIGKILL');
 }

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { type Dataset, INDEX_FILE, openDataset } from '@maestro/data';
-import { errorMessage, MaestroError } from '@maestro/protocol';
-import { isUrl, resolveLocation } from '@maestro/storage';
+import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
+import { inFileTime, isUrl, resolveLocation } from '@maestro/storage';
 
 /** How a job file calls what was found. */
 export type DatasetFormat = 'idx' | 'image-folder' | 'webdataset';
@@ -21,11 +21,12 @@ export async function openAnyDataset(
 async function formatOf(path: string): Promise<DatasetFormat> {
   if (isUrl(path) || path.endsWith('.json')) return 'webdataset';
   try {
-    if (!(await stat(path)).isDirectory()) throw new Error('it is a file; name the folder that it is in');
-    const names = await readdir(path);
+    if (!(await inFileTime(stat(path), `dataset ${path}`)).isDirectory()) throw new Error('it is a file; name the folder that it is in');
+    const names = await inFileTime(readdir(path), `dataset ${path}`);
     if (names.includes(INDEX_FILE) && (names.length === 1 || names.some((name) => name.endsWith('.tar')))) return 'webdataset';
     return names.some((name) => /-idx3-ubyte(\.gz)?$/.test(name)) ? 'idx' : 'image-folder';
   } catch (error) {
+    if (isMaestroError(error)) throw error;
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     const said = isMissing ? 'there is no such folder' : errorMessage(error);
     throw new MaestroError('not-found', `dataset: ${path}: ${said}`, { cause: error });
