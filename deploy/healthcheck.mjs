@@ -9,8 +9,9 @@ import { request as askHttps } from 'node:https';
 const TIMEOUT_MS = 4000;
 
 const { MAESTRO_HTTP_LISTEN, MAESTRO_METRICS_LISTEN, MAESTRO_TLS_CERT } = process.env;
-const isCoordinator = MAESTRO_HTTP_LISTEN !== undefined;
-const listen = MAESTRO_HTTP_LISTEN ?? MAESTRO_METRICS_LISTEN ?? '127.0.0.1:7072';
+// A variable that is empty is not set.
+const isCoordinator = Boolean(MAESTRO_HTTP_LISTEN);
+const listen = MAESTRO_HTTP_LISTEN || MAESTRO_METRICS_LISTEN || '127.0.0.1:7072';
 const host = listen.slice(0, listen.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 const options = {
   // What listens everywhere answers here as well.

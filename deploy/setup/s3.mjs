@@ -41,7 +41,7 @@ export async function installS3Server() {
   if (!found.ok) return giveUp(`an S3 server could not be built, its source is not to be had: ${reasonOf(found, ASK_MS)}`);
   // Nobody debugs it, and memory is cheaper here than time: without symbols for debuggers, and with a lazy collector in the compiler.
   const flags = ['-trimpath', '-ldflags=-s -w', '-gcflags=all=-dwarf=false'];
-  const env = { ...outsideModules(), GOBIN: HOME, CGO_ENABLED: '0', GOGC: process.env.GOGC ?? '400' };
+  const env = { ...outsideModules(), GOBIN: HOME, CGO_ENABLED: '0', GOGC: process.env.GOGC || '400' };
   const built = await execute('go', ['install', ...flags, MODULE], { cwd: HOME, env, timeout: BUILD_MS });
   if (!built.ok) giveUp(`an S3 server could not be built: ${reasonOf(built, BUILD_MS)}`);
 }

@@ -113,15 +113,35 @@ test(
     cluster = await startCluster({ workers: 0, dataDir: join(dir, 'first') });
     const port = Number(cluster.coordinator.split(':')[1]);
     await expect(startCluster({ workers: 1, dataDir: join(dir, 'second'), port })).rejects.toThrow(
-      /coordinator .*ended.*exit code 1.*coordinator\.log/,
+      new RegExp(
+        `^up: coordinator .* ended: exit code 1: cannot listen at 127\\.0\\.0\\.1:${port} for gRPC: another process listens there.*coordinator\\.log$`,
+      ),
     );
   },
   TIMEOUT_MS,
 );
 
+const SECRET = 'hunter2-hunter2-hunter2';
+/** A proxy that is not there, empty variables as files of variables have them, and tokens. */
+const UNHELPFUL = {
+  http_proxy: 'http://127.0.0.1:1',
+  https_proxy: 'http://127.0.0.1:1',
+  HTTP_PROXY: 'http://127.0.0.1:1',
+  no_proxy: '',
+  REDIS_URL: '',
+  MAESTRO_REDIS_URL: '',
+  MAESTRO_COORDINATOR: '',
+  MAESTRO_WORKER_NAME: '',
+  MAESTRO_DEVICE: '',
+  MAESTRO_FAILURE_TIMEOUT_MS: '',
+  MAESTRO_TLS_CERT: '',
+  MAESTRO_TOKENS: `me:admin:${SECRET}`,
+  MAESTRO_TOKEN: SECRET,
+};
+
 /** `maestro up` with its lines, once it is ready. */
 async function startUp(): Promise<{ readonly lines: string[]; readonly file: () => Promise<ClusterFile> }> {
-  const child = startCli(['--data-dir', dir, 'up', '--workers', '1', '--port', '0'], dir);
+  const child = startCli(['--data-dir', dir, 'up', '--workers', '1', '--port', '0'], dir, UNHELPFUL);
   up = child;
   const lines: string[] = [];
   createInterface({ input: child.stdout! }).on('line', (line) => lines.push(line));
@@ -135,7 +155,7 @@ interface ClusterFile {
 }
 
 test(
-  '`maestro up` keeps the process ids in cluster.json up to date, and its processes end with it, kill -9 included',
+  '`maestro up` keeps the process ids in cluster.json up to date, and its processes end with it, kill -9 included; no web proxy, empty variable or token is in its way',
   async () => {
     const { lines, file } = await startUp();
     const workerPid = async () => (await file()).processes.find(({ name }) => name === 'worker-a')!.pid;
@@ -151,6 +171,11 @@ test(
     ]);
     const { processes } = await file();
     expect(processes.map(({ pid }) => isAlive(pid))).toEqual([true, true, true]);
+    if (process.platform === 'linux') {
+      for (const pid of [up!.pid!, ...processes.map(({ pid }) => pid)])
+        expect(await readFile(`/proc/${pid}/environ`, 'latin1')).not.toContain(SECRET);
+    }
+    expect(lines.join('\n')).not.toContain(SECRET);
     up!.kill('SIGKILL');
     await eventually('all processes to end', () => !processes.some(({ pid }) => isAlive(pid)));
   },

@@ -2,7 +2,7 @@ import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
-import { MaestroError } from '@maestro/protocol';
+import { listenError } from '@maestro/protocol';
 import { type MemberService, sortConnection } from './memberServer.ts';
 
 /** How long streams that have ended may take to drain at the end. */
@@ -61,7 +61,7 @@ function listen(net: NetServer, address: string): Promise<string> {
   const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
   const { hostname, port } = new URL(`http://${path === undefined ? address : 'localhost'}`);
   return new Promise((resolve, reject) => {
-    net.once('error', (error) => reject(unavailable(address, error)));
+    net.once('error', (error) => reject(cannotListen(address, error)));
     net.listen(path === undefined ? { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) } : { path }, () => {
       const found = net.address();
       resolve(found === null || typeof found === 'string' ? address : withPort(address, found.port));
@@ -72,7 +72,7 @@ function listen(net: NetServer, address: string): Promise<string> {
 function bind(server: Server, address: string, credentials: ServerCredentials): Promise<string> {
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, port) => {
-      if (error !== null) reject(unavailable(address, error));
+      if (error !== null) reject(cannotListen(address, error));
       else resolve(address.startsWith('unix:') ? address : withPort(address, port));
     });
   });
@@ -82,8 +82,8 @@ function withPort(address: string, port: number): string {
   return address.replace(/:\d+$/, `:${port}`);
 }
 
-function unavailable(address: string, error: Error): MaestroError {
-  return new MaestroError('unavailable', `collective: cannot listen on ${address}: ${error.message}`, { cause: error });
+function cannotListen(address: string, error: Error): Error {
+  return listenError(address, error, { what: 'other workers', variable: 'MAESTRO_COLLECTIVE_LISTEN' });
 }
 
 async function shutDown(server: Server): Promise<void> {

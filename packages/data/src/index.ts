@@ -13,6 +13,7 @@ export { type PackedDataset, type PackOptions, packDataset } from './packDataset
 export { INDEX_FILE } from './packIndex.ts';
 export { connectRedis, type RedisConnection } from './redisConnection.ts';
 export { type RedisServer, startRedisServer } from './redisServer.ts';
+export { requireRedisUrl } from './redisUrl.ts';
 export { type GridOptions, renderGrid } from './renderGrid.ts';
 export { addDigests, DIGEST_MODULUS, positionsDigest, type SampleSpace, sampleDigest, subtractDigests } from './sampleDigest.ts';
 export {

@@ -1,4 +1,4 @@
-import { MaestroError } from '@maestro/protocol';
+import { MaestroError, readEnvironment } from '@maestro/protocol';
 
 /** A larger image is broken unless told otherwise: decoding must not take unbounded memory (100 megapixels are 300 MB of RGB). */
 const DEFAULT_PIXELS = 100_000_000;
@@ -8,7 +8,7 @@ const DEFAULT_PIXELS = 100_000_000;
  * @throws MaestroError `invalid-argument` when that is no whole number above 0.
  */
 export function maxImagePixels(): number {
-  const text = process.env['MAESTRO_MAX_IMAGE_PIXELS'] ?? '';
+  const text = readEnvironment()['MAESTRO_MAX_IMAGE_PIXELS'] ?? '';
   if (text === '') return DEFAULT_PIXELS;
   const pixels = Number(text);
   if (!Number.isSafeInteger(pixels) || pixels < 1)

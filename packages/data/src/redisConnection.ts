@@ -1,5 +1,6 @@
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { Redis } from 'ioredis';
+import { requireRedisUrl } from './redisUrl.ts';
 
 /** A connection that outlives an absent Redis: it goes on trying, while each call fails on its deadline. */
 export interface RedisConnection {
@@ -17,9 +18,10 @@ export interface RedisConnection {
 /**
  * Connects to Redis.
  *
- * @throws MaestroError `redis-unavailable` when it does not answer within `timeoutMs`.
+ * @throws MaestroError `invalid-argument` when the URL is none, `redis-unavailable` when it does not answer within `timeoutMs`.
  */
 export async function connectRedis(url: string, { timeoutMs }: { readonly timeoutMs: number }): Promise<RedisConnection> {
+  requireRedisUrl(url);
   const client = new Redis(url, {
     maxRetriesPerRequest: null,
     commandTimeout: timeoutMs,
@@ -42,10 +44,12 @@ export async function connectRedis(url: string, { timeoutMs }: { readonly timeou
     }
   };
   try {
-    await call('connect', () => client.ping());
-  } catch (error) {
+    await client.ping();
+  } catch (cause) {
     client.disconnect();
-    throw error;
+    const why = errorMessage(lastError ?? cause);
+    const advice = connectAdvice(why, client.options.tls !== undefined);
+    throw new MaestroError('redis-unavailable', `could not connect: Redis at ${host}:${port}: ${why}${advice && `; ${advice}`}`, { cause });
   }
   const listeners = new Set<() => void>();
   client.on('ready', () => {
@@ -63,4 +67,17 @@ export async function connectRedis(url: string, { timeoutMs }: { readonly timeou
       else client.disconnect();
     },
   };
+}
+
+/** What to do about a Redis that does not let us in. */
+function connectAdvice(why: string, isTls: boolean): string {
+  if (/NOAUTH/.test(why)) return 'its URL lacks the password: it stands, with a colon before it and an @ behind it, before the host';
+  if (/WRONGPASS|invalid password/.test(why)) return 'the user or the password in the URL is not right';
+  if (/ECONNREFUSED|ENOENT/.test(why)) return 'nothing listens there';
+  if (/timed out|ETIMEDOUT|closed/i.test(why)) {
+    return isTls
+      ? 'something may listen there that does not speak TLS: rediss:// is for TLS, redis:// for plain connections'
+      : 'nothing answers; a port that speaks TLS wants rediss://';
+  }
+  return /SSL|TLS|certificate/i.test(why) ? 'rediss:// is for TLS with a certificate that this machine trusts' : '';
 }

@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import { MaestroError } from '@maestro/protocol';
+import { MaestroError, withoutVariables } from '@maestro/protocol';
 
 const LOOPBACK = '127.0.0.1';
 const START_TIMEOUT_MS = 15_000;
@@ -132,6 +132,7 @@ async function launch(binary: string, { dir, port, host, enter }: LaunchOptions)
   const durability = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''];
   const [command, ...args] = [...enter, '/bin/sh', '-c', WATCHDOG, 'redis-watchdog', ...server, ...durability];
   const child: Watched = spawn(command!, args, {
+    env: withoutVariables(process.env),
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true, // a group of its own: Ctrl-C must not end Redis before those who still write to it
   });

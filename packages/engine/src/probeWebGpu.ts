@@ -3,7 +3,7 @@ import { access, readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { errorMessage } from '@maestro/protocol';
+import { errorMessage, readEnvironment } from '@maestro/protocol';
 import { listSupportedBackends } from 'onnxruntime-node';
 import type { WebGpuFacts } from './judgeWebGpu.ts';
 
@@ -36,7 +36,8 @@ export async function probeWebGpu(env: NodeJS.ProcessEnv = process.env): Promise
 
 /** Files that describe Vulkan drivers, as the loader finds them, and those that are named but not there. */
 async function vulkanDrivers(env: NodeJS.ProcessEnv): Promise<{ readonly found: readonly string[]; readonly missing: readonly string[] }> {
-  const named = (env['VK_DRIVER_FILES'] ?? env['VK_ICD_FILENAMES'])?.split(':').filter(Boolean);
+  const { VK_DRIVER_FILES: drivers, VK_ICD_FILENAMES: olderName } = readEnvironment(env);
+  const named = (drivers ?? olderName)?.split(':').filter(Boolean);
   if (named !== undefined) {
     const isThere = await Promise.all(
       named.map((path) =>

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { Redis } from 'ioredis';
+import { requireRedisUrl } from '@maestro/data';
+import { isMaestroError } from '@maestro/protocol';
+import { Redis, type RedisOptions } from 'ioredis';
 import { createLineBuffer } from './lineBuffer.ts';
 import { appendBatch, type LogBatch } from './logStream.ts';
 
@@ -47,7 +49,7 @@ export function openLogSink({
   const source = `${name}:${randomUUID()}`;
   const buffer = createLineBuffer(bufferCharacters);
   // No queue of commands for an absent Redis: the buffer is the queue, and is bounded.
-  const client = new Redis(redisUrl, {
+  const client = openClient(redisUrl, {
     maxRetriesPerRequest: null,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -142,4 +144,17 @@ export function openLogSink({
       else client.disconnect();
     },
   };
+}
+
+/** With a URL that is none there is never a Redis; whoever connects to it in earnest says so. */
+function openClient(url: string, options: RedisOptions): Redis {
+  try {
+    requireRedisUrl(url);
+    return new Redis(url, options);
+  } catch (error) {
+    if (!isMaestroError(error)) throw error;
+    const none = new Redis({ ...options, lazyConnect: true });
+    none.disconnect();
+    return none;
+  }
 }

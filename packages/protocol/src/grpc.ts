@@ -11,11 +11,20 @@ import {
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { ERROR_CODES, type ErrorCode, errorMessage, isMaestroError, MaestroError } from './errors.ts';
 import type { FailureTimeouts } from './failureTimeouts.ts';
+import { readEnvironment } from './readEnvironment.ts';
 
 const PROTO_ROOT = fileURLToPath(new URL('../../../proto', import.meta.url));
 const LOADING = { includeDirs: [PROTO_ROOT], longs: Number, enums: String, defaults: true, oneofs: true, arrays: true };
 const MOST_DETAIL_CHARACTERS = 2000;
 const ERROR_CODE_KEY = 'maestro-error-code';
+
+/**
+ * Options of every channel. A proxy for web pages (`http_proxy`), which grpc-js would go through even to this machine, is none for a cluster;
+ * `grpc_proxy`, gRPC's own variable, asks for one.
+ */
+export function channelOptions(env = readEnvironment()): ChannelOptions {
+  return { 'grpc.enable_http_proxy': env['grpc_proxy'] === undefined ? 0 : 1, 'grpc.enable_channelz': 0 };
+}
 
 /** Options of control connections, which notice a peer that does not answer before the failure timeout. */
 export function controlChannelOptions({ keepaliveTimeMs, keepaliveTimeoutMs, heartbeatMs }: FailureTimeouts): ChannelOptions {
@@ -23,7 +32,7 @@ export function controlChannelOptions({ keepaliveTimeMs, keepaliveTimeoutMs, hea
     'grpc.keepalive_time_ms': keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
     'grpc.keepalive_permit_without_calls': 1,
-    'grpc.enable_channelz': 0,
+    ...channelOptions(),
     'grpc.initial_reconnect_backoff_ms': Math.min(200, heartbeatMs),
     'grpc.max_reconnect_backoff_ms': 2000,
     'grpc.use_local_subchannel_pool': 1,
@@ -42,7 +51,7 @@ export function loadService(file: string, service: string): ServiceClientConstru
 }
 
 /** The metadata of a call that shows `token`; by default the one in `MAESTRO_TOKEN`. */
-export function tokenMetadata(token: string | undefined = process.env['MAESTRO_TOKEN']): Metadata {
+export function tokenMetadata(token: string | undefined = readEnvironment()['MAESTRO_TOKEN']): Metadata {
   const metadata = new Metadata();
   if (token !== undefined && token !== '') metadata.set('authorization', `Bearer ${token}`);
   return metadata;

@@ -53,7 +53,7 @@ export {
   MaestroError,
 } from './errors.ts';
 export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
-export { controlChannelOptions, fromServiceError, loadProtos, loadService, tokenMetadata, toServiceError } from './grpc.ts';
+export { channelOptions, controlChannelOptions, fromServiceError, loadProtos, loadService, tokenMetadata, toServiceError } from './grpc.ts';
 export { newJobId } from './ids.ts';
 export { isAlive } from './isAlive.ts';
 export { commonIdentity, identityDifferences, type JobIdentity, specDifferences } from './jobIdentity.ts';
@@ -84,6 +84,7 @@ export {
   type WorkerInfo,
 } from './jobs.ts';
 export { type KnnSpec, knnOf } from './knnSpec.ts';
+export { listenError } from './listenError.ts';
 export {
   type CheckpointFailed,
   type CheckpointWritten,
@@ -114,7 +115,9 @@ export {
 } from './messages.ts';
 export { nearest } from './nearest.ts';
 export { identifyProcess, isRunning, mayRun, type ProcessIdentity, processStart } from './processIdentity.ts';
+export { readEnvironment, type Variables } from './readEnvironment.ts';
 export { isAllowed, ROLES, type Role } from './roles.ts';
 export { describeIssues } from './schemaIssues.ts';
+export { SECRET_VARIABLES, type SecretVariable, scrubEnvironment, withoutVariables } from './scrubEnvironment.ts';
 export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';
 export { channelCredentials, readTls, serverCredentials, type TlsFiles } from './tls.ts';

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
 import { errorMessage, MaestroError } from './errors.ts';
+import { readEnvironment, type Variables } from './readEnvironment.ts';
 
 /** A service's certificate and key, and the authority that it believes; PEM. */
 export interface TlsFiles {
@@ -13,9 +14,10 @@ export interface TlsFiles {
  * Reads the files that `MAESTRO_TLS_CERT`, `MAESTRO_TLS_KEY` and `MAESTRO_TLS_CA` name; undefined when none is set.
  * @throws MaestroError `invalid-argument` when only some are set, or one cannot be read.
  */
-export function readTls(environment: NodeJS.ProcessEnv = process.env): TlsFiles | undefined {
+export function readTls(env: Variables = process.env): TlsFiles | undefined {
+  const environment = readEnvironment(env);
   const variables = ['MAESTRO_TLS_CERT', 'MAESTRO_TLS_KEY', 'MAESTRO_TLS_CA'] as const;
-  const missing = variables.filter((name) => (environment[name] ?? '') === '');
+  const missing = variables.filter((name) => environment[name] === undefined);
   if (missing.length === variables.length) return undefined;
   if (missing.length > 0) throw new MaestroError('invalid-argument', `${missing.join(', ')}: not set; TLS needs ${variables.join(', ')}`);
   const [cert, key, ca] = variables.map((name) => {

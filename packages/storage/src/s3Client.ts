@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { MaestroError } from '@maestro/protocol';
+import { MaestroError, readEnvironment, type Variables } from '@maestro/protocol';
 import { AwsV4Signer } from 'aws4fetch';
 import { request } from './request.ts';
 import { xmlText } from './s3Xml.ts';
@@ -21,7 +21,8 @@ export interface S3Credentials {
 }
 
 /** Reads the names that AWS's own tools read, and `MAESTRO_S3_ENDPOINT`, which comes before theirs. @throws MaestroError `invalid-argument`. */
-export function readS3Settings(env: Readonly<Record<string, string | undefined>> = process.env): S3Settings {
+export function readS3Settings(variables: Variables = process.env): S3Settings {
+  const env = readEnvironment(variables);
   const variable = ['MAESTRO_S3_ENDPOINT', 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((name) => env[name] !== undefined);
   const region = env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? 'us-east-1';
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN: sessionToken } = env;

@@ -1,6 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { errorMessage, MaestroError } from '@maestro/protocol';
+import { errorMessage, listenError } from '@maestro/protocol';
 import { EXPOSITION_TYPE } from './exposition.ts';
 
 /** A server of the few pages that machines look at. */
@@ -43,9 +43,7 @@ export async function serveMetrics(listen: string, { read, notReady }: MetricsPa
   const at = listen.lastIndexOf(':');
   const host = listen.slice(0, at).replace(/^\[|\]$/g, '');
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) =>
-      reject(new MaestroError('unavailable', `cannot listen at ${listen} for metrics: ${error.message}`, { cause: error })),
-    );
+    server.once('error', (error) => reject(listenError(listen, error, { what: 'metrics', variable: 'MAESTRO_METRICS_LISTEN' })));
     server.listen({ host, port: Number(listen.slice(at + 1)) }, resolve);
   });
   return {

@@ -7,6 +7,8 @@ const SECRET = 'hunter2-hunter2';
 test.each([
   ['the password of a URL', { redis: `redis://default:${SECRET}@cache:6379/0` }],
   ['a URL inside an error message', { error: new Error(`cannot reach redis://:${SECRET}@cache:6379`) }],
+  ['the password of a Redis with characters that end one in a URL', { redis: `redis://me:${SECRET}/x?#${SECRET}@cache:6379` }],
+  ['the password of a URL without slashes', { error: new Error(`connect ENOENT redis:me:${SECRET}@cache`) }],
   ['a secret field', { password: SECRET }],
   ['a secret field at any depth, with a prefix', { a: { b: [{ redis_password: SECRET, clientSecret: SECRET }] } }],
   ['an access token', { accessToken: SECRET, token: SECRET, 'api-key': SECRET }],

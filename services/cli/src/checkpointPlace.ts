@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { checkpointRoot, describeFallback, listCheckpoints, newestValidCheckpoint } from '@maestro/checkpoint';
-import { isMaestroError, MaestroError } from '@maestro/protocol';
+import { isMaestroError, MaestroError, readEnvironment } from '@maestro/protocol';
 import { parentOf, resolveLocation } from '@maestro/storage';
 import type { Command } from 'commander';
 import { isJobId } from './options.ts';
@@ -13,7 +13,7 @@ import { withClient } from './withClient.ts';
 export async function checkpointsOf(program: Command, job: string, location?: string): Promise<string> {
   if (!isJobId(job)) return resolveLocation(job);
   const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
-  const usual = checkpointRoot({ dataDir, jobId: job, location: location ?? process.env['MAESTRO_CHECKPOINTS'] });
+  const usual = checkpointRoot({ dataDir, jobId: job, location: location ?? readEnvironment()['MAESTRO_CHECKPOINTS'] });
   if (location !== undefined || (await listCheckpoints(usual)).length > 0) return usual;
   try {
     const [newest] = await withClient(program, (client) => client.listCheckpoints(job));

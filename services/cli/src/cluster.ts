@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectJobClient, type JobClientOptions } from '@maestro/client';
 import { startRedisServer } from '@maestro/data';
-import { type Device, isMaestroError, MaestroError, readTls } from '@maestro/protocol';
+import { type Device, isMaestroError, MaestroError, readEnvironment, readTls } from '@maestro/protocol';
 import { type Environment, type KeepOptions, type KeptProcess, keepProcess } from './keptProcess.ts';
 import { launchNode, type NodeProgram } from './launchNode.ts';
 import { LOOPBACK } from './network/hostNetwork.ts';
@@ -92,11 +92,14 @@ export async function startCluster({
   onMessage = () => undefined,
 }: ClusterOptions): Promise<Cluster> {
   if (networkNamespaces && givenRedisUrl !== undefined)
-    throw new MaestroError('invalid-argument', `up: workers in network namespaces cannot reach ${givenRedisUrl}; leave REDIS_URL out`);
+    throw new MaestroError(
+      'invalid-argument',
+      'up: workers in network namespaces cannot reach the Redis that REDIS_URL names; leave it out',
+    );
   await mkdir(join(dataDir, 'logs'), { recursive: true });
   const namespaces: NamespaceNetwork | undefined = networkNamespaces ? await makeNamespaceNetwork() : undefined;
   const network = namespaces ?? LOOPBACK;
-  const variables = { ...process.env, ...env };
+  const variables = readEnvironment({ ...process.env, ...env });
   /** What this process shows to the coordinator: the same as its workers. */
   const proof: JobClientOptions = { token: variables['MAESTRO_TOKEN'], tls: readTls(variables) };
   const kept = new Map<string, KeptProcess>();
@@ -141,6 +144,7 @@ export async function startCluster({
       const launched = await launch({
         name: 'coordinator',
         entry: 'coordinator/dist/main.js',
+        hides: ['MAESTRO_TOKEN', 'REDIS_URL'],
         env: {
           MAESTRO_REDIS_URL: redisUrl!,
           MAESTRO_DATA_DIR: dataDir,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Device, identifyProcess, isRunning, type ProcessIdentity } from '@maestro/protocol';
+import { type Device, identifyProcess, isRunning, type ProcessIdentity, readEnvironment } from '@maestro/protocol';
 import type { ClusterProcess } from './cluster.ts';
 import type { NetworkId } from './network/networkNames.ts';
 import type { NetworkLacks } from './network/networkSupport.ts';
@@ -68,5 +68,5 @@ export async function coordinatorAddress({
   readonly flag?: string | undefined;
   readonly dataDir: string;
 }): Promise<string> {
-  return flag ?? process.env['MAESTRO_COORDINATOR'] ?? (await readClusterFile(dataDir))?.coordinator ?? DEFAULT_COORDINATOR;
+  return flag ?? readEnvironment()['MAESTRO_COORDINATOR'] ?? (await readClusterFile(dataDir))?.coordinator ?? DEFAULT_COORDINATOR;
 }

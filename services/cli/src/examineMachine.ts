@@ -3,7 +3,8 @@ import { availableParallelism, freemem, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { connectRedis, startRedisServer } from '@maestro/data';
 import { describeLacks, diagnoseDevice, runtimeBuild } from '@maestro/engine';
-import { type Device, errorMessage } from '@maestro/protocol';
+import { type Device, errorMessage, readEnvironment } from '@maestro/protocol';
+import { redactLine } from '@maestro/telemetry';
 import { networkLacks } from './network/networkSupport.ts';
 
 /** One thing that was looked at. `required` ones decide the exit code. */
@@ -38,7 +39,7 @@ function nodeVersion(): MachineFinding {
 }
 
 async function redis(): Promise<MachineFinding> {
-  const url = process.env['REDIS_URL'];
+  const url = readEnvironment()['REDIS_URL'];
   const dir = await mkdtemp(join(tmpdir(), 'maestro-doctor-'));
   try {
     const server = url === undefined ? await startRedisServer({ dir }) : { url, stop: async () => undefined };
@@ -50,7 +51,7 @@ async function redis(): Promise<MachineFinding> {
         name: 'Redis',
         ok: true,
         required: true,
-        detail: `${version} ${url === undefined ? '(started here to try it)' : `at ${url}`}`,
+        detail: `${version} ${url === undefined ? '(started here to try it)' : `at ${redactLine(url)}`}`,
       };
     } finally {
       await server.stop();

@@ -1,5 +1,5 @@
 import type { JobClient } from '@maestro/client';
-import { errorMessage, isMaestroError, type Job, LOG_QUERY_LEVELS } from '@maestro/protocol';
+import { errorMessage, isMaestroError, type Job, LOG_QUERY_LEVELS, readEnvironment } from '@maestro/protocol';
 import { Option } from 'commander';
 import { exitCodeOf } from './exitCode.ts';
 import { logText } from './logText.ts';
@@ -66,7 +66,7 @@ async function showLines(
   id: string,
   { level, view, signal }: { readonly level: string; readonly view: ProgressView; readonly signal: AbortSignal },
 ): Promise<void> {
-  const isColoured = process.stderr.isTTY === true && process.env['NO_COLOR'] === undefined;
+  const isColoured = process.stderr.isTTY === true && readEnvironment()['NO_COLOR'] === undefined;
   try {
     for await (const { json } of client.tailLogs(id, { follow: true, level, signal })) view.note(logText(json, { isColoured }));
   } catch (error) {

@@ -6,6 +6,8 @@ export interface Launched {
   readonly pid: number;
   /** Resolves when it has ended, with how: a signal's name, or `exit code N`. */
   readonly exited: Promise<string>;
+  /** Of one that has failed, why it did, in its own words; undefined when it said nothing. */
+  readonly lastWords?: () => string | undefined;
   /** Ends it in good order, stopped by a signal or not. */
   stop(): Promise<void>;
 }
@@ -73,7 +75,10 @@ export function keepProcess({ name, env: firstEnv = {}, launch, isSupervised, on
   const lose = (process: Launched, how: string): void => {
     if (process !== current) return;
     isRunning = false;
-    if (!isStopping && !isRestarting) retire(`${name} (process ${process.pid}) ended: ${how}`, how === 'exit code 0');
+    if (!isStopping && !isRestarting) {
+      const words = process.lastWords?.();
+      retire(`${name} (process ${process.pid}) ended: ${how}${words === undefined ? '' : `: ${words}`}`, how === 'exit code 0');
+    }
   };
 
   /** Says what happened, and what will be done about it. */

@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { MaestroError } from '@maestro/protocol';
+import { MaestroError, type SecretVariable, withoutVariables } from '@maestro/protocol';
 import type { Environment, Launched } from './keptProcess.ts';
+import { readLastWords } from './readLastWords.ts';
 
 const STOP_TIMEOUT_MS = 15_000;
+/** Ends that others made, or that are none: what stands last in the log has nothing to do with it. */
+const WITHOUT_WORDS: ReadonlySet<string> = new Set(['exit code 0', 'SIGKILL', 'SIGTERM', 'SIGINT']);
 
 /** A program of ours to start. */
 export interface NodeProgram {
@@ -14,6 +17,8 @@ export interface NodeProgram {
   /** Its main file, below `services`. */
   readonly entry: string;
   readonly env: Environment;
+  /** What it is not to know of the variables of this process. */
+  readonly hides?: readonly SecretVariable[];
   /** What is put before its command, so that it runs in another place, such as a network namespace. */
   readonly enter?: readonly string[];
   /** Where its output is appended. */
@@ -39,32 +44,42 @@ export async function launchNode({
   name,
   entry,
   env,
+  hides = [],
   enter = [],
   logFile,
   onMessage,
 }: NodeProgram): Promise<Launched & { readonly listening: Promise<Listening> }> {
   const log = openLog(logFile);
+  const firstByte = log === 'ignore' ? 0 : fstatSync(log).size;
   const [command, ...args] = [...enter, process.execPath, fileURLToPath(new URL(`../../${entry}`, import.meta.url))];
   const child = spawn(command!, args, {
-    env: { ...process.env, ...env },
+    env: withoutVariables({ ...process.env, ...env }, hides),
     stdio: ['ignore', log, log, 'ipc'],
     detached: true,
   });
   if (log !== 'ignore') closeSync(log);
+  let how = '';
   const exited = new Promise<string>((resolve) => {
-    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+    child.once('exit', (code, signal) => {
+      how = signal ?? `exit code ${code}`;
+      resolve(how);
+    });
   });
+  const lastWords = (): string | undefined => (log === 'ignore' || WITHOUT_WORDS.has(how) ? undefined : readLastWords(logFile, firstByte));
   const listening = new Promise<Listening>((resolve, reject) => {
     child.on('message', (message) => {
       const told = message as Partial<Listening>;
       if (told.listening !== undefined) resolve({ ...told, listening: told.listening });
       onMessage?.(message);
     });
-    void exited.then((how) => reject(new MaestroError('unavailable', `${name} ended before it listened (${how}); see ${logFile}`)));
+    void exited.then((how) => {
+      const why = lastWords() ?? `it said nothing (${how})`;
+      reject(new MaestroError('unavailable', `${name} ended before it listened: ${why}; see ${logFile}`));
+    });
   });
   listening.catch(() => undefined); // only some callers wait for it
   await once(child, 'spawn');
-  return { pid: child.pid!, exited, listening, stop: () => end(child, exited) };
+  return { pid: child.pid!, exited, lastWords, listening, stop: () => end(child, exited) };
 }
 
 /** A disk that takes no new file is no reason not to start: the lines go to Redis all the same. */

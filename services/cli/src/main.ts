@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { errorMessage, isMaestroError } from '@maestro/protocol';
+import { errorMessage, isMaestroError, scrubEnvironment } from '@maestro/protocol';
 import { hasAbandonedFileCalls } from '@maestro/storage';
 import { CommanderError } from 'commander';
 import { createProgram } from './program.ts';
@@ -7,6 +7,10 @@ import { createProgram } from './program.ts';
 const EXIT_FAILED = 1;
 const EXIT_BAD_INPUT = 2;
 
+/** An error may quote an address that holds a password. What redacts is loaded when there is need. */
+const redacted = async (text: string): Promise<string> => (await import('@maestro/telemetry')).redactLine(text);
+
+scrubEnvironment();
 // A reader that has seen enough, such as `head`, ends the pipe.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
@@ -19,7 +23,7 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : EXIT_BAD_INPUT;
   } else {
-    process.stderr.write(`maestro: ${errorMessage(error)}\n`);
+    process.stderr.write(`maestro: ${await redacted(errorMessage(error))}\n`);
     process.exitCode = isMaestroError(error, 'invalid-argument') ? EXIT_BAD_INPUT : EXIT_FAILED;
   }
 }

@@ -1,3 +1,4 @@
+import { readEnvironment } from '@maestro/protocol';
 import { Command } from 'commander';
 import { addArtifactCommands } from './commands/artifacts.ts';
 import { addAuditCommand } from './commands/audit.ts';
@@ -34,7 +35,7 @@ export function createProgram(): Command {
     .showHelpAfterError('(add --help for the options)')
     .helpOption('-h, --help', 'explain a command, with examples')
     .exitOverride();
-  program.setOptionValueWithSource('dataDir', process.env['MAESTRO_DATA_DIR'] ?? DEFAULT_DATA_DIR, 'default');
+  program.setOptionValueWithSource('dataDir', readEnvironment()['MAESTRO_DATA_DIR'] ?? DEFAULT_DATA_DIR, 'default');
   withExamples(program, [
     ['maestro up --workers 2', 'a cluster on this machine'],
     ['maestro submit job.yaml --follow', 'train, and watch (in another terminal)'],

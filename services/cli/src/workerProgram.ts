@@ -24,6 +24,7 @@ export function workerProgram(
   return {
     name,
     entry: 'worker/dist/main.js',
+    hides: ['MAESTRO_TOKENS', 'REDIS_URL'],
     env: {
       MAESTRO_COORDINATOR: coordinator,
       MAESTRO_REDIS_URL: redisUrl,

@@ -13,7 +13,16 @@ import {
 } from '@maestro/checkpoint';
 import { connectRedis, loadBullmq, type Schedule } from '@maestro/data';
 import { openLogArchive, openLogSink } from '@maestro/logs';
-import { DEFAULT_FAILURE_TIMEOUT_MS, errorMessage, failureTimeouts, isMaestroError, type JobSpec, MaestroError } from '@maestro/protocol';
+import {
+  DEFAULT_FAILURE_TIMEOUT_MS,
+  errorMessage,
+  failureTimeouts,
+  isMaestroError,
+  type JobSpec,
+  MaestroError,
+  readEnvironment,
+  scrubEnvironment,
+} from '@maestro/protocol';
 import { isUrl, resolveLocation } from '@maestro/storage';
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
@@ -30,6 +39,7 @@ import { openShardWriter, type ShardWriter } from './shardWriter.ts';
 import { openStore } from './store.ts';
 import { readEviction, watchEviction } from './watchEviction.ts';
 
+scrubEnvironment();
 /**
  * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_CHECKPOINTS`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator; who may use it is
  * in {@link readSecurity}.
@@ -45,7 +55,7 @@ const {
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
   MAESTRO_RECONSTRUCTION_SECONDS: reconstructionText = '15',
   MAESTRO_REDIS_EVICTION: evictionText = 'refuse',
-} = process.env;
+} = readEnvironment();
 /** How often, and how many times, checkpoints are looked for on a server that does not answer: a quarter of an hour. */
 const SEARCH_PAUSE_MS = 5000;
 const SEARCHES = 180;

@@ -1,14 +1,6 @@
 import { Server } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
-import {
-  controlChannelOptions,
-  errorMessage,
-  type FailureTimeouts,
-  loadProtos,
-  MaestroError,
-  serverCredentials,
-  type TlsFiles,
-} from '@maestro/protocol';
+import { controlChannelOptions, type FailureTimeouts, listenError, loadProtos, serverCredentials, type TlsFiles } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { addControlService } from './controlService.ts';
@@ -67,12 +59,7 @@ export async function serve({
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(listen, serverCredentials(tls), (error, bound) => {
       if (error === null) resolve(bound);
-      else
-        reject(
-          new MaestroError('unavailable', `cannot listen at ${listen}: ${errorMessage(error)}; is another coordinator running?`, {
-            cause: error,
-          }),
-        );
+      else reject(listenError(listen, error, { what: 'gRPC', variable: 'MAESTRO_GRPC_LISTEN (`maestro up --port`)' }));
     });
   });
   return {

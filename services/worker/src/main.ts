@@ -8,9 +8,11 @@ import {
   failureTimeouts,
   MaestroError,
   parseByteSize,
+  readEnvironment,
   readRoots,
   readTls,
   requireSafeBind,
+  scrubEnvironment,
   serverCredentials,
 } from '@maestro/protocol';
 import { createLogger, endWithParent, type MetricsPages, printFamilies, runService, serveMetrics } from '@maestro/telemetry';
@@ -19,6 +21,7 @@ import { createFaults } from './faults.ts';
 import { runWorker } from './worker.ts';
 import { openWorkerMetrics } from './workerMetrics.ts';
 
+scrubEnvironment();
 /**
  * A worker is configured by `MAESTRO_COORDINATOR` and `MAESTRO_COLLECTIVE_LISTEN` (host:port), `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`,
  * `MAESTRO_WORKER_NAME`, and what it computes with by the variables of `readComputeSettings`. Where peers reach it by another address than the one
@@ -46,7 +49,7 @@ const {
   MAESTRO_DATA_ROOTS: rootsText,
   MAESTRO_TRUSTED_NETWORK: trustedNetworks,
   MAESTRO_METRICS_LISTEN: metricsListen,
-} = process.env;
+} = readEnvironment();
 /** @throws MaestroError `invalid-argument` */
 const readSeconds = (text: string): number => {
   const seconds = Number(text);
@@ -60,7 +63,7 @@ const logger = createLogger({ role: 'worker', worker: name, sink: openLogSink({ 
 
 await runService(
   async (signal) => {
-    const compute = readComputeSettings(process.env);
+    const compute = readComputeSettings(readEnvironment());
     const limitBytes = parseByteSize(cacheSize, 'MAESTRO_CACHE_SIZE');
     endWithParent();
     await loadBullmq();

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { JobClient } from '@maestro/client';
-import { isTerminal, MaestroError } from '@maestro/protocol';
+import { isTerminal, MaestroError, readEnvironment } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { type Abilities, abilitiesOf } from '../chaos/abilities.ts';
 import { openChaosTarget } from '../chaos/chaosTarget.ts';
@@ -50,7 +50,7 @@ export function addChaosCommand(program: Command): void {
       const file = await readClusterFile(dataDir);
       if (file === undefined)
         throw new MaestroError('not-found', `chaos: no cluster of \`maestro up\` runs with the data folder ${dataDir}`);
-      const failureTimeoutMs = Number(process.env['MAESTRO_FAILURE_TIMEOUT_MS'] ?? DEFAULT_FAILURE_TIMEOUT_MS);
+      const failureTimeoutMs = Number(readEnvironment()['MAESTRO_FAILURE_TIMEOUT_MS'] ?? DEFAULT_FAILURE_TIMEOUT_MS);
       const abilities = abilitiesOf(file, { isRoot: process.getuid?.() === 0 });
       const events = scheduleFor(file, { ...options, ...abilities, failureTimeoutMs });
       const header = options.json === true ? process.stderr : process.stdout;

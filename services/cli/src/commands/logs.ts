@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { LOG_QUERY_LEVELS } from '@maestro/protocol';
+import { LOG_QUERY_LEVELS, readEnvironment } from '@maestro/protocol';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { withExamples } from '../examples.ts';
 import { exitCodeOf } from '../exitCode.ts';
@@ -31,7 +31,7 @@ export function addLogsCommand(program: Command): void {
     .option('--tail <n>', 'begin with the last so many lines', wholeNumber)
     .option('--json', 'print the lines as they were written, JSON')
     .action(async (id: string, { follow = false, worker, level, grep, since, tail, json = false }: LogsOptions) => {
-      const isColoured = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
+      const isColoured = process.stdout.isTTY === true && readEnvironment()['NO_COLOR'] === undefined;
       await withClient(program, async (client) => {
         const detached = new AbortController();
         process.once('SIGINT', () => detached.abort());

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { DEVICES, errorMessage, isDevice, isRunning, MaestroError } from '@maestro/protocol';
+import { DEVICES, errorMessage, isDevice, isRunning, MaestroError, readEnvironment } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
 import { withExamples } from '../examples.ts';
@@ -50,6 +50,7 @@ export function addUpCommands(program: Command): void {
       const lacks = networkNamespaces ? await networkLacks() : {};
       if (lacks.namespaces !== undefined) throw new MaestroError('unavailable', `up: no network namespaces: ${lacks.namespaces}`);
       const { startCluster } = await import('../cluster.ts');
+      const { redactLine } = await import('@maestro/telemetry');
       let recorded: Promise<unknown> = Promise.resolve();
       let record = (): void => undefined;
       const cluster = await startCluster({
@@ -59,7 +60,7 @@ export function addUpCommands(program: Command): void {
         port,
         httpPort: httpPort ?? (port === 0 ? 0 : DEFAULT_HTTP_PORT),
         dataDir,
-        redisUrl: process.env['REDIS_URL'],
+        redisUrl: readEnvironment()['REDIS_URL'],
         networkNamespaces,
         supervise: true,
         onChange: (sentence) => {
@@ -84,7 +85,7 @@ export function addUpCommands(program: Command): void {
       };
       record();
       await recorded;
-      process.stdout.write(`coordinator at ${coordinator}, redis at ${redisUrl}, data in ${dataDir}\n`);
+      process.stdout.write(`coordinator at ${coordinator}, redis at ${redactLine(redisUrl)}, data in ${dataDir}\n`);
       process.stdout.write(`dashboard at http://${http}/\n`);
       for (const { name, pid } of cluster.processes) process.stdout.write(`  ${name}  process ${pid}\n`);
       process.stdout.write('ready; submit a job from another terminal with `maestro submit FILE --follow`, Ctrl-C ends the cluster\n');

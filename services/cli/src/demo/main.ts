@@ -13,7 +13,7 @@ import {
   reconstructionPicture,
   spread,
 } from '@maestro/evaluation';
-import { type DataSpec, errorMessage, isMaestroError, type Job, MaestroError, parseJobSpec } from '@maestro/protocol';
+import { type DataSpec, errorMessage, isMaestroError, type Job, MaestroError, parseJobSpec, readEnvironment } from '@maestro/protocol';
 import { Command } from 'commander';
 import { startCluster } from '../cluster.ts';
 import { DEFAULT_DATA_DIR } from '../connection.ts';
@@ -137,7 +137,7 @@ async function trainOnCluster({
   readonly screen: NodeJS.WriteStream;
 }): Promise<{ readonly job: Job; readonly seconds: number }> {
   const onChange = (sentence: string): void => void screen.write(`\n${sentence}\n`);
-  const cluster = await startCluster({ workers, dataDir, redisUrl: process.env['REDIS_URL'], supervise: true, onChange });
+  const cluster = await startCluster({ workers, dataDir, redisUrl: readEnvironment()['REDIS_URL'], supervise: true, onChange });
   const client = connectJobClient(cluster.coordinator);
   const view = createProgressView(screen);
   let wasInterrupted = false;

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastifySwagger from '@fastify/swagger';
 import fastifyWebsocket from '@fastify/websocket';
-import { describeIssues, errorMessage, isMaestroError, MaestroError, PROBLEM_TYPE, problemOf, splitAddress } from '@maestro/protocol';
+import { describeIssues, isMaestroError, listenError, MaestroError, PROBLEM_TYPE, problemOf, splitAddress } from '@maestro/protocol';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -97,11 +97,7 @@ export async function serveHttp(deps: HttpDeps, listen: string): Promise<Listeni
   try {
     await app.listen({ host, port });
   } catch (error) {
-    throw new MaestroError(
-      'unavailable',
-      `cannot listen at ${listen} for HTTP: ${errorMessage(error)}; is another coordinator running? MAESTRO_HTTP_LISTEN says where`,
-      { cause: error },
-    );
+    throw listenError(listen, error, { what: 'HTTP', variable: 'MAESTRO_HTTP_LISTEN (`maestro up --http-port`)' });
   }
   const bound = app.server.address();
   return {

@@ -1,4 +1,4 @@
-import { type PathRoots, readRoots, readTls, requireSafeBind, type TlsFiles } from '@maestro/protocol';
+import { type PathRoots, readEnvironment, readRoots, readTls, requireSafeBind, type TlsFiles } from '@maestro/protocol';
 import { type Access, openAccess, readTokens } from './tokens.ts';
 
 /** What protects a coordinator. */
@@ -20,9 +20,9 @@ export async function readSecurity(at: {
   readonly dataDir: string;
   readonly checkpoints?: string | undefined;
 }): Promise<Security> {
-  const { MAESTRO_TOKENS: tokenText, MAESTRO_DATA_ROOTS: rootText, MAESTRO_TRUSTED_NETWORK: trustedNetworks } = process.env;
+  const { MAESTRO_TOKENS: tokenText, MAESTRO_DATA_ROOTS: rootText, MAESTRO_TRUSTED_NETWORK: trustedNetworks } = readEnvironment();
   const tokens = await readTokens(tokenText);
-  // Children, core dumps and /proc need not know them.
+  // Children need not know them, and no page can show them; `scrubEnvironment` saw to /proc.
   delete process.env['MAESTRO_TOKENS'];
   const tls = readTls();
   const remedy = 'set MAESTRO_TOKENS to lines name:role:token';
