@@ -11,10 +11,25 @@ const JSON_ERROR = 'JSONParserErr';
 export function parseJson(entry: Entry): void {
   const error = scanJson(entry.text, (path, { type, text }) => {
     if (type === 'array' || type === 'null') return;
-    const name = labelName(path.filter((key) => key.trim() !== '').join('_'));
+    const name = path.length === 1 ? labelOf(path[0]!) : labelOf(path.filter((key) => key.trim() !== '').join('_'));
     if (name !== '') entry.found(name, text);
   });
   if (error !== undefined) entry.fail(JSON_ERROR, error);
+}
+
+/** Names of labels by keys; lines have the same keys again and again. */
+const names = new Map<string, string>();
+const MOST_NAMES = 10_000;
+const LONGEST_NAME = 100;
+
+function labelOf(key: string): string {
+  let name = names.get(key);
+  if (name === undefined) {
+    if (names.size >= MOST_NAMES) names.clear();
+    name = labelName(key);
+    if (key.length <= LONGEST_NAME) names.set(key, name);
+  }
+  return name;
 }
 
 const STEP = /(?:^|\.)([A-Za-z_][A-Za-z0-9_-]*)|\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]/y;

@@ -1,13 +1,11 @@
 /** A value in a JSON text that is no object: its text as it stands, a string without quotes and escapes. */
 export type JsonScalar = { readonly type: 'string' | 'number' | 'boolean' | 'null' | 'array'; readonly text: string };
 
-/** Told of a value and the keys on the way to it. Returning true ends the scan. */
+/** Told of a value and the keys on the way to it, which change behind. */
 export type FieldListener = (path: readonly string[], value: JsonScalar) => void;
 
-const SPACE = /[ \t\n\r]*/y;
-const STRING = /"(?:[^"\\]|\\.)*"/sy;
-const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/y;
-const WORD = /true|false|null/y;
+const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?$/;
+const [QUOTE, BACKSLASH, COMMA, COLON, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST] = [...'"\\,:{}[]'].map((text) => text.charCodeAt(0)) as number[];
 
 /**
  * Goes through the fields of a JSON object in their order, as far as it is one: a line that was cut still has its first fields. Numbers keep
@@ -17,22 +15,16 @@ const WORD = /true|false|null/y;
  */
 export function scanJson(text: string, listener: FieldListener): string | undefined {
   let at = 0;
-  const take = (expression: RegExp): string | undefined => {
-    expression.lastIndex = at;
-    const found = expression.exec(text)?.[0];
-    if (found !== undefined) at += found.length;
-    return found;
-  };
-  const wrong = (wanted: string): string => `${wanted} expected at character ${at}`;
   const path: string[] = [];
-  take(SPACE);
-  if (text[at] !== '{') return 'Value is not an object';
+  const wrong = (wanted: string): string => `${wanted} expected at character ${at}`;
+  skipSpace();
+  if (text.charCodeAt(at) !== OPEN) return 'Value is not an object';
   at++;
   let isFirst = true;
   // `path` has a key for each open object but the outermost.
   for (let depth = 1; depth > 0; ) {
-    take(SPACE);
-    if (text[at] === '}') {
+    skipSpace();
+    if (text.charCodeAt(at) === CLOSE) {
       at++;
       depth--;
       path.pop();
@@ -40,39 +32,71 @@ export function scanJson(text: string, listener: FieldListener): string | undefi
       continue;
     }
     if (!isFirst) {
-      if (text[at] !== ',') return wrong(', or }');
+      if (text.charCodeAt(at) !== COMMA) return wrong(', or }');
       at++;
-      take(SPACE);
+      skipSpace();
     }
     isFirst = false;
-    const key = take(STRING);
+    const key = takeString();
     if (key === undefined) return wrong('a key');
-    take(SPACE);
-    if (text[at] !== ':') return wrong(':');
+    skipSpace();
+    if (text.charCodeAt(at) !== COLON) return wrong(':');
     at++;
-    take(SPACE);
-    path.push(unquote(key));
-    if (text[at] === '{') {
+    skipSpace();
+    path.push(key);
+    const code = text.charCodeAt(at);
+    if (code === OPEN) {
       at++;
       depth++;
       isFirst = true;
       continue;
     }
-    const value = text[at] === '[' ? takeArray() : takeScalar();
+    const value = code === OPEN_LIST ? takeArray() : takeScalar();
     if (value === undefined) return wrong('a value');
     listener(path, value);
     path.pop();
   }
-  take(SPACE);
+  skipSpace();
   return at < text.length ? wrong('the end') : undefined;
 
+  function skipSpace(): void {
+    for (;;) {
+      const code = text.charCodeAt(at);
+      if (code !== 32 && code !== 9 && code !== 10 && code !== 13) return;
+      at++;
+    }
+  }
+
+  /** Goes behind a string; `undefined` when there is none, or it has no end. */
+  function takeString(): string | undefined {
+    if (text.charCodeAt(at) !== QUOTE) return undefined;
+    let isEscaped = false;
+    for (let end = at + 1; end < text.length; end++) {
+      const code = text.charCodeAt(end);
+      if (code === BACKSLASH) {
+        isEscaped = true;
+        end++;
+      } else if (code === QUOTE) {
+        const from = at;
+        at = end + 1;
+        return isEscaped ? unquote(text.slice(from, at)) : text.slice(from + 1, end);
+      }
+    }
+    return undefined;
+  }
+
   function takeScalar(): JsonScalar | undefined {
-    const string = take(STRING);
-    if (string !== undefined) return { type: 'string', text: unquote(string) };
-    const number = take(NUMBER);
-    if (number !== undefined) return { type: 'number', text: number };
-    const word = take(WORD);
-    return word === undefined ? undefined : { type: word === 'null' ? 'null' : 'boolean', text: word };
+    const string = takeString();
+    if (string !== undefined) return { type: 'string', text: string };
+    let end = at;
+    // Digits, signs, dots and letters.
+    for (let code = text.charCodeAt(end); code > 42 && code !== COMMA && code !== CLOSE && code !== CLOSE_LIST; code = text.charCodeAt(end))
+      end++;
+    const word = text.slice(at, end);
+    const type = word === 'true' || word === 'false' ? 'boolean' : word === 'null' ? 'null' : NUMBER.test(word) ? 'number' : undefined;
+    if (type === undefined) return undefined;
+    at = end;
+    return { type, text: word };
   }
 
   /** An array as it stands. Only brackets and strings are looked at. */
@@ -81,13 +105,13 @@ export function scanJson(text: string, listener: FieldListener): string | undefi
     let open = 0;
     do {
       if (at >= text.length) return undefined;
-      const character = text[at]!;
-      if (character === '"') {
-        if (take(STRING) === undefined) return undefined;
+      const code = text.charCodeAt(at);
+      if (code === QUOTE) {
+        if (takeString() === undefined) return undefined;
         continue;
       }
-      if (character === '[' || character === '{') open++;
-      if (character === ']' || character === '}') open--;
+      if (code === OPEN_LIST || code === OPEN) open++;
+      if (code === CLOSE_LIST || code === CLOSE) open--;
       at++;
     } while (open > 0);
     return { type: 'array', text: text.slice(from, at) };
@@ -95,7 +119,6 @@ export function scanJson(text: string, listener: FieldListener): string | undefi
 }
 
 function unquote(quoted: string): string {
-  if (!quoted.includes('\\')) return quoted.slice(1, -1);
   try {
     return JSON.parse(quoted) as string;
   } catch {

@@ -1,0 +1,132 @@
+import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { access, chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { fileOf } from '../repository.ts';
+
+const MODULE = 'github.com/grafana/loki/v3';
+const VERSION = 'v3.7.8';
+/** It is a folder of Loki's repository there, which its module leaves out. */
+const PUSH_MODULE = 'github.com/grafana/loki/pkg/push';
+
+const run = promisify(execFile);
+
+/** Loki's own programs: its command line, and its query engine behind a few lines of ours (`engine.go`). */
+export interface LokiTools {
+  readonly logcli: string;
+  readonly engine: string;
+}
+
+/** Where Loki's module lies on this machine, or why it cannot be had. */
+export async function findLoki(): Promise<{ readonly dir: string } | { readonly reason: string }> {
+  try {
+    await run('go', ['version']);
+  } catch {
+    return { reason: 'there is no Go here' };
+  }
+  try {
+    const { stdout } = await run('go', ['mod', 'download', '-json', `${MODULE}@${VERSION}`], { cwd: tmpdir() });
+    return { dir: (JSON.parse(stdout) as { readonly Dir: string }).Dir };
+  } catch {
+    return { reason: `${MODULE} cannot be downloaded` };
+  }
+}
+
+/**
+ * Builds the programs from a copy of the module, or gives those that were built before. `go install` refuses the module for its replacements;
+ * of these only one names a folder that is not there. Takes 5 to 40 minutes.
+ */
+export async function buildLokiTools(moduleDir: string): Promise<LokiTools> {
+  const engine = fileOf('tests/support/loki/engine.go');
+  const key = createHash('sha256')
+    .update(VERSION)
+    .update(await readFile(engine))
+    .digest('hex')
+    .slice(0, 16);
+  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'maestro-tests', `loki-${key}`);
+  const tools = { logcli: join(cache, 'logcli'), engine: join(cache, 'engine') };
+  if (
+    await access(cache).then(
+      () => true,
+      () => false,
+    )
+  )
+    return tools;
+  const copy = await mkdtemp(join(tmpdir(), 'maestro-loki-build-'));
+  try {
+    await cp(moduleDir, copy, { recursive: true });
+    await makeWritable(copy);
+    await mkdir(join(copy, 'cmd', 'engine'));
+    await cp(engine, join(copy, 'cmd', 'engine', 'main.go'));
+    const go = (...args: string[]) => run('go', args, { cwd: copy, maxBuffer: 64 * 1024 * 1024 });
+    await go('mod', 'edit', `-dropreplace=${PUSH_MODULE}`);
+    const out = join(copy, 'built');
+    await mkdir(out);
+    await go('build', '-mod=mod', '-buildvcs=false', '-o', `${out}/`, './cmd/logcli', './cmd/engine');
+    await mkdir(join(cache, '..'), { recursive: true });
+    await cp(out, `${cache}.new`, { recursive: true });
+    await rename(`${cache}.new`, cache);
+    return tools;
+  } finally {
+    await rm(copy, { recursive: true, force: true });
+  }
+}
+
+/** Files of the module cache cannot be written, nor can copies of them. */
+async function makeWritable(dir: string): Promise<void> {
+  await chmod(dir, 0o755);
+  for (const entry of await readdir(dir, { withFileTypes: true })) {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) await makeWritable(path);
+    else await chmod(path, 0o644);
+  }
+}
+
+/** A line of a stream, as a push has it. */
+export interface LokiEntry {
+  readonly ns: bigint;
+  readonly line: string;
+}
+
+/** Streams, and the queries to evaluate over them. */
+export interface EngineInput {
+  readonly streams: readonly { readonly labels: Readonly<Record<string, string>>; readonly entries: readonly LokiEntry[] }[];
+  readonly queries: readonly { readonly query: string; readonly startNs: bigint; readonly endNs: bigint; readonly stepNs: bigint }[];
+}
+
+/** What Loki's engine answers: a result as its HTTP API has it, or an error. */
+export interface EngineAnswer {
+  readonly resultType?: string;
+  readonly result?: readonly unknown[];
+  /** The query as `format_query` writes it. */
+  readonly formatted?: string;
+  readonly error?: string;
+}
+
+/** Evaluates queries with Loki's engine. */
+export async function evaluateWithLoki(engine: string, { streams, queries }: EngineInput): Promise<readonly EngineAnswer[]> {
+  const labelsText = (labels: Readonly<Record<string, string>>): string =>
+    `{${Object.entries(labels)
+      .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+      .join(',')}}`;
+  const input = {
+    streams: streams.map(({ labels, entries }) => ({ labels: labelsText(labels), entries })),
+    queries: queries.map((query) => ({ ...query, limit: 5000 })),
+  };
+  // Nanoseconds are larger than what a number of JavaScript holds, and are numbers in Go's JSON.
+  const text = JSON.stringify(input, (_, value: unknown) => (typeof value === 'bigint' ? `ns:${value}` : value)).replace(
+    /"ns:(\d+)"/g,
+    '$1',
+  );
+  const child = spawn(engine, { stdio: ['pipe', 'pipe', 'inherit'] });
+  child.stdin.end(text);
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (part: string) => {
+    output += part;
+  });
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  if (code !== 0) throw new Error(`the engine ended with exit code ${code}`);
+  return JSON.parse(output) as EngineAnswer[];
+}
