@@ -4,7 +4,7 @@ import { compileRe2 } from '../linePattern.ts';
 import type { LogArchive } from '../logArchive.ts';
 import { createTurns } from '../scan.ts';
 import { aggregate } from './aggregate.ts';
-import type { AggregateQuery, LabelReplaceQuery, MetricQuery, RangeFunction } from './ast.ts';
+import type { AggregateQuery, Aggregation, LabelReplaceQuery, MetricQuery, RangeFunction, RangeQuery } from './ast.ts';
 import { combineSeries, combineWithNumber } from './combineSeries.ts';
 import { evaluateRange, type RangeContext } from './evaluateRange.ts';
 import { groupSeries, openBudget, type QueryBudget, requireFewSeries, type Series } from './series.ts';
@@ -20,8 +20,15 @@ export interface Steps {
 /** Most points of a series, as Loki has it. */
 const MOST_STEPS = 11_000;
 
-/** Functions whose series a sum adds up as lines are read, as Loki has it. */
-const SUMMED_EARLY: readonly RangeFunction[] = ['count_over_time', 'rate', 'bytes_over_time', 'bytes_rate', 'sum_over_time'];
+/**
+ * Aggregations that are done as lines are read, and over which functions: behind `| json` nearly every line is a stream of its own, and the
+ * result is the same. Loki does so for sums.
+ */
+const DONE_EARLY: Readonly<Partial<Record<Aggregation, readonly RangeFunction[]>>> = {
+  sum: ['count_over_time', 'rate', 'bytes_over_time', 'bytes_rate', 'sum_over_time'],
+  max: ['max_over_time'],
+  min: ['min_over_time'],
+};
 
 /**
  * Evaluates a query that gives numbers. Series come in the order of their labels, or of their values where the query sorts.
@@ -62,7 +69,7 @@ async function evaluate(query: MetricQuery, context: RangeContext): Promise<Seri
     case 'range':
       return evaluateRange(query, context);
     case 'aggregate':
-      if (isSummedEarly(query)) return evaluateRange(query.of, context, { grouping: query.grouping });
+      if (isDoneEarly(query)) return evaluateRange(query.of, context, { grouping: query.grouping });
       return aggregate(await evaluate(query.of, context), query, times.length, budget);
     case 'label_replace':
       return replaceLabels(query, await evaluate(query.of, context));
@@ -76,8 +83,9 @@ async function evaluate(query: MetricQuery, context: RangeContext): Promise<Seri
   }
 }
 
-function isSummedEarly(query: AggregateQuery): query is AggregateQuery & { readonly of: { readonly kind: 'range' } } {
-  return query.function === 'sum' && query.of.kind === 'range' && SUMMED_EARLY.includes(query.of.function);
+function isDoneEarly(query: AggregateQuery): query is AggregateQuery & { readonly of: RangeQuery } {
+  const { function: name, of } = query;
+  return of.kind === 'range' && of.grouping === undefined && (DONE_EARLY[name]?.includes(of.function) ?? false);
 }
 
 function constant(value: number, length: number, budget: QueryBudget): Series {

@@ -38,13 +38,13 @@ interface Gatherer {
 }
 
 /**
- * Evaluates a function over the lines in (t - range, t] for each step's time t. `sumBy` is the grouping of a sum over the series, which is
- * done as lines are read: behind `| json` nearly every line is a stream of its own.
+ * Evaluates a function over the lines in (t - range, t] for each step's time t. `aggregatedBy` is the grouping of an
+ * aggregation over the series that is done as lines are read.
  */
 export async function evaluateRange(
   query: RangeQuery,
   { archive, times, autoMs, budget }: RangeContext,
-  sumBy?: { readonly grouping: Grouping | undefined },
+  aggregatedBy?: { readonly grouping: Grouping | undefined },
 ): Promise<Series[]> {
   const { query: lines, offsetMs, function: name } = query;
   const rangeMs = query.range === 'auto' ? autoMs : query.range;
@@ -54,7 +54,7 @@ export async function evaluateRange(
   const takesLabels = compileMatchers(lines.matchers);
   const pipeline = compilePipeline(lines);
   const sampleOf = compileSample(query);
-  const group = grouper(query, sumBy);
+  const group = grouper(query, aggregatedBy);
   const takeTurn = budget.turns;
   const gatherers = new Map<string, Gatherer>();
   /** Of labels that lines share the gatherer is known without a look at each. */
@@ -109,10 +109,10 @@ function pipelineError(entry: Entry): MaestroError {
 }
 
 /** The labels of the series that a line belongs to. */
-function grouper({ function: name, unwrap, grouping }: RangeQuery, sumBy: { readonly grouping: Grouping | undefined } | undefined) {
+function grouper({ function: name, unwrap, grouping }: RangeQuery, aggregatedBy: { readonly grouping: Grouping | undefined } | undefined) {
   return (labels: QueryLabels): QueryLabels => {
     if (name === 'absent_over_time') return groupLabels(labels, undefined);
-    if (sumBy !== undefined) return groupLabels(labels, sumBy.grouping);
+    if (aggregatedBy !== undefined) return groupLabels(labels, aggregatedBy.grouping);
     // The number itself is no label, and with `without` neither are those named.
     const left = grouping === undefined ? labels : groupLabels(labels, grouping);
     if (unwrap === undefined || (grouping !== undefined && !grouping.isWithout) || !left.has(unwrap.name)) return left;
