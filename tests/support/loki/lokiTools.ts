@@ -1,8 +1,8 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { access, chmod, cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { fileOf } from '../repository.ts';
 
@@ -54,8 +54,11 @@ export async function buildLokiTools(moduleDir: string): Promise<LokiTools> {
     )
   )
     return tools;
-  const copy = await mkdtemp(join(tmpdir(), 'maestro-loki-build-'));
+  // Always the same folder: Go's cache knows what it has compiled there, should this be broken off.
+  const copy = `${cache}.source`;
+  await rm(copy, { recursive: true, force: true });
   try {
+    await mkdir(dirname(copy), { recursive: true });
     await cp(moduleDir, copy, { recursive: true });
     await makeWritable(copy);
     await mkdir(join(copy, 'cmd', 'engine'));
@@ -65,7 +68,6 @@ export async function buildLokiTools(moduleDir: string): Promise<LokiTools> {
     const out = join(copy, 'built');
     await mkdir(out);
     await go('build', '-mod=mod', '-buildvcs=false', '-o', `${out}/`, './cmd/logcli', './cmd/engine');
-    await mkdir(join(cache, '..'), { recursive: true });
     await cp(out, `${cache}.new`, { recursive: true });
     await rename(`${cache}.new`, cache);
     return tools;
