@@ -32,7 +32,7 @@ afterAll(async () => {
 }, TIMEOUT_MS);
 
 test(
-  'chaos does what its dry run says, and finds that the job did not mind',
+  'chaos does what its dry run says, and finds the job whole, with the same weights',
   async () => {
     const id = (await maestro('submit', 'job.json')).stdout.trim();
     const options = ['chaos', id, '--seed', '1', '--minutes', '0.4', '--json'];

@@ -8,7 +8,7 @@ import { fileOf } from '../support/repository.ts';
 
 /** Of the demo, of the stack and of the cluster whose hosts are far apart. */
 export const DEMO_WORKERS = 2;
-/** What `docs/log.md` gives the hash of. */
+/** What `docs/measurements.md` gives the hash of. */
 const STEPS = 40;
 /** TCP without BBR takes a loss for a full network: one step over the lossy links takes most of a minute then. */
 const STEPS_WITHOUT_BBR = 6;

@@ -62,7 +62,11 @@ test(
     const inFolder = await maestro('checkpoint', 'ls', join('.maestro', 'jobs', job.id, 'checkpoints'), '--json');
     expect(JSON.parse(inFolder.stdout)).toMatchObject([6, 9, 12].map((step) => ({ step, valid: true, problems: [] })));
     const { path } = job.checkpoints.at(-1);
-    expect(await maestro('checkpoint', 'verify', path)).toMatchObject({ code: 0 });
+    const verified = await maestro('checkpoint', 'verify', path);
+    expect(verified).toMatchObject({ code: 0 });
+    expect(verified.stdout).toMatch(
+      /^model\.safetensors +[\d ]+ {2}[0-9a-f]{64} {2}as written$[\s\S]*^valid: step 12, 3 files, [\d.]+ MB, every byte read$/m,
+    );
 
     const drawn = await maestro('reconstruct', job.id, '--out', 'drawn.png', '--count', '4', '--json');
     const report = JSON.parse(drawn.stdout);
@@ -83,7 +87,9 @@ test(
     await writeFile(join(last, 'model.safetensors'), model);
     const verified = await maestro('checkpoint', 'verify', last);
     expect(verified).toMatchObject({ code: 1 });
-    expect(verified.stdout).toMatch(/^12 .* INVALID {2}model\.safetensors .*SHA-256/m);
+    expect(verified.stdout).toMatch(
+      /^model\.safetensors +[\d ]+ {2}[0-9a-f]{64} {2}DIFFERS$[\s\S]*^model\.safetensors has SHA-256 [\s\S]*^INVALID/m,
+    );
     const drawn = await maestro('reconstruct', job.id, '--out', 'drawn.png', '--json');
     expect(drawn.stderr).toMatch(/^maestro: step-00000012: model\.safetensors has SHA-256 .*; falling back to step-00000010$/m);
     expect(JSON.parse(drawn.stdout).step).toBe(10);

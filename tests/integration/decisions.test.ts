@@ -58,7 +58,7 @@ test(
     const record = await submit(200);
     const { id } = await atStep(record, 20);
     process.kill(redis.pid, 'SIGSTOP');
-    await expect(client.cancelJob(id)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('not written down') });
+    await expect(client.cancelJob(id)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('not persisted') });
     expect((await client.getJob(id)).message).not.toContain('cancelled');
     cluster.kill('coordinator');
     await cluster.ended('coordinator');

@@ -13,6 +13,15 @@ export interface CheckpointProblem {
   readonly message: string;
 }
 
+/** A file of a checkpoint, as its manifest has it. */
+export interface CheckedFile {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  /** Whether nothing was found wrong with it. */
+  readonly valid: boolean;
+}
+
 /** What an examination of a checkpoint found. */
 export interface CheckpointReport {
   readonly dir: string;
@@ -25,6 +34,8 @@ export interface CheckpointReport {
   readonly step: number | undefined;
   readonly checkpointHash: string | undefined;
   readonly sizeBytes: number | undefined;
+  /** The files that the manifest lists, in name order; none when it cannot be read. */
+  readonly files: readonly CheckedFile[];
 }
 
 /** An examination under way: what is known so far, and where to put what is found. */
@@ -79,7 +90,9 @@ async function isFolder(dir: string): Promise<boolean> {
 
 /** Ends an examination. */
 export function reportOf({ dir, manifest, extraFiles, problems }: Examination): CheckpointReport {
-  const sizeBytes = manifest && Object.values(manifest.files).reduce((total, file) => total + file.sizeBytes, 0);
+  const bad = new Set(problems.map(({ file }) => file));
+  const files = Object.entries(manifest?.files ?? {}).map(([name, file]) => ({ name, ...file, valid: !bad.has(name) }));
+  const sizeBytes = manifest && files.reduce((total, file) => total + file.sizeBytes, 0);
   return {
     dir,
     valid: problems.length === 0,
@@ -88,6 +101,7 @@ export function reportOf({ dir, manifest, extraFiles, problems }: Examination): 
     step: manifest?.step,
     checkpointHash: manifest?.checkpointHash,
     sizeBytes,
+    files,
   };
 }
 

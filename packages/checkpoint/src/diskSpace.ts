@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { MaestroError } from '@maestro/protocol';
+import { formatBytes, MaestroError } from '@maestro/protocol';
 
 /** Room for folders and rounding to blocks beyond the files themselves. */
 const SLACK_BYTES = 1 << 20;
@@ -13,10 +13,6 @@ export async function requireSpace(folder: string, neededBytes: number, doing: s
   const { bavail, bsize } = await statfs(folder);
   const freeBytes = bavail * bsize;
   if (freeBytes >= neededBytes + SLACK_BYTES) return;
-  const message = `${doing}: it needs ${megabytes(neededBytes)}, ${megabytes(freeBytes)} are free: free space, or keep fewer checkpoints`;
+  const message = `${doing}: it needs ${formatBytes(neededBytes)}, ${formatBytes(freeBytes)} are free: free space, or keep fewer checkpoints`;
   throw new MaestroError('storage', message, { details: { neededBytes, freeBytes } });
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
 }

@@ -20,6 +20,8 @@ export interface EncodeOptions {
   /** Most samples to encode; they are spread evenly over the data set. */
   readonly samples: number;
   readonly batch?: number;
+  /** Told after each batch how many samples it had, broken ones included. */
+  readonly onProgress?: (samples: number) => void;
 }
 
 /** Encodes samples without masking: the mean of the patch tokens after the encoder's last norm. */
@@ -30,6 +32,7 @@ export async function encodeSamples({
   normalisation,
   samples,
   batch = 128,
+  onProgress,
 }: EncodeOptions): Promise<FeatureSet> {
   const { embedDim, imageSize, channels } = config;
   const wanted = spread(dataset.length, samples);
@@ -42,6 +45,7 @@ export async function encodeSamples({
     features.set(await evaluator.features(loaded.images, count), done * embedDim);
     labels.set(loaded.labels, done);
     done += count;
+    onProgress?.(Math.min(batch, wanted.length - first));
   }
   return { features: features.subarray(0, done * embedDim), labels: labels.subarray(0, done) };
 }

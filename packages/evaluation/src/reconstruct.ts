@@ -37,6 +37,8 @@ export interface ReconstructOptions {
   /** Masks are drawn from (seed, position of the image), so that two checkpoints are asked the same. */
   readonly seed: number;
   readonly batch?: number;
+  /** Told after each batch how many images it had. */
+  readonly onProgress?: (images: number) => void;
 }
 
 /** Masks images, lets the model fill them in, and measures how well it did. */
@@ -47,6 +49,7 @@ export async function reconstruct({
   statistics,
   seed,
   batch = 64,
+  onProgress,
 }: ReconstructOptions): Promise<Reconstruction> {
   const { channels, imageSize } = config;
   const imageLength = channels * imageSize ** 2;
@@ -87,6 +90,7 @@ export async function reconstruct({
         values += P;
       }
     }
+    onProgress?.(n);
   }
   return {
     count,

@@ -6,7 +6,7 @@ export const ERROR_CODES = {
   'invalid-argument': { grpc: 'INVALID_ARGUMENT', http: 400, title: 'The request is not valid' },
   unauthenticated: { grpc: 'UNAUTHENTICATED', http: 401, title: 'No valid token was given' },
   'permission-denied': { grpc: 'PERMISSION_DENIED', http: 403, title: 'The role of the token does not allow this' },
-  'not-found': { grpc: 'NOT_FOUND', http: 404, title: 'There is no such thing' },
+  'not-found': { grpc: 'NOT_FOUND', http: 404, title: 'Not found' },
   conflict: { grpc: 'FAILED_PRECONDITION', http: 409, title: 'The state of things does not allow this now' },
   'too-large': { grpc: 'RESOURCE_EXHAUSTED', http: 413, title: 'The request is too large' },
   'rate-limited': { grpc: 'RESOURCE_EXHAUSTED', http: 429, title: 'Too many requests' },

@@ -39,7 +39,7 @@ export { type ViewResource, viewResourceSchema } from './api/viewResource.ts';
 export { type WorkerResource, workerResource, workerResourceSchema } from './api/workerResource.ts';
 export { AUDIT_VERDICTS, type AuditEpoch, type AuditReport, type AuditVerdict, type AuditWorker, type JobAudit } from './audit.ts';
 export { type Bind, type HostAndPort, requireSafeBind, splitAddress } from './bindRule.ts';
-export { parseByteSize } from './byteSize.ts';
+export { formatBytes, parseByteSize } from './byteSize.ts';
 export { type PathRoots, readRoots, requireConfined } from './confinedPath.ts';
 export { DEVICES, type Device, isDevice } from './device.ts';
 export { ENVIRONMENT, type EnvironmentVariable } from './environment.ts';

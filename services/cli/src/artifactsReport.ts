@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeModel, type ModelValue } from '@maestro/engine';
 import { buildTrainingModel, flatLayout, initParameters, maeConfig, parameterSpecs } from '@maestro/mae';
-import { errorMessage, type JobSpec, MaestroError } from '@maestro/protocol';
+import { errorMessage, formatBytes, type JobSpec, MaestroError } from '@maestro/protocol';
 import { ARTIFACT_FILES, writeArtifacts } from '@maestro/worker';
 import { textTable } from './textTable.ts';
 
@@ -78,12 +78,7 @@ function summary(all: readonly ModelValue[], parameters: ReadonlySet<string>): s
 
 /** The report for a terminal. */
 export function artifactsText({ dir, config, parameters, files }: ArtifactsReport): string {
-  const rows = files.map(({ name, sizeBytes, inputs, outputs }) => [
-    name,
-    `${(sizeBytes / 1e6).toFixed(2)} MB`,
-    inputs.join('; '),
-    outputs.join('; '),
-  ]);
+  const rows = files.map(({ name, sizeBytes, inputs, outputs }) => [name, formatBytes(sizeBytes), inputs.join('; '), outputs.join('; ')]);
   return [
     dir,
     `model: ${Object.entries(config)

@@ -1,4 +1,4 @@
-import type { AuditEpoch, JobAudit } from '@maestro/protocol';
+import { type AuditEpoch, formatBytes, type JobAudit } from '@maestro/protocol';
 import { textTable } from './textTable.ts';
 
 /** So many of the last epochs have a line of their own, beside every one with a problem. */
@@ -18,7 +18,7 @@ export function auditText(audit: JobAudit): string {
   ];
   if (unknownSteps > 0)
     lines.push(`Unknown:  who did ${count(unknownSteps, 'step')} was lost with Redis and all workers; the schedule fills in`);
-  lines.push(`Ledger:   ${bytes(audit.ledgerBytes)} in Redis`, '', epochTable(audit.epochs));
+  lines.push(`Ledger:   ${formatBytes(audit.ledgerBytes)} in Redis`, '', epochTable(audit.epochs));
   if (workers.length > 0) {
     const rows = [...workers]
       .sort((a, b) => b.images - a.images)
@@ -85,4 +85,3 @@ function epochRow(run: readonly AuditEpoch[]): string[] {
 
 const number = (value: number): string => value.toLocaleString('en-US').replaceAll(',', ' ');
 const count = (value: number, what: string): string => `${number(value)} ${what}${value === 1 ? '' : 's'}`;
-const bytes = (value: number): string => (value < 1e6 ? `${(value / 1e3).toFixed(1)} kB` : `${(value / 1e6).toFixed(1)} MB`);

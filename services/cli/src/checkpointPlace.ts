@@ -32,7 +32,7 @@ export function noCheckpoints(what: string, root: string, target: string): Maest
   return new MaestroError('not-found', `no ${what} in ${root}; ${advice}`);
 }
 
-/** The checkpoint that is meant: a folder as it stands, of a job the newest that is whole. Which ones were passed over is told on standard error. */
+/** The checkpoint that is meant: a folder as it stands, of a job the newest that is valid. Which ones were passed over is told on standard error. */
 export async function newestFolder(program: Command, target: string, location?: string): Promise<string> {
   if (!isJobId(target)) return resolveLocation(target);
   const root = await checkpointsOf(program, target, location);

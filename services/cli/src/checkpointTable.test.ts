@@ -9,6 +9,7 @@ const sound: ExaminedCheckpoint = {
   step: 200,
   checkpointHash: 'ab'.repeat(32),
   sizeBytes: 1_333_700_000,
+  files: [],
   writtenAt: '2026-01-01T00:00:00.000Z',
 };
 
@@ -33,10 +34,10 @@ test('a table of checkpoints tells step, size, age, and the hash or what is wron
     },
   ];
   expect(checkpointTable(checkpoints, Date.parse('2026-01-01T01:02:03.000Z')).split('\n')).toEqual([
-    'STEP  SIZE       AGE      STATUS   HASH',
-    `200   1333.7 MB  1:02:03  valid    ${sound.checkpointHash}`,
-    `1000  1333.7 MB  1:02:03  valid    ${sound.checkpointHash} (files that do not belong to it: notes.txt)`,
-    '200   1333.7 MB  1:02:03  INVALID  model.safetensors is missing; state.json has 3 bytes, the manifest says 4',
-    '?     -          1:02:03  INVALID  manifest.json is missing',
+    'STEP  SIZE    AGE      STATUS   HASH',
+    `200   1.3 GB  1:02:03  valid    ${sound.checkpointHash}`,
+    `1000  1.3 GB  1:02:03  valid    ${sound.checkpointHash} (files that do not belong to it: notes.txt)`,
+    '200   1.3 GB  1:02:03  INVALID  model.safetensors is missing; state.json has 3 bytes, the manifest says 4',
+    '?     -       1:02:03  INVALID  manifest.json is missing',
   ]);
 });

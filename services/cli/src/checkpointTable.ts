@@ -1,4 +1,5 @@
 import { type CheckpointReport, describeProblems } from '@maestro/checkpoint';
+import { formatBytes } from '@maestro/protocol';
 import { duration } from './progressView.ts';
 import { textTable } from './textTable.ts';
 
@@ -14,7 +15,7 @@ export function checkpointTable(checkpoints: readonly ExaminedCheckpoint[], nowM
 }
 
 function cells({ step, sizeBytes, writtenAt, valid, checkpointHash, problems, extraFiles }: ExaminedCheckpoint, nowMs: number): string[] {
-  const size = sizeBytes === undefined ? '-' : `${(sizeBytes / 1e6).toFixed(1)} MB`;
+  const size = sizeBytes === undefined ? '-' : formatBytes(sizeBytes);
   const age = duration((nowMs - Date.parse(writtenAt)) / 1000);
   const extra = extraFiles.length === 0 ? '' : ` (files that do not belong to it: ${extraFiles.join(', ')})`;
   const finding = valid ? `${checkpointHash}${extra}` : describeProblems(problems);

@@ -11,7 +11,8 @@ import { makeNamespaceNetwork, type NamespaceNetwork } from './network/namespace
 import type { NetworkId } from './network/networkNames.ts';
 import { freeWorkerName, logFile, trustedNetwork, workerProgram } from './workerProgram.ts';
 
-const START_TIMEOUT_MS = 30_000;
+/** A process that dies is told of at once; this is for a machine that is slow, so it is long. */
+const START_TIMEOUT_MS = 120_000;
 const POLL_MS = 50;
 
 /** What a local cluster is made of. */

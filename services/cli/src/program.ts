@@ -16,6 +16,7 @@ import { addReconstructCommand } from './commands/reconstruct.ts';
 import { addSubmitCommand } from './commands/submit.ts';
 import { addTopCommand } from './commands/top.ts';
 import { addUpCommands } from './commands/up.ts';
+import { addWaitCommand } from './commands/wait.ts';
 import { addWorkerCommands } from './commands/workers.ts';
 import { DEFAULT_DATA_DIR } from './connection.ts';
 import { withExamples } from './examples.ts';
@@ -46,6 +47,7 @@ export function createProgram(): Command {
   addUpCommands(program);
   addSubmitCommand(program);
   addFollowCommand(program);
+  addWaitCommand(program);
   addJobCommands(program);
   addLogsCommand(program);
   addTopCommand(program);

@@ -72,16 +72,21 @@ export function createProgressView(output: ProgressOutput, now: () => number = D
 export function progressLine(progress: NonNullable<Job['progress']>, { hasLoss = true }: { readonly hasLoss?: boolean } = {}): string {
   const { step, totalSteps, epoch, totalEpochs, loss, lr, imagesPerSecond, etaSeconds } = progress;
   const share = totalSteps === 0 ? 1 : step / totalSteps;
-  const filled = Math.round(share * BAR_WIDTH);
   const width = String(totalSteps).length;
   return [
-    `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] ${String(Math.floor(share * 100)).padStart(3)} %`,
+    bar(share),
     `step ${String(step).padStart(width)}/${totalSteps}`,
     `epoch ${epoch.toFixed(2)}/${Number(totalEpochs.toFixed(2))}`,
     ...(hasLoss ? [`loss ${loss.toFixed(4)}`, `lr ${lr.toExponential(2)}`] : []),
     `${imagesPerSecond.toFixed(0)} images/s`,
     `ETA ${duration(etaSeconds)}`,
   ].join('  ');
+}
+
+/** How much of something is done, drawn and in percent; `share` is 0 to 1. */
+export function bar(share: number): string {
+  const filled = Math.round(share * BAR_WIDTH);
+  return `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] ${String(Math.floor(share * 100)).padStart(3)} %`;
 }
 
 /** `1:05`, or `2:00:09` from an hour on. */

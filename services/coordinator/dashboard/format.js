@@ -49,13 +49,14 @@ export function age(time, nowMs) {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
-/** @param {number | undefined | null} value */
+/** A size in powers of 1000, as the command line shows it. @param {number | undefined | null} value */
 export function bytes(value) {
   if (value === undefined || value === null || !Number.isFinite(value)) return NONE;
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(value) / 10));
-  const amount = value / 1024 ** power;
-  return `${power === 0 || amount >= 100 ? Math.round(amount) : amount.toFixed(1)} ${units[power]}`;
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let power = 0;
+  while (power < units.length - 1 && value / 1000 ** power >= (power === 0 ? 1000 : 999.95)) power++;
+  const amount = value / 1000 ** power;
+  return `${power === 0 ? Math.round(amount) : amount.toFixed(1)} ${units[power]}`;
 }
 
 /** Time of day to the millisecond, in the reader's zone. @param {number} timeMs */

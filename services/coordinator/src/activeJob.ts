@@ -250,7 +250,9 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
       new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
           const why = opened?.problem() ?? 'Redis does not answer';
-          reject(new MaestroError('unavailable', `job ${id}: accepted, but not written down, so nobody is told: ${why}; look again later`));
+          reject(
+            new MaestroError('unavailable', `job ${id}: accepted, but not persisted yet, so nobody is told: ${why}; look again later`),
+          );
         }, timeoutMs);
         outbox.tell(() => {
           clearTimeout(timer);

@@ -98,11 +98,11 @@ test('a view that begins within a window enters it, and passes over windows that
   expect(await depthOf(2)).toEqual({ waiting: 0, leased: 1 });
 });
 
-test('a shard that is not dealt is waited for, and its name is told; the wait ends with the shard', async () => {
+test('a shard that is not enqueued is waited for, and its name is told; the wait ends with the shard', async () => {
   const { reader, waits } = read();
   const entering = reader.enter(0);
   await until('the wait is told', () => waits.length > 0);
-  expect(waits[0]).toMatch(/^shard e0-w0 of virtual rank [12] is not dealt yet$/);
+  expect(waits[0]).toMatch(/^shard e0-w0 of virtual rank [12] is not enqueued yet$/);
   await deal(0);
   await entering;
   expect(waits.at(-1)).toBeUndefined();
@@ -139,7 +139,7 @@ test('while Redis is away steps go on as far as leases reach, then wait, and not
   expect((await depthOf(2)).waiting).toBe(0);
 });
 
-test('a Redis that forgot everything holds up only until the shards are dealt again', async () => {
+test('a Redis that forgot everything holds up only until the shards are enqueued again', async () => {
   await deal(0, 4);
   const { reader } = read();
   await reader.enter(0);

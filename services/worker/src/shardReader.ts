@@ -93,7 +93,7 @@ export function openShardReader({
         const lease = await queue.lease(virtualRank);
         if (lease?.shard.firstStep === firstStep) return lease;
         if (lease === undefined) {
-          obstacle = `shard e${epoch}-w${window} of virtual rank ${virtualRank} is not dealt yet`;
+          obstacle = `shard e${epoch}-w${window} of virtual rank ${virtualRank} is not enqueued yet`;
           mayBeLeased = true;
           await pause(POLL_MS, ended);
         } else if (lease.shard.firstStep < firstStep) {

@@ -30,12 +30,12 @@ interface ChaosCommandOptions {
   readonly json?: boolean;
 }
 
-/** `maestro chaos`: harms the cluster that `maestro up` runs here while a job trains, and looks whether the job minds. */
+/** `maestro chaos`: harms the cluster that `maestro up` runs here while a job trains, then audits it and compares its weights. */
 export function addChaosCommand(program: Command): void {
   const command = program
     .command('chaos')
     .description(
-      'kill, stop, cut off, drain and add workers, restart coordinator and redis while a job runs; then check that the job does not mind',
+      'kill, stop, cut off, drain and add workers, restart coordinator and redis while a job runs; then audit it and compare its weights',
     )
     .argument('<job>', 'job id')
     .option('--seed <n>', 'the same seed gives the same events', wholeNumber, 0)

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { formatBytes } from '@maestro/protocol';
 import { type Command, Option } from 'commander';
 import { withExamples } from '../examples.ts';
 import { isJobId, LOCATION_HELP } from '../options.ts';
@@ -31,10 +32,10 @@ export function addCheckpointCommand(program: Command): void {
     .option('--location <place>', LOCATION_HELP)
     .option('--json', 'print JSON')
     .action(async (target: string, { location, json }: ReadOptions) => {
-      const { examine, examineAll, checkpointTable } = await examination();
+      const [{ examine, examineAll }, { verifyText }] = await Promise.all([examination(), import('../verifyText.ts')]);
       const examined = isJobId(target) ? await examineAll(program, target, location) : [await examine(target)];
       const report = isJobId(target) ? examined : examined[0];
-      process.stdout.write(`${json === true ? JSON.stringify(report) : checkpointTable(examined)}\n`);
+      process.stdout.write(`${json === true ? JSON.stringify(report) : examined.map(verifyText).join('\n\n')}\n`);
       if (examined.some(({ valid }) => !valid)) process.exitCode = 1;
     });
 
@@ -43,7 +44,7 @@ export function addCheckpointCommand(program: Command): void {
     ['maestro checkpoint ls /backup/checkpoints --json', 'those of any folder'],
     ['maestro checkpoint ls s3://bucket/prefix/JOB', 'those in an object store'],
   ]);
-  withExamples(verify, [['maestro checkpoint verify step-00000100 && cp -r step-00000100 /backup', 'copy only what is whole']]);
+  withExamples(verify, [['maestro checkpoint verify step-00000100 && cp -r step-00000100 /backup', 'copy only what is valid']]);
 
   const exported = checkpoint
     .command('export')
@@ -61,7 +62,7 @@ export function addCheckpointCommand(program: Command): void {
       const report = await exportEncoder(dir, resolve(out));
       const { input, output, mean, std, step, file, sizeBytes } = report;
       const lines = [
-        `${file}  ${(sizeBytes / 1e6).toFixed(1)} MB, step ${step}`,
+        `${file}  ${formatBytes(sizeBytes)}, step ${step}`,
         `takes ${input.name} float32 [${input.shape.join(', ')}], each pixel (value / 255 - mean) / std, mean [${mean.join(', ')}], std [${std.join(', ')}]`,
         `gives ${output.name} float32 [${output.shape.join(', ')}]`,
       ];

@@ -1,4 +1,4 @@
-import { MaestroError, parseByteSize } from '@maestro/protocol';
+import { formatBytes, MaestroError, parseByteSize } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { positiveInteger } from '../options.ts';
@@ -43,12 +43,11 @@ export function addPackCommand(dataset: Command): void {
         overwrite,
         shardBytes,
         pixels: packedU8 ? { shorterSide: size } : undefined,
-        onShard: ({ name, samples, sizeBytes }) =>
-          void process.stderr.write(`${name}  ${samples} samples, ${(sizeBytes / 1e6).toFixed(1)} MB\n`),
+        onShard: ({ name, samples, sizeBytes }) => void process.stderr.write(`${name}  ${samples} samples, ${formatBytes(sizeBytes)}\n`),
       });
       const seconds = (performance.now() - began) / 1000;
       const lines = [
-        `${packed.samples} samples in ${packed.shards} shards, ${(packed.sizeBytes / 1e6).toFixed(1)} MB, ${seconds.toFixed(1)} s`,
+        `${packed.samples} samples in ${packed.shards} shards, ${formatBytes(packed.sizeBytes)}, ${seconds.toFixed(1)} s`,
         ...packed.broken.map(({ index, reason }) => `broken: ${opened.name(index)}: ${reason}`),
         `Job file: data: { format: webdataset, path: ${packed.location} }`,
       ];

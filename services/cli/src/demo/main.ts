@@ -19,8 +19,10 @@ import { startCluster } from '../cluster.ts';
 import { DEFAULT_DATA_DIR } from '../connection.ts';
 import { positiveInteger } from '../options.ts';
 import { createProgressView } from '../progressView.ts';
-import { demoJob } from './demoJob.ts';
+import { type StageView, startStage } from '../stageView.ts';
+import { demoJob, STEPS } from './demoJob.ts';
 import { fashionMnist } from './fashionMnist.ts';
+import { type DemoReport, reportText } from './report.ts';
 
 /** How much is evaluated: enough for two digits, little enough for seconds. */
 const EVALUATION = { images: 1000, knnTrain: 4000, knnTest: 1000, pictureRows: 8 } as const;
@@ -78,20 +80,24 @@ async function demo({ workers, steps, data, json = false }: DemoOptions): Promis
   say(
     `trained ${job.progress!.step} steps on ${job.progress!.images} images in ${seconds.toFixed(1)} s: checkpoint hash ${checkpoint.hash}`,
   );
-  say('looking at what was learned');
 
+  const stage = startStage({
+    name: 'evaluating the untrained and the trained model',
+    total: 2 * (imagesOf(evaluation, EVALUATION.images) + knnImages(train, evaluation)),
+    output: screen,
+  });
   const model = await openModel(spec, { threads: 2 });
   try {
-    const knnBefore = await knn(model, train, evaluation);
+    const before = await evaluate(model, { train, evaluation, stage });
     await loadCheckpoint(model, checkpoint.path);
-    const knnAfter = await knn(model, train, evaluation);
-    const result = await reconstructHeldOut(model, evaluation);
+    const after = await evaluate(model, { train, evaluation, stage });
+    stage.end();
     const picture = join(dataDir, 'reconstruction.png');
     const { config, normalisation } = model;
-    await writeFile(picture, await reconstructionPicture(result, { config, normalisation, rows: EVALUATION.pictureRows }));
+    await writeFile(picture, await reconstructionPicture(after.reconstruction, { config, normalisation, rows: EVALUATION.pictureRows }));
 
     const { progress } = job;
-    const report = {
+    const report: DemoReport = {
       jobId: job.id,
       workers,
       steps: progress!.step,
@@ -99,18 +105,28 @@ async function demo({ workers, steps, data, json = false }: DemoOptions): Promis
       trainSeconds: seconds,
       lossFirst: progress!.lossFirst,
       lossLast: progress!.loss,
-      evalMaskedMse: result.maskedMse,
-      meanFillMse: result.meanFillMse,
-      knnBefore,
-      knnAfter,
+      evalMaskedMseBefore: before.reconstruction.maskedMse,
+      evalMaskedMse: after.reconstruction.maskedMse,
+      meanFillMse: after.reconstruction.meanFillMse,
+      knnBefore: before.knn,
+      knnAfter: after.knn,
       imagesPerSecond: progress!.images / seconds,
       checkpointHash: checkpoint.hash,
       checkpointPath: checkpoint.path,
       picture,
     };
-    for (const line of summary(report, data !== undefined)) say(line);
+    const kind = data === undefined ? 'test images' : 'images';
+    const setting = {
+      evaluatedOn: `${after.reconstruction.count} ${kind}`,
+      knnTest: `${imagesOf(evaluation, EVALUATION.knnTest)} ${kind}`,
+      classes: train.classes.length,
+      defaultSteps: STEPS,
+      isOwnData: data !== undefined,
+    };
+    say(reportText(report, setting));
     if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
   } finally {
+    stage.end();
     await model.evaluator.close();
   }
 }
@@ -122,6 +138,34 @@ async function demoData(folder: string | undefined, say: (text: string) => void)
   }
   const path = await fashionMnist(resolve(DEFAULT_DATA_DIR, 'data'), say);
   return { train: { format: 'idx', path, split: 'train' }, evaluation: { format: 'idx', path, split: 'test' } };
+}
+
+/** What a model can do: fill in hidden patches, and tell classes apart by the neighbours of its features. */
+interface Evaluation {
+  readonly reconstruction: Reconstruction;
+  /** Share of test images; null where the samples have no labels. */
+  readonly knn: number | null;
+}
+
+function imagesOf(dataset: Dataset, count: number): number {
+  return Math.min(dataset.length, count);
+}
+
+/** Images that one k-NN accuracy takes; none without labels. */
+function knnImages(train: Dataset, evaluation: Dataset): number {
+  return hasLabels(train) ? imagesOf(train, EVALUATION.knnTrain) + imagesOf(evaluation, EVALUATION.knnTest) : 0;
+}
+
+function hasLabels(dataset: Dataset): boolean {
+  return dataset.classes.length > 1;
+}
+
+async function evaluate(
+  model: OpenModel,
+  { train, evaluation, stage }: { readonly train: Dataset; readonly evaluation: Dataset; readonly stage: StageView },
+): Promise<Evaluation> {
+  const knn = await knnOf(model, { train, evaluation, stage });
+  return { knn, reconstruction: await reconstructHeldOut(model, evaluation, stage) };
 }
 
 /** Runs the job on a cluster of its own; Ctrl-C ends both. */
@@ -142,6 +186,7 @@ async function trainOnCluster({
   const view = createProgressView(screen);
   let wasInterrupted = false;
   try {
+    screen.write(`dashboard: http://${cluster.http}/\n`);
     screen.write(`${cluster.processes.map(({ name, pid }) => `${name} (process ${pid})`).join(', ')}\n`);
     const submitted = await client.submitJob({ spec: jobFile });
     const interrupt = (): void => {
@@ -181,59 +226,27 @@ async function lastState(client: JobClient, submitted: Job, show: (job: Job) => 
   return last;
 }
 
-/** k-NN accuracy of the model's features, or null where the samples have no labels. */
-async function knn({ evaluator, config, normalisation }: OpenModel, train: Dataset, evaluation: Dataset): Promise<number | null> {
-  if (train.classes.length < 2) return null;
-  const of = { evaluator, config, normalisation };
+async function knnOf(
+  { evaluator, config, normalisation }: OpenModel,
+  { train, evaluation, stage }: { readonly train: Dataset; readonly evaluation: Dataset; readonly stage: StageView },
+): Promise<number | null> {
+  if (!hasLabels(train)) return null;
+  const of = { evaluator, config, normalisation, onProgress: stage.advance };
   const known = await encodeSamples({ ...of, dataset: train, samples: EVALUATION.knnTrain });
   const asked = await encodeSamples({ ...of, dataset: evaluation, samples: EVALUATION.knnTest });
   return knnAccuracy(known, asked, config.embedDim);
 }
 
-async function reconstructHeldOut({ evaluator, config, normalisation }: OpenModel, dataset: Dataset): Promise<Reconstruction> {
+async function reconstructHeldOut(
+  { evaluator, config, normalisation }: OpenModel,
+  dataset: Dataset,
+  stage: StageView,
+): Promise<Reconstruction> {
   const { imageSize, channels } = config;
   const { images } = await loadImages(dataset, spread(dataset.length, EVALUATION.images), {
     imageSize,
     channels: channels as 1 | 3,
     normalisation,
   });
-  return reconstruct({ evaluator, config, images, statistics: normalisation, seed: 0 });
-}
-
-interface Report {
-  readonly jobId: string;
-  readonly lossFirst: number;
-  readonly lossLast: number;
-  readonly evalMaskedMse: number;
-  readonly meanFillMse: number;
-  readonly knnBefore: number | null;
-  readonly knnAfter: number | null;
-  readonly imagesPerSecond: number;
-  readonly checkpointHash: string;
-  readonly checkpointPath: string;
-  readonly picture: string;
-}
-
-function summary(report: Report, isOwnData: boolean): string[] {
-  const { lossFirst, lossLast, evalMaskedMse, meanFillMse, knnBefore, knnAfter, imagesPerSecond, checkpointHash, checkpointPath, picture } =
-    report;
-  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-  return [
-    '',
-    `  loss                       ${lossFirst.toFixed(4)} -> ${lossLast.toFixed(4)}   (${imagesPerSecond.toFixed(0)} images/s)`,
-    `  error on masked patches    ${evalMaskedMse.toFixed(5)}, ${percent(evalMaskedMse / meanFillMse)} of filling in the visible mean (${meanFillMse.toFixed(5)})${isOwnData ? '' : ', test images'}`,
-    knnBefore === null || knnAfter === null
-      ? '  k-NN accuracy              no labels (put images into one sub-folder per class to see it)'
-      : `  k-NN accuracy              ${percent(knnBefore)} untrained -> ${percent(knnAfter)} trained`,
-    `  checkpoint                 ${checkpointPath}`,
-    `  checkpoint hash            ${checkpointHash} (the same for any --workers)`,
-    `  picture                    ${picture}`,
-    '',
-    'Try next:',
-    `  npm run maestro -- reconstruct ${checkpointPath} --out mine.png${isOwnData ? '' : '      other images of the test split'}`,
-    `  npm run maestro -- checkpoint verify ${checkpointPath}`,
-    '  npm run demo -- --data DIR          train on your own images',
-    '  npm run demo -- --workers 3         more workers, the same bits',
-    '  npm run maestro -- up               a cluster that takes jobs: `npm run maestro -- submit FILE --follow`',
-  ];
+  return reconstruct({ evaluator, config, images, statistics: normalisation, seed: 0, onProgress: stage.advance });
 }

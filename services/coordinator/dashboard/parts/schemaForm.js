@@ -62,7 +62,7 @@ function section({ key, node, values, errors, fieldOf, change }) {
   return h(
     'details.panel.form-section',
     { key, open: OPEN_SECTIONS.includes(key) },
-    h('summary', {}, title(key), own > 0 && h('span.badge', { 'data-tone': 'red' }, `${own} to mend`)),
+    h('summary', {}, title(key), own > 0 && h('span.badge', { 'data-tone': 'red' }, own === 1 ? '1 error' : `${own} errors`)),
     general !== undefined && h('p.field-error', { class: 'field-error section-error', role: 'alert' }, general),
     h('div.fields', {}, ...fields.filter(({ isPlain }) => isPlain).map(({ element }) => element)),
     rare.length > 0 && h('details.more-fields', { key: 'more' }, h('summary', {}, `${rare.length} more`), h('div.fields', {}, ...rare)),

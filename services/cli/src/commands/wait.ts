@@ -1,0 +1,76 @@
+import type { JobClient } from '@maestro/client';
+import { type Job, MaestroError } from '@maestro/protocol';
+import type { Command } from 'commander';
+import { withExamples } from '../examples.ts';
+import { exitCodeOf } from '../exitCode.ts';
+import { findJob } from '../findJob.ts';
+import { positiveNumber } from '../options.ts';
+import { withClient } from '../withClient.ts';
+
+const STATES = ['running', 'paused', 'succeeded', 'failed', 'cancelled'] as const;
+const ENDED: readonly string[] = ['succeeded', 'failed', 'cancelled'];
+/** As of timeout(1). */
+const EXIT_TIMEOUT = 124;
+
+interface WaitOptions {
+  readonly for?: string;
+  readonly timeout?: number;
+  readonly json?: boolean;
+}
+
+/** `maestro wait JOB`: for scripts, which go on when a job has ended or is in a state. */
+export function addWaitCommand(program: Command): void {
+  const command = program
+    .command('wait')
+    .description(
+      'wait until a job has ended; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled). With --for: until it is in that state, 0 then; a job that ended otherwise ends the wait with the code of its outcome, or 1',
+    )
+    .argument('<job>', 'job id')
+    .option('--for <state>', `wait for this state: ${STATES.join(', ')}`)
+    .option('--timeout <seconds>', `give up after so long, with exit code ${EXIT_TIMEOUT}`, positiveNumber)
+    .option('--json', 'end with the job as JSON on standard output')
+    .action(async (id: string, { for: state, timeout, json }: WaitOptions) => {
+      if (state !== undefined && !STATES.some((known) => known === state))
+        throw new MaestroError('invalid-argument', `wait: --for ${state}: expected ${STATES.join(', ')}`);
+      await withClient(program, async (client) => {
+        const job = await findJob(client, id, (found) => client.getJob(found));
+        const { last, isLate } = await waitFor(client, job, { state, timeoutMs: timeout === undefined ? undefined : timeout * 1000 });
+        process.stdout.write(json === true ? `${JSON.stringify(last)}\n` : `${last.id} ${last.state}: ${last.message}\n`);
+        if (isLate) process.stderr.write(`maestro: wait: ${last.id} was not ${state ?? 'over'} after ${timeout} s\n`);
+        process.exitCode = isLate ? EXIT_TIMEOUT : waitExitCode(last, state);
+      });
+    });
+  withExamples(command, [
+    ['maestro wait JOB && maestro checkpoint export JOB', 'go on only where it succeeded'],
+    ['maestro pause JOB && maestro wait JOB --for paused --timeout 60', 'its workers are free then'],
+  ]);
+}
+
+/** 0 where the job is in the state that was waited for; else the code of its outcome, and never 0. */
+export function waitExitCode(job: Job, state: string | undefined): number {
+  if (state === undefined) return exitCodeOf(job);
+  return job.state === state ? 0 : exitCodeOf(job) || 1;
+}
+
+async function waitFor(
+  client: JobClient,
+  job: Job,
+  { state, timeoutMs }: { readonly state: string | undefined; readonly timeoutMs: number | undefined },
+): Promise<{ readonly last: Job; readonly isLate: boolean }> {
+  const isOver = (now: Job): boolean => now.state === state || ENDED.includes(now.state);
+  const late = new AbortController();
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => late.abort(), timeoutMs);
+  let last = job;
+  try {
+    if (isOver(last)) return { last, isLate: false };
+    for await (const now of client.watchJob(job.id, { signal: late.signal })) {
+      last = now;
+      if (isOver(last)) break;
+    }
+  } catch (error) {
+    if (!late.signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  return { last, isLate: !isOver(last) };
+}
