@@ -57,7 +57,7 @@ test(
     const listed = (await maestro('checkpoint', 'ls', job.id)).stdout;
     expect(listed.match(/^(?:STEP|\d+) .*$/gm)).toEqual([
       expect.stringMatching(/^STEP +SIZE +AGE +STATUS +HASH$/),
-      ...[6, 9, 12].map((step) => expect.stringMatching(new RegExp(`^${step} +[\\d.]+ MB +0:\\d\\d +valid +[0-9a-f]{64}$`))),
+      ...[6, 9, 12].map((step) => expect.stringMatching(new RegExp(`^${step} +[\\d.]+ [kM]B +0:\\d\\d +valid +[0-9a-f]{64}$`))),
     ]);
     const inFolder = await maestro('checkpoint', 'ls', join('.maestro', 'jobs', job.id, 'checkpoints'), '--json');
     expect(JSON.parse(inFolder.stdout)).toMatchObject([6, 9, 12].map((step) => ({ step, valid: true, problems: [] })));
@@ -65,7 +65,7 @@ test(
     const verified = await maestro('checkpoint', 'verify', path);
     expect(verified).toMatchObject({ code: 0 });
     expect(verified.stdout).toMatch(
-      /^model\.safetensors +[\d ]+ {2}[0-9a-f]{64} {2}as written$[\s\S]*^valid: step 12, 3 files, [\d.]+ MB, every byte read$/m,
+      /^model\.safetensors +[\d ]+ {2}[0-9a-f]{64} {2}as written$[\s\S]*^valid: step 12, 3 files, [\d.]+ [kM]B, every byte read$/m,
     );
 
     const drawn = await maestro('reconstruct', job.id, '--out', 'drawn.png', '--count', '4', '--json');
@@ -236,7 +236,7 @@ test(
       inputs: expect.arrayContaining(['images float32[N, 1, 16, 16]', `${report.parameters.tensors} for parameters`]),
       outputs: expect.arrayContaining([expect.stringMatching(/^loss float32/), `${report.parameters.tensors} for parameters`]),
     });
-    expect((await maestro('artifacts', 'inspect', 'graphs')).stdout).toMatch(/^eval_model\.onnx +[\d.]+ MB +.*features float32\[N, 48\]/m);
+    expect((await maestro('artifacts', 'inspect', 'graphs')).stdout).toMatch(/^eval_model\.onnx +[\d.]+ [kM]B +.*features float32\[N, 48\]/m);
     expect(await maestro('artifacts', 'build', 'job.json', '--out', 'graphs')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('is there already; remove it, or give another --out'),
