@@ -4,9 +4,10 @@ import { expect, test } from '@jest/globals';
 import { parseJobSpec } from '@maestro/protocol';
 import { parse } from 'yaml';
 
-const README = await readFile(fileURLToPath(new URL('../../../README.md', import.meta.url)), 'utf8');
+const page = (name: string): Promise<string> => readFile(fileURLToPath(new URL(`../../../${name}`, import.meta.url)), 'utf8');
+const [README, SEVERAL_MACHINES] = await Promise.all([page('README.md'), page('docs/guide/several-machines.md')]);
 
-test('the job files of the README are valid, as a file and as the body of a request', () => {
+test('the job files of the README are valid, as a file and as the body of a request; so are the choices of the guide', () => {
   const files = [...README.matchAll(/```yaml\n([^`]+)```/g)].map(
     ([, text]) => parse(text!, { uniqueKeys: false }) as Record<string, unknown>,
   );
@@ -14,7 +15,7 @@ test('the job files of the README are valid, as a file and as the body of a requ
   expect(whole).toHaveLength(1);
   for (const file of whole) expect(parseJobSpec(file)).toMatchObject({ name: 'my-images' });
   // Sections that are shown alone, one alternative a line.
-  const [, alternatives] = README.match(/```yaml\n(sync:[^`]+)```/)!;
+  const [, alternatives] = SEVERAL_MACHINES.match(/```yaml\n(sync:[^`]+)```/)!;
   for (const line of alternatives!.trim().split('\n')) expect(() => parseJobSpec({ ...whole[0], ...parse(line) })).not.toThrow();
   const bodies = [...README.matchAll(/-d '([^']+)'/g)].map(([, body]) => JSON.parse(body!));
   expect(bodies).toHaveLength(1);
