@@ -236,7 +236,9 @@ test(
       inputs: expect.arrayContaining(['images float32[N, 1, 16, 16]', `${report.parameters.tensors} for parameters`]),
       outputs: expect.arrayContaining([expect.stringMatching(/^loss float32/), `${report.parameters.tensors} for parameters`]),
     });
-    expect((await maestro('artifacts', 'inspect', 'graphs')).stdout).toMatch(/^eval_model\.onnx +[\d.]+ [kM]B +.*features float32\[N, 48\]/m);
+    expect((await maestro('artifacts', 'inspect', 'graphs')).stdout).toMatch(
+      /^eval_model\.onnx +[\d.]+ [kM]B +.*features float32\[N, 48\]/m,
+    );
     expect(await maestro('artifacts', 'build', 'job.json', '--out', 'graphs')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('is there already; remove it, or give another --out'),
