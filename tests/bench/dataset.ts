@@ -1,10 +1,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { augmentConfig, type Dataset, type Loader, openDataset, openLoader, packDataset } from '@maestro/data';
+import { augmentConfig, type Dataset, type Loader, openDataset, openLoader, packDataset, sampleContent } from '@maestro/data';
 import { randomStream } from '@maestro/random';
 import { openStorage } from '@maestro/storage';
 import sharp from 'sharp';
+import { writeBlobs } from '../support/blobs.ts';
 import { serveFolder } from '../support/rangeServer.ts';
 import { median } from './median.ts';
 
@@ -16,6 +17,9 @@ const PATCHES = 196;
 const MICRO_BATCH = 32;
 const ROUNDS = 5;
 const SHORTER_SIDE = 256;
+/** Of the small images whose content hash is measured too. */
+const SMALL_SIZE = 32;
+const SMALL_PATCHES = 64;
 
 /**
  * What one loader thread reads a second: photographs in a folder, in tar shards, and as pixels that were decoded once, from a disk and from a web server
@@ -42,26 +46,32 @@ export async function benchDataset(): Promise<void> {
         { cache: { dir: join(dir, 'cache'), limitBytes: 1e9 } },
       ),
     };
+    const small = await openDataset({ format: 'idx', path: await writeBlobs(join(dir, 'blobs'), { count: COUNT }) });
     const rates = new Map<string, { readonly rate: number; readonly cpuMs: number }[]>();
-    const opened = Object.entries(cases).map(([name, dataset]) => {
+    const open = (dataset: Dataset, imageSize: number, channels: 1 | 3, patches: number): Loader => {
       const loader = openLoader({
         dataset,
-        imageSize: IMAGE_SIZE,
-        channels: 3,
-        augment: augmentConfig(3),
+        imageSize,
+        channels,
+        augment: augmentConfig(channels),
         seed: 0,
-        patches: PATCHES,
+        patches,
         microBatch: MICRO_BATCH,
       });
       loaders.push(loader);
-      return { name, loader };
-    });
+      return loader;
+    };
+    const opened = Object.entries(cases).map(([name, dataset]) => ({ name, loader: open(dataset, IMAGE_SIZE, 3, PATCHES) }));
+    const smallLoader = open(small, SMALL_SIZE, 1, SMALL_PATCHES);
+    const smallCpuMs: number[] = [];
     for (let epoch = 0; epoch <= ROUNDS; epoch++) {
       for (const { name, loader } of opened) {
         const rate = await readEpoch(loader, epoch);
         // The first one starts threads.
         if (epoch > 0) rates.set(name, [...(rates.get(name) ?? []), rate]);
       }
+      const { cpuMs } = await readEpoch(smallLoader, epoch);
+      if (epoch > 0) smallCpuMs.push(cpuMs);
     }
     const medianRate = (name: string): number => median(rates.get(name)!.map(({ rate }) => rate));
     for (const [name, epochs] of rates) {
@@ -72,11 +82,32 @@ export async function benchDataset(): Promise<void> {
         `${title}: ${medianRate(name).toFixed(0)} images/s, ${ratio} of those in a folder; ${cpuMs} ms of processor an image\n`,
       );
     }
+    const cpuOf = (name: string): number => median(rates.get(name)!.map(({ cpuMs }) => cpuMs));
+    const hashed = Object.entries(cases).map(([name, dataset]) => ({ name, dataset, cpuMs: cpuOf(name) }));
+    for (const each of [...hashed, { name: 'IDX images of 16 x 16', dataset: small, cpuMs: median(smallCpuMs) }]) {
+      const hashMs = await hashingMs(each.dataset);
+      const share = ((100 * hashMs) / each.cpuMs).toFixed(2);
+      process.stdout.write(
+        `dataset content hash: ${each.name}: ${(1000 * hashMs).toFixed(1)} us an image, ${share} % of what loading it takes\n`,
+      );
+    }
   } finally {
     for (const loader of loaders) await loader.close();
     await server.close();
     await rm(dir, { recursive: true, force: true });
   }
+}
+
+/** Milliseconds to hash the bytes of one image, as they are in memory after they were read. */
+async function hashingMs(dataset: Dataset): Promise<number> {
+  const samples = await Promise.all(Array.from({ length: COUNT }, (_, index) => dataset.read(index)));
+  const rounds: number[] = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    const startMs = performance.now();
+    for (const sample of samples) sampleContent(sample);
+    if (round > 0) rounds.push((performance.now() - startMs) / COUNT);
+  }
+  return median(rounds);
 }
 
 /** Images a second and processor time an image, over one epoch. */

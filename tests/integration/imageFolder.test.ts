@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
-import { renderGrid } from '@maestro/data';
+import { contentHash, contentText, openDataset, renderGrid } from '@maestro/data';
 import { isTerminal, type Job } from '@maestro/protocol';
+import sharp from 'sharp';
 import { smallJob } from '../support/smallJob.ts';
 
 const IMAGES = 200;
@@ -17,7 +18,9 @@ let client: JobClient;
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'maestro-folder-'));
-  cluster = await startCluster({ workers: 2, dataDir: join(dir, 'data') });
+  cluster = await startCluster({ workers: 1, dataDir: join(dir, 'data'), env: await startedIn('one') });
+  await cluster.addWorker({ env: await startedIn('two') });
+  await cluster.connected(2);
   client = connectJobClient(cluster.coordinator);
 }, TIMEOUT_MS);
 
@@ -26,6 +29,17 @@ afterAll(async () => {
   await cluster?.stop();
   await rm(dir, { recursive: true, force: true });
 }, TIMEOUT_MS);
+
+/** Variables that let a process work in a folder of its own: what lies below /proc/self/cwd is then as on a machine of its own. */
+async function startedIn(folder: string): Promise<Record<string, string>> {
+  const [place, script] = [join(dir, folder), join(dir, `${folder}.mjs`)];
+  await mkdir(place);
+  await writeFile(
+    script,
+    `import { isMainThread } from 'node:worker_threads';\nif (isMainThread) process.chdir(${JSON.stringify(place)});\n`,
+  );
+  return { NODE_OPTIONS: `--import=${script}` };
+}
 
 /** Writes a folder of small colour pictures in two classes, the first `broken` of which are cut short. */
 async function writeImages(name: string, { broken }: { readonly broken: number }): Promise<string> {
@@ -119,6 +133,47 @@ test(
     expect(await readdir(join(artifacts, 'checkpoint'))).toEqual(['model.safetensors']);
     const manifest = JSON.parse(await readFile(join(artifacts, 'artifacts.json'), 'utf8'));
     expect(manifest.parameters[0]).toMatchObject({ name: 'cls_token', shape: [1, 1, 48], decay: true });
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'copies of a data set that differ in files of equal size never train together: the file, the workers and both hashes are named',
+  async () => {
+    const count = 401;
+    // What the fingerprint reads of an image folder is the same in both.
+    const same = new Set(Array.from({ length: 64 }, (_, k) => Math.floor((k * count) / 64)));
+    const nameOf = (n: number) => `${String(n).padStart(3, '0')}.tif`;
+    const files = async (folder: string, shift: number) => {
+      await mkdir(join(dir, folder, 'copies'), { recursive: true });
+      for (let n = 0; n < count; n++) {
+        const pixels = Uint8Array.from({ length: 3 * 16 * 16 }, (_, i) => (i * (n + 1) + (same.has(n) ? 0 : shift)) & 255);
+        const tiff = sharp(pixels, { raw: { width: 16, height: 16, channels: 3 } }).tiff({ compression: 'none' });
+        await writeFile(join(dir, folder, 'copies', nameOf(n)), await tiff.toBuffer());
+      }
+      return join(dir, folder, 'copies');
+    };
+    const [one, two] = [await files('one', 0), await files('two', 100)];
+    const fingerprints = [one, two].map(async (path) => (await openDataset({ format: 'image-folder', path })).fingerprint);
+    expect(new Set(await Promise.all(fingerprints)).size).toBe(1);
+
+    // One epoch, so that nobody trains on what another trained on.
+    const job = await train('/proc/self/cwd/copies', 2, 6);
+    expect(job.state).toBe('failed');
+    const told = /data set: (\d{3}\.tif) has content hash (\w{13}) on (worker-\d), (worker-\d) had (\w{13})/.exec(job.message);
+    expect([job.message, told]).not.toContain(null);
+    const [, name, found, reader, firstReader, first] = told!;
+    const hashOf = async (folder: string) => contentText(contentHash(await readFile(join(folder, name!))));
+    expect([found, first].sort()).toEqual([await hashOf(one), await hashOf(two)].sort());
+    expect([reader, firstReader].sort()).toEqual(['worker-0', 'worker-1']);
+    expect(job.checkpoints).toEqual([]);
+
+    // By itself each copy trains, and the audits tell them apart.
+    const digests = [];
+    for (const path of [one, two]) digests.push((await client.auditJob((await train(path, 1, 3)).id)).dataDigest);
+    expect(digests).toEqual([expect.stringMatching(/^\w{13}$/), expect.stringMatching(/^\w{13}$/)]);
+    expect(digests[1]).not.toBe(digests[0]);
+    expect((await client.auditJob((await train(one, 2, 3)).id)).dataDigest).toBe(digests[0]);
   },
   TIMEOUT_MS,
 );

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { type BatchOrder, createBatchRing } from './batchRing.ts';
 
 const at = (first: number) => ({ epoch: 0, first, count: 1 });
-const filled = { count: 1, skipped: [], digest: 7 };
+const filled = { count: 1, skipped: [], digest: 7, content: 0, readings: new Float64Array() };
 
 test('batches are made in the order wanted, as many as there are slots', () => {
   const ring = createBatchRing(2);

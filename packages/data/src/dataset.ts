@@ -40,6 +40,8 @@ export interface Dataset {
   readonly classes: readonly string[];
   /** SHA-256 (hex) over count, names, sizes and content (image folders: of samples spread evenly over the set). Independent of the path. */
   readonly fingerprint: string;
+  /** Whether two data sets with one fingerprint have the same bytes for certain: it covers all content, and what is read is checked by it. */
+  readonly isFingerprintWhole: boolean;
   readonly source: DatasetSource;
   /** A name that lets a person find the sample: the file's path under the root, or `train#17`. */
   name(index: number): string;

@@ -83,6 +83,7 @@ export function idxDataset(source: IdxSource): Dataset {
     channels: 1,
     classes: Array.from({ length: classCount }, (_, label) => String(label)),
     fingerprint: source.fingerprint,
+    isFingerprintWhole: true,
     source,
     name: (index) => `${source.split}#${index}`,
     label: (index) => labels?.[index],

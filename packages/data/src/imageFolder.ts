@@ -63,6 +63,7 @@ export function imageFolderDataset(source: ImageFolderSource): Dataset {
     channels: 3,
     classes,
     fingerprint,
+    isFingerprintWhole: false,
     source,
     name: (index) => names[index]!,
     label: (index) => labels.get(firstFolder(names[index]!)),

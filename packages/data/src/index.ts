@@ -2,6 +2,8 @@ export { type AugmentConfig, augmentConfig } from './augment.ts';
 export type { BatchConfig, SkippedSample } from './batchFiller.ts';
 export type { BlockCacheOptions } from './blockCache.ts';
 export { mostBroken, tooManyBroken } from './brokenSamples.ts';
+export { contentHash, contentText, sampleContent } from './contentHash.ts';
+export { type ContentConflict, type ContentTable, openContentTable } from './contentTable.ts';
 export { type Dataset, type DatasetSource, type DatasetSpec, type OpenDatasetOptions, openDataset } from './dataset.ts';
 export { readEvictionRisk, requireNoEviction } from './evictionPolicy.ts';
 export { IMAGE_EXTENSIONS, imageBuild } from './imageCodec.ts';

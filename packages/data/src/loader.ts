@@ -31,6 +31,10 @@ export interface MicroBatch {
   readonly skipped: readonly SkippedSample[];
   /** Of all samples at the positions asked for, broken ones too ({@link sampleDigest}, added modulo 2^52). */
   readonly digest: number;
+  /** Of the same samples with what their bytes were. */
+  readonly content: number;
+  /** Samples and their content hashes, in pairs, for {@link ContentTable.compare}. */
+  readonly readings: Float64Array;
   /** Gives the memory back to the loader; the views must not be used after. A second call does nothing. */
   release(): void;
 }
@@ -186,7 +190,7 @@ export function openLoader(options: LoaderOptions): Loader {
       if (order.state !== 'filled') await untilFilled(order, waitSignal);
       ring.take(order);
       const { slot } = order;
-      const { count, skipped, digest } = order.filled!;
+      const { count, skipped, digest, content, readings } = order.filled!;
       let isReleased = false;
       return {
         images: new Float32Array(slots[slot]!.images, 0, count * imageLength),
@@ -194,6 +198,8 @@ export function openLoader(options: LoaderOptions): Loader {
         count,
         skipped,
         digest,
+        content,
+        readings,
         release: () => {
           if (isReleased) return;
           isReleased = true;

@@ -135,6 +135,8 @@ export function webDataset(source: WebDatasetSource): Dataset {
     channels,
     classes,
     fingerprint: source.fingerprint,
+    // Blocks from elsewhere are checked one by one; of a local copy, some are when it is opened.
+    isFingerprintWhole: blocks !== undefined,
     source,
     name: (index) => names[index]!,
     label: (index) => (labels[index]! < 0 ? undefined : labels[index]),

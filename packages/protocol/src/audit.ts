@@ -54,6 +54,11 @@ export interface AuditReport {
   readonly unknownSteps: number;
   /** Steps that were computed again because their weights were lost with all workers. */
   readonly redoneSteps: number;
+  /**
+   * Digest (13 hexadecimal digits) of the bytes of every sample that the committed steps took: equal for equal jobs on equal data, however many
+   * workers read it. Empty when it is not known of every step.
+   */
+  readonly dataDigest: string;
   readonly epochs: readonly AuditEpoch[];
   readonly workers: readonly AuditWorker[];
   /** The first 100 problems in words. */

@@ -93,10 +93,11 @@ export interface SkippedImage {
   readonly reason: string;
 }
 
-/** Images of one virtual rank in a step, and the digest of the samples taken. */
+/** Images of one virtual rank in a step, the digest of the samples taken, and that of what their bytes were. */
 export interface RankShare {
   readonly images: number;
   readonly digest: number;
+  readonly content: number;
 }
 
 /** What the first member of a view reports of a step that it has applied; `step` counts the steps done. */

@@ -36,6 +36,7 @@ const audit = (changes: Partial<JobAudit> = {}): JobAudit => ({
   mismatches: 0,
   unknownSteps: 0,
   redoneSteps: 7,
+  dataDigest: '00c0ffee12345',
   ledgerBytes: 7654,
   epochs: [
     ...Array.from({ length: 12 }, (_, epoch) => epochAt(epoch)),
@@ -52,11 +53,12 @@ const audit = (changes: Partial<JobAudit> = {}): JobAudit => ({
 
 test('a clean audit says so first, folds what lies long past, and ends with who did what', () => {
   const lines = auditText(audit()).split('\n');
-  expect(lines.slice(0, 9)).toEqual([
+  expect(lines.slice(0, 10)).toEqual([
     'Job:      job-1 (faces), running',
     'Steps:    128 committed, of 500 in all; generation 3',
     'Verdict:  clean: 12 800 samples were due, and each was taken exactly once (12 799 read, 1 broken)',
     'Redone:   7 steps, because all workers had gone; the ledger counts each once',
+    'Data:     digest 00c0ffee12345 of the bytes that were read; another run of this job has the same if it read the same',
     'Ledger:   7.7 kB in Redis',
     '',
     'EPOCH  STEPS       DUE   READ  BROKEN  MISSING  TWICE  SAMPLES',

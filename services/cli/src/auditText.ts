@@ -18,6 +18,10 @@ export function auditText(audit: JobAudit): string {
   ];
   if (unknownSteps > 0)
     lines.push(`Unknown:  who did ${count(unknownSteps, 'step')} was lost with Redis and all workers; the schedule fills in`);
+  if (audit.dataDigest !== '')
+    lines.push(
+      `Data:     digest ${audit.dataDigest} of the bytes that were read; another run of this job has the same if it read the same`,
+    );
   lines.push(`Ledger:   ${formatBytes(audit.ledgerBytes)} in Redis`, '', epochTable(audit.epochs));
   if (workers.length > 0) {
     const rows = [...workers]

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type Dataset, loadImages } from '@maestro/data';
 import { spread } from '@maestro/evaluation';
 import { type DatasetFormat, openAnyDataset } from './openAnyDataset.ts';
@@ -10,6 +11,8 @@ export interface DatasetReport {
   readonly samples: number;
   readonly channels: number;
   readonly fingerprint: string;
+  /** SHA-256 (hex) of every sample's name and bytes in order, where that was asked for. */
+  readonly contentSha256?: string;
   /** Samples of each class; empty where there are no classes. */
   readonly classes: readonly { readonly name: string; readonly samples: number }[];
   /** Samples that were decoded to try, and those that could not be. */
@@ -22,14 +25,29 @@ const TRIED_SIZE = 32;
 /** Images in memory at a time. */
 const BATCH = 64;
 const SHOWN_CLASSES = 20;
+/** Samples that a data set elsewhere is told of ahead. */
+const READ_AHEAD = 16;
 
 /** Opens whatever is at a place, and decodes `sample` of its images to try. @throws MaestroError `not-found`, `data-invalid`. */
 export async function inspectDataset(
   place: string,
-  { split, sample }: { readonly split: string; readonly sample: number },
+  { split, sample, hash = false }: { readonly split: string; readonly sample: number; readonly hash?: boolean },
 ): Promise<DatasetReport> {
   const { path, format, opened } = await openAnyDataset(place, split);
-  return { path, format, ...(await tried(opened, sample)) };
+  const content = hash ? { contentSha256: await hashAll(opened) } : {};
+  return { path, format, ...(await tried(opened, sample)), ...content };
+}
+
+/** Reads every sample. Two data sets with the same hash have the same names and the same bytes in the same order. */
+async function hashAll(dataset: Dataset): Promise<string> {
+  const hash = createHash('sha256');
+  for (let index = 0; index < dataset.length; index++) {
+    for (let ahead = index; ahead < Math.min(dataset.length, index + READ_AHEAD); ahead++) dataset.prefetch?.(ahead);
+    const sample = await dataset.read(index);
+    const bytes = sample.kind === 'encoded' ? sample.bytes : sample.kind === 'pixels' ? sample.data : Buffer.from(sample.reason);
+    hash.update(`${dataset.name(index)}\0${sample.kind}\0${bytes.length}\0`).update(bytes);
+  }
+  return hash.digest('hex');
 }
 
 async function tried(dataset: Dataset, sample: number): Promise<Omit<DatasetReport, 'path' | 'format'>> {
@@ -57,13 +75,24 @@ async function tried(dataset: Dataset, sample: number): Promise<Omit<DatasetRepo
 }
 
 /** The report for a terminal. */
-export function datasetText({ path, format, samples, channels, fingerprint, classes, tried, broken }: DatasetReport): string {
+export function datasetText({
+  path,
+  format,
+  samples,
+  channels,
+  fingerprint,
+  contentSha256,
+  classes,
+  tried,
+  broken,
+}: DatasetReport): string {
   const shown = [...classes].sort((a, b) => b.samples - a.samples).slice(0, SHOWN_CLASSES);
   return [
     `Path:        ${path}`,
     `Job file:    data: { format: ${format}, path: ${path} }`,
     `Samples:     ${samples}, ${channels === 1 ? 'grey' : 'colour'}`,
     `Fingerprint: ${fingerprint}`,
+    ...(contentSha256 === undefined ? [] : [`Content:     sha256 ${contentSha256}`]),
     `Read:        ${tried - broken.length} of ${tried} that were tried`,
     ...broken.map(({ name, reason }) => `  broken: ${name}: ${reason}`),
     ...(classes.length === 0 ? [] : [`Classes:     ${classes.length} (used to measure only, never to pre-train)`]),

@@ -1,4 +1,4 @@
-import { jobSchedule, type Schedule } from '@maestro/data';
+import { addDigests, jobSchedule, type Schedule } from '@maestro/data';
 import {
   errorMessage,
   type FailureTimeouts,
@@ -131,7 +131,12 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     job = { ...job, progress: advanceProgress(job.progress ?? initialProgress(plan(), step - 1), committed, plan()) };
     const ownerOf = (rank: number): string =>
       members.find(({ firstRank, ranks: count }) => rank >= firstRank && rank < firstRank + count)?.id ?? UNKNOWN_WORKER;
-    books().commit({ generation, step, ranks: ranks.map((share, rank) => ({ worker: ownerOf(rank), ...share })) });
+    books().commit({
+      generation,
+      step,
+      content: ranks.reduce((sum, { content }) => addDigests(sum, content), 0),
+      ranks: ranks.map(({ images, digest }, rank) => ({ worker: ownerOf(rank), images, digest })),
+    });
   };
 
   const search = async (): Promise<void> => {

@@ -1,4 +1,4 @@
-import { type Schedule, stepsOfEpoch } from '@maestro/data';
+import { contentText, type Schedule, stepsOfEpoch } from '@maestro/data';
 import type { AuditReport } from '@maestro/protocol';
 import { addTo, auditFold, auditShards, type EpochFindings } from './auditEpoch.ts';
 import type { Ledger, WorkerTotal } from './ledger.ts';
@@ -74,6 +74,10 @@ export function auditLedger({ schedule, seed, ledger, dueStep }: AuditInput): Au
     mismatches: sum((epoch) => epoch.mismatches),
     unknownSteps: sum((epoch) => epoch.unknownSteps),
     redoneSteps: ledger.redone,
+    dataDigest: dataDigestOf(
+      ledger,
+      sum((epoch) => epoch.unknownSteps),
+    ),
     epochs: epochs.map(({ unknownSteps: _unknown, workers: _workers, problems: _problems, ...epoch }) => epoch),
     workers: [...workers].map(([id, total]) => ({ id, images: total.images, share: images === 0 ? 0 : total.images / images })),
     problems: problems.slice(0, TOLD_PROBLEMS),
@@ -97,6 +101,11 @@ function lackingText({ stepsPerEpoch }: Schedule, step: number, dueStep: number)
   const [first, last] = [step, dueStep - 1].map((index) => Math.floor(index / stepsPerEpoch));
   const epochs = first === last ? `epoch ${first}` : `epochs ${first} to ${last}`;
   return `incomplete: the ledger has ${step} steps, the job has done ${dueStep}; steps ${step} to ${dueStep - 1} (${epochs}) are not in it`;
+}
+
+/** Of what was read in all committed steps, in hexadecimal; empty where that is not known of every step. */
+function dataDigestOf({ content }: Ledger, unknownSteps: number): string {
+  return content === undefined || unknownSteps > 0 ? '' : contentText(content);
 }
 
 /** The sums that were kept at each commit are those of the rows. */

@@ -19,6 +19,8 @@ export interface LedgerEntry {
   /** Steps done, this one included. */
   readonly step: number;
   readonly images: number;
+  /** Digest of what the bytes of its samples were; 0 where nobody can tell. */
+  readonly content: number;
   readonly epoch: number;
   /** The window of the step, counted from 0 in each epoch. */
   readonly window: number;
@@ -75,6 +77,8 @@ export interface Ledger {
   /** Samples in the data set. */
   readonly samples: number;
   readonly images: number;
+  /** Digest of what the bytes of all samples were when they were taken, summed at each commit; undefined in ledgers of older versions. */
+  readonly content: number | undefined;
   /** Steps that were computed again since their weights were lost with all workers. */
   readonly redone: number;
   readonly shards: readonly ShardRow[];
@@ -90,7 +94,7 @@ export type LedgerHead = Pick<Ledger, 'generation' | 'firstStep' | 'step'>;
 
 /**
  * The fields of the hash.
- * - `generation`, `first`, `step`, `samples`, `images`, `redone`: as in {@link Ledger}.
+ * - `generation`, `first`, `step`, `samples`, `images`, `redone`, `content`: as in {@link Ledger}.
  * - `shard:<epoch>:<window>:<virtual rank>`: segments `<first>-<last> <generation> <worker> <images> <digest>`, joined by `;`.
  * - `epoch:<epoch>`: an {@link EpochRow} as JSON.
  * - `worker:<id>`: `<images> <digest>`.
@@ -111,7 +115,7 @@ export const OPEN_SCRIPT = `
 local generation, step = tonumber(${arg(0)}), tonumber(${arg(1)})
 local seen = redis.call('HMGET', ${KEY}, 'generation', 'step')
 if not seen[2] then
-  redis.call('HSET', ${KEY}, 'generation', generation, 'first', ${arg(3)}, 'step', ${arg(3)}, 'samples', ${arg(2)}, 'images', 0, 'redone', 0)
+  redis.call('HSET', ${KEY}, 'generation', generation, 'first', ${arg(3)}, 'step', ${arg(3)}, 'samples', ${arg(2)}, 'images', 0, 'redone', 0, 'content', 0)
   return tonumber(${arg(3)})
 end
 local committed = tonumber(seen[2])
@@ -122,7 +126,7 @@ end
 return committed
 `;
 
-/** ARGV: generation, step, images, prefix of the shards' fields, then worker, images and digest of each virtual rank. */
+/** ARGV: generation, step, images, prefix of the shards' fields, content, then worker, images and digest of each virtual rank. */
 export const COMMIT_SCRIPT = `
 local generation, step = tonumber(${arg(0)}), tonumber(${arg(1)})
 local seen = redis.call('HMGET', ${KEY}, 'generation', 'step')
@@ -135,12 +139,14 @@ redis.call('HSET', ${KEY}, 'generation', generation, 'step', step)
 redis.call('HINCRBY', ${KEY}, 'images', ${arg(2)})
 local index = step - 1
 local function exact(number) return string.format('%.0f', number) end
+local content = redis.call('HGET', ${KEY}, 'content')
+if content then redis.call('HSET', ${KEY}, 'content', exact((tonumber(content) + tonumber(${arg(4)})) % ${2 ** 52})) end
 local totals = {}
-for at = ${FIRST_ARG + 4}, #ARGV, 3 do
+for at = ${FIRST_ARG + 5}, #ARGV, 3 do
   local worker, images, digest = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local total = totals[worker] or { 0, 0 }
   totals[worker] = { total[1] + images, (total[2] + digest) % ${2 ** 52} }
-  local field = ${arg(3)} .. (at - ${FIRST_ARG + 4}) / 3
+  local field = ${arg(3)} .. (at - ${FIRST_ARG + 5}) / 3
   local row = redis.call('HGET', ${KEY}, field)
   local before, first = '', index
   if row then
@@ -173,8 +179,15 @@ return 'folded'
 `;
 
 /** The arguments of {@link COMMIT_SCRIPT}. */
-export function commitArgs({ generation, step, images, epoch, window, ranks }: LedgerEntry): (string | number)[] {
-  return [generation, step, images, `shard:${epoch}:${window}:`, ...ranks.flatMap((share) => [share.worker, share.images, share.digest])];
+export function commitArgs({ generation, step, images, content, epoch, window, ranks }: LedgerEntry): (string | number)[] {
+  return [
+    generation,
+    step,
+    images,
+    `shard:${epoch}:${window}:`,
+    content,
+    ...ranks.flatMap((share) => [share.worker, share.images, share.digest]),
+  ];
 }
 
 /** Reads a ledger's hash; `undefined` when there is none. */
@@ -206,7 +219,8 @@ export function parseLedger(fields: Readonly<Record<string, string>>): Ledger | 
   }
   const inOrder = (a: ShardRow, b: ShardRow) => a.epoch - b.epoch || a.window - b.window || a.virtualRank - b.virtualRank;
   epochs.sort((a, b) => a.epoch - b.epoch);
-  return { generation, firstStep, step, samples, images, redone, shards: shards.sort(inOrder), epochs, workers, unreadable };
+  const content = fields['content'] === undefined ? undefined : Number(fields['content']);
+  return { generation, firstStep, step, samples, images, content, redone, shards: shards.sort(inOrder), epochs, workers, unreadable };
 }
 
 /** The field of a shard. */

@@ -7,7 +7,7 @@ import { rankDigest } from './plannedSamples.ts';
 import type { Store } from './store.ts';
 
 /** A step that members report as applied. */
-export type CommittedStep = Pick<LedgerEntry, 'generation' | 'step' | 'ranks'>;
+export type CommittedStep = Pick<LedgerEntry, 'generation' | 'step' | 'ranks' | 'content'>;
 
 /** A generation, and the step that it starts from. */
 export interface Opening {
@@ -78,11 +78,11 @@ export function createLedgerWriter({
     return schedule;
   };
 
-  const entryOf = ({ generation, step, ranks }: CommittedStep): LedgerEntry => {
+  const entryOf = ({ generation, step, ranks, content }: CommittedStep): LedgerEntry => {
     const { virtualRanks } = scheduleOf();
     assertInternal(ranks.length === virtualRanks, `${ranks.length} ranks reported of ${virtualRanks} of ${jobId}`);
     const { epoch, window } = windowOfStep(scheduleOf(), step - 1);
-    return { jobId, generation, step, epoch, window, images: ranks.reduce((sum, { images }) => sum + images, 0), ranks };
+    return { jobId, generation, step, epoch, window, images: ranks.reduce((sum, { images }) => sum + images, 0), content, ranks };
   };
 
   /** What the schedule says of a step that nobody can report. */
@@ -93,7 +93,7 @@ export function createLedgerWriter({
       images: positionsOfRank(plan, step - 1, virtualRank).count,
       digest: rankDigest({ schedule: plan, seed, step: step - 1, virtualRank }),
     }));
-    return entryOf({ generation, step, ranks });
+    return entryOf({ generation, step, ranks, content: 0 });
   };
 
   /** The ledger is known to have `step` steps. */

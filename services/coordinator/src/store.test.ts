@@ -165,7 +165,7 @@ test('the ledger takes each step once, in order, and none of an old generation',
   expect(await store.openGeneration({ ...opening, generation: 2, step: 1 })).toBe(1);
   expect(await store.commitStep(entry(2, 1))).toBe('stale');
   expect(await store.commitStep(entry(2, 2))).toBe('committed');
-  expect(await store.loadLedger('job-1')).toMatchObject({ step: 2, generation: 2, images: 16, redone: 0 });
+  expect(await store.loadLedger('job-1')).toMatchObject({ step: 2, generation: 2, images: 16, redone: 0, content: 3 });
 });
 
 test('steps that a new generation does again are counted, once', async () => {

@@ -2,9 +2,10 @@ import type { LocalStep } from '@maestro/collective';
 import { addDigests, type Loader, type Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
 import type { SkippedImage } from '@maestro/protocol';
+import type { ContentCheck } from './contentCheck.ts';
 import type { Faults } from './faults.ts';
 import { microBatchOrder, PREFETCH } from './microBatchOrder.ts';
-import { DIGEST, HOLD, IMAGES, LOSS, SCALARS_PER_RANK } from './stepScalars.ts';
+import { CONTENT, DIGEST, HOLD, IMAGES, LOSS, SCALARS_PER_RANK } from './stepScalars.ts';
 import type { Phase } from './trainLoop.ts';
 
 /** What a member computes its virtual ranks with. */
@@ -14,6 +15,7 @@ export interface ComputeOptions {
   readonly ranks: readonly number[];
   readonly trainer: Trainer;
   readonly loader: Loader;
+  readonly contents: Pick<ContentCheck, 'note'>;
   /** Whether this member wants the view to end after the step `step` (its index). */
   readonly isHoldWanted: (step: number) => boolean;
   readonly faults: Faults;
@@ -48,7 +50,7 @@ export interface RankComputer {
 
 /** Makes a member's computer of virtual ranks. */
 export function openRankComputer(options: ComputeOptions): RankComputer {
-  const { schedule, ranks, trainer, loader, isHoldWanted, faults, onPhase, onSkipped, signal } = options;
+  const { schedule, ranks, trainer, loader, contents, isHoldWanted, faults, onPhase, onSkipped, signal } = options;
   const { accumulation } = schedule;
   const upcoming = microBatchOrder(schedule, ranks);
   const scalars = new Float64Array(ranks.length * SCALARS_PER_RANK);
@@ -70,6 +72,7 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
           let loss = 0;
           let images = 0;
           let digest = 0;
+          let content = 0;
           for (let micro = 0; micro < accumulation; micro++) {
             signal.throwIfAborted();
             onPhase(step, 'data');
@@ -77,6 +80,7 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
             const wanted = upcoming(step, leaf * accumulation + micro, PREFETCH);
             loader.prefetch(wanted);
             const batch = await loader.batch(wanted[0]!, { signal });
+            contents.note(batch.readings);
             onPhase(step, 'compute');
             const { count, idsShuffle } = batch;
             await faults.reach(step, 'forward');
@@ -86,6 +90,7 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
             computeSeconds += result.seconds;
             images += count;
             digest = addDigests(digest, batch.digest);
+            content = addDigests(content, batch.content);
             if (batch.skipped.length > 0) onSkipped(step, batch.skipped);
             skipped.push(...batch.skipped);
             batch.release();
@@ -96,6 +101,7 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
           scalars[at + LOSS] = loss;
           scalars[at + IMAGES] = images;
           scalars[at + DIGEST] = digest;
+          scalars[at + CONTENT] = content;
           scalars[at + HOLD] = isHoldWanted(step) ? 1 : 0;
         } else if (local.op === 'merge') {
           await trainer.mergeTop();

@@ -7,7 +7,7 @@ import { nonFinite } from './nonFinite.ts';
 import { deltaProgram, type ReplicaExchange, type ReplicaRange, replicaProgram } from './replicaExchange.ts';
 import { isRoundEnd } from './rounds.ts';
 import { HOLD, imagesOf, LOSS, SCALARS_PER_RANK, SUM_SQUARES, sharesOf, sumOverRanks } from './stepScalars.ts';
-import type { TrainLoopOptions } from './trainLoop.ts';
+import { settleContents, type TrainLoopOptions } from './trainLoop.ts';
 
 /** Everything a member trains its replicas with. */
 export interface DilocoLoopOptions extends Omit<TrainLoopOptions, 'replication' | 'program'> {
@@ -79,6 +79,9 @@ export async function dilocoLoop(options: DilocoLoopOptions): Promise<'finished'
       if (!Number.isFinite(sumSquares)) throw nonFinite({ step, loss: computer.scalars[at + LOSS]!, layout, reduced: trainer.reduced });
       await trainer.apply({ ...spec.optimizer, lr, step: done, replica });
     }
+
+    // Content: the samples have the bytes that they had for whoever read them first.
+    await settleContents(options, step, totalSteps);
 
     // What a step tells: the mean loss over images, each by the parameters of its replica, and the root of the replicas' mean squared norm.
     signal.throwIfAborted();

@@ -1,12 +1,14 @@
-import { checkpointRoot } from '@maestro/checkpoint';
+import { checkpointRoot, readCheckpointState } from '@maestro/checkpoint';
 import { maxPartials, treeHeight } from '@maestro/collective';
 import {
   augmentConfig,
+  type ContentTable,
   connectRedis,
   type Dataset,
   jobLearningRate,
   jobSchedule,
   type Loader,
+  openContentTable,
   openDataset,
   openLoader,
   type RedisConnection,
@@ -29,6 +31,7 @@ import { type Checkpointer, createCheckpointer, type TimedCheckpoint } from './c
 import type { CheckpointRules } from './checkpointRules.ts';
 import { type Collector, createCollector } from './collector.ts';
 import { computeIdentity } from './computeSettings.ts';
+import { type ContentCheck, openContentCheck } from './contentCheck.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
 import { openSnapshots, type Snapshots } from './snapshots.ts';
 import type { WorkerOptions } from './worker.ts';
@@ -49,6 +52,7 @@ export interface JobSession {
   readonly trainingModel: Uint8Array;
   readonly trainer: Trainer;
   readonly loader: Loader;
+  readonly contents: ContentCheck;
   readonly checkpointer: Checkpointer;
   readonly collector: Collector;
   /** Its part and its neighbour's at the ends of windows, when the moments are dealt to their owners. */
@@ -126,6 +130,8 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const augment = augmentConfig(channels, withoutUndefined(spec.augment));
     const loader = opened(openLoader({ dataset, imageSize, channels, augment, seed: spec.seed, patches, microBatch: schedule.microBatch }));
     const redis = opened(await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS }));
+    const table = await openJobContents({ ...options, dataset, redis });
+    const contents = opened(openContentCheck({ table, dataset, reader: options.name, logger }));
     const identity = {
       ...runtimeIdentity(),
       specHash: specHash(spec),
@@ -165,6 +171,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       trainingModel,
       trainer,
       loader,
+      contents,
       checkpointer,
       collector,
       snapshots,
@@ -181,6 +188,32 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     await close();
     throw error;
   }
+}
+
+/** What the job's samples were when they were first read; a job that goes on from another one's checkpoint takes over what that one found. */
+export async function openJobContents({
+  jobId,
+  spec,
+  name,
+  dataset,
+  redis,
+  logger,
+}: Pick<JobSessionOptions, 'jobId' | 'spec' | 'name' | 'logger'> & {
+  readonly dataset: Dataset;
+  readonly redis: RedisConnection;
+}): Promise<ContentTable | undefined> {
+  if (dataset.isFingerprintWhole) return undefined;
+  const nameOf = (job: string): string => `${job}:${dataset.fingerprint.slice(0, 16)}`;
+  const table = openContentTable({ redis, name: nameOf(jobId), reader: name });
+  const { resumeFrom } = spec.checkpoint;
+  if (resumeFrom !== undefined && spec.recipe !== 'knn') {
+    const { job } = await readCheckpointState(resumeFrom).catch((error: unknown) => {
+      logger.warn({ error }, 'what the checkpoint was trained on cannot be looked up');
+      return { job: undefined };
+    });
+    if (typeof job === 'string') await table.inherit(nameOf(job), dataset.length);
+  }
+  return table;
 }
 
 type Defined<Value> = { [Key in keyof Value]: Exclude<Value[Key], undefined> };

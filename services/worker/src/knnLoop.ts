@@ -3,7 +3,7 @@ import { type FeatureSet, knnAccuracyInThread } from '@maestro/evaluation';
 import { MaestroError, type RankShare, type SkippedImage } from '@maestro/protocol';
 import type { KnnSession } from './knnSession.ts';
 import { microBatchOrder, PREFETCH } from './microBatchOrder.ts';
-import type { StepLoopOptions } from './trainLoop.ts';
+import { type StepLoopOptions, settleContents } from './trainLoop.ts';
 
 /** Everything a member measures with. */
 export interface KnnLoopOptions extends StepLoopOptions {
@@ -18,7 +18,7 @@ export interface KnnLoopOptions extends StepLoopOptions {
  * @throws MaestroError `data-invalid`, `non-finite`, `redis-unavailable`.
  */
 export async function knnLoop(options: KnnLoopOptions): Promise<'finished' | 'held'> {
-  const { session, startStep, shards, onPhase, isHoldWanted, faults, onSkipped, onStep, signal } = options;
+  const { session, startStep, shards, onPhase, isHoldWanted, faults, onSkipped, onStep, contents, signal } = options;
   const { schedule, training } = session;
   const { totalSteps, virtualRanks, accumulation } = schedule;
   const ranks = Array.from({ length: virtualRanks }, (_, rank) => rank);
@@ -36,7 +36,7 @@ export async function knnLoop(options: KnnLoopOptions): Promise<'finished' | 'he
     let encodeSeconds = 0;
     const shares: RankShare[] = [];
     for (const rank of ranks) {
-      let [images, digest] = [0, 0];
+      let [images, digest, content] = [0, 0, 0];
       for (let micro = 0; micro < accumulation; micro++) {
         signal.throwIfAborted();
         onPhase(step, 'compute');
@@ -44,11 +44,16 @@ export async function knnLoop(options: KnnLoopOptions): Promise<'finished' | 'he
         const batch = await training.encode(upcoming(step, rank * accumulation + micro, PREFETCH), signal);
         images += batch.images;
         digest = addDigests(digest, batch.digest);
+        content = addDigests(content, batch.content);
+        contents.note(batch.readings);
         encodeSeconds += batch.seconds;
         if (batch.skipped.length > 0) onSkipped(step, batch.skipped);
       }
-      shares.push({ images, digest });
+      shares.push({ images, digest, content });
     }
+
+    // Content: the samples have the bytes that they had for whoever read them first.
+    await settleContents(options, step, totalSteps);
 
     // Commit: nothing is learned, so there is no loss.
     await faults.reach(step, 'apply');

@@ -2,7 +2,8 @@ import { augmentConfig, connectRedis, type Dataset, jobSchedule, openDataset, ty
 import { loadParameters, openModel } from '@maestro/evaluation';
 import type { FlatLayout, MaeConfig } from '@maestro/mae';
 import { type JobSpec, type KnnSpec, knnOf, MaestroError, specHash } from '@maestro/protocol';
-import { type JobSessionOptions, REDIS_TIMEOUT_MS } from './jobSession.ts';
+import { type ContentCheck, openContentCheck } from './contentCheck.ts';
+import { type JobSessionOptions, openJobContents, REDIS_TIMEOUT_MS } from './jobSession.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
 import { openSampleEncoder, type SampleEncoder } from './sampleEncoder.ts';
 
@@ -18,6 +19,7 @@ export interface KnnSession {
   readonly test: Dataset;
   readonly schedule: Schedule;
   readonly redis: RedisConnection;
+  readonly contents: ContentCheck;
   /** Steps of training, and hash, of the checkpoint whose encoder is measured. */
   readonly checkpoint: { readonly step: number; readonly checkpointHash: string };
   /** Of the samples of `dataset`. */
@@ -63,6 +65,13 @@ export async function openKnnSession(
     closers.push(() => training.close());
     const redis = await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS });
     closers.push(() => redis.close());
+    const contents = openContentCheck({
+      table: await openJobContents({ ...options, dataset, redis }),
+      dataset,
+      reader: options.name,
+      logger,
+    });
+    closers.push(() => contents.close());
     const { checkpointHash } = checkpoint;
     const [datasetFingerprint, testFingerprint] = [dataset.fingerprint, test.fingerprint];
     const identity = {
@@ -85,6 +94,7 @@ export async function openKnnSession(
       test,
       schedule,
       redis,
+      contents,
       checkpoint,
       training,
       openTest: () => openSampleEncoder({ ...encoding, dataset: test, labelOf }),

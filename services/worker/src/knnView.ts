@@ -29,6 +29,8 @@ export async function runKnnView(options: KnnViewOptions): Promise<'finished' | 
     signal.throwIfAborted();
     const outcome = await knnLoop({
       ...options,
+      contents: session.contents,
+      onWaiting: (reason) => options.onWaiting(reason === '' ? undefined : reason),
       startStep,
       shards,
       async onStep({ rankSeconds, ...report }) {

@@ -11,6 +11,9 @@ export interface EncodedBatch {
   readonly images: number;
   /** Of all samples that were taken, broken ones too. */
   readonly digest: number;
+  /** Of the same samples with what their bytes were, and their content hashes, as a loader's batch has them. */
+  readonly content: number;
+  readonly readings: Float64Array;
   readonly skipped: readonly SkippedImage[];
   /** Time of the encoder alone. */
   readonly seconds: number;
@@ -67,7 +70,7 @@ export function openSampleEncoder({
     async encode(wanted, signal) {
       loader.prefetch(wanted);
       const positions = wanted[0]!;
-      const { images, count, digest, skipped, release } = await loader.batch(positions, { signal });
+      const { images, count, digest, content, readings, skipped, release } = await loader.batch(positions, { signal });
       const startedMs = performance.now();
       // A micro-batch of a last step may have no sample.
       const features = count === 0 ? new Float32Array(0) : await evaluator.features(images, count);
@@ -86,7 +89,7 @@ export function openSampleEncoder({
         rows.set(own, index * dim);
         isEncoded[index] = 1;
       }
-      return { images: count, digest, skipped, seconds: (performance.now() - startedMs) / 1000 };
+      return { images: count, digest, content, readings, skipped, seconds: (performance.now() - startedMs) / 1000 };
     },
     features() {
       return { features: rows, labels: Int32Array.from(isEncoded, (isThere, index) => (isThere === 1 ? (labelOf(index) ?? -1) : -1)) };

@@ -2,12 +2,13 @@ import { MaestroError, type RankShare, type SkippedImage } from '@maestro/protoc
 
 /**
  * Scalars that each virtual rank contributes to a step: its part of the loss, its images, their digest, whether to hold after the step, the
- * sum of squares of the gradient where replicas train apart (at the first rank of each, else 0), and whether all are to save the state after it.
+ * sum of squares of the gradient where replicas train apart (at the first rank of each, else 0), whether all are to save the state after it, and
+ * the digest of what the bytes of its images were.
  */
-export const SCALARS_PER_RANK = 6;
+export const SCALARS_PER_RANK = 7;
 const NAMED_IN_ERROR = 5;
 /** The place of each scalar. */
-export const [LOSS, IMAGES, DIGEST, HOLD, SUM_SQUARES, SAVE] = [0, 1, 2, 3, 4, 5] as const;
+export const [LOSS, IMAGES, DIGEST, HOLD, SUM_SQUARES, SAVE, CONTENT] = [0, 1, 2, 3, 4, 5, 6] as const;
 
 /** Sums one scalar over the virtual ranks in order, so that the sum is the same whoever computed them. */
 export function sumOverRanks(scalars: Float64Array, which: number): number {
@@ -32,5 +33,6 @@ export function sharesOf(scalars: Float64Array): RankShare[] {
   return Array.from({ length: scalars.length / SCALARS_PER_RANK }, (_, rank) => ({
     images: scalars[rank * SCALARS_PER_RANK + IMAGES]!,
     digest: scalars[rank * SCALARS_PER_RANK + DIGEST]!,
+    content: scalars[rank * SCALARS_PER_RANK + CONTENT]!,
   }));
 }

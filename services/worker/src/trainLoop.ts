@@ -13,6 +13,7 @@ import {
 } from '@maestro/mae';
 import type { JobSpec, SkippedImage, StepCommitted } from '@maestro/protocol';
 import { openRankComputer } from './computeRanks.ts';
+import type { ContentCheck } from './contentCheck.ts';
 import type { Faults } from './faults.ts';
 import { nonFinite } from './nonFinite.ts';
 import type { ShardReader } from './shardReader.ts';
@@ -61,6 +62,9 @@ export interface StepLoopOptions {
   /** Steps already done. */
   readonly startStep: number;
   readonly shards: ShardReader;
+  readonly contents: ContentCheck;
+  /** Told what the member waits for beside its peers, and with an empty text when it goes on. */
+  readonly onWaiting: (reason: string) => void;
   readonly onPhase: (step: number, phase: Phase) => void;
   /** Whether this member wants the view to end after the step `step` (its index); all members then end with it. */
   readonly isHoldWanted: (step: number) => boolean;
@@ -131,6 +135,9 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     // Compute: each virtual rank's gradient, added along the fixed tree as far as this member's ranks reach.
     const computeSeconds = await computer.run({ step, program, gradScale });
 
+    // Content: the samples have the bytes that they had for whoever read them first.
+    await settleContents(options, step, totalSteps);
+
     // Reduce: the tree's upper part, over all members; every member gets the same sum and the same scalars.
     signal.throwIfAborted();
     onPhase(step, 'reduce');
@@ -166,4 +173,23 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     if (isHeld) return 'held';
   }
   return 'finished';
+}
+
+/**
+ * Waits until what was read for a step is compared with what was read before.
+ * @throws MaestroError `data-invalid` when it differs.
+ */
+export async function settleContents(
+  { contents, onPhase, onWaiting, signal }: Pick<StepLoopOptions, 'contents' | 'onPhase' | 'onWaiting' | 'signal'>,
+  step: number,
+  totalSteps: number,
+): Promise<void> {
+  await contents.settle({
+    isLast: step === totalSteps - 1,
+    onWaiting: (reason) => {
+      if (reason !== '') onPhase(step, 'report');
+      onWaiting(reason);
+    },
+    signal,
+  });
 }

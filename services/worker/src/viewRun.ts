@@ -143,6 +143,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
       isHoldWanted: options.isHoldWanted,
       faults,
       onPhase,
+      onWaiting: (reason: string) => options.onWaiting(reason === '' ? undefined : reason),
       onSkipped: options.onSkipped,
       onStep: async (report: StepReport, isSaved = false) => {
         const { step, loss } = report;

@@ -33,6 +33,11 @@ export const auditResourceSchema = z
     ...samples,
     unknownSteps: countSchema.describe('committed steps of which nobody could tell any more who did them'),
     redoneSteps: countSchema,
+    dataDigest: z
+      .string()
+      .describe(
+        'digest of the bytes of every sample that was taken: equal for equal jobs on equal data; empty when not known of every step',
+      ),
     ledgerBytes: countSchema.describe('memory that the ledger takes in Redis'),
     epochs: z.array(
       z.object({

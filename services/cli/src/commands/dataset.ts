@@ -6,6 +6,7 @@ import { addPackCommand } from './pack.ts';
 interface InspectOptions {
   readonly split: string;
   readonly sample: number;
+  readonly hash?: boolean;
   readonly json?: boolean;
 }
 
@@ -21,17 +22,18 @@ export function addDatasetCommand(program: Command): void {
     )
     .option('--split <split>', 'of an IDX set: train or test', 'train')
     .option('--sample <n>', 'images to decode, spread evenly over the set', positiveInteger, 200)
+    .option('--hash', 'read every sample, and print the SHA-256 of all names and bytes')
     .option('--json', 'print JSON')
-    .action(async (folder: string, { split, sample, json }: InspectOptions) => {
+    .action(async (folder: string, { split, sample, hash, json }: InspectOptions) => {
       const { datasetText, inspectDataset } = await import('../datasetReport.ts');
-      const report = await inspectDataset(folder, { split, sample });
+      const report = await inspectDataset(folder, { split, sample, ...(hash !== undefined && { hash }) });
       process.stdout.write(`${json === true ? JSON.stringify(report) : datasetText(report)}\n`);
       if (report.broken.length > 0) process.exitCode = 1;
     });
   withExamples(command, [
     ['maestro dataset inspect /data/images', 'before the first job'],
     ['maestro dataset inspect /data/images --sample 100000', 'decode (up to) every image'],
-    ['maestro dataset inspect DIR --json | jq .fingerprint', 'whether two copies are the same'],
+    ['maestro dataset inspect DIR --hash', 'on each machine: whether two copies are the same to the byte'],
   ]);
   addPackCommand(dataset);
 }

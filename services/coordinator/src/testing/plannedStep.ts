@@ -32,7 +32,7 @@ export function plannedStep(
       digest: rankDigest({ schedule, seed, step: step - 1, virtualRank }),
     };
   });
-  return { generation, step, ranks };
+  return { generation, step, ranks, content: step };
 }
 
 /** The same as an entry of a job's ledger. */
