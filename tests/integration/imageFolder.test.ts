@@ -7,6 +7,7 @@ import { connectJobClient, type JobClient } from '@maestro/client';
 import { contentHash, contentText, openDataset, renderGrid } from '@maestro/data';
 import { isTerminal, type Job } from '@maestro/protocol';
 import sharp from 'sharp';
+import { eventually } from '../support/eventually.ts';
 import { smallJob } from '../support/smallJob.ts';
 
 const IMAGES = 200;
@@ -60,10 +61,11 @@ async function writeImages(name: string, { broken }: { readonly broken: number }
   return root;
 }
 
-async function train(path: string, workers: number, steps = 6): Promise<Job> {
+/** `data` is what the job file says beside the path; these sets are of few images, and by default train on all. */
+async function train(path: string, workers: number, steps = 6, data: object = { holdOut: 0 }): Promise<Job> {
   const spec = smallJob({ path, workers, steps });
   const job = await client.submitJob({
-    spec: { ...spec, data: { format: 'image-folder', path }, model: { ...(spec['model'] as object), channels: 3 } },
+    spec: { ...spec, data: { format: 'image-folder', path, ...data }, model: { ...(spec['model'] as object), channels: 3 } },
   });
   for await (const now of client.watchJob(job.id)) if (isTerminal(now.state)) return now;
   throw new Error('the watch ended before the job');
@@ -138,6 +140,32 @@ test(
 );
 
 test(
+  'one image in a hundred is held out unless the job file says otherwise: it is not trained on, and reconstructions are of it',
+  async () => {
+    const path = await writeImages('held-out', { broken: 0 });
+    const [one, two, all] = [await train(path, 1, 4, {}), await train(path, 2, 4, {}), await train(path, 2, 4)];
+    expect([one.state, two.state, all.state]).toEqual(['succeeded', 'succeeded', 'succeeded']);
+    expect(two.checkpoints.at(-1)!.hash).toBe(one.checkpoints.at(-1)!.hash);
+    expect(all.checkpoints.at(-1)!.hash).not.toBe(one.checkpoints.at(-1)!.hash);
+    const audits = await Promise.all([one, two, all].map(({ id }) => client.auditJob(id)));
+    expect(audits.map(({ samples, isClean }) => [samples, isClean])).toEqual([
+      [IMAGES - 2, true],
+      [IMAGES - 2, true],
+      [IMAGES, true],
+    ]);
+    expect(audits[1]!.dataDigest).toBe(audits[0]!.dataDigest);
+    const drawn = async ({ id }: Job) =>
+      eventually('a reconstruction', async () => {
+        const answer = await fetch(`http://${cluster.http}/api/v1/jobs/${id}/reconstructions`);
+        const { items } = (await answer.json()) as { readonly items: readonly { readonly areHeldOut: boolean }[] };
+        return items[0];
+      });
+    expect([(await drawn(two)).areHeldOut, (await drawn(all)).areHeldOut]).toEqual([true, false]);
+  },
+  TIMEOUT_MS,
+);
+
+test(
   'copies of a data set that differ in files of equal size never train together: the file, the workers and both hashes are named',
   async () => {
     const count = 401;
@@ -160,12 +188,12 @@ test(
     // One epoch, so that nobody trains on what another trained on.
     const job = await train('/proc/self/cwd/copies', 2, 6);
     expect(job.state).toBe('failed');
-    const told = /data set: (\d{3}\.tif) has content hash (\w{13}) on (worker-\d), (worker-\d) had (\w{13})/.exec(job.message);
+    const told = /data set: (\d{3}\.tif) has content hash (\w{13}) on (worker-\w), (worker-\w) had (\w{13})/.exec(job.message);
     expect([job.message, told]).not.toContain(null);
     const [, name, found, reader, firstReader, first] = told!;
     const hashOf = async (folder: string) => contentText(contentHash(await readFile(join(folder, name!))));
     expect([found, first].sort()).toEqual([await hashOf(one), await hashOf(two)].sort());
-    expect([reader, firstReader].sort()).toEqual(['worker-0', 'worker-1']);
+    expect([reader, firstReader].sort()).toEqual(['worker-a', 'worker-b']);
     expect(job.checkpoints).toEqual([]);
 
     // By itself each copy trains, and the audits tell them apart.

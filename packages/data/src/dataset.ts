@@ -1,4 +1,6 @@
+import { MaestroError } from '@maestro/protocol';
 import type { BlockCacheOptions } from './blockCache.ts';
+import { chooseHeldOut, type DatasetPart, partIndices, type SubsetSource, subsetDataset } from './holdOut.ts';
 import { type IdxSource, idxDataset, readIdx } from './idx.ts';
 import { type ImageFolderSource, imageFolderDataset, scanImageFolder } from './imageFolder.ts';
 import { readWebDataset, type WebDatasetSource, webDataset } from './webdataset.ts';
@@ -10,8 +12,16 @@ export type DatasetSpec =
       readonly path: string;
       readonly split?: 'train' | 'test';
     }
-  | { readonly format: 'image-folder'; readonly path: string }
-  | { readonly format: 'webdataset'; readonly path: string };
+  | ({ readonly format: 'image-folder'; readonly path: string } & HoldOutSpec)
+  | ({ readonly format: 'webdataset'; readonly path: string } & HoldOutSpec);
+
+/** How a data set without a test split of its own is divided. */
+interface HoldOutSpec {
+  /** Share of the samples that is held out: see {@link chooseHeldOut}. Default 0. */
+  readonly holdOut?: number | undefined;
+  /** Which samples are opened. Default: those that are trained on. */
+  readonly part?: DatasetPart | undefined;
+}
 
 /** One sample as it is stored: pixels, the bytes of an image file, or what is known to be no image. */
 export type Sample =
@@ -29,7 +39,9 @@ export type Sample =
   | { readonly kind: 'broken'; readonly reason: string };
 
 /** What describes an open data set to another thread: structured-cloneable, pixels shared and not copied. */
-export type DatasetSource = IdxSource | ImageFolderSource | WebDatasetSource;
+export type DatasetSource = WholeSource | SubsetSource<WholeSource>;
+
+type WholeSource = IdxSource | ImageFolderSource | WebDatasetSource;
 
 /** A data set: samples 0..length-1 in an order that is the same on every machine. */
 export interface Dataset {
@@ -45,6 +57,10 @@ export interface Dataset {
   readonly source: DatasetSource;
   /** A name that lets a person find the sample: the file's path under the root, or `train#17`. */
   name(index: number): string;
+  /** Of the sample's image as it was before the data set was packed, without reading it: samples with the same bytes have the same. */
+  sizeBytes(index: number): number;
+  /** A content hash of the beginning of what {@link Dataset.sizeBytes} is of, at most 64 KiB. @throws MaestroError `data-invalid`. */
+  probe(index: number): Promise<number>;
   /** The class of a sample, 0..classes.length-1, or undefined where it has none. */
   label(index: number): number | undefined;
   /** @throws MaestroError `data-invalid` when the stored sample cannot be read or is not the one that was fingerprinted. */
@@ -63,7 +79,8 @@ export interface OpenDatasetOptions {
 }
 
 /**
- * Opens the data set that `spec` names: lists it, checks its form and takes its fingerprint.
+ * Opens the data set that `spec` names: lists it, checks its form and takes its fingerprint; of one that holds samples out, the part that is asked for.
+ * A part is told from all others by its fingerprint.
  *
  * @throws MaestroError `not-found` when the path does not exist, `data-invalid` when what is there is no such data set, `cancelled`.
  */
@@ -73,10 +90,25 @@ export async function openDataset(spec: DatasetSpec, { signal, cache, patienceMs
     case 'idx':
       return idxDataset(await readIdx(spec, options));
     case 'image-folder':
-      return imageFolderDataset(await scanImageFolder(spec, options));
+      return partOf(imageFolderDataset(await scanImageFolder(spec, options)), spec, options);
     case 'webdataset':
-      return webDataset(await readWebDataset(spec, { ...options, cache, patienceMs }));
+      return partOf(webDataset(await readWebDataset(spec, { ...options, cache, patienceMs })), spec, options);
   }
+}
+
+async function partOf(
+  whole: Dataset,
+  { holdOut = 0, part = 'training' }: HoldOutSpec,
+  options: { readonly signal?: AbortSignal },
+): Promise<Dataset> {
+  const { source } = whole;
+  if (holdOut === 0 || part === 'all' || source.format === 'subset') return whole;
+  const heldOut = await chooseHeldOut(whole, holdOut, options);
+  if (part === 'held-out' && heldOut.length === 0) {
+    const why = 'it is too small, or nearly all of its images are the same';
+    throw new MaestroError('data-invalid', `data set: none of its ${whole.length} samples can be held out: ${why}`);
+  }
+  return subsetDataset(whole, { of: source, part, indices: partIndices(whole, heldOut, part) });
 }
 
 /** The data set that `source` describes, without reading or checking anything again. */
@@ -88,5 +120,7 @@ export function reopenDataset(source: DatasetSource): Dataset {
       return imageFolderDataset(source);
     case 'webdataset':
       return webDataset(source);
+    case 'subset':
+      return subsetDataset(reopenDataset(source.of), source);
   }
 }

@@ -5,7 +5,9 @@ import { promisify } from 'node:util';
 import { gunzip as gunzipWithCallback } from 'node:zlib';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { inFileTime, openRegularFile, READ_TIMEOUT_MS } from '@maestro/storage';
+import { contentHash } from './contentHash.ts';
 import type { Dataset } from './dataset.ts';
+import { PROBE_BYTES } from './holdOut.ts';
 
 const gunzip = promisify(gunzipWithCallback);
 
@@ -86,6 +88,8 @@ export function idxDataset(source: IdxSource): Dataset {
     isFingerprintWhole: true,
     source,
     name: (index) => `${source.split}#${index}`,
+    sizeBytes: () => size,
+    probe: async (index) => contentHash(pixels.subarray(index * size, index * size + Math.min(size, PROBE_BYTES))),
     label: (index) => labels?.[index],
     read: async (index) => ({
       kind: 'pixels',

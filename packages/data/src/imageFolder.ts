@@ -3,8 +3,10 @@ import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { type FileDeadline, inFileTime, openRegularFile, READ_TIMEOUT_MS } from '@maestro/storage';
+import { contentHash } from './contentHash.ts';
 import type { Dataset } from './dataset.ts';
 import { filePath, nameBytes } from './fileName.ts';
+import { PROBE_BYTES } from './holdOut.ts';
 import { IMAGE_EXTENSIONS } from './imageCodec.ts';
 import { listImages } from './listImages.ts';
 
@@ -66,6 +68,8 @@ export function imageFolderDataset(source: ImageFolderSource): Dataset {
     isFingerprintWhole: false,
     source,
     name: (index) => names[index]!,
+    sizeBytes: (index) => sizes[index]!,
+    probe: async (index) => contentHash(await readSample(root, names[index]!, sizes[index]!, PROBE_BYTES)),
     label: (index) => labels.get(firstFolder(names[index]!)),
     read: async (index) => ({
       kind: 'encoded',
@@ -94,21 +98,21 @@ async function fingerprintOf(root: string, names: readonly string[], sizes: read
 }
 
 /**
- * The file's bytes. A file that cannot be read now, or has another size than it had, is an error and no broken image: other workers
+ * The file's bytes, or the first `most` of them. A file that cannot be read now, or has another size than it had, is an error and no broken image: other workers
  * may see it well, and skipping it here alone would change the weights.
  */
-function readSample(root: string, name: string, sizeBytes: number): Promise<Uint8Array> {
-  return inFileTime(readFile(root, name, sizeBytes), `image folder ${root}: ${name}`, { timeoutMs: READ_TIMEOUT_MS });
+function readSample(root: string, name: string, sizeBytes: number, most = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
+  return inFileTime(readFile(root, name, sizeBytes, most), `image folder ${root}: ${name}`, { timeoutMs: READ_TIMEOUT_MS });
 }
 
-async function readFile(root: string, name: string, sizeBytes: number): Promise<Uint8Array> {
+async function readFile(root: string, name: string, sizeBytes: number, most: number): Promise<Uint8Array> {
   let found: number;
-  const bytes = Buffer.allocUnsafe(sizeBytes + 1);
+  const bytes = Buffer.allocUnsafe(Math.min(sizeBytes + 1, most));
   try {
     const file = await openRegularFile(filePath(join(root, name)));
     try {
       found = 0;
-      for (let read = -1; read !== 0 && found <= sizeBytes; found += read) {
+      for (let read = -1; read !== 0 && found < bytes.length; found += read) {
         read = (await file.read(bytes, found, bytes.length - found, found)).bytesRead;
       }
     } finally {
@@ -117,11 +121,11 @@ async function readFile(root: string, name: string, sizeBytes: number): Promise<
   } catch (cause) {
     throw new MaestroError('data-invalid', `image folder ${root}: ${name} cannot be read (${errorMessage(cause)})`, { cause });
   }
-  if (found !== sizeBytes) {
+  if (found !== Math.min(sizeBytes, most)) {
     throw new MaestroError(
       'data-invalid',
       `image folder ${root}: ${name} had ${sizeBytes} bytes when the job started and has changed since`,
     );
   }
-  return bytes.subarray(0, sizeBytes);
+  return bytes.subarray(0, found);
 }

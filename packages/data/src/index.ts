@@ -6,6 +6,7 @@ export { contentHash, contentText, sampleContent } from './contentHash.ts';
 export { type ContentConflict, type ContentTable, openContentTable } from './contentTable.ts';
 export { type Dataset, type DatasetSource, type DatasetSpec, type OpenDatasetOptions, openDataset } from './dataset.ts';
 export { readEvictionRisk, requireNoEviction } from './evictionPolicy.ts';
+export { type DatasetPart, PROBE_BYTES } from './holdOut.ts';
 export { IMAGE_EXTENSIONS, imageBuild } from './imageCodec.ts';
 export { jobLearningRate, jobSchedule } from './jobSchedule.ts';
 export { type Loader, type LoaderOptions, type MicroBatch, openLoader } from './loader.ts';

@@ -20,7 +20,8 @@ export interface EvaluationImages {
 const EVALUATION_FRACTION = 224 / 256;
 
 /** The square of a sample that is evaluated: see {@link loadImages}. */
-export function evaluationCrop({ source }: Dataset, cropFraction = EVALUATION_FRACTION): (width: number, height: number) => CropBox {
+export function evaluationCrop(dataset: Dataset, cropFraction = EVALUATION_FRACTION): (width: number, height: number) => CropBox {
+  const source = dataset.source.format === 'subset' ? dataset.source.of : dataset.source;
   const fraction = source.format === 'idx' || (source.format === 'webdataset' && source.isPadded) ? 1 : cropFraction;
   return (width, height) => centralCropBox(width, height, fraction);
 }

@@ -47,6 +47,8 @@ interface Packed {
   readonly width: number;
   readonly height: number;
   readonly broken: string | undefined;
+  /** Of what it was before: {@link Dataset.probe}. */
+  readonly probe: number;
 }
 
 /**
@@ -85,6 +87,8 @@ export async function packDataset({
     widths: [] as number[],
     heights: [] as number[],
     broken: [] as PackIndex['broken'],
+    sourceSizes: [] as number[],
+    sourceProbes: [] as number[],
   };
   const samples = packedSamples(dataset, pixels && { ...pixels, resampler: createResampler() });
   let next = await samples.next();
@@ -102,7 +106,9 @@ export async function packDataset({
       };
       for (; next.done !== true && written < shardBytes; next = await samples.next(), at++) {
         signal?.throwIfAborted();
-        const { files, width, height, broken } = next.value;
+        const { files, width, height, broken, probe } = next.value;
+        index.sourceSizes.push(dataset.sizeBytes(at));
+        index.sourceProbes.push(probe);
         if (broken !== undefined) index.broken.push({ index: at, reason: broken });
         if (index.broken.length > mostBroken(length)) {
           const named = index.broken.map((each) => ({ name: dataset.name(each.index), reason: each.reason }));
@@ -188,15 +194,17 @@ async function* packedSamples(dataset: Dataset, pixels: PixelOptions | undefined
 
 async function packSample(dataset: Dataset, at: number, pixels: PixelOptions | undefined): Promise<Packed> {
   const sample = await dataset.read(at);
+  const probe = await dataset.probe(at);
   const label = dataset.label(at);
   const classFile = label === undefined ? [] : [{ extension: 'cls', parts: [Buffer.from(String(label))] }];
   const image = pixels === undefined ? await encoded(sample, dataset.name(at)) : await decoded(sample, pixels, dataset.channels);
-  if ('broken' in image) return { files: [], width: 0, height: 0, broken: image.broken };
+  if ('broken' in image) return { files: [], width: 0, height: 0, broken: image.broken, probe };
   return {
     files: [{ extension: image.extension, parts: image.parts }, ...classFile],
     width: image.width,
     height: image.height,
     broken: undefined,
+    probe,
   };
 }
 

@@ -6,7 +6,8 @@ import { z } from 'zod';
 export const INDEX_FILE = 'index.json';
 
 const FORMAT = 'maestro-webdataset';
-const VERSION = 1;
+/** Version 2 tells what images were before they were packed. */
+const VERSION = 2;
 
 const count = z.int().nonnegative();
 const counts = z.array(count);
@@ -24,7 +25,7 @@ const shard = z.strictObject({
 });
 const schema = z.strictObject({
   format: z.literal(FORMAT),
-  version: z.literal(VERSION),
+  version: z.literal([1, VERSION]),
   /** Image files as they were, or pixels: one byte a value, row by row, after the header of a NumPy file. */
   content: z.enum(['encoded', 'pixels']),
   channels: z.literal([1, 3]),
@@ -43,6 +44,9 @@ const schema = z.strictObject({
   heights: counts,
   /** Images that could not be decoded into pixels, by their place: they keep it, so that all others do. */
   broken: z.array(z.strictObject({ index: count, reason: z.string() })),
+  /** Of each sample, what it was before it was packed: its size in bytes, and a content hash of its beginning. By these samples are held out. */
+  sourceSizes: counts.optional(),
+  sourceProbes: counts.optional(),
 });
 
 /** What a packed data set consists of. */
@@ -72,11 +76,11 @@ export function parsePackIndex(bytes: Uint8Array, where: string): PackIndex & { 
   const parsed = schema.safeParse(json);
   if (!parsed.success) throw refuse(`is malformed: ${z.prettifyError(parsed.error).split('\n').slice(0, 4).join(' ')}`);
   const { format: _format, version: _version, ...index } = parsed.data;
-  const { shards, names, labels, widths, heights, content, blockBytes, classes } = index;
+  const { shards, names, labels, widths, heights, content, blockBytes, classes, sourceSizes, sourceProbes } = index;
   const samples = shards.reduce((sum, { offsets }) => sum + offsets.length, 0);
   const isWhole =
     samples > 0 &&
-    [names, labels].every(({ length }) => length === samples) &&
+    [names, labels, sourceSizes ?? names, sourceProbes ?? names].every(({ length }) => length === samples) &&
     (content === 'encoded' || [widths, heights].every(({ length }) => length === samples)) &&
     labels.every((label) => label < classes.length) &&
     shards.every(

@@ -13,7 +13,9 @@ import {
 } from '@maestro/storage';
 import { type BlockCacheOptions, hashOf, openBlockCache } from './blockCache.ts';
 import { type BlockedShard, openBlockReader } from './blockReader.ts';
+import { contentHash } from './contentHash.ts';
 import type { Dataset, OpenDatasetOptions } from './dataset.ts';
+import { PROBE_BYTES } from './holdOut.ts';
 import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
 import { openShardFiles, type ShardFiles } from './shardFiles.ts';
 
@@ -45,6 +47,9 @@ export interface WebDatasetSource {
   readonly widths: Uint32Array;
   readonly heights: Uint32Array;
   readonly broken: ReadonlyMap<number, string>;
+  /** Size and probe of each image as it was packed; undefined in packs of older versions, which are told apart by what is in them. */
+  readonly sourceSizes: Uint32Array | undefined;
+  readonly sourceProbes: Float64Array | undefined;
   readonly fingerprint: string;
   /** Where blocks from elsewhere are kept; undefined: nowhere. */
   readonly cache: BlockCacheOptions | undefined;
@@ -76,7 +81,7 @@ export async function readWebDataset(
     if (isUrl(location) && isPassing(cause)) throw new MaestroError('unavailable', errorMessage(cause), { cause });
     throw cause;
   });
-  const { shards: packed, names, labels, widths, heights, broken, ...rest } = parsePackIndex(bytes, location);
+  const { shards: packed, names, labels, widths, heights, broken, sourceSizes, sourceProbes, ...rest } = parsePackIndex(bytes, location);
   const shards = packed.map(({ name, sizeBytes, blocks }) => ({ name, sizeBytes, blocks }));
   if (!isUrl(location)) await checkCopy(source, shards, rest.blockBytes, signal);
   const { length } = names;
@@ -104,6 +109,8 @@ export async function readWebDataset(
     labels: shared(Int32Array, labels),
     widths: shared(Uint32Array, widths),
     heights: shared(Uint32Array, heights),
+    sourceSizes: sourceSizes && shared(Uint32Array, sourceSizes),
+    sourceProbes: sourceProbes && shared(Float64Array, sourceProbes),
     broken: new Map(broken.map(({ index, reason }) => [index, reason])),
     cache,
     patienceMs,
@@ -114,6 +121,7 @@ export async function readWebDataset(
 export function webDataset(source: WebDatasetSource): Dataset {
   const { location, content, channels, isPadded, classes, names, shards, shardOf, offsets, sizes, labels, widths, heights, broken } =
     source;
+  const { sourceSizes, sourceProbes } = source;
   const cache = source.cache && openBlockCache(source.cache);
   const blocks = isUrl(location)
     ? openBlockReader({ source: openSource(location), blockBytes: source.blockBytes, cache, patienceMs: source.patienceMs })
@@ -126,8 +134,9 @@ export function webDataset(source: WebDatasetSource): Dataset {
   });
   /** Samples that are on their way; each is handed out once. */
   const coming = new Map<number, Promise<Uint8Array>>();
-  const begin = (index: number): Promise<Uint8Array> => {
-    const { shard, begin, end } = partOf(index);
+  const begin = (index: number, most = Number.POSITIVE_INFINITY): Promise<Uint8Array> => {
+    const { shard, begin, end: last } = partOf(index);
+    const end = Math.min(last, begin + most);
     return blocks?.read(shard, begin, end) ?? readLocal(files!, shard.name, begin, end);
   };
   return {
@@ -139,6 +148,8 @@ export function webDataset(source: WebDatasetSource): Dataset {
     isFingerprintWhole: blocks !== undefined,
     source,
     name: (index) => names[index]!,
+    sizeBytes: (index) => (sourceSizes ?? sizes)[index]!,
+    probe: async (index) => sourceProbes?.[index] ?? contentHash(sizes[index] === 0 ? new Uint8Array() : await begin(index, PROBE_BYTES)),
     label: (index) => (labels[index]! < 0 ? undefined : labels[index]),
     async read(index) {
       const reason = broken.get(index);

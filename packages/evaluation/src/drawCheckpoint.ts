@@ -13,6 +13,8 @@ export interface DrawnCheckpoint {
   readonly createdAt: string;
   readonly checkpointHash: string;
   readonly images: number;
+  /** Whether the job is not trained on them; absent in pictures of older versions. */
+  readonly areHeldOut?: boolean;
   /** Squared error per hidden value on the 0..1 scale of pixels, and the same for a guess that fills in the visible mean. */
   readonly maskedError: number;
   readonly meanFillError: number;
@@ -41,13 +43,14 @@ export async function drawCheckpoint({
   try {
     const { config, evaluator, normalisation } = model;
     const { step, checkpointHash } = await loadParameters(model, checkpoint);
-    const images = await heldOutImages({ spec, config, normalisation, count: MOST_IMAGES, file: join(folder, 'held-out.f32') });
+    const { images, areHeldOut } = await heldOutImages({ spec, config, normalisation, count: MOST_IMAGES, folder });
     const result = await reconstruct({ evaluator, config, images, statistics: normalisation, seed: spec.seed });
     const drawn = {
       step,
       createdAt: new Date().toISOString(),
       checkpointHash,
       images: result.count,
+      areHeldOut,
       maskedError: result.maskedMse,
       meanFillError: result.meanFillMse,
     };

@@ -1,47 +1,77 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { loadImages, type Normalisation, openDataset } from '@maestro/data';
+import { join } from 'node:path';
+import { type Dataset, loadImages, type Normalisation, openDataset } from '@maestro/data';
 import type { MaeConfig } from '@maestro/mae';
 import { isMaestroError, type JobSpec } from '@maestro/protocol';
 import { permutation } from '@maestro/random';
 
 /** What held-out images depend on. */
 export interface HeldOutOptions {
-  readonly spec: JobSpec;
+  readonly spec: Pick<JobSpec, 'data' | 'seed'>;
   readonly config: MaeConfig;
   readonly normalisation: Normalisation;
   /** Images, at most. */
   readonly count: number;
-  /** Where they are kept from the first call on, so that a large data set is listed once. */
-  readonly file: string;
+  /** The folder where they are kept from the first call on, so that a large data set is listed once. */
+  readonly folder: string;
 }
 
+/** Images by which checkpoints are compared. */
+export interface HeldOutImages {
+  /** [count, C, H, W], normalised. */
+  readonly images: Float32Array;
+  /** False where the data set has none that it is not trained on. */
+  readonly areHeldOut: boolean;
+}
+
+/** Where they are kept, by whether they are held out. */
+const FILES = [
+  { name: 'held-out.f32', areHeldOut: true },
+  { name: 'trained-on.f32', areHeldOut: false },
+] as const;
+
 /**
- * The images by which a job's checkpoints are compared, [count, C, H, W], normalised: always the same ones, drawn by the job's seed from the
- * test split of an IDX set that has one, else from the data set itself. Broken ones are left out.
+ * The images by which a job's checkpoints are compared: always the same ones, drawn by the job's seed from those that
+ * it is not trained on ({@link openHeldOut}). Broken ones are left out.
  */
-export async function heldOutImages({ spec, config, normalisation, count, file }: HeldOutOptions): Promise<Float32Array> {
-  const kept = await readFile(file).catch(() => undefined);
+export async function heldOutImages({ spec, config, normalisation, count, folder }: HeldOutOptions): Promise<HeldOutImages> {
   const { imageSize } = config;
   const channels = config.channels as 1 | 3;
   const imageBytes = Float32Array.BYTES_PER_ELEMENT * channels * imageSize ** 2;
-  if (kept !== undefined && kept.length > 0 && kept.length % imageBytes === 0) return new Float32Array(new Uint8Array(kept).buffer);
-  const dataset = await openHeldOut(spec.data);
+  for (const { name, areHeldOut } of FILES) {
+    const kept = await readFile(join(folder, name)).catch(() => undefined);
+    if (kept === undefined || kept.length === 0 || kept.length % imageBytes !== 0) continue;
+    return { images: new Float32Array(new Uint8Array(kept).buffer), areHeldOut };
+  }
+  const { dataset, areHeldOut } = await openHeldOut(spec.data);
   const order = permutation({ seed: spec.seed, epoch: 0, length: dataset.length });
   const indices = Array.from({ length: Math.min(count, dataset.length) }, (_, position) => order(position));
   const { images } = await loadImages(dataset, indices, { imageSize, channels, normalisation });
-  await mkdir(dirname(file), { recursive: true });
+  const file = join(folder, FILES[areHeldOut ? 0 : 1].name);
+  await mkdir(folder, { recursive: true });
   await writeFile(`${file}.new`, images);
   await rename(`${file}.new`, file);
-  return images;
+  return { images, areHeldOut };
 }
 
-async function openHeldOut(data: JobSpec['data']) {
-  if (data.format !== 'idx') return openDataset(data);
+/**
+ * Images of a job's data set that it is not trained on: the test split of an IDX set that has one, what an image folder or packed set holds out. Where there are
+ * none, all of the data set.
+ */
+export async function openHeldOut(data: JobSpec['data']): Promise<{ readonly dataset: Dataset; readonly areHeldOut: boolean }> {
+  if (data.format !== 'idx') {
+    if (data.holdOut === 0) return { dataset: await openDataset(data), areHeldOut: false };
+    const dataset = await openDataset({ ...data, part: 'held-out' }).catch((error: unknown) => {
+      if (isMaestroError(error, 'not-found')) throw error;
+      return undefined; // A set of one image, or of copies of one, holds none out.
+    });
+    return dataset === undefined ? { dataset: await openDataset(data), areHeldOut: false } : { dataset, areHeldOut: true };
+  }
+  if (data.split === 'test') return { dataset: await openDataset(data), areHeldOut: false };
   try {
-    return await openDataset({ ...data, split: 'test' });
+    return { dataset: await openDataset({ ...data, split: 'test' }), areHeldOut: true };
   } catch (error) {
     if (!isMaestroError(error, 'not-found') && !isMaestroError(error, 'data-invalid')) throw error;
-    return openDataset(data);
+    return { dataset: await openDataset(data), areHeldOut: false };
   }
 }

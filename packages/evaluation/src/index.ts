@@ -1,5 +1,5 @@
 export { type DrawnCheckpoint, drawCheckpoint } from './drawCheckpoint.ts';
-export { heldOutImages } from './heldOut.ts';
+export { heldOutImages, openHeldOut } from './heldOut.ts';
 export { encodeSamples, type FeatureSet, knnAccuracy, spread } from './knnAccuracy.ts';
 export { knnAccuracyInThread } from './knnInThread.ts';
 export { loadCheckpoint, loadParameters, type OpenModel, openModel } from './openModel.ts';

@@ -69,6 +69,7 @@ export {
   parseJobSpec,
   ranksPerUnit,
   specHash,
+  type TestDataSpec,
 } from './jobSpec.ts';
 export {
   type Condition,

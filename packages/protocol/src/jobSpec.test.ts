@@ -53,8 +53,14 @@ test.each([
 
 test('a job that sums gradients in float32 has the hash that it had before there was a choice', () => {
   const hash = 'a541b7da83bce39a228e84596b0d99263d3006daa4f74c4a506431dfcb767e7c';
-  expect(specHash(parseJobSpec(minimal))).toBe(hash);
-  expect(specHash(parseJobSpec({ ...minimal, sync: { mode: 'allReduce', allGather: 'f32' } }))).toBe(hash);
+  const data = { ...minimal.data, holdOut: 0 };
+  expect(specHash(parseJobSpec({ ...minimal, data }))).toBe(hash);
+  expect(specHash(parseJobSpec({ ...minimal, data, sync: { mode: 'allReduce', allGather: 'f32' } }))).toBe(hash);
+  // By default it does not train on all of its images.
+  expect(parseJobSpec(minimal).data).toMatchObject({ holdOut: 0.01 });
+  expect(specHash(parseJobSpec(minimal))).not.toBe(hash);
+  expect(problems({ ...minimal, data: { ...minimal.data, holdOut: 0.6 } }).join('\n')).toContain('data.holdOut');
+  expect(problems({ ...minimal, data: { format: 'idx', path: 'x', holdOut: 0.1 } }).join('\n')).toContain('data.holdOut: unknown key');
 });
 
 test('replicas that train apart have the defaults of DiLoCo, and as many workers at most as replicas', () => {
@@ -111,9 +117,25 @@ test('a k-NN job file takes every sample once, on one worker, and the test split
   expect(knnOf(parseJobSpec(minimal))).toBeUndefined();
 });
 
+test('a k-NN job over a set that holds images out classifies those, by all others; one that is given other images by all of its own', () => {
+  const data = { format: 'image-folder', path: '/images' };
+  const own = parseJobSpec({ ...measuring, data });
+  expect([own.data, own.knn?.test]).toEqual([
+    { ...data, holdOut: 0.01 },
+    { ...data, holdOut: 0.01, part: 'held-out' },
+  ]);
+  const other = parseJobSpec({ ...measuring, data, knn: { test: { ...data, path: '/other' } } });
+  expect([other.data, other.knn?.test]).toEqual([
+    { ...data, holdOut: 0 },
+    { ...data, path: '/other', part: 'all' },
+  ]);
+  for (const spec of [own, other]) expect(parseJobSpec(JSON.parse(JSON.stringify(spec)))).toEqual(spec);
+  expect(problems({ ...measuring, data, knn: { test: data } }).join('\n')).toContain('knn.test: expected other samples');
+});
+
 test.each([
   [{ checkpoint: {} }, 'checkpoint.resumeFrom: recipe knn needs the checkpoint folder whose encoder is measured'],
-  [{ data: { format: 'image-folder', path: 'x' } }, 'knn.test: give labelled samples to classify: this data has no test split'],
+  [{ data: { format: 'image-folder', path: 'x', holdOut: 0 } }, 'knn.test: give labelled samples to classify: this data has no test split'],
   [{ knn: { test: { format: 'idx', path: '/images' } } }, 'knn.test: expected other samples than those of data'],
   [{ schedule: { epochs: 2 } }, 'schedule.epochs: expected 1: recipe knn takes each sample once'],
   [{ schedule: { steps: 10 } }, 'schedule.steps: means nothing to recipe knn; leave it out'],

@@ -33,22 +33,39 @@ const model = z.strictObject({
 /** What a job can be for. */
 const RECIPES = ['mae-pretrain', 'knn'] as const;
 
-/** Where the images are, and how they are read. */
-const data = z.discriminatedUnion('format', [
-  z.strictObject({
-    format: z.literal('idx'),
-    path: z.string().min(1).describe('folder with train-images-idx3-ubyte and its siblings, plain or .gz'),
-    split: z.enum(['train', 'test']).default('train'),
-  }),
-  z.strictObject({ format: z.literal('image-folder'), path: z.string().min(1).describe('folder of images; sub-folders are classes') }),
-  z.strictObject({
-    format: z.literal('webdataset'),
-    path: z
-      .string()
-      .min(1)
-      .describe('what `maestro dataset pack` wrote: a folder, s3://bucket/prefix, or http(s)://.../index.json, read as it is needed'),
-  }),
-]);
+/** Where the images are, and how they are read. `part` is what a set takes that has no test split of its own. */
+const dataIn = <Part extends z.ZodRawShape>(part: Part) =>
+  z.discriminatedUnion('format', [
+    z.strictObject({
+      format: z.literal('idx'),
+      path: z.string().min(1).describe('folder with train-images-idx3-ubyte and its siblings, plain or .gz'),
+      split: z.enum(['train', 'test']).default('train'),
+    }),
+    z.strictObject({
+      format: z.literal('image-folder'),
+      path: z.string().min(1).describe('folder of images; sub-folders are classes'),
+      ...part,
+    }),
+    z.strictObject({
+      format: z.literal('webdataset'),
+      path: z
+        .string()
+        .min(1)
+        .describe('what `maestro dataset pack` wrote: a folder, s3://bucket/prefix, or http(s)://.../index.json, read as it is needed'),
+      ...part,
+    }),
+  ]);
+
+const holdOut = z
+  .number()
+  .min(0)
+  .max(0.5)
+  .describe('share of the images that is never trained on, chosen by content: reconstructions are drawn of these; 0 trains on all');
+const data = dataIn({ holdOut: holdOut.default(0.01) });
+const testData = dataIn({
+  part: z.enum(['all', 'held-out']).default('all').describe('all images, or those that are held out of a job with this holdOut'),
+  holdOut: holdOut.optional(),
+});
 
 const augment = z.strictObject({
   scale: z
@@ -166,7 +183,7 @@ export const jobSpecSchema = z
     resources: resources.prefault({}),
     sync: sync.prefault(PLAIN_SYNC),
     checkpoint: checkpoint.prefault({}),
-    knn: knnSection(data).optional().describe('for recipe knn'),
+    knn: knnSection(testData).optional().describe('for recipe knn'),
     seed: z.int().min(0).default(0),
   })
   .superRefine((spec, context) => {
@@ -237,6 +254,9 @@ export function mostWorkers(spec: Pick<JobSpec, 'sync' | 'resources'>): number {
 /** Where a job's images are. */
 export type DataSpec = JobSpec['data'];
 
+/** Where the images are that a k-NN job classifies. */
+export type TestDataSpec = z.infer<typeof testData>;
+
 /** A name in {@link PRESET_NAMES}. */
 export type PresetName = (typeof PRESET_NAMES)[number];
 
@@ -275,6 +295,9 @@ export function decisivePart(spec: JobSpec): Readonly<Record<string, unknown>> {
   return { ...rest, format, virtualRanks, device, ...(!isPlain && { sync }), ...mixed, ...measured };
 }
 
-function withoutPath({ path: _path, ...format }: DataSpec): object {
-  return format;
+/** A set that holds nothing out has the hash that it had before there was a choice. */
+function withoutPath({ path: _path, ...format }: DataSpec | TestDataSpec): object {
+  if (!('holdOut' in format) || format.holdOut !== 0) return format;
+  const { holdOut: _none, ...whole } = format;
+  return whole;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { DataSpec, JobSpec } from './jobSpec.ts';
+import type { JobSpec, TestDataSpec } from './jobSpec.ts';
 
 type Section = Readonly<Record<string, unknown>>;
 
@@ -8,7 +8,9 @@ export function knnSection<Data extends z.ZodType>(dataSchema: Data) {
   return z.strictObject({
     k: z.int().positive().default(200).describe('nearest training samples that vote on a test sample (Wu et al. 2018)'),
     temperature: z.number().positive().default(0.07).describe('a vote counts exp(cosine similarity / temperature)'),
-    test: dataSchema.optional().describe('labelled samples to classify; of an idx folder the test split when left out'),
+    test: dataSchema
+      .optional()
+      .describe('labelled samples to classify; when left out, the test split of an idx folder, or what data.holdOut holds out'),
   });
 }
 
@@ -16,7 +18,7 @@ export function knnSection<Data extends z.ZodType>(dataSchema: Data) {
 export interface KnnSpec {
   readonly k: number;
   readonly temperature: number;
-  readonly test: DataSpec;
+  readonly test: TestDataSpec;
   /** Folder of the checkpoint. */
   readonly checkpoint: string;
 }
@@ -33,14 +35,24 @@ export function withKnnDefaults(input: unknown): unknown {
   if (!isSection(input) || input['recipe'] !== 'knn') return input;
   const { schedule, data } = input;
   const isInSteps = isSection(schedule) && 'steps' in schedule;
-  const hasTestSplit = isSection(data) && data['format'] === 'idx';
+  const isTestGiven = isSection(input['knn']) && 'test' in input['knn'];
   return {
     name: 'knn',
     ...input,
+    // Nothing is held out of a set that is measured against another one.
+    data: isSection(data) && data['format'] !== 'idx' && isTestGiven ? { holdOut: 0, ...data } : data,
     schedule: over({ ...(!isInSteps && { epochs: 1 }), lastBatch: 'keep' }, schedule),
     resources: over({ virtualRanks: 1, maxWorkers: 1 }, input['resources']),
-    knn: over(hasTestSplit ? { test: { ...data, split: 'test' } } : {}, input['knn']),
+    knn: over(testOf(data), input['knn']),
   };
+}
+
+/** What is classified when a file does not say: what of the data is no part of the training. */
+function testOf(data: unknown): Section {
+  if (!isSection(data)) return {};
+  if (data['format'] === 'idx') return { test: { ...data, split: 'test' } };
+  const { holdOut = 0.01 } = data;
+  return holdOut === 0 ? {} : { test: { ...data, holdOut, part: 'held-out' } };
 }
 
 /** Keys of other sections that decide something in a k-NN job. All others must be as they are when left out, so that no wish is passed over. */
@@ -74,10 +86,16 @@ export function knnIssues(spec: Section, defaults: Section): { readonly path: st
   }
   const { test } = knn as Section;
   if (test === undefined) refuse(['knn', 'test'], 'give labelled samples to classify: this data has no test split of its own');
-  if (JSON.stringify(test) === JSON.stringify(data)) {
+  if (areSame(test as Section | undefined, data as Section)) {
     refuse(['knn', 'test'], 'expected other samples than those of data, which would be their own nearest neighbours');
   }
   return issues;
+}
+
+/** Whether samples that are classified are among those of `data`. */
+function areSame(test: Section | undefined, data: Section): boolean {
+  const isPart = test?.['part'] === 'held-out' && test['holdOut'] === data['holdOut'];
+  return !isPart && ['format', 'path', 'split'].every((key) => test?.[key] === data[key]);
 }
 
 /** `given` over `defaults`; what is no section is left for the schema to refuse. */

@@ -1,7 +1,7 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { readJobSpec } from '@maestro/checkpoint';
-import { loadImages, openDataset } from '@maestro/data';
-import { loadCheckpoint, openModel, reconstruct, reconstructionPicture, spread } from '@maestro/evaluation';
+import { type Dataset, loadImages, openDataset } from '@maestro/data';
+import { loadCheckpoint, openHeldOut, openModel, reconstruct, reconstructionPicture, spread } from '@maestro/evaluation';
 import { type DataSpec, errorMessage, MaestroError } from '@maestro/protocol';
 import { isUrl, resolveLocation } from '@maestro/storage';
 
@@ -9,7 +9,7 @@ import { isUrl, resolveLocation } from '@maestro/storage';
 export interface DrawOptions {
   /** A checkpoint: a folder, or `s3://...`. */
   readonly dir: string;
-  /** A folder of images. Default: the job's own data, of IDX sets the test split. */
+  /** A folder of images. Default: those of the job's own data that it is not trained on. */
   readonly data: string | undefined;
   /** The PNG to write. */
   readonly picture: string;
@@ -23,6 +23,8 @@ export interface DrawnReconstruction {
   readonly step: number;
   readonly checkpointHash: string;
   readonly images: number;
+  /** Whether they are of the job's own data and held out; false where it trained on them, absent where another folder was named. */
+  readonly areHeldOut?: boolean;
   readonly maskedMse: number;
   readonly meanFillMse: number;
   readonly picture: string;
@@ -34,7 +36,7 @@ export async function drawReconstruction({ dir, data, picture, count }: DrawOpti
   const model = await openModel(spec);
   try {
     const { step, checkpointHash } = await loadCheckpoint(model, dir);
-    const dataset = await openDataset(await heldOut(spec.data, data));
+    const { dataset, ...found } = await imagesOf(spec.data, data);
     const { config, evaluator, normalisation } = model;
     const { imageSize } = config;
     const channels = config.channels as 1 | 3;
@@ -42,20 +44,27 @@ export async function drawReconstruction({ dir, data, picture, count }: DrawOpti
     const result = await reconstruct({ evaluator, config, images, statistics: normalisation, seed: 0 });
     await writeFile(picture, await reconstructionPicture(result, { config, normalisation, rows: count }));
     const { maskedMse, meanFillMse } = result;
-    return { checkpoint: dir, step, checkpointHash, images: result.count, maskedMse, meanFillMse, picture };
+    return { checkpoint: dir, step, checkpointHash, images: result.count, ...found, maskedMse, meanFillMse, picture };
   } finally {
     await model.evaluator.close();
   }
 }
 
-/** The data to draw from: a folder that was named, read as the job reads its own, else the job's; of an IDX set the test split. */
-async function heldOut(trained: DataSpec, folder: string | undefined): Promise<DataSpec> {
+/** The data to draw from: a folder that was named, read as the job reads its own, else what the job holds out. */
+async function imagesOf(
+  trained: DataSpec,
+  folder: string | undefined,
+): Promise<{ readonly dataset: Dataset; readonly areHeldOut?: boolean }> {
   const path = folder === undefined ? trained.path : resolveLocation(folder);
-  if (isUrl(path)) return { format: 'webdataset', path };
-  await stat(path).catch((error: unknown) => {
-    throw new MaestroError('not-found', `reconstruct: ${path}: ${errorMessage(error)}; name a folder of images with --data`, {
-      cause: error,
+  if (!isUrl(path)) {
+    await stat(path).catch((error: unknown) => {
+      throw new MaestroError('not-found', `reconstruct: ${path}: ${errorMessage(error)}; name a folder of images with --data`, {
+        cause: error,
+      });
     });
-  });
-  return trained.format === 'idx' ? { format: 'idx', path, split: 'test' } : { format: trained.format, path };
+  }
+  if (folder === undefined) return openHeldOut(trained);
+  if (isUrl(path)) return { dataset: await openDataset({ format: 'webdataset', path }) };
+  const { format } = trained;
+  return { dataset: await openDataset(format === 'idx' ? { format, path, split: 'test' } : { format, path }) };
 }

@@ -58,11 +58,12 @@ export const timelineSchema = z
   })
   .meta({ id: 'Timeline' });
 
-/** What a checkpoint made of masked images of a fixed held-out set. */
+/** What a checkpoint made of masked images, always the same ones. */
 export const reconstructionSchema = z
   .object({
     step: countSchema,
     createdAt: timeSchema,
+    areHeldOut: z.boolean().describe('whether the job is not trained on these images; false where its data holds none out'),
     maskedError: z.number().describe('squared error per hidden value on the 0..1 scale of pixels'),
     meanFillError: z
       .number()

@@ -17,7 +17,7 @@ export function addReconstructCommand(program: Command): void {
     .command('reconstruct')
     .description('draw what a checkpoint makes of masked images (a PNG: original, masked, prediction, pasted)')
     .argument('<checkpoint>', 'a checkpoint folder, or a job id for its newest valid checkpoint')
-    .option('--data <folder>', "images to take (default: the job's own data, of IDX sets the test split)")
+    .option('--data <folder>', "images to take (default: those of the job's own data that it was not trained on)")
     .option('--location <place>', LOCATION_HELP)
     .option('--out <file>', 'where the picture goes', 'reconstruction.png')
     .option('--count <n>', 'images', positiveInteger, 8)
@@ -28,8 +28,9 @@ export function addReconstructCommand(program: Command): void {
         import('../drawReconstruction.ts'),
       ]);
       const report = await drawReconstruction({ dir: await newestFolder(program, target, location), data, picture: resolve(out), count });
-      const { step, maskedMse, meanFillMse, images, picture } = report;
-      const text = `step ${step}: squared error on masked patches ${maskedMse.toFixed(5)} over ${images} images (filled with the visible mean: ${meanFillMse.toFixed(5)})\n${picture}`;
+      const { step, maskedMse, meanFillMse, images, areHeldOut, picture } = report;
+      const which = areHeldOut === undefined ? 'images' : areHeldOut ? 'held-out images' : 'images that were trained on';
+      const text = `step ${step}: squared error on masked patches ${maskedMse.toFixed(5)} over ${images} ${which} (filled with the visible mean: ${meanFillMse.toFixed(5)})\n${picture}`;
       process.stdout.write(`${json === true ? JSON.stringify(report) : text}\n`);
     });
   withExamples(command, [

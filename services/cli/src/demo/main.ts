@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { connectJobClient, type JobClient } from '@maestro/client';
-import { type Dataset, loadImages, openDataset } from '@maestro/data';
+import { type Dataset, type DatasetSpec, loadImages, openDataset } from '@maestro/data';
 import {
   encodeSamples,
   knnAccuracy,
@@ -35,11 +35,14 @@ interface DemoOptions {
   readonly json?: boolean;
 }
 
-/** Where the demo trains and where it looks: of Fashion-MNIST the test split, of a folder the folder itself. */
+/** Where the demo trains and where it looks: of Fashion-MNIST at the test split, of a folder at what is held out. */
 interface DemoData {
   readonly train: DataSpec;
-  readonly evaluation: DataSpec;
+  readonly evaluation: DatasetSpec;
 }
+
+/** Of a person's own images, which may be few, more are held out than in a long run. */
+const OWN_HOLD_OUT = 0.1;
 
 const program = new Command('demo')
   .description('Pre-trains a small Masked Autoencoder on this machine, and shows what it learned.')
@@ -115,7 +118,7 @@ async function demo({ workers, steps, data, json = false }: DemoOptions): Promis
       checkpointPath: checkpoint.path,
       picture,
     };
-    const kind = data === undefined ? 'test images' : 'images';
+    const kind = data === undefined ? 'test images' : 'held-out images';
     const setting = {
       evaluatedOn: `${after.reconstruction.count} ${kind}`,
       knnTest: `${imagesOf(evaluation, EVALUATION.knnTest)} ${kind}`,
@@ -133,8 +136,8 @@ async function demo({ workers, steps, data, json = false }: DemoOptions): Promis
 
 async function demoData(folder: string | undefined, say: (text: string) => void): Promise<DemoData> {
   if (folder !== undefined) {
-    const own: DataSpec = { format: 'image-folder', path: resolve(folder) };
-    return { train: own, evaluation: own };
+    const own = { format: 'image-folder', path: resolve(folder), holdOut: OWN_HOLD_OUT } as const;
+    return { train: own, evaluation: { ...own, part: 'held-out' } };
   }
   const path = await fashionMnist(resolve(DEFAULT_DATA_DIR, 'data'), say);
   return { train: { format: 'idx', path, split: 'train' }, evaluation: { format: 'idx', path, split: 'test' } };

@@ -38,6 +38,7 @@ export interface Reconstruction {
   readonly step: number;
   readonly createdAt: string;
   readonly maskedError: number;
+  readonly areHeldOut: boolean;
   readonly meanFillError: number;
   readonly imageUrl: string;
 }

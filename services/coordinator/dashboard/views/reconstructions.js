@@ -6,7 +6,7 @@ import { emptyNotice, errorNotice, loadingNotice } from '../parts/notice.js';
 
 /** @typedef {import('../types/api.d.ts').Reconstruction} Reconstruction */
 
-/** Pictures of held-out images through the run: original, masked, reconstructed. Shows the newest until an older one is chosen. @param {string} jobId */
+/** Pictures of the same images through the run: original, masked, reconstructed. Shows the newest until an older one is chosen. @param {string} jobId */
 export function openReconstructions(jobId) {
   const element = keep(h('section.panel.reconstructions', { 'aria-label': 'Reconstructions' }));
   /** @type {{ items?: readonly Reconstruction[], chosen?: number | undefined, error?: unknown }} */
@@ -16,7 +16,7 @@ export function openReconstructions(jobId) {
   const view = () => {
     const { items, error } = state;
     const head = (/** @type {import('../dom.js').Child[]} */ ...end) =>
-      h('header.panel-head', {}, h('h2', {}, 'Reconstructions'), h('span.muted.small', {}, 'held-out images'), h('div.end', {}, ...end));
+      h('header.panel-head', {}, h('h2', {}, 'Reconstructions'), h('span.muted.small', {}, words(items?.at(-1))), h('div.end', {}, ...end));
     if (items === undefined || items.length === 0) {
       const body =
         error !== undefined
@@ -25,11 +25,7 @@ export function openReconstructions(jobId) {
             ? loadingNotice('pictures')
             : emptyNotice(
                 'No picture yet',
-                h(
-                  'p',
-                  {},
-                  'One is drawn of the same held-out images after each checkpoint; checkpoint.everySteps in the job file says how often.',
-                ),
+                h('p', {}, 'One is drawn of the same images after each checkpoint; checkpoint.everySteps in the job file says how often.'),
               );
       return [head(), body];
     }
@@ -56,7 +52,10 @@ export function openReconstructions(jobId) {
         h(
           'a',
           { href: item.imageUrl, target: '_blank', rel: 'noopener', title: 'Open in full size' },
-          h('img', { src: item.imageUrl, alt: `Held-out images at step ${item.step}: original, masked, reconstructed` }),
+          h('img', {
+            src: item.imageUrl,
+            alt: `${item.areHeldOut ? 'Held-out images' : 'Images'} at step ${item.step}: original, masked, reconstructed`,
+          }),
         ),
         h(
           'figcaption',
@@ -105,3 +104,6 @@ export function openReconstructions(jobId) {
     dispose: () => undefined,
   };
 }
+
+/** What the images are. @param {Reconstruction | undefined} item */
+const words = (item) => (item === undefined ? '' : item.areHeldOut ? 'held-out images' : 'images that are trained on');

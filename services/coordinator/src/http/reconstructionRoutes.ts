@@ -33,10 +33,11 @@ export function addReconstructionRoutes(app: HttpApp, { coordinator, dataDir }: 
       const pictures = (await readPictures(picturesFolder(dataDir, id))).reverse();
       const { items, ...rest } = pageOf(pictures, request.query, ({ step }) => numberKey(step), 'descending');
       return {
-        items: items.map(({ step, createdAt, maskedError, meanFillError }) => ({
+        items: items.map(({ step, createdAt, areHeldOut = true, maskedError, meanFillError }) => ({
           step,
           createdAt,
           maskedError,
+          areHeldOut,
           meanFillError,
           imageUrl: `/api/v1/jobs/${id}/reconstructions/${step}.png`,
         })),
