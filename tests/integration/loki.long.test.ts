@@ -86,7 +86,7 @@ function comparable(rows: readonly Row[]): unknown {
         stream === undefined ? rounded(text) : text,
       ]),
     ])
-    .sort(([a], [b]) => (String(a) < String(b) ? -1 : 1));
+    .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
 }
 
 lokiTest(
@@ -128,8 +128,9 @@ lokiTest(
       if (formatted === undefined) continue;
       const response = await fetch(`${base}/loki/api/v1/format_query?${new URLSearchParams({ query })}`);
       const { data } = (await response.json()) as { readonly data: string };
-      const spaces = (text: string): string => text.replace(/ +/g, ' ');
-      if (spaces(data) !== spaces(formatted)) differences.push({ query, formatted, data });
+      // Loki leaves spaces behind `on (...)`, and writes some patterns in backticks.
+      const plain = (text: string): string => text.replace(/ +/g, ' ').replace(/ $/gm, '').replaceAll('`', '"');
+      if (plain(data) !== plain(formatted)) differences.push({ query, formatted, data });
     }
     expect(differences).toEqual([]);
   },

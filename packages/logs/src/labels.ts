@@ -30,7 +30,7 @@ export function queryLabelsOf(labels: LogLabels): QueryLabels {
 
 /** A string that is equal for equal labels. */
 export function labelsKey(labels: QueryLabels): string {
-  return JSON.stringify([...labels].filter(([, value]) => value !== '').sort(([a], [b]) => (a < b ? -1 : 1)));
+  return JSON.stringify([...labels].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Labels as an object for JSON; `__proto__` is a name like any other in it. */

@@ -130,5 +130,18 @@ export async function evaluateWithLoki(engine: string, { streams, queries }: Eng
   });
   const code = await new Promise((resolve) => child.once('close', resolve));
   if (code !== 0) throw new Error(`the engine ended with exit code ${code}`);
-  return JSON.parse(output) as EngineAnswer[];
+  return (JSON.parse(output) as EngineAnswer[]).map((answer) =>
+    answer.resultType === 'streams' ? { ...answer, result: (answer.result as readonly EngineStream[]).map(asInHttp) } : answer,
+  );
+}
+
+/** A stream as Go writes it. */
+interface EngineStream {
+  readonly stream: Readonly<Record<string, string>>;
+  readonly values: readonly { readonly Timestamp: string; readonly Line: string }[];
+}
+
+/** Times of the lines here are whole milliseconds. */
+function asInHttp({ stream, values }: EngineStream): object {
+  return { stream, values: values.map(({ Timestamp, Line }) => [String(BigInt(Date.parse(Timestamp)) * 1_000_000n), Line]) };
 }

@@ -5,7 +5,7 @@ import type { LogLine } from '../logLine.ts';
 import { readPushed } from '../pushedLine.ts';
 import { readOrSkip } from '../scan.ts';
 import { variance } from './aggregate.ts';
-import type { Grouping, RangeQuery, Unwrap } from './ast.ts';
+import type { Grouping, RangeQuery, Stage, Unwrap } from './ast.ts';
 import { parseGoDuration } from './duration.ts';
 import { type Entry, ERROR } from './entry.ts';
 import { compileFilter } from './labelFilter.ts';
@@ -52,7 +52,9 @@ export async function evaluateRange(
   const lastMs = times.startMs + (times.length - 1) * times.stepMs;
   const [fromMs, toMs] = [times.startMs - offsetMs - rangeMs, lastMs - offsetMs];
   const takesLabels = compileMatchers(lines.matchers);
-  const pipeline = compilePipeline(lines);
+  const pipeline = compilePipeline({
+    stages: usesLabels(query, aggregatedBy) ? lines.stages : lines.stages.filter(({ kind }) => !PARSERS.has(kind)),
+  });
   const sampleOf = compileSample(query);
   const group = grouper(query, aggregatedBy);
   const takeTurn = budget.turns;
@@ -88,6 +90,18 @@ export async function evaluateRange(
   const series: Series[] = [];
   for (const gatherer of gatherers.values()) series.push(await gatherer.finish());
   return name === 'absent_over_time' ? [absence(query, series[0], times, budget)] : series;
+}
+
+const PARSERS: ReadonlySet<Stage['kind']> = new Set(['json', 'logfmt', 'pattern', 'regexp']);
+const USERS: ReadonlySet<Stage['kind']> = new Set(['filter', 'line_format', 'label_format']);
+
+/** Whether anything depends on what parsers find. Where nothing does they are left out, and what they cannot parse is no mistake, as Loki has it. */
+function usesLabels(
+  { function: name, query, unwrap }: RangeQuery,
+  aggregatedBy: { readonly grouping: Grouping | undefined } | undefined,
+): boolean {
+  const isOne = aggregatedBy !== undefined && !aggregatedBy.grouping?.isWithout && (aggregatedBy.grouping?.names.length ?? 0) === 0;
+  return unwrap !== undefined || !(isOne || name === 'absent_over_time') || query.stages.some(({ kind }) => USERS.has(kind));
 }
 
 /** A pushed line's time is finer than a millisecond. */

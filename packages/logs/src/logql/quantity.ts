@@ -27,12 +27,12 @@ export function formatPlain(value: number): string {
   return `${sign}${digits.padEnd(point, '0')}`;
 }
 
-/** A number as Go's `%v` prints it: with an exponent below 1e-4 and from 1e21 on (or from `10 ** largest`). */
-export function formatShort(value: number, largest = 21): string {
+/** A number as Go's `%v` prints it: with an exponent below 1e-4 and from 1e6 on. */
+export function formatShort(value: number): string {
   if (!Number.isFinite(value) || value === 0) return formatPlain(value);
   const [mantissa, exponent] = value.toExponential().split('e') as [string, string];
   const power = Number(exponent);
-  if (power >= -4 && power < largest) return formatPlain(value);
+  if (power >= -4 && power < 6) return formatPlain(value);
   return `${mantissa}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
 }
 

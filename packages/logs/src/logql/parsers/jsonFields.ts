@@ -21,6 +21,8 @@ export function scanJson(text: string, listener: FieldListener): string | undefi
   if (text.charCodeAt(at) !== OPEN) return 'Value is not an object';
   at++;
   let isFirst = true;
+  /** Fields of an inner object, which count when it is whole. */
+  let inner: [string[], JsonScalar][] = [];
   // `path` has a key for each open object but the outermost.
   for (let depth = 1; depth > 0; ) {
     skipSpace();
@@ -29,6 +31,10 @@ export function scanJson(text: string, listener: FieldListener): string | undefi
       depth--;
       path.pop();
       isFirst = false;
+      if (depth === 1) {
+        for (const field of inner) listener(...field);
+        inner = [];
+      }
       continue;
     }
     if (!isFirst) {
@@ -53,7 +59,8 @@ export function scanJson(text: string, listener: FieldListener): string | undefi
     }
     const value = code === OPEN_LIST ? takeArray() : takeScalar();
     if (value === undefined) return wrong('a value');
-    listener(path, value);
+    if (depth === 1) listener(path, value);
+    else inner.push([[...path], value]);
     path.pop();
   }
   skipSpace();

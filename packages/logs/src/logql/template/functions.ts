@@ -141,7 +141,7 @@ const wholes = (apply: (a: bigint, b: bigint) => bigint, least = 1): TemplateFun
 const numbers = (apply: (a: number, b: number) => number, least = 1): TemplateFunction => ({
   least,
   most: Number.POSITIVE_INFINITY,
-  apply: (operands) => decimal(operands.map(asNumber).reduce((a, b) => apply(a, b))),
+  apply: (operands) => operands.map(asNumber).reduce((a, b) => apply(a, b)),
 });
 const any = (least: number, most: number, apply: TemplateFunction['apply']): TemplateFunction => ({ least, most, apply });
 
@@ -212,14 +212,14 @@ const FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map<string, Templat
   ['max', wholes((a, b) => (a < b ? b : a))],
   // biome-ignore lint/complexity/useMathMinMax: Math has none for bigint
   ['min', wholes((a, b) => (b < a ? b : a))],
-  ['addf', numbers((a, b) => a + b)],
-  ['subf', numbers((a, b) => a - b, 2)],
-  ['mulf', numbers((a, b) => a * b)],
+  ['addf', numbers((a, b) => decimal(a + b))],
+  ['subf', numbers((a, b) => decimal(a - b), 2)],
+  ['mulf', numbers((a, b) => decimal(a * b))],
   [
     'divf',
     numbers((a, b) => {
       if (b === 0) throw new Error('decimal division by 0');
-      return a / b;
+      return Number((a / b).toFixed(16));
     }, 2),
   ],
   ['maxf', numbers(Math.max)],

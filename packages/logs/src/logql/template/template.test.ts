@@ -39,7 +39,10 @@ test.each([
   ['{{ printf "%d %s" .n }}', '%!d(string=41) %!s(MISSING)'],
   ['{{ __line__ }} {{ unixEpoch __timestamp__ }} {{ __timestamp__ | unixEpochMillis }}', 'the line 1700000000 1700000000123'],
   ['{{ __timestamp__ | date "Mon Jan _2 15:04:05.000000 2006" }}', 'Tue Nov 14 22:13:20.123456 2023'],
-  ['{{ len .msg }} {{ print 1 "a" }} {{ 1e3 | printf "%g" }}', '12 1a 1000'],
+  [
+    '{{ len .msg }} {{ print 1 "a" }} {{ 1e3 | printf "%g" }} {{ 1e6 }} {{ 999999.5 }} {{ divf 1 3 }}',
+    '12 1a 1000 1e+06 999999.5 0.3333333333333333',
+  ],
 ])('%s', (template, text) => {
   expect(write(template)).toBe(text);
 });
