@@ -1,16 +1,14 @@
-import { createHash } from 'node:crypto';
 import { extname } from 'node:path';
 import { MaestroError } from '@maestro/protocol';
 import { abandonUploads, isS3, type Storage, TAR_BLOCK, tarHeader, tarPadding } from '@maestro/storage';
+import { BLOCK_BYTES, blockHashes } from './blockHashes.ts';
 import { mostBroken, tooManyBroken } from './brokenSamples.ts';
 import type { Dataset, Sample } from './dataset.ts';
 import { decodeImage, encodePng, IMAGE_RULE, reduceImage, withChannels } from './imageCodec.ts';
 import { NPY_HEADER_BYTES, npyHeader } from './npy.ts';
-import { encodePackIndex, INDEX_FILE, type PackIndex } from './packIndex.ts';
+import { encodePackIndex, INDEX_FILE, type PackIndex, SHARD_NAME } from './packIndex.ts';
 import { createResampler, type Resampler } from './resample.ts';
 
-/** What a part of a shard is checked by, and what is fetched and cached of it at a time. */
-const BLOCK_BYTES = 256 * 1024;
 /** So that packing the same images again gives the same bytes. */
 const MTIME = new Date(0);
 /** Images that are decoded at a time. */
@@ -150,7 +148,6 @@ function ruleOf({ source }: Dataset, { kind }: Sample): number | undefined {
   return source.format === 'webdataset' ? source.imageRule : undefined;
 }
 
-const SHARD_NAME = /^shard-\d{6,}\.tar$/;
 const shardName = (at: number): string => `shard-${String(at).padStart(6, '0')}.tar`;
 
 /** Makes sure that nothing is lost and nothing mixed. @returns shards that were there, which are to be replaced or removed */
@@ -228,29 +225,4 @@ async function decoded(
   if ('broken' in image) return image;
   const { data, width, height } = sample.kind === 'pixels' ? sample : reduceImage(withChannels(image, channels), shorterSide, resampler);
   return { extension: 'npy', parts: [npyHeader([height, width, channels]), data], width, height };
-}
-
-/** SHA-256 of each {@link BLOCK_BYTES} of what is added. */
-function blockHashes(): { add(part: Uint8Array): void; end(): string[] } {
-  const hashes: string[] = [];
-  let hash = createHash('sha256');
-  let left = BLOCK_BYTES;
-  return {
-    add(part) {
-      for (let at = 0; at < part.length; ) {
-        const taken = part.subarray(at, at + left);
-        hash.update(taken);
-        at += taken.length;
-        left -= taken.length;
-        if (left > 0) continue;
-        hashes.push(hash.digest('hex'));
-        hash = createHash('sha256');
-        left = BLOCK_BYTES;
-      }
-    },
-    end() {
-      if (left < BLOCK_BYTES) hashes.push(hash.digest('hex'));
-      return hashes;
-    },
-  };
 }

@@ -5,6 +5,9 @@ import { z } from 'zod';
 /** The name of the index beside the shards. It is written last: shards without it are no data set. */
 export const INDEX_FILE = 'index.json';
 
+/** What `packDataset` names shards. */
+export const SHARD_NAME: RegExp = /^shard-\d{6,}\.tar$/;
+
 const FORMAT = 'maestro-webdataset';
 /** Version 2 tells what images were before they were packed. */
 const VERSION = 2;

@@ -1,6 +1,7 @@
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import {
   inFileTime,
+  isHttp,
   isPassing,
   isUrl,
   lastName,
@@ -16,6 +17,7 @@ import { type BlockedShard, openBlockReader } from './blockReader.ts';
 import { contentHash } from './contentHash.ts';
 import type { Dataset, OpenDatasetOptions } from './dataset.ts';
 import { PROBE_BYTES } from './holdOut.ts';
+import { indexShards } from './indexShards.ts';
 import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
 import { openShardFiles, type ShardFiles } from './shardFiles.ts';
 
@@ -59,7 +61,7 @@ export interface WebDatasetSource {
 
 /**
  * Reads the index of a packed data set: `path` is its folder, `s3://bucket/prefix` or `http(s)://...`, with or without the index's name at its end.
- * Of a local copy the sizes of all shards and some blocks are checked; elsewhere each block is, when it is read.
+ * Shards without an index, which others made, get one (see {@link indexShards}). Of a local copy the sizes of all shards and some blocks are checked; elsewhere each block is, when it is read.
  *
  * @throws MaestroError `not-found`, `data-invalid`; `unavailable` when the server does not answer now.
  */
@@ -71,16 +73,7 @@ export async function readWebDataset(
   const location = lastName(given).endsWith('.json') ? parentOf(given) : given;
   const name = location === given ? INDEX_FILE : lastName(given);
   const source = openSource(location);
-  // A mount that hangs is told sooner by its first answer than by a large index.
-  if (!isUrl(location)) await inFileTime(source.sizeOf(name), `packed data set ${location}`, { signal }).catch(passNotFound);
-  const bytes = await source.readWhole(name, { limitBytes: MOST_INDEX_BYTES, signal }).catch((cause: unknown) => {
-    if (isMaestroError(cause, 'not-found'))
-      throw new MaestroError('not-found', `packed data set: there is no ${name} in ${location}; \`maestro dataset pack\` writes one`, {
-        cause,
-      });
-    if (isUrl(location) && isPassing(cause)) throw new MaestroError('unavailable', errorMessage(cause), { cause });
-    throw cause;
-  });
+  const bytes = await readIndex(source, name, cache, signal);
   const { shards: packed, names, labels, widths, heights, broken, sourceSizes, sourceProbes, ...rest } = parsePackIndex(bytes, location);
   const shards = packed.map(({ name, sizeBytes, blocks }) => ({ name, sizeBytes, blocks }));
   if (!isUrl(location)) await checkCopy(source, shards, rest.blockBytes, signal);
@@ -167,6 +160,32 @@ export function webDataset(source: WebDatasetSource): Dataset {
       coming.set(index, reading);
     },
   };
+}
+
+/** The index beside the shards; where there is none, one that is made of them, if the place can be listed. */
+async function readIndex(
+  source: Source,
+  name: string,
+  cache: BlockCacheOptions | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const { location } = source;
+  try {
+    // A mount that hangs is told sooner by its first answer than by a large index.
+    if (!isUrl(location)) await inFileTime(source.sizeOf(name), `packed data set ${location}`, { signal }).catch(passNotFound);
+    return await source.readWhole(name, { limitBytes: MOST_INDEX_BYTES, signal });
+  } catch (cause) {
+    if (isUrl(location) && isPassing(cause)) throw new MaestroError('unavailable', errorMessage(cause), { cause });
+    if (!isMaestroError(cause, 'not-found')) throw cause;
+    const made = isHttp(location) || name !== INDEX_FILE ? undefined : await indexShards(openStorage(location), { signal, cache });
+    if (made !== undefined) return made;
+    const message = `packed data set: there is no ${name} in ${location}, nor tar shards; \`maestro dataset pack\` writes both`;
+    throw new MaestroError(
+      'not-found',
+      isHttp(location) ? `packed data set: there is no ${name} in ${location}; \`maestro dataset pack\` writes one` : message,
+      { cause },
+    );
+  }
 }
 
 /** Whoever reads the file says better what is missing. */

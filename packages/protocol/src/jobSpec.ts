@@ -51,7 +51,9 @@ const dataIn = <Part extends z.ZodRawShape>(part: Part) =>
       path: z
         .string()
         .min(1)
-        .describe('what `maestro dataset pack` wrote: a folder, s3://bucket/prefix, or http(s)://.../index.json, read as it is needed'),
+        .describe(
+          'tar shards that `maestro dataset pack` wrote: a folder, s3://bucket/prefix, or http(s)://.../index.json, read as they are needed; of others without an index a folder or s3://',
+        ),
       ...part,
     }),
   ]);

@@ -4,6 +4,7 @@ export { isHttp, isS3, isUrl, joinLocation, lastName, parentOf, resolveLocation 
 export { openRegularFile } from './openRegularFile.ts';
 export { openSource, openStorage, openStored, readStored } from './openStorage.ts';
 export { readAhead } from './readAhead.ts';
+export { readTar, type TarMember } from './readTar.ts';
 export { abandonUploads } from './s3Upload.ts';
 export type { ObjectDigest, OpenOptions, Source, Storage, StoredFile, StoredObject, WriteObjectOptions } from './storage.ts';
 export { isPassing, storageError } from './storageError.ts';

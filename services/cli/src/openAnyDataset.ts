@@ -1,5 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
-import { type Dataset, INDEX_FILE, openDataset } from '@maestro/data';
+import { type Dataset, IMAGE_EXTENSIONS, INDEX_FILE, openDataset } from '@maestro/data';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { inFileTime, isUrl, resolveLocation } from '@maestro/storage';
 
@@ -24,6 +24,9 @@ async function formatOf(path: string): Promise<DatasetFormat> {
     if (!(await inFileTime(stat(path), `dataset ${path}`)).isDirectory()) throw new Error('it is a file; name the folder that it is in');
     const names = await inFileTime(readdir(path), `dataset ${path}`);
     if (names.includes(INDEX_FILE) && (names.length === 1 || names.some((name) => name.endsWith('.tar')))) return 'webdataset';
+    const isImage = (name: string): boolean => IMAGE_EXTENSIONS.some((extension) => name.toLowerCase().endsWith(extension));
+    // Shards of others have no index.
+    if (names.some((name) => name.endsWith('.tar')) && !names.some(isImage)) return 'webdataset';
     return names.some((name) => /-idx3-ubyte(\.gz)?$/.test(name)) ? 'idx' : 'image-folder';
   } catch (error) {
     if (isMaestroError(error)) throw error;

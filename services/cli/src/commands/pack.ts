@@ -18,7 +18,10 @@ export function addPackCommand(dataset: Command): void {
   const command = dataset
     .command('pack')
     .description('pack a data set into tar shards (WebDataset) with an index, for `data: { format: webdataset }`')
-    .argument('<source>', 'folder of images (sub-folders are classes), of IDX files, or a packed data set')
+    .argument(
+      '<source>',
+      'folder of images (sub-folders are classes), of IDX files, of tar shards with or without an index, or a packed data set elsewhere',
+    )
     .requiredOption('--out <place>', 'where shards go: a folder, or s3://bucket/prefix')
     .option('--shard-size <size>', 'size at which a shard is ended', '256MB')
     .option('--packed-u8', 'decode images once and pack their pixels: more bytes, no decoding in any epoch')
