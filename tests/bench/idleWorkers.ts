@@ -64,6 +64,7 @@ const attach = (index: number): void => {
     buildJson: '{}',
     incarnation: 0,
     standing: null,
+    sessionKey: '',
   });
 };
 

@@ -122,3 +122,4 @@ export { describeIssues } from './schemaIssues.ts';
 export { SECRET_VARIABLES, type SecretVariable, scrubEnvironment, withoutVariables } from './scrubEnvironment.ts';
 export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';
 export { channelCredentials, readTls, serverCredentials, type TlsFiles } from './tls.ts';
+export { parseWorkerMessage } from './workerMessages.ts';

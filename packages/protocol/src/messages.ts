@@ -12,6 +12,8 @@ export interface Hello {
   readonly buildJson: string;
   readonly incarnation: number;
   readonly standing: Standing | null;
+  /** Random, new at each process start, told to nobody else: it shows that a worker which comes back is the same. */
+  readonly sessionKey: string;
 }
 
 /** One member of a {@link View}: it owns the virtual ranks firstRank .. firstRank + ranks - 1. */

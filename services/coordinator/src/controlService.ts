@@ -2,13 +2,12 @@ import type { handleBidiStreamingCall, Server } from '@grpc/grpc-js';
 import {
   type CoordinatorMessage,
   errorMessage,
-  fromWire,
   isMaestroError,
   loadService,
   MaestroError,
+  parseWorkerMessage,
   toWire,
   type Wire,
-  type WorkerMessage,
 } from '@maestro/protocol';
 import type { Coordinator, WorkerSession } from './coordinator.ts';
 
@@ -18,22 +17,32 @@ export function addControlService(server: Server, coordinator: Coordinator): voi
 
   const attach: handleBidiStreamingCall<Wire, Wire> = (call) => {
     let session: WorkerSession | undefined;
+    let isRefused = false;
+    let isEnded = false;
     const send = (message: CoordinatorMessage): void => {
-      if (!call.cancelled && !call.destroyed) call.write(toWire(message));
+      if (!isEnded && !call.cancelled && !call.destroyed) call.write(toWire(message));
     };
-    const connection = { send, close: () => call.end() };
+    const end = (): void => {
+      isEnded = true;
+      call.end();
+    };
+    const connection = { send, close: end };
     const close = (evidence: string): void => {
       session?.closed(evidence);
       session = undefined;
     };
     const refuse = (error: unknown): void => {
+      // Nothing more of a stream that has broken the protocol is believed, and its worker is away.
+      isRefused = true;
       send({ kind: 'refused', code: isMaestroError(error) ? error.code : 'internal', message: errorMessage(error) });
-      call.end();
+      end();
+      close(`its control stream was refused: ${errorMessage(error)}`);
     };
     call.on('data', (wire: Wire) => {
-      const message = fromWire<WorkerMessage>(wire);
-      if (message === undefined) return;
+      if (isRefused) return;
       try {
+        const message = parseWorkerMessage(wire);
+        if (message === undefined) return;
         if (message.kind === 'hello') {
           if (session !== undefined) throw new MaestroError('protocol-violation', `worker ${message.name}: hello was sent twice`);
           session = coordinator.attach(message, connection);
@@ -48,7 +57,7 @@ export function addControlService(server: Server, coordinator: Coordinator): voi
     });
     call.on('end', () => {
       close('its control stream ended');
-      call.end();
+      end();
     });
     call.on('cancelled', () => close('its control stream was reset'));
     call.on('close', () => close('its control stream was reset'));

@@ -1,34 +1,43 @@
+import { createHash } from 'node:crypto';
+import { stepFolder } from '@maestro/checkpoint';
 import {
   type FailureTimeouts,
   type Hello,
-  isTerminal,
   type Job,
   type JobAudit,
   type JobSpec,
   MaestroError,
-  parseJobSpec,
+  type Standing,
   type WorkerInfo,
   type WorkerMessage,
 } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { type ActiveJob, type ActiveJobOptions, openActiveJob } from './activeJob.ts';
-import { type AdmissionOptions, createAdmission, parseJobFile } from './admission.ts';
+import { type AdmissionOptions, createAdmission } from './admission.ts';
 import { auditJob } from './auditJob.ts';
 import type { Bookkeeper } from './bookkeeper.ts';
 import { readLedgerProgress } from './brokenImages.ts';
 import type { JobRecords } from './jobRecords.ts';
 import { newJob, withWaiting } from './jobView.ts';
-import { keepLedger, recoverJobs, rewriteRecords } from './keepRecords.ts';
+import { judgeStanding, whyUnbelievable } from './judgeMessage.ts';
+import { keepLedger, rewriteRecords } from './keepRecords.ts';
 import type { CoordinatorEvents } from './metrics/observer.ts';
 import { placeJobs } from './placement.ts';
 import { placementInput } from './placementInput.ts';
-import { type JobRun, queuedRun, type RunEvent } from './runState.ts';
+import { restoreJobs } from './restoreJobs.ts';
+import { type JobRun, queuedRun, type RunEvent, type RunWorker } from './runState.ts';
 import type { Store } from './store.ts';
 import { createSubmissions, type Submission } from './submissions.ts';
 import { workerEvent } from './workerEvent.ts';
 import { type ConnectedWorker, createWorkerRegistry, type WorkerConnection, workerInfo } from './workerRegistry.ts';
 
 const TICK_MS = 250;
+/** More starts of coordinators than Redis can have forgotten. */
+const MOST_FORGOTTEN_STARTS = 1000;
+/** What crosses a worker's dismissal is nothing to tell of. */
+const QUIET: ReadonlySet<WorkerMessage['kind']> = new Set(['heartbeat', 'timed', 'left']);
+/** Messages of one worker that are not believed are told of so often, at most. */
+const MOST_TOLD = 10;
 /** So long whoever decides about a job waits for it to be written down. */
 const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
@@ -98,7 +107,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const { store, records, timeouts, openBooks, risk = () => undefined, findCheckpoint, events, log } = options;
   const admission = createAdmission(options);
   const jobs = new Map<string, ActiveJob>();
-  const workers = createWorkerRegistry({ onGone: events.gone });
+  /** What was told of messages that were not believed, by worker. */
+  const distrusted = new Map<string, Set<string>>();
+  const workers = createWorkerRegistry({
+    onGone(id) {
+      distrusted.delete(id);
+      events.gone(id);
+    },
+  });
   const submissions = createSubmissions({ store, find: (id) => jobs.get(id)?.job });
   let isClosing = false;
   let versions = 0;
@@ -167,18 +183,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     return active.job;
   };
 
-  for (const { job, run: stored } of await recoverJobs({ store, records, log })) {
-    const spec = parseJobSpec(parseJobFile(job.specJson));
-    const kept = stored as JobRun | undefined;
-    // Its job file, as an older version may have written it, lacks what has a default by now.
-    const run =
-      kept === undefined
-        ? queuedRun({ id: job.id, spec, startPoint: await admission.startPoint(spec) }, 0, Date.parse(job.createdAt))
-        : withSpec(kept, spec);
-    const isOver = isTerminal(job.state);
-    const active = activate(withDefaults(job), spec, isOver ? { ...run, phase: 'ended', message: job.message } : run);
-    if (!isOver) log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
-    if (!isOver) active.dispatch({ type: 'recovered', incarnation: store.incarnation, ledger: await readLedgerProgress(store, run) });
+  for (const { job, spec, run, fault } of await restoreJobs({ store, records, admission, log })) {
+    const active = activate(job, spec, run);
+    if (run.phase === 'ended') continue;
+    log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
+    active.dispatch({ type: 'recovered', incarnation: store.incarnation, ledger: await readLedgerProgress(store, run) });
+    if (fault !== undefined) active.dispatch({ type: 'fault', reason: 'CheckpointInvalid', message: fault });
   }
   const ticker = setInterval(
     () => {
@@ -193,6 +203,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     rewriteRecords({ store, records, log }, jobs).catch((error: unknown) => log.warn({ error }, 'records could not be written again'));
   });
 
+  /** Workers that jobs have by this name, whether or not they are connected. */
+  const shadowsOf = (name: string): RunWorker[] =>
+    [...jobs.values()].flatMap(({ run }) => run.workers.filter((each) => each.name === name));
+
   /** A worker that was started again: what its earlier process had of a job is lost. */
   const replaceShadows = ({ name, id }: Hello): void => {
     for (const { run, dispatch } of jobs.values()) {
@@ -201,6 +215,24 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         dispatch({ type: 'disconnected', workerId: shadow.id, evidence: 'it was started again', isDead: true });
       }
     }
+  };
+
+  /** What a worker says that cannot be so is not believed, and told of once. */
+  const distrust = ({ id, name }: Hello, { kind }: Pick<WorkerMessage, 'kind'>, problem: string): void => {
+    const what = `${kind}: ${problem.replace(/\d+/g, 'N')}`;
+    const known = distrusted.get(id) ?? new Set();
+    distrusted.set(id, known);
+    const level = QUIET.has(kind) || known.has(what) || known.size >= MOST_TOLD ? 'debug' : 'warn';
+    if (known.size < MOST_TOLD) known.add(what);
+    log[level]({ worker: name, kind, reason: problem }, 'message not believed');
+  };
+
+  const takeStanding = (active: ActiveJob, hello: Hello, told: Standing): void => {
+    const { standing, problem } = judgeStanding(active.run, hello.id, told, { nowMs: Date.now(), timeouts });
+    if (problem !== undefined) distrust(hello, { kind: 'standing' }, problem);
+    if (standing !== undefined) return active.dispatch({ type: 'standing', worker: hello, standing });
+    const { connection } = workers.get(hello.id)!;
+    connection.send({ kind: 'release', jobId: told.jobId, writeCheckpoint: false, reason: problem ?? 'the job is not its own' });
   };
 
   return {
@@ -257,8 +289,16 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       jobs.get(jobId)?.dispatch({ type: 'drain', workerId: hello.id, reason: 'it is drained on request' });
       return workerInfo(worker);
     },
-    attach(hello, connection) {
+    attach({ sessionKey, ...told }, connection) {
+      // What is kept of the key, also in Redis, shows it to nobody.
+      const hello: Hello = { ...told, sessionKey: createHash('sha256').update(sessionKey).digest('hex') };
       if (hello.incarnation > store.incarnation) {
+        if (hello.incarnation > store.incarnation + MOST_FORGOTTEN_STARTS) {
+          throw new MaestroError(
+            'protocol-violation',
+            `worker ${hello.name} has seen incarnation ${hello.incarnation}, which cannot be: this is ${store.incarnation}`,
+          );
+        }
         // Redis has forgotten a start, or a later coordinator is at work; in that case this one cannot take a number.
         void store.raiseIncarnation(hello.incarnation).catch((error: unknown) => log.error({ error }, 'no new incarnation'));
         throw new MaestroError(
@@ -266,7 +306,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
           `worker ${hello.name} has seen incarnation ${hello.incarnation}; this is ${store.incarnation}`,
         );
       }
-      workers.requireName(hello);
+      workers.requireName(hello, shadowsOf(hello.name));
       replaceShadows(hello);
       const worker: ConnectedWorker = { hello, connection, jobId: hello.standing?.jobId ?? '', isDrained: false };
       workers.add(worker);
@@ -286,20 +326,28 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       }
       if (standing !== null) {
         const active = jobs.get(standing.jobId);
-        if (active !== undefined && active.run.phase !== 'ended') active.dispatch({ type: 'standing', worker: hello, standing });
+        if (active !== undefined && active.run.phase !== 'ended') takeStanding(active, hello, standing);
         else connection.send({ kind: 'release', jobId: standing.jobId, writeCheckpoint: false, reason: 'the job is over or unknown' });
       }
       place();
       return {
         receive(message) {
           if (!workers.has(worker) || message.kind === 'hello') return;
-          events.message(hello, message);
           // A worker that is told to end gets nothing more to do.
           if (message.kind === 'drain') worker.isDrained = true;
           const active = message.jobId === '' ? undefined : jobs.get(message.jobId);
-          const event = active === undefined ? undefined : workerEvent(hello, message);
-          if (active !== undefined && event !== undefined) active.dispatch(event);
-          if (message.kind === 'skipped') active?.noteSkipped(name, message);
+          const problem =
+            active === undefined
+              ? undefined
+              : (whyUnbelievable(active.run, id, message, { nowMs: Date.now(), timeouts }) ?? whyElsewhere(message));
+          if (active === undefined || problem === undefined) events.message(hello, message);
+          if (problem !== undefined) distrust(hello, message, problem);
+          else if (active !== undefined && message.kind === 'standing') takeStanding(active, hello, message);
+          else if (active !== undefined) {
+            const event = workerEvent(hello, message);
+            if (event !== undefined) active.dispatch(event);
+            if (message.kind === 'skipped') active.noteSkipped(name, message);
+          }
           if (message.kind === 'left' && worker.jobId === message.jobId) {
             worker.jobId = '';
             place();
@@ -322,11 +370,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   };
 }
 
-/** A record that an older version wrote lacks what came later. */
-function withDefaults(job: Job): Job {
-  return { ...job, resourceVersion: job.resourceVersion ?? '0-0' };
-}
-
-function withSpec(run: JobRun, spec: JobSpec): JobRun {
-  return { ...run, queuedMs: run.queuedMs ?? Date.now(), waitedMs: run.waitedMs ?? 0, facts: { ...run.facts, spec } };
+/** Why a checkpoint cannot be where a worker says: in a folder of its step and job. What is there will be read. */
+function whyElsewhere(message: WorkerMessage): string | undefined {
+  if (message.kind !== 'checkpoint') return undefined;
+  const [step, ...above] = message.path.split(/[/\\]/).reverse();
+  const isThere = step === stepFolder(message.step) && above.includes(message.jobId) && !above.includes('..');
+  return isThere ? undefined : `there is no checkpoint of the job at ${message.path}`;
 }

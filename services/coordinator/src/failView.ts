@@ -75,8 +75,12 @@ export function leave(turn: Turn, worker: RunWorker, { outcome, errorCode, error
   withdrawVote(turn, worker.id);
   if (outcome !== 'failed') return breakView(turn, worker, `${worker.name} does not work for the job any more`);
   const message = `${worker.name} failed at step ${Math.max(0, step)}: ${errorMessage}`;
-  // What nobody has managed to open is not one worker's fault.
-  if (FATAL_CODES.has(errorCode) || !isOpened) return stop(turn, { state: 'failed', reason: reasonOf(errorCode), message });
+  const wasMember = turn.run.pastViews.some(({ members }) => members.some(({ id }) => id === worker.id));
+  // What two workers could not open, or the only one, and nobody could, is not a worker's fault; what one could not open that has been in no view may be.
+  const isAlone = !turn.run.workers.some(({ isReleased }) => !isReleased);
+  const isJobsFault = !isOpened && (isAlone || turn.run.refusals.some(({ untilMs }) => untilMs === Number.MAX_SAFE_INTEGER));
+  if ((FATAL_CODES.has(errorCode) && wasMember) || isJobsFault)
+    return stop(turn, { state: 'failed', reason: reasonOf(errorCode), message });
   const failures = turn.run.failures + 1;
   record(turn, 'refused', message);
   update(turn, {

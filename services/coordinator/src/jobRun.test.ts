@@ -928,6 +928,18 @@ test.each(['data-invalid', 'non-finite'])('an error that every worker would meet
   expect(run.message).toBe(`b failed at step 0: it is ${code}`);
 });
 
+test('what one worker cannot open that is in no view costs the job that worker; what two cannot, or the only one, ends it', () => {
+  const joining = play('assigned d\npreparing d\nfailed d data-invalid', working({ maxWorkers: 4 }));
+  expect([joining.run.phase, joining.run.refusals.map(({ name }) => name)]).toEqual(['running', ['d']]);
+  const first = play('assigned a b c\npreparing a\nfailed b data-invalid');
+  expect([first.run.phase, first.run.refusals.map(({ name }) => name)]).toEqual(['starting', ['b']]);
+  expect(play('failed c invalid-argument', first).run).toMatchObject({
+    phase: 'stopping',
+    message: 'c failed at step 0: it is invalid-argument',
+  });
+  expect(play('assigned a\nfailed a data-invalid').run.phase).toBe('ended');
+});
+
 test('the step by which more than 1 % of an epoch are broken images ends the job with some of their names, whoever read them', () => {
   const { transcript, run } = play(
     `skipped b 1.png 2.png

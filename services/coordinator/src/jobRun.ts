@@ -137,6 +137,7 @@ function recover(turn: Turn, incarnation: number): void {
   update(turn, {
     workers: workers.map((worker) => ({ ...worker, awaySinceMs: nowMs + timeouts.silenceMs, lastHeardMs: nowMs })),
     lastCommitMs: nowMs,
+    recoveredMs: nowMs,
     incarnation,
     skipped: Math.max(skipped, generation) + UNWRITTEN_VIEWS * Math.max(1, incarnation - before),
   });

@@ -3,6 +3,7 @@ import type { Logger } from '@maestro/telemetry';
 import type { JobRecordFile, JobRecords } from './jobRecords.ts';
 import type { JobRun } from './runState.ts';
 import type { Store, StoredJob } from './store.ts';
+import { readJob, readRun } from './storedShapes.ts';
 
 /** What keeps Redis and the record files alike. */
 export interface KeepRecordsOptions {
@@ -19,8 +20,13 @@ const BATCH = 100;
  * that have ended, and an incarnation above all that jobs have seen.
  */
 export async function recoverJobs({ store, records, log }: KeepRecordsOptions): Promise<StoredJob[]> {
-  const inRedis = await store.loadJobs();
-  const files = await records.load();
+  const inRedis = await readable(store);
+  // A file that is no record stays where it is.
+  const files = (await records.load()).filter(({ job, run }) => {
+    const found = [readJob(job.id, job), ...(run === undefined ? [] : [readRun(job.id, run)])].find((read) => 'problem' in read);
+    if (found !== undefined) log.error({ job: job.id, ...found }, 'a job record on disk cannot be read, and is left where it is');
+    return found === undefined;
+  });
   const { jobs, lost } = mergeRecords(inRedis, files);
   if (lost.length > 0) {
     log.warn({ jobs: lost.length, first: lost[0]!.job.id }, 'Redis has lost jobs; they are put back from their files');
@@ -35,6 +41,22 @@ export async function recoverJobs({ store, records, log }: KeepRecordsOptions): 
     jobs.map(({ job }) => job),
   );
   return jobs;
+}
+
+/** What Redis holds of jobs; records that are none are put aside, and a job without its run begins again where its checkpoints are. */
+async function readable(store: Store): Promise<StoredJob[]> {
+  const found: StoredJob[] = [];
+  for (const { job, run } of await store.loadJobs()) {
+    const read = readJob(job.id, job);
+    if ('problem' in read) {
+      await store.setAside('job', job.id, read.problem);
+      continue;
+    }
+    const readOfRun = run === undefined ? undefined : readRun(job.id, run);
+    if (readOfRun !== undefined && 'problem' in readOfRun) await store.setAside('run', job.id, readOfRun.problem);
+    found.push({ job: read.value, run: readOfRun !== undefined && 'value' in readOfRun ? readOfRun.value : undefined });
+  }
+  return found;
 }
 
 /**

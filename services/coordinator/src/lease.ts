@@ -39,6 +39,9 @@ export interface ServedAt {
   readonly http: string;
 }
 
+/** What the keys begin with under which is kept what no coordinator can read: the time; the name that it had follows. */
+export const asidePrefix = (): string => `maestro:set-aside:${new Date().toISOString()}:`;
+
 /** Where a script's own keys and arguments begin. */
 export const FIRST_KEY = 3;
 export const FIRST_ARG = 5;
@@ -47,17 +50,36 @@ export const FIRST_ARG = 5;
 export type LeaseTimes = Pick<FailureTimeouts, 'leaseMs' | 'leaseRenewMs'>;
 
 const POLL_MS = 250;
+/** No failure timeout makes a lease last longer. */
+const MOST_LEASE_MS = 60_000;
 const LEASE_KEY = 'maestro:coordinator';
 const INCARNATION_KEY = 'maestro:incarnation';
+
+/**
+ * What scripts read of either key, whatever is there: text, or nothing where it is of another type; a whole number that a count of starts
+ * can have come to, or nothing.
+ */
+const READ = `
+local function text(key)
+  local value = redis.pcall('GET', key)
+  return type(value) == 'string' and value or nil
+end
+local function whole(value)
+  local number = tonumber(value or '0')
+  if not number or number < 0 or number >= ${2 ** 52} or number % 1 ~= 0 then return nil end
+  return number
+end
+local function digits(number) return string.format('%.0f', number) end
+`;
 
 /**
  * KEYS: lease, incarnation. ARGV: nonce, incarnation, what the lease says, its duration.
  * A lease that is gone was forgotten by Redis or ran out while nobody could write; its holder takes it again unless a later one came in between.
  */
-const CHECK = `
-local holder = redis.call('GET', KEYS[1])
+const CHECK = `${READ}
+local holder = text(KEYS[1])
 if not holder then
-  local newest = tonumber(redis.call('GET', KEYS[2]) or '0')
+  local newest = whole(text(KEYS[2])) or 0
   if newest > tonumber(ARGV[2]) then return redis.error_reply('FENCED') end
   redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
   redis.call('SET', KEYS[2], ARGV[2])
@@ -69,25 +91,48 @@ end
 const RENEW = "redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])";
 
 const RAISE = `
-local incarnation = math.max(tonumber(redis.call('GET', KEYS[2]) or '0'), tonumber(ARGV[5])) + 1
-redis.call('SET', KEYS[2], incarnation)
+local incarnation = math.max(whole(text(KEYS[2])) or 0, tonumber(ARGV[5])) + 1
+redis.call('SET', KEYS[2], digits(incarnation))
 return incarnation
 `;
 
-const RELEASE = `
-local holder = redis.call('GET', KEYS[1])
+const RELEASE = `${READ}
+local holder = text(KEYS[1])
 if holder and string.find(holder, ARGV[1], 1, true) then redis.call('DEL', KEYS[1]) end
 `;
 
-/** KEYS as above. ARGV: nonce, what the lease is to say, its duration, nonce of a holder that is known to be dead. */
-const ACQUIRE = `
-local holder = redis.call('GET', KEYS[1])
+/**
+ * KEYS as above. ARGV: nonce, what the lease is to say, its duration, nonce of a holder that is known to be dead, the longest that a lease can last,
+ * where to put aside what is no lease and no incarnation. Gives the incarnation, or 0, what is left of the lease and what it says; and what was put aside.
+ */
+const ACQUIRE = `${READ}
+local aside = {}
+local function setAside(key)
+  redis.call('RENAME', key, ARGV[6] .. key)
+  redis.call('PERSIST', ARGV[6] .. key)
+  table.insert(aside, key)
+end
+local function isLease(value)
+  local isJson, lease = pcall(cjson.decode, value or '')
+  if not isJson or type(lease) ~= 'table' or type(lease.nonce) ~= 'string' or lease.nonce == '' then return false end
+  if type(lease.pid) ~= 'number' or type(lease.host) ~= 'string' or type(lease.machine) ~= 'string' then return false end
+  local left = redis.call('PTTL', KEYS[1])
+  return left >= 0 and left <= tonumber(ARGV[5])
+end
+local holder = text(KEYS[1])
+if redis.call('EXISTS', KEYS[1]) == 1 and not isLease(holder) then
+  setAside(KEYS[1])
+  holder = nil
+end
 local isFree = not holder or string.find(holder, ARGV[1], 1, true) or (ARGV[4] ~= '' and string.find(holder, ARGV[4], 1, true))
-if not isFree then return { 0, redis.call('PTTL', KEYS[1]), holder } end
-local incarnation = tonumber(redis.call('GET', KEYS[2]) or '0') + 1
-redis.call('SET', KEYS[2], incarnation)
+if not isFree then return { 0, redis.call('PTTL', KEYS[1]), holder, aside } end
+local seen = text(KEYS[2])
+local before = whole(seen)
+if redis.call('EXISTS', KEYS[2]) == 1 and not (seen and before) then setAside(KEYS[2]) end
+local incarnation = (before or 0) + 1
+redis.call('SET', KEYS[2], digits(incarnation))
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return { incarnation, 0, '' }
+return { incarnation, 0, '', aside }
 `;
 
 interface Holder extends ProcessIdentity {
@@ -102,11 +147,16 @@ interface Holder extends ProcessIdentity {
 }
 
 /**
- * Takes the lease. One that a dead process of this machine holds is taken over at once; one of another machine once it has run out.
+ * Takes the lease. One that a dead process of this machine holds is taken over at once; one of another machine once it has run out. What is in its
+ * place and is no lease, and what is no incarnation, is put aside under another key, and `onSetAside` told of it.
  *
  * @throws MaestroError `conflict` naming the living coordinator that holds it; nothing was changed then. `redis-unavailable`.
  */
-export async function acquireLease(redis: RedisConnection, { leaseMs, leaseRenewMs }: LeaseTimes): Promise<CoordinatorLease> {
+export async function acquireLease(
+  redis: RedisConnection,
+  { leaseMs, leaseRenewMs }: LeaseTimes,
+  onSetAside: (key: string) => void = () => undefined,
+): Promise<CoordinatorLease> {
   const nonce = randomUUID();
   const host = hostname();
   let self: Holder = { nonce, ...identifyProcess(), host, machine: machineId(host), address: '', incarnation: 0 };
@@ -134,7 +184,7 @@ export async function acquireLease(redis: RedisConnection, { leaseMs, leaseRenew
     } catch (error) {
       const reply = /FENCED ?(\{.*\})?/.exec((error as Error).message);
       if (reply === null) throw error;
-      const holder = reply[1] === undefined ? 'a later coordinator' : describe(JSON.parse(reply[1]) as Holder);
+      const holder = holderText(reply[1]);
       const failure = new MaestroError('conflict', `fenced: could not ${what}: ${holder} has taken over this Redis`, { cause: error });
       reportFenced(failure);
       throw failure;
@@ -147,7 +197,7 @@ export async function acquireLease(redis: RedisConnection, { leaseMs, leaseRenew
     await renew();
   };
 
-  await become(await acquire(evaluate, self, leaseMs));
+  await become(await acquire(evaluate, self, leaseMs, onSetAside));
   let renewing: Promise<void> | undefined;
   const timer = setInterval(() => {
     // Redis may be away, or the lease lost: the first is mended when it returns, the second was reported.
@@ -190,13 +240,15 @@ async function acquire(
   evaluate: (what: string, script: string, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>,
   self: Holder,
   leaseMs: number,
+  onSetAside: (key: string) => void,
 ): Promise<number> {
   let dead = '';
   let before: { readonly nonce: string; readonly leftMs: number } | undefined;
   for (;;) {
-    const args = [self.nonce, JSON.stringify(self), leaseMs, dead];
+    const args = [self.nonce, JSON.stringify(self), leaseMs, dead, MOST_LEASE_MS, asidePrefix()];
     const reply = await evaluate('take the lease', ACQUIRE, [LEASE_KEY, INCARNATION_KEY], args);
-    const [incarnation, leftMs, held] = reply as [number, number, string];
+    const [incarnation, leftMs, held, aside] = reply as [number, number, string, string[]];
+    for (const key of aside) onSetAside(key);
     if (incarnation > 0) return incarnation;
     const holder = JSON.parse(held) as Holder;
     if (holder.machine === self.machine && !mayRun(holder)) {
@@ -222,5 +274,14 @@ function machineId(host: string): string {
     return `${host} ${readlinkSync('/proc/self/ns/pid')}`;
   } catch {
     return host; // no Linux: processes of one host share their ids
+  }
+}
+
+/** The coordinator that a lease tells of; whoever wrote there what is none is a later one too. */
+function holderText(lease: string | undefined): string {
+  try {
+    return describe(JSON.parse(lease ?? '') as Holder);
+  } catch {
+    return 'a later coordinator';
   }
 }

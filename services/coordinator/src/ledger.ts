@@ -211,16 +211,31 @@ export function parseLedger(fields: Readonly<Record<string, string>>): Ledger | 
       if (shard === undefined) unreadable.push(`${name} = ${value}`);
       else shards.push(shard);
     } else if (name.startsWith('epoch:')) {
-      epochs.push(JSON.parse(value) as EpochRow);
+      const row = parseEpoch(value);
+      if (row === undefined) unreadable.push(`${name} = ${value}`);
+      else epochs.push(row);
     } else if (name.startsWith('worker:')) {
       const [total, digest] = value.split(' ').map(Number);
-      workers[name.slice('worker:'.length)] = { images: total!, digest: digest! };
+      if (Number.isSafeInteger(total) && Number.isSafeInteger(digest)) {
+        workers[name.slice('worker:'.length)] = { images: total!, digest: digest! };
+      } else unreadable.push(`${name} = ${value}`);
     }
   }
   const inOrder = (a: ShardRow, b: ShardRow) => a.epoch - b.epoch || a.window - b.window || a.virtualRank - b.virtualRank;
   epochs.sort((a, b) => a.epoch - b.epoch);
   const content = fields['content'] === undefined ? undefined : Number(fields['content']);
   return { generation, firstStep, step, samples, images, content, redone, shards: shards.sort(inOrder), epochs, workers, unreadable };
+}
+
+function parseEpoch(value: string): EpochRow | undefined {
+  try {
+    const row = JSON.parse(value) as EpochRow | null;
+    const numbers = [row?.epoch, row?.firstStep, row?.steps, row?.images, row?.skipped, row?.digest];
+    const isRow = numbers.every(Number.isSafeInteger) && typeof row?.workers === 'object' && row.workers !== null;
+    return isRow ? row : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The field of a shard. */

@@ -78,7 +78,7 @@ await runService(
     await loadBullmq();
     const redis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
     const eviction = await watchEviction({ redis, isAllowed: readEviction(evictionText), log: logger });
-    const store = await openStore(redis, timeouts);
+    const store = await openStore(redis, timeouts, logger);
     const records = await openJobRecords({ dataDir, log: logger });
     const openShards = (jobId: string, schedule: Schedule): ShardWriter =>
       openShardWriter({

@@ -27,8 +27,16 @@ export interface JobFacts {
   readonly startPoint: RestorePoint;
 }
 
+/** By what a worker that comes back is known to be the same, and where it ran; absent in records of older versions. */
+export interface WorkerSessionFacts {
+  /** SHA-256 (hex) of its session key. */
+  readonly sessionKey?: string;
+  readonly host?: string;
+  readonly pid?: number;
+}
+
 /** A worker that works for the job: in the present view, or on its way into the next. */
-export interface RunWorker extends WorkerRef {
+export interface RunWorker extends WorkerRef, WorkerSessionFacts {
   /** `assigned` until it says where it stands. */
   readonly status: 'assigned' | MemberStatus;
   /** What it computes on, once it has said so. */
@@ -147,6 +155,8 @@ export interface JobRun {
   readonly shortSinceMs?: number;
   /** The newest view's; rises with each view and is never used again. */
   readonly generation: number;
+  /** When a coordinator took it over: until its workers are back, what they say may be ahead of what was written down. */
+  readonly recoveredMs?: number;
   /** The coordinator's that works on it, and the numbers up to which views of earlier ones may be in use that nobody wrote down. */
   readonly incarnation: number;
   readonly skipped: number;
@@ -302,11 +312,14 @@ export function refusalOf({ refusals }: JobRun, workerId: string, nowMs: number)
 }
 
 /** A worker that has just been given to the job. */
-export function newWorker({ name, id, address }: WorkerRef, nowMs: number): RunWorker {
+export function newWorker({ name, id, address, sessionKey, host, pid }: WorkerRef & WorkerSessionFacts, nowMs: number): RunWorker {
   return {
     name,
     id,
     address,
+    ...(sessionKey !== undefined && { sessionKey }),
+    ...(host !== undefined && { host }),
+    ...(pid !== undefined && { pid }),
     status: 'assigned',
     generation: 0,
     state: -1,

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { RedisConnection, Schedule } from '@maestro/data';
 import { failureTimeouts, type Job, type MaestroError } from '@maestro/protocol';
-import { acquireLease, FIRST_ARG, FIRST_KEY, type LeaseTimes, type ServedAt } from './lease.ts';
+import type { Logger } from '@maestro/telemetry';
+import { acquireLease, asidePrefix, FIRST_ARG, FIRST_KEY, type LeaseTimes, type ServedAt } from './lease.ts';
 import {
   COMMIT_SCRIPT,
   type CommitResult,
@@ -46,8 +47,12 @@ export interface Store {
   saveJob(job: Job): Promise<void>;
   /** `run` is kept as JSON. */
   saveRun(jobId: string, run: unknown): Promise<void>;
-  /** All jobs, oldest first. */
+  /** All jobs, oldest first. What is no JSON is put aside, as {@link Store.setAside} does. */
   loadJobs(): Promise<StoredJob[]>;
+  /** Keeps a record that nobody can read under another key, out of the way, and tells the log of it. */
+  setAside(what: 'job' | 'run', jobId: string, problem: string): Promise<void>;
+  /** Puts what lies in the place of a job's ledger aside unless it is one. */
+  requireLedger(jobId: string): Promise<void>;
   /** Reserves `key` for `jobId`; gives the id that holds it, which is another when the key was used before. */
   reserveKey(key: string, jobId: string): Promise<string>;
   /** Opens the job's ledger at its first step, or a generation that starts at `step` in it; idempotent. Gives the steps committed. */
@@ -132,13 +137,54 @@ if redis.call('SET', key, job, 'EX', ${KEY_TTL_SECONDS}, 'NX') then return job e
 return redis.call('GET', key)
 `;
 
+const NO_RECORD = 'it is no JSON object';
+/** Gives the first key aside as the second unless it is a hash, or is not there; gives 1 when it did. */
+const REQUIRE_HASH_SCRIPT = `
+local type = redis.call('TYPE', KEYS[${FIRST_KEY}]).ok
+if type == 'none' or type == 'hash' then return 0 end
+redis.call('RENAME', KEYS[${FIRST_KEY}], KEYS[${FIRST_KEY + 1}])
+return 1
+`;
+/** The same unless it is a hash whose head is whole numbers. */
+const LEDGER_SCRIPT = `
+local type = redis.call('TYPE', KEYS[${FIRST_KEY}]).ok
+if type == 'none' then return 0 end
+local isLedger = type == 'hash'
+if isLedger then
+  local head = redis.call('HMGET', KEYS[${FIRST_KEY}], 'generation', 'first', 'step', 'samples', 'images')
+  for i = 1, 5 do
+    local number = tonumber(head[i] or nil)
+    if not number or number < 0 or number >= ${2 ** 52} or number % 1 ~= 0 then isLedger = false end
+  end
+end
+if isLedger then return 0 end
+redis.call('RENAME', KEYS[${FIRST_KEY}], KEYS[${FIRST_KEY + 1}])
+return 1
+`;
+/** ARGV: the field. Moves it from the first hash to the second. */
+const SET_ASIDE_SCRIPT = `
+local value = redis.call('HGET', KEYS[${FIRST_KEY}], ARGV[${FIRST_ARG}])
+if not value then return end
+redis.call('HSET', KEYS[${FIRST_KEY + 1}], ARGV[${FIRST_ARG}], value)
+redis.call('HDEL', KEYS[${FIRST_KEY}], ARGV[${FIRST_ARG}])
+`;
+
 /**
  * Opens the coordinator's store on `redis`: takes the lease, and a new incarnation.
  * @throws MaestroError `conflict` naming the coordinator that works on this Redis, `redis-unavailable`.
  */
-export async function openStore(redis: RedisConnection, times: LeaseTimes = failureTimeouts()): Promise<Store> {
+export async function openStore(
+  redis: RedisConnection,
+  times: LeaseTimes = failureTimeouts(),
+  log: Pick<Logger, 'error'> | undefined = undefined,
+): Promise<Store> {
   const { client, call } = redis;
-  const lease = await acquireLease(redis, times);
+  /** What nobody can read is somebody's all the same. */
+  const tellAside = (key: string, aside: string, problem: string): void =>
+    log?.error({ key, aside, problem }, 'put aside from Redis: a record that cannot be read');
+  const lease = await acquireLease(redis, times, (key) =>
+    tellAside(key, `maestro:set-aside:*:${key}`, 'it is no lease, or no incarnation'),
+  );
   const { fenced, run } = lease;
   const marker = randomUUID();
   /** Jobs, and jobs with a run, whose records Redis must have. */
@@ -156,6 +202,17 @@ export async function openStore(redis: RedisConnection, times: LeaseTimes = fail
   const save = async (what: string, key: string, id: string, value: unknown): Promise<void> => {
     await run(what, SAVE_SCRIPT, [key], [id, JSON.stringify(value)]);
     (key === JOBS_KEY ? saved.jobs : saved.runs).add(id);
+  };
+  for (const key of [JOBS_KEY, RUNS_KEY]) {
+    const aside = `${asidePrefix()}${key}`;
+    if ((await run<number>(`look at ${key}`, REQUIRE_HASH_SCRIPT, [key, aside], [])) === 1) tellAside(key, aside, 'it is no hash');
+  }
+  const setAside: Store['setAside'] = async (what, jobId, problem) => {
+    const key = what === 'job' ? JOBS_KEY : RUNS_KEY;
+    const aside = `maestro:set-aside:${key}`;
+    await run(`put the ${what} of ${jobId} aside`, SET_ASIDE_SCRIPT, [key, aside], [jobId]);
+    (what === 'job' ? saved.jobs : saved.runs).delete(jobId);
+    tellAside(`${key} ${jobId}`, `${aside} ${jobId}`, problem);
   };
   await run('leave a marker', `redis.call('SET', KEYS[${FIRST_KEY}], ARGV[${FIRST_ARG}])`, [MARKER_KEY], [marker]);
 
@@ -192,15 +249,28 @@ export async function openStore(redis: RedisConnection, times: LeaseTimes = fail
     loadJobs: () =>
       call('load jobs', async () => {
         const [jobs, runs] = await Promise.all([client.hgetall(JOBS_KEY), client.hgetall(RUNS_KEY)]);
-        for (const id of Object.keys(jobs)) saved.jobs.add(id);
-        for (const id of Object.keys(runs)) saved.runs.add(id);
-        return Object.keys(jobs)
-          .sort()
-          .map((id) => ({
-            job: JSON.parse(jobs[id]!) as Job,
-            run: runs[id] === undefined ? undefined : (JSON.parse(runs[id]) as unknown),
-          }));
+        const loaded: StoredJob[] = [];
+        for (const id of Object.keys(jobs).sort()) {
+          const job = parseRecord(jobs[id]!) as Job | undefined;
+          const run = runs[id] === undefined ? undefined : parseRecord(runs[id]);
+          if (runs[id] !== undefined && run === undefined) await setAside('run', id, NO_RECORD);
+          if (job?.id !== id) {
+            await setAside('job', id, job === undefined ? NO_RECORD : 'it is of another job');
+            continue;
+          }
+          saved.jobs.add(id);
+          if (run !== undefined) saved.runs.add(id);
+          loaded.push({ job, run });
+        }
+        return loaded;
       }),
+    setAside,
+    async requireLedger(jobId) {
+      const key = ledgerKey(jobId);
+      const aside = `${asidePrefix()}${key}`;
+      if ((await run<number>(`look at the ledger of ${jobId}`, LEDGER_SCRIPT, [key, aside], [])) === 1)
+        tellAside(key, aside, 'it is no ledger');
+    },
     reserveKey: (key, jobId) => run('reserve an idempotency key', RESERVE_SCRIPT, [`maestro:key:${key}`], [jobId]),
     openGeneration: ({ jobId, generation, step, samples, firstStep }) =>
       run(`open generation ${generation} of ${jobId}`, OPEN_SCRIPT, [ledgerKey(jobId)], [generation, step, samples, firstStep]),
@@ -267,4 +337,14 @@ export async function openStore(redis: RedisConnection, times: LeaseTimes = fail
       await lease.release();
     },
   };
+}
+
+/** A record as an object; undefined when it is none. */
+function parseRecord(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { type CoordinatorMessage, type Hello, isAlive, MaestroError, type WorkerInfo } from '@maestro/protocol';
+import type { RunWorker } from './runState.ts';
 
 /** The way to a worker. */
 export interface WorkerConnection {
@@ -24,10 +25,11 @@ export interface WorkerRegistry {
   /** @throws MaestroError `not-found` when none has this name. */
   named(name: string): ConnectedWorker;
   /**
-   * Makes room for a worker: one that has its name is closed when it is the same, or its process is known to be gone.
+   * Makes room for a worker: one that has its name is closed when it is the same, or its process is known to be gone. A name and an id belong to the
+   * session that has them until it is lost: to `shadows` as well, workers by this name that jobs have and that may come back.
    * @throws MaestroError `conflict` when another process has the name.
    */
-  requireName(hello: Hello): void;
+  requireName(hello: Hello, shadows: readonly RunWorker[]): void;
   add(worker: ConnectedWorker): void;
   /** Whether it is connected, and by this stream. */
   has(worker: ConnectedWorker): boolean;
@@ -50,16 +52,25 @@ export function createWorkerRegistry({ onGone }: { readonly onGone: (id: string)
       if (worker === undefined) throw new MaestroError('not-found', `worker ${name}: not connected; \`maestro workers\` lists all`);
       return worker;
     },
-    requireName({ name, id, host }) {
-      for (const { hello, connection } of withName(name)) {
-        const isGone = hello.host === host && host === hostname() && !isAlive(hello.pid);
-        if (hello.id !== id && !isGone) {
-          throw new MaestroError(
-            'conflict',
-            `worker ${name}: the name is taken by process ${hello.pid} on ${hello.host}; give each worker a name of its own`,
-          );
+    requireName(hello, shadows) {
+      const { name, id } = hello;
+      const taken = (by: { readonly pid: number; readonly host: string }, advice: string): MaestroError =>
+        new MaestroError('conflict', `worker ${name}: the name is taken by process ${by.pid} on ${by.host}; ${advice}`);
+      const connected = withName(name);
+      for (const { hello: other } of connected) {
+        if (other.id === id ? other.sessionKey !== hello.sessionKey : !isGone(other, hello)) {
+          throw taken(other, 'give each worker a name of its own');
         }
-        forget(hello.id);
+      }
+      for (const { id: other, sessionKey, pid, host } of shadows) {
+        // Records of older versions do not say whose they are.
+        if (sessionKey === undefined || pid === undefined || host === undefined) continue;
+        if (other === id ? sessionKey !== hello.sessionKey : !isGone({ pid, host }, hello)) {
+          throw taken({ pid, host }, 'it is free once that one is lost');
+        }
+      }
+      for (const { hello: other, connection } of connected) {
+        forget(other.id);
         connection.close();
       }
     },
@@ -67,6 +78,11 @@ export function createWorkerRegistry({ onGone }: { readonly onGone: (id: string)
     has: (worker) => workers.get(worker.hello.id) === worker,
     forget,
   };
+}
+
+/** Whether a process of this machine, by which `newcomer` was started too, has ended. */
+function isGone({ pid, host }: { readonly pid: number; readonly host: string }, newcomer: Hello): boolean {
+  return newcomer.host === host && host === hostname() && !isAlive(pid);
 }
 
 /** A worker as clients see it. */

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Collective } from '@maestro/collective';
 import type { BlockCacheOptions } from '@maestro/data';
@@ -53,6 +53,8 @@ export interface WorkerOptions {
 
 /** Messages that wait for a coordinator that is away; the oldest go first. Steps are not among them: members keep those themselves. */
 const MOST_WAITING = 1000;
+/** A worker that was started again may meet its own shadow, which a coordinator that was started again gives time to come back. */
+const REFUSED_TIMEOUTS = 4;
 /** How often the worker tells the coordinator its metrics, while it works for a job and while it is free. */
 const METRICS_MS = 5000;
 const IDLE_METRICS_EVERY = 6;
@@ -68,6 +70,7 @@ const LASTING: ReadonlySet<WorkerMessage['kind']> = new Set(['checkpoint', 'chec
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const { name, coordinator, compute, collective, timeouts, metrics, onAttached = () => undefined, logger, signal } = options;
   const id = `${name}:${randomUUID()}`;
+  const sessionKey = randomBytes(16).toString('hex');
   let member: Member | undefined;
   let stream: ControlStream | undefined;
   let isAttached = false;
@@ -199,6 +202,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       buildJson: JSON.stringify(runtimeIdentity()),
       incarnation,
       standing: member?.standing() ?? null,
+      sessionKey,
     });
     stream = openControlStream({
       coordinator,
@@ -213,10 +217,9 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     onAttached(false);
     if (signal.aborted && member !== undefined) member.release({ reason: DRAIN_REASON, writeCheckpoint: true });
     if (signal.aborted) break;
-    if (isMaestroError(reason, 'conflict')) {
-      // A worker that was killed and started again may meet its own shadow.
+    if (isMaestroError(reason, 'conflict') || isMaestroError(reason, 'protocol-violation')) {
       refusedSinceMs ??= Date.now();
-      if (Date.now() - refusedSinceMs > 2 * timeouts.silenceMs) throw new MaestroError('conflict', reason.message);
+      if (Date.now() - refusedSinceMs > REFUSED_TIMEOUTS * timeouts.silenceMs) throw reason;
     }
     if (reason.message !== lastProblem) logger.warn({ reason: reason.message }, 'detached from the coordinator, trying again');
     lastProblem = reason.message;

@@ -1,6 +1,7 @@
-import type { CoordinatorMessage, Hello, Left, StepCommitted } from '@maestro/protocol';
+import type { CoordinatorMessage, Hello, Left, Standing, StepCommitted } from '@maestro/protocol';
 import type { WorkerRef } from '../assignRanks.ts';
 import { transition } from '../jobRun.ts';
+import { judgeStanding, whyUnbelievable } from '../judgeMessage.ts';
 import { createOutbox, isDecision } from '../outbox.ts';
 import { placeJobs } from '../placement.ts';
 import { placementInput } from '../placementInput.ts';
@@ -244,6 +245,13 @@ export function startCoordinatorModel(
     after(TICK_MS, tick);
   };
 
+  const takeStanding = (hello: Hello, told: Standing): void => {
+    const { standing, problem } = judgeStanding(run, hello.id, told, { nowMs: clock.nowMs, timeouts });
+    if (problem !== undefined) note(`  not believed: ${hello.name}, standing: ${problem}`);
+    if (standing !== undefined) dispatch({ type: 'standing', worker: hello, standing });
+    else workers.get(hello.id)?.stream.send({ kind: 'release', jobId, writeCheckpoint: false, reason: problem ?? '' });
+  };
+
   const isNameFree = ({ name, id }: Hello): boolean => {
     for (const twin of [...workers.values()]) {
       if (twin.hello.name !== name) continue;
@@ -309,7 +317,7 @@ export function startCoordinatorModel(
         dispatch({ type: 'left', workerId: id, left });
       }
       if (standing !== null) {
-        if (run.phase !== 'ended') dispatch({ type: 'standing', worker: hello, standing });
+        if (run.phase !== 'ended') takeStanding(hello, standing);
         else stream.send({ kind: 'release', jobId, writeCheckpoint: false, reason: 'the job is over or unknown' });
       }
       place();
@@ -317,8 +325,14 @@ export function startCoordinatorModel(
         receive(message) {
           if (!isUp || workers.get(id) !== worker || message.kind === 'hello') return;
           if (message.kind === 'drain') worker.isDrained = true;
-          const event = message.jobId === '' ? undefined : workerEvent(hello, message);
-          if (event !== undefined) dispatch(event);
+          const isOurs = message.jobId === jobId;
+          const problem = isOurs ? whyUnbelievable(run, id, message, { nowMs: clock.nowMs, timeouts }) : undefined;
+          if (problem !== undefined) note(`  not believed: ${hello.name}, ${message.kind}: ${problem}`);
+          else if (isOurs && message.kind === 'standing') takeStanding(hello, message);
+          else {
+            const event = message.jobId === '' ? undefined : workerEvent(hello, message);
+            if (event !== undefined) dispatch(event);
+          }
           if (message.kind === 'left' && worker.jobId === message.jobId) {
             worker.jobId = '';
             place();

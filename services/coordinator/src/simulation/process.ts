@@ -130,6 +130,7 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
       buildJson: '',
       incarnation: 0,
       standing: member?.standing() ?? null,
+      sessionKey: '',
     };
     link = openLink(world, to, hello, {
       name,
