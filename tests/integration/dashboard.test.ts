@@ -1,19 +1,29 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
 import type { Browser, Page } from 'playwright-core';
+import sharp from 'sharp';
 import { writeBlobs } from '../support/blobs.ts';
 import { CHROMIUM, complaintsOf, NO_CHROMIUM, pictureDrawn, startBrowser } from '../support/browser.ts';
 import { eventually } from '../support/eventually.ts';
-import { faintTexts, sidewaysOverflow } from '../support/pageChecks.ts';
+import { accessFaults, sidewaysOverflow } from '../support/pageChecks.ts';
 
 const TIMEOUT_MS = 300_000;
 const PHONE = { width: 375, height: 812 };
+const DESKTOP = { width: 1280, height: 900 };
+/** How each page is looked at. */
+const LOOKS = [
+  [DESKTOP, 'light'],
+  [DESKTOP, 'dark'],
+  [PHONE, 'light'],
+] as const;
 
 let dir: string;
 let data: string;
+/** A folder of images in two classes, of which too many are broken for a job. */
+let images: string;
 let cluster: Cluster;
 let browser: Browser;
 let page: Page;
@@ -25,15 +35,54 @@ const inBrowser = (name: string, run: () => Promise<void>) =>
   CHROMIUM === undefined ? test.skip(`${name} (${NO_CHROMIUM})`, run, TIMEOUT_MS) : test(name, run, TIMEOUT_MS);
 
 const url = (path: string) => `http://${cluster.http}${path}`;
+const api = async (path: string, body?: object) => {
+  const response = await fetch(url(`/api/v1${path}`), {
+    method: body === undefined ? 'GET' : 'POST',
+    ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  });
+  return (await response.json()) as { readonly id: string; readonly state: string };
+};
+/** What is wrong with a page, in every size and colour. */
+const faultsOf = async (paths: readonly string[]) => {
+  const found: string[] = [];
+  const each = await browser.newPage();
+  for (const path of paths) {
+    await each.goto(url(path));
+    await each.locator('main .panel, main .notice:not(.is-loading)').first().waitFor();
+    await each.waitForLoadState('load');
+    for (const [viewport, colorScheme] of LOOKS) {
+      await each.setViewportSize(viewport);
+      await each.emulateMedia({ colorScheme });
+      await each.locator(`html[data-theme="${colorScheme}"]`).waitFor({ state: 'attached' });
+      // In dark colours the page is the same but for its colours.
+      const faults = await accessFaults(each, colorScheme === 'light' ? 'all' : 'contrast');
+      const overflow = await sidewaysOverflow(each);
+      if (overflow > 0) faults.push(`${overflow} px wider than the window`);
+      found.push(...faults.map((fault) => `${path} ${viewport.width} px ${colorScheme}: ${fault}`));
+    }
+  }
+  await each.close();
+  return found;
+};
 const textOf = async (selector: string) => (await page.locator(selector).allInnerTexts()).join('\n');
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'maestro-dashboard-'));
   data = await writeBlobs(join(dir, 'blobs'), { count: 256 });
+  images = join(dir, 'flowers');
+  for (const name of ['daisy', 'rose']) {
+    await mkdir(join(images, name), { recursive: true });
+    for (let i = 0; i < 8; i++)
+      await sharp({ create: { width: 16, height: 16, channels: 3, background: { r: 30 * i, g: 90, b: 10 } } }).toFile(
+        join(images, name, `${i}.png`),
+      );
+  }
+  // One would be borne, and one in a hundred is held out.
+  for (const i of [1, 2, 3, 4]) await writeFile(join(images, 'rose', `broken-${i}.png`), `no image ${i}`);
   cluster = await startCluster({ workers: 2, dataDir: join(dir, 'cluster'), env: { MAESTRO_RECONSTRUCTION_SECONDS: '1' } });
   if (CHROMIUM === undefined) return;
   browser = await startBrowser();
-  page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: 'en-GB' });
+  page = await browser.newPage({ viewport: DESKTOP, locale: 'en-GB' });
   page.setDefaultTimeout(60_000);
   complaints = complaintsOf(page);
 }, TIMEOUT_MS);
@@ -60,6 +109,17 @@ test('pages come with a content policy that allows nothing inline, and only the 
   }
 });
 
+test('who follows a wrong link in a browser gets a page, and a program the problem', async () => {
+  for (const path of ['/no/such/page', '/api/v1/nothing']) {
+    const asked = async (accept: string) => {
+      const response = await fetch(url(path), { headers: { accept } });
+      return [response.status, response.headers.get('content-type')];
+    };
+    expect(await asked('text/html,application/xhtml+xml,*/*;q=0.8')).toEqual([404, 'text/html; charset=utf-8']);
+    expect(await asked('*/*')).toEqual([404, 'application/problem+json']);
+  }
+});
+
 inBrowser('empty pages say what to do', async () => {
   await page.goto(url('/'));
   await page.getByText('No jobs yet').waitFor();
@@ -71,7 +131,7 @@ inBrowser('the form shows the own messages of the server at the fields, and subm
   await page.getByLabel('steps', { exact: true }).fill('many');
   await page.locator('.field:has([name="schedule.steps"]) .field-error').waitFor();
   expect(await textOf('.field:has([name="schedule.steps"])')).toContain('expected number, found "many"');
-  await page.locator('.field:has([name="data.path"]) .field-error').waitFor();
+  await page.locator('.field:has([name="data.path"]) .field-error', { hasText: 'say where the images are' }).waitFor();
   await page.getByRole('button', { name: 'Submit' }).click();
   await page.locator('[aria-invalid="true"]:focus').waitFor();
 
@@ -87,7 +147,6 @@ inBrowser('the form shows the own messages of the server at the fields, and subm
     'resources.maxWorkers': '2',
     'checkpoint.everySteps': '100',
   };
-  await page.locator('[name="data.format"]').selectOption('idx');
   await page.locator('[name="model.preset"]').selectOption('mae_vit_tiny_patch4');
   await page.getByText('Checkpoint', { exact: true }).click();
   for (const [name, value] of Object.entries(fields)) await page.locator(`[name="${name}"]`).fill(value);
@@ -102,6 +161,31 @@ inBrowser('the form shows the own messages of the server at the fields, and subm
   jobPath = new URL(page.url()).pathname;
 });
 
+inBrowser('the form finds the format by the path, counts images and class folders, and never calls ready what is not there', async () => {
+  const form = await browser.newPage({ viewport: DESKTOP });
+  await form.goto(url('/submit'));
+  const path = form.locator('[name="data.path"]');
+  const note = form.locator('.field:has([name="data.path"])');
+  const format = () => form.locator('[name="data.format"]').inputValue();
+  await path.waitFor();
+  expect(await format()).toBe('');
+  await form.locator('[name="schedule.steps"]').fill('10');
+  await path.fill(join(dir, 'flower'));
+  await note.getByText(`there is nothing at ${join(dir, 'flower')}`).waitFor();
+  expect(await form.locator('.side .problems li').count()).toBe(1);
+  expect(await form.getByText('The coordinator would take this job.').count()).toBe(0);
+  await path.fill(images);
+  await note.getByText('a folder of images: 20 images, in 2 class folders: daisy 8, rose 12').waitFor();
+  expect(await format()).toBe('image-folder');
+  // Another path may have another format, until one is chosen by hand.
+  await path.fill(data);
+  await note.getByText('IDX files: 256 images').waitFor();
+  expect(await format()).toBe('idx');
+  await form.locator('[name="data.format"]').selectOption('webdataset');
+  await note.getByText('it looks like IDX files (format idx), not like webdataset').waitFor();
+  await form.close();
+});
+
 inBrowser('the job page shows the loss move, its curve, the phases of each worker and a reconstruction, without a reload', async () => {
   await page.evaluate('window.isTheSamePage = true');
   await page.locator('.badge', { hasText: 'running' }).waitFor();
@@ -113,8 +197,8 @@ inBrowser('the job page shows the loss move, its curve, the phases of each worke
   const curve = page.locator('[aria-label="Loss"] .chart-plot');
   await eventually('a curve', async () => /from .* at step \d+ to .* at step \d{2}/.test((await curve.getAttribute('aria-label'))!));
   expect(await curve.locator('canvas').count()).toBe(1);
-  await page.getByRole('button', { name: 'Loss: logarithmic axis' }).click();
-  await page.locator('[aria-label="Loss: logarithmic axis"][aria-pressed="true"]').waitFor();
+  await page.getByRole('button', { name: 'log axis of Loss' }).click();
+  await page.locator('[aria-label="log axis of Loss"][aria-pressed="true"]').waitFor();
 
   await eventually('both workers in the timeline', async () => /worker-a[\s\S]*worker-b/.test(await textOf('.timeline tbody')));
   await pictureDrawn(page, '.picture img');
@@ -133,6 +217,11 @@ inBrowser('a worker that is killed is named: in the view history, in the events,
   expect(await textOf('.events')).toContain('worker-b');
   await page.getByRole('button', { name: 'Audit now' }).click();
   await page.getByText('every sample exactly once').waitFor();
+  // The audit comes first, and what happens all the time is told once.
+  const top = async (label: string) => (await page.locator(`section[aria-label="${label}"]`).boundingBox())!.y;
+  expect(await top('Audit')).toBeLessThan(await top('Events'));
+  await eventually('checkpoints in one row', async () => /\d+ checkpoints since step/.test(await textOf('.events')));
+  expect(await page.locator('.events li').count()).toBeLessThanOrEqual(12);
 });
 
 inBrowser('log lines are filtered, and the address alone brings the same filters back', async () => {
@@ -161,6 +250,72 @@ inBrowser('log lines are filtered, and the address alone brings the same filters
   await page.getByText('No line passes these filters.').waitFor();
 });
 
+inBrowser('a search that cannot be leaves the lines, is told of at its field, and is not asked for again and again', async () => {
+  const logs = await browser.newPage({ viewport: DESKTOP });
+  const refused: string[] = [];
+  logs.on('response', (response) => {
+    if (response.status() === 400) refused.push(response.url());
+  });
+  await logs.goto(url(`${jobPath}/logs`));
+  await logs.locator('.log-line').first().waitFor();
+  const search = logs.locator('[name="search"]');
+  await search.fill('checkpoint ((');
+  await logs.getByRole('alert').getByText('missing closing )').waitFor();
+  expect(await search.getAttribute('aria-invalid')).toBe('true');
+  // The histogram goes on with what it showed.
+  await logs.waitForResponse((response) => response.url().includes('/logs/histogram') && response.ok());
+  expect(await logs.locator('.log-line').count()).toBeGreaterThan(1);
+  expect(refused).toHaveLength(1);
+
+  await logs.reload();
+  await logs.getByRole('alert').getByText('missing closing )').waitFor();
+  await logs.locator('.log-line').first().waitFor();
+  await search.fill('checkpoint');
+  await logs.locator('.log-text mark', { hasText: 'checkpoint' }).first().waitFor();
+  expect([await logs.getByRole('alert').count(), refused.length]).toEqual([0, 2]);
+  await logs.close();
+});
+
+inBrowser('the histogram is one tab stop; arrow keys go from bar to bar, and Enter shows the lines of one', async () => {
+  const logs = await browser.newPage({ viewport: DESKTOP });
+  await logs.goto(url(`${jobPath}/logs`));
+  await logs.locator('.histogram i').nth(1).waitFor();
+  const stops = logs.locator('.histogram button[tabindex="0"]');
+  expect(await stops.count()).toBe(1);
+  const last = await stops.getAttribute('aria-label');
+  await stops.focus();
+  await logs.keyboard.press('Home');
+  const focused = () => logs.evaluate("document.activeElement.getAttribute('aria-label')");
+  const first = await focused();
+  expect(first).not.toBe(last);
+  expect([await stops.count(), await stops.getAttribute('aria-label')]).toEqual([1, first]);
+  await logs.keyboard.press('ArrowRight');
+  expect(await focused()).not.toBe(first);
+  await logs.keyboard.press('Enter');
+  await logs.getByRole('button', { name: 'Clear filters' }).waitFor();
+  expect(new URL(logs.url()).search).toContain('from=');
+  await logs.close();
+});
+
+inBrowser('a job that waits says why in full, and names the job that it waits for', async () => {
+  const spec = {
+    data: { format: 'idx', path: data },
+    schedule: { steps: 5, microBatch: 8 },
+    model: { preset: 'mae_vit_tiny_patch4', imageSize: 16 },
+  };
+  const first = await api('/jobs', { ...spec, name: 'first in line' });
+  const second = await api('/jobs', { ...spec, name: 'second in line' });
+  const table = await browser.newPage({ viewport: DESKTOP });
+  await table.goto(url('/'));
+  const reason = table.locator('tr', { hasText: second.id }).locator('.reason');
+  await reason.getByText('waiting: behind first in line').waitFor();
+  expect(await reason.evaluate((node) => node.scrollWidth <= node.clientWidth && node.scrollHeight <= node.clientHeight)).toBe(true);
+  expect(await reason.getByRole('link', { name: 'first in line' }).getAttribute('href')).toBe(`/jobs/${first.id}`);
+  await table.close();
+  expect(await faultsOf([`/jobs/${second.id}`])).toEqual([]);
+  for (const { id } of [second, first]) await api(`/jobs/${id}/cancel`, {});
+});
+
 inBrowser('checkpoints can be downloaded', async () => {
   await page.getByRole('link', { name: 'Checkpoints' }).click();
   await page.locator('tbody tr').first().waitFor();
@@ -169,29 +324,14 @@ inBrowser('checkpoints can be downloaded', async () => {
   await download.cancel();
 });
 
-inBrowser('on a phone no page is wider than the screen, and every text can be read, in light and in dark colours', async () => {
-  const found: string[] = [];
-  const phone = await browser.newPage({ viewport: PHONE });
-  for (const path of [
-    '/',
-    '/workers',
-    '/submit',
-    jobPath,
-    ...['logs', 'checkpoints', 'history', 'file'].map((tab) => `${jobPath}/${tab}`),
-  ]) {
-    await phone.goto(url(path));
-    await phone.locator('main .panel, main .notice:not(.is-loading)').first().waitFor();
-    await phone.waitForLoadState('load');
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await phone.emulateMedia({ colorScheme });
-      await phone.locator(`html[data-theme="${colorScheme}"]`).waitFor({ state: 'attached' });
-      const [overflow, faint] = [await sidewaysOverflow(phone), await faintTexts(phone)];
-      if (overflow > 0 || faint.length > 0) found.push(`${path} ${colorScheme}: ${overflow} px, ${faint.join('; ')}`);
-    }
-  }
-  await phone.close();
-  expect(found).toEqual([]);
-});
+inBrowser(
+  'no page has a fault that axe finds, on a screen or a phone, in light or dark colours; none is wider than the window',
+  async () => {
+    const tabs = ['', '/logs', '/checkpoints', '/history', '/file', '/logs?search=(('].map((tab) => `${jobPath}${tab}`);
+    const others = ['/', '/workers', '/submit', '/submit?as=file', '/login', '/docs', '/no/such/page', '/jobs/job-nothing'];
+    expect(await faultsOf([...others, ...tabs])).toEqual([]);
+  },
+);
 
 inBrowser(
   'everything can be reached by keyboard: skip link, a job in the table, its tabs; a dialog keeps the focus and gives it back',
@@ -240,21 +380,41 @@ inBrowser('a job is cancelled after a question', async () => {
   expect(await page.getByRole('button', { name: 'Pause' }).count()).toBe(0);
 });
 
+inBrowser('the page of a failed job shows the error first, what to do, and where to go from there', async () => {
+  const failed = await api('/jobs', {
+    name: 'flowers',
+    data: { format: 'image-folder', path: images },
+    schedule: { steps: 50, microBatch: 1 },
+    model: { preset: 'mae_vit_tiny_patch4', imageSize: 16, embedDim: 48, depth: 1, decoderEmbedDim: 48, decoderDepth: 1 },
+  });
+  await eventually('its end', async () => (await api(`/jobs/${failed.id}`)).state === 'failed');
+  await page.goto(url(`/jobs/${failed.id}`));
+  const failure = page.getByRole('region', { name: 'Why the job failed' });
+  await failure.getByRole('heading', { name: 'The data cannot be used' }).waitFor();
+  expect(await failure.textContent()).toMatch(/rose\/broken-\d\.png[\s\S]*What to do: Mend or remove what is named above/);
+  // Nothing but the name stands above it.
+  const top = async (selector: string) => (await page.locator(selector).first().boundingBox())?.y ?? Number.POSITIVE_INFINITY;
+  expect(await top('.failure')).toBeLessThan(Math.min(await top('.tabs'), await top('.tiles'), await top('.progress')));
+  expect((await textOf('.tiles')).split('\n')).not.toContain('–');
+  expect(await faultsOf([`/jobs/${failed.id}`, `/jobs/${failed.id}/history`])).toEqual([]);
+  await failure.getByRole('link', { name: 'Correct and submit again' }).click();
+  await page.waitForURL(`**/submit?from=${failed.id}`);
+  expect(await page.locator('[name="data.path"]').inputValue()).toBe(images);
+});
+
 inBrowser('a checkpoint is measured by way of the form, and the accuracy is in the place of the loss', async () => {
   const { items } = (await (await fetch(url(`/api/v1${jobPath}/checkpoints`))).json()) as { readonly items: readonly { path: string }[] };
   await page.goto(url('/submit'));
   await page.locator('[name="recipe"]').selectOption('knn');
-  await page.locator('[name="data.format"]').selectOption('idx');
   await page.locator('[name="data.path"]').fill(data);
-  await page.getByText('Checkpoint', { exact: true }).click();
+  await page.getByText('IDX files: 256 images').waitFor();
+  await page.locator('summary', { hasText: 'Checkpoint' }).click();
   await page.locator('[name="checkpoint.resumeFrom"]').fill(items[0]!.path);
   await page.getByText('Knn', { exact: true }).click();
   await page.locator('[name="knn.test.path"]').fill('/nowhere');
-  await page.locator('[name="knn.test.path"]').fill('');
-  await page.locator('[name="knn.test.format"]').selectOption('image-folder');
-  await page.locator('.field:has([name="knn.test.path"]) .field-error').waitFor();
-  await page.locator('[name="knn.test.format"]').selectOption('idx');
+  await page.locator('.field:has([name="knn.test.path"]) .field-error', { hasText: 'there is nothing at /nowhere' }).waitFor();
   await page.locator('[name="knn.test.path"]').fill(data);
+  await page.locator('.field:has([name="knn.test.path"])', { hasText: 'IDX files' }).waitFor();
   await page.locator('[name="knn.test.split"]').selectOption('test');
   await page.getByText('The coordinator would take this job.').waitFor();
   await page.getByRole('button', { name: 'Submit' }).click();
@@ -262,6 +422,9 @@ inBrowser('a checkpoint is measured by way of the form, and the accuracy is in t
   await page.locator('.job-head .badge', { hasText: 'succeeded' }).waitFor();
   expect(await textOf('.tile:first-child')).toMatch(/k-NN accuracy\s+\d+\.\d\d %\s+256 test samples/i);
   expect(await page.locator('[aria-label="Loss"]').count()).toBe(0);
+  expect(await faultsOf([new URL(page.url()).pathname])).toEqual([]);
+  await page.goto(url('/'));
+  expect(await textOf('tbody tr:first-child')).toMatch(/\d+\.\d\d %\s+k-NN accuracy/);
 });
 
 inBrowser('a worker is drained after a question', async () => {

@@ -71,8 +71,8 @@ test(
     const low = await submit({ resources: { minWorkers: 2, maxWorkers: 2 } });
     await watch(low, hasDone(20));
     const high = await submit({ priority: 5, steps: 30, resources: { minWorkers: 2, maxWorkers: 2 } });
-    const preempted = `preempted by ${high.id} (priority 5)`;
-    expect(high).toMatchObject({ state: 'queued', message: `waiting: needs 2 cpu workers, 0 free; ${low.id} makes way` });
+    const preempted = `preempted by "${high.name}" (${high.id}) of priority 5`;
+    expect(high).toMatchObject({ state: 'queued', message: `waiting: needs 2 cpu workers, 0 free; "${low.name}" (${low.id}) makes way` });
 
     const paused = await watch(low, ({ state }) => state === 'queued');
     expect(paused.message).toContain(preempted);
@@ -97,10 +97,10 @@ test(
     const wide = await submit({ resources: { maxWorkers: 2 } });
     await watch(wide, (job) => hasDone(20)(job) && job.members.length === 2);
     const next = await submit({ steps: 20, resources: { maxWorkers: 2 } });
-    expect(next.message).toBe(`waiting: needs 1 cpu worker, 0 free; ${wide.id} gives up 1 worker`);
+    expect(next.message).toBe(`waiting: needs 1 cpu worker, 0 free; "${wide.name}" (${wide.id}) gives up 1 worker`);
     expect((await watch(next)).state).toBe('succeeded');
     const ended = await expectExact(wide);
-    expect(messages(ended)).toContain(`worker-b leaves: ${next.id} needs them to start`);
+    expect(messages(ended)).toContain(`worker-b leaves: "${next.name}" (${next.id}) needs them to start`);
     expect(messages(ended)).toContain('worker-b prepares to join');
     expect(messages(ended)).not.toContain('pausing');
   },

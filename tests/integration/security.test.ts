@@ -125,14 +125,19 @@ test('requests that a page of another site makes are refused, and every answer h
   }
 });
 
-test('a job reads only below the configured folders: no other path, no dots, no link that leads out', async () => {
+test('a job, and a look at a path, read only below the configured folders: no other path, no dots, no link that leads out', async () => {
   await symlink('/etc', join(images, 'link'));
   for (const path of ['/etc', `${images}/../data`, join(images, 'link'), join(images, 'link', 'ssl'), `${images}-not`, 'relative']) {
     expect({ path, code: (await ask('POST', '/api/v1/jobs', bearer('submit'), spec(path))).body.code }).toEqual({
       path,
       code: 'permission-denied',
     });
+    const looked = await ask('GET', `/api/v1/data?path=${encodeURIComponent(path)}`, bearer('submit'));
+    expect({ path, code: looked.body.code }).toEqual({ path, code: 'permission-denied' });
   }
+  const look = `/api/v1/data?path=${encodeURIComponent(images)}`;
+  expect(await ask('GET', look, bearer('submit'))).toMatchObject({ status: 200, body: { path: images } });
+  expect((await ask('GET', look, bearer('read'))).status).toBe(403);
   const resumed = { ...spec(images), checkpoint: { resumeFrom: '/etc' } };
   expect((await ask('POST', '/api/v1/jobs', bearer('submit'), resumed)).body.code).toBe('permission-denied');
   expect((await ask('POST', '/api/v1/jobs', bearer('submit'), spec(join(images, 'not', 'yet')))).status).toBe(201);

@@ -88,7 +88,16 @@ async function picture(
     await page.locator('.timeline-row').first().waitFor();
   }
   if (path.endsWith('/logs')) await page.locator('.log-line').nth(4).waitFor();
-  if (path.endsWith('/history')) await page.locator('.view').nth(1).waitFor();
+  if (path.endsWith('/history')) {
+    await page.locator('.view').nth(1).waitFor();
+    await page.getByRole('button', { name: 'Audit now' }).click();
+    await page.locator('.audit .badge').waitFor();
+  }
+  if (path === '/submit') {
+    await page.locator('[name="data.path"]').fill(data);
+    await page.locator('[name="schedule.epochs"]').fill('100');
+    await page.getByText('The coordinator would take this job.').waitFor();
+  }
   const file = join(out, `${name}.png`);
   const { size } = await sharp(await page.screenshot())
     .png({ palette: true, colours: 128, compressionLevel: 9 })

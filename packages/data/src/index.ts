@@ -34,3 +34,4 @@ export {
   windowOfStep,
 } from './schedule.ts';
 export { type Lease, listShardGenerations, loadBullmq, openShardQueue, type ShardDepth, type ShardQueue } from './shardQueue.ts';
+export { type DataSurvey, surveyData } from './surveyData.ts';

@@ -11,7 +11,7 @@ const MAX_FILE_BYTES = 512 * 2 ** 20;
 /** Files looked at together while listing; hides the latency of network file systems without exhausting descriptors. */
 const STAT_CONCURRENCY = 64;
 /** Folders that systems keep for themselves: thumbnails and bins of network storage, of Windows, macOS and ext4. */
-const SYSTEM_FOLDERS: ReadonlySet<string> = new Set([
+export const SYSTEM_FOLDERS: ReadonlySet<string> = new Set([
   '@eaDir',
   '@Recycle',
   '@Recently-Snapshot',

@@ -34,7 +34,9 @@ export async function requireConfined({ data, checkpoint, knn }: JobSpec, roots:
   }
 }
 
-async function requireInside(what: string, path: string, roots: readonly string[]): Promise<void> {
+/** Refuses a path outside the roots, as {@link requireConfined} does; `what` says whose it is. @throws MaestroError `permission-denied`. */
+export async function requireInside(what: string, path: string, roots: PathRoots): Promise<void> {
+  if (roots === undefined) return;
   const isAllowed = isAddress(path) ? roots.some((root) => isAddress(root) && isBelow(root, path)) : await isInFolders(path, roots);
   if (isAllowed) return;
   throw new MaestroError('permission-denied', `${what}: ${path} is outside the places that jobs may use: ${roots.join(', ')}`);

@@ -1,5 +1,6 @@
 export { type AuditResource, auditResource, auditResourceSchema } from './api/auditResource.ts';
 export { type CheckpointResource, checkpointResourceSchema } from './api/checkpointResource.ts';
+export { type DataSurveyResource, dataSurveyQuerySchema, dataSurveySchema } from './api/dataSurvey.ts';
 export { jobCheckSchema, jobFileJsonSchema } from './api/jobCheck.ts';
 export { type JobResource, jobResource, jobResourceSchema } from './api/jobResource.ts';
 export {
@@ -40,7 +41,7 @@ export { type WorkerResource, workerResource, workerResourceSchema } from './api
 export { AUDIT_VERDICTS, type AuditEpoch, type AuditReport, type AuditVerdict, type AuditWorker, type JobAudit } from './audit.ts';
 export { type Bind, type HostAndPort, requireSafeBind, splitAddress } from './bindRule.ts';
 export { formatBytes, parseByteSize } from './byteSize.ts';
-export { type PathRoots, readRoots, requireConfined } from './confinedPath.ts';
+export { type PathRoots, readRoots, requireConfined, requireInside } from './confinedPath.ts';
 export { DEVICES, type Device, isDevice } from './device.ts';
 export { ENVIRONMENT, type EnvironmentVariable } from './environment.ts';
 export {

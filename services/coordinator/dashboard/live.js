@@ -61,6 +61,8 @@ export function poll(ask, everyMs) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let isAsking = false;
+  /** Somebody wanted it now while it was under way, with what was then known. */
+  let isWanted = false;
   let failures = 0;
   const turn = async () => {
     clearTimeout(timer);
@@ -73,6 +75,11 @@ export function poll(ask, everyMs) {
       failures++;
     }
     isAsking = false;
+    if (isWanted && !ending.signal.aborted) {
+      isWanted = false;
+      void turn();
+      return;
+    }
     if (!ending.signal.aborted && !document.hidden)
       timer = setTimeout(turn, Math.min(everyMs * 2 ** failures, Math.max(everyMs, LAST_RETRY_MS)));
   };
@@ -82,7 +89,10 @@ export function poll(ask, everyMs) {
   document.addEventListener('visibilitychange', onVisible);
   turn();
   return {
-    now: () => void turn(),
+    now() {
+      isWanted = isAsking;
+      void turn();
+    },
     stop() {
       ending.abort();
       clearTimeout(timer);

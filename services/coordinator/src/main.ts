@@ -131,7 +131,10 @@ await runService(
     const archive = await openLogArchive({ dataDir, redis: logRedis, requireLease: store.requireLease, log: logger });
     const logs = openJobLogs({ coordinator, archive });
     const server = await serve({ coordinator, observer, logs, listen, dataDir, timeouts, access, tls, log: logger });
-    const web = await serveHttp({ coordinator, observer, logs, logSink: sink, access, tls, redis, dataDir, log: logger }, httpListen);
+    const web = await serveHttp(
+      { coordinator, observer, logs, logSink: sink, access, roots, tls, redis, dataDir, log: logger },
+      httpListen,
+    );
     await store.announce({ address: server.address, http: web.address });
     logger.info({ address: server.address, http: web.address, incarnation: coordinator.incarnation }, 'coordinator ready');
     process.send?.({ listening: server.address, http: web.address });

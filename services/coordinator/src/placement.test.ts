@@ -62,6 +62,19 @@ test('a job that needs more workers than there are keeps nobody back, except whi
   expect(lines(placeJobs({ jobs, free: workers('abc'), isSettling: true }))[1]).toBe('wait small waiting: behind big');
 });
 
+test('reasons name other jobs as people call them, with the id behind', () => {
+  const jobs = [
+    job('job-1', '2..8 on ab', { name: 'faces' }),
+    job('job-2', '2..2', { name: 'my cats', priority: 5 }),
+    job('job-3', '1..1'),
+  ];
+  expect(decide(jobs)).toEqual([
+    'preempt job-1 preempted by "my cats" (job-2) of priority 5',
+    'wait job-2 waiting: needs 2 cpu workers, 0 free; "faces" (job-1) makes way',
+    'wait job-3 waiting: behind "my cats" (job-2)',
+  ]);
+});
+
 test('workers above the minimum of a job go to one that lacks its own, from whoever has most to spare', () => {
   const jobs = [job('one', '1..8 on abcd'), job('two', '1..8 on ef'), job('new', '2..8')];
   expect(placeJobs({ jobs, free: [] })).toMatchObject([
@@ -80,7 +93,7 @@ test('a job of lower priority shrinks as far as it can go on, and is paused only
     'wait urgent waiting: needs 2 cpu workers, 0 free; low gives up 2 workers',
   ]);
   expect(decide([job('low', '2..2 on ab'), urgent])).toEqual([
-    'preempt low preempted by urgent (priority 5)',
+    'preempt low preempted by urgent of priority 5',
     'wait urgent waiting: needs 2 cpu workers, 0 free; low makes way',
   ]);
   expect(decide([job('low', '2..2 on ab'), job('wide', '1..4 on cde', { priority: 1 }), urgent])[0]).toBe('shrink wide ed');
@@ -89,7 +102,7 @@ test('a job of lower priority shrinks as far as it can go on, and is paused only
 test('nobody gives up more than is needed: a job whose pause is enough spares the others', () => {
   const jobs = [job('wide', '1..4 on ab'), job('low', '3..3 on cde'), job('lowest', '1..1 on f', { priority: -1 })];
   expect(decide([...jobs, job('urgent', '3..3', { priority: 5 })])).toEqual([
-    'preempt low preempted by urgent (priority 5)',
+    'preempt low preempted by urgent of priority 5',
     'wait urgent waiting: needs 3 cpu workers, 0 free; low makes way',
   ]);
 });

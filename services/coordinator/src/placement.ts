@@ -1,9 +1,12 @@
 import type { WorkerRef } from './assignRanks.ts';
+import { jobLabel } from './jobLabel.ts';
 import { chooseVictims, describeVictims, type Victim } from './preemption.ts';
 
 /** A job that waits for workers, or works with some. */
 export interface SchedulableJob {
   readonly id: string;
+  /** As in its job file; reasons name it where it is given. */
+  readonly name?: string;
   /** As in its job file; only a job with a higher one may have this one paused. */
   readonly priority: number;
   /** What decides whose turn it is: see {@link effectivePriority}. */
@@ -65,7 +68,7 @@ interface Deal {
   readonly victims: Map<string, Victim>;
   readonly waits: Map<string, string>;
   /** By device: the job whose turn it is, and whether it is about to have its minimum, so that what is free is kept for it. */
-  readonly turnOf: Map<string, { readonly id: string; readonly isKeeping: boolean }>;
+  readonly turnOf: Map<string, { readonly job: SchedulableJob; readonly isKeeping: boolean }>;
 }
 
 /**
@@ -108,7 +111,7 @@ function turnRank(job: SchedulableJob, jobs: readonly SchedulableJob[]): number 
 function serveMinimum(job: SchedulableJob, { jobs, isSettling = false }: PlacementInput, deal: Deal): void {
   const { id, device, minWorkers } = job;
   const ahead = deal.turnOf.get(device);
-  if (ahead !== undefined) return void deal.waits.set(id, `waiting: behind ${ahead.id}`);
+  if (ahead !== undefined) return void deal.waits.set(id, `waiting: behind ${jobLabel(ahead.job)}`);
   const need = lacking(job);
   const free = usable(job, deal.free);
   if (free.length >= need) return give(job, free.slice(0, need), deal);
@@ -120,14 +123,14 @@ function serveMinimum(job: SchedulableJob, { jobs, isSettling = false }: Placeme
   const victims = missing === 0 ? [] : chooseVictims({ job, missing, others });
   if (victims !== undefined) {
     for (const victim of victims) deal.victims.set(victim.job.id, victim);
-    deal.turnOf.set(device, { id, isKeeping: true });
+    deal.turnOf.set(device, { job, isKeeping: true });
     return void deal.waits.set(id, `${lack}; ${describeVictims(victims, leaving)}`);
   }
   const working = jobs.flatMap((other) => (other.id === id ? [] : [...other.workers, ...(deal.given.get(other.id) ?? [])]));
   const connected = job.present + [...deal.free, ...deal.leaving, ...working].filter((worker) => isUsable(job, worker)).length;
   const isEnough = connected >= minWorkers;
   deal.waits.set(id, isEnough ? lack : `${lack}; ${connected} ${connected === 1 ? 'is' : 'are'} connected`);
-  if (isEnough || isSettling) deal.turnOf.set(device, { id, isKeeping: false });
+  if (isEnough || isSettling) deal.turnOf.set(device, { job, isKeeping: false });
 }
 
 /** Gives what is free to a job that can use more than it needs. */

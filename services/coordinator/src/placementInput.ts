@@ -44,6 +44,7 @@ export function placementInput({ runs, workers, nowMs, silenceMs, startedMs }: P
     const waitedMs = run.waitedMs + (isStarted ? 0 : Math.max(0, nowMs - run.queuedMs));
     return {
       id,
+      name: spec.name,
       priority,
       rank: effectivePriority(priority, waitedMs),
       minWorkers: spec.resources.minWorkers,

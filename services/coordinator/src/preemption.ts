@@ -1,3 +1,4 @@
+import { jobLabel } from './jobLabel.ts';
 import type { FreeWorker, SchedulableJob } from './placement.ts';
 
 /** A job that gives workers up to another. */
@@ -88,13 +89,13 @@ export function describeVictims(victims: readonly Victim[], leaving: readonly Fr
   const names = leaving.map(({ name }) => name).join(', ');
   return [
     ...(leaving.length === 0 ? [] : [`${names} ${leaving.length === 1 ? 'is' : 'are'} on the way`]),
-    ...victims.map(({ job: { id }, workers, isPaused }) =>
-      isPaused ? `${id} makes way` : `${id} gives up ${workers.length} worker${workers.length === 1 ? '' : 's'}`,
+    ...victims.map(({ job, workers, isPaused }) =>
+      isPaused ? `${jobLabel(job)} makes way` : `${jobLabel(job)} gives up ${workers.length} worker${workers.length === 1 ? '' : 's'}`,
     ),
   ].join(', ');
 }
 
-function reasonFor({ id, priority }: SchedulableJob, other: SchedulableJob, isPaused: boolean): string {
-  if (priority > other.priority) return `preempted by ${id} (priority ${priority})`;
-  return isPaused ? `it lacks workers, and ${id} can use those that it has` : `${id} needs them to start`;
+function reasonFor(job: SchedulableJob, other: SchedulableJob, isPaused: boolean): string {
+  if (job.priority > other.priority) return `preempted by ${jobLabel(job)} of priority ${job.priority}`;
+  return isPaused ? `it lacks workers, and ${jobLabel(job)} can use those that it has` : `${jobLabel(job)} needs them to start`;
 }

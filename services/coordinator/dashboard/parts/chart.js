@@ -160,7 +160,7 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
           {
             type: 'button',
             'aria-pressed': String(isLog),
-            'aria-label': `${title}: logarithmic axis`,
+            'aria-label': `log axis of ${title}`,
             onclick: () => {
               isLog = !isLog;
               drawControls();

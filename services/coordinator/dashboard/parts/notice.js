@@ -12,6 +12,14 @@ export function emptyNotice(title, ...what) {
 }
 
 /**
+ * A page that has nothing but a notice, whose title is then the page's.
+ * @param {string} title @param {...(Child | Child[])} what
+ */
+export function noticePage(title, ...what) {
+  return h('div.notice', {}, h('h1.notice-title', {}, title), h('div', {}, ...what));
+}
+
+/**
  * What stands where something could not be had.
  * @param {string} title @param {unknown} error @param {(() => void)} [retry]
  */

@@ -10,16 +10,28 @@ import { h } from '../dom.js';
 const OPEN_SECTIONS = ['data', 'schedule', 'model', 'resources'];
 
 /**
- * The form of a JSON Schema: a section for each object, a field for each value, the server's messages at the fields they speak of.
- * @param {{ schema: SchemaNode, values: Values, errors: ReadonlyMap<string, string>, change: (path: readonly string[], value: unknown) => void }} form
+ * @typedef {{ tone: 'green' | 'amber' | 'red' | 'grey', text: string }} FieldNote what was found out about a value
  */
-export function schemaForm({ schema, values, errors, change }) {
+
+/**
+ * The form of a JSON Schema: a section for each object, a field for each value, the server's messages at the fields they speak of.
+ * @param {{ schema: SchemaNode, values: Values, errors: ReadonlyMap<string, string>, notes: ReadonlyMap<string, FieldNote>, change: (path: readonly string[], value: unknown) => void }} form
+ */
+export function schemaForm({ schema, values, errors, notes, change }) {
   const entries = Object.entries(schema.properties ?? {});
   const plain = entries.filter(([, node]) => variantsOf(node).length === 0 && node.type !== 'object');
   const sections = entries.filter(([, node]) => variantsOf(node).length > 0 || node.type === 'object');
   sections.sort(([a], [b]) => rankOf(a) - rankOf(b));
   const fieldOf = (/** @type {readonly string[]} */ path, /** @type {SchemaNode} */ node, /** @type {boolean} */ isRequired) =>
-    field({ path, node, isRequired, value: valueAt(values, path), error: errors.get(path.join('.')), change });
+    field({
+      path,
+      node,
+      isRequired,
+      value: valueAt(values, path),
+      error: errors.get(path.join('.')),
+      note: notes.get(path.join('.')),
+      change,
+    });
   return h(
     'div.form-sections',
     {},
@@ -42,15 +54,15 @@ function rankOf(key) {
 /** @param {{ key: string, node: SchemaNode, values: Values, errors: ReadonlyMap<string, string>, fieldOf: (path: readonly string[], node: SchemaNode, isRequired: boolean) => HTMLElement, change: (path: readonly string[], value: unknown) => void }} of */
 function section({ key, node, values, errors, fieldOf, change }) {
   const variants = variantsOf(node);
-  const chosen = variants.length === 0 ? node : chosenVariant(variants, valueAt(values, [key]));
+  const chosen = variants.length === 0 ? node : shownVariant(variants, valueAt(values, [key]));
   const required = new Set(chosen.required ?? []);
   const fields = Object.entries(chosen.properties ?? {}).flatMap(([name, child]) => {
-    if (variants.length > 0 && child.const !== undefined && name === discriminatorOf(variants)) {
-      return [{ isPlain: true, element: variantField([key, name], variants, child.const, change) }];
+    if (variants.length > 0 && name === discriminatorOf(variants)) {
+      return [{ isPlain: true, element: variantField([key, name], variants, valueAt(values, [key, name]) ?? child.const, errors, change) }];
     }
     if (child.const !== undefined) return [];
     if (variantsOf(child).length > 0) {
-      return nestedFields([key, name], variantsOf(child), values, fieldOf, change).map((element) => ({ isPlain: true, element }));
+      return nestedFields([key, name], variantsOf(child), values, errors, fieldOf, change).map((element) => ({ isPlain: true, element }));
     }
     // What has neither a default nor an explanation is for those who know it by name.
     const isPlain = child.default !== undefined || child.description !== undefined || (isObject(values[key]) && name in values[key]);
@@ -69,19 +81,21 @@ function section({ key, node, values, errors, fieldOf, change }) {
   );
 }
 
-/** The fields of a choice within a section. @param {readonly string[]} path @param {readonly SchemaNode[]} variants @param {Values} values @param {(path: readonly string[], node: SchemaNode, isRequired: boolean) => HTMLElement} fieldOf @param {(path: readonly string[], value: unknown) => void} change */
-function nestedFields(path, variants, values, fieldOf, change) {
+/** The fields of a choice within a section. @param {readonly string[]} path @param {readonly SchemaNode[]} variants @param {Values} values @param {ReadonlyMap<string, string>} errors @param {(path: readonly string[], node: SchemaNode, isRequired: boolean) => HTMLElement} fieldOf @param {(path: readonly string[], value: unknown) => void} change */
+function nestedFields(path, variants, values, errors, fieldOf, change) {
   const name = discriminatorOf(variants);
-  const properties = chosenVariant(variants, valueAt(values, path)).properties ?? {};
+  const properties = shownVariant(variants, valueAt(values, path)).properties ?? {};
   return Object.entries(properties).map(([key, node]) =>
-    key === name ? variantField([...path, key], variants, node.const ?? '', change) : fieldOf([...path, key], node, false),
+    key === name
+      ? variantField([...path, key], variants, valueAt(values, [...path, key]) ?? node.const, errors, change)
+      : fieldOf([...path, key], node, false),
   );
 }
 
-/** @param {{ path: readonly string[], node: SchemaNode, isRequired: boolean, value: unknown, error: string | undefined, change: (path: readonly string[], value: unknown) => void }} of */
-function field({ path, node, isRequired, value, error, change }) {
+/** @param {{ path: readonly string[], node: SchemaNode, isRequired: boolean, value: unknown, error: string | undefined, note: FieldNote | undefined, change: (path: readonly string[], value: unknown) => void }} of */
+function field({ path, node, isRequired, value, error, note, change }) {
   const id = `field-${path.join('-')}`;
-  const described = [node.description && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ');
+  const described = [node.description && `${id}-hint`, note && `${id}-note`, error && `${id}-error`].filter(Boolean).join(' ');
   const common = {
     id,
     name: path.join('.'),
@@ -118,6 +132,7 @@ function field({ path, node, isRequired, value, error, change }) {
     h('label', { for: id, class: isRequired ? 'required' : '' }, labelOf(path)),
     control,
     error !== undefined && h('p.field-error', { id: `${id}-error` }, error),
+    note !== undefined && note.text !== error && h('p.field-note', { id: `${id}-note`, 'data-tone': note.tone, role: 'status' }, note.text),
     node.description && h('p.hint', { id: `${id}-hint` }, node.description),
   );
 }
@@ -127,10 +142,11 @@ function labelOf(path) {
   return path.slice(Math.min(1, path.length - 1)).join('.');
 }
 
-/** @param {readonly string[]} path @param {readonly SchemaNode[]} variants @param {string | number | boolean} current @param {(path: readonly string[], value: unknown) => void} change */
-function variantField(path, variants, current, change) {
+/** @param {readonly string[]} path @param {readonly SchemaNode[]} variants @param {unknown} current undefined: not chosen yet @param {ReadonlyMap<string, string>} errors @param {(path: readonly string[], value: unknown) => void} change */
+function variantField(path, variants, current, errors, change) {
   const id = `field-${path.join('-')}`;
   const name = path.at(-1) ?? '';
+  const error = current === undefined ? undefined : errors.get(path.join('.'));
   return h(
     'div.field',
     { key: id },
@@ -140,14 +156,36 @@ function variantField(path, variants, current, change) {
       {
         id,
         name: path.join('.'),
-        value: String(current),
-        onchange: (/** @type {Event} */ event) => change(path, /** @type {HTMLSelectElement} */ (event.target).value),
+        value: current === undefined ? '' : String(current),
+        'aria-invalid': error !== undefined && 'true',
+        onchange: (/** @type {Event} */ event) => change(path, /** @type {HTMLSelectElement} */ (event.target).value || undefined),
       },
+      isFound(variants) && h('option', { value: '' }, 'found at the path'),
       ...variants.map((variant) =>
         h('option', { value: String(variant.properties?.[name]?.const) }, String(variant.properties?.[name]?.const)),
       ),
     ),
+    error !== undefined && h('p.field-error', {}, error),
   );
+}
+
+/** The key of data sets by which variants are told apart, and which a look at the path finds. */
+const FORMAT = 'format';
+const PLACE_HINT = 'on every worker: a folder of images, of IDX files or of packed shards; or s3://bucket/prefix, http(s)://…/index.json';
+
+/** Whether a value of these variants is found by looking at its path. @param {readonly SchemaNode[]} variants */
+function isFound(variants) {
+  return discriminatorOf(variants) === FORMAT && variants.every(({ properties }) => properties?.['path'] !== undefined);
+}
+
+/** The variant whose fields are shown: of a data set of which nothing is known yet, its path comes first. @param {readonly SchemaNode[]} variants @param {unknown} value @returns {SchemaNode} */
+function shownVariant(variants, value) {
+  const chosen = chosenVariant(variants, value);
+  if (!isFound(variants)) return chosen;
+  const { path = {}, [FORMAT]: format = {}, ...others } = chosen.properties ?? {};
+  const isChosen = isObject(value) && value[FORMAT] !== undefined;
+  const place = isChosen ? path : { ...path, description: PLACE_HINT };
+  return { ...chosen, properties: { path: place, [FORMAT]: isChosen ? format : {}, ...(isChosen && others) } };
 }
 
 /** @param {SchemaNode} node */
@@ -173,7 +211,7 @@ function chosenVariant(variants, value) {
 }
 
 /**
- * The values that a form begins with: what tells variants apart must be in the file.
+ * The values that a form begins with: what tells variants apart must be in the file, but for what is found later.
  * @param {SchemaNode} schema
  * @returns {Values}
  */
@@ -183,7 +221,8 @@ export function initialValues(schema) {
   for (const [key, node] of Object.entries(schema.properties ?? {})) {
     const variants = variantsOf(node);
     const name = discriminatorOf(variants);
-    if (variants.length > 0 && schema.required?.includes(key)) values[key] = { [name]: variants.at(-1)?.properties?.[name]?.const };
+    if (variants.length > 0 && schema.required?.includes(key) && !isFound(variants))
+      values[key] = { [name]: variants.at(-1)?.properties?.[name]?.const };
   }
   return values;
 }
@@ -202,9 +241,15 @@ export function withValue(schema, values, path, value) {
   const variants = variantsOf(node);
   const discriminator = discriminatorOf(variants);
   // Another variant knows other keys: what it does not know is left behind.
-  const known = name === discriminator ? Object.keys(chosenVariant(variants, { [name]: value }).properties ?? {}) : undefined;
-  const kept = known === undefined ? before : Object.fromEntries(Object.entries(before).filter(([each]) => known.includes(each)));
-  const needsDiscriminator = variants.length > 0 && kept[discriminator] === undefined && discriminator !== name;
+  const known =
+    name !== discriminator
+      ? undefined
+      : value === undefined
+        ? []
+        : Object.keys(chosenVariant(variants, { [name]: value }).properties ?? {});
+  const kept =
+    known === undefined ? before : Object.fromEntries(Object.entries(before).filter(([each]) => each === 'path' || known.includes(each)));
+  const needsDiscriminator = variants.length > 0 && !isFound(variants) && kept[discriminator] === undefined && discriminator !== name;
   const start = needsDiscriminator ? { [discriminator]: chosenVariant(variants, undefined).properties?.[discriminator]?.const } : {};
   const inner = variants.length === 0 ? node : chosenVariant(variants, { ...start, ...kept });
   const section = withValue(inner, { ...start, ...kept }, rest, value);

@@ -1,49 +1,88 @@
 // @ts-check
 import { errorText, request } from '../api.js';
 import { h, keep, patch } from '../dom.js';
-import { count } from '../format.js';
+import { count, plural } from '../format.js';
+
+/** @typedef {import('../types/api.d.ts').Audit} Audit */
+
+const VERDICTS = { clean: 'every sample exactly once', incomplete: 'the record is incomplete', unclean: 'not exactly once' };
+/** Problems that are listed; the command has all. */
+const MOST_PROBLEMS = 8;
 
 /** A panel that has the ledger compared with the job's permutations, when asked. @param {string} jobId */
 export function auditPanel(jobId) {
-  const body = h('div.panel-body');
+  const body = h('div.panel-body.audit');
   const element = keep(
     h(
       'section.panel',
-      { 'aria-label': 'Audit' },
+      { 'aria-label': 'Audit', class: 'panel audit-panel' },
       h('header.panel-head', {}, h('h2', {}, 'Audit'), h('span.muted.small', {}, 'was every sample taken exactly once?')),
       body,
     ),
   );
   const run = async () => {
-    patch(body, h('p.muted', {}, 'Comparing the ledger with the permutations of the job…'));
+    patch(body, h('p.muted', { role: 'status' }, 'Comparing the ledger with the permutations of the job…'));
     try {
-      patch(body, result(await request(`/api/v1/jobs/${jobId}/audit`)), button('Audit again'));
+      patch(body, ...result(await request(`/api/v1/jobs/${jobId}/audit`)), button('Audit again'));
     } catch (error) {
       patch(body, h('p.field-error', { role: 'alert' }, errorText(error)), button('Try again'));
     }
   };
   const button = (/** @type {string} */ text) => h('button.button.small', { type: 'button', onclick: run }, text);
-  patch(body, button('Audit now'));
+  patch(
+    body,
+    h('p.muted', {}, 'Compares what workers have entered with what the seed of the job planned, step by step.'),
+    button('Audit now'),
+  );
   return { element };
 }
 
-/** Whatever numbers the audit has, by their names; the verdict first. @param {Record<string, unknown>} audit */
+/** The verdict, and the numbers that it rests on. @param {Audit} audit */
 function result(audit) {
-  const numbers = Object.entries(audit).filter(([, value]) => typeof value === 'number');
-  const isClean = audit['isClean'];
-  const verdicts = { clean: 'every sample exactly once', incomplete: 'the record is incomplete' };
-  const verdict = verdicts[/** @type {'clean'} */ (audit['verdict'])] ?? 'not exactly once';
-  return h(
-    'div',
-    {},
-    typeof isClean === 'boolean' && h('p', {}, h('span.badge', { 'data-tone': isClean ? 'green' : 'red' }, verdict)),
+  const {
+    isClean,
+    verdict,
+    step,
+    totalSteps,
+    images,
+    expected,
+    skipped,
+    missing,
+    duplicates,
+    mismatches,
+    unknownSteps,
+    epochs,
+    problems,
+    problemCount,
+  } = audit;
+  /** @type {[string, number][]} */
+  const facts = [
+    ['Planned', expected],
+    ['Trained on', images],
+    ['Missing', missing],
+    ['Taken twice', duplicates],
+    ['Not as planned', mismatches],
+    ['Broken images', skipped],
+    ['Unknown steps', unknownSteps],
+  ];
+  return [
     h(
-      'dl.facts',
-      {},
-      ...numbers.flatMap(([name, value]) => [
-        h('dt', {}, name.replace(/([A-Z])/g, ' $1').toLowerCase()),
-        h('dd', {}, count(Number(value))),
-      ]),
+      'p.verdict',
+      { role: 'status' },
+      h('span.badge', { 'data-tone': isClean ? 'green' : 'red' }, VERDICTS[verdict]),
+      h(
+        'span',
+        {},
+        `in ${count(step)} of ${count(totalSteps)} steps, ${plural(epochs.length, 'epoch')}, by ${plural(audit.workers.length, 'worker')}`,
+      ),
     ),
-  );
+    h('dl.facts', {}, ...facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, count(value))))),
+    problems.length > 0 &&
+      h(
+        'ul.problems',
+        {},
+        ...problems.slice(0, MOST_PROBLEMS).map((problem) => h('li', {}, problem)),
+        problemCount > MOST_PROBLEMS && h('li', {}, `and ${count(problemCount - MOST_PROBLEMS)} more; \`maestro audit\` lists them`),
+      ),
+  ];
 }

@@ -71,7 +71,12 @@ function view({ items, error }, id, everySteps, retry) {
             { 'data-label': 'Hash' },
             h(
               'button.button.bare.small.mono',
-              { type: 'button', title: `${hash}\nCopy`, 'aria-label': `Copy hash of step ${step}`, onclick: () => copy(hash) },
+              {
+                type: 'button',
+                title: `${hash}\nCopy`,
+                'aria-label': `${hash.slice(0, 12)}: copy the hash of step ${step}`,
+                onclick: () => copy(hash),
+              },
               hash.slice(0, 12),
               icon('copy'),
             ),

@@ -5,6 +5,8 @@ import { age, count, duration, measure, moment, rate, speed } from '../format.js
 import { ask, toast } from '../parts/dialog.js';
 import { icon } from '../parts/icon.js';
 import { hasEnded, progressBar, stateBadge } from '../parts/jobState.js';
+import { reasonParts } from '../parts/reason.js';
+import { jobFailure } from './jobFailure.js';
 
 /** @typedef {import('../types/api.d.ts').Job} Job */
 
@@ -38,6 +40,7 @@ function possibleActions({ state }) {
 /** Name, state, why, what can be done, and where it stands. @param {Job} job @param {(job: Job) => void} take told what an action left @param {boolean} hasTiles whether the numbers are shown, too */
 export function jobHeader(job, take, hasTiles) {
   const { id, name, state, message, progress, createdAt } = job;
+  const { warnings } = /** @type {{ warnings?: readonly string[] }} */ (job);
   const slow = job.conditions.find(({ type, status }) => type === 'Progressing' && !status);
   const recorded = job.conditions.find(({ type, status }) => type === 'Recorded' && !status);
   return h(
@@ -57,9 +60,11 @@ export function jobHeader(job, take, hasTiles) {
       stateBadge(state),
       h('div.buttons.end', {}, ...possibleActions(job).map((action) => actionButton(job, action, take))),
     ),
-    h('p.job-reason', {}, message),
-    ...[slow, recorded].map((condition) => condition && h('p.job-warning', { role: 'status' }, icon('warn'), condition.message)),
-    progressBar(job),
+    state === 'failed' ? jobFailure(job) : h('p.job-reason', {}, ...reasonParts(message)),
+    ...[slow?.message, recorded?.message, ...(hasEnded(state) ? [] : (warnings ?? []))].map(
+      (text) => text !== undefined && h('p.job-warning', { role: 'status' }, icon('warn'), h('span', {}, ...reasonParts(text))),
+    ),
+    progress !== undefined && progressBar(job),
     h(
       'p.job-progress',
       {},
@@ -73,13 +78,14 @@ export function jobHeader(job, take, hasTiles) {
           ),
       h('span', {}, 'submitted ', h('time', { datetime: createdAt, title: moment(createdAt) }, age(createdAt, Date.now())), ' ago'),
     ),
-    hasTiles && tiles(job),
+    hasTiles && progress !== undefined && tiles(job),
   );
 }
 
 /** @param {Job} job */
 function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec, results }) {
   const isMoving = state === 'running' || state === 'pausing';
+  const isOver = hasEnded(state);
   const has = progress !== undefined && progress.images > 0;
   const working = members.filter(({ status }) => status !== 'left');
   const elapsed =
@@ -87,30 +93,30 @@ function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec
   /** @type {[string, string, string | undefined][]} */
   const values = [
     ...(spec.recipe === 'knn' ? accuracyTiles(spec, results) : lossTiles(has ? progress : undefined)),
-    ['Images/s', isMoving && has ? speed(progress.imagesPerSecond) : '–', has ? `${count(progress.images)} in all` : undefined],
-    [
-      hasEnded(state) ? 'Took' : 'Time left',
-      hasEnded(state) ? duration(elapsed) : isMoving && has ? duration(progress.etaSeconds) : '–',
-      !hasEnded(state) && elapsed !== undefined ? `${duration(elapsed)} so far` : undefined,
-    ],
-    [
-      'Workers',
-      hasEnded(state) ? '–' : String(working.length),
-      `${spec.resources.minWorkers} to ${spec.resources.maxWorkers ?? spec.resources.virtualRanks} wanted`,
-    ],
+    isOver
+      ? ['Images', count(progress?.images), has && elapsed ? `${speed(progress.images / elapsed)} a second in the mean` : undefined]
+      : ['Images/s', isMoving && has ? speed(progress.imagesPerSecond) : '–', has ? `${count(progress.images)} in all` : undefined],
+    isOver
+      ? ['Took', duration(elapsed), undefined]
+      : [
+          'Time left',
+          isMoving && has ? duration(progress.etaSeconds) : '–',
+          elapsed === undefined ? undefined : `${duration(elapsed)} so far`,
+        ],
+    isOver
+      ? ['Workers', count(members.length), 'in the last view']
+      : [
+          'Workers',
+          String(working.length),
+          `${spec.resources.minWorkers} to ${spec.resources.maxWorkers ?? spec.resources.virtualRanks} wanted`,
+        ],
     ['Steps redone', count(stepsRedone), stepsRedone === 0 ? 'none lost' : 'to the same bits'],
   ];
   return h(
     'dl.tiles',
     {},
     ...values.map(([label, value, note]) =>
-      h(
-        'div.tile',
-        { key: label === 'Took' ? 'Time left' : label },
-        h('dt', {}, label),
-        h('dd', {}, value),
-        h('dd.tile-note', {}, note ?? ''),
-      ),
+      h('div.tile', { key: label }, h('dt', {}, label), h('dd', {}, value), h('dd.tile-note', {}, note ?? '')),
     ),
   );
 }

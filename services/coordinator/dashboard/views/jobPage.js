@@ -44,6 +44,7 @@ export function jobPage(root, { params }) {
     if (job === undefined) {
       patch(
         root,
+        h('h1.visually-hidden', {}, 'Job ', id),
         error === undefined
           ? loadingNotice('the job')
           : isUnknown(error)

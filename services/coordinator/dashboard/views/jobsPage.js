@@ -6,6 +6,7 @@ import { pollInto } from '../live.js';
 import { icon } from '../parts/icon.js';
 import { hasEnded, progressBar, stateBadge } from '../parts/jobState.js';
 import { emptyNotice, errorNotice, loadingNotice } from '../parts/notice.js';
+import { reasonParts } from '../parts/reason.js';
 import { navigate, setQuery } from '../router.js';
 
 /** @typedef {import('../types/api.d.ts').Job} Job @typedef {import('../types/api.d.ts').Worker} Worker */
@@ -94,7 +95,7 @@ function view({ jobs, workers, cursor, more, error, filter }, { choose, loadMore
               h('a', { href: '/submit', 'data-link': true }, 'fill in a form'),
               ', or from a terminal',
             ),
-            h('pre', {}, 'maestro submit job.yaml --follow'),
+            h('pre', { tabindex: 0 }, 'maestro submit job.yaml --follow'),
             workers.length === 0 && h('p', {}, 'No worker is connected either; ', h('code', {}, 'maestro up --workers 2'), ' starts two.'),
           )
         : shown.length === 0
@@ -111,7 +112,7 @@ function jobTable(jobs) {
     'div.panel.table-panel',
     {},
     h(
-      'table.table.cards',
+      'table.table.cards.jobs',
       {},
       h(
         'thead',
@@ -119,7 +120,7 @@ function jobTable(jobs) {
         h(
           'tr',
           {},
-          ...['Job', 'State', 'Progress', 'Loss', 'Images/s', 'Time left', 'Age'].map((text, i) =>
+          ...['Job', 'State', 'Progress', 'Result', 'Images/s', 'Time left', 'Age'].map((text, i) =>
             h('th', { scope: 'col', class: i >= 3 ? 'num' : '' }, text),
           ),
         ),
@@ -128,38 +129,61 @@ function jobTable(jobs) {
         'tbody',
         {},
         ...jobs.map((job) => {
-          const { id, name, state, progress, createdAt, message, spec } = job;
+          const { id, name, state, createdAt } = job;
           const href = `/jobs/${id}`;
-          const isMoving = state === 'running' || state === 'pausing';
           return h(
             'tr.is-link',
             { key: id, onclick: (/** @type {MouseEvent} */ event) => openRow(event, href) },
             h('td.main-cell', {}, h('a', { href, 'data-link': true }, name), h('span.mono.muted.small', {}, id)),
-            h(
-              'td.state-cell',
-              {},
-              stateBadge(state),
-              state === 'queued' || state === 'failed' ? h('span.reason', { title: message }, message) : null,
-            ),
-            h(
-              'td.progress-cell',
-              {},
-              progressBar(job),
-              h(
-                'span.small.muted',
-                {},
-                progress === undefined ? 'not started' : `step ${count(progress.step)} of ${count(progress.totalSteps)}`,
-              ),
-            ),
-            h('td.num', { 'data-label': 'Loss' }, progress && progress.images > 0 && spec.recipe !== 'knn' ? measure(progress.loss) : '–'),
-            h('td.num', { 'data-label': 'Images/s' }, isMoving ? speed(progress?.imagesPerSecond) : '–'),
-            h('td.num', { 'data-label': 'Time left' }, isMoving && progress && progress.images > 0 ? duration(progress.etaSeconds) : '–'),
+            h('td.state-cell', {}, stateBadge(state)),
+            ...(state === 'queued' || state === 'failed' ? [reasonCell(job)] : progressCells(job)),
             h('td.num', { 'data-label': 'Age' }, h('time', { datetime: createdAt, title: moment(createdAt) }, age(createdAt, nowMs))),
           );
         }),
       ),
     ),
   );
+}
+
+/** Why a job waits or has failed, in the place of numbers that it does not have. @param {Job} job */
+function reasonCell({ state, message, progress }) {
+  return h(
+    'td.reason-cell',
+    { colspan: 4 },
+    h('p.reason', { title: message, class: state === 'failed' ? 'reason is-error' : 'reason' }, ...reasonParts(message)),
+    progress !== undefined &&
+      progress.step > 0 &&
+      h(
+        'span.small.muted',
+        {},
+        `${state === 'failed' ? 'failed after' : 'goes on from'} step ${count(progress.step)} of ${count(progress.totalSteps)}`,
+      ),
+  );
+}
+
+/** @param {Job} job */
+function progressCells(job) {
+  const { state, progress } = job;
+  const isMoving = state === 'running' || state === 'pausing';
+  const [result, kind] = resultOf(job);
+  return [
+    h(
+      'td.progress-cell',
+      {},
+      progress !== undefined && progressBar(job),
+      h('span.small.muted', {}, progress === undefined ? 'not started' : `step ${count(progress.step)} of ${count(progress.totalSteps)}`),
+    ),
+    h('td.num', { 'data-label': 'Result' }, result, kind !== '' && h('span.cell-note', {}, kind)),
+    h('td.num', { 'data-label': 'Images/s' }, isMoving ? speed(progress?.imagesPerSecond) : '–'),
+    h('td.num', { 'data-label': 'Time left' }, isMoving && progress && progress.images > 0 ? duration(progress.etaSeconds) : '–'),
+  ];
+}
+
+/** What a job has come to, and what that is. @param {Job} job @returns {[string, string]} */
+function resultOf({ progress, spec, results }) {
+  if (spec.recipe !== 'knn') return progress !== undefined && progress.images > 0 ? [measure(progress.loss), 'loss'] : ['–', ''];
+  const accuracy = results?.['knnAccuracy'];
+  return accuracy === undefined ? ['–', ''] : [`${(100 * accuracy).toFixed(2)} %`, 'k-NN accuracy'];
 }
 
 /** A click anywhere in a row opens it, unless text is being selected. @param {MouseEvent} event @param {string} href */

@@ -1,6 +1,7 @@
 // @ts-check
 import { h } from '../dom.js';
 import { clock, moment } from '../format.js';
+import { withShortPaths } from '../parts/reason.js';
 
 /** @typedef {import('../types/api.d.ts').LogLine} LogLine */
 
@@ -10,10 +11,10 @@ const KNOWN = new Set(['cursor', 'time', 'level', 'worker', 'role', 'job', 'msg'
 /** One line: time, level, who, what, and its other fields. @param {LogLine} line @param {RegExp | undefined} pattern */
 export function lineElement(line, pattern) {
   const { time, level, worker, role, msg } = line;
-  const fields = Object.entries(line)
-    .filter(([key]) => !KNOWN.has(key))
-    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-    .join(' ');
+  const others = Object.entries(line).filter(([key]) => !KNOWN.has(key));
+  // What was found must be there to be seen.
+  const textOf = pattern === undefined ? shortened : whole;
+  const fields = others.map(([key, value]) => `${key}=${textOf(value)}`).join(' ');
   return h(
     'li.log-line',
     { 'data-level': level },
@@ -24,9 +25,20 @@ export function lineElement(line, pattern) {
       'span.log-text',
       {},
       ...marked(String(msg ?? ''), pattern),
-      fields !== '' && h('span.log-fields', {}, ' ', ...marked(fields, pattern)),
+      fields !== '' && h('span.log-fields', { title: JSON.stringify(Object.fromEntries(others)) }, ' ', ...marked(fields, pattern)),
     ),
   );
+}
+
+/** A field's value. @param {unknown} value */
+function whole(value) {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** A field's value in short: a fraction with the digits that matter, a long path by its end; the title has all of it. @param {unknown} value */
+function shortened(value) {
+  if (typeof value === 'number' && !Number.isInteger(value)) return String(Number(value.toPrecision(4)));
+  return withShortPaths(whole(value));
 }
 
 /** The pattern that somebody searches for; undefined when there is none, or it is not one of JavaScript's (the server knows RE2). @param {string} search */

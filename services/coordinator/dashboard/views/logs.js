@@ -1,5 +1,5 @@
 // @ts-check
-import { ApiError, errorText } from '../api.js';
+import { ApiError, errorText, request } from '../api.js';
 import { h, keep, onceAFrame, patch } from '../dom.js';
 import { clock, count } from '../format.js';
 import { follow } from '../live.js';
@@ -26,11 +26,22 @@ export function openLogs(job) {
     from: query.get('from') ?? '',
     to: query.get('to') ?? '',
   };
-  const state = { isPaused: false, isOpen: false, isOver: false, shown: 0, received: 0, error: '', workers: workersOf(job) };
+  /** What the lines on the screen were asked for by; what is typed counts once the server has taken it. @type {Filters} */
+  const asked = { ...filters, search: '' };
+  const state = {
+    isPaused: false,
+    isOpen: false,
+    isOver: false,
+    shown: 0,
+    received: 0,
+    error: '',
+    searchError: '',
+    workers: workersOf(job),
+  };
   const list = keep(h('ol.log-lines', { tabindex: 0, 'aria-label': 'Log lines, newest last' }));
   const bar = keep(h('div.log-filters', { role: 'search', 'aria-label': 'Log filters' }));
   const foot = keep(h('div.log-foot'));
-  const histogram = openHistogram(job.id, filters, (from, to) => setFilters({ from, to }));
+  const histogram = openHistogram(job.id, asked, (from, to) => setFilters({ from, to }));
   const element = keep(h('section.panel.logs', { 'aria-label': 'Logs' }, bar, histogram.element, list, foot));
   /** @type {LogLine[]} lines that came and are not drawn yet */
   let waiting = [];
@@ -40,7 +51,7 @@ export function openLogs(job) {
 
   const flush = onceAFrame(() => {
     const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-    const pattern = searchPattern(filters.search);
+    const pattern = searchPattern(asked.search);
     list.append(...waiting.slice(-MOST_LINES).map((line) => lineElement(line, pattern)));
     waiting = [];
     while (list.childElementCount > MOST_LINES) list.firstElementChild?.remove();
@@ -54,7 +65,7 @@ export function openLogs(job) {
     waiting = [];
     list.replaceChildren();
     Object.assign(state, { shown: 0, received: 0, error: '', isOver: false });
-    const wanted = Object.entries(filters).filter(([, value]) => value !== '');
+    const wanted = Object.entries(asked).filter(([, value]) => value !== '');
     unfollow = /** @type {() => undefined} */ (
       follow(
         (cursor) => {
@@ -80,8 +91,8 @@ export function openLogs(job) {
           },
           onState: async (isOpen) => {
             state.isOpen = isOpen;
-            if (!isOpen && state.received === 0) state.error = await refusal(wanted);
-            else state.error = '';
+            state.error = isOpen ? '' : await refusal(asked);
+            if (state.error !== '') unfollow(); // what is refused once is refused again
             drawFoot();
           },
           isOver: () => state.isOver,
@@ -93,24 +104,27 @@ export function openLogs(job) {
     drawFoot();
   };
 
-  /** Why there are no lines: the stream itself cannot say. @param {string[][]} wanted */
+  /** Why the server does not give lines by these filters; empty when it does, or is away for now. @param {Filters} wanted */
   const refusal = async (wanted) => {
+    const query = new URLSearchParams([...Object.entries(wanted).filter(([, value]) => value !== ''), ['buckets', '1']]);
     try {
-      const response = await fetch(`/api/v1/jobs/${job.id}/logs?${new URLSearchParams([...wanted, ['limit', '1']])}`, {
-        headers: { accept: 'application/x-ndjson' },
-      });
-      if (response.ok) return '';
-      const problem = await response.json();
-      return new ApiError(response.status, problem).message;
+      await request(`/api/v1/jobs/${job.id}/logs/histogram?${query}`);
+      return '';
     } catch (error) {
-      return errorText(error);
+      return error instanceof ApiError && error.status >= 400 && error.status < 500 ? errorText(error) : '';
     }
   };
 
-  /** @param {Partial<Filters>} change */
-  const setFilters = (change) => {
+  let turn = 0;
+  /** Asks for other lines. Those that are there stay, with the reason, when the server cannot take the filters. @param {Partial<Filters>} change */
+  const setFilters = async (change) => {
+    const own = ++turn;
     Object.assign(filters, change);
     setQuery(filters);
+    state.searchError = filters.search === '' ? '' : await refusal(filters);
+    if (own !== turn) return; // something was typed since
+    if (state.searchError !== '') return drawBar();
+    Object.assign(asked, filters);
     start();
   };
 
@@ -157,7 +171,11 @@ export function openLogs(job) {
             clearTimeout(typing);
             typing = setTimeout(() => setFilters({ search }), TYPING_MS);
           },
+          'aria-invalid': state.searchError !== '' && 'true',
+          'aria-describedby': state.searchError !== '' && 'search-error',
         }),
+        state.searchError !== '' &&
+          h('span.field-error', { id: 'search-error', role: 'alert' }, `${state.searchError}; the lines below do not follow it`),
       ),
       (filters.from !== '' || filters.to !== '') &&
         h(
@@ -210,7 +228,11 @@ export function openLogs(job) {
     );
   });
 
-  start();
+  if (filters.search === '') start();
+  else {
+    // An address can hold a search that cannot be: the lines are then shown without it.
+    setFilters({}).then(() => state.searchError !== '' && start());
+  }
   return {
     element,
     update(next) {

@@ -1,9 +1,16 @@
 // @ts-check
 import { h, patch } from '../dom.js';
-import { emptyNotice } from '../parts/notice.js';
+import { noticePage } from '../parts/notice.js';
 
 /** @param {HTMLElement} root @returns {import('../types/api.d.ts').Page} */
 export function notFoundPage(root) {
-  patch(root, emptyNotice('There is no page at this address', h('p', {}, h('a', { href: '/', 'data-link': true }, 'All jobs'))));
+  patch(
+    root,
+    noticePage(
+      'There is no page at this address',
+      h('p', {}, h('code', {}, location.pathname)),
+      h('p', {}, h('a', { href: '/', 'data-link': true }, 'All jobs'), ', or ', h('a', { href: '/docs' }, 'the addresses of the HTTP API')),
+    ),
+  );
   return { title: 'Not found', dispose: () => undefined };
 }

@@ -1,10 +1,11 @@
 // @ts-check
 import { request } from '../api.js';
-import { h, keep } from '../dom.js';
+import { h, keep, patch } from '../dom.js';
 import { measure, rate, speed } from '../format.js';
 import { poll } from '../live.js';
 import { createChart } from '../parts/chart.js';
 import { hasEnded } from '../parts/jobState.js';
+import { emptyNotice } from '../parts/notice.js';
 import { openReconstructions } from './reconstructions.js';
 import { openTimeline } from './timeline.js';
 import { viewChange } from './viewChange.js';
@@ -47,15 +48,12 @@ export function openOverview(job) {
   const reconstructions = openReconstructions(job.id);
   const timeline = openTimeline(job.id);
   const isTraining = job.spec.recipe !== 'knn';
-  const element = keep(
-    h(
-      'div.overview',
-      {},
-      ...(isTraining ? [charts.loss.element, reconstructions.element, charts.learningRate.element] : []),
-      charts.imagesPerSecond.element,
-      timeline.element,
-    ),
-  );
+  const parts = [
+    ...(isTraining ? [charts.loss.element, reconstructions.element, charts.learningRate.element] : []),
+    charts.imagesPerSecond.element,
+    timeline.element,
+  ];
+  const element = keep(h('div', { class: isTraining ? 'overview' : 'overview is-measuring' }));
   let isOver = false;
   const polling = poll(async (signal) => {
     const [metrics, views] = await Promise.all([
@@ -73,8 +71,10 @@ export function openOverview(job) {
   }, POLL_MS);
   return {
     element,
-    update({ state }) {
-      isOver = hasEnded(state);
+    update(next) {
+      isOver = hasEnded(next.state);
+      const hasSteps = next.progress !== undefined && next.progress.images > 0;
+      patch(element, ...(hasSteps ? parts : [nothingYet(next)]));
     },
     dispose() {
       polling.stop();
@@ -83,6 +83,15 @@ export function openOverview(job) {
       timeline.dispose();
     },
   };
+}
+
+/** What stands in the place of curves that have no point. @param {Job} job */
+function nothingYet({ state }) {
+  if (hasEnded(state)) return emptyNotice('No step was done', h('p', {}, 'Curves, pictures and times are drawn from the first step on.'));
+  return emptyNotice(
+    state === 'queued' ? 'It waits for its turn' : 'It has not done a step yet',
+    h('p', {}, 'Curves, pictures and times appear with the first step.'),
+  );
 }
 
 /** Where the view changed, as marks on the curves. @param {readonly JobViewItem[]} views */

@@ -1,20 +1,21 @@
 // @ts-check
 import { ApiError, errorText, request } from '../api.js';
 import { h, onceAFrame, patch } from '../dom.js';
-import { count } from '../format.js';
 import { toast } from '../parts/dialog.js';
 import { errorNotice, loadingNotice, panel } from '../parts/notice.js';
 import { initialValues, schemaForm, withValue } from '../parts/schemaForm.js';
 import { navigate, setQuery } from '../router.js';
 import { parse, stringify } from '../yaml/index.js';
+import { notesOf, PLACES, problemsOfForm, sectionAt, surveyOf } from './dataNotes.js';
+import { verdict } from './jobVerdict.js';
 
-/** @typedef {import('../types/api.d.ts').SchemaNode} SchemaNode @typedef {import('../parts/schemaForm.js').Values} Values */
+/** @typedef {import('../types/api.d.ts').SchemaNode} SchemaNode @typedef {import('../parts/schemaForm.js').Values} Values @typedef {import('../types/api.d.ts').DataSurvey} DataSurvey */
 
 const CHECK_DELAY_MS = 350;
 
 /** A new job: a form made from the schema, or the file as text; checked by the server while one types. @param {HTMLElement} root @param {import('../router.js').Place} place @returns {import('../types/api.d.ts').Page} */
 export function submitPage(root, { query }) {
-  /** @type {{ schema?: SchemaNode, values: Values, text: string, tab: string, errors: string[], spec?: any, error?: unknown, isChecked: boolean, isTouched: boolean, isSending: boolean }} */
+  /** @type {{ schema?: SchemaNode, values: Values, text: string, tab: string, errors: string[], spec?: any, error?: unknown, isChecked: boolean, isTouched: boolean, isSending: boolean, surveys: Map<string, DataSurvey | 'asked'>, warnings: readonly string[], plan?: any }} */
   const state = {
     values: {},
     text: '',
@@ -23,6 +24,8 @@ export function submitPage(root, { query }) {
     isChecked: false,
     isTouched: false,
     isSending: false,
+    surveys: new Map(),
+    warnings: [],
   };
   // One key for this page: a submit that is sent twice, by an impatient hand or a broken connection, makes one job.
   const idempotencyKey = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -43,19 +46,48 @@ export function submitPage(root, { query }) {
 
   const jobFile = () => (state.tab === 'form' ? state.values : parse(state.text));
 
+  /** Looks at the paths that the form names; a format that was not chosen is the one that is found. */
+  const lookAtData = async () => {
+    const own = turn;
+    for (const place of PLACES) {
+      const { path, format } = /** @type {{ path?: unknown, format?: unknown }} */ (sectionAt(state.values, place));
+      if (typeof path !== 'string' || path === '') continue;
+      if (!state.surveys.has(path)) {
+        state.surveys.set(path, 'asked');
+        render();
+        const survey = await surveyOf(path, ending.signal);
+        if (ending.signal.aborted) return;
+        if (survey === undefined) state.surveys.delete(path);
+        else state.surveys.set(path, survey);
+      }
+      const found = state.surveys.get(path);
+      if (own !== turn || state.schema === undefined || format !== undefined) continue;
+      if (typeof found !== 'object' || found.format === undefined) continue;
+      state.values = withValue(state.schema, state.values, [...place, 'format'], found.format);
+      foundFormats.add(place.join('.'));
+    }
+    render();
+  };
+
   const check = async () => {
     const own = ++turn;
-    /** @type {{ errors: string[], spec?: any }} */
+    if (state.tab === 'form') await lookAtData();
+    if (own !== turn) return;
+    /** @type {{ errors: string[], spec?: any, plan?: any, warnings?: readonly string[] }} */
     let outcome;
     try {
-      const { spec } = await request('/api/v1/jobs?dryRun=true', { method: 'POST', body: jobFile() ?? {}, signal: ending.signal });
-      outcome = { errors: [], spec };
+      const { spec, plan, warnings } = await request('/api/v1/jobs?dryRun=true', {
+        method: 'POST',
+        body: jobFile() ?? {},
+        signal: ending.signal,
+      });
+      outcome = { errors: [], spec, plan, warnings: warnings ?? [] };
     } catch (error) {
       if (ending.signal.aborted) return;
       outcome = { errors: problemsOf(error) };
     }
     if (own !== turn) return; // something was typed since
-    Object.assign(state, { spec: undefined, ...outcome, isChecked: true });
+    Object.assign(state, { spec: undefined, plan: undefined, warnings: [], ...outcome, isChecked: true });
     render();
   };
   const checkSoon = () => {
@@ -63,6 +95,17 @@ export function submitPage(root, { query }) {
     state.isTouched = true;
     timer = setTimeout(check, CHECK_DELAY_MS);
     render();
+  };
+
+  /** Formats that were found at a path, and not chosen: another path may have another one. @type {Set<string>} */
+  const foundFormats = new Set();
+  /** @param {SchemaNode} schema @param {readonly string[]} path @param {unknown} value */
+  const change = (schema, path, value) => {
+    const place = path.slice(0, -1);
+    const isPath = path.at(-1) === 'path';
+    if (foundFormats.delete(place.join('.')) && isPath) state.values = withValue(schema, state.values, [...place, 'format'], undefined);
+    state.values = withValue(schema, state.values, path, value);
+    checkSoon();
   };
 
   const submit = async (/** @type {Event} */ event) => {
@@ -116,7 +159,8 @@ export function submitPage(root, { query }) {
     );
 
   const body = (/** @type {SchemaNode} */ schema) => {
-    const shown = state.isTouched ? state.errors : [];
+    const told = state.tab === 'form' ? problemsOfForm(state.errors, state.values, state.surveys) : state.errors;
+    const shown = state.isTouched ? told : [];
     const atFields = new Map(shown.map((line) => splitProblem(line)));
     return h(
       'form.submit',
@@ -126,10 +170,8 @@ export function submitPage(root, { query }) {
             schema,
             values: state.values,
             errors: atFields,
-            change: (path, value) => {
-              state.values = withValue(schema, state.values, path, value);
-              checkSoon();
-            },
+            notes: notesOf(state.values, state.surveys),
+            change: (path, value) => change(schema, path, value),
           })
         : panel(
             'Job file',
@@ -154,9 +196,9 @@ export function submitPage(root, { query }) {
       'Check',
       { note: 'by the coordinator, as you type' },
       !state.isChecked || (!state.isTouched && state.errors.length > 0)
-        ? h('p.muted', {}, 'Say where the images are and how long to train; the rest can stay.')
+        ? h('p.muted', {}, 'Say where the images are (data.path) and how long to train (epochs or steps); all else has a default.')
         : errors.length === 0
-          ? verdict(state.spec)
+          ? verdict(state)
           : h('ul.problems', { role: 'alert' }, ...errors.map((line) => h('li', {}, problemLink(line)))),
       h(
         'div.buttons',
@@ -192,11 +234,12 @@ export function submitPage(root, { query }) {
     state.error = undefined;
     try {
       const from = query.get('from');
-      const [schema, job] = await Promise.all([
+      const [schema, job, checkpoint] = await Promise.all([
         request('/api/v1/schema/job'),
         from === null ? undefined : request(`/api/v1/jobs/${encodeURIComponent(from)}`),
+        from === null || query.get('resume') === null ? undefined : newestCheckpoint(from),
       ]);
-      Object.assign(state, { schema, values: job === undefined ? initialValues(schema) : again(job.spec) });
+      Object.assign(state, { schema, values: job === undefined ? initialValues(schema) : again(job.spec, checkpoint) });
       if (state.tab === 'file') state.text = job === undefined ? '' : stringify(state.values);
       if (job !== undefined) check();
     } catch (error) {
@@ -229,35 +272,21 @@ function splitProblem(line) {
   return found === null ? ['', line] : [found[1] ?? '', found[2] ?? ''];
 }
 
-/** That the job would be taken, and what it comes to. @param {any} spec */
-function verdict(spec) {
-  const { schedule, resources, model } = spec;
-  const batch = resources.virtualRanks * schedule.microBatch * schedule.accumulation;
-  return h(
-    'div',
-    {},
-    h('p.verdict', {}, h('span.badge', { 'data-tone': 'green' }, 'ready'), h('span', {}, 'The coordinator would take this job.')),
-    h(
-      'dl.facts',
-      {},
-      ...[
-        ['global batch', `${count(batch)} images`],
-        spec.recipe === 'knn'
-          ? ['measures', spec.checkpoint.resumeFrom]
-          : ['trains for', schedule.epochs === undefined ? `${count(schedule.steps)} steps` : `${count(schedule.epochs)} epochs`],
-        ['workers', `${resources.minWorkers} to ${resources.maxWorkers ?? resources.virtualRanks}`],
-        ['model', model.preset],
-      ].flatMap(([term, text]) => [h('div', {}, h('dt', {}, term), h('dd', {}, text))]),
-    ),
-  );
+/** Where the newest whole checkpoint of a job is; undefined when it has none. @param {string} id @returns {Promise<string | undefined>} */
+async function newestCheckpoint(id) {
+  const { items } = await request(`/api/v1/jobs/${encodeURIComponent(id)}/checkpoints?limit=200`);
+  const whole = items.filter((/** @type {import('../types/api.d.ts').CheckpointItem} */ { valid }) => valid !== false);
+  return whole.sort((/** @type {{ step: number }} */ a, /** @type {{ step: number }} */ b) => b.step - a.step)[0]?.path;
 }
 
 /**
- * A job's file to begin another one with: training begins anew, and what measures a checkpoint may measure another one, of another model.
+ * A job's file to begin another one with: training begins anew or from `checkpoint`, and what measures a checkpoint may measure another one, of
+ * another model.
  * @param {import('../types/api.d.ts').Job['spec']} spec
+ * @param {string | undefined} resumeFrom
  */
-function again({ model, augment, checkpoint, ...others }) {
+function again({ model, augment, checkpoint, ...others }, resumeFrom) {
   if (others.recipe === 'knn') return { ...others, checkpoint };
   const { resumeFrom: _, ...kept } = checkpoint;
-  return { ...others, model, augment, checkpoint: kept };
+  return { ...others, model, augment, checkpoint: { ...kept, ...(resumeFrom !== undefined && { resumeFrom }) } };
 }

@@ -135,7 +135,7 @@ function view({ timeline, error }, canvasOf) {
     ),
     h(
       'div.scroll-x',
-      {},
+      { tabindex: 0, role: 'region', 'aria-label': 'Mean time of each phase in a step' },
       h(
         'table.table.compact',
         {},

@@ -42,7 +42,7 @@ function view({ workers, names, error }, refresh) {
         ? emptyNotice(
             'No worker is connected',
             h('p', {}, 'Jobs wait until there is one. On this machine, two are started by'),
-            h('pre', {}, 'maestro up --workers 2'),
+            h('pre', { tabindex: 0 }, 'maestro up --workers 2'),
           )
         : h(
             'div.panel.table-panel',

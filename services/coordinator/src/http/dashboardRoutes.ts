@@ -3,18 +3,20 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fastifyStatic from '@fastify/static';
+import type { FastifyReply } from 'fastify';
 import './routeRole.ts';
 import type { HttpApp } from './httpServer.ts';
 
 /** The dashboard's files, as they are served: plain modules, so that there is nothing to build. */
 const DASHBOARD = fileURLToPath(new URL('../../dashboard/', import.meta.url));
 
+const PAGE = readFileSync(join(DASHBOARD, 'index.html'));
+
 /** Addresses that the dashboard draws by itself. */
 const PAGES = ['/', '/jobs/:id', '/jobs/:id/:tab', '/workers', '/submit', '/login'] as const;
 
 /** Serves the dashboard: its pages, and its files and libraries under /assets. Nothing is fetched from any other host. */
 export function addDashboardRoutes(app: HttpApp): void {
-  const page = readFileSync(join(DASHBOARD, 'index.html'));
   const library = createRequire(import.meta.url);
   const roots = [
     { root: DASHBOARD, prefix: '/assets/' },
@@ -32,14 +34,17 @@ export function addDashboardRoutes(app: HttpApp): void {
     }
   });
   for (const path of PAGES) {
-    app.get(path, { config: { role: 'public' }, schema: { hide: true } }, (_, reply) =>
-      reply
-        .header('cache-control', 'no-cache')
-        .type('text/html; charset=utf-8')
-        .serializer((body: Buffer) => body as unknown as string)
-        .send(page),
-    );
+    app.get(path, { config: { role: 'public' }, schema: { hide: true } }, (_, reply) => sendDashboard(reply));
   }
+}
+
+/** Sends the one page of the dashboard, which looks at the address itself. */
+export function sendDashboard(reply: FastifyReply): FastifyReply {
+  return reply
+    .header('cache-control', 'no-cache')
+    .type('text/html; charset=utf-8')
+    .serializer((body: Buffer) => body as unknown as string)
+    .send(PAGE);
 }
 
 /** The compiler's part of the folder is nobody's to read. */

@@ -1,6 +1,6 @@
 import type { RedisConnection } from '@maestro/data';
 import type { LogSink } from '@maestro/logs';
-import type { TlsFiles } from '@maestro/protocol';
+import type { PathRoots, TlsFiles } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { Coordinator } from '../coordinator.ts';
 import type { JobLogs } from '../jobLogs.ts';
@@ -14,6 +14,8 @@ export interface HttpDeps {
   readonly redis: RedisConnection;
   /** Where checkpoints, archives and pictures of jobs are. */
   readonly dataDir: string;
+  /** Places that jobs may use. */
+  readonly roots: PathRoots;
   /** Who may come in. */
   readonly access: Access;
   /** What it serves with; plain HTTP when left out. */

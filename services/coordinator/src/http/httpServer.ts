@@ -14,7 +14,8 @@ import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, typ
 import type { z } from 'zod';
 import { guardHttp } from '../security/guardHttp.ts';
 import type { ListeningServer } from '../serve.ts';
-import { addDashboardRoutes } from './dashboardRoutes.ts';
+import { addDashboardRoutes, sendDashboard } from './dashboardRoutes.ts';
+import { addDataRoutes } from './dataRoutes.ts';
 import { addDocsRoutes } from './docsRoutes.ts';
 import { addHealthRoutes } from './healthRoutes.ts';
 import type { HttpDeps } from './httpDeps.ts';
@@ -59,7 +60,9 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   );
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler((error, request, reply) => sendProblem(deps, error as FastifyError, request, reply));
-  app.setNotFoundHandler((request) => {
+  app.setNotFoundHandler((request, reply) => {
+    // Who follows a wrong link in a browser is shown a page, and the way back.
+    if (request.method === 'GET' && request.headers.accept?.includes('text/html') === true) return sendDashboard(reply.code(404));
     throw new MaestroError('not-found', `${request.method} ${pathOf(request)}: no such route; /docs lists all`);
   });
   await app.register(fastifySwagger, {
@@ -78,6 +81,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   addJobDetailRoutes(app, deps);
   addWatchRoutes(app, deps);
   addWorkerRoutes(app, deps);
+  addDataRoutes(app, deps);
   addMetricRoutes(app, deps);
   addReconstructionRoutes(app, deps);
   addLogRoutes(app, deps);

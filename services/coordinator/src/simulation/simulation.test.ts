@@ -34,7 +34,11 @@ test('a job makes way for one of higher priority, and goes on and ends after it'
   const { violation, outcome, transcript } = simulate({ seed: 1, minWorkers: 2, maxWorkers: 8, workers: ['a', 'b'], faults: [rival] });
   expect([violation, outcome]).toEqual([undefined, 'succeeded']);
   const told = transcript.map((line) => line.replace(/^[\d.]+ +/, ''));
-  const marks = ['job is pausing: preempted by rival (priority 5)', 'job is queued: preempted by rival (priority 5)', 'the rival has a b'];
-  const places = [...marks, 'state: goes on after it was preempted by rival (priority 5)'].map((mark) => told.indexOf(mark));
+  const marks = [
+    'job is pausing: preempted by "mae" (rival) of priority 5',
+    'job is queued: preempted by "mae" (rival) of priority 5',
+    'the rival has a b',
+  ];
+  const places = [...marks, 'state: goes on after it was preempted by "mae" (rival) of priority 5'].map((mark) => told.indexOf(mark));
   expect(places.every((place, i) => place > (places[i - 1] ?? -1))).toBe(true);
 });

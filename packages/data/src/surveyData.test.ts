@@ -1,0 +1,80 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { surveyData } from './surveyData.ts';
+
+let dir: string;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'maestro-survey-'));
+});
+
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+const place = async (name: string, files: readonly string[], content: string | Uint8Array = 'x'): Promise<string> => {
+  const root = join(dir, name);
+  await mkdir(root, { recursive: true });
+  for (const file of files) {
+    await mkdir(join(root, file, '..'), { recursive: true });
+    await writeFile(join(root, file), content);
+  }
+  return root;
+};
+
+test('a plain folder of images is an image folder, with its images counted by sub-folder', async () => {
+  const path = await place('pets', [
+    'cat/1.jpg',
+    'cat/more/2.PNG',
+    'dog/1.webp',
+    'loose.jpeg',
+    'dog/readme.txt',
+    '.hidden/3.jpg',
+    'empty/x.md',
+  ]);
+  expect(await surveyData(path)).toEqual({
+    path,
+    format: 'image-folder',
+    samples: 4,
+    isAll: true,
+    classes: [
+      { name: 'cat', samples: 2 },
+      { name: 'dog', samples: 1 },
+    ],
+    classCount: 2,
+  });
+});
+
+test('many classes are counted, and the first of them named', async () => {
+  const path = await place(
+    'many',
+    Array.from({ length: 30 }, (_, i) => `class-${String(i).padStart(2, '0')}/1.jpg`),
+  );
+  const { samples, classes, classCount } = await surveyData(path);
+  expect([samples, classCount, classes.length, classes[0]?.name]).toEqual([30, 30, 20, 'class-00']);
+});
+
+test('IDX files are known by their names, and their samples by the header', async () => {
+  const header = Buffer.from([0, 0, 8, 3, 0, 0, 1, 44, 0, 0, 0, 28, 0, 0, 0, 28]);
+  const path = await place('mnist', ['train-images-idx3-ubyte'], header);
+  expect(await surveyData(path)).toMatchObject({ format: 'idx', samples: 300, isAll: true });
+  const packed = await place('mnist-packed', ['train-images-idx3-ubyte.gz'], gzipSync(Buffer.concat([header, Buffer.alloc(100_000, 7)])));
+  expect(await surveyData(packed)).toMatchObject({ format: 'idx', samples: 300, isAll: true });
+});
+
+test('what is no data set is said in words: nothing there, no image, a file, a path that is not whole', async () => {
+  await place('puppies', ['small/1.jpg']);
+  expect((await surveyData(join(dir, 'pupies'))).problem).toContain(`there is nothing at ${dir}/pupies`);
+  const path = await place('texts', ['a.txt']);
+  expect(await surveyData(path)).toMatchObject({ problem: expect.stringContaining(`no image in ${path}; files ending in .avif`) });
+  expect((await surveyData(path)).format).toBeUndefined();
+  expect((await surveyData(join(path, 'a.txt'))).problem).toContain('is a file; name the folder that it is in');
+  expect((await surveyData('images')).problem).toBe('images is no whole path: give one that begins with /');
+});
+
+test('a packed data set is known by its index; one on a server is for the workers to read', async () => {
+  const path = await place('packed', ['index.json', 'shard-0.tar'], '{}');
+  expect(await surveyData(path)).toMatchObject({ format: 'webdataset', problem: expect.stringContaining('its index') });
+  expect(await surveyData('s3://bucket/faces')).toMatchObject({ format: 'webdataset', note: expect.stringContaining('workers read it') });
+});
