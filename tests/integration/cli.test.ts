@@ -117,6 +117,10 @@ test(
     );
     const resumed = await maestro(...resume, '--resume-anyway');
     expect(JSON.parse(resumed.stdout)).toMatchObject({ state: 'succeeded', progress: { step: step + 2 } });
+    expect(await maestro('submit', 'job.json', '--resume', path, '--set', `schedule.steps=${step}`)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`nothing to do: the checkpoint has ${step} steps done, and the job ends after ${step}`),
+    });
   },
   TIMEOUT_MS,
 );
@@ -281,8 +285,26 @@ test(
   'a file is not needed where --set says all; the dry run shows the defaults',
   async () => {
     const keys = ['data.format=idx', 'data.path=blobs', 'schedule.steps=3', 'priority=-2'].flatMap((pair) => ['--set', pair]);
-    const { code, stdout } = await maestro('submit', '--recipe', 'mae-pretrain', ...keys, '--dry-run');
+    const { code, stdout, stderr } = await maestro(
+      'submit',
+      '--recipe',
+      'mae-pretrain',
+      ...keys,
+      '--set',
+      'schedule.microBatch=8',
+      '--dry-run',
+    );
     expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /^Data: +300 samples\nBatch: +64 images a step: 8 virtual ranks x 8 x 1\nSteps: +4 an epoch, 3 in all, 0\.75 epochs$/m,
+    );
+    expect(stderr).toMatch(
+      /^Workers: +2 at hand that it can use, 1 needed\nTime: +about [\d:]+ on the workers at hand, as fast as an earlier job here$/m,
+    );
+    expect(stderr).toContain('maestro: warning: schedule.baseLr: the learning rate becomes 3.75e-5');
+    const local = await maestro('--coordinator', '127.0.0.1:9', 'submit', 'job.json', '--dry-run', '--json');
+    expect(local.stderr).toBe('maestro: no coordinator answers: checked by what this machine sees, without workers\n');
+    expect(JSON.parse(local.stdout)).toMatchObject({ plan: { samples: 300, workers: 0 }, spec: { name: 'small' } });
     expect(JSON.parse(stdout)).toMatchObject({
       recipe: 'mae-pretrain',
       priority: -2,
@@ -299,6 +321,18 @@ test(
     await writeFile(join(dir, 'bad.yaml'), 'data: { format: idx, path: x }\nschedule: { epoch: 3 }\n');
     const tries: [string[], number, string][] = [
       [['submit', 'bad.yaml'], 2, 'schedule.epoch: unknown key, did you mean epochs?'],
+      [
+        ['submit', 'job.json', '--set', 'data.path=bloobs'],
+        1,
+        `job file: data.path: there is nothing at ${join(dir, 'bloobs')}; did you mean ${join(dir, 'blobs')}?`,
+      ],
+      [['submit', 'job.json', '--set', 'data.path=~/x'], 1, 'data.path: ~/x: only a shell replaces ~ by a home folder'],
+      [['submit', 'job.json', '--set', 'schedule.microBatch=64'], 2, 'schedule: 300 samples do not fill one step of 512'],
+      [
+        ['submit', 'job.json', '--set', 'model.imageSize=17', '--dry-run'],
+        2,
+        'model.imageSize: expected a multiple of patchSize (4), found 17',
+      ],
       [['submit', 'none.yaml'], 1, 'job file none.yaml: ENOENT'],
       [['submit'], 2, 'give a job file, or keys with --set'],
       [['describe', 'job-none'], 1, 'job job-none: not found; `maestro jobs` lists all jobs'],

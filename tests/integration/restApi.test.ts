@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
+import { connectJobClient } from '@maestro/client';
 import { isTerminal, type JobState } from '@maestro/protocol';
 import { rollDice } from '../fuzz/dice.ts';
 import { answerJudge, type Judge } from '../fuzz/judgeAnswer.ts';
@@ -169,8 +170,23 @@ describe('a submit', () => {
     const before = await count();
     expect(await submit(jobFile, {}, '?dryRun=true')).toMatchObject({
       status: 200,
-      body: { dryRun: true, spec: { name: 'small', seed: 3 } },
+      body: {
+        dryRun: true,
+        spec: { name: 'small', seed: 3 },
+        plan: { samples: 192, globalBatch: 64, stepsPerEpoch: 3, totalSteps: 6, workers: 1, secondsBy: 'earlierJob' },
+        warnings: ['schedule: 6 steps in all are few to learn anything; give more epochs, or a smaller batch than 64'],
+      },
     });
+    const impossible = { ...jobFile, model: { imageSize: 225 }, data: { format: 'image-folder', path: '/nowhere' } };
+    const errors = ['model.imageSize: expected a multiple of patchSize (16), found 225', 'data.path: there is nothing at /nowhere'];
+    for (const query of ['', '?dryRun=true']) {
+      const { status, body } = await submit(impossible, {}, query);
+      expect([status, body.detail, body.errors]).toEqual([400, `job file: ${errors.join('; ')}`, errors]);
+    }
+    const client = connectJobClient(cluster.coordinator);
+    for (const ask of [client.submitJob({ spec: impossible }), client.checkJob(impossible)])
+      await expect(ask).rejects.toThrow(`job file: ${errors.join('; ')}`);
+    client.close();
     const refused = await submit({ ...jobFile, schedule: { epoch: 5 } });
     expect(refused).toMatchObject({ status: 400, body: { code: 'invalid-argument' } });
     expect(refused.body.errors).toContain('schedule.epoch: unknown key, did you mean epochs?');

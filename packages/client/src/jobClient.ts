@@ -6,6 +6,7 @@ import {
   fromServiceError,
   type Job,
   type JobAudit,
+  type JobCheck,
   loadService,
   type MetricFormat,
   MOST_PAGE_LIMIT,
@@ -26,6 +27,8 @@ const AUDIT_DEADLINE_MS = 120_000;
 export interface JobClient {
   /** Submits a job file. With an idempotency key, a repeated call gives the same job. */
   submitJob(request: { readonly spec: unknown; readonly idempotencyKey?: string }): Promise<Job>;
+  /** Checks a job file as a submit does, creates nothing, and tells what follows from it. */
+  checkJob(spec: unknown): Promise<JobCheck>;
   getJob(id: string): Promise<Job>;
   /** Newest first. */
   listJobs(): Promise<Job[]>;
@@ -65,6 +68,7 @@ type Method<Request, Response> = (
 /** The methods that the loaded service definition gives the client. */
 interface Stub extends Client {
   submitJob: Method<{ specJson: string; idempotencyKey: string }, Job>;
+  checkJob: Method<{ specJson: string }, Omit<JobCheck, 'spec'> & { specJson: string }>;
   getJob: Method<{ id: string }, Job>;
   cancelJob: Method<{ id: string }, Job>;
   listCheckpoints: Method<{ id: string; limit: number; cursor: string }, { checkpoints: StoredCheckpoint[]; nextCursor: string }>;
@@ -108,6 +112,10 @@ export function connectJobClient(address: string, { token, tls = readTls() }: Jo
 
   return {
     submitJob: ({ spec, idempotencyKey = '' }) => call('submit', stub.submitJob, { specJson: JSON.stringify(spec), idempotencyKey }),
+    async checkJob(spec) {
+      const { specJson, plan, warnings } = await call('check', stub.checkJob, { specJson: JSON.stringify(spec) });
+      return { spec: JSON.parse(specJson) as JobCheck['spec'], plan, warnings };
+    },
     getJob: (id) => call('get', stub.getJob, { id }),
     async listJobs() {
       const jobs: Job[] = [];

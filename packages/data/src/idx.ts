@@ -103,17 +103,24 @@ export function idxDataset(source: IdxSource): Dataset {
 }
 
 async function findImageFile(path: string, split: 'train' | 'test'): Promise<string> {
-  const found = await inFileTime(stat(path), `IDX data set ${path}`).catch((cause: unknown) => {
+  const found = await inFileTime(findIdxImages(path, split), `IDX data set ${path}`).catch((cause: unknown) => {
     if (isMaestroError(cause)) throw cause;
     throw new MaestroError('not-found', `IDX data set: nothing to read at ${path} (${errorMessage(cause)})`, { cause });
   });
-  if (!found.isDirectory()) return path;
-  const names = SPLIT_PREFIXES[split].flatMap((prefix) => [`${prefix}-images-idx3-ubyte`, `${prefix}-images.idx3-ubyte`]);
-  const file = await firstExisting(names.flatMap((name) => withGz(join(path, name))));
-  if (file === undefined) {
-    throw new MaestroError('not-found', `IDX data set: no ${names[0]} or ${names[0]}.gz in ${path} (split '${split}')`);
+  if (found === undefined) {
+    const [name] = imageNames(split);
+    throw new MaestroError('not-found', `IDX data set: no ${name} or ${name}.gz in ${path} (split '${split}')`);
   }
-  return file;
+  return found;
+}
+
+const imageNames = (split: 'train' | 'test'): string[] =>
+  SPLIT_PREFIXES[split].flatMap((prefix) => [`${prefix}-images-idx3-ubyte`, `${prefix}-images.idx3-ubyte`]);
+
+/** The image file of a split: `path` itself where it is a file; undefined when the folder has none. @throws Error when `path` cannot be looked at. */
+export async function findIdxImages(path: string, split: 'train' | 'test'): Promise<string | undefined> {
+  if (!(await stat(path)).isDirectory()) return path;
+  return firstExisting(imageNames(split).flatMap((name) => withGz(join(path, name))));
 }
 
 const withGz = (path: string): string[] => [path, `${path}.gz`];
@@ -149,19 +156,26 @@ async function readMaybeGzipped(file: string, signal: AbortSignal | undefined): 
   }
 }
 
-/** Header: two zero bytes, type (8 = unsigned byte), number of dimensions, then each dimension as a big-endian uint32. */
-function parseIdx(bytes: Uint8Array, rank: number, file: string): { dims: number[]; body: Uint8Array } {
-  const headerBytes = 4 + 4 * rank;
+/**
+ * The dimensions of an IDX file by its header: two zero bytes, type (8 = unsigned byte), number of dimensions, then each dimension as a big-endian
+ * uint32. @throws MaestroError `data-invalid`.
+ */
+export function parseIdxHeader(bytes: Uint8Array, rank: number, file: string): number[] {
   const expected = `00 00 08 0${rank}`;
   const found = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
-  if (bytes.length < headerBytes || found !== expected) {
+  if (bytes.length < 4 + 4 * rank || found !== expected) {
     throw new MaestroError(
       'data-invalid',
       `IDX file ${file}: expected it to start with ${expected} (unsigned bytes, ${rank}-D), found ${found}`,
     );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const dims = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
+  return Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
+}
+
+function parseIdx(bytes: Uint8Array, rank: number, file: string): { dims: number[]; body: Uint8Array } {
+  const headerBytes = 4 + 4 * rank;
+  const dims = parseIdxHeader(bytes, rank, file);
   const bodyBytes = dims.reduce((product, dim) => product * dim, 1);
   if (bytes.length !== headerBytes + bodyBytes) {
     throw new MaestroError(

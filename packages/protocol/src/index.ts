@@ -1,7 +1,7 @@
 export { type AuditResource, auditResource, auditResourceSchema } from './api/auditResource.ts';
 export { type CheckpointResource, checkpointResourceSchema } from './api/checkpointResource.ts';
 export { type DataSurveyResource, dataSurveyQuerySchema, dataSurveySchema } from './api/dataSurvey.ts';
-export { jobCheckSchema, jobFileJsonSchema } from './api/jobCheck.ts';
+export { type JobCheck, type JobPlan, jobCheckSchema, jobFileJsonSchema, jobPlanSchema } from './api/jobCheck.ts';
 export { type JobResource, jobResource, jobResourceSchema } from './api/jobResource.ts';
 export {
   LOG_QUERY_LEVELS,
@@ -57,6 +57,7 @@ export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } fro
 export { channelOptions, controlChannelOptions, fromServiceError, loadProtos, loadService, tokenMetadata, toServiceError } from './grpc.ts';
 export { newJobId } from './ids.ts';
 export { isAlive } from './isAlive.ts';
+export { homeRelativeAdvice, isHomeRelative } from './isHomeRelative.ts';
 export { commonIdentity, identityDifferences, type JobIdentity, specDifferences } from './jobIdentity.ts';
 export {
   type DataSpec,

@@ -99,6 +99,8 @@ export interface Job {
   readonly reconstructedStep?: number;
   /** What a job measured, by name; absent or empty until it has, and of jobs that train. */
   readonly results?: Readonly<Record<string, number>>;
+  /** What did not keep the job from being taken, but may not be meant; absent or empty when there is nothing. */
+  readonly warnings?: readonly string[];
   /** Changes with every change of the record; compared for equality only. */
   readonly resourceVersion: string;
 }

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { errorMessage, MaestroError, nearest } from '@maestro/protocol';
+import { errorMessage, isHomeRelative, MaestroError, nearest } from '@maestro/protocol';
 import { resolveLocation } from '@maestro/storage';
 import { parse } from 'yaml';
 
@@ -58,10 +58,13 @@ export function withAbsolutePaths(file: JobFile): JobFile {
   const data = result['data'] as JobFile | undefined;
   const test = (result['knn'] as JobFile | undefined)?.['test'] as JobFile | undefined;
   const checkpoint = result['checkpoint'] as JobFile | undefined;
-  for (const section of [data, test]) if (typeof section?.['path'] === 'string') section['path'] = resolveLocation(section['path']);
+  for (const section of [data, test]) if (typeof section?.['path'] === 'string') section['path'] = absolute(section['path']);
   for (const key of ['location', 'resumeFrom']) {
     const place = checkpoint?.[key];
-    if (typeof place === 'string') checkpoint![key] = resolveLocation(place);
+    if (typeof place === 'string') checkpoint![key] = absolute(place);
   }
   return result;
 }
+
+/** What begins with `~` stays, so that whoever checks the file can say that only a shell knows it. */
+const absolute = (place: string): string => (isHomeRelative(place) ? place : resolveLocation(place));

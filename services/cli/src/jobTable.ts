@@ -38,6 +38,7 @@ export function jobDescription(
     `Job:        ${job.id} (${job.name})`,
     `State:      ${job.state}: ${job.message}`,
     ...(slow === undefined ? [] : [`Slow:       ${slow.message}`]),
+    ...(job.warnings ?? []).map((warning) => `Warning:    ${warning}`),
     `Priority:   ${priorityOf(job)}`,
     `Created:    ${job.createdAt}`,
     `Started:    ${job.startedAt || '-'}`,

@@ -3,6 +3,8 @@ import { maeConfig, parameterSpecs } from '@maestro/mae';
 import {
   dilocoOf,
   errorMessage,
+  homeRelativeAdvice,
+  isHomeRelative,
   type JobSpec,
   knnOf,
   MaestroError,
@@ -57,6 +59,9 @@ export function createAdmission({ roots, checkpoints, inspectCheckpoint, readJob
     async startPoint(spec) {
       const { resumeFrom } = spec.checkpoint;
       if (resumeFrom === undefined) return { path: '', step: 0 };
+      if (isHomeRelative(resumeFrom)) {
+        throw new MaestroError('invalid-argument', `job file: checkpoint.resumeFrom: ${homeRelativeAdvice(resumeFrom)}`);
+      }
       const { step, origin } = await inspectCheckpoint(resumeFrom);
       // What measures a checkpoint begins at the first sample, however long it was trained.
       if (knnOf(spec) !== undefined) return { path: resumeFrom, step: 0 };

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
 import { stepFolder } from '@maestro/checkpoint';
 import {
   type FailureTimeouts,
   type Hello,
   type Job,
   type JobAudit,
+  type JobCheck,
   type JobSpec,
   MaestroError,
   type Standing,
@@ -17,6 +19,7 @@ import { type AdmissionOptions, createAdmission } from './admission.ts';
 import { auditJob } from './auditJob.ts';
 import type { Bookkeeper } from './bookkeeper.ts';
 import { readLedgerProgress } from './brokenImages.ts';
+import { checkJob, type JobSituation, requireFeasible } from './checkJob.ts';
 import type { JobRecords } from './jobRecords.ts';
 import { newJob, withWaiting } from './jobView.ts';
 import { judgeStanding, whyUnbelievable } from './judgeMessage.ts';
@@ -70,8 +73,8 @@ export interface WorkerSession {
 /** Everything the services ask of the coordinator. */
 export interface Coordinator {
   readonly incarnation: number;
-  /** Checks a job file as a submit does, and creates nothing. */
-  check(specJson: string): Promise<JobSpec>;
+  /** Checks a job file as a submit does, creates nothing, and tells what follows from it. */
+  check(specJson: string): Promise<JobCheck>;
   submit(specJson: string, idempotencyKey: string): Promise<Submission>;
   get(id: string): Job;
   /** What the job file says. */
@@ -177,6 +180,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     return active;
   };
 
+  /** What a job file is judged by. */
+  const atHand = (): JobSituation => ({ workers: workers.all().map(workerInfo), jobs: [...jobs.values()], host: hostname() });
+
   const decide = async (active: ActiveJob, event: RunEvent): Promise<Job> => {
     active.dispatch(event);
     await active.settled(SETTLE_MS);
@@ -241,15 +247,17 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     },
     async check(specJson) {
       const spec = await admission.read(specJson);
-      await admission.startPoint(spec);
-      return spec;
+      const { step } = await admission.startPoint(spec);
+      return checkJob(spec, { ...atHand(), startStep: step });
     },
     async submit(specJson, idempotencyKey) {
       if (isClosing) throw new MaestroError('unavailable', 'submit: the coordinator is shutting down');
       const spec = await admission.read(specJson);
       const startPoint = await admission.startPoint(spec);
       const create = async (id: string): Promise<Job> => {
-        const job = newJob({ id, spec, specJson: JSON.stringify(spec), now: new Date().toISOString() });
+        // Here, so that a key that was used before still gives its job when the data has gone since.
+        const warnings = await requireFeasible(spec, { ...atHand(), startStep: startPoint.step });
+        const job = newJob({ id, spec, specJson: JSON.stringify(spec), warnings, now: new Date().toISOString() });
         await store.saveJob(job);
         await records.add({ job, ...(idempotencyKey !== '' && { key: idempotencyKey }) });
         log.info({ job: id, name: spec.name }, 'job submitted');

@@ -72,6 +72,10 @@ export function addJobService(server: Server, { coordinator, observer, logs, dat
       async ({ specJson, idempotencyKey }: { specJson: string; idempotencyKey: string }) =>
         (await coordinator.submit(specJson, idempotencyKey)).job,
     ),
+    CheckJob: unary(async ({ specJson }: { specJson: string }) => {
+      const { spec, ...check } = await coordinator.check(specJson);
+      return { specJson: JSON.stringify(spec), ...check };
+    }),
     GetJob: unary(({ id }: { id: string }) => coordinator.get(id)),
     ListJobs: unary((request: { limit: number; cursor: string; state: string }) => {
       const { state, ...page } = readQuery(listQuerySchema, request);

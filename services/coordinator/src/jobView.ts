@@ -22,11 +22,13 @@ export function newJob({
   id,
   spec,
   specJson,
+  warnings = [],
   now,
 }: {
   readonly id: string;
   readonly spec: JobSpec;
   readonly specJson: string;
+  readonly warnings?: readonly string[];
   readonly now: string;
 }): Job {
   return {
@@ -45,6 +47,7 @@ export function newJob({
     checkpoints: [],
     events: [],
     stepsRedone: 0,
+    ...(warnings.length > 0 && { warnings }),
     resourceVersion: '0-0',
   };
 }

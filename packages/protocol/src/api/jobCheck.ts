@@ -1,10 +1,41 @@
 import { z } from 'zod';
 import { jobFileSchema, jobSpecSchema } from '../jobSpec.ts';
+import { countSchema } from './primitives.ts';
 
-/** The answer to a dry run: the job file as it would be taken. */
+/** What follows from a job file, and from the workers that are at hand. What is not known is absent. */
+export const jobPlanSchema = z
+  .object({
+    samples: countSchema.optional().describe('samples that it takes in an epoch'),
+    globalBatch: countSchema.describe('images of an optimiser step: virtualRanks x microBatch x accumulation'),
+    stepsPerEpoch: countSchema.optional(),
+    totalSteps: countSchema.optional(),
+    epochs: z.number().optional(),
+    learningRate: z.number().optional().describe('the highest: baseLr x batch / 256; absent for recipe knn'),
+    warmupSteps: countSchema.optional().describe('steps until the learning rate is reached'),
+    parameters: countSchema.describe('of encoder and decoder'),
+    encoderParameters: countSchema.describe('of the encoder alone, which is what is kept in the end'),
+    memoryBytes: countSchema.describe('of a worker, about'),
+    workers: countSchema.describe('workers at hand that it could use'),
+    seconds: z.number().optional().describe('from the first step to the last on the workers at hand, about'),
+    secondsBy: z.enum(['earlierJob', 'guess']).optional().describe('whether an earlier job here was measured, or speed was guessed'),
+  })
+  .meta({ id: 'JobPlan' });
+
+/** See {@link jobPlanSchema}. */
+export type JobPlan = z.infer<typeof jobPlanSchema>;
+
+/** The answer to a dry run: the job file as it would be taken, what follows from it, and what to know about it. */
 export const jobCheckSchema = z
-  .object({ dryRun: z.literal(true), spec: jobSpecSchema.describe('the job file with every default filled in') })
+  .object({
+    dryRun: z.literal(true),
+    spec: jobSpecSchema.describe('the job file with every default filled in'),
+    plan: jobPlanSchema,
+    warnings: z.array(z.string()).describe('what does not keep the job from being taken, but may not be meant'),
+  })
   .meta({ id: 'JobCheck' });
+
+/** What a dry run finds. */
+export type JobCheck = Omit<z.infer<typeof jobCheckSchema>, 'dryRun'>;
 
 /** The JSON Schema (draft 2020-12) of the job file, for forms and editors. */
 export function jobFileJsonSchema(): Record<string, unknown> {

@@ -69,6 +69,7 @@ export const jobResourceSchema = z
     stepsRedone: countSchema.describe('steps that were begun and given up, or lost with all workers, and computed again'),
     reconstructedStep: countSchema.optional().describe('step of the newest checkpoint of which there is a picture'),
     results: z.record(z.string(), z.number()).optional().describe('what the job measured, by name; absent until it has'),
+    warnings: z.array(z.string()).optional().describe('what did not keep the job from being taken, but may not be meant'),
   })
   .meta({ id: 'Job' });
 
@@ -100,6 +101,7 @@ export function jobResource(job: Job, spec: JobSpec): JobResource {
     stepsRedone,
     ...(job.reconstructedStep !== undefined && job.reconstructedStep > 0 && { reconstructedStep: job.reconstructedStep }),
     ...(Object.keys(job.results ?? {}).length > 0 && { results: { ...job.results } }),
+    ...(job.warnings !== undefined && job.warnings.length > 0 && { warnings: [...job.warnings] }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { MaestroError, parseJobSpec } from '@maestro/protocol';
+import { isMaestroError, type JobCheck, type JobSpec, MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { followJob, logsOption } from '../followJob.ts';
@@ -33,9 +33,12 @@ export function addSubmitCommand(program: Command): void {
     .option('--resume-anyway', 'go on from that checkpoint even if its job file, data or versions are others')
     .option('--follow', 'show progress and log lines until the job ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
     .addOption(logsOption())
-    .option('--dry-run', 'only check the file, and print it with all defaults')
+    .option(
+      '--dry-run',
+      'only check the file, print it with all defaults, and on standard error what follows: steps, learning rate, memory, time',
+    )
     .option('--idempotency-key <key>', 'submitting twice with the same key gives the same job')
-    .option('--json', 'print the job as JSON')
+    .option('--json', 'print the job as JSON; with --dry-run file, plan and warnings')
     .action(async (file: string | undefined, options: SubmitOptions) => {
       const { resume } = options;
       const from = resume === undefined ? undefined : await (await import('../checkpointPlace.ts')).newestFolder(program, resume);
@@ -43,14 +46,12 @@ export function addSubmitCommand(program: Command): void {
       // Mistakes are told before a coordinator is looked for.
       const checked = parseJobSpec(spec);
       if (options.dryRun === true) {
-        // Of a job that measures a checkpoint the model is the checkpoint's, which may lie on another machine.
-        const { model, ...others } = checked;
-        process.stdout.write(`${JSON.stringify(checked.recipe === 'knn' ? others : { model, ...others }, null, 2)}\n`);
-        return;
+        return dryRun(program, { file: spec, spec: checked, isJson: options.json === true });
       }
       await withClient(program, async (client) => {
         const { idempotencyKey } = options;
         const job = await client.submitJob({ spec, ...(idempotencyKey !== undefined && { idempotencyKey }) });
+        warn(job.warnings ?? []);
         if (options.follow !== true) {
           process.stdout.write(options.json === true ? `${JSON.stringify(job)}\n` : `${job.id}\n`);
           return;
@@ -61,7 +62,7 @@ export function addSubmitCommand(program: Command): void {
   withExamples(command, [
     ['maestro submit job.yaml --follow', 'train, and watch; Ctrl-C leaves the job running'],
     ['maestro submit job.yaml --set priority=5 --set seed=1', 'with keys changed; lower priorities make way'],
-    ['maestro submit job.yaml --dry-run', 'only check it, and see all defaults'],
+    ['maestro submit job.yaml --dry-run', 'only check it, and see all defaults and what follows from them'],
     ['maestro submit --recipe mae-pretrain --set data.format=image-folder --set data.path=DIR --set schedule.epochs=10', 'without a file'],
     [
       'maestro submit --recipe knn --resume JOB --set data.format=idx --set data.path=DIR --follow',
@@ -69,6 +70,39 @@ export function addSubmitCommand(program: Command): void {
     ],
     ['maestro submit job.yaml --idempotency-key nightly', 'safe to repeat'],
   ]);
+}
+
+/** Checks a job file and says what follows: by the coordinator, which knows its workers; where none answers, by what this machine sees. */
+async function dryRun(
+  program: Command,
+  { file, spec, isJson }: { readonly file: JobFile; readonly spec: JobSpec; readonly isJson: boolean },
+): Promise<void> {
+  let check: JobCheck;
+  let isLocal = false;
+  try {
+    check = await withClient(program, (client) => client.checkJob(file));
+  } catch (error) {
+    if (!isMaestroError(error, 'unavailable')) throw error;
+    const { examineJob, planJob, planWarnings } = await import('@maestro/data');
+    const { samples, warnings } = await examineJob(spec, { isCertain: true, startStep: 0, countsAll: true });
+    const plan = planJob(spec, { samples, workers: [] });
+    check = { spec, plan, warnings: [...warnings, ...planWarnings(plan, spec)] };
+    isLocal = true;
+    process.stderr.write('maestro: no coordinator answers: checked by what this machine sees, without workers\n');
+  }
+  if (isJson) {
+    process.stdout.write(`${JSON.stringify(check)}\n`);
+    return;
+  }
+  // Of a job that measures a checkpoint the model is the checkpoint's, which may lie on another machine.
+  const { model, ...others } = check.spec;
+  process.stdout.write(`${JSON.stringify(isLocal && spec.recipe === 'knn' ? others : { model, ...others }, null, 2)}\n`);
+  process.stderr.write(`${(await import('../planText.ts')).planText(check)}\n`);
+  warn(check.warnings);
+}
+
+function warn(warnings: readonly string[]): void {
+  for (const warning of warnings) process.stderr.write(`maestro: warning: ${warning}\n`);
 }
 
 async function buildSpec(file: string | undefined, { recipe, set, resume, resumeAnyway }: SubmitOptions): Promise<JobFile> {

@@ -1,7 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastifySwagger from '@fastify/swagger';
 import fastifyWebsocket from '@fastify/websocket';
-import { describeIssues, isMaestroError, listenError, MaestroError, PROBLEM_TYPE, problemOf, splitAddress } from '@maestro/protocol';
+import {
+  describeIssues,
+  isMaestroError,
+  jobFileSchema,
+  listenError,
+  MaestroError,
+  PROBLEM_TYPE,
+  problemOf,
+  splitAddress,
+} from '@maestro/protocol';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -125,7 +134,7 @@ function validate(schema: z.ZodType, data: unknown, part: string): { value: unkn
   const result = schema.safeParse(data ?? undefined);
   if (result.success) return { value: result.data };
   const issues = describeIssues(result.error, schema, data);
-  const what = part === 'querystring' ? 'query' : part === 'params' ? 'path' : part;
+  const what = schema === jobFileSchema ? 'job file' : part === 'querystring' ? 'query' : part === 'params' ? 'path' : part;
   return { error: new MaestroError('invalid-argument', `${what}: ${issues.join('; ')}`, { details: { issues } }) };
 }
 

@@ -57,7 +57,7 @@ export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
     },
     async (request, reply) => {
       const specJson = JSON.stringify(written.get(request));
-      if (request.query.dryRun === 'true') return reply.code(200).send({ dryRun: true, spec: await coordinator.check(specJson) });
+      if (request.query.dryRun === 'true') return reply.code(200).send({ dryRun: true, ...(await coordinator.check(specJson)) });
       const { job, isNew } = await coordinator.submit(specJson, request.headers['idempotency-key'] ?? '');
       return reply
         .code(isNew ? 201 : 200)
