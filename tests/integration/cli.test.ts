@@ -48,6 +48,13 @@ test(
 
     expect((await maestro('jobs')).stdout).toMatch(new RegExp(`^ID .*\\n${job.id} +tried +succeeded +12/12`));
     expect(JSON.parse((await maestro('jobs', '--json')).stdout)[0].id).toBe(job.id);
+    // The same by its name, by the beginning of its id, and as the newest, with and without the coordinator's part in it.
+    for (const reference of ['tried', job.id.slice(0, -4), '@last']) {
+      expect(JSON.parse((await maestro('describe', reference, '--json')).stdout).id).toBe(job.id);
+      expect(JSON.parse((await maestro('checkpoint', 'ls', reference, '--json')).stdout)).toHaveLength(3);
+    }
+    expect(JSON.parse((await maestro('--coordinator', '127.0.0.1:9', 'checkpoint', 'ls', '@last', '--json')).stdout)).toHaveLength(3);
+    expect((await maestro('metrics', 'tried')).stdout.split('\n')[0]).toContain('step');
     const described = await maestro('describe', job.id);
     expect(described.stdout).toContain('State:      succeeded: finished after 12 steps');
     expect(described.stdout).toContain('Checkpoints: (4 written, 3 of them on disk)');
@@ -343,7 +350,9 @@ test(
       [['jobs', '--stat', 'running'], 2, "unknown option '--stat'\n(Did you mean --state?)"],
       [['jobs', '--state', 'done'], 2, 'Allowed choices are queued, starting, running'],
       [['submit', 'jbo.json'], 1, "job file jbo.json: ENOENT: no such file or directory, open 'jbo.json'; did you mean job.json?"],
-      [['describe', 'tried'], 1, 'job tried: not found; `maestro jobs` lists all jobs; did you mean job-'],
+      [['describe', 'tride'], 1, 'job tride: not found; `maestro jobs` lists all jobs; did you mean tried?'],
+      [['logs', 'small'], 1, 'jobs have this name; name one by its id: job-'],
+      [['checkpoint', 'ls', '@lats'], 1, 'job @lats: not found'],
       [['workers', 'drain', 'worker-q'], 1, 'worker worker-q: not connected; `maestro workers` lists all; did you mean worker-'],
       [['completion', 'fish'], 2, 'completion: fish: expected bash or zsh'],
       [['dataset', 'inspect', 'nowhere'], 1, 'nowhere: there is no such folder'],

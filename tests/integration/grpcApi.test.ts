@@ -134,6 +134,7 @@ test('a client that knows nothing but reflection submits, pages, gets, watches a
   const { jobs: queued } = (await call('listJobs', { state: 'queued' })) as { jobs: { id: string }[] };
   const id = queued[0]!.id;
   expect(await call('getJob', { id })).toMatchObject({ id, state: 'queued', resourceVersion: expect.stringMatching(/^\d+-\d+$/) });
+  for (const reference of ['@last', 'three', id.slice(0, -3)]) expect(await call('getJob', { id: reference })).toMatchObject({ id });
   expect(await call('listCheckpoints', { id })).toEqual({ checkpoints: [], nextCursor: '' });
   const states: string[] = [];
   const watching = (jobs['watchJob'] as (request: object) => AsyncIterable<{ state: string }>).call(jobs, { id });

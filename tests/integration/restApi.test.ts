@@ -195,6 +195,25 @@ describe('a submit', () => {
   });
 });
 
+test('a job is named by its id, a prefix of it, its name or @last, in every path; of several with one name all are listed', async () => {
+  const file = { ...jobFile, name: 'named so / 1', resources: { virtualRanks: 8, minWorkers: 8 } };
+  const { id } = (await submit(file)).body;
+  for (const reference of ['@last', id.slice(0, -2), id.slice(4), 'named so / 1']) {
+    const path = `${base}/api/v1/jobs/${encodeURIComponent(reference)}`;
+    expect(await (await fetch(path)).json()).toMatchObject({ id });
+    for (const part of ['checkpoints', 'views', 'logs/histogram', 'metrics', 'timeline', 'reconstructions', 'metrics/export?format=csv'])
+      expect([part, (await fetch(`${path}/${part}`)).status]).toEqual([part, 200]);
+  }
+  expect((await fetch(`${base}/api/v1/jobs/${finished.id.slice(0, -1)}/audit`)).status).toBe(200);
+  const second = (await submit({ ...file, seed: 7 })).body.id;
+  const answer = await fetch(`${base}/api/v1/jobs/${encodeURIComponent('named so / 1')}/cancel`, { method: 'POST' });
+  const { code, errors } = (await answer.json()) as Problem;
+  expect([answer.status, code]).toEqual([409, 'conflict']);
+  expect(errors).toEqual([second, id].map((each) => expect.stringMatching(new RegExp(`^${each} \\(named so / 1, queued, submitted `))));
+  expect((await fetch(`${base}/api/v1/jobs/none-such`)).status).toBe(404);
+  for (const each of [id, second]) await fetch(`${base}/api/v1/jobs/${each}/cancel`, { method: 'POST' });
+});
+
 test('pages double no job and hide none, while others are submitted', async () => {
   const created: string[] = [];
   const add = async (): Promise<void> => {

@@ -1,17 +1,43 @@
-import { resolve } from 'node:path';
+import { readdir, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { checkpointRoot, describeFallback, listCheckpoints, newestValidCheckpoint } from '@maestro/checkpoint';
 import { isMaestroError, MaestroError, readEnvironment } from '@maestro/protocol';
-import { parentOf, resolveLocation } from '@maestro/storage';
+import { isUrl, parentOf, resolveLocation } from '@maestro/storage';
 import type { Command } from 'commander';
-import { isJobId } from './options.ts';
 import { withClient } from './withClient.ts';
+
+const WHOLE_ID = /^job-[0-9a-z]{26}$/;
+
+/**
+ * The id of the job that is meant; undefined when a place is. What is there as a file or folder, or is a path of several names, is a place. Else the
+ * coordinator is asked, which knows jobs by name; where none answers, the jobs of the data folder are looked at.
+ */
+export async function jobMeant(program: Command, target: string): Promise<string | undefined> {
+  if (WHOLE_ID.test(target)) return target;
+  if (isUrl(target) || target.includes('/') || (await stat(target).catch(() => undefined)) !== undefined) return undefined;
+  try {
+    return await withClient(program, async (client) => (await client.getJob(target)).id);
+  } catch (error) {
+    const isUnknown = isMaestroError(error, 'not-found');
+    if (!isUnknown && !isMaestroError(error, 'unavailable')) throw error;
+    if (isUnknown && target.startsWith('@')) throw error;
+    const ids = await readdir(join(resolve(program.opts<{ dataDir: string }>().dataDir), 'jobs')).catch(() => []);
+    if (target === '@last') return ids.sort().at(-1);
+    const begun = ids.filter((id) => id.startsWith(target));
+    return begun.length === 1 ? begun[0] : target.startsWith('job-') ? target : undefined;
+  }
+}
 
 /**
  * Where a job's checkpoints are: below `location`; else in the data folder or below `MAESTRO_CHECKPOINTS`; where nothing is there, the coordinator is
- * asked, which knows what the job's file says. What is no job id is taken as the place itself.
+ * asked, which knows what the job's file says. What names no job is taken as the place itself.
  */
-export async function checkpointsOf(program: Command, job: string, location?: string): Promise<string> {
-  if (!isJobId(job)) return resolveLocation(job);
+export async function checkpointsOf(program: Command, target: string, location?: string): Promise<string> {
+  const job = await jobMeant(program, target);
+  return job === undefined ? resolveLocation(target) : placeOf(program, job, location);
+}
+
+async function placeOf(program: Command, job: string, location: string | undefined): Promise<string> {
   const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
   const usual = checkpointRoot({ dataDir, jobId: job, location: location ?? readEnvironment()['MAESTRO_CHECKPOINTS'] });
   if (location !== undefined || (await listCheckpoints(usual)).length > 0) return usual;
@@ -24,9 +50,9 @@ export async function checkpointsOf(program: Command, job: string, location?: st
   }
 }
 
-/** The error of a place that has no checkpoints; `target` is how it was named. */
-export function noCheckpoints(what: string, root: string, target: string): MaestroError {
-  const advice = isJobId(target)
+/** The error of a place that has no checkpoints; `isJob`: it was named by its job. */
+export function noCheckpoints(what: string, root: string, { isJob }: { readonly isJob: boolean }): MaestroError {
+  const advice = isJob
     ? "`maestro jobs` tells how far a job is; name another place with --location (as the job's file does) or --data-dir"
     : "name the folder that a job's checkpoints are in";
   return new MaestroError('not-found', `no ${what} in ${root}; ${advice}`);
@@ -34,11 +60,12 @@ export function noCheckpoints(what: string, root: string, target: string): Maest
 
 /** The checkpoint that is meant: a folder as it stands, of a job the newest that is valid. Which ones were passed over is told on standard error. */
 export async function newestFolder(program: Command, target: string, location?: string): Promise<string> {
-  if (!isJobId(target)) return resolveLocation(target);
-  const root = await checkpointsOf(program, target, location);
+  const job = await jobMeant(program, target);
+  if (job === undefined) return resolveLocation(target);
+  const root = await placeOf(program, job, location);
   const newest = await newestValidCheckpoint(root);
   const fallback = describeFallback(newest);
   if (fallback !== undefined) process.stderr.write(`maestro: ${fallback}\n`);
-  if (newest.checkpoint === undefined) throw noCheckpoints('valid checkpoint', root, target);
+  if (newest.checkpoint === undefined) throw noCheckpoints('valid checkpoint', root, { isJob: true });
   return newest.checkpoint.dir;
 }

@@ -17,7 +17,7 @@ export async function examineAll(program: Command, target: string, location?: st
   const root = await checkpointsOf(program, target, location);
   const listed = await listCheckpoints(root);
   if (listed.length === 0) {
-    if (folderStep(lastName(root)) === undefined) throw noCheckpoints('checkpoints', root, target);
+    if (folderStep(lastName(root)) === undefined) throw noCheckpoints('checkpoints', root, { isJob: root !== resolveLocation(target) });
     throw new MaestroError('not-found', `no checkpoints in ${root}, which is one itself: use checkpoint verify`);
   }
   const examined: ExaminedCheckpoint[] = [];

@@ -1,22 +1,12 @@
 import type { JobClient } from '@maestro/client';
 import { isMaestroError, MaestroError, nearest } from '@maestro/protocol';
 
-/** Asks something about a job; one that is not there is told with the job that may have been meant, by its id or its name. */
-export async function findJob<Result>(client: JobClient, id: string, ask: (id: string) => Promise<Result>): Promise<Result> {
-  try {
-    return await ask(id);
-  } catch (error) {
-    if (!isMaestroError(error, 'not-found') || !error.message.includes(`${id}: not found`)) throw error;
-    const jobs = await client.listJobs();
-    const named = jobs.find(({ name }) => name === id);
-    const near =
-      named?.id ??
-      nearest(
-        id,
-        jobs.map((job) => job.id),
-      );
-    throw near === undefined ? error : withHint(error, near);
-  }
+/** How jobs can be named. */
+export const JOB_HELP = 'job: its id, the beginning of it, its name, or @last for the newest';
+
+/** Asks something about a job by its id, which stays the same job while others are submitted. */
+export async function findJob<Result>(client: JobClient, reference: string, ask: (id: string) => Promise<Result>): Promise<Result> {
+  return ask((await client.getJob(reference)).id);
 }
 
 /** Asks something about a worker, likewise. */

@@ -3,9 +3,6 @@ import { InvalidArgumentError } from 'commander';
 /** Explains `--location` of commands that look for a job's checkpoints. */
 export const LOCATION_HELP = "of a job: where its file or its cluster puts checkpoints, if the coordinator can't be asked";
 
-/** Whether a job is meant, and no folder or URL. */
-export const isJobId = (target: string): boolean => target.startsWith('job-');
-
 /** Reads an option as a whole number of at least 1. */
 export function positiveInteger(text: string): number {
   const value = Number(text);

@@ -34,6 +34,14 @@ export function navigate(address) {
 }
 
 /**
+ * Puts another path in the address bar for the same page. No new entry in the history.
+ * @param {string} path
+ */
+export function replacePlace(path) {
+  history.replaceState(null, '', `${path}${location.search}`);
+}
+
+/**
  * Keeps what is looked at (filters, a tab) in the address bar, so that it can be sent to somebody. No new entry in the history.
  * @param {Record<string, string | undefined>} values undefined and '' leave a key out
  */

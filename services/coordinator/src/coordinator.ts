@@ -20,6 +20,7 @@ import { auditJob } from './auditJob.ts';
 import type { Bookkeeper } from './bookkeeper.ts';
 import { readLedgerProgress } from './brokenImages.ts';
 import { checkJob, type JobSituation, requireFeasible } from './checkJob.ts';
+import { findJob } from './findJob.ts';
 import type { JobRecords } from './jobRecords.ts';
 import { newJob, withWaiting } from './jobView.ts';
 import { judgeStanding, whyUnbelievable } from './judgeMessage.ts';
@@ -76,6 +77,7 @@ export interface Coordinator {
   /** Checks a job file as a submit does, creates nothing, and tells what follows from it. */
   check(specJson: string): Promise<JobCheck>;
   submit(specJson: string, idempotencyKey: string): Promise<Submission>;
+  /** A job by its id, a prefix that no other has, its name, or `@last`: see {@link findJob}. So with all methods that take an id. */
   get(id: string): Job;
   /** What the job file says. */
   spec(id: string): JobSpec;
@@ -174,11 +176,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     }
   };
 
-  const find = (id: string): ActiveJob => {
-    const active = jobs.get(id);
-    if (active === undefined) throw new MaestroError('not-found', `job ${id}: not found; \`maestro jobs\` lists all jobs`);
-    return active;
-  };
+  const find = (reference: string): ActiveJob =>
+    jobs.get(reference) ??
+    jobs.get(
+      findJob(
+        reference,
+        [...jobs.values()].map(({ job }) => job),
+      ),
+    )!;
 
   /** What a job file is judged by. */
   const atHand = (): JobSituation => ({ workers: workers.all().map(workerInfo), jobs: [...jobs.values()], host: hostname() });
@@ -283,7 +288,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     async resume(id) {
       const active = find(id);
       if (active.run.phase !== 'paused') {
-        throw new MaestroError('conflict', `job ${id} is ${active.job.state}: only a paused job can be resumed`);
+        throw new MaestroError('conflict', `job ${active.job.id} is ${active.job.state}: only a paused job can be resumed`);
       }
       return decide(active, { type: 'resume' });
     },

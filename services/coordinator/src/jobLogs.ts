@@ -98,13 +98,13 @@ export function openJobLogs({ coordinator, archive }: { readonly coordinator: Co
   return {
     archive,
     tail(id, request, signal) {
-      coordinator.get(id); // throws for a job that there is not
+      const job = coordinator.get(id); // throws for a job that there is not
       lineFilter(request);
       const after = request.cursor === undefined ? 0 : readCursor(request.cursor);
       if (request.follow === true && followers >= MOST_FOLLOWERS) {
         throw new MaestroError('rate-limited', `logs: ${followers} clients follow already`);
       }
-      const inner = pages(id, request, after, signal);
+      const inner = pages(job.id, request, after, signal);
       return request.follow === true ? counted(inner) : inner;
     },
     close: () => closing.abort(new MaestroError('unavailable', 'logs: the coordinator ends')),

@@ -15,5 +15,12 @@ export const jobIdSchema = z
 /** A step, as it stands in a path or a query. */
 export const stepParamSchema = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
+/** What names a job where one is asked for. */
+const jobReferenceSchema = z
+  .string()
+  .min(1)
+  .max(100)
+  .describe("a job's id, a prefix of it that no other job has, its name where no other job has it, or @last for the newest");
+
 /** The parameter of every path below a job. */
-export const jobParamsSchema = z.strictObject({ id: jobIdSchema });
+export const jobParamsSchema = z.strictObject({ id: jobReferenceSchema });

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { auditText } from '../auditText.ts';
 import { withExamples } from '../examples.ts';
-import { findJob } from '../findJob.ts';
+import { findJob, JOB_HELP } from '../findJob.ts';
 import { withClient } from '../withClient.ts';
 
 /** `maestro audit JOB`: whether every sample was taken once, from the ledger alone. */
@@ -9,7 +9,7 @@ export function addAuditCommand(program: Command): void {
   const command = program
     .command('audit')
     .description('whether every sample of a job was taken exactly once, and by whom; the exit code tells')
-    .argument('<job>', 'job id')
+    .argument('<job>', JOB_HELP)
     .option('--json', 'print JSON')
     .action(async (id: string, { json }: { json?: boolean }) => {
       const audit = await withClient(program, (client) => findJob(client, id, (found) => client.auditJob(found)));

@@ -11,6 +11,7 @@ import { runChaos, summarise } from '../chaos/runChaos.ts';
 import { type ChaosEvent, chaosSchedule } from '../chaos/schedule.ts';
 import { type ClusterFile, readClusterFile } from '../connection.ts';
 import { withExamples } from '../examples.ts';
+import { findJob, JOB_HELP } from '../findJob.ts';
 import { positiveInteger, positiveNumber, wholeNumber } from '../options.ts';
 import { withClient } from '../withClient.ts';
 
@@ -37,7 +38,7 @@ export function addChaosCommand(program: Command): void {
     .description(
       'kill, stop, cut off, drain and add workers, restart coordinator and redis while a job runs; then audit it and compare its weights',
     )
-    .argument('<job>', 'job id')
+    .argument('<job>', JOB_HELP)
     .option('--seed <n>', 'the same seed gives the same events', wholeNumber, 0)
     .option('--minutes <m>', 'how long', positiveNumber, 2)
     .option('--min-workers <n>', 'workers that are always left', positiveInteger, 1)
@@ -45,7 +46,7 @@ export function addChaosCommand(program: Command): void {
     .option('--verify', 'afterwards run the same job undisturbed, on one worker, and compare hashes (of a job that measures, its numbers)')
     .option('--dry-run', 'only print the events')
     .option('--json', 'end with one JSON object on standard output')
-    .action(async (id: string, options: ChaosCommandOptions) => {
+    .action(async (reference: string, options: ChaosCommandOptions) => {
       const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
       const file = await readClusterFile(dataDir);
       if (file === undefined)
@@ -59,7 +60,9 @@ export function addChaosCommand(program: Command): void {
         process.stdout.write(options.json === true ? `${JSON.stringify(events)}\n` : `${events.map(describeEvent).join('\n')}\n`);
         return;
       }
-      const ok = await withClient(program, (client) => chaos({ client, id, file, dataDir, events, failureTimeoutMs, options }));
+      const ok = await withClient(program, (client) =>
+        findJob(client, reference, (id) => chaos({ client, id, file, dataDir, events, failureTimeoutMs, options })),
+      );
       if (!ok) process.exitCode = 1;
     });
   withExamples(command, [

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { formatBytes } from '@maestro/protocol';
 import { type Command, Option } from 'commander';
 import { withExamples } from '../examples.ts';
-import { isJobId, LOCATION_HELP } from '../options.ts';
+import { LOCATION_HELP } from '../options.ts';
 
 interface ReadOptions {
   readonly location?: string;
@@ -16,7 +16,7 @@ export function addCheckpointCommand(program: Command): void {
   const ls = checkpoint
     .command('ls')
     .description("a job's checkpoints, oldest first, each examined to the byte: step, size, age, hash, or what is wrong")
-    .argument('<job>', 'job id, or where checkpoints are: a folder, or s3://bucket/prefix')
+    .argument('<job>', 'a job (id, the beginning of it, name, or @last), or where checkpoints are: a folder, or s3://bucket/prefix')
     .option('--location <place>', LOCATION_HELP)
     .option('--json', 'print JSON')
     .action(async (job: string, { location, json }: ReadOptions) => {
@@ -28,13 +28,14 @@ export function addCheckpointCommand(program: Command): void {
   const verify = checkpoint
     .command('verify')
     .description('check every byte of a checkpoint, or of all checkpoints of a job, against its manifest; the exit code tells')
-    .argument('<checkpoint>', 'a checkpoint, such as step-00000100 or s3://bucket/prefix/job/step-00000100; or a job id for all of its')
+    .argument('<checkpoint>', 'a checkpoint, such as step-00000100 or s3://bucket/prefix/job/step-00000100; or a job for all of its')
     .option('--location <place>', LOCATION_HELP)
     .option('--json', 'print JSON')
     .action(async (target: string, { location, json }: ReadOptions) => {
       const [{ examine, examineAll }, { verifyText }] = await Promise.all([examination(), import('../verifyText.ts')]);
-      const examined = isJobId(target) ? await examineAll(program, target, location) : [await examine(target)];
-      const report = isJobId(target) ? examined : examined[0];
+      const job = await (await import('../checkpointPlace.ts')).jobMeant(program, target);
+      const examined = job === undefined ? [await examine(target)] : await examineAll(program, job, location);
+      const report = job === undefined ? examined[0] : examined;
       process.stdout.write(`${json === true ? JSON.stringify(report) : examined.map(verifyText).join('\n\n')}\n`);
       if (examined.some(({ valid }) => !valid)) process.exitCode = 1;
     });
@@ -51,7 +52,7 @@ export function addCheckpointCommand(program: Command): void {
     .description(
       'write the encoder of a checkpoint as an ONNX model with its weights inside: `images` float32 [N, C, H, W] in, each pixel (value / 255 - mean) / std; `features` float32 [N, D] out, the mean over patch tokens',
     )
-    .argument('<checkpoint>', 'a checkpoint folder, or a job id for its newest valid checkpoint')
+    .argument('<checkpoint>', 'a checkpoint folder, or a job (id, the beginning of it, name, or @last) for its newest valid checkpoint')
     .addOption(new Option('--format <format>', 'what to write').choices(['onnx']).default('onnx'))
     .option('--location <place>', LOCATION_HELP)
     .option('--out <file>', 'where it goes', 'encoder.onnx')

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
-import { findJob } from '../findJob.ts';
+import { JOB_HELP } from '../findJob.ts';
 import { type FollowOptions, followJob, logsOption } from '../followJob.ts';
 import { withClient } from '../withClient.ts';
 
@@ -9,11 +9,11 @@ export function addFollowCommand(program: Command): void {
   const command = program
     .command('follow')
     .description('show progress and log lines of a job until it ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
-    .argument('<job>', 'job id')
+    .argument('<job>', JOB_HELP)
     .addOption(logsOption())
     .option('--json', 'end with the job as JSON on standard output')
     .action((id: string, options: FollowOptions) =>
-      withClient(program, async (client) => followJob(client, await findJob(client, id, (found) => client.getJob(found)), options)),
+      withClient(program, async (client) => followJob(client, await client.getJob(id), options)),
     );
   withExamples(command, [
     ['maestro follow JOB', 'come back to a job; Ctrl-C leaves it running'],

@@ -2,7 +2,7 @@ import type { JobClient } from '@maestro/client';
 import { JOB_STATES } from '@maestro/protocol';
 import { type Command, Option } from 'commander';
 import { withExamples } from '../examples.ts';
-import { findJob } from '../findJob.ts';
+import { findJob, JOB_HELP } from '../findJob.ts';
 import { jobDescription, jobTable } from '../jobTable.ts';
 import { withClient } from '../withClient.ts';
 
@@ -32,7 +32,7 @@ export function addJobCommands(program: Command): void {
   const describe = program
     .command('describe')
     .description('everything about one job: state and why, members, progress, events, checkpoints')
-    .argument('<job>', 'job id')
+    .argument('<job>', JOB_HELP)
     .option('--json', 'print JSON')
     .action(async (id: string, { json }: ReadOptions) => {
       const { job, stored } = await withClient(program, (client) =>
@@ -70,7 +70,7 @@ export function addJobCommands(program: Command): void {
     const command = program
       .command(name)
       .description(description)
-      .argument('<job>', 'job id')
+      .argument('<job>', JOB_HELP)
       .option('--json', 'print JSON')
       .action(async (id: string, { json }: ReadOptions) => {
         const job = await withClient(program, (client) => findJob(client, id, (found) => act(client, found)));

@@ -3,6 +3,7 @@ import { LOG_QUERY_LEVELS, readEnvironment } from '@maestro/protocol';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { withExamples } from '../examples.ts';
 import { exitCodeOf } from '../exitCode.ts';
+import { JOB_HELP } from '../findJob.ts';
 import { logText } from '../logText.ts';
 import { wholeNumber } from '../options.ts';
 import { withClient } from '../withClient.ts';
@@ -22,7 +23,7 @@ export function addLogsCommand(program: Command): void {
   const command = program
     .command('logs')
     .description('log lines of a job, of its workers and the coordinator')
-    .argument('<job>', 'job id')
+    .argument('<job>', JOB_HELP)
     .option('-f, --follow', 'go on until the job is over; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
     .option('--worker <name>', 'only lines of this worker')
     .addOption(new Option('--level <level>', 'the least urgent level').choices(LOG_QUERY_LEVELS))
@@ -30,11 +31,12 @@ export function addLogsCommand(program: Command): void {
     .option('--since <time>', 'only lines since then: a duration such as 90s, 10m or 2h, or a time such as 2025-01-31T12:00:00Z', sinceTime)
     .option('--tail <n>', 'begin with the last so many lines', wholeNumber)
     .option('--json', 'print the lines as they were written, JSON')
-    .action(async (id: string, { follow = false, worker, level, grep, since, tail, json = false }: LogsOptions) => {
+    .action(async (reference: string, { follow = false, worker, level, grep, since, tail, json = false }: LogsOptions) => {
       const isColoured = process.stdout.isTTY === true && readEnvironment()['NO_COLOR'] === undefined;
       await withClient(program, async (client) => {
         const detached = new AbortController();
         process.once('SIGINT', () => detached.abort());
+        const { id } = await client.getJob(reference);
         for await (const line of client.tailLogs(id, { follow, worker, level, search: grep, from: since, tail, signal: detached.signal })) {
           const text = json ? line.json : logText(line.json, { isColoured });
           if (!process.stdout.write(`${text}\n`)) await once(process.stdout, 'drain');

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { errorMessage, MaestroError, METRIC_FORMATS, type MetricFormat } from '@maestro/protocol';
 import { type Command, Option } from 'commander';
 import { withExamples } from '../examples.ts';
+import { findJob, JOB_HELP } from '../findJob.ts';
 import { withClient } from '../withClient.ts';
 
 interface MetricsOptions {
@@ -15,11 +16,13 @@ export function addMetricsCommand(program: Command): void {
   const command = program
     .command('metrics')
     .description("loss, learning rate, gradient norm and speed of a job's steps, as CSV, JSON lines or for TensorBoard")
-    .argument('<job>', 'job id')
+    .argument('<job>', JOB_HELP)
     .addOption(new Option('--format <format>', 'what to write').choices(METRIC_FORMATS).default('csv'))
     .option('--out <path>', 'file to write; for tensorboard a log folder (default: standard output, and ./runs for tensorboard)')
-    .action(async (id: string, { format, out }: MetricsOptions) => {
-      const content = await withClient(program, (client) => client.exportMetrics(id, format));
+    .action(async (reference: string, { format, out }: MetricsOptions) => {
+      const { id, content } = await withClient(program, (client) =>
+        findJob(client, reference, async (id) => ({ id, content: await client.exportMetrics(id, format) })),
+      );
       if (out === undefined && format !== 'tensorboard') {
         process.stdout.write(content);
         return;

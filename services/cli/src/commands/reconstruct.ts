@@ -16,7 +16,7 @@ export function addReconstructCommand(program: Command): void {
   const command = program
     .command('reconstruct')
     .description('draw what a checkpoint makes of masked images (a PNG: original, masked, prediction, pasted)')
-    .argument('<checkpoint>', 'a checkpoint folder, or a job id for its newest valid checkpoint')
+    .argument('<checkpoint>', 'a checkpoint folder, or a job (id, the beginning of it, name, or @last) for its newest valid checkpoint')
     .option('--data <folder>', "images to take (default: those of the job's own data that it was not trained on)")
     .option('--location <place>', LOCATION_HELP)
     .option('--out <file>', 'where the picture goes', 'reconstruction.png')

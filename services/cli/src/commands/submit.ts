@@ -28,7 +28,7 @@ export function addSubmitCommand(program: Command): void {
     .option('--set <key=value>', 'set a key of the job file, such as schedule.epochs=3; may be repeated', collect, [])
     .option(
       '--resume <checkpoint>',
-      'checkpoint folder to go on from, or that recipe knn measures; of a job id the newest valid one on this machine',
+      'checkpoint folder to go on from, or that recipe knn measures; of a job (id, name, @last) the newest valid one on this machine',
     )
     .option('--resume-anyway', 'go on from that checkpoint even if its job file, data or versions are others')
     .option('--follow', 'show progress and log lines until the job ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')

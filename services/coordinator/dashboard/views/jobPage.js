@@ -4,7 +4,7 @@ import { h, onceAFrame, patch } from '../dom.js';
 import { follow } from '../live.js';
 import { hasEnded } from '../parts/jobState.js';
 import { emptyNotice, errorNotice, loadingNotice } from '../parts/notice.js';
-import { matchPlace } from '../router.js';
+import { matchPlace, replacePlace } from '../router.js';
 import { openCheckpoints } from './checkpoints.js';
 import { openHistory } from './history.js';
 import { openJobFile } from './jobFile.js';
@@ -27,7 +27,7 @@ const TABS = [
 
 /** One job, live. @param {HTMLElement} root @param {import('../router.js').Place} place @returns {import('../types/api.d.ts').Page} */
 export function jobPage(root, { params }) {
-  const id = params['id'] ?? '';
+  let id = params['id'] ?? '';
   /** @type {Job | undefined} */
   let job;
   /** @type {unknown} */
@@ -73,7 +73,11 @@ export function jobPage(root, { params }) {
   let unfollow = () => undefined;
   async function start() {
     try {
-      take(await request(`/api/v1/jobs/${encodeURIComponent(id)}`));
+      const found = await request(`/api/v1/jobs/${encodeURIComponent(id)}`);
+      // It may have been named by its name, by the beginning of its id, or as @last: from here on it is this one.
+      if (found.id !== id) replacePlace(location.pathname.replace(/^\/jobs\/[^/]+/, `/jobs/${found.id}`));
+      id = found.id;
+      take(found);
       unfollow();
       unfollow = /** @type {() => undefined} */ (
         follow(() => `/api/v1/jobs/${encodeURIComponent(id)}/watch`, {

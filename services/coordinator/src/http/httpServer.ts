@@ -55,7 +55,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     bodyLimit: MOST_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
-    routerOptions: { maxParamLength: 200, querystringParser: parseQuery },
+    routerOptions: { maxParamLength: 1000, querystringParser: parseQuery },
     exposeHeadRoutes: false,
     ...(deps.tls !== undefined && { https: { cert: deps.tls.cert, key: deps.tls.key } }),
     // What the router itself refuses: a path that is not UTF-8, or too long a parameter.
@@ -67,6 +67,12 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
       (data) =>
         validate(schema as unknown as z.ZodType, data, httpPart ?? 'request'),
   );
+  // Rooms are given the job's id, whatever named it.
+  app.addHook('preHandler', async ({ params, routeOptions }) => {
+    if (routeOptions.url?.startsWith('/api/v1/jobs/:id') !== true) return;
+    const named = params as { id: string };
+    named.id = deps.coordinator.get(named.id).id;
+  });
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler((error, request, reply) => sendProblem(deps, error as FastifyError, request, reply));
   app.setNotFoundHandler((request, reply) => {

@@ -1,0 +1,45 @@
+import { type Job, MaestroError, nearest } from '@maestro/protocol';
+
+/** The newest job there is. */
+const LAST = '@last';
+/** A shorter part of an id is taken for a slip. */
+const LEAST_PREFIX = 4;
+/** Jobs that an error lists. */
+const MOST_LISTED = 10;
+
+type Known = Pick<Job, 'id' | 'name' | 'state' | 'createdAt'>;
+
+/**
+ * The job that is meant: by its id, by `@last` for the newest, by its name, or by a prefix of its id, with or without `job-`. `jobs` are in order of
+ * submission. @throws MaestroError `conflict` that lists the jobs when several are meant, `not-found`.
+ */
+export function findJob(reference: string, jobs: readonly Known[]): string {
+  const byId = jobs.find(({ id }) => id === reference);
+  if (byId !== undefined) return byId.id;
+  if (reference === LAST) {
+    const last = jobs.at(-1);
+    if (last === undefined) throw new MaestroError('not-found', `job ${LAST}: not found; there are no jobs yet`);
+    return last.id;
+  }
+  const named = jobs.filter(({ name }) => name === reference);
+  if (named.length > 0) return only(named, `job ${reference}: ${named.length} jobs have this name`);
+  const prefix = reference.startsWith('job-') ? reference : `job-${reference}`;
+  const begun = prefix.length < 'job-'.length + LEAST_PREFIX ? [] : jobs.filter(({ id }) => id.startsWith(prefix));
+  if (begun.length > 0) return only(begun, `job ${reference}: the ids of ${begun.length} jobs begin so`);
+  const near = nearest(
+    reference,
+    jobs.flatMap(({ id, name }) => [id, name]),
+  );
+  const hint = near === undefined ? '' : `; did you mean ${near}?`;
+  throw new MaestroError('not-found', `job ${reference}: not found; \`maestro jobs\` lists all jobs${hint}`);
+}
+
+function only(found: readonly Known[], what: string): string {
+  if (found.length === 1) return found[0]!.id;
+  const newest = found.toReversed().slice(0, MOST_LISTED);
+  const lines = newest.map(({ id, name, state, createdAt }) => `${id} (${name}, ${state}, submitted ${createdAt})`);
+  const more = found.length - newest.length;
+  throw new MaestroError('conflict', `${what}; name one by its id: ${lines.join('; ')}${more > 0 ? `; and ${more} older ones` : ''}`, {
+    details: { issues: lines },
+  });
+}
