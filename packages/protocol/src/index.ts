@@ -54,6 +54,7 @@ export {
   MaestroError,
 } from './errors.ts';
 export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
+export { normalWord, type OurWord, ourWordFor } from './foreignWords.ts';
 export { channelOptions, controlChannelOptions, fromServiceError, loadProtos, loadService, tokenMetadata, toServiceError } from './grpc.ts';
 export { newJobId } from './ids.ts';
 export { isAlive } from './isAlive.ts';
@@ -120,7 +121,7 @@ export { nearest } from './nearest.ts';
 export { identifyProcess, isRunning, mayRun, type ProcessIdentity, processStart } from './processIdentity.ts';
 export { readEnvironment, type Variables } from './readEnvironment.ts';
 export { isAllowed, ROLES, type Role } from './roles.ts';
-export { describeIssues } from './schemaIssues.ts';
+export { describeIssues, pathsOf, type SchemaNode } from './schemaIssues.ts';
 export { SECRET_VARIABLES, type SecretVariable, scrubEnvironment, withoutVariables } from './scrubEnvironment.ts';
 export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';
 export { channelCredentials, readTls, serverCredentials, type TlsFiles } from './tls.ts';

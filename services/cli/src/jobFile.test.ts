@@ -27,6 +27,17 @@ test('a file that is not there, or no mapping, is refused with its name and plac
   await expect(readJobFile(await written('- 1'))).rejects.toThrow('expected a mapping of keys');
 });
 
+test('what is no YAML is shown with its line and a mark at the place', async () => {
+  await expect(readJobFile(await written('name: a\nschedule:\n  epochs: 1: 2\n'))).rejects.toThrow(
+    /job\.yaml: Nested mappings are not allowed in compact mappings at line 3, column 11\n {4}epochs: 1: 2\n {12}\^$/,
+  );
+  expect(() => setKeys({}, ['seed=[1'])).toThrow('--set seed=[1: the value is no YAML: ');
+});
+
+test('a path of ~ is left for whoever can tell that only a shell knows it', () => {
+  expect(withAbsolutePaths({ data: { format: 'idx', path: '~/images' } })).toEqual({ data: { format: 'idx', path: '~/images' } });
+});
+
 test('--set puts typed values at dotted paths without changing what it was given', () => {
   const file = { schedule: { epochs: 1 } };
   expect(setKeys(file, ['schedule.epochs=3', 'model.normPixLoss=false', 'name=x=y'])).toEqual({

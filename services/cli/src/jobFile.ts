@@ -25,8 +25,15 @@ export async function readJobFile(path: string): Promise<JobFile> {
     if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('expected a mapping of keys');
     return parsed as JobFile;
   } catch (error) {
-    throw new MaestroError('invalid-argument', `job file ${path}: ${errorMessage(error).split('\n')[0]}`, { cause: error });
+    throw new MaestroError('invalid-argument', `job file ${path}: ${withExcerpt(error)}`, { cause: error });
   }
+}
+
+/** What is wrong, with the line of the file that it is in and a mark below the place. */
+function withExcerpt(error: unknown): string {
+  const [what, ...excerpt] = errorMessage(error).trimEnd().split('\n');
+  const lines = excerpt.filter((line) => line !== '').map((line) => `  ${line.replaceAll('\t', ' ')}`);
+  return [what!.replace(/:$/, ''), ...lines].join('\n');
 }
 
 /**
@@ -47,7 +54,11 @@ export function setKeys(file: JobFile, pairs: readonly string[]): JobFile {
         throw new MaestroError('invalid-argument', `--set ${pair}: ${key} is a value, not a section`);
       node = node[key] as JobFile;
     }
-    node[last] = parse(pair.slice(at + 1));
+    try {
+      node[last] = parse(pair.slice(at + 1));
+    } catch (error) {
+      throw new MaestroError('invalid-argument', `--set ${pair}: the value is no YAML: ${withExcerpt(error)}`, { cause: error });
+    }
   }
   return result;
 }

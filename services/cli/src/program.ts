@@ -20,6 +20,7 @@ import { addWaitCommand } from './commands/wait.ts';
 import { addWorkerCommands } from './commands/workers.ts';
 import { DEFAULT_DATA_DIR } from './connection.ts';
 import { withExamples } from './examples.ts';
+import { withOptionHint } from './optionHint.ts';
 
 /**
  * The whole command line; `parseAsync` runs it. Errors are thrown, help is printed. Commands load what is large when they run: a person who types
@@ -33,6 +34,7 @@ export function createProgram(): Command {
       '--data-dir <dir>',
       `folder for Redis, checkpoints and logs of a local cluster (default: ${DEFAULT_DATA_DIR}, or MAESTRO_DATA_DIR)`,
     )
+    .configureOutput({ outputError: (text, write) => write(withOptionHint(text)) })
     .showHelpAfterError('(add --help for the options)')
     .helpOption('-h, --help', 'explain a command, with examples')
     .exitOverride();
