@@ -51,7 +51,8 @@ export function planJob(spec: JobSpec, { samples, workers, measuredSpeed }: Plan
   const isTraining = knnOf(spec) === undefined;
   const { virtualRanks, microBatch, accumulation } = { ...spec.resources, ...spec.schedule };
   const globalBatch = virtualRanks * microBatch * accumulation;
-  const schedule = samples === undefined ? undefined : jobSchedule(spec, samples);
+  const trained = samples === undefined ? undefined : trainedSamples(spec, samples);
+  const schedule = trained === undefined ? undefined : jobSchedule(spec, trained);
   const totalSteps = schedule?.totalSteps ?? spec.schedule.steps;
   const specs = parameterSpecs(config).map(({ name, shape }) => ({ name, length: shape.reduce((product, dim) => product * dim, 1) }));
   const count = (of: typeof specs): number => of.reduce((sum, { length }) => sum + length, 0);
@@ -59,7 +60,7 @@ export function planJob(spec: JobSpec, { samples, workers, measuredSpeed }: Plan
   const usable = workers.filter(({ device }) => device === spec.resources.device).slice(0, mostWorkers(spec));
   const time = totalSteps === undefined ? undefined : secondsOf(spec, { images: totalSteps * globalBatch, usable, measuredSpeed });
   return {
-    ...(samples !== undefined && { samples }),
+    ...(trained !== undefined && { samples: trained }),
     globalBatch,
     ...(schedule !== undefined && { stepsPerEpoch: schedule.stepsPerEpoch, epochs: schedule.totalSteps / schedule.stepsPerEpoch }),
     ...(schedule === undefined && spec.schedule.epochs !== undefined && { epochs: spec.schedule.epochs }),
@@ -73,6 +74,13 @@ export function planJob(spec: JobSpec, { samples, workers, measuredSpeed }: Plan
     workers: usable.length,
     ...time,
   };
+}
+
+/** Samples that are trained on, about, where some are held out: which ones is told by their content, which nobody reads for a plan. */
+function trainedSamples({ data, schedule, resources }: JobSpec, samples: number): number {
+  const share = 'holdOut' in data && typeof data.holdOut === 'number' ? data.holdOut : 0;
+  const trained = Math.round(samples * (1 - share));
+  return trained < resources.virtualRanks * schedule.microBatch * schedule.accumulation ? samples : trained;
 }
 
 /** What of a plan may not be meant. */
