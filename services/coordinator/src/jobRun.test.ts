@@ -272,6 +272,24 @@ test('what a worker has measured is kept with the run, also by a coordinator tha
   expect(run.outcome!.message).toBe('finished after 1 steps: k-NN accuracy 75.00 % of 8 test samples');
 });
 
+test('a job whose checkpoint has all steps done already says that there was nothing to do', () => {
+  const spec = parseJobSpec({ data: { format: 'idx', path: '/data' }, schedule: { epochs: 1 }, resources: { virtualRanks: 1 } });
+  const facts: JobFacts = { id: JOB, spec, startPoint: { path: '/c/9', step: 9 } };
+  const { run } = play(
+    `
+    assigned a
+    ready a
+    formed a 9
+    finished a 9
+    left a`,
+    { run: queuedRun(facts, 1, 0) },
+  );
+  expect(run.outcome).toMatchObject({
+    state: 'succeeded',
+    message: 'nothing to do: the checkpoint that it goes on from has 9 steps done already',
+  });
+});
+
 test('a worker is killed: its peers stop at once, and the next view goes on with the furthest step', () => {
   const { transcript, run } = play(
     `gone b

@@ -104,7 +104,12 @@ function advance(turn: Turn): void {
   const members = presentMembers(turn);
   // The first member of a view writes the last checkpoint before it says that it has finished.
   if (members[0]?.id === view.members[0]!.id && members.every(({ status }) => status === 'finished')) {
-    const message = `finished after ${turn.run.step} steps${resultText(turn.run)}`;
+    const { step, facts } = turn.run;
+    // Where the data could not be seen at the submit, this shows only now.
+    const isNothing = step > 0 && step <= facts.startPoint.step;
+    const message = isNothing
+      ? `nothing to do: the checkpoint that it goes on from has ${step} steps done already`
+      : `finished after ${step} steps${resultText(turn.run)}`;
     return stop(turn, { state: 'succeeded', reason: 'Finished', message });
   }
   if (view.status === 'holding') {
