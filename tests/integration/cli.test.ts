@@ -124,7 +124,7 @@ test(
     );
     const resumed = await maestro(...resume, '--resume-anyway');
     expect(JSON.parse(resumed.stdout)).toMatchObject({ state: 'succeeded', progress: { step: step + 2 } });
-    expect(await maestro('submit', 'job.json', '--resume', path, '--set', `schedule.steps=${step}`)).toMatchObject({
+    expect(await maestro('submit', 'job.json', '--resume', path, '--resume-anyway', '--set', `schedule.steps=${step}`)).toMatchObject({
       code: 2,
       stderr: expect.stringContaining(`nothing to do: the checkpoint has ${step} steps done, and the job ends after ${step}`),
     });
