@@ -1,4 +1,4 @@
-import type { JobCheck } from '@maestro/protocol';
+import { formatBytes, type JobCheck } from '@maestro/protocol';
 import { duration } from './progressView.ts';
 
 /** What follows from a job file, for a terminal: a line for each thing that is known. */
@@ -22,7 +22,7 @@ export function planText({ plan, spec }: Pick<JobCheck, 'plan' | 'spec'>): strin
         : `${learningRate.toPrecision(3)} at its highest: baseLr ${baseLr} x batch / 256${warmUp(warmupSteps)}`,
     ],
     ['Parameters', `${millions(plan.parameters)}, of which the encoder has ${millions(plan.encoderParameters)}`],
-    ['Memory', `about ${(plan.memoryBytes / 1e9).toPrecision(2)} GB a worker`],
+    ['Memory', `about ${formatBytes(plan.memoryBytes)} a worker`],
     ['Workers', `${workers} at hand that it can use, ${spec.resources.minWorkers} needed`],
     [
       'Time',

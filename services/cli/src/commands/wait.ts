@@ -3,7 +3,7 @@ import { type Job, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { exitCodeOf } from '../exitCode.ts';
-import { findJob } from '../findJob.ts';
+import { JOB_HELP } from '../findJob.ts';
 import { positiveNumber } from '../options.ts';
 import { withClient } from '../withClient.ts';
 
@@ -25,7 +25,7 @@ export function addWaitCommand(program: Command): void {
     .description(
       'wait until a job has ended; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled). With --for: until it is in that state, 0 then; a job that ended otherwise ends the wait with the code of its outcome, or 1',
     )
-    .argument('<job>', 'job id')
+    .argument('<job>', JOB_HELP)
     .option('--for <state>', `wait for this state: ${STATES.join(', ')}`)
     .option('--timeout <seconds>', `give up after so long, with exit code ${EXIT_TIMEOUT}`, positiveNumber)
     .option('--json', 'end with the job as JSON on standard output')
@@ -33,7 +33,7 @@ export function addWaitCommand(program: Command): void {
       if (state !== undefined && !STATES.some((known) => known === state))
         throw new MaestroError('invalid-argument', `wait: --for ${state}: expected ${STATES.join(', ')}`);
       await withClient(program, async (client) => {
-        const job = await findJob(client, id, (found) => client.getJob(found));
+        const job = await client.getJob(id);
         const { last, isLate } = await waitFor(client, job, { state, timeoutMs: timeout === undefined ? undefined : timeout * 1000 });
         process.stdout.write(json === true ? `${JSON.stringify(last)}\n` : `${last.id} ${last.state}: ${last.message}\n`);
         if (isLate) process.stderr.write(`maestro: wait: ${last.id} was not ${state ?? 'over'} after ${timeout} s\n`);
