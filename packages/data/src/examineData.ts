@@ -19,6 +19,14 @@ export type DataExamination =
   /** What is there is no such data set. */
   | { readonly kind: 'wrong'; readonly reason: string };
 
+/** Where data lies, of whichever part of a job file. */
+export interface DataPlace {
+  readonly format: DataSpec['format'];
+  readonly path: string;
+  /** Of an IDX folder. Default: train. */
+  readonly split?: 'train' | 'test' | undefined;
+}
+
 /** How far to look. */
 export interface ExamineDataOptions {
   /** Stops when so many samples were found. Default: all. */
@@ -39,7 +47,7 @@ const IDX_NAME = /-images[-.]idx3-ubyte(\.gz)?$/;
  * takes much longer than the deadline, whatever the file system does.
  */
 export async function examineData(
-  spec: DataSpec,
+  spec: DataPlace,
   { enough = Number.POSITIVE_INFINITY, deadlineMs = DEADLINE_MS }: ExamineDataOptions = {},
 ): Promise<DataExamination> {
   if (isUrl(spec.path)) return { kind: 'unseen', reason: `${spec.path} is on a server; workers read it` };
@@ -66,8 +74,8 @@ interface Found {
   readonly enough: number;
 }
 
-async function look(spec: DataSpec, found: Found): Promise<DataExamination> {
-  const { path } = spec;
+async function look(spec: DataPlace, found: Found): Promise<DataExamination> {
+  const { path, split = 'train' } = spec;
   const there = await stat(path).catch((error: unknown) => missing(path, error));
   const isFolder = there.isDirectory();
   // A pipe or a device could keep whoever opens it for ever.
@@ -77,8 +85,8 @@ async function look(spec: DataSpec, found: Found): Promise<DataExamination> {
       if (!isFolder) throw new MaestroError('data-invalid', `${path} is a file; name the folder that it is in`);
       return countImages(path, found);
     case 'idx':
-      if (isFolder && (await findIdxImages(path, spec.split)) === undefined) throw await otherFormat(spec);
-      return { kind: 'seen', samples: await countIdx(path, spec.split), isAll: true };
+      if (isFolder && (await findIdxImages(path, split)) === undefined) throw await otherFormat(spec);
+      return { kind: 'seen', samples: await countIdx(path, split), isAll: true };
     case 'webdataset': {
       if (!isFolder && !path.endsWith('.json')) throw new MaestroError('data-invalid', `${path} is a file; name the folder that it is in`);
       const index = isFolder ? join(path, INDEX_FILE) : path;
@@ -157,8 +165,7 @@ async function unpackedStart(packed: Uint8Array, length: number): Promise<Uint8A
 }
 
 /** That a folder holds nothing of the job's format, with the format that it does hold. */
-async function otherFormat({ format, path, ...rest }: DataSpec): Promise<MaestroError> {
-  const split = 'split' in rest ? rest.split : 'train';
+async function otherFormat({ format, path, split = 'train' }: DataPlace): Promise<MaestroError> {
   const wanted = {
     'image-folder': `no image in ${path}; files ending in ${IMAGE_EXTENSIONS.join(' ')} are looked for`,
     idx: `no ${split === 'test' ? 't10k' : 'train'}-images-idx3-ubyte or .gz in ${path}`,

@@ -1,7 +1,7 @@
 import { maeConfig } from '@maestro/mae';
-import { type DataSpec, type ErrorCode, errorMessage, type JobSpec, knnOf, MaestroError } from '@maestro/protocol';
+import { type ErrorCode, errorMessage, type JobSpec, knnOf, MaestroError } from '@maestro/protocol';
 import { isUrl } from '@maestro/storage';
-import { type DataExamination, examineData } from './examineData.ts';
+import { type DataExamination, type DataPlace, examineData } from './examineData.ts';
 import { jobSchedule } from './jobSchedule.ts';
 
 /** What is known when a job file is examined. */
@@ -65,7 +65,7 @@ export async function examineJob(
   throw new MaestroError(isData ? first.code : 'invalid-argument', `job file: ${texts.join('; ')}`, { details: { issues: texts } });
 }
 
-async function examineTest(test: DataSpec | undefined): Promise<DataExamination | undefined> {
+async function examineTest(test: DataPlace | undefined): Promise<DataExamination | undefined> {
   return test === undefined ? undefined : examineData(test, { enough: 1 });
 }
 
