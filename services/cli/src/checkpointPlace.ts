@@ -4,6 +4,7 @@ import { checkpointRoot, describeFallback, listCheckpoints, newestValidCheckpoin
 import { isMaestroError, MaestroError, readEnvironment } from '@maestro/protocol';
 import { isUrl, parentOf, resolveLocation } from '@maestro/storage';
 import type { Command } from 'commander';
+import { printable } from './printResult.ts';
 import { withClient } from './withClient.ts';
 
 const WHOLE_ID = /^job-[0-9a-z]{26}$/;
@@ -65,7 +66,7 @@ export async function newestFolder(program: Command, target: string, location?: 
   const root = await placeOf(program, job, location);
   const newest = await newestValidCheckpoint(root);
   const fallback = describeFallback(newest);
-  if (fallback !== undefined) process.stderr.write(`maestro: ${fallback}\n`);
+  if (fallback !== undefined) process.stderr.write(`maestro: ${printable(fallback)}\n`);
   if (newest.checkpoint === undefined) throw noCheckpoints('valid checkpoint', root, { isJob: true });
   return newest.checkpoint.dir;
 }

@@ -3,6 +3,7 @@ import { errorMessage, isMaestroError, type Job, LOG_QUERY_LEVELS, readEnvironme
 import { Option } from 'commander';
 import { exitCodeOf } from './exitCode.ts';
 import { logText } from './logText.ts';
+import { forTerminal, printResult } from './printResult.ts';
 import { createProgressView, type ProgressView } from './progressView.ts';
 
 /** The last lines of a job may come so much later than its end. */
@@ -28,7 +29,7 @@ export function logsOption(): Option {
  */
 export async function followJob(client: JobClient, job: Job, { json, logs }: FollowOptions): Promise<void> {
   const last = await follow(client, job, logs);
-  process.stdout.write(json === true ? `${JSON.stringify(last)}\n` : `${last.id} ${last.state}: ${last.message}\n`);
+  printResult(json, last, ({ id, state, message }) => `${id} ${state}: ${message}`);
   process.exitCode = exitCodeOf(last);
 }
 
@@ -47,7 +48,7 @@ async function follow(client: JobClient, job: Job, level: string): Promise<Job> 
   try {
     for await (const now of client.watchJob(job.id)) {
       last = now;
-      view.show(now);
+      view.show(forTerminal(now));
     }
     const timer = setTimeout(() => over.abort(), LAST_LINES_MS);
     await lines;

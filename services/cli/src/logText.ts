@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { printable } from './printResult.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -66,12 +67,6 @@ function timeOfDay(time: unknown): string {
   if (Number.isNaN(date.getTime())) return '--:--:--.---';
   const two = (value: number): string => String(value).padStart(2, '0');
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
-}
-
-/** Text without control characters: a line must not move the cursor or change the title of a terminal. */
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is to be taken out
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (character) => (character === '\n' ? '\\n' : character === '\t' ? ' ' : '?'));
 }
 
 function hash(text: string): number {

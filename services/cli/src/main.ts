@@ -2,6 +2,7 @@
 import { errorMessage, isMaestroError, scrubEnvironment } from '@maestro/protocol';
 import { hasAbandonedFileCalls } from '@maestro/storage';
 import { CommanderError } from 'commander';
+import { printableLines } from './printResult.ts';
 import { createProgram } from './program.ts';
 
 const EXIT_FAILED = 1;
@@ -23,7 +24,7 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : EXIT_BAD_INPUT;
   } else {
-    process.stderr.write(`maestro: ${await redacted(errorMessage(error))}\n`);
+    process.stderr.write(`maestro: ${printableLines(await redacted(errorMessage(error)))}\n`);
     process.exitCode = isMaestroError(error, 'invalid-argument') ? EXIT_BAD_INPUT : EXIT_FAILED;
   }
 }

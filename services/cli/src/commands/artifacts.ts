@@ -3,6 +3,7 @@ import { parseJobSpec } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { collect } from '../options.ts';
+import { printResult } from '../printResult.ts';
 
 interface BuildOptions {
   readonly out: string;
@@ -27,7 +28,7 @@ export function addArtifactCommands(program: Command): void {
         import('../artifactsReport.ts'),
       ]);
       const report = await buildArtifacts(resolve(out), parseJobSpec(setKeys(await readJobFile(file), set)));
-      process.stdout.write(`${json === true ? JSON.stringify(report) : artifactsText(report)}\n`);
+      printResult(json, report, artifactsText);
     });
   withExamples(build, [
     ['maestro artifacts build job.yaml --out graphs', 'what the workers of this job would run'],
@@ -42,7 +43,7 @@ export function addArtifactCommands(program: Command): void {
     .action(async (folder: string, { json }: { json?: boolean }) => {
       const { artifactsText, inspectArtifacts } = await import('../artifactsReport.ts');
       const report = await inspectArtifacts(resolve(folder));
-      process.stdout.write(`${json === true ? JSON.stringify(report) : artifactsText(report)}\n`);
+      printResult(json, report, artifactsText);
     });
   withExamples(look, [['maestro artifacts inspect .maestro/jobs/JOB/artifacts', 'the graphs that a job was trained with']]);
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { auditText } from '../auditText.ts';
 import { withExamples } from '../examples.ts';
 import { findJob, JOB_HELP } from '../findJob.ts';
+import { printResult } from '../printResult.ts';
 import { withClient } from '../withClient.ts';
 
 /** `maestro audit JOB`: whether every sample was taken once, from the ledger alone. */
@@ -13,7 +14,7 @@ export function addAuditCommand(program: Command): void {
     .option('--json', 'print JSON')
     .action(async (id: string, { json }: { json?: boolean }) => {
       const audit = await withClient(program, (client) => findJob(client, id, (found) => client.auditJob(found)));
-      process.stdout.write(`${json === true ? JSON.stringify(audit) : auditText(audit)}\n`);
+      printResult(json, audit, auditText);
       if (!audit.isClean) process.exitCode = 1;
     });
   withExamples(command, [

@@ -3,6 +3,7 @@ import { formatBytes } from '@maestro/protocol';
 import { type Command, Option } from 'commander';
 import { withExamples } from '../examples.ts';
 import { LOCATION_HELP } from '../options.ts';
+import { forTerminal, printResult } from '../printResult.ts';
 
 interface ReadOptions {
   readonly location?: string;
@@ -22,7 +23,7 @@ export function addCheckpointCommand(program: Command): void {
     .action(async (job: string, { location, json }: ReadOptions) => {
       const { examineAll, checkpointTable } = await examination();
       const examined = await examineAll(program, job, location);
-      process.stdout.write(`${json === true ? JSON.stringify(examined) : checkpointTable(examined)}\n`);
+      printResult(json, examined, checkpointTable);
     });
 
   const verify = checkpoint
@@ -36,7 +37,7 @@ export function addCheckpointCommand(program: Command): void {
       const job = await (await import('../checkpointPlace.ts')).jobMeant(program, target);
       const examined = job === undefined ? [await examine(target)] : await examineAll(program, job, location);
       const report = job === undefined ? examined[0] : examined;
-      process.stdout.write(`${json === true ? JSON.stringify(report) : examined.map(verifyText).join('\n\n')}\n`);
+      printResult(json, report, () => forTerminal(examined).map(verifyText).join('\n\n'));
       if (examined.some(({ valid }) => !valid)) process.exitCode = 1;
     });
 
@@ -67,7 +68,7 @@ export function addCheckpointCommand(program: Command): void {
         `takes ${input.name} float32 [${input.shape.join(', ')}], each pixel (value / 255 - mean) / std, mean [${mean.join(', ')}], std [${std.join(', ')}]`,
         `gives ${output.name} float32 [${output.shape.join(', ')}]`,
       ];
-      process.stdout.write(`${json === true ? JSON.stringify(report) : lines.join('\n')}\n`);
+      printResult(json, report, () => forTerminal(lines).join('\n'));
     });
   withExamples(exported, [
     ['maestro checkpoint export JOB --out encoder.onnx', "a job's newest checkpoint, for any ONNX runtime"],

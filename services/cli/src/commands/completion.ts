@@ -2,6 +2,7 @@ import { isMaestroError, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { bashCompletion, zshCompletion } from '../completionScript.ts';
 import { withExamples } from '../examples.ts';
+import { printable } from '../printResult.ts';
 import { withClient } from '../withClient.ts';
 
 /** `maestro completion SHELL`: a script that completes commands, options, jobs and workers. */
@@ -28,7 +29,7 @@ export function addCompletionCommand(program: Command): void {
         const names = await withClient(program, async (client) =>
           kind === 'job' ? (await client.listJobs()).map(({ id }) => id) : (await client.listWorkers()).map(({ name }) => name),
         );
-        process.stdout.write(names.map((name) => `${name}\n`).join(''));
+        process.stdout.write(names.map((name) => `${printable(name)}\n`).join(''));
       } catch (error) {
         if (!isMaestroError(error, 'unavailable')) throw error;
       }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { positiveInteger } from '../options.ts';
+import { printResult } from '../printResult.ts';
 import { addPackCommand } from './pack.ts';
 
 interface InspectOptions {
@@ -27,7 +28,7 @@ export function addDatasetCommand(program: Command): void {
     .action(async (folder: string, { split, sample, hash, json }: InspectOptions) => {
       const { datasetText, inspectDataset } = await import('../datasetReport.ts');
       const report = await inspectDataset(folder, { split, sample, ...(hash !== undefined && { hash }) });
-      process.stdout.write(`${json === true ? JSON.stringify(report) : datasetText(report)}\n`);
+      printResult(json, report, datasetText);
       if (report.broken.length > 0) process.exitCode = 1;
     });
   withExamples(command, [

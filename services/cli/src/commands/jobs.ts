@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { withExamples } from '../examples.ts';
 import { findJob, JOB_HELP } from '../findJob.ts';
 import { jobDescription, jobTable } from '../jobTable.ts';
+import { printResult } from '../printResult.ts';
 import { withClient } from '../withClient.ts';
 
 interface ReadOptions {
@@ -21,8 +22,7 @@ export function addJobCommands(program: Command): void {
       const all = await withClient(program, (client) => client.listJobs());
       const jobs = all.filter((job) => state === undefined || job.state === state);
       const none = state === undefined ? 'no jobs yet; submit one with `maestro submit FILE`' : `no jobs are ${state}`;
-      const text = jobs.length === 0 ? none : jobTable(jobs);
-      process.stdout.write(`${json === true ? JSON.stringify(jobs) : text}\n`);
+      printResult(json, jobs, (all) => (all.length === 0 ? none : jobTable(all)));
     });
   withExamples(list, [
     ['maestro jobs', 'what there is, and why a job waits'],
@@ -39,7 +39,7 @@ export function addJobCommands(program: Command): void {
         findJob(client, id, async (found) => ({ job: await client.getJob(found), stored: await client.listCheckpoints(found) })),
       );
       const onDisk = stored.map(({ step }) => step);
-      process.stdout.write(`${json === true ? JSON.stringify(job) : jobDescription(job, { onDisk })}\n`);
+      printResult(json, job, (shown) => jobDescription(shown, { onDisk }));
     });
   withExamples(describe, [
     ['maestro describe JOB', 'where each member is, who joined and left, and why'],
@@ -74,7 +74,7 @@ export function addJobCommands(program: Command): void {
       .option('--json', 'print JSON')
       .action(async (id: string, { json }: ReadOptions) => {
         const job = await withClient(program, (client) => findJob(client, id, (found) => act(client, found)));
-        process.stdout.write(`${json === true ? JSON.stringify(job) : `${job.id} ${job.state}: ${job.message}`}\n`);
+        printResult(json, job, ({ id, state, message }) => `${id} ${state}: ${message}`);
       });
     withExamples(command, [[`maestro ${name} JOB`, example]]);
   }

@@ -6,6 +6,7 @@ import { exitCodeOf } from '../exitCode.ts';
 import { JOB_HELP } from '../findJob.ts';
 import { logText } from '../logText.ts';
 import { wholeNumber } from '../options.ts';
+import { printable } from '../printResult.ts';
 import { withClient } from '../withClient.ts';
 
 interface LogsOptions {
@@ -43,7 +44,7 @@ export function addLogsCommand(program: Command): void {
         }
         if (!follow || detached.signal.aborted) return;
         const job = await client.getJob(id);
-        process.stderr.write(`${job.id} ${job.state}: ${job.message}\n`);
+        process.stderr.write(`${job.id} ${job.state}: ${printable(job.message)}\n`);
         process.exitCode = exitCodeOf(job);
       });
     });

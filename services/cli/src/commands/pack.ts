@@ -2,6 +2,7 @@ import { formatBytes, MaestroError, parseByteSize } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { positiveInteger } from '../options.ts';
+import { forTerminal, printable, printResult } from '../printResult.ts';
 
 interface PackCommandOptions {
   readonly out: string;
@@ -46,7 +47,8 @@ export function addPackCommand(dataset: Command): void {
         overwrite,
         shardBytes,
         pixels: packedU8 ? { shorterSide: size } : undefined,
-        onShard: ({ name, samples, sizeBytes }) => void process.stderr.write(`${name}  ${samples} samples, ${formatBytes(sizeBytes)}\n`),
+        onShard: ({ name, samples, sizeBytes }) =>
+          void process.stderr.write(`${printable(name)}  ${samples} samples, ${formatBytes(sizeBytes)}\n`),
       });
       const seconds = (performance.now() - began) / 1000;
       const lines = [
@@ -54,7 +56,7 @@ export function addPackCommand(dataset: Command): void {
         ...packed.broken.map(({ index, reason }) => `broken: ${opened.name(index)}: ${reason}`),
         `Job file: data: { format: webdataset, path: ${packed.location} }`,
       ];
-      process.stdout.write(`${json === true ? JSON.stringify({ ...packed, seconds }) : lines.join('\n')}\n`);
+      printResult(json, { ...packed, seconds }, () => forTerminal(lines).join('\n'));
     });
   withExamples(command, [
     ['maestro dataset pack /data/images --out /data/packed', 'image files as they are, in tar shards'],

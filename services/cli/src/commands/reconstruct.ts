@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { LOCATION_HELP, positiveInteger } from '../options.ts';
+import { printResult } from '../printResult.ts';
 
 interface ReconstructOptions {
   readonly data?: string;
@@ -31,7 +32,7 @@ export function addReconstructCommand(program: Command): void {
       const { step, maskedMse, meanFillMse, images, areHeldOut, picture } = report;
       const which = areHeldOut === undefined ? 'images' : areHeldOut ? 'held-out images' : 'images that were trained on';
       const text = `step ${step}: squared error on masked patches ${maskedMse.toFixed(5)} over ${images} ${which} (filled with the visible mean: ${meanFillMse.toFixed(5)})\n${picture}`;
-      process.stdout.write(`${json === true ? JSON.stringify(report) : text}\n`);
+      printResult(json, report, () => text);
     });
   withExamples(command, [
     ['maestro reconstruct JOB', 'see what its newest checkpoint makes of hidden patches'],

@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { coordinatorAddress } from '../connection.ts';
 import { withExamples } from '../examples.ts';
 import { positiveNumber } from '../options.ts';
+import { forTerminal, printable } from '../printResult.ts';
 import { type TopFrame, topLines } from '../topView.ts';
 import { withClient } from '../withClient.ts';
 
@@ -36,7 +37,7 @@ export function addTopCommand(program: Command): void {
       await withClient(program, async (client) => {
         const first = await look(client, coordinator);
         if (json === true) return void process.stdout.write(`${JSON.stringify({ jobs: first.jobs, workers: first.workers })}\n`);
-        if (once === true || !process.stdout.isTTY) return void process.stdout.write(`${topLines(first).join('\n')}\n`);
+        if (once === true || !process.stdout.isTTY) return void process.stdout.write(`${topLines(forTerminal(first)).join('\n')}\n`);
         await showLive(client, first, interval * 1000);
       });
     });
@@ -63,8 +64,8 @@ async function showLive(client: JobClient, first: TopFrame, intervalMs: number):
   let frame = first;
   let trouble = '';
   const draw = (): void => {
-    const lines = topLines(frame, stdout.columns).slice(0, Math.max(1, stdout.rows - 2));
-    const foot = trouble === '' ? 'q quits; jobs go on' : trouble;
+    const lines = topLines(forTerminal(frame), stdout.columns).slice(0, Math.max(1, stdout.rows - 2));
+    const foot = trouble === '' ? 'q quits; jobs go on' : printable(trouble);
     stdout.write(`${HOME}${[...lines, '', foot].map((line) => `${line}${CLEAR_LINE}`).join('\n')}${CLEAR_BELOW}`);
   };
   if (stdin.isTTY) stdin.setRawMode(true);

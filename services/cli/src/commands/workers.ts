@@ -2,6 +2,7 @@ import type { WorkerInfo } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { findWorker } from '../findJob.ts';
+import { printResult } from '../printResult.ts';
 import { textTable } from '../textTable.ts';
 import { withClient } from '../withClient.ts';
 
@@ -17,8 +18,7 @@ export function addWorkerCommands(program: Command): void {
     .option('--json', 'print JSON')
     .action(async ({ json }: ReadOptions) => {
       const all = await withClient(program, (client) => client.listWorkers());
-      const text = all.length === 0 ? 'no workers are connected; `maestro up` starts some' : workerTable(all);
-      process.stdout.write(`${json === true ? JSON.stringify(all) : text}\n`);
+      printResult(json, all, (some) => (some.length === 0 ? 'no workers are connected; `maestro up` starts some' : workerTable(some)));
     });
 
   withExamples(workers, [
@@ -34,8 +34,7 @@ export function addWorkerCommands(program: Command): void {
     .action(async (name: string, _options: ReadOptions, command: Command) => {
       const worker = await withClient(program, (client) => findWorker(client, name, (found) => client.drainWorker(found)));
       const { json } = command.optsWithGlobals<ReadOptions>();
-      const text = worker.jobId === '' ? `${name} is drained` : `${name} leaves ${worker.jobId} at the next step boundary`;
-      process.stdout.write(`${json === true ? JSON.stringify(worker) : text}\n`);
+      printResult(json, worker, ({ jobId }) => (jobId === '' ? `${name} is drained` : `${name} leaves ${jobId} at the next step boundary`));
     });
   withExamples(drain, [['maestro workers drain worker-b', 'its job goes on without it, with the same weights']]);
 }

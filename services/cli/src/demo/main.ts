@@ -18,6 +18,7 @@ import { Command } from 'commander';
 import { startCluster } from '../cluster.ts';
 import { DEFAULT_DATA_DIR } from '../connection.ts';
 import { positiveInteger } from '../options.ts';
+import { printableLines } from '../printResult.ts';
 import { createProgressView } from '../progressView.ts';
 import { type StageView, startStage } from '../stageView.ts';
 import { demoJob, STEPS } from './demoJob.ts';
@@ -55,7 +56,7 @@ program.parse();
 try {
   await demo(program.opts<DemoOptions>());
 } catch (error) {
-  process.stderr.write(`demo: ${errorMessage(error)}\n`);
+  process.stderr.write(`demo: ${printableLines(errorMessage(error))}\n`);
   process.exitCode = EXIT_FAILED;
 }
 
