@@ -120,6 +120,7 @@ export {
 export { nearest } from './nearest.ts';
 export { identifyProcess, isRunning, mayRun, type ProcessIdentity, processStart } from './processIdentity.ts';
 export { readEnvironment, type Variables } from './readEnvironment.ts';
+export { requireShallow } from './requireShallow.ts';
 export { isAllowed, ROLES, type Role } from './roles.ts';
 export { describeIssues, pathsOf, type SchemaNode } from './schemaIssues.ts';
 export { SECRET_VARIABLES, type SecretVariable, scrubEnvironment, withoutVariables } from './scrubEnvironment.ts';

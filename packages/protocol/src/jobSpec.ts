@@ -89,7 +89,7 @@ const schedule = z.strictObject({
   warmupEpochs: z.number().min(0).optional().describe('linear warm-up; 5 % of the training when left out'),
   baseLr: z.number().positive().default(1.5e-4).describe('learning rate at a global batch of 256; scaled linearly'),
   minLr: z.number().min(0).default(0),
-  microBatch: count.default(64).describe('images in one run of the training graph'),
+  microBatch: count.max(16_384).default(64).describe('images in one run of the training graph'),
   accumulation: count.default(1).describe('runs whose gradients a virtual rank adds in one step'),
   lastBatch: z.enum(['drop', 'keep']).default('drop').describe('what to do with an incomplete last batch of an epoch'),
   windowSteps: count.max(4096).default(32).describe('steps whose data is leased at once'),

@@ -18,7 +18,7 @@ export function describeIssues(error: z.ZodError, schema: z.ZodType, input: unkn
     const text =
       issue.code === 'custom'
         ? issue.message
-        : `${lowerFirst(issue.message.replace(/^Invalid (input|option): /, ''))}, found ${shortened(JSON.stringify(found) ?? 'nothing')}${meant(path, found, nodeAt(root, path))}`;
+        : `${lowerFirst(issue.message.replace(/^Invalid (input|option): /, ''))}, found ${shortened(typeof found === 'number' ? String(found) : (JSON.stringify(found) ?? 'nothing'))}${meant(path, found, nodeAt(root, path))}`;
     return `${path.length === 0 ? '(top level)' : path.join('.')}: ${text.replace(/, received \w+/, '')}`;
   });
 }

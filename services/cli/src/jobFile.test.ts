@@ -57,3 +57,13 @@ test('paths are made absolute, the rest stays', () => {
     seed: 1,
   });
 });
+
+test('hostile or mistaken files are refused in words: nested without end, two documents, numbers that are none', async () => {
+  const read = async (text: string): Promise<string> =>
+    readJobFile(await written(text)).then(String, (error: { code: string; message: string }) => `${error.code} ${error.message}`);
+  expect(await read('['.repeat(100_000))).toMatch(/^invalid-argument job file .*nested more than 64 levels deep/);
+  expect(await read('name: a\n---\nname: b\n')).toMatch(/^invalid-argument job file .*more than one document/);
+  expect(await read('optimizer: { lr: .nan }\n')).toMatch(/^invalid-argument job file .*optimizer\.lr: expected a number, found NaN/);
+  expect(await read('optimizer:\n  lr: 1e400\n')).toMatch(/optimizer\.lr: expected a number, found Infinity/);
+  expect(() => setKeys({}, ['optimizer.lr=.inf'])).toThrow(/optimizer\.lr: expected a number, found Infinity/);
+});

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { errorMessage, isHomeRelative, MaestroError, nearest } from '@maestro/protocol';
+import { errorMessage, isHomeRelative, MaestroError, nearest, requireShallow } from '@maestro/protocol';
 import { resolveLocation } from '@maestro/storage';
 import { parse } from 'yaml';
 
@@ -21,10 +21,18 @@ export async function readJobFile(path: string): Promise<JobFile> {
     throw new MaestroError('not-found', `job file ${path}: ${errorMessage(error)}${hint}`, { cause: error });
   }
   try {
+    requireShallow(text, 'job');
     const parsed: unknown = parse(text);
     if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('expected a mapping of keys');
+    requireFinite(parsed, []);
     return parsed as JobFile;
   } catch (error) {
+    if ((error as { readonly code?: unknown }).code === 'MULTIPLE_DOCS') {
+      throw new MaestroError(
+        'invalid-argument',
+        `job file ${path}: it has more than one document (lines of ---); put each job into a file of its own`,
+      );
+    }
     throw new MaestroError('invalid-argument', `job file ${path}: ${withExcerpt(error)}`, { cause: error });
   }
 }
@@ -34,6 +42,14 @@ function withExcerpt(error: unknown): string {
   const [what, ...excerpt] = errorMessage(error).trimEnd().split('\n');
   const lines = excerpt.filter((line) => line !== '').map((line) => `  ${line.replaceAll('\t', ' ')}`);
   return [what!.replace(/:$/, ''), ...lines].join('\n');
+}
+
+/** JSON, in which a job goes to the coordinator, has no such numbers: there they would be null. */
+function requireFinite(value: unknown, keys: readonly string[]): void {
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw new MaestroError('invalid-argument', `${keys.join('.')}: expected a number, found ${value} (.nan, .inf, or too large)`);
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, inner] of Object.entries(value)) requireFinite(inner, [...keys, key]);
 }
 
 /**
@@ -55,10 +71,12 @@ export function setKeys(file: JobFile, pairs: readonly string[]): JobFile {
       node = node[key] as JobFile;
     }
     try {
+      requireShallow(pair, '--set');
       node[last] = parse(pair.slice(at + 1));
     } catch (error) {
       throw new MaestroError('invalid-argument', `--set ${pair}: the value is no YAML: ${withExcerpt(error)}`, { cause: error });
     }
+    requireFinite(node[last], [pair.slice(0, at)]);
   }
   return result;
 }

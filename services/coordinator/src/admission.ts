@@ -11,6 +11,7 @@ import {
   type PathRoots,
   parseJobSpec,
   requireConfined,
+  requireShallow,
 } from '@maestro/protocol';
 import type { RestorePoint } from './runState.ts';
 import { withModelOf } from './withModelOf.ts';
@@ -74,6 +75,7 @@ export function createAdmission({ roots, checkpoints, inspectCheckpoint, readJob
 
 /** A job file as JSON, not checked yet. @throws MaestroError `invalid-argument` when it is none. */
 export function parseJobFile(text: string): unknown {
+  requireShallow(text, 'job file');
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -7,6 +7,7 @@ import { addControlService } from './controlService.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { JobLogs } from './jobLogs.ts';
 import { addJobService, type JobServiceOptions } from './jobService.ts';
+import { withMapEntryNames } from './mapEntryNames.ts';
 import { grpcGuard } from './security/guardGrpc.ts';
 import type { Access } from './security/tokens.ts';
 
@@ -53,7 +54,7 @@ export async function serve({
   const server = new Server({ ...controlChannelOptions(timeouts), interceptors: [grpcGuard(access, tls !== undefined, log)] });
   addJobService(server, { coordinator, observer, logs, dataDir });
   addControlService(server, coordinator);
-  new ReflectionService(loadProtos('maestro/v1/jobs.proto', healthProto)).addToServer(server);
+  new ReflectionService(withMapEntryNames(loadProtos('maestro/v1/jobs.proto', healthProto))).addToServer(server);
   const health = new HealthImplementation({ '': 'SERVING', 'maestro.v1.Jobs': 'SERVING' });
   health.addToServer(server);
   const port = await new Promise<number>((resolve, reject) => {

@@ -5,6 +5,7 @@ import { withExamples } from '../examples.ts';
 import { exitCodeOf } from '../exitCode.ts';
 import { JOB_HELP } from '../findJob.ts';
 import { positiveNumber } from '../options.ts';
+import { printResult } from '../printResult.ts';
 import { withClient } from '../withClient.ts';
 
 const STATES = ['running', 'paused', 'succeeded', 'failed', 'cancelled'] as const;
@@ -35,7 +36,7 @@ export function addWaitCommand(program: Command): void {
       await withClient(program, async (client) => {
         const job = await client.getJob(id);
         const { last, isLate } = await waitFor(client, job, { state, timeoutMs: timeout === undefined ? undefined : timeout * 1000 });
-        process.stdout.write(json === true ? `${JSON.stringify(last)}\n` : `${last.id} ${last.state}: ${last.message}\n`);
+        printResult(json, last, ({ id, state, message }) => `${id} ${state}: ${message}`);
         if (isLate) process.stderr.write(`maestro: wait: ${last.id} was not ${state ?? 'over'} after ${timeout} s\n`);
         process.exitCode = isLate ? EXIT_TIMEOUT : waitExitCode(last, state);
       });

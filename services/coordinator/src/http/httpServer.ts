@@ -9,6 +9,7 @@ import {
   MaestroError,
   PROBLEM_TYPE,
   problemOf,
+  requireShallow,
   splitAddress,
 } from '@maestro/protocol';
 import Fastify, {
@@ -35,6 +36,7 @@ import { addLokiRoutes } from './lokiRoutes.ts';
 import { addMetricRoutes } from './metricRoutes.ts';
 import { addReconstructionRoutes } from './reconstructionRoutes.ts';
 import './routeRole.ts';
+import { withPrefixItems } from './prefixItems.ts';
 import { addSessionRoutes } from './sessionRoutes.ts';
 import { addWatchRoutes } from './watchRoutes.ts';
 import { addWorkerRoutes } from './workerRoutes.ts';
@@ -74,6 +76,15 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     named.id = deps.coordinator.get(named.id).id;
   });
   app.setSerializerCompiler(serializerCompiler);
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    try {
+      requireShallow(String(body), 'body');
+      parseJson(request, String(body), done);
+    } catch (error) {
+      done(error as Error);
+    }
+  });
   app.setErrorHandler((error, request, reply) => sendProblem(deps, error as FastifyError, request, reply));
   app.setNotFoundHandler((request, reply) => {
     // Who follows a wrong link in a browser is shown a page, and the way back.
@@ -86,7 +97,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
       info: { title: 'maestro', version: 'v1', description: 'Submits training jobs and watches them.' },
     },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => withPrefixItems(jsonSchemaTransformObject(document)),
   });
   await app.register(fastifyWebsocket, { options: { maxPayload: MOST_SOCKET_BYTES } });
   addDocsRoutes(app);
