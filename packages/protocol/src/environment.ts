@@ -138,6 +138,13 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     meaning: 'how long a process may be silent; every deadline of failure detection follows from it',
   },
   {
+    name: 'MAESTRO_PREPARE_SECONDS',
+    of: 'coordinator',
+    default: '900',
+    meaning:
+      "how long a worker may take to open a job's data and model; then it does not get the job, and where no worker could, the job fails",
+  },
+  {
     name: 'MAESTRO_CACHE_DIR',
     of: 'worker',
     default: 'below the data folder',

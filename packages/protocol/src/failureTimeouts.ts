@@ -37,7 +37,12 @@ export interface FailureTimeouts {
   readonly progressMs: number;
   /** The same before its first step, which compiles, allocates and reads cold data. */
   readonly firstProgressMs: number;
+  /** A worker that has not opened a job's data and model for so long does not get it any more; what is large or far away needs minutes. */
+  readonly prepareMs: number;
 }
+
+/** What opening a job may take unless `MAESTRO_PREPARE_SECONDS` says otherwise. */
+export const DEFAULT_PREPARE_SECONDS = 900;
 
 /**
  * Every deadline that follows from `failureTimeoutMs`.
@@ -65,5 +70,6 @@ export function failureTimeouts(failureTimeoutMs: number = DEFAULT_FAILURE_TIMEO
     joinMs: share(4),
     progressMs: share(6),
     firstProgressMs: share(60),
+    prepareMs: 1000 * DEFAULT_PREPARE_SECONDS,
   };
 }

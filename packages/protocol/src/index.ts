@@ -53,7 +53,7 @@ export {
   isMaestroError,
   MaestroError,
 } from './errors.ts';
-export { DEFAULT_FAILURE_TIMEOUT_MS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
+export { DEFAULT_FAILURE_TIMEOUT_MS, DEFAULT_PREPARE_SECONDS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
 export { normalWord, type OurWord, ourWordFor } from './foreignWords.ts';
 export { channelOptions, controlChannelOptions, fromServiceError, loadProtos, loadService, tokenMetadata, toServiceError } from './grpc.ts';
 export { newJobId } from './ids.ts';

@@ -3,6 +3,7 @@ export { openHttpSource } from './httpSource.ts';
 export { isHttp, isS3, isUrl, joinLocation, lastName, parentOf, resolveLocation } from './location.ts';
 export { openRegularFile } from './openRegularFile.ts';
 export { openSource, openStorage, openStored, readStored } from './openStorage.ts';
+export { probeLocation } from './probeLocation.ts';
 export { readAhead } from './readAhead.ts';
 export { readTar, type TarMember } from './readTar.ts';
 export { abandonUploads } from './s3Upload.ts';

@@ -3,6 +3,10 @@ import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 
 /** An answer may take so long, with its body: 8 MiB at half a megabit a second. */
 const TIMEOUT_MS = 120_000;
+/** The head of an answer that sends no body along may take so long. */
+const HEAD_TIMEOUT_MS = 30_000;
+/** A server that takes a request and does not answer in time is asked once more: one that is away refuses, and comes back. */
+const SILENT_TRIES = 2;
 /** Tries of a request before its failure is told: the pauses between them, doubling, come to two seconds or so. */
 const TRIES = 5;
 const FIRST_PAUSE_MS = 100;
@@ -15,24 +19,33 @@ export interface Request<T> {
   /** Takes the answer with its body, or refuses it with a MaestroError; any other error is a broken connection. */
   readonly read: (response: Response) => Promise<T>;
   readonly signal?: AbortSignal | undefined;
+  /** Whether it sends much, so that the answer may begin late. */
+  readonly isUpload?: boolean;
+  /** How long an answer may be awaited; for tests. Default 30 s until it begins, 120 s in all and for uploads. */
+  readonly timeoutMs?: number;
 }
 
 /**
  * Asks until there is an answer: no connection, a broken one, no answer in time, 429 and 5xx are tried again.
  * @throws MaestroError `storage` when there is no answer to be had, what `read` throws; the signal's reason.
  */
-export async function request<T>({ what, send, read, signal }: Request<T>): Promise<T> {
+export async function request<T>({ what, send, read, signal, isUpload = false, timeoutMs }: Request<T>): Promise<T> {
+  const headMs = timeoutMs ?? (isUpload ? TIMEOUT_MS : HEAD_TIMEOUT_MS);
+  let silent = 0;
   for (let tried = 1; ; tried++) {
     signal?.throwIfAborted();
+    const head = new AbortController();
+    const isLate = setTimeout(() => head.abort(new DOMException(`nothing for ${headMs / 1000} s`, 'TimeoutError')), headMs);
     try {
-      const timeout = AbortSignal.timeout(TIMEOUT_MS);
-      const response = await send(signal === undefined ? timeout : AbortSignal.any([signal, timeout]));
+      const ends = [head.signal, AbortSignal.timeout(TIMEOUT_MS), ...(signal === undefined ? [] : [signal])];
+      const response = await send(AbortSignal.any(ends)).finally(() => clearTimeout(isLate));
       if (tried === TRIES || (response.status < 500 && response.status !== 429)) return await read(response);
       await response.body?.cancel();
     } catch (error) {
       if (isMaestroError(error)) throw error;
       signal?.throwIfAborted();
-      if (tried === TRIES) {
+      if ((error as Error).name === 'TimeoutError') silent++;
+      if (tried === TRIES || silent === SILENT_TRIES) {
         // The message of `fetch` is always the same; the reason is below.
         const reason = errorMessage((error as { cause?: unknown }).cause ?? error) || 'connection refused';
         throw new MaestroError('storage', `${what}: no answer (${reason}); is the server up, and its address right?`, { cause: error });

@@ -91,6 +91,7 @@ export function openS3Client(bucket: string, { endpoint, region, credentials }: 
         throw refusal(response.status, await response.text(), { method, name, isSigned: credentials !== undefined });
       },
       signal,
+      isUpload: body !== undefined,
     });
   };
 }

@@ -24,6 +24,8 @@ export interface AdmissionOptions {
   readonly roots?: PathRoots;
   /** Where jobs keep their checkpoints whose file does not say. Default: below the data folder. */
   readonly checkpoints?: string | undefined;
+  /** Throws when an address that checkpoints are to be written to does not answer. Default: nobody asks. */
+  readonly probeLocation?: (location: string) => Promise<void>;
   /** Reads the step of a checkpoint that a job starts from, and whose it is; throws when it cannot be used. */
   readonly inspectCheckpoint: (path: string) => Promise<{ readonly step: number; readonly origin: CheckpointOrigin }>;
   /** The job file that a checkpoint was trained with. */
@@ -42,7 +44,13 @@ export interface Admission {
 }
 
 /** Admission by the settings of this coordinator. */
-export function createAdmission({ roots, checkpoints, inspectCheckpoint, readJobSpec }: AdmissionOptions): Admission {
+export function createAdmission({
+  roots,
+  checkpoints,
+  probeLocation = async () => undefined,
+  inspectCheckpoint,
+  readJobSpec,
+}: AdmissionOptions): Admission {
   return {
     async read(specJson) {
       if (specJson.length > MOST_SPEC_CHARACTERS)
@@ -54,6 +62,8 @@ export function createAdmission({ roots, checkpoints, inspectCheckpoint, readJob
       const isPlaced = location !== undefined && knnOf(parsed) === undefined;
       const spec = isPlaced ? { ...parsed, checkpoint: { ...parsed.checkpoint, location } } : parsed;
       await requireConfined(spec, roots);
+      // A server that is not there would show when the first checkpoint is written, or the last.
+      if (isPlaced) await probeLocation(location);
       const measured = knnOf(spec);
       return measured === undefined ? spec : withModelOf(spec, await readJobSpec(measured.checkpoint), file);
     },

@@ -92,7 +92,7 @@ export function leave(turn: Turn, worker: RunWorker, { outcome, errorCode, error
 }
 
 /** Whether some worker has come as far as to open what the job needs. */
-function hasBeenOpened({ common, votes = [] }: JobRun): boolean {
+export function hasBeenOpened({ common, votes = [] }: JobRun): boolean {
   return common !== undefined || votes.length > 0;
 }
 

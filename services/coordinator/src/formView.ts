@@ -27,7 +27,7 @@ export function formView(turn: Turn): void {
   const furthest = newest.step;
   const preparing = here.filter(({ status }) => status === 'assigned' || status === 'preparing');
   if (furthest < 0 && preparing.length > 0) {
-    update(turn, { phase: 'starting', message: `${names(preparing)} prepare${preparing.length === 1 ? 's' : ''} the model` });
+    update(turn, { phase: 'starting', message: describePreparing(preparing, turn) });
     return;
   }
   const common = turn.run.common === undefined ? agree(turn) : undefined;
@@ -93,6 +93,18 @@ export function formView(turn: Turn): void {
   }
 }
 
+/** A worker that prepares for so long says at what it is. */
+const LONG_PREPARATION_MS = 10_000;
+
+/** `a and b prepare the model; a since 12:30:05: it opens the data set /data`: when, not how long, so that the sentence stays. */
+export function describePreparing(preparing: readonly RunWorker[], { nowMs }: Pick<Turn, 'nowMs'>): string {
+  const long = preparing.flatMap(({ name, joinedMs = nowMs, waitingFor }) => {
+    const since = `${name} since ${new Date(joinedMs).toISOString().slice(11, 19)}`;
+    return nowMs - joinedMs < LONG_PREPARATION_MS ? [] : [waitingFor === '' ? since : `${since}: ${waitingFor}`];
+  });
+  return `${names(preparing)} prepare${preparing.length === 1 ? 's' : ''} the model${long.length === 0 ? '' : `; ${long.join('; ')}`}`;
+}
+
 /** What ended the view before, or brought the job here. */
 function whyFormed({ run: { records, generation } }: Turn): string {
   const end = records.findLast(({ type, generation: of }) => type === 'hold' && of === generation);
@@ -140,10 +152,10 @@ function dutyOf(turn: Turn, worker: RunWorker, others: readonly RunWorker[]): 's
 /** Tells a worker to close what it opened for the job. */
 export function release(
   turn: Turn,
-  { id }: RunWorker,
+  { id, releasedMs = turn.nowMs }: RunWorker,
   { reason, writeCheckpoint }: { readonly reason: string; readonly writeCheckpoint: boolean },
 ): void {
-  updateWorker(turn, id, { isReleased: true, isLastWriter: writeCheckpoint });
+  updateWorker(turn, id, { isReleased: true, releasedMs, isLastWriter: writeCheckpoint });
   send(turn, id, { kind: 'release', jobId: turn.run.facts.id, writeCheckpoint, reason });
 }
 

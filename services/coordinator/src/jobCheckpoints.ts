@@ -1,8 +1,16 @@
 import { describeProblems, glanceAtCheckpoint, type ListedCheckpoint, listCheckpoints } from '@maestro/checkpoint';
 import { type CheckpointResource, isMaestroError, MaestroError, numberKey, type Page, type PageQuery, pageOf } from '@maestro/protocol';
+import { withinDeadline } from './withinDeadline.ts';
 
-/** A page of the checkpoints in a root, newest first; only those of the page are looked at. */
-export async function listJobCheckpoints(root: string, query: PageQuery): Promise<Page<CheckpointResource>> {
+/** A disk or server that does not answer for so long keeps nobody waiting who only reads. */
+const ANSWER_MS = 8000;
+
+/** A page of the checkpoints in a root, newest first; only those of the page are looked at. @throws MaestroError `unavailable`, `storage`. */
+export function listJobCheckpoints(root: string, query: PageQuery): Promise<Page<CheckpointResource>> {
+  return withinDeadline(`checkpoints in ${root}`, listPage(root, query), ANSWER_MS);
+}
+
+async function listPage(root: string, query: PageQuery): Promise<Page<CheckpointResource>> {
   const listed = (await listCheckpoints(root)).reverse();
   const { items, ...rest } = pageOf(listed, query, ({ step }) => numberKey(step), 'descending');
   return { items: (await Promise.all(items.map(checkpointResource))).filter((resource) => resource !== undefined), ...rest };

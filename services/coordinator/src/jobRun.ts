@@ -3,6 +3,7 @@ import { nameBroken, takeLedger } from './brokenImages.ts';
 import { acknowledge, commit } from './commitStep.ts';
 import { leave } from './failView.ts';
 import { formView, go } from './formView.ts';
+import { noteLastWrite } from './lastWrite.ts';
 import { lose } from './loseWorker.ts';
 import { plan } from './planView.ts';
 import { type JobRun, newWorker, openPlaces, type RunContext, type RunEvent, type RunWorker, type Transition } from './runState.ts';
@@ -52,6 +53,7 @@ function take(turn: Turn, event: RunEvent): void {
     }
     case 'checkpointFailed': {
       const name = worker?.name ?? event.workerId;
+      noteLastWrite(turn, { step: event.failed.step, error: event.failed.errorMessage });
       return record(
         turn,
         'checkpoint',

@@ -15,6 +15,7 @@ import { connectRedis, loadBullmq, type Schedule } from '@maestro/data';
 import { openLogArchive, openLogSink } from '@maestro/logs';
 import {
   DEFAULT_FAILURE_TIMEOUT_MS,
+  DEFAULT_PREPARE_SECONDS,
   errorMessage,
   failureTimeouts,
   isMaestroError,
@@ -23,7 +24,7 @@ import {
   readEnvironment,
   scrubEnvironment,
 } from '@maestro/protocol';
-import { isUrl, resolveLocation } from '@maestro/storage';
+import { isUrl, probeLocation, resolveLocation } from '@maestro/storage';
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
 import { startCoordinator } from './coordinator.ts';
@@ -55,17 +56,24 @@ const {
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
   MAESTRO_RECONSTRUCTION_SECONDS: reconstructionText = '15',
   MAESTRO_REDIS_EVICTION: evictionText = 'refuse',
+  MAESTRO_PREPARE_SECONDS: prepareText = String(DEFAULT_PREPARE_SECONDS),
 } = readEnvironment();
 /** How often, and how many times, checkpoints are looked for on a server that does not answer: a quarter of an hour. */
 const SEARCH_PAUSE_MS = 5000;
 const SEARCHES = 180;
+/** A submit waits so long for the server that its checkpoints are to go to. */
+const PROBE_MS = 5000;
 const sink = openLogSink({ redisUrl, name: 'coordinator' });
 const logger = createLogger({ role: 'coordinator', sink });
 
 await runService(
   async (signal) => {
     endWithParent();
-    const timeouts = failureTimeouts(Number(failureText));
+    const prepareMs = 1000 * Number(prepareText);
+    if (!(prepareMs > 0)) {
+      throw new MaestroError('invalid-argument', `MAESTRO_PREPARE_SECONDS: expected a number of seconds above 0, found ${prepareText}`);
+    }
+    const timeouts = { ...failureTimeouts(Number(failureText)), prepareMs };
     const reconstructionSeconds = Number(reconstructionText);
     if (!(reconstructionSeconds >= 0)) {
       throw new MaestroError(
@@ -101,6 +109,7 @@ await runService(
       },
       records,
       risk: eviction.risk,
+      probeLocation: (location) => probeLocation(location, { timeoutMs: PROBE_MS }),
       inspectCheckpoint,
       readJobSpec,
       findCheckpoint,

@@ -57,10 +57,14 @@ export interface RunWorker extends WorkerRef, WorkerSessionFacts {
   readonly lastHeardMs: number;
   /** When its control stream broke; absent while it is there. */
   readonly awaySinceMs?: number;
+  /** When it was given to the job. What an older version kept has none. */
+  readonly joinedMs?: number;
   /** Why it wants to leave; absent when it does not. */
   readonly drain?: string;
   /** It was told to leave, and whether it is to write its state down first. */
   readonly isReleased: boolean;
+  /** When that was; absent before. */
+  readonly releasedMs?: number;
   readonly isLastWriter?: boolean;
 }
 
@@ -185,6 +189,8 @@ export interface JobRun {
   readonly inexact?: string;
   /** What a job that measures has measured, by name; absent until it has. */
   readonly results?: Readonly<Record<string, number>>;
+  /** Since when all steps are done and their checkpoint is being written, and why it could not be; absent while there are steps to do. */
+  readonly lastWrite?: { readonly step: number; readonly sinceMs: number; readonly error?: string };
   readonly outcome?: Outcome;
   /** When `stopping` or `pausing` ends even if workers are silent. */
   readonly stopDeadlineMs?: number;
@@ -330,6 +336,7 @@ export function newWorker({ name, id, address, sessionKey, host, pid }: WorkerRe
     waitingFor: '',
     rankSeconds: 0,
     lastHeardMs: nowMs,
+    joinedMs: nowMs,
     isReleased: false,
   };
 }

@@ -1,8 +1,9 @@
 import { release } from './formView.ts';
 import { hold } from './holdView.ts';
+import { isLastWriteStuck } from './lastWrite.ts';
 import { isSharded } from './newestState.ts';
 import type { Outcome } from './runState.ts';
-import { effect, isOut, presentMembers, record, type Turn, update } from './turn.ts';
+import { effect, isOut, presentMembers, record, removeWorker, seconds, type Turn, update } from './turn.ts';
 
 /** How long a last checkpoint may take, in milliseconds, while the worker gives signs of life. */
 const STOP_MS = 120_000;
@@ -39,7 +40,7 @@ export function stop(turn: Turn, outcome: Outcome): void {
   const { phase, view } = turn.run;
   if (phase === 'stopping' || phase === 'ended') return;
   update(turn, { phase: 'stopping', outcome, message: outcome.message, stopDeadlineMs: turn.nowMs + STOP_MS });
-  const isCollected = isSharded(turn.run) && outcome.state === 'cancelled' && view?.status === 'working';
+  const isCollected = isSharded(turn.run) && outcome.state === 'cancelled' && view?.status === 'working' && !isLastWriteStuck(turn);
   if (isCollected) hold(turn, { isAbort: false, reason: outcome.message, writeCheckpoint: true });
   else releaseAll(turn, outcome.message, outcome.state !== 'succeeded');
 }
@@ -51,14 +52,27 @@ function releaseAll(turn: Turn, reason: string, isCheckpointWanted: boolean): vo
   const furthest = Math.max(-1, ...workers.map(({ state }) => state));
   const writer =
     view !== undefined && view.status !== 'forming' && inView.length > 0 ? inView[0] : workers.find(({ state }) => state === furthest);
+  const isWanted = isCheckpointWanted && !isLastWriteStuck(turn);
   for (const worker of workers) {
-    const writeCheckpoint = isCheckpointWanted && worker.id === writer?.id && Math.max(step, furthest) > checkpointStep;
+    const writeCheckpoint = isWanted && worker.id === writer?.id && Math.max(step, furthest) > checkpointStep;
     if (!worker.isReleased) release(turn, worker, { reason, writeCheckpoint });
+  }
+}
+
+/** One that has nothing to write and does not leave is not waited for: what it does, if it still does anything, concerns the job no more. */
+function letGo(turn: Turn): void {
+  const { nowMs, timeouts } = turn;
+  for (const { id, isReleased, releasedMs = nowMs, isLastWriter, name } of turn.run.workers) {
+    if (!isReleased || isLastWriter === true || nowMs - releasedMs <= timeouts.holdMs) continue;
+    effect(turn, { type: 'disconnect', workerId: id, reason: 'it did not leave in time' });
+    record(turn, 'left', `${name} did not leave within ${seconds(nowMs - releasedMs)}, and is not waited for`);
+    removeWorker(turn, id);
   }
 }
 
 /** Goes on with what stops or pauses: it is over when all workers have left, or at its deadline. */
 export function settleStop(turn: Turn): void {
+  letGo(turn);
   const { phase, view, workers, outcome, stopDeadlineMs, message } = turn.run;
   if (workers.some(({ isReleased }) => !isReleased)) {
     const isOver = view === undefined || presentMembers(turn).every(isOut);

@@ -1,7 +1,10 @@
 import { dilocoOf } from '@maestro/protocol';
+import { hasBeenOpened } from './failView.ts';
 import { hold } from './holdView.ts';
+import { watchLastWrite } from './lastWrite.ts';
 import { evict, lose } from './loseWorker.ts';
 import type { RunWorker } from './runState.ts';
+import { stop } from './stopRun.ts';
 import { isBusy, presentMembers, seconds, type Turn } from './turn.ts';
 
 /** Sees who is gone, silent, or stands in the way. */
@@ -15,8 +18,11 @@ export function watch(turn: Turn): void {
       lose(turn, worker, `nothing heard for ${seconds(nowMs - lastHeardMs)}`);
     }
   }
+  watchPreparation(turn);
   const { view, phase, step, lastCommitMs, excusedMs, stepSeconds } = turn.run;
   if (view === undefined || phase === 'stopping') return;
+  // It ends by itself: each try has its deadline, and their number too.
+  if (watchLastWrite(turn)) return;
   const members = presentMembers(turn);
   const sinceMs = nowMs - view.sinceMs;
   if (view.status === 'holding' && view.isAbort) {
@@ -43,6 +49,19 @@ export function watch(turn: Turn): void {
   if (blockers.length === 0 && members.some(isBusy))
     return hold(turn, { isAbort: true, reason: `no step for ${seconds(quietMs)}, and all wait for each other` });
   for (const blocker of blockers) evict(turn, blocker, `no step for ${seconds(quietMs)}: ${describe(blocker)}`);
+}
+
+/** What takes too long to open stands in the way of a worker that others could use; where nobody has opened it, the job ends. */
+function watchPreparation(turn: Turn): void {
+  const { nowMs, timeouts } = turn;
+  for (const worker of turn.run.workers) {
+    const { name, status, isReleased, joinedMs = nowMs, waitingFor } = worker;
+    const sinceMs = Math.max(joinedMs, turn.run.excusedMs);
+    if (isReleased || (status !== 'assigned' && status !== 'preparing') || nowMs - sinceMs <= timeouts.prepareMs) continue;
+    const message = `it did not open what the job needs within ${seconds(nowMs - sinceMs)}${waitingFor === '' ? '' : ` (${waitingFor})`}`;
+    if (!hasBeenOpened(turn.run)) return stop(turn, { state: 'failed', reason: 'PrepareTimeout', message: `${name}: ${message}` });
+    evict(turn, worker, message);
+  }
 }
 
 /** One that waits for its shards, or for the ledger, can be the only one that does: Redis answers the coordinator. */

@@ -82,6 +82,8 @@ export interface JobSessionOptions extends WorkerOptions {
   readonly onCheckpointFailed: (step: number, error: unknown) => void;
   /** Told when a snapshot is lost that was offered to others. */
   readonly onSnapshotLost: () => void;
+  /** Told at what opening is, in a few words. */
+  readonly onStage: (stage: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -90,7 +92,7 @@ export interface JobSessionOptions extends WorkerOptions {
  * fails. @throws MaestroError of whatever cannot be opened.
  */
 export async function openJobSession(options: JobSessionOptions): Promise<JobSession> {
-  const { jobId, spec, dataDir, scratchDir, redisUrl, compute, logger, signal, faults } = options;
+  const { jobId, spec, dataDir, scratchDir, redisUrl, compute, logger, signal, faults, onStage } = options;
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
@@ -104,8 +106,10 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const config = maeConfig(spec.model);
     const isSharded = spec.optimizer.state === 'sharded';
     const layout = flatLayout(parameterSpecs(config));
+    onStage(`it opens the data set ${spec.data.path}`);
     const dataset = await openDataset(spec.data, { signal, cache: options.cache, patienceMs: options.patienceMs });
     const schedule = jobSchedule(spec, dataset.length);
+    onStage('it builds the training graph');
     const trainingModel = buildTrainingModel(config);
     const { imageSize } = config;
     const channels = config.channels as 1 | 3;
@@ -129,6 +133,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     );
     const augment = augmentConfig(channels, withoutUndefined(spec.augment));
     const loader = opened(openLoader({ dataset, imageSize, channels, augment, seed: spec.seed, patches, microBatch: schedule.microBatch }));
+    onStage('it connects to Redis');
     const redis = opened(await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS }));
     const table = await openJobContents({ ...options, dataset, redis });
     const contents = opened(openContentCheck({ table, dataset, reader: options.name, logger }));

@@ -41,7 +41,7 @@ export interface KnnSession {
 export async function openKnnSession(
   options: Omit<JobSessionOptions, 'onCheckpoint' | 'onCheckpointFailed' | 'onSnapshotLost'>,
 ): Promise<KnnSession> {
-  const { jobId, spec, redisUrl, compute, logger, signal } = options;
+  const { jobId, spec, redisUrl, compute, logger, signal, onStage } = options;
   const { device, threads } = compute;
   const knn = knnOf(spec)!;
   const closers: (() => Promise<unknown>)[] = [];
@@ -49,12 +49,15 @@ export async function openKnnSession(
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
   };
   try {
+    onStage(`it opens the data set ${spec.data.path}`);
     const dataset = await openDataset(spec.data, { signal, cache: options.cache, patienceMs: options.patienceMs });
+    onStage(`it opens the data set ${knn.test.path}`);
     const test = await openDataset(knn.test, { signal, cache: options.cache, patienceMs: options.patienceMs });
     const labelOf = testLabels(dataset, test);
     const model = await openModel(spec, { threads, device, isInitialised: false, hasFeatures: true });
     const { config, layout, normalisation, evaluator } = model;
     closers.push(() => evaluator.close());
+    onStage(`it reads the checkpoint ${knn.checkpoint}`);
     const checkpoint = await loadParameters(model, knn.checkpoint);
     signal.throwIfAborted();
     logger.info({ checkpoint: knn.checkpoint, ...checkpoint }, 'checkpoint loaded');

@@ -17,7 +17,7 @@ import { openMemberActivity } from './memberActivity.ts';
 import { openSession, type Session } from './openSession.ts';
 import { createReports } from './reports.ts';
 import { serveShards } from './shardTransfer.ts';
-import { aborted } from './signals.ts';
+import { aborted, settlesWithin } from './signals.ts';
 import { suspectOf } from './suspectOf.ts';
 import { runView, type ViewRunOptions } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
@@ -57,6 +57,8 @@ export interface Member {
   heartbeat(): Heartbeat;
   /** Resolves when the member has left, for whatever reason. */
   readonly ended: Promise<void>;
+  /** Resolves when it has ended and all is closed that it had opened: never where a file or a device does not answer. */
+  readonly closed: Promise<void>;
 }
 
 /** What a member needs beside what its worker has. */
@@ -66,6 +68,8 @@ export interface MemberOptions extends WorkerOptions {
   /** This worker's id. */
   readonly self: string;
   readonly timeouts: FailureTimeouts;
+  /** What the job before has open is closed: nothing is opened earlier. */
+  readonly before: Promise<void>;
   readonly send: (message: WorkerMessage) => void;
 }
 
@@ -132,8 +136,23 @@ export function startMember(options: MemberOptions): Member {
     tell();
   };
 
-  const open = (): Promise<Session> =>
-    openSession({
+  /** What is still under way when the member leaves. */
+  const underWay: Promise<unknown>[] = [];
+  /** Waits for what may hang, in a file call for one, no longer than a member that leaves may take. */
+  const settled = async (work: Promise<unknown>, what: string): Promise<void> => {
+    const quiet = work.catch((error: unknown) => logger.error({ error }, what));
+    underWay.push(quiet);
+    const isDone = await settlesWithin(
+      quiet.then(() => undefined),
+      timeouts.silenceMs,
+    );
+    if (!isDone) logger.warn({ what }, 'leaves the job before all is closed');
+  };
+  const open = async (): Promise<Session> => {
+    activity.waitFor('what the job before had open is being closed');
+    await options.before;
+    activity.waitFor('');
+    return await openSession({
       ...options,
       logger,
       signal: closing.signal,
@@ -145,6 +164,19 @@ export function startMember(options: MemberOptions): Member {
       onCheckpointFailed,
       onSnapshotLost: () => tell(),
     });
+  };
+  /** Opens the session, or gives that up when the member is released meanwhile. */
+  const openOrLeave = async (): Promise<Session> => {
+    const opening = open();
+    const abandoned = aborted(closing.signal).then(async () => {
+      await settled(
+        opening.then((opened) => opened.close()).catch(() => undefined), // what it fails with is told below
+        'opening the job',
+      );
+      throw closing.signal.reason;
+    });
+    return await Promise.race([opening, abandoned]);
+  };
 
   const nextView = async (): Promise<View | undefined> => {
     while (release === undefined && next === undefined) {
@@ -212,7 +244,7 @@ export function startMember(options: MemberOptions): Member {
     trainerBusy = run.catch(() => undefined);
     // A view that is aborted is over at once; what it has under way in the trainer may take its time, unless it changes the state.
     const abandoned = aborted(aborter.signal).then(() =>
-      activity.phase === 'apply' || release !== undefined ? run : Promise.reject(aborter.signal.reason),
+      activity.phase === 'apply' || release?.writeCheckpoint === true ? run : Promise.reject(aborter.signal.reason),
     );
     try {
       status = (await Promise.race([run, abandoned])) as 'held' | 'finished';
@@ -259,7 +291,8 @@ export function startMember(options: MemberOptions): Member {
     const { reason, writeCheckpoint } = release!;
     onPhase(Math.max(0, session?.state ?? 0), 'stopping');
     metrics.view(undefined);
-    await trainerBusy;
+    if (writeCheckpoint) await trainerBusy;
+    else await settled(trainerBusy, 'the last view');
     if (writeCheckpoint && session?.recipe === 'mae-pretrain' && session.state >= 0) {
       const { state, checkpointer } = session;
       onPhase(state, 'checkpoint');
@@ -274,7 +307,7 @@ export function startMember(options: MemberOptions): Member {
 
   const live = async (): Promise<void> => {
     try {
-      session = await open();
+      session = await openOrLeave();
       onPhase(0, 'ready');
       turnTo('ready');
       for (let view = await nextView(); view !== undefined; view = await nextView()) {
@@ -285,13 +318,13 @@ export function startMember(options: MemberOptions): Member {
       }
       stopServing();
       await leave();
-      await session.close();
+      await settled(session.close(), 'closing the job');
       send({ kind: 'left', jobId, generation, step: session.state, outcome: 'released', errorCode: '', errorMessage: release!.reason });
     } catch (caught) {
       const error = isMaestroError(caught) ? caught : new MaestroError('internal', `internal: ${errorMessage(caught)}`, { cause: caught });
       const step = session?.state ?? -1;
-      await trainerBusy;
-      await session?.close().catch((failed: unknown) => logger.error({ error: failed }, 'closing the job failed'));
+      await settled(trainerBusy, 'the last view');
+      if (session !== undefined) await settled(session.close(), 'closing the job');
       const isReleased = release !== undefined && error.code === 'cancelled';
       if (!isReleased) logger.error({ step, error }, 'member failed');
       await logger.flush();
@@ -335,6 +368,7 @@ export function startMember(options: MemberOptions): Member {
     standing,
     heartbeat: () => ({ jobId, generation, ...activity.heartbeat() }),
     ended,
+    closed: ended.then(async () => void (await Promise.all(underWay))),
   };
 }
 

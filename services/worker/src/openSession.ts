@@ -11,10 +11,10 @@ const REOPEN_MS = 1000;
 export type Session = JobSession | KnnSession;
 
 /** What a session is opened with. */
-export interface OpenSessionOptions extends Omit<JobSessionOptions, 'spec'>, Pick<WorkerOptions, 'roots'> {
+export interface OpenSessionOptions extends Omit<JobSessionOptions, 'spec' | 'onStage'>, Pick<WorkerOptions, 'roots'> {
   /** The job file, as the coordinator sent it. */
   readonly specJson: string;
-  /** Told why opening waits, and with an empty text when it tries again. */
+  /** Told at what opening is, or why it waits, and with an empty text when it is at neither. */
   readonly onWaiting: (reason: string) => void;
 }
 
@@ -29,7 +29,10 @@ export async function openSession({ specJson, onWaiting, ...options }: OpenSessi
   await requireConfined(spec, roots);
   for (;;) {
     try {
-      return await (spec.recipe === 'knn' ? openKnnSession({ ...options, spec }) : openJobSession({ ...options, spec }));
+      const opening = { ...options, spec, onStage: onWaiting };
+      const session = await (spec.recipe === 'knn' ? openKnnSession(opening) : openJobSession(opening));
+      onWaiting('');
+      return session;
     } catch (error) {
       const isPassing = isMaestroError(error, 'redis-unavailable') || isMaestroError(error, 'unavailable');
       if (!isPassing || signal.aborted) throw error;

@@ -72,6 +72,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const id = `${name}:${randomUUID()}`;
   const sessionKey = randomBytes(16).toString('hex');
   let member: Member | undefined;
+  /** The last job has nothing open any more. */
+  let closed: Promise<void> = Promise.resolve();
   let stream: ControlStream | undefined;
   let isAttached = false;
   let incarnation = 0;
@@ -120,10 +122,12 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       send({ kind: 'standing', ...member.standing() });
       return;
     }
-    const started = startMember({ ...options, jobId, specJson, self: id, send });
+    const started = startMember({ ...options, jobId, specJson, self: id, before: closed, send });
     member = started;
+    closed = started.closed;
     void started.ended.then(() => {
       if (member === started) member = undefined;
+      expectToLeave(started);
     });
   };
 
@@ -168,7 +172,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       giveUp(new MaestroError('timeout', message));
     };
     const timer = setTimeout(tell, timeouts.progressMs);
-    void leaving.ended.then(() => clearTimeout(timer));
+    void leaving.closed.then(() => clearTimeout(timer));
   };
 
   const end = (): void => {

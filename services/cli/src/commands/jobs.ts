@@ -1,5 +1,5 @@
 import type { JobClient } from '@maestro/client';
-import { JOB_STATES } from '@maestro/protocol';
+import { errorMessage, JOB_STATES } from '@maestro/protocol';
 import { type Command, Option } from 'commander';
 import { withExamples } from '../examples.ts';
 import { findJob, JOB_HELP } from '../findJob.ts';
@@ -36,10 +36,17 @@ export function addJobCommands(program: Command): void {
     .option('--json', 'print JSON')
     .action(async (id: string, { json }: ReadOptions) => {
       const { job, stored } = await withClient(program, (client) =>
-        findJob(client, id, async (found) => ({ job: await client.getJob(found), stored: await client.listCheckpoints(found) })),
+        findJob(client, id, async (found) => ({
+          job: await client.getJob(found),
+          // A disk or server that does not answer hides nothing else of the job.
+          stored: await client.listCheckpoints(found).catch((error: unknown) => {
+            process.stderr.write(`maestro: which checkpoints are there cannot be told: ${errorMessage(error)}\n`);
+            return undefined;
+          }),
+        })),
       );
-      const onDisk = stored.map(({ step }) => step);
-      printResult(json, job, (shown) => jobDescription(shown, { onDisk }));
+      const onDisk = stored?.map(({ step }) => step);
+      printResult(json, job, (shown) => jobDescription(shown, onDisk && { onDisk }));
     });
   withExamples(describe, [
     ['maestro describe JOB', 'where each member is, who joined and left, and why'],
