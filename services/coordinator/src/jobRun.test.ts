@@ -1006,6 +1006,32 @@ test('an error of one worker alone costs the job that worker', () => {
   expect(run.refusals.map(({ name }) => name)).toEqual(['b']);
 });
 
+test('times that swing do not deal the ranks again and again: the next time comes a minute later, then two', () => {
+  let { run } = working();
+  let nowMs = 0;
+  const rebalancings: number[] = [];
+  for (let step = 5; step < 990; step++) {
+    nowMs += 1000;
+    // Now one is slow, now another.
+    const slow = 'abc'[Math.floor(step / 8) % 3];
+    for (const name of ['a', 'b', 'c']) {
+      const beat = play(`heartbeat ${name} ${step} compute 0 - ${name === slow ? 0.6 : 0.1}`, { run, nowMs });
+      run = beat.run;
+    }
+    const before = run.records.filter(({ type }) => type === 'rebalance').length;
+    run = play(`committed a ${step}`, { run, nowMs }).run;
+    if (run.records.filter(({ type }) => type === 'rebalance').length > before) rebalancings.push(nowMs);
+    if (run.view?.status === 'holding' && run.view.notBefore! <= step) {
+      for (const name of ['a', 'b', 'c']) run = play(`held ${name} ${step}`, { run, nowMs }).run;
+      for (const name of ['a', 'b', 'c']) run = play(`formed ${name} ${step}`, { run, nowMs }).run;
+    }
+  }
+  const pauses = rebalancings.slice(1).map((ms, index) => ms - rebalancings[index]!);
+  expect(rebalancings.length).toBeGreaterThan(2);
+  expect(rebalancings.length).toBeLessThan(6);
+  for (const [index, pause] of pauses.entries()) expect(pause).toBeGreaterThanOrEqual(60_000 * 2 ** index);
+});
+
 test('a slow worker gets fewer virtual ranks at the end of a window, with the reason', () => {
   const measured = play(
     `heartbeat a 5 compute 0 - 0.1

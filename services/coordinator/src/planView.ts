@@ -9,6 +9,11 @@ import { isBusy, isOut, names, presentMembers, record, type Turn, update } from 
 
 /** A re-balancing must save this much in the next window, many times what a change of view costs. */
 const REBALANCE_WORTH_SECONDS = 2;
+/** What was measured in the present view counts, after so many steps of it: the first ones are slower. */
+const REBALANCE_STEPS = 5;
+/** So long after a re-balancing the next one may come; twice as long after each further one, and as after the first when there was none for an hour. */
+const REBALANCE_PAUSE_MS = 60_000;
+const REBALANCE_MEMORY_MS = 3_600_000;
 /** A re-balancing is decided so many steps before the end of a window, so that all members hear of it in time. */
 const REBALANCE_NOTICE = 2;
 
@@ -44,7 +49,7 @@ export function plan(turn: Turn): void {
 /** Near the end of a window: deals the ranks anew when measured times say that the step would be a fifth shorter. */
 function rebalance(turn: Turn): void {
   const { view, facts, common, step, workers } = turn.run;
-  if (common === undefined || view!.members.length < 2 || step < view!.startStep + REBALANCE_NOTICE) return;
+  if (common === undefined || view!.members.length < 2 || step < view!.startStep + REBALANCE_STEPS || !mayRebalance(turn)) return;
   const schedule = jobSchedule(facts.spec, common.datasetLength);
   if (step >= schedule.totalSteps) return;
   const window = windowOfStep(schedule, step);
@@ -56,6 +61,16 @@ function rebalance(turn: Turn): void {
   const ms = (value: number): string => `${Math.round(value * 1000)} ms`;
   const reason = `${better.slowest} is slow: computing ${ms(better.beforeSeconds)} a step would become ${ms(better.afterSeconds)} with other shares`;
   record(turn, 'rebalance', reason);
-  update(turn, { deal: better.deal });
+  update(turn, { deal: better.deal, rebalancedMs: [...recentRebalancings(turn), turn.nowMs] });
   hold(turn, { isAbort: false, reason, notBefore: end });
+}
+
+/** Times swing with what else the machines do: a deal that follows each swing costs more views than it saves time. */
+function mayRebalance(turn: Turn): boolean {
+  const recent = recentRebalancings(turn);
+  return recent.length === 0 || turn.nowMs - recent.at(-1)! >= REBALANCE_PAUSE_MS * 2 ** (recent.length - 1);
+}
+
+function recentRebalancings({ run: { rebalancedMs = [] }, nowMs }: Turn): number[] {
+  return rebalancedMs.filter((timeMs) => nowMs - timeMs < REBALANCE_MEMORY_MS);
 }

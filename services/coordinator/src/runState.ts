@@ -168,6 +168,8 @@ export interface JobRun {
   readonly view?: RunView;
   /** Virtual ranks by worker id, as a re-balancing has decided; the next view, if of just these workers, deals them so. */
   readonly deal?: Deal;
+  /** When ranks were dealt anew, in the last hour; absent before. */
+  readonly rebalancedMs?: readonly number[];
   /** Steps committed. */
   readonly step: number;
   /** Absent until there are any. */

@@ -77,6 +77,15 @@ test('a lone worker, a broken control stream and an absent Redis are told too', 
   );
 });
 
+test('one that goes from one thing to the next is not slow, unless the step takes very much longer than others', () => {
+  const moving = { phase: 'forward', phaseSeconds: 0.3 };
+  expect(describeSlowStep(runOf(4.5, [moving]), NOW_MS)).toBeUndefined();
+  expect(describeSlowStep(runOf(4.5, [moving, { ...compute, lastHeardMs: NOW_MS - 900 }]), NOW_MS)).toBe(
+    'step 812: waiting for b; last heard in compute for 4.1 s, 0.9 s ago',
+  );
+  expect(describeSlowStep(runOf(11, [moving]), NOW_MS)).toBe('step 812: waiting for a; last heard in forward for 0.3 s, 0.2 s ago');
+});
+
 test('members that wait for each other are all named', () => {
   const run = runOf(5, [{ waitingFor: 'b at all-gather' }, { waitingFor: 'a at all-gather' }]);
   expect(describeSlowStep(run, NOW_MS)).toBe('step 812: a and b wait for each other since 5.0 s');

@@ -6,6 +6,9 @@ const SLOW_FACTOR = 3;
 const SLOW_MS = 2000;
 /** The same while no step is known: the first ones compile, allocate and read cold data. */
 const SLOW_FIRST_MS = 10_000;
+/** One that began what it does a moment ago moves, such as from one micro-batch to the next; a step that takes so many times as long is slow all the same. */
+const STANDING_MS = 1500;
+const SLOW_ANYWAY_FACTOR = 10;
 
 /**
  * What a step waits for that takes unusually long: `step 812: waiting for b at all-gather; last heard in compute for 4.1 s, 0.2 s ago`.
@@ -17,7 +20,11 @@ export function describeSlowStep({ phase, view, workers, step, stepSeconds, last
   if (quietMs <= (stepSeconds === 0 ? SLOW_FIRST_MS : Math.max(SLOW_MS, SLOW_FACTOR * 1000 * stepSeconds))) return undefined;
   const members = view.members.flatMap(({ id }) => workers.find((worker) => worker.id === id) ?? []);
   const waits = members.flatMap((member) => waitsOf(member, members));
-  const blockers = members.filter((member) => isBlocker(member) && !waits.some(({ from }) => from === member.name));
+  const all = members.filter((member) => isBlocker(member) && !waits.some(({ from }) => from === member.name));
+  const isLong = quietMs > Math.max(SLOW_FIRST_MS, SLOW_ANYWAY_FACTOR * 1000 * stepSeconds);
+  const stands = ({ phaseSeconds, lastHeardMs }: RunWorker): boolean => 1000 * phaseSeconds + nowMs - lastHeardMs >= STANDING_MS;
+  const blockers = isLong ? all : all.filter(stands);
+  if (all.length > 0 && blockers.length === 0) return undefined;
   const described = blockers.map((member) => {
     const at = [...new Set(waits.flatMap(({ to, at }) => (to === member.name ? [at] : [])))].join(' and ');
     return `${member.name}${at === '' ? '' : ` at ${at}`}; ${lastHeard(member, nowMs)}`;
