@@ -7,6 +7,7 @@ import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { MaestroError, withoutVariables } from '@maestro/protocol';
+import { watchRedisDisk } from './redisDisk.ts';
 
 const LOOPBACK = '127.0.0.1';
 const START_TIMEOUT_MS = 15_000;
@@ -170,14 +171,21 @@ async function launch(binary: string, { dir, port, host, enter }: LaunchOptions)
   void exited.then(() => {
     hasExited = true;
   });
+  let stopWatching = (): void => undefined;
   const stop = async () => {
+    stopWatching();
     child.stdin.end();
     if (!hasExited) continueIfStopped(pid);
     const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), STOP_TIMEOUT_MS);
     await exited;
     clearTimeout(timer);
   };
-  if (isReady) return { url: `redis://${host}:${port}`, pid, exited, stop };
+  const url = `redis://${host}:${port}`;
+  if (isReady) {
+    stopWatching = watchRedisDisk({ url, dir });
+    void exited.then(stopWatching);
+    return { url, pid, exited, stop };
+  }
   await stop();
   return { log: lines.join(' | ') || 'it said nothing' };
 }

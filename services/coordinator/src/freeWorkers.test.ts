@@ -1,7 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { failureTimeouts, type MemberStatus, parseJobSpec, type Standing } from '@maestro/protocol';
 import { transition } from './jobRun.ts';
-import { type JobRun, queuedRun, type RunEffect, type RunEvent } from './runState.ts';
+import { placeJobs } from './placement.ts';
+import { placementInput } from './placementInput.ts';
+import { type JobRun, openPlaces, queuedRun, type RunEffect, type RunEvent } from './runState.ts';
 
 /** What keeps workers that others could use: a job that cannot be opened, a worker that does not leave, a last checkpoint that cannot be written. */
 const timeouts = failureTimeouts(5000);
@@ -149,6 +151,14 @@ test('a last checkpoint that is slow is said, and one that cannot be written fre
     left: { jobId: JOB, generation: 1, step: STEPS, outcome: 'released', errorCode: '', errorMessage: '' },
   });
   expect(job.run.phase).toBe('running');
+  // Nobody is given to it in place of the one that left.
+  const connected = ['a', 'b'].map((name) => ({
+    hello: { ...ref(name), device: 'cpu' },
+    jobId: name === 'a' ? JOB : '',
+    isDrained: false,
+  }));
+  const situation = { runs: [job.run], workers: connected, nowMs: 60_000, silenceMs: 5000, startedMs: 0 };
+  expect([openPlaces(job.run), placeJobs(placementInput(situation))]).toEqual([0, []]);
   job.pass(120_000, { a: ['checkpoint'] }); // it is evicted by nobody
   expect(job.run).toMatchObject({ phase: 'running', generation: 1 });
   job.stand('a', 'finished', STEPS);

@@ -15,6 +15,8 @@ export interface HoldOrder {
 export function hold(turn: Turn, { isAbort, reason, notBefore = 0, writeCheckpoint = false }: HoldOrder): void {
   const { view, generation, stepsRedone } = turn.run;
   if (view === undefined || (view.status === 'holding' && (view.isAbort || !isAbort))) return;
+  const { lastWrite: _over, ...run } = turn.run;
+  turn.run = run;
   const isStepLost = isAbort && view.status !== 'forming';
   update(turn, {
     view: { ...view, status: 'holding', sinceMs: turn.nowMs, isAbort, reason, notBefore, writeCheckpoint },

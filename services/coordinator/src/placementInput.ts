@@ -41,18 +41,21 @@ export function placementInput({ runs, workers, nowMs, silenceMs, startedMs }: P
     const { id, spec } = run.facts;
     const { priority } = spec;
     const isStarted = run.phase !== 'queued';
+    const present = staying.get(id)?.size ?? 0;
+    // With all steps done it needs nobody but who writes.
+    const isWriting = run.lastWrite !== undefined;
     const waitedMs = run.waitedMs + (isStarted ? 0 : Math.max(0, nowMs - run.queuedMs));
     return {
       id,
       name: spec.name,
       priority,
       rank: effectivePriority(priority, waitedMs),
-      minWorkers: spec.resources.minWorkers,
-      maxWorkers: mostWorkers(spec),
+      minWorkers: isWriting ? Math.min(present, spec.resources.minWorkers) : spec.resources.minWorkers,
+      maxWorkers: isWriting ? present : mostWorkers(spec),
       device: spec.resources.device,
       allowsMixed: spec.resources.allowMixedDevices,
       isStarted,
-      present: staying.get(id)!.size,
+      present,
       workers: workersOf.get(id) ?? [],
       isStuck: run.shortSinceMs !== undefined && nowMs - run.shortSinceMs > STUCK_TIMEOUTS * silenceMs,
       isRefused: (workerId) => refusalOf(run, workerId, nowMs) !== undefined,

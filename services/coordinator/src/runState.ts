@@ -310,7 +310,7 @@ export function stayingWorkers({ phase, workers }: JobRun): RunWorker[] {
 
 /** How many more workers the run would take now. */
 export function openPlaces(run: JobRun): number {
-  const isOpen = run.phase === 'starting' || run.phase === 'running';
+  const isOpen = (run.phase === 'starting' || run.phase === 'running') && run.lastWrite === undefined;
   return isOpen ? Math.max(0, mostWorkers(run.facts.spec) - stayingWorkers(run).length) : 0;
 }
 
