@@ -11,6 +11,8 @@ const VERSION = 'v3.7.8';
 /** It is a folder of Loki's repository there, which its module leaves out. */
 const PUSH_MODULE = 'github.com/grafana/loki/pkg/push';
 
+const ENGINE = fileOf('tests/support/loki/engine.go');
+
 const run = promisify(execFile);
 
 /** Loki's own programs: its command line, and its query engine behind a few lines of ours (`engine.go`). */
@@ -19,8 +21,13 @@ export interface LokiTools {
   readonly engine: string;
 }
 
-/** Where Loki's module lies on this machine, or why it cannot be had. */
+/**
+ * Where Loki's module lies on this machine, or why it cannot be had. Programs that were not built before are built on request alone: that may take
+ * most of an hour on two cores.
+ */
 export async function findLoki(): Promise<{ readonly dir: string } | { readonly reason: string }> {
+  if (process.env['MAESTRO_LOKI_BUILD'] !== '1' && !(await isThere(await builtFolder())))
+    return { reason: "Loki's programs are not built here; MAESTRO_LOKI_BUILD=1 builds them, which takes 5 to 60 minutes" };
   try {
     await run('go', ['version']);
   } catch {
@@ -39,21 +46,9 @@ export async function findLoki(): Promise<{ readonly dir: string } | { readonly 
  * of these only one names a folder that is not there. Takes 5 to 40 minutes.
  */
 export async function buildLokiTools(moduleDir: string): Promise<LokiTools> {
-  const engine = fileOf('tests/support/loki/engine.go');
-  const key = createHash('sha256')
-    .update(VERSION)
-    .update(await readFile(engine))
-    .digest('hex')
-    .slice(0, 16);
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'maestro-tests', `loki-${key}`);
+  const cache = await builtFolder();
   const tools = { logcli: join(cache, 'logcli'), engine: join(cache, 'engine') };
-  if (
-    await access(cache).then(
-      () => true,
-      () => false,
-    )
-  )
-    return tools;
+  if (await isThere(cache)) return tools;
   // Always the same folder: Go's cache knows what it has compiled there, should this be broken off.
   const copy = `${cache}.source`;
   await rm(copy, { recursive: true, force: true });
@@ -62,7 +57,7 @@ export async function buildLokiTools(moduleDir: string): Promise<LokiTools> {
     await cp(moduleDir, copy, { recursive: true });
     await makeWritable(copy);
     await mkdir(join(copy, 'cmd', 'engine'));
-    await cp(engine, join(copy, 'cmd', 'engine', 'main.go'));
+    await cp(ENGINE, join(copy, 'cmd', 'engine', 'main.go'));
     const go = (...args: string[]) => run('go', args, { cwd: copy, maxBuffer: 64 * 1024 * 1024 });
     await go('mod', 'edit', `-dropreplace=${PUSH_MODULE}`);
     const out = join(copy, 'built');
@@ -74,6 +69,23 @@ export async function buildLokiTools(moduleDir: string): Promise<LokiTools> {
   } finally {
     await rm(copy, { recursive: true, force: true });
   }
+}
+
+/** Where the programs of this version are, once they are built: outside the tree, so that they outlive a clone. */
+async function builtFolder(): Promise<string> {
+  const hash = createHash('sha256').update(VERSION);
+  const key = hash
+    .update(await readFile(ENGINE))
+    .digest('hex')
+    .slice(0, 16);
+  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'maestro-tests', `loki-${key}`);
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Files of the module cache cannot be written, nor can copies of them. */
