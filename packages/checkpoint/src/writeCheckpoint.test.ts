@@ -143,7 +143,7 @@ test('too little space is found before anything is written, with both figures', 
   await expect(requireSpace(root, Number.MAX_SAFE_INTEGER / 2, 'writing the checkpoint')).rejects.toMatchObject({
     code: 'storage',
     message: expect.stringMatching(
-      /^writing the checkpoint: it needs 4503599627\.4 MB, [\d.]+ MB are free: free space, or keep fewer checkpoints$/,
+      /^writing the checkpoint: it needs 4503\.6 TB, [\d.]+ [kMGT]B are free: free space, or keep fewer checkpoints$/,
     ),
   });
 });

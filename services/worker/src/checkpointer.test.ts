@@ -234,7 +234,9 @@ testOnMount('a full disk stops nothing but the checkpoint: it says so, tries aga
     const newest = written.at(-1)!;
     expect(failed[0]!.error).toMatchObject({
       code: 'storage',
-      message: expect.stringMatching(/(it needs [\d.]+ MB, [\d.]+ MB are free|the disk is full): free space, or keep fewer checkpoints/),
+      message: expect.stringMatching(
+        /(it needs [\d.]+ [kMGT]?B, [\d.]+ [kMGT]?B are free|the disk is full): free space, or keep fewer checkpoints/,
+      ),
     });
     for (const failures of [2, 3, 4]) {
       const { retryAtMs } = failed.at(-1)!;
