@@ -20,13 +20,13 @@ const FAR_ABOVE = 3;
 const SMALL_BATCH = 32;
 /** Fewer steps in all teach a model next to nothing. */
 const FEW_STEPS = 100;
-/** Multiply-adds a second of one thread, where nothing was measured: ViT-B takes 40e9, the tiny preset 24e9 on an AVX2 core (docs/log.md). */
+/** Multiply-adds a second of one thread, where nothing was measured: a judgement, between what ViT-B and the tiny preset reach. */
 const GUESSED_SPEED = 30e9;
 /** Forward and backward, in forward passes. */
 const PASSES = 3;
 /** Memory of a worker beside the model: Node, ONNX Runtime, the loader. */
 const BASE_BYTES = 250e6;
-/** What the backward pass and the allocator add to activations; with it the estimate is within 15 % of `npm run bench -- memory`. */
+/** What the backward pass and the allocator add to activations; the test holds the estimate to -20 and +25 % of docs/measurements.md. */
 const ACTIVATION_SHARE = 1.5;
 const FLOAT_BYTES = 4;
 
