@@ -2,12 +2,14 @@ import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
 import { benchCheckpoint } from './checkpoint.ts';
 import { benchDataset } from './dataset.ts';
 import { benchEngine } from './engine.ts';
+import { benchFalseStarts } from './falseStarts.ts';
 import { benchIdle } from './idle.ts';
 import { benchLinks } from './links.ts';
 import { benchLogs } from './logs.ts';
 import { benchMemory } from './memory.ts';
 import { benchNetwork } from './network.ts';
 import { PYTHON } from './python.ts';
+import { benchQueue } from './queue.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchScaling } from './scaling.ts';
 import { benchSnapshot } from './snapshot.ts';
@@ -17,7 +19,7 @@ import { benchSubmit } from './submit.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [engine] [allreduce] [dataset] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [idle] [links] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/** `npm run bench -- [step] [engine] [allreduce] [dataset] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [queue] [false-starts] [idle] [links] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   engine: benchEngine,
@@ -35,6 +37,8 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   sync: benchSync,
   idle: benchIdle,
   submit: benchSubmit,
+  queue: benchQueue,
+  'false-starts': benchFalseStarts,
   links: benchLinks,
   network: benchNetwork,
   scaling: benchScaling,

@@ -136,3 +136,39 @@ test(
   },
   TIMEOUT_MS,
 );
+
+test(
+  'of jobs that have ended the newest are kept; one that is retired still answers to its id, audited and all',
+  async () => {
+    const [oldest, ...others] = (await client.listJobs()).filter(({ state }) => isTerminal(state)).reverse();
+    expect(others.length).toBeGreaterThan(2);
+    const audit = await client.auditJob(oldest!.id);
+    await cluster.restart('coordinator', { env: { MAESTRO_KEEP_JOBS: '2' } });
+    reconnect();
+    const listed = async () => (await client.listJobs()).filter(({ state }) => isTerminal(state)).map(({ id }) => id);
+    await eventually('two are kept', async () => (await listed()).length === 2);
+    expect(await listed()).toEqual(
+      others
+        .slice(-2)
+        .reverse()
+        .map(({ id }) => id),
+    );
+    const connection = await connectRedis(redis.url, { timeoutMs: 10_000 });
+    expect(await connection.client.hexists('maestro:jobs', oldest!.id)).toBe(0);
+    expect(await connection.client.exists(`maestro:job:${oldest!.id}:ledger`)).toBe(0);
+    await connection.close();
+
+    expect(await client.getJob(oldest!.id)).toMatchObject({
+      state: oldest!.state,
+      message: oldest!.message,
+      checkpoints: oldest!.checkpoints,
+    });
+    expect(await client.auditJob(oldest!.id)).toEqual({ ...audit, ledgerBytes: 0 });
+    expect((await client.cancelJob(oldest!.id)).state).toBe(oldest!.state);
+    const page = await (await fetch(`http://${cluster.http}/api/v1/jobs/${oldest!.id}`)).json();
+    expect(page).toMatchObject({ id: oldest!.id, state: oldest!.state });
+    expect((await client.listJobs()).map(({ id }) => id)).not.toContain(oldest!.id);
+    await expect(client.getJob(`${oldest!.id.slice(0, -1)}`)).rejects.toThrow('old ones are found by their whole id');
+  },
+  TIMEOUT_MS,
+);

@@ -1,4 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -103,6 +105,35 @@ test(
     expect(messages(ended)).toContain(`worker-b leaves: "${next.name}" (${next.id}) needs them to start`);
     expect(messages(ended)).toContain('worker-b prepares to join');
     expect(messages(ended)).not.toContain('pausing');
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a job that fails before its first step takes workers from a running one once; the next such job waits, and is told how long',
+  async () => {
+    // A fault that only a worker can see: nobody asks this server before the job is placed.
+    const server = createServer((_request, response) => response.writeHead(404).end());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const spec = {
+      ...smallJob({ path, workers: 1 }),
+      name: 'broken',
+      data: { format: 'webdataset', path: `http://127.0.0.1:${port}/none` },
+    };
+    const isOnTwo = ({ members }: Job): boolean => members.filter(({ status }) => status !== 'left').length === 2;
+    const wide = await submit({ resources: { maxWorkers: 2 } });
+    await watch(wide, (job) => hasDone(10)(job) && isOnTwo(job));
+    expect((await watch(await client.submitJob({ spec }))).state).toBe('failed');
+    await watch(wide, (job) => job.generation >= 3 && isOnTwo(job));
+    const next = await client.submitJob({ spec });
+    expect(next.message).toMatch(
+      /^waiting: needs 1 cpu worker, 0 free; running jobs of its priority give up none before [\dTZ:.-]+, since a job failed before its first step$/,
+    );
+    expect((await expectExact(wide)).generation).toBe(3);
+    // Free workers it is given at once.
+    expect((await watch(next)).state).toBe('failed');
+    server.close();
   },
   TIMEOUT_MS,
 );

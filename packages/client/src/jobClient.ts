@@ -7,6 +7,7 @@ import {
   type Job,
   type JobAudit,
   type JobCheck,
+  type JobState,
   loadService,
   type MetricFormat,
   MOST_PAGE_LIMIT,
@@ -30,8 +31,8 @@ export interface JobClient {
   /** Checks a job file as a submit does, creates nothing, and tells what follows from it. */
   checkJob(spec: unknown): Promise<JobCheck>;
   getJob(id: string): Promise<Job>;
-  /** Newest first. */
-  listJobs(): Promise<Job[]>;
+  /** Newest first: all, or the newest `limit`; of one state where it is given. */
+  listJobs(options?: { readonly limit?: number; readonly state?: JobState }): Promise<Job[]>;
   listWorkers(): Promise<WorkerInfo[]>;
   cancelJob(id: string): Promise<Job>;
   /** The newest checkpoints that are on disk. */
@@ -77,7 +78,7 @@ interface Stub extends Client {
   pauseJob: Method<{ id: string }, Job>;
   resumeJob: Method<{ id: string }, Job>;
   drainWorker: Method<{ name: string }, WorkerInfo>;
-  listJobs: Method<{ limit: number; cursor: string }, { jobs: Job[]; nextCursor: string }>;
+  listJobs: Method<{ limit: number; cursor: string; state: string }, { jobs: Job[]; nextCursor: string }>;
   listWorkers: Method<object, { workers: WorkerInfo[] }>;
   watchJob(request: { id: string }, metadata: Metadata): ClientReadableStream<Job>;
   tailLogs(request: object, metadata: Metadata): ClientReadableStream<{ lines: JobLogLine[] }>;
@@ -117,13 +118,13 @@ export function connectJobClient(address: string, { token, tls = readTls() }: Jo
       return { spec: JSON.parse(specJson) as JobCheck['spec'], plan, warnings };
     },
     getJob: (id) => call('get', stub.getJob, { id }),
-    async listJobs() {
+    async listJobs({ limit = Number.POSITIVE_INFINITY, state = '' } = {}) {
       const jobs: Job[] = [];
       for (let cursor = ''; ; ) {
-        const page = await call('list', stub.listJobs, { limit: MOST_PAGE_LIMIT, cursor });
+        const page = await call('list', stub.listJobs, { limit: Math.min(MOST_PAGE_LIMIT, limit - jobs.length), cursor, state });
         jobs.push(...page.jobs);
         cursor = page.nextCursor;
-        if (cursor === '') return jobs;
+        if (cursor === '' || jobs.length >= limit) return jobs;
       }
     },
     listCheckpoints: async (id) =>

@@ -12,9 +12,8 @@ import {
   resolveLocation,
   type Source,
 } from '@maestro/storage';
-import { hashOf, openBlockCache } from './blockCache.ts';
+import { type BlockCacheOptions, hashOf, openBlockCache } from './blockCache.ts';
 import { type BlockedShard, openBlockReader } from './blockReader.ts';
-import type { BoundedFolderOptions } from './boundedFolder.ts';
 import { contentHash } from './contentHash.ts';
 import type { Dataset, OpenDatasetOptions } from './dataset.ts';
 import { PROBE_BYTES } from './holdOut.ts';
@@ -55,7 +54,7 @@ export interface WebDatasetSource {
   readonly sourceProbes: Float64Array | undefined;
   readonly fingerprint: string;
   /** Where blocks from elsewhere are kept; undefined: nowhere. */
-  readonly cache: BoundedFolderOptions | undefined;
+  readonly cache: BlockCacheOptions | undefined;
   /** For how long a server that does not answer is asked again; undefined: five minutes. */
   readonly patienceMs: number | undefined;
 }
@@ -167,7 +166,7 @@ export function webDataset(source: WebDatasetSource): Dataset {
 async function readIndex(
   source: Source,
   name: string,
-  cache: BoundedFolderOptions | undefined,
+  cache: BlockCacheOptions | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   const { location } = source;

@@ -138,6 +138,13 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     meaning: 'how long a process may be silent; every deadline of failure detection follows from it',
   },
   {
+    name: 'MAESTRO_KEEP_JOBS',
+    of: 'coordinator',
+    default: '1000',
+    meaning:
+      'so many jobs that have ended are listed, those that ended last; older ones are found by their whole id, and their records are in `records/retired` of the data folder',
+  },
+  {
     name: 'MAESTRO_PREPARE_SECONDS',
     of: 'coordinator',
     default: '900',
@@ -161,7 +168,7 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     name: 'MAESTRO_CACHE_SIZE',
     of: 'worker',
     default: '10GB',
-    meaning: 'what that folder may take, whoever shares it; what was used longest ago goes first. 0 keeps nothing',
+    meaning: 'what that folder may take; what was used longest ago goes first. 0 keeps nothing',
   },
   {
     name: 'MAESTRO_DATA_PATIENCE_SECONDS',

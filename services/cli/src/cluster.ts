@@ -64,7 +64,7 @@ export interface Cluster {
   kill(name: string, signal?: NodeJS.Signals): void;
   /** Lets a process go on that SIGSTOP has stopped. */
   resume(name: string): void;
-  /** Kills a process where it still runs, and starts it again under its name; `env` replaces what `addWorker` was given. */
+  /** Kills a process where it still runs, and starts it again under its name; `env` replaces what `addWorker` was given, and is added for the coordinator. */
   restart(name: string, options?: { readonly env?: Environment }): Promise<void>;
   /** Resolves when the process that runs now has ended, with how: a signal's name, or `exit code N`. */
   ended(name: string): Promise<string>;
@@ -139,7 +139,7 @@ export async function startCluster({
     });
 
   const keepCoordinator = (): Promise<void> =>
-    keep('coordinator', async (_, onStart) => {
+    keep('coordinator', async (now, onStart) => {
       const { address, enter } = await network.place('coordinator');
       const listen = coordinator === '' ? `${address}:${port}` : coordinator;
       const launched = await launch({
@@ -151,6 +151,7 @@ export async function startCluster({
           MAESTRO_DATA_DIR: dataDir,
           ...trustedNetwork(address),
           ...env,
+          ...now,
           MAESTRO_GRPC_LISTEN: listen,
           MAESTRO_HTTP_LISTEN: http === '' ? `${address}:${httpPort}` : http,
         },

@@ -1,4 +1,3 @@
-import '@maestro/recipes';
 import { createProgram } from './program.ts';
 import { referencePage } from './reference.ts';
 

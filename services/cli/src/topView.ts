@@ -11,6 +11,8 @@ export interface TopFrame {
   readonly nowMs: number;
   /** Newest first. */
   readonly jobs: readonly Job[];
+  /** Whether there are no others. Default true. */
+  readonly areAll?: boolean;
   readonly workers: readonly WorkerInfo[];
 }
 
@@ -18,8 +20,10 @@ export interface TopFrame {
 const SHOWN_ENDED = 5;
 
 /** The whole cluster as lines: a summary, workers with what they do, jobs with how far they are. Lines are cut at `columns`. */
-export function topLines({ coordinator, nowMs, jobs, workers }: TopFrame, columns = Number.POSITIVE_INFINITY): string[] {
-  const active = jobs.filter(({ state }) => !isTerminal(state));
+export function topLines({ coordinator, nowMs, jobs, areAll = true, workers }: TopFrame, columns = Number.POSITIVE_INFINITY): string[] {
+  // What has workers comes before what waits, of which there may be thousands.
+  const isWaiting = ({ state }: Job): boolean => state === 'queued';
+  const active = jobs.filter(({ state }) => !isTerminal(state)).sort((a, b) => Number(isWaiting(a)) - Number(isWaiting(b)));
   const ended = jobs.filter(({ state }) => isTerminal(state)).slice(0, SHOWN_ENDED);
   const running = active.filter(({ state }) => state === 'running');
   const speed = running.reduce((sum, { progress }) => sum + (progress?.imagesPerSecond ?? 0), 0);
@@ -27,7 +31,7 @@ export function topLines({ coordinator, nowMs, jobs, workers }: TopFrame, column
   const summary = [
     `maestro ${coordinator}`,
     new Date(nowMs).toISOString().slice(11, 19),
-    `${running.length} running, ${active.length - running.length} waiting`,
+    `${running.length} running, ${active.length - running.length}${areAll ? '' : ' or more'} waiting`,
     `${workers.length} worker${workers.length === 1 ? '' : 's'}, ${free} free`,
     `${speed.toFixed(1)} images/s`,
   ].join('   ');

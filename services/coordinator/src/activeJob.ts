@@ -94,7 +94,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     });
     return opened;
   };
-  if (run.phase !== 'ended') books();
+  if (run.phase !== 'ended' && run.phase !== 'queued') books();
 
   /** A job that has ended needs no bookkeeper once all is written. */
   let isSettling = false;
@@ -189,6 +189,8 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     const published = { ...next, resourceVersion: options.newVersion() };
     job = published;
     outbox.tell(() => show(published));
+    // What a job that has not begun waits for is found again by whoever looks: thousands may wait, and need no bookkeeper for that.
+    if (!isUrgent && opened === undefined && run.phase === 'queued') return;
     const nowMs = Date.now();
     if (!isUrgent && nowMs - lastSavedMs < SAVE_EVERY_MS) return;
     lastSavedMs = nowMs;

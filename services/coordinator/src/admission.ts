@@ -5,8 +5,8 @@ import {
   errorMessage,
   homeRelativeAdvice,
   isHomeRelative,
-  isTraining,
   type JobSpec,
+  knnOf,
   MaestroError,
   type PathRoots,
   parseJobSpec,
@@ -59,12 +59,13 @@ export function createAdmission({
       const parsed = parseJobSpec(file);
       // Written into the job's file, so that its workers, and a coordinator with another setting, find them there.
       const { location = checkpoints } = parsed.checkpoint;
-      const isPlaced = location !== undefined && isTraining(parsed);
+      const isPlaced = location !== undefined && knnOf(parsed) === undefined;
       const spec = isPlaced ? { ...parsed, checkpoint: { ...parsed.checkpoint, location } } : parsed;
       await requireConfined(spec, roots);
       // A server that is not there would show when the first checkpoint is written, or the last.
       if (isPlaced) await probeLocation(location);
-      return isTraining(spec) ? spec : withModelOf(spec, await readJobSpec(spec.checkpoint.resumeFrom!), file);
+      const measured = knnOf(spec);
+      return measured === undefined ? spec : withModelOf(spec, await readJobSpec(measured.checkpoint), file);
     },
     async startPoint(spec) {
       const { resumeFrom } = spec.checkpoint;
@@ -74,7 +75,7 @@ export function createAdmission({
       }
       const { step, origin } = await inspectCheckpoint(resumeFrom);
       // What measures a checkpoint begins at the first sample, however long it was trained.
-      if (!isTraining(spec)) return { path: resumeFrom, step: 0 };
+      if (knnOf(spec) !== undefined) return { path: resumeFrom, step: 0 };
       requireSameOrigin(resumeFrom, origin, { spec });
       requireSameShape(resumeFrom, origin, spec);
       return { path: resumeFrom, step };

@@ -17,7 +17,7 @@ export interface AuditedJob {
  * Audits a job's ledger as it is now, in a thread of its own: an epoch of ImageNet takes seconds, and workers must not wait.
  * @throws MaestroError `not-found` when the job has no ledger: none yet, or none any more. `redis-unavailable`.
  */
-export async function auditJob(store: Store, audited: AuditedJob): Promise<JobAudit> {
+export async function auditJob(store: Pick<Store, 'loadLedger' | 'ledgerBytes'>, audited: AuditedJob): Promise<JobAudit> {
   const { id: jobId, name, state, specJson } = audited.job;
   const doneStep = knownSteps(audited);
   const ledger = await store.loadLedger(jobId);

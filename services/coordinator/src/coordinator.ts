@@ -18,17 +18,18 @@ import { type ActiveJob, type ActiveJobOptions, openActiveJob } from './activeJo
 import { type AdmissionOptions, createAdmission } from './admission.ts';
 import { auditJob } from './auditJob.ts';
 import type { Bookkeeper } from './bookkeeper.ts';
-import { readLedgerProgress } from './brokenImages.ts';
 import { checkJob, type JobSituation, requireFeasible } from './checkJob.ts';
+import { createDistrust } from './distrust.ts';
 import { findJob } from './findJob.ts';
 import type { JobRecords } from './jobRecords.ts';
-import { newJob, withWaiting } from './jobView.ts';
+import { newJob } from './jobView.ts';
 import { judgeStanding, whyUnbelievable } from './judgeMessage.ts';
 import { keepLedger, rewriteRecords } from './keepRecords.ts';
+import { parseLedger } from './ledger.ts';
 import type { CoordinatorEvents } from './metrics/observer.ts';
-import { placeJobs } from './placement.ts';
-import { placementInput } from './placementInput.ts';
-import { restoreJobs } from './restoreJobs.ts';
+import { createPlacer } from './placer.ts';
+import { restoreJob, restoreJobs } from './restoreJobs.ts';
+import { createRetiredJobs, DEFAULT_KEEP_JOBS } from './retiredJobs.ts';
 import { type JobRun, queuedRun, type RunEvent, type RunWorker } from './runState.ts';
 import type { Store } from './store.ts';
 import { createSubmissions, type Submission } from './submissions.ts';
@@ -38,15 +39,10 @@ import { type ConnectedWorker, createWorkerRegistry, type WorkerConnection, work
 const TICK_MS = 250;
 /** More starts of coordinators than Redis can have forgotten. */
 const MOST_FORGOTTEN_STARTS = 1000;
-/** What crosses a worker's dismissal is nothing to tell of. */
-const QUIET: ReadonlySet<WorkerMessage['kind']> = new Set(['heartbeat', 'timed', 'left']);
-/** Messages of one worker that are not believed are told of so often, at most. */
-const MOST_TOLD = 10;
 /** So long whoever decides about a job waits for it to be written down. */
 const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
 const CLOSE_MS = 3000;
-
 /** What a coordinator is made of. */
 export interface CoordinatorOptions extends AdmissionOptions {
   readonly store: Store;
@@ -57,6 +53,8 @@ export interface CoordinatorOptions extends AdmissionOptions {
   readonly records: JobRecords;
   /** Why accepted jobs may be lost; undefined while they cannot be. */
   readonly risk?: () => string | undefined;
+  /** So many jobs that have ended are kept at hand; default {@link DEFAULT_KEEP_JOBS}. */
+  readonly keepJobs?: number;
   /** The newest valid checkpoint that a job has written. */
   readonly findCheckpoint: (jobId: string, spec: JobSpec) => ReturnType<ActiveJobOptions['findCheckpoint']>;
   /** Told of what happens. */
@@ -79,11 +77,14 @@ export interface Coordinator {
   submit(specJson: string, idempotencyKey: string): Promise<Submission>;
   /** A job by its id, a prefix that no other has, its name, or `@last`: see {@link findJob}. So with all methods that take an id. */
   get(id: string): Job;
+  /** The id of the job that is meant. One that is retired is read from disk, and is there for all methods that take an id for a while. */
+  locate(reference: string): Promise<string>;
   /** What the job file says. */
   spec(id: string): JobSpec;
   run(id: string): JobRun;
   /** Committed steps of a job that are not in the ledger yet. */
   unwrittenSteps(id: string): number;
+  /** Newest first, without those that are retired. */
   list(): Job[];
   /** Calls `listener` now and at every change until the job has ended; gives the way to stop. */
   watch(id: string, listener: (job: Job) => void): () => void;
@@ -109,30 +110,42 @@ export interface Coordinator {
  * where they are: workers that are still at work come back and say so.
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { store, records, timeouts, openBooks, risk = () => undefined, findCheckpoint, events, log } = options;
+  const {
+    store,
+    records,
+    timeouts,
+    openBooks,
+    risk = () => undefined,
+    keepJobs = DEFAULT_KEEP_JOBS,
+    findCheckpoint,
+    events,
+    log,
+  } = options;
   const admission = createAdmission(options);
   const jobs = new Map<string, ActiveJob>();
-  /** What was told of messages that were not believed, by worker. */
-  const distrusted = new Map<string, Set<string>>();
+  const distrust = createDistrust(log);
   const workers = createWorkerRegistry({
     onGone(id) {
-      distrusted.delete(id);
+      distrust.forget(id);
       events.gone(id);
     },
   });
-  const submissions = createSubmissions({ store, find: (id) => jobs.get(id)?.job });
   let isClosing = false;
   let versions = 0;
-  const startedMs = Date.now();
+  let toldRisk: string | undefined;
+  const placer = createPlacer({ jobs, workers, timeouts });
 
-  const activate = (job: Job, spec: JobSpec, run: JobRun): ActiveJob => {
-    const active = openActiveJob({
+  const open = ({ job, spec, run }: { readonly job: Job; readonly spec: JobSpec; readonly run: JobRun }): ActiveJob =>
+    openActiveJob({
       job,
       spec,
       run,
       timeouts,
       openBooks: (onAcknowledged) => openBooks(job.id, spec.seed, onAcknowledged),
-      onSettled: () => keepLedger({ store, records, log }, job.id),
+      async onSettled() {
+        await keepLedger({ store, records, log }, job.id);
+        await retired.ended(job.id);
+      },
       findCheckpoint: () => findCheckpoint(job.id, spec),
       perform(effect) {
         const worker = workers.get(effect.workerId);
@@ -143,41 +156,27 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         worker.connection.close();
       },
       newVersion: () => `${store.incarnation}-${++versions}`,
-      onMoved: () => setImmediate(place),
-      events,
+      onMoved: placer.placeSoon,
+      events: {
+        ...events,
+        moved(before, after) {
+          events.moved(before, after);
+          placer.follow(before, after);
+        },
+      },
       log,
     });
+  const retired = createRetiredJobs({ jobs, store, records, keepJobs, restore: (job, run) => restoreJob(job, run, admission), open, log });
+  const known = (id: string): ActiveJob | undefined => jobs.get(id) ?? retired.get(id);
+  const submissions = createSubmissions({ store, find: (id) => known(id)?.job, recall: retired.recall });
+  const activate = (job: Job, spec: JobSpec, run: JobRun): ActiveJob => {
+    const active = open({ job, spec, run });
     jobs.set(job.id, active);
     return active;
   };
 
-  /** Gives workers to jobs that wait, if need be from jobs that have to make way, then to those that can grow. */
-  const place = (): void => {
-    if (isClosing) return;
-    const runs = [...jobs.values()].map(({ run }) => run);
-    const situation = { runs, workers: workers.all(), nowMs: Date.now(), silenceMs: timeouts.silenceMs, startedMs };
-    for (const placement of placeJobs(placementInput(situation))) {
-      const { jobId, reason } = placement;
-      const active = jobs.get(jobId)!;
-      switch (placement.type) {
-        case 'assign':
-          for (const { id } of placement.workers) workers.get(id)!.jobId = jobId;
-          active.dispatch({ type: 'assigned', workers: placement.workers });
-          break;
-        case 'shrink':
-          for (const { id } of placement.workers) active.dispatch({ type: 'drain', workerId: id, reason });
-          break;
-        case 'preempt':
-          active.dispatch({ type: 'preempt', reason });
-          break;
-        case 'wait':
-          active.amend((job) => withWaiting(job, active.run, reason));
-      }
-    }
-  };
-
   const find = (reference: string): ActiveJob =>
-    jobs.get(reference) ??
+    known(reference) ??
     jobs.get(
       findJob(
         reference,
@@ -194,18 +193,27 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     return active.job;
   };
 
-  for (const { job, spec, run, fault } of await restoreJobs({ store, records, admission, log })) {
+  const restored = await restoreJobs({ store, records, admission, log });
+  for (const { job, spec, run, ledger, fault } of restored) {
     const active = activate(job, spec, run);
     if (run.phase === 'ended') continue;
-    log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
-    active.dispatch({ type: 'recovered', incarnation: store.incarnation, ledger: await readLedgerProgress(store, run) });
+    if (run.phase !== 'queued') log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
+    active.dispatch({ type: 'recovered', incarnation: store.incarnation, ledger });
     if (fault !== undefined) active.dispatch({ type: 'fault', reason: 'CheckpointInvalid', message: fault });
   }
+  const queued = restored.filter(({ run }) => run.phase === 'queued').length;
+  if (restored.length > 0) log.info({ jobs: restored.length, queued }, 'jobs found');
+  const inOrderOfEnd = restored.filter(({ run }) => run.phase === 'ended').sort((a, b) => (a.job.endedAt < b.job.endedAt ? -1 : 1));
+  // Beside the start: after an upgrade there may be many.
+  for (const { job } of inOrderOfEnd) void retired.ended(job.id);
   const ticker = setInterval(
     () => {
       const risks = [risk(), records.problem()].filter((why) => why !== undefined);
-      for (const active of jobs.values()) active.tick(risks.length === 0 ? undefined : risks.join('; '));
-      place();
+      const why = risks.length === 0 ? undefined : risks.join('; ');
+      // A job without a bookkeeper has ended or has not begun: it has nothing to do but to be told of a risk.
+      for (const active of jobs.values()) if (active.isBooked || why !== toldRisk) active.tick(why);
+      toldRisk = why;
+      placer.place();
     },
     Math.min(TICK_MS, timeouts.heartbeatMs),
   );
@@ -228,23 +236,16 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     }
   };
 
-  /** What a worker says that cannot be so is not believed, and told of once. */
-  const distrust = ({ id, name }: Hello, { kind }: Pick<WorkerMessage, 'kind'>, problem: string): void => {
-    const what = `${kind}: ${problem.replace(/\d+/g, 'N')}`;
-    const known = distrusted.get(id) ?? new Set();
-    distrusted.set(id, known);
-    const level = QUIET.has(kind) || known.has(what) || known.size >= MOST_TOLD ? 'debug' : 'warn';
-    if (known.size < MOST_TOLD) known.add(what);
-    log[level]({ worker: name, kind, reason: problem }, 'message not believed');
-  };
-
   const takeStanding = (active: ActiveJob, hello: Hello, told: Standing): void => {
     const { standing, problem } = judgeStanding(active.run, hello.id, told, { nowMs: Date.now(), timeouts });
-    if (problem !== undefined) distrust(hello, { kind: 'standing' }, problem);
+    if (problem !== undefined) distrust.tell(hello, { kind: 'standing' }, problem);
     if (standing !== undefined) return active.dispatch({ type: 'standing', worker: hello, standing });
     const { connection } = workers.get(hello.id)!;
     connection.send({ kind: 'release', jobId: told.jobId, writeCheckpoint: false, reason: problem ?? 'the job is not its own' });
   };
+
+  /** Of jobs that are retired. */
+  const keptLedgers = { loadLedger: async (id: string) => parseLedger((await records.loadLedger(id)) ?? {}), ledgerBytes: async () => 0 };
 
   return {
     get incarnation() {
@@ -267,12 +268,17 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         await records.add({ job, ...(idempotencyKey !== '' && { key: idempotencyKey }) });
         log.info({ job: id, name: spec.name }, 'job submitted');
         activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation, Date.parse(job.createdAt)));
-        place();
+        if (toldRisk !== undefined) jobs.get(id)!.tick(toldRisk);
+        placer.placeNew();
         return jobs.get(id)!.job;
       };
       return submissions.submit({ spec, idempotencyKey, create });
     },
     get: (id) => find(id).job,
+    async locate(reference) {
+      const { job } = known(reference) ?? (await retired.recall(reference)) ?? find(reference);
+      return job.id;
+    },
     spec: (id) => find(id).spec,
     run: (id) => find(id).run,
     unwrittenSteps: (id) => find(id).unwrittenSteps,
@@ -292,8 +298,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       }
       return decide(active, { type: 'resume' });
     },
-    noteReconstruction: (id, step) => find(id).amend((job) => ({ ...job, reconstructedStep: Math.max(step, job.reconstructedStep ?? 0) })),
-    audit: (id) => auditJob(store, find(id)),
+    noteReconstruction: (id, step) =>
+      jobs.get(id)?.amend((job) => ({ ...job, reconstructedStep: Math.max(step, job.reconstructedStep ?? 0) })),
+    audit(id) {
+      const active = find(id);
+      return auditJob(jobs.has(active.job.id) ? store : keptLedgers, active);
+    },
     workers: () => workers.all().map(workerInfo),
     drainWorker(name) {
       const worker = workers.named(name);
@@ -342,7 +352,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         if (active !== undefined && active.run.phase !== 'ended') takeStanding(active, hello, standing);
         else connection.send({ kind: 'release', jobId: standing.jobId, writeCheckpoint: false, reason: 'the job is over or unknown' });
       }
-      place();
+      placer.placeSoon();
       return {
         receive(message) {
           if (!workers.has(worker) || message.kind === 'hello') return;
@@ -354,7 +364,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
               ? undefined
               : (whyUnbelievable(active.run, id, message, { nowMs: Date.now(), timeouts }) ?? whyElsewhere(message));
           if (active === undefined || problem === undefined) events.message(hello, message);
-          if (problem !== undefined) distrust(hello, message, problem);
+          if (problem !== undefined) distrust.tell(hello, message, problem);
           else if (active !== undefined && message.kind === 'standing') takeStanding(active, hello, message);
           else if (active !== undefined) {
             const event = workerEvent(hello, message);
@@ -363,7 +373,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
           }
           if (message.kind === 'left' && worker.jobId === message.jobId) {
             worker.jobId = '';
-            place();
+            placer.placeSoon();
           }
         },
         closed(evidence) {
@@ -376,6 +386,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     },
     async close() {
       isClosing = true;
+      placer.close();
+      retired.close();
       clearInterval(ticker);
       stopWatching();
       await Promise.all([...jobs.values()].map((active) => active.close(CLOSE_MS)));

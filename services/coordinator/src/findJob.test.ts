@@ -20,7 +20,9 @@ test('where several are meant they are listed, the newest first', () => {
 });
 
 test('what no job is called is told with what may have been meant; a prefix of a few characters is none', () => {
-  expect(() => findJob('dya', jobs)).toThrow('job dya: not found; `maestro jobs` lists all jobs; did you mean day?');
+  expect(() => findJob('dya', jobs)).toThrow(
+    'job dya: not found; `maestro jobs` lists jobs, and old ones are found by their whole id; did you mean day?',
+  );
   for (const reference of ['job-01m', 'job-', 'j', 'nothing like it']) expect(() => findJob(reference, jobs)).toThrow('not found');
   expect(() => findJob('@last', [])).toThrow('there are no jobs yet');
 });

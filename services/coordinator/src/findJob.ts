@@ -6,6 +6,8 @@ const LAST = '@last';
 const LEAST_PREFIX = 4;
 /** Jobs that an error lists. */
 const MOST_LISTED = 10;
+/** The newest jobs are looked through for what else may be meant; that takes milliseconds for so many. */
+const MOST_COMPARED = 200;
 
 type Known = Pick<Job, 'id' | 'name' | 'state' | 'createdAt'>;
 
@@ -28,10 +30,13 @@ export function findJob(reference: string, jobs: readonly Known[]): string {
   if (begun.length > 0) return only(begun, `job ${reference}: the ids of ${begun.length} jobs begin so`);
   const near = nearest(
     reference,
-    jobs.flatMap(({ id, name }) => [id, name]),
+    jobs.slice(-MOST_COMPARED).flatMap(({ id, name }) => [id, name]),
   );
   const hint = near === undefined ? '' : `; did you mean ${near}?`;
-  throw new MaestroError('not-found', `job ${reference}: not found; \`maestro jobs\` lists all jobs${hint}`);
+  throw new MaestroError(
+    'not-found',
+    `job ${reference}: not found; \`maestro jobs\` lists jobs, and old ones are found by their whole id${hint}`,
+  );
 }
 
 function only(found: readonly Known[], what: string): string {

@@ -1,1 +1,1 @@
-import '@maestro/recipes';
+export {};

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -75,10 +75,24 @@ test('a job that is retired is listed no more, and its files are kept', async ()
   await records.add({ job: job('job-1') });
   await records.saveLedger('job-1', { step: '3' });
   expect(await records.loadLedger('job-1')).toEqual({ step: '3' });
-  await records.retire('job-1');
+  expect(await records.recall('job-1')).toBeUndefined();
+  expect(await records.retire(job('job-1'), undefined)).toBe(true);
   expect(await records.load()).toEqual([]);
   expect((await readdir(join(dataDir, 'records/retired'))).sort()).toEqual(['job-1.json', 'job-1.ledger.json']);
-  await mkdir(join(dataDir, 'records'), { recursive: true });
+  const again = await open();
+  expect(await again.recall('job-1')).toEqual({ job: job('job-1') });
+  expect(await again.loadLedger('job-1')).toEqual({ step: '3' });
+  expect(await again.recall('../records/retired/job-1')).toBeUndefined();
+});
+
+test('the record of a job that is retired is on disk, whatever became of its file', async () => {
+  const records = await open();
+  await records.add({ job: job('job-1'), key: 'monday' });
+  await rm(join(dataDir, 'records'), { recursive: true });
+  expect(await records.retire(job('job-1'), { phase: 'ended' })).toBe(true);
+  expect(await records.recall('job-1')).toEqual({ job: job('job-1'), run: { phase: 'ended' }, key: 'monday' });
+  records.note(job('job-2'), undefined);
+  expect(await records.retire(job('job-2'), undefined)).toBe(false);
 });
 
 test('Redis is believed, but what has ended stays ended, and what it lacks it is given', () => {

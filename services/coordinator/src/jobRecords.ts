@@ -1,5 +1,5 @@
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { errorMessage, type Job } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { createBackOff } from './backOff.ts';
@@ -28,10 +28,15 @@ export interface JobRecords {
   note(job: Job, run: unknown): void;
   /** Keeps the ledger of a job that has ended. */
   saveLedger(jobId: string, fields: Readonly<Record<string, string>>): Promise<void>;
-  /** The ledger that was kept of a job; undefined when there is none. */
+  /** The ledger that was kept of a job, a retired one included; undefined when there is none. */
   loadLedger(jobId: string): Promise<Readonly<Record<string, string>> | undefined>;
-  /** The job is not listed any more: its files go to the folder `retired`. */
-  retire(jobId: string): Promise<void>;
+  /**
+   * The job is not listed any more: its files go to the folder `retired`, where {@link JobRecords.recall} finds them. Gives false while its last
+   * record is not on disk yet; it is then to be asked again.
+   */
+  retire(job: Job, run: unknown): Promise<boolean>;
+  /** The record of a job that was retired; undefined when there is none, or none that can be read. */
+  recall(jobId: string): Promise<JobRecordFile | undefined>;
   /** Why records are not on disk, and since when; undefined while all are. */
   problem(): string | undefined;
   /** Resolves when all is on disk that was asked for, or cannot be now. */
@@ -43,6 +48,8 @@ const MOST_WRITES = 4;
 const MOST_READS = 64;
 /** A new job waits so long for its file; a disk that hangs holds up no submit for longer. */
 const ADD_PATIENCE_MS = 2000;
+/** As ids are made; nothing else is looked for in a path. */
+const JOB_ID = /^job-[0-9a-z]+$/;
 
 /** Opens the records below `dataDir`. */
 export async function openJobRecords({ dataDir, log }: { readonly dataDir: string; readonly log: Logger }): Promise<JobRecords> {
@@ -58,6 +65,23 @@ export async function openJobRecords({ dataDir, log }: { readonly dataDir: strin
   const backOff = createBackOff({ firstMs: 500, longestMs: 30_000 });
   let failure: string | undefined;
   let isClosed = false;
+
+  const retiredDir = join(dir, 'retired');
+  const retiredPath = (path: string): string => join(retiredDir, basename(path));
+  const keyField = (jobId: string): Pick<JobRecordFile, 'key'> => {
+    const key = keys.get(jobId);
+    return key === undefined ? {} : { key };
+  };
+  /** False when there is no such file. */
+  const moveToRetired = async (path: string): Promise<boolean> => {
+    try {
+      await rename(path, retiredPath(path));
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return false;
+    }
+  };
 
   const write = async (path: string, value: unknown): Promise<void> => {
     await mkdir(dir, { recursive: true });
@@ -165,30 +189,32 @@ export async function openJobRecords({ dataDir, log }: { readonly dataDir: strin
     },
     keyOf: (jobId) => keys.get(jobId),
     note(job, record) {
-      const key = keys.get(job.id);
       const known = written.get(job.id);
       const run = record ?? pending.get(job.id)?.run ?? known?.run;
-      const next = { job, ...(run !== undefined && { run }), ...(key !== undefined && { key }) };
+      const next = { job, ...(run !== undefined && { run }), ...keyField(job.id) };
       if (pending.has(job.id) || known?.essence !== essenceOf(next)) put(next);
     },
     saveLedger: (jobId, fields) => write(ledgerOf(jobId), fields),
-    loadLedger: (jobId) =>
-      readFile(ledgerOf(jobId), 'utf8').then(
-        (text) => JSON.parse(text) as Record<string, string>,
-        () => undefined,
-      ),
-    async retire(jobId) {
-      pending.delete(jobId);
-      written.delete(jobId);
-      keys.delete(jobId);
-      const retired = join(dir, 'retired');
-      await mkdir(retired, { recursive: true });
-      for (const path of [ledgerOf(jobId), fileOf(jobId)]) {
-        await rename(path, join(retired, path.slice(dir.length + 1))).catch((error: NodeJS.ErrnoException) => {
-          if (error.code !== 'ENOENT') throw error;
-        });
-      }
-      await rm(`${fileOf(jobId)}.new`, { force: true });
+    loadLedger: async (jobId) => {
+      const fields = (await readJson(ledgerOf(jobId))) ?? (await readJson(retiredPath(ledgerOf(jobId))));
+      return fields as Record<string, string> | undefined;
+    },
+    async retire(job, run) {
+      const { id } = job;
+      if (pending.has(id) || writing.has(id)) return false;
+      await mkdir(retiredDir, { recursive: true });
+      await moveToRetired(ledgerOf(id));
+      // Somebody may have removed the file: what is known is written then.
+      if (!(await moveToRetired(fileOf(id)))) await write(retiredPath(fileOf(id)), { job, run, ...keyField(id) });
+      await rm(`${fileOf(id)}.new`, { force: true });
+      written.delete(id);
+      keys.delete(id);
+      return true;
+    },
+    async recall(jobId) {
+      if (!JOB_ID.test(jobId)) return undefined;
+      const record = (await readJson(retiredPath(fileOf(jobId)))) as JobRecordFile | undefined;
+      return record?.job?.id === jobId && typeof record.job.specJson === 'string' ? record : undefined;
     },
     problem: () => failure,
     async close() {
@@ -202,4 +228,13 @@ export async function openJobRecords({ dataDir, log }: { readonly dataDir: strin
 /** What of a record is worth a write: not its progress, which the ledger and checkpoints have. */
 function essenceOf({ job: { state, generation, checkpoints = [], endedAt, results } }: JobRecordFile): string {
   return JSON.stringify([state, generation, checkpoints.at(-1), endedAt, results]);
+}
+
+/** What a file has; undefined when it is not there or has no JSON. */
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
 }

@@ -47,6 +47,11 @@ export function addJobService(server: Server, { coordinator, observer, logs, dat
         );
     };
 
+  /** Of a request about a job, with the job's id whatever named it. */
+  const ofJob = <Request extends { readonly id: string }, Response>(
+    handle: (request: Request) => Response | Promise<Response>,
+  ): handleUnaryCall<Request, Response> => unary(async (request) => handle({ ...request, id: await coordinator.locate(request.id) }));
+
   /** Sends the newest record when the client is ready for it; records in between are skipped, the last one never. */
   const watchJob: handleServerStreamingCall<{ id: string }, Job> = (call) => {
     const newest = newestOf<Job>((job) => {
@@ -60,11 +65,12 @@ export function addJobService(server: Server, { coordinator, observer, logs, dat
     let unwatch = (): void => undefined;
     call.on('drain', newest.drained);
     call.on('cancelled', () => unwatch());
-    try {
-      unwatch = coordinator.watch(call.request.id, newest.offer);
-    } catch (error) {
-      call.emit('error', toServiceError(error));
-    }
+    coordinator
+      .locate(call.request.id)
+      .then((id) => {
+        if (!call.cancelled) unwatch = coordinator.watch(id, newest.offer);
+      })
+      .catch((error: unknown) => call.emit('error', toServiceError(error)));
   };
 
   server.addService(service, {
@@ -76,17 +82,17 @@ export function addJobService(server: Server, { coordinator, observer, logs, dat
       const { spec, ...check } = await coordinator.check(specJson);
       return { specJson: JSON.stringify(spec), ...check };
     }),
-    GetJob: unary(({ id }: { id: string }) => coordinator.get(id)),
+    GetJob: ofJob(({ id }: { id: string }) => coordinator.get(id)),
     ListJobs: unary((request: { limit: number; cursor: string; state: string }) => {
       const { state, ...page } = readQuery(listQuerySchema, request);
       const jobs = coordinator.list().filter((job) => state === undefined || job.state === state);
       const { items, nextCursor = '' } = pageOf(jobs, page, ({ id }) => id, 'descending');
       return { jobs: items, nextCursor };
     }),
-    ListCheckpoints: unary(async ({ id, ...request }: { id: string; limit: number; cursor: string }) => {
+    ListCheckpoints: ofJob(async ({ id, ...request }: { id: string; limit: number; cursor: string }) => {
       const page = readQuery(pageQuerySchema, request);
       const { items, nextCursor = '' } = await listJobCheckpoints(
-        checkpointRoot({ dataDir, jobId: coordinator.get(id).id, location: coordinator.spec(id).checkpoint.location }),
+        checkpointRoot({ dataDir, jobId: id, location: coordinator.spec(id).checkpoint.location }),
         page,
       );
       return {
@@ -94,18 +100,18 @@ export function addJobService(server: Server, { coordinator, observer, logs, dat
         nextCursor,
       };
     }),
-    ExportMetrics: unary(async (request: { id: string; format: string }) => {
+    ExportMetrics: ofJob(async (request: { id: string; format: string }) => {
       const { format } = readQuery(exportQuerySchema, { format: request.format });
       const job = coordinator.get(request.id);
       return { content: exportRows(format, await observer.history(job.id), Date.parse(job.createdAt)) };
     }),
     WatchJob: watchJob,
-    CancelJob: unary(({ id }: { id: string }) => coordinator.cancel(id)),
-    AuditJob: unary(({ id }: { id: string }) => coordinator.audit(id)),
-    PauseJob: unary(({ id }: { id: string }) => coordinator.pause(id)),
-    ResumeJob: unary(({ id }: { id: string }) => coordinator.resume(id)),
+    CancelJob: ofJob(({ id }: { id: string }) => coordinator.cancel(id)),
+    AuditJob: ofJob(({ id }: { id: string }) => coordinator.audit(id)),
+    PauseJob: ofJob(({ id }: { id: string }) => coordinator.pause(id)),
+    ResumeJob: ofJob(({ id }: { id: string }) => coordinator.resume(id)),
     DrainWorker: unary(({ name }: { name: string }) => coordinator.drainWorker(name)),
-    TailLogs: tailLogs(logs),
+    TailLogs: tailLogs(logs, coordinator.locate),
     ListWorkers: unary(() => ({ workers: coordinator.workers() })),
   });
 }

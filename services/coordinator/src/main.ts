@@ -1,4 +1,3 @@
-import '@maestro/recipes';
 import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -34,6 +33,7 @@ import { openJobLogs } from './jobLogs.ts';
 import { openJobRecords } from './jobRecords.ts';
 import { openObserver } from './metrics/observer.ts';
 import { openReconstructions } from './reconstruction/reconstructions.ts';
+import { DEFAULT_KEEP_JOBS } from './retiredJobs.ts';
 import type { RestorePoint } from './runState.ts';
 import { readSecurity } from './security/readSecurity.ts';
 import { serve } from './serve.ts';
@@ -57,6 +57,7 @@ const {
   MAESTRO_FAULT_TOLERANCE: tolerance = 'on',
   MAESTRO_RECONSTRUCTION_SECONDS: reconstructionText = '15',
   MAESTRO_REDIS_EVICTION: evictionText = 'refuse',
+  MAESTRO_KEEP_JOBS: keepText = String(DEFAULT_KEEP_JOBS),
   MAESTRO_PREPARE_SECONDS: prepareText = String(DEFAULT_PREPARE_SECONDS),
 } = readEnvironment();
 /** How often, and how many times, checkpoints are looked for on a server that does not answer: a quarter of an hour. */
@@ -70,6 +71,10 @@ const logger = createLogger({ role: 'coordinator', sink });
 await runService(
   async (signal) => {
     endWithParent();
+    const keepJobs = Number(keepText);
+    if (!Number.isInteger(keepJobs) || keepJobs < 0) {
+      throw new MaestroError('invalid-argument', `MAESTRO_KEEP_JOBS: expected a whole number, found ${keepText}`);
+    }
     const prepareMs = 1000 * Number(prepareText);
     if (!(prepareMs > 0)) {
       throw new MaestroError('invalid-argument', `MAESTRO_PREPARE_SECONDS: expected a number of seconds above 0, found ${prepareText}`);
@@ -110,6 +115,7 @@ await runService(
       },
       records,
       risk: eviction.risk,
+      keepJobs,
       probeLocation: (location) => probeLocation(location, { timeoutMs: PROBE_MS }),
       inspectCheckpoint,
       readJobSpec,

@@ -228,3 +228,49 @@ test('a job that allows mixed devices takes workers of its own device first, and
   expect(place({})).toEqual(['wait one waiting: needs 2 cpu workers, 1 free; 1 is connected']);
   expect(place({ allowsMixed: true })).toEqual(['assign one ca']);
 });
+
+test('while there is caution, a job without a step is given workers by those of lower priority alone; one that has done a step by all', () => {
+  const running = job('running', '1..4 on abc');
+  const asked = (jobs: readonly SchedulableJob[], free = '') =>
+    lines(placeJobs({ jobs, free: workers(free), caution: { failures: 2, untilMs: 60_000 } }));
+  const fresh = job('fresh', '1..1', { hasStood: false });
+  expect(decide([running, fresh])).toEqual([
+    'shrink running c',
+    'wait fresh waiting: needs 1 cpu worker, 0 free; running gives up 1 worker',
+  ]);
+  expect(asked([running, fresh])).toEqual([
+    'wait fresh waiting: needs 1 cpu worker, 0 free; running jobs of its priority give up none before 1970-01-01T00:01:00.000Z, since 2 jobs in a row failed before their first step',
+  ]);
+  expect(asked([running, fresh], 'd')).toEqual(['assign fresh d']);
+  expect(asked([running, job('known', '1..1', { hasStood: true })])[0]).toBe('shrink running c');
+  expect(asked([running, job('urgent', '1..1', { hasStood: false, priority: 1 })])[0]).toBe('shrink running c');
+  expect(asked([job('stuck', '4..4 on abc', { isStuck: true }), fresh])[0]).toMatch(/^preempt stuck/);
+  // Nobody could give it any: caution is not why it waits.
+  expect(asked([job('small', '1..4 on a'), fresh])).toEqual(['wait fresh waiting: needs 1 cpu worker, 0 free']);
+});
+
+test('behind a job whose turn it is, only the next ones are told which it is', () => {
+  const jobs = [job('running', '1..1 on a'), ...Array.from({ length: 24 }, (_, i) => job(`job-${i}`, '1..1'))];
+  const reasons = decide(jobs);
+  expect(reasons.slice(0, 2)).toEqual(['wait job-0 waiting: needs 1 cpu worker, 0 free', 'wait job-1 waiting: behind job-0']);
+  expect(reasons.slice(20, 22)).toEqual(['wait job-20 waiting: behind job-0', 'wait job-21 waiting: behind more than 20 other jobs']);
+});
+
+test('a queue of ten thousand jobs is decided on with a few looks at each', () => {
+  let looks = 0;
+  const counted = (one: SchedulableJob): SchedulableJob =>
+    Object.defineProperty({ ...one }, 'workers', {
+      get() {
+        looks++;
+        return one.workers;
+      },
+    });
+  // Each needs more than there are, so that none holds the others back and all are looked at.
+  const queue = Array.from({ length: 10_000 }, (_, i) => job(`job-${i}`, '4..4'));
+  const placements = placeJobs({ jobs: [job('running', '1..4 on ab', { isStarted: true }), ...queue].map(counted), free: [] });
+  expect(placements).toHaveLength(10_000);
+  expect(new Set(placements.map((placement) => placement.reason))).toEqual(
+    new Set(['waiting: needs 4 cpu workers, 0 free; 2 are connected']),
+  );
+  expect(looks).toBeLessThan(100_000);
+});

@@ -1,4 +1,5 @@
 import type { WorkerRef } from './assignRanks.ts';
+import { type Caution, describeCaution } from './caution.ts';
 import { jobLabel } from './jobLabel.ts';
 import { chooseVictims, describeVictims, type Victim } from './preemption.ts';
 
@@ -23,6 +24,8 @@ export interface SchedulableJob {
   readonly workers: readonly FreeWorker[];
   /** It has had too few workers for so long that it should not keep those that it has. */
   readonly isStuck: boolean;
+  /** Whether it has committed a step of its own. Default true. */
+  readonly hasStood?: boolean;
   /** Whether the job does not take this worker. */
   readonly isRefused?: (workerId: string) => boolean;
 }
@@ -41,6 +44,8 @@ export interface PlacementInput {
   readonly leaving?: readonly FreeWorker[];
   /** Workers may still be on their way to a coordinator that has just started: a job that lacks some is not passed by. */
   readonly isSettling?: boolean;
+  /** Jobs have lately failed before their first step: see {@link Caution}. */
+  readonly caution?: Caution | undefined;
 }
 
 /** What is to be done about a job now, and why in a sentence. */
@@ -62,6 +67,12 @@ export function effectivePriority(priority: number, waitedMs: number): number {
 
 /** A placement under way: what is left to give, and what has been decided. */
 interface Deal {
+  /** Jobs that have workers: few, however many wait. */
+  readonly holders: readonly SchedulableJob[];
+  /** How many workers there are, by what a job can use that has none and refuses none. */
+  readonly connected: Map<string, number>;
+  /** Jobs that wait behind another, by device. */
+  readonly behind: Map<string, number>;
   readonly free: FreeWorker[];
   readonly leaving: FreeWorker[];
   readonly given: Map<string, FreeWorker[]>;
@@ -76,11 +87,15 @@ interface Deal {
  * job whose turn it is holds back those behind it, unless its minimum is more than all workers there are. What is not free it gets from
  * others: workers that are leaving, workers above the minimum of jobs that are not of higher priority, and at last those of jobs with a
  * lower priority, which are paused. What is left goes to those that can use more, in the same order; it is theirs until somebody's
- * minimum needs it.
+ * minimum needs it. While there is {@link Caution}, a job that has not done a step yet gets workers of jobs with a lower priority and free ones
+ * alone.
  */
 export function placeJobs(input: PlacementInput): Placement[] {
   const { jobs, free, leaving = [] } = input;
   const deal: Deal = {
+    holders: jobs.filter(({ workers }) => workers.length > 0),
+    connected: new Map(),
+    behind: new Map(),
     free: [...free].sort((a, b) => (a.name < b.name ? -1 : 1)),
     leaving: [...leaving],
     given: new Map(),
@@ -105,13 +120,21 @@ function lacking({ minWorkers, present }: SchedulableJob): number {
 /** A job that has lost workers gets them back before any that could not have it paused begins. */
 function turnRank(job: SchedulableJob, jobs: readonly SchedulableJob[]): number {
   if (!job.isStarted || job.isStuck || lacking(job) === 0) return job.rank;
-  return Math.max(job.rank, ...jobs.flatMap((other) => (!other.isStarted && other.priority <= job.priority ? [other.rank] : [])));
+  return jobs.reduce((rank, other) => (!other.isStarted && other.priority <= job.priority ? Math.max(rank, other.rank) : rank), job.rank);
 }
 
-function serveMinimum(job: SchedulableJob, { jobs, isSettling = false }: PlacementInput, deal: Deal): void {
-  const { id, device, minWorkers } = job;
+/** So many jobs of a device are told behind whom they wait. With a long queue, a change at its head would otherwise be a change of all. */
+const TOLD_BEHIND = 20;
+
+function serveMinimum(job: SchedulableJob, { isSettling = false, caution }: PlacementInput, deal: Deal): void {
+  const { id, device, minWorkers, hasStood = true } = job;
   const ahead = deal.turnOf.get(device);
-  if (ahead !== undefined) return void deal.waits.set(id, `waiting: behind ${jobLabel(ahead.job)}`);
+  if (ahead !== undefined) {
+    const place = (deal.behind.get(device) ?? 0) + 1;
+    deal.behind.set(device, place);
+    const whom = place > TOLD_BEHIND ? `more than ${TOLD_BEHIND} other jobs` : jobLabel(ahead.job);
+    return void deal.waits.set(id, `waiting: behind ${whom}`);
+  }
   const need = lacking(job);
   const free = usable(job, deal.free);
   if (free.length >= need) return give(job, free.slice(0, need), deal);
@@ -119,18 +142,36 @@ function serveMinimum(job: SchedulableJob, { jobs, isSettling = false }: Placeme
   const lack = `waiting: needs ${minWorkers} ${device} worker${minWorkers === 1 ? '' : 's'}, ${job.present + free.length} free`;
   const leaving = usable(job, deal.leaving).slice(0, need - free.length);
   const missing = need - free.length - leaving.length;
-  const others = jobs.filter((other) => other.id !== id && !deal.given.has(other.id));
-  const victims = missing === 0 ? [] : chooseVictims({ job, missing, others });
+  const others = deal.holders.filter((other) => other.id !== id && !deal.given.has(other.id));
+  const restraint = hasStood ? undefined : caution;
+  const givers = restraint === undefined ? others : others.filter((other) => other.priority < job.priority || other.isStuck);
+  const victims = missing === 0 ? [] : chooseVictims({ job, missing, others: givers });
   if (victims !== undefined) {
     for (const victim of victims) deal.victims.set(victim.job.id, victim);
     deal.turnOf.set(device, { job, isKeeping: true });
     return void deal.waits.set(id, `${lack}; ${describeVictims(victims, leaving)}`);
   }
-  const working = jobs.flatMap((other) => (other.id === id ? [] : [...other.workers, ...(deal.given.get(other.id) ?? [])]));
-  const connected = job.present + [...deal.free, ...deal.leaving, ...working].filter((worker) => isUsable(job, worker)).length;
+  const connected = connectedFor(job, deal);
   const isEnough = connected >= minWorkers;
-  deal.waits.set(id, isEnough ? lack : `${lack}; ${connected} ${connected === 1 ? 'is' : 'are'} connected`);
+  const isRestrained = isEnough && restraint !== undefined && chooseVictims({ job, missing, others }) !== undefined;
+  const why = isRestrained ? `; ${describeCaution(restraint)}` : '';
+  deal.waits.set(id, isEnough ? `${lack}${why}` : `${lack}; ${connected} ${connected === 1 ? 'is' : 'are'} connected`);
   if (isEnough || isSettling) deal.turnOf.set(device, { job, isKeeping: false });
+}
+
+/** Workers that a job could use, whoever has them now. */
+function connectedFor(job: SchedulableJob, { free, leaving, given, holders, connected }: Deal): number {
+  const { id, device, allowsMixed = false, isRefused, present } = job;
+  // Most jobs that wait are alike in this, and one count does for all of them.
+  const isAlike = isRefused === undefined && present === 0;
+  const kind = `${device} ${allowsMixed}`;
+  const known = isAlike ? connected.get(kind) : undefined;
+  if (known !== undefined) return known;
+  const working = holders.flatMap((other) => (other.id === id ? [] : other.workers));
+  const dealt = [...given].flatMap(([to, workers]) => (to === id ? [] : workers));
+  const count = present + [...free, ...leaving, ...working, ...dealt].filter((worker) => isUsable(job, worker)).length;
+  if (isAlike) connected.set(kind, count);
+  return count;
 }
 
 /** Gives what is free to a job that can use more than it needs. */
@@ -147,6 +188,7 @@ function give({ id }: SchedulableJob, workers: readonly FreeWorker[], { free, gi
 }
 
 function usable(job: SchedulableJob, workers: readonly FreeWorker[]): FreeWorker[] {
+  if (workers.length === 0) return [];
   const own = (worker: FreeWorker): number => Number(worker.device === job.device);
   return workers.filter((worker) => isUsable(job, worker)).sort((a, b) => own(b) - own(a));
 }

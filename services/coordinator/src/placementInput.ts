@@ -1,4 +1,5 @@
 import { mostWorkers } from '@maestro/protocol';
+import { type Caution, hasStood } from './caution.ts';
 import { effectivePriority, type FreeWorker, type PlacementInput, type SchedulableJob } from './placement.ts';
 import { type JobRun, refusalOf, stayingWorkers } from './runState.ts';
 
@@ -20,14 +21,18 @@ export interface PlacementSituation {
   readonly silenceMs: number;
   /** When the coordinator started. */
   readonly startedMs: number;
+  readonly caution?: Caution | undefined;
 }
 
 /** A job that has lacked workers for so many failure timeouts does not keep the rest. */
 const STUCK_TIMEOUTS = 6;
 
 /** What `placeJobs` is to be asked: runs and connected workers, sorted by who may have whom. */
-export function placementInput({ runs, workers, nowMs, silenceMs, startedMs }: PlacementSituation): PlacementInput {
-  const staying = new Map(runs.map((run) => [run.facts.id, new Set(stayingWorkers(run).map(({ id }) => id))]));
+export function placementInput({ runs: all, workers, nowMs, silenceMs, startedMs, caution }: PlacementSituation): PlacementInput {
+  const runs = all.filter(({ phase }) => phase !== 'ended' && phase !== 'paused');
+  const staying = new Map(
+    runs.flatMap((run) => (run.workers.length === 0 ? [] : [[run.facts.id, new Set(stayingWorkers(run).map(({ id }) => id))] as const])),
+  );
   const workersOf = new Map<string, FreeWorker[]>();
   const free: FreeWorker[] = [];
   const leaving: FreeWorker[] = [];
@@ -58,7 +63,8 @@ export function placementInput({ runs, workers, nowMs, silenceMs, startedMs }: P
       present,
       workers: workersOf.get(id) ?? [],
       isStuck: run.shortSinceMs !== undefined && nowMs - run.shortSinceMs > STUCK_TIMEOUTS * silenceMs,
-      isRefused: (workerId) => refusalOf(run, workerId, nowMs) !== undefined,
+      hasStood: hasStood(run),
+      ...(run.refusals.length > 0 && { isRefused: (workerId: string) => refusalOf(run, workerId, nowMs) !== undefined }),
     };
   };
   return {
@@ -66,5 +72,6 @@ export function placementInput({ runs, workers, nowMs, silenceMs, startedMs }: P
     free,
     leaving,
     isSettling: nowMs - startedMs < silenceMs,
+    caution: caution !== undefined && nowMs < caution.untilMs ? caution : undefined,
   };
 }

@@ -1,13 +1,19 @@
 import { errorMessage, isTerminal, type Job, type JobSpec, parseJobSpec } from '@maestro/protocol';
 import { type Admission, parseJobFile } from './admission.ts';
+import { type LedgerProgress, readLedgerProgress } from './brokenImages.ts';
 import { type KeepRecordsOptions, recoverJobs } from './keepRecords.ts';
 import { type JobRun, queuedRun } from './runState.ts';
+
+/** Jobs that are asked for at once. */
+const AT_ONCE = 100;
 
 /** A job that an earlier coordinator had. */
 export interface RestoredJob {
   readonly job: Job;
   readonly spec: JobSpec;
   readonly run: JobRun;
+  /** How far its ledger is; absent when it has none, or has ended. */
+  readonly ledger?: LedgerProgress;
   /** Why it cannot go on; absent when it can. */
   readonly fault?: string;
 }
@@ -23,17 +29,24 @@ export async function restoreJobs({
   const { store } = keeping;
   const restored: RestoredJob[] = [];
   let seen = 0;
-  for (const { job, run } of await recoverJobs(keeping)) {
-    const next = await restoreJob(job, run as JobRun | undefined, admission);
-    if (next.run.phase !== 'ended') await store.requireLedger(job.id);
-    seen = Math.max(seen, next.run.incarnation ?? 0);
-    restored.push(next);
+  const stored = await recoverJobs(keeping);
+  for (let first = 0; first < stored.length; first += AT_ONCE) {
+    const batch = stored.slice(first, first + AT_ONCE).map(async ({ job, run }) => {
+      const next = await restoreJob(job, run as JobRun | undefined, admission);
+      if (next.run.phase === 'ended') return next;
+      await store.requireLedger(job.id);
+      const ledger = await readLedgerProgress(store, next.run);
+      return { ...next, ...(ledger !== undefined && { ledger }) };
+    });
+    restored.push(...(await Promise.all(batch)));
   }
+  for (const { run } of restored) seen = Math.max(seen, run.incarnation ?? 0);
   if (seen > store.incarnation) await store.raiseIncarnation(seen);
   return restored;
 }
 
-async function restoreJob(job: Job, kept: JobRun | undefined, admission: Admission): Promise<RestoredJob> {
+/** One of them. What has ended needs no admission. */
+export async function restoreJob(job: Job, kept: JobRun | undefined, admission: Admission): Promise<RestoredJob> {
   const { id, createdAt, message } = job;
   const isOver = isTerminal(job.state);
   const spec = parseJobSpec(parseJobFile(job.specJson));

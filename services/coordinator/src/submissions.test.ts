@@ -6,10 +6,15 @@ const spec = parseJobSpec({ data: { format: 'idx', path: '/data' }, schedule: { 
 
 function open() {
   const jobs = new Map<string, Job>();
+  const retired = new Map<string, Job>();
   const keys = new Map<string, string>();
   const created: string[] = [];
   const submissions = createSubmissions({
     find: (id) => jobs.get(id),
+    async recall(id) {
+      const job = retired.get(id);
+      if (job !== undefined) jobs.set(id, job);
+    },
     store: {
       async reserveKey(key, jobId) {
         if (!keys.has(key)) keys.set(key, jobId);
@@ -29,7 +34,11 @@ function open() {
         return job;
       },
     });
-  return { submit, created, keys };
+  const retire = (id: string): void => {
+    retired.set(id, jobs.get(id)!);
+    jobs.delete(id);
+  };
+  return { submit, created, keys, retire };
 }
 
 test('submits without a key are jobs of their own, with ids that rise', async () => {
@@ -38,6 +47,14 @@ test('submits without a key are jobs of their own, with ids that rise', async ()
   expect(both.map(({ isNew }) => isNew)).toEqual([true, true]);
   expect([...created].sort()).toEqual(created);
   expect(new Set(created).size).toBe(2);
+});
+
+test('a key that was used for a job that is retired by now gives that job', async () => {
+  const { submit, created, retire } = open();
+  const { job } = await submit('nightly');
+  retire(job.id);
+  expect(await submit('nightly')).toEqual({ job, isNew: false });
+  expect(created).toEqual([job.id]);
 });
 
 test('two requests with one key at once make one job, and a later one finds it', async () => {

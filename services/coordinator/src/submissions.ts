@@ -4,8 +4,9 @@ import type { Store } from './store.ts';
 /** What submits need of their coordinator. */
 export interface SubmissionsOptions {
   readonly store: Pick<Store, 'reserveKey'>;
-  /** The job with this id, once it is there. */
+  /** The job with this id, once it is there; {@link SubmissionsOptions.recall} puts a retired one there. */
   readonly find: (id: string) => Job | undefined;
+  readonly recall: (id: string) => Promise<unknown>;
 }
 
 /** One submit: the job that came of it, and false when its key was used before: the job is then the one of that time. */
@@ -27,7 +28,7 @@ export interface Submissions {
 }
 
 /** Submits to one coordinator. */
-export function createSubmissions({ store, find }: SubmissionsOptions): Submissions {
+export function createSubmissions({ store, find, recall }: SubmissionsOptions): Submissions {
   /** Submits under way, by job id. */
   const underWay = new Map<string, Promise<Job>>();
   /** Ids of one coordinator rise even within a millisecond. */
@@ -38,6 +39,7 @@ export function createSubmissions({ store, find }: SubmissionsOptions): Submissi
       const own = newJobId({ nowMs: lastIdMs });
       // A key whose first submit was cut off before it left a job is taken up with the id that it got then.
       const id = idempotencyKey === '' ? own : await store.reserveKey(idempotencyKey, own);
+      if (id !== own && find(id) === undefined) await recall(id);
       // No turn of the event loop lies between this look and the entry below, or two requests would both create the job.
       const beginning = underWay.get(id);
       const earlier = find(id) ?? (beginning === undefined ? undefined : await beginning);

@@ -24,12 +24,15 @@ interface TailLogsRequest {
 type LogLines = { readonly lines: readonly { readonly cursor: string; readonly json: string }[] };
 
 /** Serves `TailLogs`. A client that reads slowly is waited for: what it has not read is on the disk. */
-export function tailLogs(logs: JobLogs): handleServerStreamingCall<TailLogsRequest, LogLines> {
+export function tailLogs(
+  logs: JobLogs,
+  locate: (reference: string) => Promise<string>,
+): handleServerStreamingCall<TailLogsRequest, LogLines> {
   return (call) => {
     const gone = new AbortController();
     call.on('cancelled', () => gone.abort(new MaestroError('cancelled', 'the client has gone')));
     const send = async (): Promise<void> => {
-      const pages = logs.tail(call.request.id, toRequest(call.request), gone.signal);
+      const pages = logs.tail(await locate(call.request.id), toRequest(call.request), gone.signal);
       call.sendMetadata(new Metadata()); // tells that it is accepted, before there is a line
       for await (const page of pages) {
         if (page.length === 0) continue;

@@ -1,3 +1,1 @@
-import '@maestro/recipes';
-
 export { ARTIFACT_FILES, writeArtifacts } from './artifacts.ts';

@@ -25,7 +25,7 @@ import {
   parameterSpecs,
   patchCount,
 } from '@maestro/mae';
-import { dilocoOf, isTraining, type JobSpec, type StateShard, specHash } from '@maestro/protocol';
+import { dilocoOf, type JobSpec, type StateShard, specHash } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { type Checkpointer, createCheckpointer, type TimedCheckpoint } from './checkpointer.ts';
 import type { CheckpointRules } from './checkpointRules.ts';
@@ -41,6 +41,7 @@ export const REDIS_TIMEOUT_MS = 10_000;
 
 /** What a worker opens once for a job that trains, and keeps over its views. */
 export interface JobSession {
+  readonly recipe: 'mae-pretrain';
   readonly jobId: string;
   readonly spec: JobSpec;
   readonly config: MaeConfig;
@@ -164,6 +165,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     );
     const snapshots = opened(openSnapshots({ dir: scratchDir, trainer, faults, onLost: options.onSnapshotLost, logger }));
     const session: JobSession = {
+      recipe: 'mae-pretrain',
       jobId,
       spec,
       config,
@@ -209,7 +211,7 @@ export async function openJobContents({
   const nameOf = (job: string): string => `${job}:${dataset.fingerprint.slice(0, 16)}`;
   const table = openContentTable({ redis, name: nameOf(jobId), reader: name });
   const { resumeFrom } = spec.checkpoint;
-  if (resumeFrom !== undefined && isTraining(spec)) {
+  if (resumeFrom !== undefined && spec.recipe !== 'knn') {
     const { job } = await readCheckpointState(resumeFrom).catch((error: unknown) => {
       logger.warn({ error }, 'what the checkpoint was trained on cannot be looked up');
       return { job: undefined };

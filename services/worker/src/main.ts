@@ -1,4 +1,3 @@
-import '@maestro/recipes';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { openCollective } from '@maestro/collective';

@@ -10,8 +10,7 @@ import { STATE_VECTORS } from './snapshots.ts';
 /** Elements that are asked for at once: 64 MiB, so that neither side holds much more than the state itself. */
 const BATCH_FLOATS = 1 << 24;
 
-/** What {@link serveShards} takes. */
-export interface ShardServiceOptions {
+interface ShardTransferOptions {
   readonly session: Pick<JobSession, 'layout' | 'trainer' | 'state' | 'shards' | 'snapshots'>;
   readonly view: View;
   readonly self: string;
@@ -35,7 +34,7 @@ export async function pullShards({
   onProgress,
   logger,
   signal,
-}: ShardServiceOptions & {
+}: ShardTransferOptions & {
   readonly chunk: ElementRange;
   readonly onProgress: () => void;
   readonly logger: Logger;
@@ -86,7 +85,7 @@ export async function pullShards({
  * Serves what this worker holds of the state of a view's first step, in memory or on disk, and its snapshots of later ones, until the
  * returned function is called.
  */
-export function serveShards({ session, view, self, collective, faults }: ShardServiceOptions): () => void {
+export function serveShards({ session, view, self, collective, faults }: ShardTransferOptions): () => void {
   const { jobId: job, generation, startStep } = view;
   const over = new AbortController();
   const pool = openFloatPool();

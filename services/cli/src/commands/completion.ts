@@ -5,6 +5,9 @@ import { withExamples } from '../examples.ts';
 import { printable } from '../printResult.ts';
 import { withClient } from '../withClient.ts';
 
+/** So many of the newest jobs are completed. */
+const MOST_COMPLETED = 200;
+
 /** `maestro completion SHELL`: a script that completes commands, options, jobs and workers. */
 export function addCompletionCommand(program: Command): void {
   const command = program
@@ -27,7 +30,9 @@ export function addCompletionCommand(program: Command): void {
     .action(async (kind: string) => {
       try {
         const names = await withClient(program, async (client) =>
-          kind === 'job' ? (await client.listJobs()).map(({ id }) => id) : (await client.listWorkers()).map(({ name }) => name),
+          kind === 'job'
+            ? (await client.listJobs({ limit: MOST_COMPLETED })).map(({ id }) => id)
+            : (await client.listWorkers()).map(({ name }) => name),
         );
         process.stdout.write(names.map((name) => `${printable(name)}\n`).join(''));
       } catch (error) {

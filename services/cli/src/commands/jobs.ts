@@ -1,11 +1,16 @@
 import type { JobClient } from '@maestro/client';
-import { errorMessage, JOB_STATES } from '@maestro/protocol';
+import { errorMessage, JOB_STATES, type JobState } from '@maestro/protocol';
 import { type Command, Option } from 'commander';
 import { withExamples } from '../examples.ts';
 import { findJob, JOB_HELP } from '../findJob.ts';
 import { jobDescription, jobTable } from '../jobTable.ts';
+import { newestJobs } from '../newestJobs.ts';
+import { positiveInteger } from '../options.ts';
 import { printResult } from '../printResult.ts';
 import { withClient } from '../withClient.ts';
+
+/** Jobs that a list shows unless it is told otherwise. */
+const SHOWN_JOBS = 200;
 
 interface ReadOptions {
   readonly json?: boolean;
@@ -17,12 +22,19 @@ export function addJobCommands(program: Command): void {
     .command('jobs')
     .description('list jobs, newest first: state, progress, and why one waits or has ended')
     .addOption(new Option('--state <state>', 'only jobs in this state').choices(JOB_STATES))
-    .option('--json', 'print JSON')
-    .action(async ({ json, state }: ReadOptions & { state?: string }) => {
-      const all = await withClient(program, (client) => client.listJobs());
-      const jobs = all.filter((job) => state === undefined || job.state === state);
+    .addOption(
+      new Option('--limit <jobs>', 'the newest so many, and those that have workers').default(SHOWN_JOBS).argParser(positiveInteger),
+    )
+    .option('--all', 'all jobs, however many')
+    .option('--json', 'print JSON; all jobs, unless --limit is given')
+    .action(async ({ json, state, limit, all }: ReadOptions & { state?: JobState; limit: number; all?: boolean }) => {
+      const isBounded = all !== true && (json !== true || list.getOptionValueSource('limit') !== 'default');
+      const { jobs, areAll } = await withClient(program, (client) =>
+        newestJobs(client, { limit: isBounded ? limit : Number.POSITIVE_INFINITY, state }),
+      );
       const none = state === undefined ? 'no jobs yet; submit one with `maestro submit FILE`' : `no jobs are ${state}`;
-      printResult(json, jobs, (all) => (all.length === 0 ? none : jobTable(all)));
+      const more = areAll ? '' : '\nthere are older jobs; `maestro jobs --all` lists them too';
+      printResult(json, jobs, (shown) => (shown.length === 0 ? none : `${jobTable(shown)}${more}`));
     });
   withExamples(list, [
     ['maestro jobs', 'what there is, and why a job waits'],

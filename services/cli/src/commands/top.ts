@@ -5,6 +5,7 @@ import { isMaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { coordinatorAddress } from '../connection.ts';
 import { withExamples } from '../examples.ts';
+import { newestJobs } from '../newestJobs.ts';
 import { positiveNumber } from '../options.ts';
 import { forTerminal, printable } from '../printResult.ts';
 import { type TopFrame, topLines } from '../topView.ts';
@@ -16,6 +17,8 @@ interface TopOptions {
   readonly json?: boolean;
 }
 
+/** Jobs that are looked at, the newest, and those that have workers: more would not fit a screen. */
+const MOST_JOBS = 200;
 const ENTER_SCREEN = '\x1b[?1049h\x1b[?25l';
 const LEAVE_SCREEN = '\x1b[?25h\x1b[?1049l';
 const HOME = '\x1b[H';
@@ -49,8 +52,8 @@ export function addTopCommand(program: Command): void {
 }
 
 async function look(client: JobClient, coordinator: string): Promise<TopFrame> {
-  const [jobs, workers] = await Promise.all([client.listJobs(), client.listWorkers()]);
-  return { coordinator, nowMs: Date.now(), jobs, workers };
+  const [{ jobs, areAll }, workers] = await Promise.all([newestJobs(client, { limit: MOST_JOBS }), client.listWorkers()]);
+  return { coordinator, nowMs: Date.now(), jobs, areAll, workers };
 }
 
 /** Redraws until q is pressed. A coordinator that goes away is waited for. */

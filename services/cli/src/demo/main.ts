@@ -1,4 +1,3 @@
-import '@maestro/recipes';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { connectJobClient, type JobClient } from '@maestro/client';

@@ -2,8 +2,10 @@
 import { ApiError, request } from '../api.js';
 import { count } from '../format.js';
 
-/** @typedef {import('../parts/schemaForm.js').Values} Values @typedef {import('../types/api.d.ts').DataSurvey} DataSurvey
- * @typedef {readonly (readonly string[])[]} Places Sections of a job file that say where a data set is. */
+/** @typedef {import('../parts/schemaForm.js').Values} Values @typedef {import('../types/api.d.ts').DataSurvey} DataSurvey */
+
+/** Sections of a job file that say where a data set is. */
+export const PLACES = [['data'], ['knn', 'test']];
 
 /** What a job file has at a place. @param {Values} values @param {readonly string[]} place @returns {object} */
 export function sectionAt(values, place) {
@@ -14,11 +16,10 @@ export function sectionAt(values, place) {
 /**
  * The server's problems for a form that lets the format be found: what it says of a format that nobody chose is said of the path.
  * @param {readonly string[]} problems @param {Values} values @param {ReadonlyMap<string, DataSurvey | 'asked'>} surveys
- * @param {Places} places
  */
-export function problemsOfForm(problems, values, surveys, places) {
+export function problemsOfForm(problems, values, surveys) {
   return problems.map((problem) => {
-    const place = places.find((each) =>
+    const place = PLACES.find((each) =>
       [`${each.join('.')}:`, `${each.join('.')}.format:`, `${each.join('.')}.path:`].some((start) => problem.startsWith(start)),
     );
     if (place === undefined) return problem;
@@ -41,11 +42,11 @@ export async function surveyOf(path, signal) {
   }
 }
 
-/** What was found at the paths, to stand at their fields. @param {Values} values @param {ReadonlyMap<string, DataSurvey | 'asked'>} surveys @param {Places} places */
-export function notesOf(values, surveys, places) {
+/** What was found at the paths, to stand at their fields. @param {Values} values @param {ReadonlyMap<string, DataSurvey | 'asked'>} surveys */
+export function notesOf(values, surveys) {
   /** @type {Map<string, import('../parts/schemaForm.js').FieldNote>} */
   const notes = new Map();
-  for (const place of places) {
+  for (const place of PLACES) {
     const { path, format } = /** @type {{ path?: string, format?: string }} */ (sectionAt(values, place));
     const survey = surveys.get(path ?? '');
     if (survey !== undefined) notes.set([...place, 'path'].join('.'), noteOf(survey, format));

@@ -1,7 +1,7 @@
 // @ts-check
 import { errorText, request } from '../api.js';
 import { h, onceAFrame, patch } from '../dom.js';
-import { age, count, duration, measure, metricText, moment, plural, speed } from '../format.js';
+import { age, count, duration, measure, moment, plural, speed } from '../format.js';
 import { pollInto } from '../live.js';
 import { icon } from '../parts/icon.js';
 import { hasEnded, progressBar, stateBadge } from '../parts/jobState.js';
@@ -33,11 +33,18 @@ export function jobsPage(root, { query }) {
   const ask = async (/** @type {AbortSignal} */ signal) => {
     const [jobs, workers] = await Promise.all([request('/api/v1/jobs', { signal }), request('/api/v1/workers?limit=200', { signal })]);
     if (state.more.length === 0) state.cursor = jobs.nextCursor;
-    return { jobs: jobs.items, workers: workers.items };
+    return { jobs: jobs.nextCursor === undefined ? jobs.items : await withRunning(jobs.items, signal), workers: workers.items };
   };
   const polling = pollInto(state, render, ask, POLL_MS);
   render();
   return { title: 'Jobs', dispose: () => polling.stop() };
+}
+
+/** The newest jobs, and those that run behind more that wait than a page has. @param {readonly Job[]} newest @param {AbortSignal} signal @returns {Promise<readonly Job[]>} */
+async function withRunning(newest, signal) {
+  const running = await request('/api/v1/jobs?state=running&limit=200', { signal });
+  const known = new Set(newest.map(({ id }) => id));
+  return [...newest, ...running.items.filter((/** @type {Job} */ { id }) => !known.has(id))];
 }
 
 /**
@@ -180,11 +187,10 @@ function progressCells(job) {
 }
 
 /** What a job has come to, and what that is. @param {Job} job @returns {[string, string]} */
-function resultOf({ progress, recipe, results }) {
-  const [first] = recipe.results;
-  const value = first && results?.[first.name];
-  if (first !== undefined && value !== undefined) return [metricText(first, value), first.label];
-  return recipe.series.length > 0 && progress !== undefined && progress.images > 0 ? [measure(progress.loss), 'loss'] : ['–', ''];
+function resultOf({ progress, spec, results }) {
+  if (spec.recipe !== 'knn') return progress !== undefined && progress.images > 0 ? [measure(progress.loss), 'loss'] : ['–', ''];
+  const accuracy = results?.['knnAccuracy'];
+  return accuracy === undefined ? ['–', ''] : [`${(100 * accuracy).toFixed(2)} %`, 'k-NN accuracy'];
 }
 
 /** A click anywhere in a row opens it, unless text is being selected. @param {MouseEvent} event @param {string} href */

@@ -73,7 +73,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   app.addHook('preHandler', async ({ params, routeOptions }) => {
     if (routeOptions.url?.startsWith('/api/v1/jobs/:id') !== true) return;
     const named = params as { id: string };
-    named.id = deps.coordinator.get(named.id).id;
+    named.id = await deps.coordinator.locate(named.id);
   });
   app.setSerializerCompiler(serializerCompiler);
   const parseJson = app.getDefaultJsonParser('error', 'error');

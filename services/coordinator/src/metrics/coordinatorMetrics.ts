@@ -13,7 +13,7 @@ import {
 } from '@maestro/telemetry';
 import type { RecoveryPhase } from './recovery.ts';
 
-/** What the coordinator shows of a job that has not ended. */
+/** What the coordinator shows of a job that has not ended; of one that has had no view yet, its part in the counts alone. */
 export interface JobGauges {
   readonly job: Job;
   /** Committed steps that are not in the ledger yet. */
@@ -47,7 +47,7 @@ const HEARTBEAT_BUCKETS = [0.1, 0.25, 0.4, 0.45, 0.49, 0.5, 0.505, 0.51, 0.52, 0
 /** What one worker may tell, in characters. */
 const MOST_WORKER_CHARACTERS = 256 * 1024;
 
-/** Opens the coordinator's metrics. Labels are few: the name of a job that has not ended, of a worker that is connected, a phase, a state. */
+/** Opens the coordinator's metrics. Labels are few: the name of a job that has had a view and has not ended, of a worker that is connected, a phase, a state. */
 export function openCoordinatorMetrics(): CoordinatorMetrics {
   const registry = new Registry();
   const registers = [registry];
@@ -126,7 +126,8 @@ export function stateFamilies({
   readonly workers: readonly WorkerInfo[];
 }): MetricFamily[] {
   const states = JOB_STATES.filter((state) => !isTerminal(state));
-  const named = withUniqueNames(jobs);
+  // Of thousands of jobs that wait for their first view there is nothing to show but how many they are.
+  const named = withUniqueNames(jobs.filter(({ job }) => job.generation > 0));
   const perJob = (name: string, help: string, value: (of: JobGauges) => number | undefined): MetricFamily => ({
     name,
     help,

@@ -112,6 +112,8 @@ export function openObserver({
     },
     moved(before, after) {
       const { id } = after.facts;
+      // Thousands may wait, of which there is nothing to keep.
+      if (before.phase === 'queued' && after.phase === 'queued' && !jobs.has(id)) return;
       const nowMs = now();
       const job = observed(id);
       const { recovery, ended: part } = followRecovery(job.recovery, before, after, nowMs);

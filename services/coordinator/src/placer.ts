@@ -1,0 +1,87 @@
+import type { FailureTimeouts } from '@maestro/protocol';
+import type { ActiveJob } from './activeJob.ts';
+import { type Caution, followCaution } from './caution.ts';
+import { withWaiting } from './jobView.ts';
+import { placeJobs } from './placement.ts';
+import { placementInput } from './placementInput.ts';
+import type { JobRun } from './runState.ts';
+import type { WorkerRegistry } from './workerRegistry.ts';
+
+/** Carries out what `placeJobs` decides. */
+export interface Placer {
+  /** Gives workers to jobs that wait, if need be from jobs that have to make way, then to those that can grow. */
+  place(): void;
+  /** Places once at the next turn of the event loop, however many jobs have moved until then. */
+  placeSoon(): void;
+  /** A job was taken on. */
+  placeNew(): void;
+  /** A job has moved. */
+  follow(before: JobRun, after: JobRun): void;
+  /** Nothing is placed any more. */
+  close(): void;
+}
+
+/** What a placer works on. */
+export interface PlacerOptions {
+  readonly jobs: ReadonlyMap<string, ActiveJob>;
+  readonly workers: Pick<WorkerRegistry, 'all' | 'get'>;
+  readonly timeouts: Pick<FailureTimeouts, 'silenceMs'>;
+}
+
+/** With more jobs to place than these, a new one waits for the next tick, which looks at all that came in meanwhile. */
+const PROMPT_JOBS = 200;
+
+/** Places the jobs of a coordinator that starts now. */
+export function createPlacer({ jobs, workers, timeouts: { silenceMs } }: PlacerOptions): Placer {
+  const startedMs = Date.now();
+  let isClosed = false;
+  let isDue = false;
+  let count = 0;
+  let caution: Caution | undefined;
+
+  const place = (): void => {
+    if (isClosed) return;
+    const runs = [...jobs.values()].map(({ run }) => run);
+    const input = placementInput({ runs, workers: workers.all(), nowMs: Date.now(), silenceMs, startedMs, caution });
+    count = input.jobs.length;
+    for (const placement of placeJobs(input)) {
+      const { jobId, reason } = placement;
+      const active = jobs.get(jobId)!;
+      switch (placement.type) {
+        case 'assign':
+          for (const { id } of placement.workers) workers.get(id)!.jobId = jobId;
+          active.dispatch({ type: 'assigned', workers: placement.workers });
+          break;
+        case 'shrink':
+          for (const { id } of placement.workers) active.dispatch({ type: 'drain', workerId: id, reason });
+          break;
+        case 'preempt':
+          active.dispatch({ type: 'preempt', reason });
+          break;
+        case 'wait':
+          active.amend((job) => withWaiting(job, active.run, reason));
+      }
+    }
+  };
+
+  return {
+    place,
+    placeSoon() {
+      if (isDue) return;
+      isDue = true;
+      setImmediate(() => {
+        isDue = false;
+        place();
+      });
+    },
+    placeNew() {
+      if (count < PROMPT_JOBS) place();
+    },
+    follow(before, after) {
+      caution = followCaution(caution, before, after, Date.now());
+    },
+    close() {
+      isClosed = true;
+    },
+  };
+}
