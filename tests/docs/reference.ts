@@ -182,8 +182,11 @@ function typeOf(schema: JsonSchema): string {
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(' or ');
   const variants = schema.anyOf ?? schema.oneOf;
   if (variants !== undefined) return [...new Set(variants.map(typeOf))].join(' or ');
-  if (schema.type === 'array')
-    return schema.prefixItems !== undefined ? `[${schema.prefixItems.map(typeOf).join(', ')}]` : `array of ${typeOf(schema.items ?? {})}`;
+  if (schema.prefixItems !== undefined) return `[${schema.prefixItems.map(typeOf).join(', ')}]`;
+  if (schema.type === 'array') {
+    const isTuple = schema.minItems !== undefined && schema.minItems === schema.maxItems;
+    return `array of ${isTuple ? `exactly ${schema.minItems}: ` : ''}${typeOf(schema.items ?? {})}`;
+  }
   if (schema.properties !== undefined) {
     const entries = Object.entries(schema.properties);
     if (schema.properties['virtualRanks'] === undefined && schema.properties['resources'] !== undefined) return '[job file](job-file.md)';

@@ -68,10 +68,8 @@ export function validValue(schema: JsonSchema, dice: Dice, document: OpenApiDocu
     return Object.fromEntries(names.map((name) => [name, validValue(found.properties![name]!, dice, document, depth + 1)]));
   }
   if (type === 'array') {
-    if (found.prefixItems !== undefined) return found.prefixItems.map((item) => validValue(item, dice, document, depth + 1));
-    return Array.from({ length: Math.max(found.minItems ?? 0, dice.whole(3)) }, () =>
-      validValue(found.items ?? {}, dice, document, depth + 1),
-    );
+    const length = Math.min(Math.max(found.minItems ?? 0, dice.whole(3)), found.maxItems ?? 3);
+    return Array.from({ length }, () => validValue(found.items ?? {}, dice, document, depth + 1));
   }
   if (type === 'integer' || type === 'number') return validNumber(found, dice);
   if (type === 'boolean') return dice.oneIn(2);

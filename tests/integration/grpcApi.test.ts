@@ -10,6 +10,7 @@ import {
   Metadata,
   type ServiceClientConstructor,
   type ServiceError,
+  status,
 } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -154,6 +155,29 @@ test('what is wrong is told with the same codes as over HTTP', async () => {
   expect(await codeOf(call('submitJob', { specJson: JSON.stringify({ name: 'x'.repeat(300_000) }) }))).toBe('too-large');
   await submit('first', 'key');
   expect(await codeOf(submit('second', 'key'))).toBe('conflict');
+});
+
+test('hostile job files are refused as invalid, and the coordinator goes on', async () => {
+  const file = smallJob({ path: '/nowhere', workers: 1 });
+  const hostile = [
+    '['.repeat(100_000),
+    `{"name":${'{"a":'.repeat(30_000)}`,
+    '{"name": .nan}',
+    '{}\n---\n{}',
+    '{"__proto__": {"name": "x"}, "constructor": 1}',
+    JSON.stringify({ ...file, optimizer: { weightDecay: 7 } }).replace('"weightDecay":7', '"weightDecay":1e400'),
+    JSON.stringify({ ...file, schedule: { steps: 5, microBatch: 50_000_000, lastBatch: 'keep' } }),
+  ];
+  for (const specJson of hostile) {
+    const said = await call('submitJob', { specJson }).catch((error: ServiceError) => error);
+    expect([specJson.slice(0, 60), (said as ServiceError).code, (said as ServiceError).details]).toEqual([
+      specJson.slice(0, 60),
+      status.INVALID_ARGUMENT,
+      expect.not.stringContaining('internal'),
+    ]);
+  }
+  for (const id of ['__proto__', 'constructor', 'toString']) expect(await codeOf(call('getJob', { id }))).toBe('not-found');
+  expect(await call('listJobs', { limit: 1 })).toHaveProperty('jobs');
 });
 
 test('health says SERVING, for the server and for the service', async () => {

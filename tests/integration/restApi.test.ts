@@ -1,5 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { Agent } from 'node:http';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -13,6 +13,7 @@ import { hostileRequest, type KnownThings, validRequest } from '../fuzz/restRequ
 import { type RestAnswer, sendRequest } from '../fuzz/sendRequest.ts';
 import { writeBlobs } from '../support/blobs.ts';
 import { eventually } from '../support/eventually.ts';
+import { runCli } from '../support/runCli.ts';
 import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 300_000;
@@ -150,6 +151,90 @@ function mayBeRefused({ path }: PlacedOperation): boolean {
   // Pictures are drawn some time after a checkpoint, when the machine has time.
   return path.endsWith('/resume') || path.endsWith('/pause') || path.endsWith('/reconstructions/{file}');
 }
+
+test('an address answers a method that it does not take with 405 and those that it takes; a head too long is a problem too', async () => {
+  const cases = [
+    { method: 'HEAD', path: '/readyz', allow: 'GET' },
+    { method: 'TRACE', path: '/readyz', allow: 'GET' },
+    { method: 'PUT', path: '/api/v1/jobs', allow: 'POST, GET' },
+    { method: 'DELETE', path: `/api/v1/jobs/${finished.id}`, allow: 'GET' },
+    { method: 'PATCH', path: '/loki/api/v1/query', allow: 'GET, POST' },
+    { method: 'OPTIONS', path: '/jobs/x', allow: 'GET' },
+  ];
+  for (const { method, path, allow } of cases) {
+    const { statusCode, headers } = await new Promise<IncomingMessage>((resolve, reject) => {
+      get(`${base}${path}`, { method, agent }, (answer) => resolve(answer.resume())).on('error', reject);
+    });
+    expect([method, path, statusCode, headers.allow]).toEqual([method, path, 405, allow]);
+    expect(headers['content-type']).toBe('application/problem+json');
+  }
+  expect((await fetch(`${base}/nothing`, { method: 'PUT' })).status).toBe(404);
+  // As long as a path may be, of characters that are long in an address.
+  const dataAt = (path: string) => fetch(`${base}/api/v1/data?path=${encodeURIComponent(path)}`);
+  expect((await dataAt(`/${'🙂'.repeat(2047)}`)).status).toBe(200);
+  const tooLong = await dataAt('🙂'.repeat(8000));
+  expect([tooLong.status, await tooLong.json()]).toEqual([431, expect.objectContaining({ status: 431, code: 'too-large' })]);
+});
+
+describe('hostile requests are each refused in words, and nothing is harmed', () => {
+  const problemOf = async (response: Response): Promise<string> => {
+    const text = await response.text();
+    const { detail } = response.headers.get('content-type')?.includes('problem+json') === true ? (JSON.parse(text) as Problem) : {};
+    return `${response.status} ${detail ?? text}`;
+  };
+  const post = async (body: string): Promise<string> => {
+    const answer = await fetch(`${base}/api/v1/jobs`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    return problemOf(answer);
+  };
+  const query = async (text: string): Promise<Response> =>
+    fetch(`${base}/loki/api/v1/query_range?${new URLSearchParams({ query: text, limit: '10' })}`);
+
+  test('job files', async () => {
+    expect(await post('['.repeat(100_000))).toMatch(/^400 .*nested more than 64 levels deep/);
+    expect(await post(`{"name":${'{"a":'.repeat(50_000)}`)).toMatch(/^400 .*nested more than 64 levels deep/);
+    expect(await post(JSON.stringify({ ...jobFile, seed: 9 }).replace('"seed":9', '"optimizer":{"weightDecay":1e400}'))).toMatch(
+      /^400 job file: optimizer\.weightDecay: /,
+    );
+    expect(await post('{"name": .nan}')).toMatch(/^400 /);
+    expect(await post('{}\n---\n{}')).toMatch(/^400 /);
+    const schedule = { ...(jobFile['schedule'] as object), microBatch: 50_000_000, lastBatch: 'keep' };
+    expect(await post(JSON.stringify({ ...jobFile, schedule }))).toMatch(/^400 job file: schedule\.microBatch: /);
+    expect(await post('{"__proto__": {"name": "x"}, "constructor": 1}')).toMatch(/^400 /);
+  });
+
+  test('log queries that name what every object has', async () => {
+    for (const text of ['{job=~".+",constructor=~".+"}', '{job=~".+"} | json | toString=~".+"', '{job=~".+"} | json | constructor>1']) {
+      const answer = await query(text);
+      expect([text, answer.status, await answer.json()]).toEqual([text, 200, expect.objectContaining({ status: 'success' })]);
+      const { data } = (await (await query(text)).json()) as { data: { result: unknown[] } };
+      expect([text, data.result]).toEqual([text, []]);
+    }
+    const linesOf = async (text: string): Promise<number> => {
+      const { data } = (await (await query(text)).json()) as { data: { result: { values: unknown[] }[] } };
+      return data.result.reduce((sum, { values }) => sum + values.length, 0);
+    };
+    // No line has such a label, and a label that is not there is empty.
+    expect(await linesOf('{job=~".+"}')).toBe(10);
+    expect(await linesOf('{job=~".+",toString=""}')).toBe(10);
+    for (const name of ['__proto__', 'constructor', 'toString']) {
+      const values = await fetch(`${base}/loki/api/v1/label/${name}/values`);
+      expect([values.status, ((await values.json()) as { data?: unknown[] }).data ?? []]).toEqual([200, []]);
+    }
+  });
+
+  test('the command line says what is wrong with a file', async () => {
+    const file = join(dir, 'hostile.yaml');
+    const said = async (text: string): Promise<string> => {
+      await writeFile(file, text);
+      const { code, stderr } = await runCli(['--coordinator', cluster.coordinator, 'submit', file], dir);
+      return `${code} ${stderr}`;
+    };
+    expect(await said('['.repeat(100_000))).toMatch(/^2 .*nested more than 64 levels deep/s);
+    expect(await said('name: a\n---\nname: b\n')).toMatch(/^2 .*more than one document/s);
+    expect(await said('optimizer: { weightDecay: .nan }\n')).toMatch(/^2 .*optimizer\.weightDecay: expected a number, found NaN/s);
+    expect((await fetch(`${base}/readyz`)).status).toBe(200);
+  });
+});
 
 describe('a submit', () => {
   test('with a key is done once, also when twenty come at the same time; another job file under the key is refused', async () => {

@@ -141,7 +141,7 @@ export async function openCollective({
     for (const { job, generation, plan, events } of memberships) {
       const index = plan.members.findIndex(({ id }) => id === request.member);
       if (job !== request.job || generation !== request.generation || index < 0) continue;
-      const code: ErrorCode = request.code in ERROR_CODES ? (request.code as ErrorCode) : 'protocol-violation';
+      const code: ErrorCode = Object.hasOwn(ERROR_CODES, request.code) ? (request.code as ErrorCode) : 'protocol-violation';
       events.aborted(index, { code, message: request.message, ...(request.lost !== '' && { lost: request.lost }) });
     }
   };

@@ -1,4 +1,4 @@
-import { decodeCursor, encodeCursor, MaestroError, numberKey } from '@maestro/protocol';
+import { decodeCursor, encodeCursor, LOG_CURSOR, MaestroError, numberKey } from '@maestro/protocol';
 import type { LogLine } from './logLine.ts';
 
 /** The cursor of a line: an opaque string that holds whatever is restarted. Reading goes on behind the line. */
@@ -11,9 +11,8 @@ export function cursorOf({ ordinal }: Pick<LogLine, 'ordinal'>): string {
  * @throws MaestroError `invalid-argument` for what was never one.
  */
 export function readCursor(cursor: string): number {
-  const ordinal = decodeCursor(cursor);
-  if (!/^\d{16}$/.test(ordinal)) throw new MaestroError('invalid-argument', 'cursor: not one that came with a log line');
-  return Number(ordinal);
+  if (!LOG_CURSOR.test(cursor)) throw new MaestroError('invalid-argument', 'cursor: not one that came with a log line');
+  return Number(decodeCursor(cursor));
 }
 
 /** A line as clients get it: its fields, and its cursor. */

@@ -7,6 +7,7 @@ export const ERROR_CODES = {
   unauthenticated: { grpc: 'UNAUTHENTICATED', http: 401, title: 'No valid token was given' },
   'permission-denied': { grpc: 'PERMISSION_DENIED', http: 403, title: 'The role of the token does not allow this' },
   'not-found': { grpc: 'NOT_FOUND', http: 404, title: 'Not found' },
+  'method-not-allowed': { grpc: 'UNIMPLEMENTED', http: 405, title: 'The address does not take this method' },
   conflict: { grpc: 'FAILED_PRECONDITION', http: 409, title: 'The state of things does not allow this now' },
   'too-large': { grpc: 'RESOURCE_EXHAUSTED', http: 413, title: 'The request is too large' },
   'rate-limited': { grpc: 'RESOURCE_EXHAUSTED', http: 429, title: 'Too many requests' },

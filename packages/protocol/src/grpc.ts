@@ -75,7 +75,7 @@ function headerText(text: string): string {
 export function fromServiceError(error: unknown, what: string): MaestroError {
   const { code, details, metadata } = error as Partial<ServiceError>;
   const known = metadata?.get(ERROR_CODE_KEY)[0];
-  if (typeof known === 'string' && known in ERROR_CODES)
+  if (typeof known === 'string' && Object.hasOwn(ERROR_CODES, known))
     return new MaestroError(known as ErrorCode, details ?? errorMessage(error), { cause: error });
   const fallback: ErrorCode = code === status.CANCELLED ? 'cancelled' : code === status.DEADLINE_EXCEEDED ? 'timeout' : 'unavailable';
   return new MaestroError(fallback, `${what}: ${details ?? errorMessage(error)}`, { cause: error });

@@ -4,8 +4,10 @@ export { type DataSurveyResource, dataSurveyQuerySchema, dataSurveySchema } from
 export { type JobCheck, type JobPlan, jobCheckSchema, jobFileJsonSchema, jobPlanSchema } from './api/jobCheck.ts';
 export { type JobResource, jobResource, jobResourceSchema } from './api/jobResource.ts';
 export {
+  LOG_CURSOR,
   LOG_QUERY_LEVELS,
   type LogFilter,
+  logCursorSchema,
   logFilterSchema,
   logHistogramQuerySchema,
   logHistogramSchema,

@@ -26,7 +26,7 @@ const flagSchema = z
 export const logFilterSchema = z.strictObject({
   worker: z.string().min(1).max(100).optional().describe('only lines of this worker'),
   level: z.enum(LOG_QUERY_LEVELS).optional().describe('the least urgent level'),
-  search: z.string().max(1000).optional().describe("a pattern in RE2's syntax that is found in the line"),
+  search: z.string().max(1000).meta({ format: 'regex' }).optional().describe("a pattern in RE2's syntax that is found in the line"),
   from: z.iso.datetime({ offset: true }).optional().describe('inclusive, RFC 3339'),
   to: z.iso.datetime({ offset: true }).optional().describe('exclusive, RFC 3339'),
 });
@@ -37,10 +37,16 @@ export type LogFilter = z.infer<typeof logFilterSchema>;
 /** Lines of one answer, at most, unless it follows. */
 export const MOST_LOG_LINES = 10_000;
 
+/** A cursor of a line: `c1:` and 16 digits, in base64url; three digits are four characters. */
+export const LOG_CURSOR = /^YzE6(?:(?:[MN][DTjz]|O[DT])[AEIMQUYcgk][w-z0-5]){5}(?:[MN][AQgw]|O[AQ])$/;
+
+/** See {@link LOG_CURSOR}. */
+export const logCursorSchema = z.string().max(200).regex(LOG_CURSOR, 'not one that came with a log line');
+
 /** The query of a job's lines. */
 export const logQuerySchema = logFilterSchema.extend({
   follow: flagSchema.describe('go on with new lines until the job is over'),
-  cursor: z.string().min(1).max(200).optional().describe('go on behind the line with this cursor'),
+  cursor: logCursorSchema.optional().describe('go on behind the line with this cursor'),
   tail: z.coerce.number().int().min(0).max(MOST_LOG_LINES).optional().describe('begin with the last so many lines'),
   limit: z.coerce.number().int().min(1).max(MOST_LOG_LINES).optional().describe('lines at most: 1000 unless it follows'),
 });

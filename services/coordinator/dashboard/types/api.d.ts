@@ -79,7 +79,6 @@ export interface SchemaNode {
   readonly const?: string | number;
   readonly default?: unknown;
   readonly description?: string;
-  readonly prefixItems?: readonly SchemaNode[];
   readonly items?: SchemaNode;
   readonly required?: readonly string[];
 }

@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { MaestroError } from '@maestro/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 
 /** Streams that a coordinator keeps open, over all clients. */
 const MOST_STREAMS = 500;
@@ -14,6 +15,12 @@ export interface ServerEvent {
   readonly event?: string;
   /** Sent as JSON. */
   readonly data: unknown;
+}
+
+/** How the OpenAPI document tells of events `event` whose data is JSON of the component `data`. */
+export function eventSchema<Id extends z.ZodType>(event: string, { id, data }: { readonly id: Id; readonly data: string }) {
+  const content = { contentMediaType: 'application/json', contentSchema: { $ref: `#/components/schemas/${data}` } };
+  return z.object({ id, event: z.literal(event), data: z.string().meta(content) });
 }
 
 /** A response that goes on until either side ends it. */

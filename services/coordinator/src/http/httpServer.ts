@@ -22,7 +22,7 @@ import Fastify, {
 } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
-import { guardHttp } from '../security/guardHttp.ts';
+import { guardHttp, SECURITY_SCHEMES } from '../security/guardHttp.ts';
 import type { ListeningServer } from '../serve.ts';
 import { addDashboardRoutes, sendDashboard } from './dashboardRoutes.ts';
 import { addDataRoutes } from './dataRoutes.ts';
@@ -36,7 +36,9 @@ import { addLokiRoutes } from './lokiRoutes.ts';
 import { addMetricRoutes } from './metricRoutes.ts';
 import { addReconstructionRoutes } from './reconstructionRoutes.ts';
 import './routeRole.ts';
-import { withPrefixItems } from './prefixItems.ts';
+import { withPlainTuples } from './plainTuples.ts';
+import { refuseBroken } from './refuseBroken.ts';
+import { refuseOtherMethods } from './refuseOtherMethods.ts';
 import { addSessionRoutes } from './sessionRoutes.ts';
 import { addWatchRoutes } from './watchRoutes.ts';
 import { addWorkerRoutes } from './workerRoutes.ts';
@@ -48,22 +50,27 @@ export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerR
 const MOST_BODY_BYTES = 256 * 1024;
 /** Bytes that a client sends over a websocket at once, at most: nothing is expected. */
 const MOST_SOCKET_BYTES = 4096;
+/** Bytes of a request's address and headers, at most: a path of 4096 characters may take twelve times as many, encoded. */
+const MOST_HEAD_BYTES = 64 * 1024;
 /** Time for a client to send a whole request. */
 const REQUEST_TIMEOUT_MS = 15_000;
 
 /** Makes the HTTP server with every room; it does not listen yet. */
 export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
+  const head = { maxHeaderSize: MOST_HEAD_BYTES };
   const app: HttpApp = Fastify({
     bodyLimit: MOST_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 1000, querystringParser: parseQuery },
     exposeHeadRoutes: false,
-    ...(deps.tls !== undefined && { https: { cert: deps.tls.cert, key: deps.tls.key } }),
+    ...(deps.tls === undefined ? { http: head } : { https: { cert: deps.tls.cert, key: deps.tls.key, ...head } }),
+    clientErrorHandler: refuseBroken,
     // What the router itself refuses: a path that is not UTF-8, or too long a parameter.
     frameworkErrors: (error, request, reply) => void sendProblem(deps, error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
   guardHttp(app, deps.access);
+  const refuseOthers = refuseOtherMethods(app);
   app.setValidatorCompiler(
     ({ schema, httpPart }) =>
       (data) =>
@@ -95,9 +102,14 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'maestro', version: 'v1', description: 'Submits training jobs and watches them.' },
+      ...(deps.access.isOpen ? {} : { components: { securitySchemes: SECURITY_SCHEMES } }),
     },
-    transform: jsonSchemaTransform,
-    transformObject: (document) => withPrefixItems(jsonSchemaTransformObject(document)),
+    transform: (route) => {
+      const { schema, url } = jsonSchemaTransform(route);
+      const isPublic = deps.access.isOpen || route.route.config?.role === 'public';
+      return { url, schema: isPublic ? schema : { ...schema, security: Object.keys(SECURITY_SCHEMES).map((name) => ({ [name]: [] })) } };
+    },
+    transformObject: (document) => withPlainTuples(jsonSchemaTransformObject(document)),
   });
   await app.register(fastifyWebsocket, { options: { maxPayload: MOST_SOCKET_BYTES } });
   addDocsRoutes(app);
@@ -113,6 +125,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   addLogRoutes(app, deps);
   addLokiRoutes(app, deps);
   addDashboardRoutes(app);
+  refuseOthers();
   await app.ready();
   return app;
 }

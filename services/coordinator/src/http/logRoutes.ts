@@ -3,6 +3,7 @@ import { cursorOf, histogramOf, type LineCriteria, type LogLine, lineFilter, wit
 import {
   jobParamsSchema,
   type LogFilter,
+  logCursorSchema,
   logHistogramQuerySchema,
   logHistogramSchema,
   logLineSchema,
@@ -11,7 +12,7 @@ import {
 } from '@maestro/protocol';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { openEventStream } from './eventStream.ts';
+import { eventSchema, openEventStream } from './eventStream.ts';
 import type { HttpDeps } from './httpDeps.ts';
 import type { HttpApp } from './httpServer.ts';
 import { PROBLEMS } from './problemResponses.ts';
@@ -22,8 +23,13 @@ const SEARCH_TIMEOUT_MS = 20_000;
 
 const headersSchema = z.object({
   accept: z.string().max(1000).optional(),
-  'last-event-id': z.string().max(200).optional().describe('cursor of the last line that the client has seen'),
+  'last-event-id': logCursorSchema.optional().describe('cursor of the last line that the client has seen'),
 });
+
+const eventsSchema = z.union([
+  eventSchema('line', { id: z.string().describe('the cursor'), data: 'LogLine' }),
+  z.object({ event: z.literal('end'), data: z.string().describe('JSON with the state of the job') }),
+]);
 
 /** A job's log: lines, as NDJSON or server-sent events, and a histogram of them. */
 export function addLogRoutes(app: HttpApp, { coordinator, logs }: HttpDeps): void {
@@ -45,7 +51,7 @@ export function addLogRoutes(app: HttpApp, { coordinator, logs }: HttpDeps): voi
         response: {
           200: {
             description: 'Lines',
-            content: { 'application/x-ndjson': { schema: logLineSchema }, 'text/event-stream': { schema: logLineSchema } },
+            content: { 'application/x-ndjson': { schema: logLineSchema }, 'text/event-stream': { schema: eventsSchema } },
           },
           ...PROBLEMS,
         },

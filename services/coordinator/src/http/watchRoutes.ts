@@ -1,7 +1,7 @@
-import { isTerminal, type Job, jobParamsSchema, jobResource, jobResourceSchema } from '@maestro/protocol';
+import { isTerminal, type Job, jobParamsSchema, jobResource } from '@maestro/protocol';
 import { z } from 'zod';
 import { newestOf } from '../newestOf.ts';
-import { openEventStream } from './eventStream.ts';
+import { eventSchema, openEventStream } from './eventStream.ts';
 import type { HttpDeps } from './httpDeps.ts';
 import type { HttpApp } from './httpServer.ts';
 import { PROBLEMS } from './problemResponses.ts';
@@ -9,6 +9,8 @@ import { PROBLEMS } from './problemResponses.ts';
 const headersSchema = z.object({
   'last-event-id': z.string().max(100).optional().describe('resourceVersion that the client has seen; it is not sent again'),
 });
+
+const jobEventSchema = eventSchema('job', { id: z.string().describe('the resourceVersion'), data: 'Job' });
 
 /** A job now and at each change, as server-sent events. */
 export function addWatchRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
@@ -26,7 +28,7 @@ export function addWatchRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
         params: jobParamsSchema,
         headers: headersSchema,
         response: {
-          200: { description: 'Events whose data is the job', content: { 'text/event-stream': { schema: jobResourceSchema } } },
+          200: { description: 'Events whose data is the job', content: { 'text/event-stream': { schema: jobEventSchema } } },
           204: z.undefined().describe('the job has ended, and the client has seen its end'),
           ...PROBLEMS,
         },

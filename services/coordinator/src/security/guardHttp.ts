@@ -6,6 +6,11 @@ import { type Access, bearerToken, type Identity, requireRole } from './tokens.t
 
 /** The dashboard's cookie. */
 export const SESSION_COOKIE = 'maestro_session';
+/** How the OpenAPI document tells of tokens. */
+export const SECURITY_SCHEMES = {
+  bearer: { type: 'http', scheme: 'bearer', description: 'a token of MAESTRO_TOKENS' },
+  session: { type: 'apiKey', in: 'cookie', name: SESSION_COOKIE, description: 'what POST /api/v1/session gives for a token' },
+} as const;
 
 /**
  * Nothing but what this server serves: no inline script, no foreign host. Styles are set by script through the CSSOM, which needs no exception;

@@ -1,0 +1,38 @@
+import { MaestroError } from '@maestro/protocol';
+import type { HttpApp } from './httpServer.ts';
+import './routeRole.ts';
+
+/**
+ * Notes the routes that are added from now on. The result, called when all are there, answers every other method at their addresses with 405 and
+ * the header `Allow`, as RFC 9110 wants it.
+ */
+export function refuseOtherMethods(app: HttpApp): () => void {
+  const taken = new Map<string, Set<string>>();
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = taken.get(url) ?? new Set();
+    taken.set(url, methods);
+    for (const each of [method].flat()) methods.add(each);
+  });
+  return () => {
+    // Plugins add their routes when they are loaded, in the order in which they were registered.
+    app.register(async (scope) => {
+      for (const [url, methods] of [...taken].filter(([at]) => at !== '*')) {
+        const allowed = [...methods].join(', ');
+        const others = scope.supportedMethods.filter((method) => !methods.has(method));
+        scope.route({
+          method: others,
+          url,
+          config: { role: 'public' },
+          schema: { hide: true },
+          // Before a body is looked at, which need not be one that a parser takes.
+          onRequest: async (request, reply) => {
+            reply.header('allow', allowed);
+            const at = request.url.split('?', 1)[0]!;
+            throw new MaestroError('method-not-allowed', `${request.method} ${at}: the address takes ${allowed}`);
+          },
+          handler: async () => undefined,
+        });
+      }
+    });
+  };
+}
