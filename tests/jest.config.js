@@ -12,6 +12,7 @@ export default {
   testPathIgnorePatterns: ['/node_modules/', ...(isLong ? [] : ['\\.long\\.test\\.js$'])],
   testEnvironment: '<rootDir>/tests/jest/ortEnvironment.cjs',
   snapshotResolver: '<rootDir>/tests/jest/snapshotResolver.cjs',
+  setupFiles: ['<rootDir>/packages/recipes/dist/index.js'],
   moduleNameMapper: { '^onnxruntime-node$': '<rootDir>/tests/jest/onnxruntime.cjs' },
   reporters: ['default', '<rootDir>/tests/jest/countReporter.cjs'],
   testSequencer: '<rootDir>/tests/jest/longestFirst.cjs',

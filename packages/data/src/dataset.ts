@@ -1,5 +1,5 @@
 import { MaestroError } from '@maestro/protocol';
-import type { BlockCacheOptions } from './blockCache.ts';
+import type { BoundedFolderOptions } from './boundedFolder.ts';
 import { chooseHeldOut, type DatasetPart, partIndices, type SubsetSource, subsetDataset } from './holdOut.ts';
 import { type IdxSource, idxDataset, readIdx } from './idx.ts';
 import { type ImageFolderSource, imageFolderDataset, scanImageFolder } from './imageFolder.ts';
@@ -73,7 +73,7 @@ export interface Dataset {
 export interface OpenDatasetOptions {
   readonly signal?: AbortSignal;
   /** Where parts of data sets on other machines are kept. Default: nowhere. */
-  readonly cache?: BlockCacheOptions | undefined;
+  readonly cache?: BoundedFolderOptions | undefined;
   /** For how long a server of a packed data set that stops answering is asked again, in milliseconds. Default: five minutes. */
   readonly patienceMs?: number | undefined;
 }

@@ -1,7 +1,7 @@
 import { maeConfig } from '@maestro/mae';
-import { type ErrorCode, errorMessage, type JobSpec, knnOf, MaestroError } from '@maestro/protocol';
+import { type ErrorCode, errorMessage, type JobSpec, jobData, MaestroError } from '@maestro/protocol';
 import { isUrl } from '@maestro/storage';
-import { type DataExamination, type DataPlace, examineData } from './examineData.ts';
+import { type DataExamination, examineData } from './examineData.ts';
 import { jobSchedule } from './jobSchedule.ts';
 
 /** What is known when a job file is examined. */
@@ -45,9 +45,10 @@ export async function examineJob(
   const { virtualRanks, microBatch, accumulation, lastBatch } = { ...spec.resources, ...spec.schedule };
   const isWhole = countsAll || startStep > 0;
   const enough = isWhole ? Number.POSITIVE_INFINITY : lastBatch === 'keep' ? 1 : virtualRanks * microBatch * accumulation;
-  const [found, test] = await Promise.all([examineData(spec.data, { enough }), examineTest(knnOf(spec)?.test)]);
-  judge('data.path', found);
-  if (test !== undefined) judge('knn.test.path', test);
+  const sets = jobData(spec);
+  const all = await Promise.all(sets.map(({ data }, at) => examineData(data, { enough: at === 0 ? enough : 1 })));
+  for (const [at, { place }] of sets.entries()) judge([...place, 'path'].join('.'), all[at]!);
+  const found = all[0]!;
   if (found.kind === 'unseen' && !isUrl(spec.data.path)) warnings.push(`data.path: ${found.reason}; it was not checked`);
   const samples = found.kind === 'seen' && found.isAll ? found.samples : undefined;
   const steps =
@@ -63,10 +64,6 @@ export async function examineJob(
   const isData = issues.every(({ code }) => code === first.code);
   const texts = issues.map(({ text }) => text);
   throw new MaestroError(isData ? first.code : 'invalid-argument', `job file: ${texts.join('; ')}`, { details: { issues: texts } });
-}
-
-async function examineTest(test: DataPlace | undefined): Promise<DataExamination | undefined> {
-  return test === undefined ? undefined : examineData(test, { enough: 1 });
 }
 
 function stepsOf(spec: JobSpec, samples: number, refuse: (text: string) => void): number | undefined {

@@ -1,6 +1,6 @@
 export { type AugmentConfig, augmentConfig } from './augment.ts';
 export type { BatchConfig, SkippedSample } from './batchFiller.ts';
-export type { BlockCacheOptions } from './blockCache.ts';
+export type { BoundedFolderOptions } from './boundedFolder.ts';
 export { mostBroken, tooManyBroken } from './brokenSamples.ts';
 export { contentHash, contentText, sampleContent } from './contentHash.ts';
 export { type ContentConflict, type ContentTable, openContentTable } from './contentTable.ts';

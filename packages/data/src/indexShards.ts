@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MaestroError } from '@maestro/protocol';
 import { inFileTime, isUrl, READ_TIMEOUT_MS, readTar, type Storage, type StoredObject, TAR_BLOCK } from '@maestro/storage';
 import { BLOCK_BYTES, blockHashes } from './blockHashes.ts';
+import { type BoundedFolderOptions, openBoundedFolder } from './boundedFolder.ts';
 import { IMAGE_EXTENSIONS } from './imageCodec.ts';
 import { encodePackIndex, type PackIndex, SHARD_NAME } from './packIndex.ts';
 
+/** Of the cache's files. */
+const GROUP = 'indexes';
 /** Read at a time. */
 const CHUNK_BYTES = 16 * BLOCK_BYTES;
 /** A class is a number; longer files of that name are something else. */
@@ -14,23 +17,18 @@ const MOST_CLASS_BYTES = 16;
 /** A larger number is an id, no class. */
 const MOST_CLASSES = 1_000_000;
 
-/** Where indexes of shards without one are kept; nowhere when undefined. */
-export interface IndexCache {
-  readonly dir: string;
-}
-
 /**
- * The text of an index of tar shards that have none, such as WebDataset's: all `*.tar` of a place, by name, each read once from beginning to end. Members with
- * one name up to the first dot are a sample: its image, and its class where there is a `cls` with a number. The text is kept in `cache` under names, sizes
- * and times of the shards, so that it is made once; it is the same on every machine.
+ * The text of an index of tar shards that have none, such as WebDataset's: all `*.tar` of a place, by name, each read once from beginning to
+ * end. Members with one name up to the first dot are a sample: its image, and its class where there is a `cls` with a number. The text is kept
+ * in `cache` under names, sizes and times of the shards, so that it is made once; it is the same on every machine.
  *
  * @returns undefined where there are no shards.
- * @throws MaestroError `data-invalid` where a shard is no tar, is cut off, or none holds an image; `not-found` for shards of our own, which without their
- *   index may be half of a set; `storage`; `cancelled`
+ * @throws MaestroError `data-invalid` where a shard is no tar, is cut off, or none holds an image; `not-found` for shards of our own, which
+ *   without their index may be half of a set; `storage`; `cancelled`
  */
 export async function indexShards(
   folder: Storage,
-  { cache, signal }: { readonly cache?: IndexCache | undefined; readonly signal?: AbortSignal | undefined } = {},
+  { cache, signal }: { readonly cache?: BoundedFolderOptions | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Uint8Array | undefined> {
   const shards = await shardsOf(folder, signal);
   if (shards.length === 0) return undefined;
@@ -41,8 +39,8 @@ export async function indexShards(
   }
   const key = createHash('sha256').update(`index 1 ${BLOCK_BYTES} ${folder.location}\n`);
   for (const { name, sizeBytes, modifiedAt } of shards) key.update(`${name}\0${sizeBytes}\0${modifiedAt.getTime()}\n`);
-  const file = cache && join(cache.dir, 'indexes', `${key.digest('hex')}.json`);
-  const kept = file === undefined ? undefined : await readFile(file).catch(() => undefined);
+  const name = `${key.digest('hex')}.json`;
+  const kept = cache && (await readFile(join(cache.dir, GROUP, name)).catch(() => undefined));
   if (kept !== undefined) return kept;
 
   const index = {
@@ -63,7 +61,11 @@ export async function indexShards(
     throw new MaestroError('data-invalid', `shards ${folder.location}: no image found in ${shards.length} archives; ${EXPECTED}`);
   index.classes = Array.from({ length: 1 + index.labels.reduce((most, label) => Math.max(most, label), -1) }, (_, label) => String(label));
   const text = encodePackIndex(index);
-  if (file !== undefined) await keep(file, text);
+  // A disk that refuses it costs that the index is made again.
+  if (cache !== undefined)
+    await openBoundedFolder(cache)
+      .put(GROUP, name, text)
+      .catch(() => undefined);
   return text;
 }
 
@@ -155,13 +157,4 @@ function splitName(name: string): { readonly stem: string; readonly extension: s
 function classOf(content: Uint8Array): number {
   const text = Buffer.from(content).toString().trim();
   return /^\d+$/.test(text) && Number(text) < MOST_CLASSES ? Number(text) : -1;
-}
-
-/** Keeps an index for the next time; a disk that refuses costs that. */
-async function keep(file: string, text: Uint8Array): Promise<void> {
-  const aside = `${file}.${process.pid}`;
-  await mkdir(join(file, '..'), { recursive: true })
-    .then(() => writeFile(aside, text))
-    .then(() => rename(aside, file))
-    .catch(() => undefined);
 }

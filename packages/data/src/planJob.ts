@@ -8,7 +8,7 @@ import {
   patchCount,
   peakLearningRate,
 } from '@maestro/mae';
-import { dilocoOf, type JobPlan, type JobSpec, knnOf, mostWorkers } from '@maestro/protocol';
+import { dilocoOf, isTraining, type JobPlan, type JobSpec, mostWorkers } from '@maestro/protocol';
 import { jobLearningRate, jobSchedule } from './jobSchedule.ts';
 
 /** The paper's learning rate: 1.5e-4 at a batch of 4096 (He et al. 2021, table 8). */
@@ -48,7 +48,7 @@ export interface PlanOptions {
 /** What follows from a job file: batch, steps, learning rate, parameters, memory and time. `spec` is valid, and its data set fills a step. */
 export function planJob(spec: JobSpec, { samples, workers, measuredSpeed }: PlanOptions): JobPlan {
   const config = maeConfig(spec.model);
-  const isTraining = knnOf(spec) === undefined;
+  const trains = isTraining(spec);
   const { virtualRanks, microBatch, accumulation } = { ...spec.resources, ...spec.schedule };
   const globalBatch = virtualRanks * microBatch * accumulation;
   const trained = samples === undefined ? undefined : trainedSamples(spec, samples);
@@ -65,12 +65,12 @@ export function planJob(spec: JobSpec, { samples, workers, measuredSpeed }: Plan
     ...(schedule !== undefined && { stepsPerEpoch: schedule.stepsPerEpoch, epochs: schedule.totalSteps / schedule.stepsPerEpoch }),
     ...(schedule === undefined && spec.schedule.epochs !== undefined && { epochs: spec.schedule.epochs }),
     ...(totalSteps !== undefined && { totalSteps }),
-    ...(isTraining && { learningRate: peakLearningRate({ baseLr: spec.schedule.baseLr, globalBatch: batchOfRate(spec, globalBatch) }) }),
-    ...(isTraining &&
+    ...(trains && { learningRate: peakLearningRate({ baseLr: spec.schedule.baseLr, globalBatch: batchOfRate(spec, globalBatch) }) }),
+    ...(trains &&
       schedule !== undefined && { warmupSteps: Math.round(jobLearningRate(spec, schedule).warmupEpochs * schedule.stepsPerEpoch) }),
     parameters,
     encoderParameters: count(specs.filter(({ name }) => isEncoderParameter({ name }))),
-    memoryBytes: memoryOf(spec, config, { parameters, isTraining, workers: Math.max(1, usable.length) }),
+    memoryBytes: memoryOf(spec, config, { parameters, trains, workers: Math.max(1, usable.length) }),
     workers: usable.length,
     ...time,
   };
@@ -118,7 +118,7 @@ const batchOfRate = (spec: JobSpec, globalBatch: number): number => globalBatch 
 /** Multiply-adds of one image: of training it, or of encoding all of it. */
 export function imageCost(spec: JobSpec): number {
   const config = maeConfig(spec.model);
-  return knnOf(spec) === undefined ? forwardFlops(config).total * PASSES : forwardFlops(config, { encodesMaskTokens: true }).encoder;
+  return isTraining(spec) ? forwardFlops(config).total * PASSES : forwardFlops(config, { encodesMaskTokens: true }).encoder;
 }
 
 function secondsOf(
@@ -139,10 +139,10 @@ function secondsOf(
 function memoryOf(
   spec: JobSpec,
   config: MaeConfig,
-  { parameters, isTraining, workers }: { readonly parameters: number; readonly isTraining: boolean; readonly workers: number },
+  { parameters, trains, workers }: { readonly parameters: number; readonly trains: boolean; readonly workers: number },
 ): number {
   const { microBatch } = spec.schedule;
-  if (!isTraining) return Math.round(BASE_BYTES + FLOAT_BYTES * (2 * parameters + activations(config, false) * microBatch));
+  if (!trains) return Math.round(BASE_BYTES + FLOAT_BYTES * (2 * parameters + activations(config, false) * microBatch));
   const replicas = Math.ceil((dilocoOf(spec)?.replicas ?? 1) / workers);
   const moments = spec.optimizer.state === 'sharded' ? 2 / workers : 2;
   const state = (1 + moments) * replicas + (dilocoOf(spec) === undefined ? 0 : 2);
@@ -152,10 +152,10 @@ function memoryOf(
 }
 
 /** Values that one image leaves for the backward pass: about 16 of its width a token and block, and the attention's weights. */
-function activations(config: MaeConfig, isTraining: boolean): number {
+function activations(config: MaeConfig, trains: boolean): number {
   const { embedDim, depth, numHeads, decoderEmbedDim, decoderDepth, decoderNumHeads } = config;
   const block = (tokens: number, width: number, heads: number): number => tokens * (16 * width + heads * tokens);
   const patches = patchCount(config);
-  if (!isTraining) return block(patches + 1, embedDim, numHeads);
+  if (!trains) return block(patches + 1, embedDim, numHeads);
   return depth * block(keptPatches(config) + 1, embedDim, numHeads) + decoderDepth * block(patches + 1, decoderEmbedDim, decoderNumHeads);
 }

@@ -12,8 +12,9 @@ import {
   resolveLocation,
   type Source,
 } from '@maestro/storage';
-import { type BlockCacheOptions, hashOf, openBlockCache } from './blockCache.ts';
+import { hashOf, openBlockCache } from './blockCache.ts';
 import { type BlockedShard, openBlockReader } from './blockReader.ts';
+import type { BoundedFolderOptions } from './boundedFolder.ts';
 import { contentHash } from './contentHash.ts';
 import type { Dataset, OpenDatasetOptions } from './dataset.ts';
 import { PROBE_BYTES } from './holdOut.ts';
@@ -54,7 +55,7 @@ export interface WebDatasetSource {
   readonly sourceProbes: Float64Array | undefined;
   readonly fingerprint: string;
   /** Where blocks from elsewhere are kept; undefined: nowhere. */
-  readonly cache: BlockCacheOptions | undefined;
+  readonly cache: BoundedFolderOptions | undefined;
   /** For how long a server that does not answer is asked again; undefined: five minutes. */
   readonly patienceMs: number | undefined;
 }
@@ -166,7 +167,7 @@ export function webDataset(source: WebDatasetSource): Dataset {
 async function readIndex(
   source: Source,
   name: string,
-  cache: BlockCacheOptions | undefined,
+  cache: BoundedFolderOptions | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   const { location } = source;

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { MaestroError } from './errors.ts';
-import type { JobSpec } from './jobSpec.ts';
+import { type JobSpec, jobData } from './jobSpec.ts';
 
 /** Folders and addresses that a job's paths must lie in; undefined when any will do. */
 export type PathRoots = readonly string[] | undefined;
@@ -24,12 +24,11 @@ export function readRoots(text: string | undefined, always: readonly string[]): 
  *
  * @throws MaestroError `permission-denied` that names the roots.
  */
-export async function requireConfined({ data, checkpoint, knn }: JobSpec, roots: PathRoots): Promise<void> {
+export async function requireConfined(spec: JobSpec, roots: PathRoots): Promise<void> {
   if (roots === undefined) return;
-  await requireInside('data.path', data.path, roots);
-  if (knn?.test !== undefined) await requireInside('knn.test.path', knn.test.path, roots);
+  for (const { place, data } of jobData(spec)) await requireInside([...place, 'path'].join('.'), data.path, roots);
   for (const key of ['location', 'resumeFrom'] as const) {
-    const path = checkpoint[key];
+    const path = spec.checkpoint[key];
     if (path !== undefined) await requireInside(`checkpoint.${key}`, path, roots);
   }
 }

@@ -168,7 +168,7 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     name: 'MAESTRO_CACHE_SIZE',
     of: 'worker',
     default: '10GB',
-    meaning: 'what that folder may take; what was used longest ago goes first. 0 keeps nothing',
+    meaning: 'what that folder may take, whoever shares it; what was used longest ago goes first. 0 keeps nothing',
   },
   {
     name: 'MAESTRO_DATA_PATIENCE_SECONDS',

@@ -38,6 +38,7 @@ export {
 } from './api/page.ts';
 export { countSchema, jobIdSchema, jobParamsSchema, stepParamSchema, timeSchema } from './api/primitives.ts';
 export { PROBLEM_TYPE, type Problem, problemOf, problemSchema } from './api/problem.ts';
+export { type RecipeResource, recipeResource, recipeResourceSchema } from './api/recipeResource.ts';
 export { type ViewResource, viewResourceSchema } from './api/viewResource.ts';
 export { type WorkerResource, workerResource, workerResourceSchema } from './api/workerResource.ts';
 export { AUDIT_VERDICTS, type AuditEpoch, type AuditReport, type AuditVerdict, type AuditWorker, type JobAudit } from './audit.ts';
@@ -63,10 +64,14 @@ export { isAlive } from './isAlive.ts';
 export { homeRelativeAdvice, isHomeRelative } from './isHomeRelative.ts';
 export { commonIdentity, identityDifferences, type JobIdentity, specDifferences } from './jobIdentity.ts';
 export {
+  at,
+  changedAt,
   type DataSpec,
   type DilocoSpec,
   dilocoOf,
+  type JobData,
   type JobSpec,
+  jobData,
   jobFileSchema,
   mostWorkers,
   PRESET_NAMES,
@@ -89,7 +94,6 @@ export {
   type StoredCheckpoint,
   type WorkerInfo,
 } from './jobs.ts';
-export { type KnnSpec, knnOf } from './knnSpec.ts';
 export { listenError } from './listenError.ts';
 export {
   type CheckpointFailed,
@@ -122,6 +126,8 @@ export {
 export { nearest } from './nearest.ts';
 export { identifyProcess, isRunning, mayRun, type ProcessIdentity, processStart } from './processIdentity.ts';
 export { readEnvironment, type Variables } from './readEnvironment.ts';
+export type { JobIssue, JobSection, MetricInfo, RecipeInfo, SectionSchemas } from './recipe.ts';
+export { isTraining, recipeInfos, recipeOf, registerRecipes } from './recipeRegistry.ts';
 export { requireShallow } from './requireShallow.ts';
 export { isAllowed, ROLES, type Role } from './roles.ts';
 export { describeIssues, pathsOf, type SchemaNode } from './schemaIssues.ts';

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { DEVICES } from './device.ts';
 import { MaestroError } from './errors.ts';
-import { knnIssues, knnSection, withKnnDefaults } from './knnSpec.ts';
+import type { JobSection } from './recipe.ts';
+import { recipeInfos, recipeOf } from './recipeRegistry.ts';
 import { describeIssues } from './schemaIssues.ts';
 
 const count = z.int().positive();
@@ -30,8 +31,8 @@ const model = z.strictObject({
   normPixLoss: z.boolean().default(true).describe('predict patches normalised by their own mean and deviation'),
 });
 
-/** What a job can be for. */
-const RECIPES = ['mae-pretrain', 'knn'] as const;
+/** What a job is for that does not say. */
+const DEFAULT_RECIPE = 'mae-pretrain';
 
 /** Where the images are, and how they are read. `part` is what a set takes that has no test split of its own. */
 const dataIn = <Part extends z.ZodRawShape>(part: Part) =>
@@ -163,61 +164,55 @@ const checkpoint = z.strictObject({
 /** The `sync` section of a file that has none. */
 const PLAIN_SYNC = { mode: 'allReduce' } as const;
 
-/** A job file with every default filled in. */
-export const jobSpecSchema = z
-  .strictObject({
-    name: z.string().min(1).max(100).default('mae'),
-    priority: z
-      .int()
-      .min(-MOST_PRIORITY)
-      .max(MOST_PRIORITY)
-      .default(0)
-      .describe('who gets workers first; jobs of lower priority make way, and go on later where they were'),
-    recipe: z
-      .enum(RECIPES)
-      .default('mae-pretrain')
-      .describe('mae-pretrain trains; knn measures the encoder of a checkpoint by the classes of nearest neighbours'),
-    model: model.prefault({}),
-    data,
-    augment: augment.prefault({}),
-    schedule: schedule.prefault({}),
-    optimizer: optimizer.prefault({}),
-    resources: resources.prefault({}),
-    sync: sync.prefault(PLAIN_SYNC),
-    checkpoint: checkpoint.prefault({}),
-    knn: knnSection(testData).optional().describe('for recipe knn'),
-    seed: z.int().min(0).default(0),
-  })
-  .superRefine((spec, context) => {
-    const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-    const { schedule, resources, augment, sync, optimizer } = spec;
-    for (const { path, message } of knnIssues(spec, DEFAULTS)) refuse(path, message);
-    if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'give either epochs or steps');
-    const maxWorkers = resources.maxWorkers ?? resources.virtualRanks;
-    if (maxWorkers > resources.virtualRanks) {
-      refuse(['resources', 'maxWorkers'], `at most virtualRanks (${resources.virtualRanks}), found ${maxWorkers}`);
+/** What all recipes have in common. */
+const commonSchema = z.strictObject({
+  name: z.string().min(1).max(100).default('mae'),
+  priority: z
+    .int()
+    .min(-MOST_PRIORITY)
+    .max(MOST_PRIORITY)
+    .default(0)
+    .describe('who gets workers first; jobs of lower priority make way, and go on later where they were'),
+  recipe: z.string().default(DEFAULT_RECIPE),
+  model: model.prefault({}),
+  data,
+  augment: augment.prefault({}),
+  schedule: schedule.prefault({}),
+  optimizer: optimizer.prefault({}),
+  resources: resources.prefault({}),
+  sync: sync.prefault(PLAIN_SYNC),
+  checkpoint: checkpoint.prefault({}),
+  seed: z.int().min(0).default(0),
+});
+
+/** What the sections say that does not go together. */
+function commonIssues({ schedule, resources, augment, sync, optimizer }: JobSpec, refuse: (path: string[], message: string) => void): void {
+  if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'give either epochs or steps');
+  const maxWorkers = resources.maxWorkers ?? resources.virtualRanks;
+  if (maxWorkers > resources.virtualRanks) {
+    refuse(['resources', 'maxWorkers'], `at most virtualRanks (${resources.virtualRanks}), found ${maxWorkers}`);
+  }
+  if (resources.minWorkers > maxWorkers)
+    refuse(['resources', 'minWorkers'], `at most maxWorkers (${maxWorkers}), found ${resources.minWorkers}`);
+  if (sync.mode === 'diloco') {
+    const { replicas } = sync;
+    if (resources.virtualRanks % replicas !== 0) {
+      refuse(['sync', 'replicas'], `expected a divisor of resources.virtualRanks (${resources.virtualRanks}), found ${replicas}`);
+    } else if ((resources.maxWorkers ?? 0) > replicas) {
+      const found = resources.maxWorkers;
+      refuse(['resources', 'maxWorkers'], `at most sync.replicas (${replicas}), since a worker owns whole replicas, found ${found}`);
+    } else if (resources.minWorkers > replicas) {
+      refuse(['resources', 'minWorkers'], `at most sync.replicas (${replicas}), found ${resources.minWorkers}`);
     }
-    if (resources.minWorkers > maxWorkers)
-      refuse(['resources', 'minWorkers'], `at most maxWorkers (${maxWorkers}), found ${resources.minWorkers}`);
-    if (sync.mode === 'diloco') {
-      const { replicas } = sync;
-      if (resources.virtualRanks % replicas !== 0) {
-        refuse(['sync', 'replicas'], `expected a divisor of resources.virtualRanks (${resources.virtualRanks}), found ${replicas}`);
-      } else if ((resources.maxWorkers ?? 0) > replicas) {
-        const found = resources.maxWorkers;
-        refuse(['resources', 'maxWorkers'], `at most sync.replicas (${replicas}), since a worker owns whole replicas, found ${found}`);
-      } else if (resources.minWorkers > replicas) {
-        refuse(['resources', 'minWorkers'], `at most sync.replicas (${replicas}), found ${resources.minWorkers}`);
-      }
-    }
-    const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';
-    if (optimizer.state === 'sharded' && !isPlain) {
-      refuse(['optimizer', 'state'], `sharded needs sync.mode allReduce and sync.allGather f32, found ${sync.mode} and ${sync.allGather}`);
-    }
-    for (const key of ['scale', 'ratio'] as const) {
-      if (augment[key][0] > augment[key][1]) refuse(['augment', key], `expected [low, high], found [${augment[key].join(', ')}]`);
-    }
-  });
+  }
+  const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';
+  if (optimizer.state === 'sharded' && !isPlain) {
+    refuse(['optimizer', 'state'], `sharded needs sync.mode allReduce and sync.allGather f32, found ${sync.mode} and ${sync.allGather}`);
+  }
+  for (const key of ['scale', 'ratio'] as const) {
+    if (augment[key][0] > augment[key][1]) refuse(['augment', key], `expected [low, high], found [${augment[key].join(', ')}]`);
+  }
+}
 
 /** What sections are that a file leaves out. */
 const DEFAULTS = {
@@ -228,11 +223,62 @@ const DEFAULTS = {
   checkpoint: checkpoint.parse({}),
 };
 
-/** The job file: everything that decides a run. Unknown keys are refused; defaults are the paper's where it has them. */
-export const jobFileSchema = z.preprocess(withKnnDefaults, jobSpecSchema);
+/** A job file after validation, with every default filled in. Sections of recipes stand beside these; who knows the recipe knows their types. */
+export type JobSpec = z.infer<typeof commonSchema>;
 
-/** A job file after validation, with every default filled in. */
-export type JobSpec = z.infer<typeof jobSpecSchema>;
+/** A job file with every default filled in: common sections, and one for each recipe that has its own. Recipes are known when it is first used. */
+export const jobSpecSchema: z.ZodType<JobSpec> = z.lazy(() => {
+  const infos = recipeInfos();
+  const sections = infos.flatMap(({ id, section }) =>
+    section === undefined ? [] : [[section.key, section.schema({ testData }).optional().describe(`for recipe ${id}`)] as const],
+  );
+  const recipe = z
+    .enum(infos.map(({ id }) => id))
+    .default(DEFAULT_RECIPE)
+    .describe(infos.map(({ id, does }) => `${id} ${does}`).join('; '));
+  return z.strictObject({ ...commonSchema.shape, recipe, ...Object.fromEntries(sections) }).superRefine((spec, context) => {
+    const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+    for (const { id, section } of infos)
+      if (section !== undefined && id !== spec.recipe && section.key in spec) refuse([section.key], `only with recipe ${id}`);
+    for (const { path, message } of recipeOf(spec).issues?.(spec, DEFAULTS) ?? []) refuse(path, message);
+    commonIssues(spec, refuse);
+  });
+});
+
+/** The job file: everything that decides a run. Unknown keys are refused; defaults are the paper's where it has them. */
+export const jobFileSchema = z.preprocess(withRecipeDefaults, jobSpecSchema);
+
+/** What a file leaves out for which its recipe has another default. What is no job file is left for the schema to refuse. */
+function withRecipeDefaults(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
+  const file = input as JobSection;
+  const { recipe: id = DEFAULT_RECIPE } = file;
+  const recipe = recipeInfos().find((each) => each.id === id);
+  return recipe?.defaults?.(file) ?? input;
+}
+
+/** A data set that a job names: where in its file, and what is said there. */
+export interface JobData {
+  readonly place: readonly string[];
+  readonly data: DataSpec | TestDataSpec;
+}
+
+/** All data sets that a job names: the first is `data`. */
+export function jobData(spec: JobSpec): readonly [JobData, ...JobData[]] {
+  const more = recipeOf(spec).dataPlaces.flatMap((place) => {
+    const data = at(spec, place);
+    return data === undefined ? [] : [{ place, data: data as TestDataSpec }];
+  });
+  return [{ place: ['data'], data: spec.data }, ...more];
+}
+
+/** What a job file, checked or not, has at a place; undefined where it has none. */
+export function at(file: object, place: readonly string[]): unknown {
+  return place.reduce<unknown>(
+    (value, key) => (typeof value === 'object' && value !== null ? (value as JobSection)[key] : undefined),
+    file,
+  );
+}
 
 /** The `sync` section of a job whose replicas train apart. */
 export type DilocoSpec = Extract<JobSpec['sync'], { mode: 'diloco' }>;
@@ -269,7 +315,7 @@ export type PresetName = (typeof PRESET_NAMES)[number];
 export function parseJobSpec(input: unknown): JobSpec {
   const result = jobFileSchema.safeParse(input);
   if (result.success) return result.data;
-  const issues = describeIssues(result.error, jobFileSchema, withKnnDefaults(input));
+  const issues = describeIssues(result.error, jobFileSchema, withRecipeDefaults(input));
   throw new MaestroError('invalid-argument', `job file: ${issues.join('; ')}`, { details: { issues } });
 }
 
@@ -285,16 +331,25 @@ export function specHash(spec: JobSpec): string {
 
 /** What {@link specHash} is over. */
 export function decisivePart(spec: JobSpec): Readonly<Record<string, unknown>> {
-  const { name: _name, priority: _priority, checkpoint: _checkpoint, resources, data, sync, knn, ...others } = spec;
+  const { dataPlaces, section } = recipeOf(spec);
+  const whole = dataPlaces.reduce((file, place) => changedAt(file, place, (set) => withoutPath(set as TestDataSpec)), spec);
+  const { name: _name, priority: _priority, checkpoint: _checkpoint, resources, data, sync, ...others } = whole;
   const { state: _state, ...optimizer } = others.optimizer;
-  const rest = { ...others, optimizer };
+  const { [section?.key ?? '']: own, ...rest } = { ...others, optimizer } as JobSection;
   // Left out where it says what jobs did before there was a choice, so that their hashes stay.
   const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';
   const { virtualRanks, device, allowMixedDevices } = resources;
   const format = withoutPath(data);
   const mixed = allowMixedDevices && { allowMixedDevices };
-  const measured = knn !== undefined && { knn: { ...knn, test: withoutPath(knn.test!) } };
-  return { ...rest, format, virtualRanks, device, ...(!isPlain && { sync }), ...mixed, ...measured };
+  return { ...rest, format, virtualRanks, device, ...(!isPlain && { sync }), ...mixed, ...(own !== undefined && { [section!.key]: own }) };
+}
+
+/** A copy of a job file with another value at a place; the file itself where it has none there. */
+export function changedAt<File extends object>(file: File, [key, ...rest]: readonly string[], change: (value: unknown) => unknown): File {
+  const value = (file as JobSection)[key!];
+  if (value === undefined) return file;
+  if (rest.length === 0) return { ...file, [key!]: change(value) };
+  return typeof value === 'object' && value !== null ? { ...file, [key!]: changedAt(value, rest, change) } : file;
 }
 
 /** A set that holds nothing out has the hash that it had before there was a choice. */

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeModel, type ModelValue } from '@maestro/engine';
 import { buildTrainingModel, flatLayout, initParameters, maeConfig, parameterSpecs } from '@maestro/mae';
-import { errorMessage, formatBytes, type JobSpec, MaestroError } from '@maestro/protocol';
+import { errorMessage, formatBytes, isTraining, type JobSpec, MaestroError } from '@maestro/protocol';
 import { ARTIFACT_FILES, writeArtifacts } from '@maestro/worker';
 import { textTable } from './textTable.ts';
 
@@ -27,10 +27,10 @@ export interface ArtifactsReport {
  * @throws MaestroError `conflict` when the folder is there, `invalid-argument` when the job trains nothing.
  */
 export async function buildArtifacts(dir: string, spec: JobSpec): Promise<ArtifactsReport> {
-  if (spec.recipe === 'knn') {
+  if (!isTraining(spec)) {
     throw new MaestroError(
       'invalid-argument',
-      'artifacts build: a job of recipe knn trains nothing, so it has no graphs; `maestro checkpoint export` writes the encoder that it measures',
+      `artifacts build: a job of recipe ${spec.recipe} trains nothing, so it has no graphs; \`maestro checkpoint export\` writes the encoder that it measures`,
     );
   }
   if (await exists(dir)) throw new MaestroError('conflict', `artifacts build: ${dir} is there already; remove it, or give another --out`);

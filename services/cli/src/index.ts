@@ -1,3 +1,5 @@
+import '@maestro/recipes';
+
 export { type JobRecord, recordJob } from './chaos/recordJob.ts';
 export { goodput, percentile, recoveryMs, type Sighting, type Timeline } from './chaos/timeline.ts';
 export { type Cluster, type ClusterOptions, type ClusterProcess, startCluster } from './cluster.ts';

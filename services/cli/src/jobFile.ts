@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { errorMessage, isHomeRelative, MaestroError, nearest, requireShallow } from '@maestro/protocol';
+import { changedAt, errorMessage, isHomeRelative, MaestroError, nearest, recipeInfos, requireShallow } from '@maestro/protocol';
 import { resolveLocation } from '@maestro/storage';
 import { parse } from 'yaml';
 
@@ -83,16 +83,9 @@ export function setKeys(file: JobFile, pairs: readonly string[]): JobFile {
 
 /** Makes the paths in a job file absolute, for workers that run elsewhere on this machine. */
 export function withAbsolutePaths(file: JobFile): JobFile {
-  const result = structuredClone(file);
-  const data = result['data'] as JobFile | undefined;
-  const test = (result['knn'] as JobFile | undefined)?.['test'] as JobFile | undefined;
-  const checkpoint = result['checkpoint'] as JobFile | undefined;
-  for (const section of [data, test]) if (typeof section?.['path'] === 'string') section['path'] = absolute(section['path']);
-  for (const key of ['location', 'resumeFrom']) {
-    const place = checkpoint?.[key];
-    if (typeof place === 'string') checkpoint![key] = absolute(place);
-  }
-  return result;
+  const sets = [['data'], ...recipeInfos().flatMap(({ dataPlaces }) => dataPlaces)].map((place) => [...place, 'path']);
+  const places = [...sets, ['checkpoint', 'location'], ['checkpoint', 'resumeFrom']];
+  return places.reduce((whole, place) => changedAt(whole, place, (path) => (typeof path === 'string' ? absolute(path) : path)), file);
 }
 
 /** What begins with `~` stays, so that whoever checks the file can say that only a shell knows it. */

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import '@maestro/recipes';
 import { errorMessage, isMaestroError, scrubEnvironment } from '@maestro/protocol';
 import { hasAbandonedFileCalls } from '@maestro/storage';
 import { CommanderError } from 'commander';

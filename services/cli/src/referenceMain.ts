@@ -1,3 +1,4 @@
+import '@maestro/recipes';
 import { createProgram } from './program.ts';
 import { referencePage } from './reference.ts';
 

@@ -16,6 +16,13 @@ export function measure(value) {
   return Math.abs(value) < 1e-3 || Math.abs(value) >= 1e5 ? value.toExponential(2) : significant.format(value);
 }
 
+/** A number that a job tells, in the unit that its recipe gives. @param {{ unit: string }} metric @param {number | undefined} value */
+export function metricText({ unit }, value) {
+  if (unit === 'count') return count(value);
+  if (unit === 'share') return value === undefined || !Number.isFinite(value) ? NONE : `${(100 * value).toFixed(2)} %`;
+  return measure(value);
+}
+
 /** A learning rate, as papers write it. @param {number | undefined | null} value */
 export function rate(value) {
   return value === undefined || value === null || !Number.isFinite(value) ? NONE : value === 0 ? '0' : value.toExponential(2);

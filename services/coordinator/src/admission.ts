@@ -5,8 +5,8 @@ import {
   errorMessage,
   homeRelativeAdvice,
   isHomeRelative,
+  isTraining,
   type JobSpec,
-  knnOf,
   MaestroError,
   type PathRoots,
   parseJobSpec,
@@ -59,13 +59,12 @@ export function createAdmission({
       const parsed = parseJobSpec(file);
       // Written into the job's file, so that its workers, and a coordinator with another setting, find them there.
       const { location = checkpoints } = parsed.checkpoint;
-      const isPlaced = location !== undefined && knnOf(parsed) === undefined;
+      const isPlaced = location !== undefined && isTraining(parsed);
       const spec = isPlaced ? { ...parsed, checkpoint: { ...parsed.checkpoint, location } } : parsed;
       await requireConfined(spec, roots);
       // A server that is not there would show when the first checkpoint is written, or the last.
       if (isPlaced) await probeLocation(location);
-      const measured = knnOf(spec);
-      return measured === undefined ? spec : withModelOf(spec, await readJobSpec(measured.checkpoint), file);
+      return isTraining(spec) ? spec : withModelOf(spec, await readJobSpec(spec.checkpoint.resumeFrom!), file);
     },
     async startPoint(spec) {
       const { resumeFrom } = spec.checkpoint;
@@ -75,7 +74,7 @@ export function createAdmission({
       }
       const { step, origin } = await inspectCheckpoint(resumeFrom);
       // What measures a checkpoint begins at the first sample, however long it was trained.
-      if (knnOf(spec) !== undefined) return { path: resumeFrom, step: 0 };
+      if (!isTraining(spec)) return { path: resumeFrom, step: 0 };
       requireSameOrigin(resumeFrom, origin, { spec });
       requireSameShape(resumeFrom, origin, spec);
       return { path: resumeFrom, step };

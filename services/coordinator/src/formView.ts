@@ -1,5 +1,5 @@
 import { jobSchedule, windowOfStep } from '@maestro/data';
-import { dilocoOf, mostWorkers, ranksPerUnit, type ViewMember } from '@maestro/protocol';
+import { dilocoOf, mostWorkers, ranksPerUnit, recipeOf, type ViewMember } from '@maestro/protocol';
 import { assignRanks } from './assignRanks.ts';
 import { agree, settle } from './identity.ts';
 import { holdersOf, isSharded, newestState, wholeStepOf } from './newestState.ts';
@@ -192,7 +192,7 @@ export function go(turn: Turn): void {
     phase: 'running',
     view: { ...view!, status: 'working', sinceMs: turn.nowMs },
     lastCommitMs: turn.nowMs,
-    message: `${facts.spec.recipe === 'knn' ? 'measuring' : 'training'} on ${names(members)}`,
+    message: `${recipeOf(facts.spec).verb} on ${names(members)}`,
   });
   const shares = members.map(({ name, firstRank, ranks }) => `${name} ${firstRank}..${firstRank + ranks - 1}`).join(', ');
   record(turn, 'view', `view ${generation} works from step ${startStep}: virtual ranks ${shares}`);

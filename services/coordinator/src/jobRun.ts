@@ -1,3 +1,4 @@
+import { recipeOf } from '@maestro/protocol';
 import type { WorkerRef } from './assignRanks.ts';
 import { nameBroken, takeLedger } from './brokenImages.ts';
 import { acknowledge, commit } from './commitStep.ts';
@@ -128,10 +129,9 @@ function advance(turn: Turn): void {
 }
 
 /** What was measured, for the sentence that a job ends with. */
-function resultText({ results }: JobRun): string {
-  if (results === undefined) return '';
-  const { knnAccuracy, testSamples } = results;
-  return `: k-NN accuracy ${(100 * knnAccuracy!).toFixed(2)} % of ${testSamples} test samples`;
+function resultText({ results, facts }: JobRun): string {
+  const text = results && recipeOf(facts.spec).summary?.(results);
+  return text === undefined ? '' : `: ${text}`;
 }
 
 /**

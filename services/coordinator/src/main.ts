@@ -1,3 +1,4 @@
+import '@maestro/recipes';
 import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import {

@@ -1,1 +1,3 @@
+import '@maestro/recipes';
+
 export { ARTIFACT_FILES, writeArtifacts } from './artifacts.ts';

@@ -25,7 +25,7 @@ import {
   parameterSpecs,
   patchCount,
 } from '@maestro/mae';
-import { dilocoOf, type JobSpec, type StateShard, specHash } from '@maestro/protocol';
+import { dilocoOf, isTraining, type JobSpec, type StateShard, specHash } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { type Checkpointer, createCheckpointer, type TimedCheckpoint } from './checkpointer.ts';
 import type { CheckpointRules } from './checkpointRules.ts';
@@ -41,7 +41,6 @@ export const REDIS_TIMEOUT_MS = 10_000;
 
 /** What a worker opens once for a job that trains, and keeps over its views. */
 export interface JobSession {
-  readonly recipe: 'mae-pretrain';
   readonly jobId: string;
   readonly spec: JobSpec;
   readonly config: MaeConfig;
@@ -165,7 +164,6 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     );
     const snapshots = opened(openSnapshots({ dir: scratchDir, trainer, faults, onLost: options.onSnapshotLost, logger }));
     const session: JobSession = {
-      recipe: 'mae-pretrain',
       jobId,
       spec,
       config,
@@ -211,7 +209,7 @@ export async function openJobContents({
   const nameOf = (job: string): string => `${job}:${dataset.fingerprint.slice(0, 16)}`;
   const table = openContentTable({ redis, name: nameOf(jobId), reader: name });
   const { resumeFrom } = spec.checkpoint;
-  if (resumeFrom !== undefined && spec.recipe !== 'knn') {
+  if (resumeFrom !== undefined && isTraining(spec)) {
     const { job } = await readCheckpointState(resumeFrom).catch((error: unknown) => {
       logger.warn({ error }, 'what the checkpoint was trained on cannot be looked up');
       return { job: undefined };

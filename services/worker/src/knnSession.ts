@@ -1,7 +1,8 @@
 import { augmentConfig, connectRedis, type Dataset, jobSchedule, openDataset, type RedisConnection, type Schedule } from '@maestro/data';
 import { loadParameters, openModel } from '@maestro/evaluation';
 import type { FlatLayout, MaeConfig } from '@maestro/mae';
-import { type JobSpec, type KnnSpec, knnOf, MaestroError, specHash } from '@maestro/protocol';
+import { type JobSpec, MaestroError, specHash } from '@maestro/protocol';
+import { type KnnSpec, knnOf } from '@maestro/recipes';
 import { type ContentCheck, openContentCheck } from './contentCheck.ts';
 import { type JobSessionOptions, openJobContents, REDIS_TIMEOUT_MS } from './jobSession.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
@@ -9,7 +10,6 @@ import { openSampleEncoder, type SampleEncoder } from './sampleEncoder.ts';
 
 /** What a worker opens once for a k-NN job and keeps over its views. It trains nothing, so there is no training graph and no checkpoint. */
 export interface KnnSession {
-  readonly recipe: 'knn';
   readonly jobId: string;
   readonly spec: JobSpec;
   readonly knn: KnnSpec;
@@ -43,7 +43,7 @@ export async function openKnnSession(
 ): Promise<KnnSession> {
   const { jobId, spec, redisUrl, compute, logger, signal, onStage } = options;
   const { device, threads } = compute;
-  const knn = knnOf(spec)!;
+  const knn = knnOf(spec);
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
@@ -87,7 +87,6 @@ export async function openKnnSession(
       checkpointHash,
     };
     return {
-      recipe: 'knn',
       jobId,
       spec,
       knn,

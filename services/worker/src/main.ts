@@ -1,3 +1,4 @@
+import '@maestro/recipes';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { openCollective } from '@maestro/collective';

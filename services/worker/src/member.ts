@@ -12,14 +12,13 @@ import {
   type WorkerMessage,
 } from '@maestro/protocol';
 import { monitorEventLoop } from '@maestro/telemetry';
-import { runKnnView } from './knnView.ts';
 import { openMemberActivity } from './memberActivity.ts';
-import { openSession, type Session } from './openSession.ts';
+import type { MemberSession } from './memberSession.ts';
+import { openSession } from './openSession.ts';
 import { createReports } from './reports.ts';
-import { serveShards } from './shardTransfer.ts';
 import { aborted, settlesWithin } from './signals.ts';
 import { suspectOf } from './suspectOf.ts';
-import { runView, type ViewRunOptions } from './viewRun.ts';
+import type { ViewRunOptions } from './viewRun.ts';
 import type { WorkerOptions } from './worker.ts';
 
 /** What ends a view but not the member: the coordinator forms another one. All else ends the member's part in the job. */
@@ -89,7 +88,7 @@ export function startMember(options: MemberOptions): Member {
   const logger = options.logger.child({ job: jobId });
   const closing = new AbortController();
   const reports = createReports();
-  let session: Session | undefined;
+  let session: MemberSession | undefined;
   let status: MemberStatus = 'preparing';
   let generation = 0;
   let stateHash = '';
@@ -125,9 +124,9 @@ export function startMember(options: MemberOptions): Member {
       errorCode: failure?.code ?? '',
       errorMessage: withNames(failure?.message ?? '', current?.view),
       suspect,
-      shards: session?.recipe === 'mae-pretrain' ? [...session.shards, ...session.snapshots.offers()] : [],
+      shards: session?.offers() ?? [],
       stateLength: session?.layout.length ?? 0,
-      results: session?.recipe === 'knn' ? session.results : {},
+      results: session?.results ?? {},
     };
   };
   const tell = (): void => send({ kind: 'standing', ...standing() });
@@ -148,7 +147,7 @@ export function startMember(options: MemberOptions): Member {
     );
     if (!isDone) logger.warn({ what }, 'leaves the job before all is closed');
   };
-  const open = async (): Promise<Session> => {
+  const open = async (): Promise<MemberSession> => {
     activity.waitFor('what the job before had open is being closed');
     await options.before;
     activity.waitFor('');
@@ -166,7 +165,7 @@ export function startMember(options: MemberOptions): Member {
     });
   };
   /** Opens the session, or gives that up when the member is released meanwhile. */
-  const openOrLeave = async (): Promise<Session> => {
+  const openOrLeave = async (): Promise<MemberSession> => {
     const opening = open();
     const abandoned = aborted(closing.signal).then(async () => {
       await settled(
@@ -189,7 +188,7 @@ export function startMember(options: MemberOptions): Member {
     return release === undefined ? view : undefined;
   };
 
-  const follow = async (opened: Session, view: View): Promise<void> => {
+  const follow = async (opened: MemberSession, view: View): Promise<void> => {
     const aborter = new AbortController();
     let start: () => void = () => undefined;
     const started = new Promise<void>((resolve) => {
@@ -240,7 +239,7 @@ export function startMember(options: MemberOptions): Member {
       onCheckpointFailed,
       signal: aborter.signal,
     };
-    const run = opened.recipe === 'knn' ? runKnnView({ ...working, session: opened }) : runView({ ...working, session: opened });
+    const run = opened.run(working);
     trainerBusy = run.catch(() => undefined);
     // A view that is aborted is over at once; what it has under way in the trainer may take its time, unless it changes the state.
     const abandoned = aborted(aborter.signal).then(() =>
@@ -262,7 +261,7 @@ export function startMember(options: MemberOptions): Member {
         reason: failure?.message,
         sentBytes: activity.sentBytes(),
         eventLoopDelay: monitor.read(),
-        ...(opened.recipe === 'mae-pretrain' && opened.isSharded && { snapshots: opened.snapshots.cost() }),
+        ...opened.costs(),
         ...memoryBytes(),
       },
       'view over',
@@ -280,10 +279,11 @@ export function startMember(options: MemberOptions): Member {
   };
 
   /** A view that goes on without this worker, and needs what it holds of the state. */
-  const serve = (opened: Session, view: View): void => {
+  const serve = (opened: MemberSession, view: View): void => {
     generation = view.generation;
-    if (opened.recipe === 'knn') return;
-    stopServing = serveShards({ session: opened, view, self, collective, faults });
+    const stop = opened.serve({ view, self, collective, faults });
+    if (stop === undefined) return;
+    stopServing = stop;
     logger.info({ generation, step: view.startStep }, 'serves its part of the state');
   };
 
@@ -293,10 +293,10 @@ export function startMember(options: MemberOptions): Member {
     metrics.view(undefined);
     if (writeCheckpoint) await trainerBusy;
     else await settled(trainerBusy, 'the last view');
-    if (writeCheckpoint && session?.recipe === 'mae-pretrain' && session.state >= 0) {
-      const { state, checkpointer } = session;
+    if (writeCheckpoint && session?.save !== undefined) {
+      const { state, save } = session;
       onPhase(state, 'checkpoint');
-      await checkpointer.write(state).catch((error: unknown) => {
+      await save().catch((error: unknown) => {
         logger.error({ step: state, error }, 'last checkpoint failed');
         onCheckpointFailed(state, error);
       });
@@ -354,9 +354,9 @@ export function startMember(options: MemberOptions): Member {
     },
     acknowledge: (step) => reports.acknowledge(step),
     save() {
-      if (session?.recipe !== 'mae-pretrain' || session.state < 0 || (status !== 'held' && status !== 'finished')) return;
-      const { state, checkpointer } = session;
-      trainerBusy = trainerBusy.then(() => checkpointer.write(state)).catch((error: unknown) => onCheckpointFailed(state, error));
+      if (session?.save === undefined || (status !== 'held' && status !== 'finished')) return;
+      const { state, save } = session;
+      trainerBusy = trainerBusy.then(save).catch((error: unknown) => onCheckpointFailed(state, error));
     },
     release(request) {
       if (release !== undefined) return;

@@ -1,14 +1,12 @@
-import { errorMessage, isMaestroError, parseJobSpec, requireConfined } from '@maestro/protocol';
-import { type JobSession, type JobSessionOptions, openJobSession } from './jobSession.ts';
-import { type KnnSession, openKnnSession } from './knnSession.ts';
+import { errorMessage, isMaestroError, isTraining, parseJobSpec, requireConfined } from '@maestro/protocol';
+import { type JobSessionOptions, openJobSession } from './jobSession.ts';
+import { openKnnSession } from './knnSession.ts';
+import { type MemberSession, measuringSession, trainingSession } from './memberSession.ts';
 import { pause } from './signals.ts';
 import type { WorkerOptions } from './worker.ts';
 
 /** Between two attempts to open what a job needs while Redis or a file system is away, in milliseconds. */
 const REOPEN_MS = 1000;
-
-/** What a worker has open for a job, by the job's recipe. */
-export type Session = JobSession | KnnSession;
 
 /** What a session is opened with. */
 export interface OpenSessionOptions extends Omit<JobSessionOptions, 'spec' | 'onStage'>, Pick<WorkerOptions, 'roots'> {
@@ -22,7 +20,7 @@ export interface OpenSessionOptions extends Omit<JobSessionOptions, 'spec' | 'on
  * Opens what a job needs. While Redis or a file system is away it is tried again.
  * @throws MaestroError of whatever cannot be opened, or the signal's reason.
  */
-export async function openSession({ specJson, onWaiting, ...options }: OpenSessionOptions): Promise<Session> {
+export async function openSession({ specJson, onWaiting, ...options }: OpenSessionOptions): Promise<MemberSession> {
   const { roots, logger, signal } = options;
   const spec = parseJobSpec(JSON.parse(specJson));
   // Links may lead elsewhere on this machine than on the coordinator's.
@@ -30,7 +28,7 @@ export async function openSession({ specJson, onWaiting, ...options }: OpenSessi
   for (;;) {
     try {
       const opening = { ...options, spec, onStage: onWaiting };
-      const session = await (spec.recipe === 'knn' ? openKnnSession(opening) : openJobSession(opening));
+      const session = isTraining(spec) ? trainingSession(await openJobSession(opening)) : measuringSession(await openKnnSession(opening));
       onWaiting('');
       return session;
     } catch (error) {

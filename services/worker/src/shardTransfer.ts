@@ -10,7 +10,8 @@ import { STATE_VECTORS } from './snapshots.ts';
 /** Elements that are asked for at once: 64 MiB, so that neither side holds much more than the state itself. */
 const BATCH_FLOATS = 1 << 24;
 
-interface ShardTransferOptions {
+/** What {@link serveShards} takes. */
+export interface ShardServiceOptions {
   readonly session: Pick<JobSession, 'layout' | 'trainer' | 'state' | 'shards' | 'snapshots'>;
   readonly view: View;
   readonly self: string;
@@ -34,7 +35,7 @@ export async function pullShards({
   onProgress,
   logger,
   signal,
-}: ShardTransferOptions & {
+}: ShardServiceOptions & {
   readonly chunk: ElementRange;
   readonly onProgress: () => void;
   readonly logger: Logger;
@@ -85,7 +86,7 @@ export async function pullShards({
  * Serves what this worker holds of the state of a view's first step, in memory or on disk, and its snapshots of later ones, until the
  * returned function is called.
  */
-export function serveShards({ session, view, self, collective, faults }: ShardTransferOptions): () => void {
+export function serveShards({ session, view, self, collective, faults }: ShardServiceOptions): () => void {
   const { jobId: job, generation, startStep } = view;
   const over = new AbortController();
   const pool = openFloatPool();

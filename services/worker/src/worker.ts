@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Collective } from '@maestro/collective';
-import type { BlockCacheOptions } from '@maestro/data';
+import type { BoundedFolderOptions } from '@maestro/data';
 import {
   type CoordinatorMessage,
   type FailureTimeouts,
@@ -32,7 +32,7 @@ export interface WorkerOptions {
   /** Where snapshots of a state in parts go: a folder on a local disk. Files in it have no names and end with the process. */
   readonly scratchDir: string;
   /** Where parts of data sets on other machines are kept. Default: nowhere. */
-  readonly cache?: BlockCacheOptions | undefined;
+  readonly cache?: BoundedFolderOptions | undefined;
   /** For how long a server that stops answering is asked again for a part of a data set, in milliseconds. */
   readonly patienceMs?: number | undefined;
   readonly compute: ComputeSettings;

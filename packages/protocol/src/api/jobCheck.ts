@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { jobFileSchema, jobSpecSchema } from '../jobSpec.ts';
 import { countSchema } from './primitives.ts';
+import { recipeResourceSchema } from './recipeResource.ts';
 
 /** What follows from a job file, and from the workers that are at hand. What is not known is absent. */
 export const jobPlanSchema = z
@@ -10,7 +11,7 @@ export const jobPlanSchema = z
     stepsPerEpoch: countSchema.optional(),
     totalSteps: countSchema.optional(),
     epochs: z.number().optional(),
-    learningRate: z.number().optional().describe('the highest: baseLr x batch / 256; absent for recipe knn'),
+    learningRate: z.number().optional().describe('the highest: baseLr x batch / 256; absent for a job that trains nothing'),
     warmupSteps: countSchema.optional().describe('steps until the learning rate is reached'),
     parameters: countSchema.describe('of encoder and decoder'),
     encoderParameters: countSchema.describe('of the encoder alone, which is what is kept in the end'),
@@ -29,13 +30,14 @@ export const jobCheckSchema = z
   .object({
     dryRun: z.literal(true),
     spec: jobSpecSchema.describe('the job file with every default filled in'),
+    recipe: recipeResourceSchema.describe('what the job is for'),
     plan: jobPlanSchema,
     warnings: z.array(z.string()).describe('what does not keep the job from being taken, but may not be meant'),
   })
   .meta({ id: 'JobCheck' });
 
 /** What a dry run finds. */
-export type JobCheck = Omit<z.infer<typeof jobCheckSchema>, 'dryRun'>;
+export type JobCheck = Omit<z.infer<typeof jobCheckSchema>, 'dryRun' | 'recipe'>;
 
 /** The JSON Schema (draft 2020-12) of the job file, for forms and editors. */
 export function jobFileJsonSchema(): Record<string, unknown> {

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { type JobSpec, jobSpecSchema } from '../jobSpec.ts';
 import { JOB_STATES, type Job } from '../jobs.ts';
+import { recipeOf } from '../recipeRegistry.ts';
 import { countSchema, jobIdSchema, timeSchema } from './primitives.ts';
+import { recipeResource, recipeResourceSchema } from './recipeResource.ts';
 
 const conditionSchema = z.object({
   type: z.string(),
@@ -58,6 +60,7 @@ export const jobResourceSchema = z
     message: z.string().describe('why it is in this state, in a sentence'),
     resourceVersion: z.string().describe('changes with every change of the job; compare for equality only'),
     spec: jobSpecSchema.describe('the job file with every default filled in'),
+    recipe: recipeResourceSchema.describe('what the job is for'),
     createdAt: timeSchema,
     startedAt: timeSchema.optional(),
     endedAt: timeSchema.optional(),
@@ -86,6 +89,7 @@ export function jobResource(job: Job, spec: JobSpec): JobResource {
     message,
     resourceVersion,
     spec,
+    recipe: recipeResource(recipeOf(spec)),
     createdAt,
     ...(job.startedAt !== '' && { startedAt: job.startedAt }),
     ...(job.endedAt !== '' && { endedAt: job.endedAt }),

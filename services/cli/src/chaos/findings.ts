@@ -1,5 +1,6 @@
 import type { JobClient } from '@maestro/client';
 import { isTerminal, type Job, type JobSpec, MaestroError } from '@maestro/protocol';
+import { isTraining } from '../isTraining.ts';
 import { seconds } from './describeChaos.ts';
 import { type JobRecord, recordJob } from './recordJob.ts';
 import type { ChaosSummary } from './runChaos.ts';
@@ -58,9 +59,7 @@ export async function undisturbedResult(client: JobClient, coordinator: string, 
 }
 
 /** Whether a job measures a checkpoint, and so leaves numbers instead of weights. */
-export function isMeasurement({ specJson }: Pick<Job, 'specJson'>): boolean {
-  return (JSON.parse(specJson) as JobSpec).recipe === 'knn';
-}
+export const isMeasurement = (job: Pick<Job, 'specJson'>): boolean => !isTraining(job);
 
 /** The hash of a job's last checkpoint; of one that measures, its numbers. @throws MaestroError `conflict` when it did not succeed. */
 function resultOf(job: Job): string {

@@ -1,4 +1,4 @@
-import { isMaestroError, type JobCheck, type JobSpec, MaestroError, parseJobSpec } from '@maestro/protocol';
+import { isMaestroError, isTraining, type JobCheck, type JobSpec, MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
 import { followJob, logsOption } from '../followJob.ts';
@@ -96,7 +96,7 @@ async function dryRun(
   }
   // Of a job that measures a checkpoint the model is the checkpoint's, which may lie on another machine.
   const { model, ...others } = check.spec;
-  process.stdout.write(`${JSON.stringify(isLocal && spec.recipe === 'knn' ? others : { model, ...others }, null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify(isLocal && !isTraining(spec) ? others : { model, ...others }, null, 2)}\n`);
   process.stderr.write(`${(await import('../planText.ts')).planText(check)}\n`);
   warn(check.warnings);
 }
@@ -115,7 +115,7 @@ async function buildSpec(file: string | undefined, { recipe, set, resume, resume
   const { readJobFile, setKeys, withAbsolutePaths } = await import('../jobFile.ts');
   const pairs = [
     ...set,
-    ...(recipe === undefined ? [] : [`recipe=${recipe}`]),
+    ...[recipe].flatMap((id) => (id === undefined ? [] : [`recipe=${id}`])),
     ...(resume === undefined ? [] : [`checkpoint.resumeFrom=${JSON.stringify(resume)}`]),
     ...(resumeAnyway === true ? ['checkpoint.resumeAnyway=true'] : []),
   ];

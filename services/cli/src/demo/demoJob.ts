@@ -22,7 +22,6 @@ export interface DemoJobOptions {
 export function demoJob({ data, channels, workers, samples, steps = STEPS }: DemoJobOptions): Record<string, unknown> {
   return {
     name: 'demo',
-    recipe: 'mae-pretrain',
     model: { preset: 'mae_vit_tiny_patch4', imageSize: 32, channels, normPixLoss: false },
     data,
     augment: { scale: [0.6, 1] },

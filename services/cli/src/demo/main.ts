@@ -1,3 +1,4 @@
+import '@maestro/recipes';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { connectJobClient, type JobClient } from '@maestro/client';

@@ -1,9 +1,18 @@
-import type { AuditResource, DataSurveyResource, JobResource, Problem as ServerProblem, WorkerResource } from '@maestro/protocol';
+import type {
+  AuditResource,
+  DataSurveyResource,
+  JobResource,
+  RecipeResource,
+  Problem as ServerProblem,
+  WorkerResource,
+} from '@maestro/protocol';
 
 /** What the API answers, as the dashboard reads it. Resources are the protocol's own; the rest is what rooms of the server give. */
 export type Job = JobResource;
 export type Audit = AuditResource;
 export type DataSurvey = DataSurveyResource;
+export type Recipe = RecipeResource;
+export type Metric = RecipeResource['results'][number];
 export type JobEvent = JobResource['events'][number];
 export type Worker = WorkerResource;
 export type Problem = Partial<Omit<ServerProblem, 'code'>> & { detail: string; status: number; code: string; title: string };

@@ -2,10 +2,8 @@
 import { ApiError, request } from '../api.js';
 import { count } from '../format.js';
 
-/** @typedef {import('../parts/schemaForm.js').Values} Values @typedef {import('../types/api.d.ts').DataSurvey} DataSurvey */
-
-/** Sections of a job file that say where a data set is. */
-export const PLACES = [['data'], ['knn', 'test']];
+/** @typedef {import('../parts/schemaForm.js').Values} Values @typedef {import('../types/api.d.ts').DataSurvey} DataSurvey
+ * @typedef {readonly (readonly string[])[]} Places Sections of a job file that say where a data set is. */
 
 /** What a job file has at a place. @param {Values} values @param {readonly string[]} place @returns {object} */
 export function sectionAt(values, place) {
@@ -16,10 +14,11 @@ export function sectionAt(values, place) {
 /**
  * The server's problems for a form that lets the format be found: what it says of a format that nobody chose is said of the path.
  * @param {readonly string[]} problems @param {Values} values @param {ReadonlyMap<string, DataSurvey | 'asked'>} surveys
+ * @param {Places} places
  */
-export function problemsOfForm(problems, values, surveys) {
+export function problemsOfForm(problems, values, surveys, places) {
   return problems.map((problem) => {
-    const place = PLACES.find((each) =>
+    const place = places.find((each) =>
       [`${each.join('.')}:`, `${each.join('.')}.format:`, `${each.join('.')}.path:`].some((start) => problem.startsWith(start)),
     );
     if (place === undefined) return problem;
@@ -42,11 +41,11 @@ export async function surveyOf(path, signal) {
   }
 }
 
-/** What was found at the paths, to stand at their fields. @param {Values} values @param {ReadonlyMap<string, DataSurvey | 'asked'>} surveys */
-export function notesOf(values, surveys) {
+/** What was found at the paths, to stand at their fields. @param {Values} values @param {ReadonlyMap<string, DataSurvey | 'asked'>} surveys @param {Places} places */
+export function notesOf(values, surveys, places) {
   /** @type {Map<string, import('../parts/schemaForm.js').FieldNote>} */
   const notes = new Map();
-  for (const place of PLACES) {
+  for (const place of places) {
     const { path, format } = /** @type {{ path?: string, format?: string }} */ (sectionAt(values, place));
     const survey = surveys.get(path ?? '');
     if (survey !== undefined) notes.set([...place, 'path'].join('.'), noteOf(survey, format));

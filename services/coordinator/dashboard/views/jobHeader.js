@@ -1,14 +1,14 @@
 // @ts-check
 import { request } from '../api.js';
 import { h } from '../dom.js';
-import { age, count, duration, measure, moment, rate, speed } from '../format.js';
+import { age, count, duration, measure, metricText, moment, rate, speed } from '../format.js';
 import { ask, toast } from '../parts/dialog.js';
 import { icon } from '../parts/icon.js';
 import { hasEnded, progressBar, stateBadge } from '../parts/jobState.js';
 import { reasonParts } from '../parts/reason.js';
 import { jobFailure } from './jobFailure.js';
 
-/** @typedef {import('../types/api.d.ts').Job} Job */
+/** @typedef {import('../types/api.d.ts').Job} Job @typedef {import('../types/api.d.ts').Metric} Metric */
 
 const ACTIONS = /** @type {const} */ ({
   pause: {
@@ -83,7 +83,7 @@ export function jobHeader(job, take, hasTiles) {
 }
 
 /** @param {Job} job */
-function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec, results }) {
+function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec, recipe, results }) {
   const isMoving = state === 'running' || state === 'pausing';
   const isOver = hasEnded(state);
   const has = progress !== undefined && progress.images > 0;
@@ -92,7 +92,8 @@ function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec
     startedAt === undefined ? undefined : ((endedAt === undefined ? Date.now() : Date.parse(endedAt)) - Date.parse(startedAt)) / 1000;
   /** @type {[string, string, string | undefined][]} */
   const values = [
-    ...(spec.recipe === 'knn' ? accuracyTiles(spec, results) : lossTiles(has ? progress : undefined)),
+    ...recipe.series.map((metric) => seriesTile(metric, has ? progress : undefined)),
+    ...recipe.results.filter(({ note }) => note !== undefined).map((metric) => resultTile(recipe, metric, results)),
     isOver
       ? ['Images', count(progress?.images), has && elapsed ? `${speed(progress.images / elapsed)} a second in the mean` : undefined]
       : ['Images/s', isMoving && has ? speed(progress.imagesPerSecond) : '–', has ? `${count(progress.images)} in all` : undefined],
@@ -121,24 +122,21 @@ function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec
   );
 }
 
-/** @param {Job['progress']} progress @returns {[string, string, string | undefined][]} */
-function lossTiles(progress) {
-  return [
-    ['Loss', measure(progress?.loss), progress && `${measure(progress.lossFirst)} at first`],
-    ['Learning rate', rate(progress?.learningRate), undefined],
-  ];
+/** What a job tells at each step. @param {Metric} metric @param {Job['progress']} progress @returns {[string, string, string | undefined]} */
+function seriesTile({ name, label }, progress) {
+  if (name === 'learningRate') return [label, rate(progress?.learningRate), undefined];
+  const values = /** @type {Record<string, any> | undefined} */ (progress);
+  const first = values?.[`${name}First`];
+  return [label, measure(values?.[name]), first === undefined ? undefined : `${measure(first)} at first`];
 }
 
-/** @param {Job['spec']} spec @param {Job['results']} results @returns {[string, string, string | undefined][]} */
-function accuracyTiles({ knn }, results) {
-  const accuracy = results?.['knnAccuracy'];
+/** What a job ends with, and the number that belongs to it. @param {Job['recipe']} recipe @param {Metric} metric @param {Job['results']} results @returns {[string, string, string | undefined]} */
+function resultTile(recipe, metric, results) {
+  const note = recipe.results.find(({ name }) => name === metric.note);
   return [
-    [
-      'k-NN accuracy',
-      accuracy === undefined ? '–' : `${(100 * accuracy).toFixed(2)} %`,
-      results && `${count(results['testSamples'])} test samples`,
-    ],
-    ['Neighbours', count(knn?.k), results && `of ${count(results['trainSamples'])} samples, ${count(results['classes'])} classes`],
+    metric.label,
+    metricText(metric, results?.[metric.name]),
+    note && results && `${metricText(note, results[note.name])} ${note.label}`,
   ];
 }
 

@@ -2,16 +2,17 @@
 import { h } from '../dom.js';
 import { bytes, count, duration, plural, rate } from '../format.js';
 
-/** That the job would be taken, what it comes to, and what may not be meant. @param {{ spec?: any, plan?: any, warnings: readonly string[] }} checked */
-export function verdict({ spec, plan, warnings }) {
+/** That the job would be taken, what it comes to, and what may not be meant. @param {{ spec?: any, recipe?: any, plan?: any, warnings: readonly string[] }} checked */
+export function verdict({ spec, recipe, plan, warnings }) {
   const { schedule, resources, model } = spec;
   const batch = resources.virtualRanks * schedule.microBatch * schedule.accumulation;
   const isReady = warnings.length === 0;
+  const isMeasuring = recipe?.verb === 'measuring';
   /** @type {[string, string | undefined][]} */
   const facts = [
     [
-      spec.recipe === 'knn' ? 'Measures' : 'Trains for',
-      spec.recipe === 'knn'
+      isMeasuring ? 'Measures' : 'Trains for',
+      isMeasuring
         ? spec.checkpoint.resumeFrom
         : schedule.epochs === undefined
           ? `${count(schedule.steps)} steps`

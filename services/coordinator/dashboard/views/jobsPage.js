@@ -1,7 +1,7 @@
 // @ts-check
 import { errorText, request } from '../api.js';
 import { h, onceAFrame, patch } from '../dom.js';
-import { age, count, duration, measure, moment, plural, speed } from '../format.js';
+import { age, count, duration, measure, metricText, moment, plural, speed } from '../format.js';
 import { pollInto } from '../live.js';
 import { icon } from '../parts/icon.js';
 import { hasEnded, progressBar, stateBadge } from '../parts/jobState.js';
@@ -187,10 +187,11 @@ function progressCells(job) {
 }
 
 /** What a job has come to, and what that is. @param {Job} job @returns {[string, string]} */
-function resultOf({ progress, spec, results }) {
-  if (spec.recipe !== 'knn') return progress !== undefined && progress.images > 0 ? [measure(progress.loss), 'loss'] : ['–', ''];
-  const accuracy = results?.['knnAccuracy'];
-  return accuracy === undefined ? ['–', ''] : [`${(100 * accuracy).toFixed(2)} %`, 'k-NN accuracy'];
+function resultOf({ progress, recipe, results }) {
+  const [first] = recipe.results;
+  const value = first && results?.[first.name];
+  if (first !== undefined && value !== undefined) return [metricText(first, value), first.label];
+  return recipe.series.length > 0 && progress !== undefined && progress.images > 0 ? [measure(progress.loss), 'loss'] : ['–', ''];
 }
 
 /** A click anywhere in a row opens it, unless text is being selected. @param {MouseEvent} event @param {string} href */

@@ -47,7 +47,7 @@ export function openOverview(job) {
   };
   const reconstructions = openReconstructions(job.id);
   const timeline = openTimeline(job.id);
-  const isTraining = job.spec.recipe !== 'knn';
+  const isTraining = job.recipe.verb === 'training';
   const parts = [
     ...(isTraining ? [charts.loss.element, reconstructions.element, charts.learningRate.element] : []),
     charts.imagesPerSecond.element,

@@ -6,7 +6,7 @@ import { errorNotice, loadingNotice, panel } from '../parts/notice.js';
 import { initialValues, schemaForm, withValue } from '../parts/schemaForm.js';
 import { navigate, setQuery } from '../router.js';
 import { parse, stringify } from '../yaml/index.js';
-import { notesOf, PLACES, problemsOfForm, sectionAt, surveyOf } from './dataNotes.js';
+import { notesOf, problemsOfForm, sectionAt, surveyOf } from './dataNotes.js';
 import { verdict } from './jobVerdict.js';
 
 /** @typedef {import('../types/api.d.ts').SchemaNode} SchemaNode @typedef {import('../parts/schemaForm.js').Values} Values @typedef {import('../types/api.d.ts').DataSurvey} DataSurvey */
@@ -15,7 +15,7 @@ const CHECK_DELAY_MS = 350;
 
 /** A new job: a form made from the schema, or the file as text; checked by the server while one types. @param {HTMLElement} root @param {import('../router.js').Place} place @returns {import('../types/api.d.ts').Page} */
 export function submitPage(root, { query }) {
-  /** @type {{ schema?: SchemaNode, values: Values, text: string, tab: string, errors: string[], spec?: any, error?: unknown, isChecked: boolean, isTouched: boolean, isSending: boolean, surveys: Map<string, DataSurvey | 'asked'>, warnings: readonly string[], plan?: any }} */
+  /** @type {{ schema?: SchemaNode, values: Values, text: string, tab: string, errors: string[], spec?: any, error?: unknown, isChecked: boolean, isTouched: boolean, isSending: boolean, surveys: Map<string, DataSurvey | 'asked'>, warnings: readonly string[], plan?: any, recipe?: any, places: readonly (readonly string[])[] }} */
   const state = {
     values: {},
     text: '',
@@ -25,6 +25,7 @@ export function submitPage(root, { query }) {
     isTouched: false,
     isSending: false,
     surveys: new Map(),
+    places: [],
     warnings: [],
   };
   // One key for this page: a submit that is sent twice, by an impatient hand or a broken connection, makes one job.
@@ -49,7 +50,7 @@ export function submitPage(root, { query }) {
   /** Looks at the paths that the form names; a format that was not chosen is the one that is found. */
   const lookAtData = async () => {
     const own = turn;
-    for (const place of PLACES) {
+    for (const place of state.places) {
       const { path, format } = /** @type {{ path?: unknown, format?: unknown }} */ (sectionAt(state.values, place));
       if (typeof path !== 'string' || path === '') continue;
       if (!state.surveys.has(path)) {
@@ -73,21 +74,21 @@ export function submitPage(root, { query }) {
     const own = ++turn;
     if (state.tab === 'form') await lookAtData();
     if (own !== turn) return;
-    /** @type {{ errors: string[], spec?: any, plan?: any, warnings?: readonly string[] }} */
+    /** @type {{ errors: string[], spec?: any, recipe?: any, plan?: any, warnings?: readonly string[] }} */
     let outcome;
     try {
-      const { spec, plan, warnings } = await request('/api/v1/jobs?dryRun=true', {
+      const { spec, recipe, plan, warnings } = await request('/api/v1/jobs?dryRun=true', {
         method: 'POST',
         body: jobFile() ?? {},
         signal: ending.signal,
       });
-      outcome = { errors: [], spec, plan, warnings: warnings ?? [] };
+      outcome = { errors: [], spec, recipe, plan, warnings: warnings ?? [] };
     } catch (error) {
       if (ending.signal.aborted) return;
       outcome = { errors: problemsOf(error) };
     }
     if (own !== turn) return; // something was typed since
-    Object.assign(state, { spec: undefined, plan: undefined, warnings: [], ...outcome, isChecked: true });
+    Object.assign(state, { spec: undefined, recipe: undefined, plan: undefined, warnings: [], ...outcome, isChecked: true });
     render();
   };
   const checkSoon = () => {
@@ -159,7 +160,7 @@ export function submitPage(root, { query }) {
     );
 
   const body = (/** @type {SchemaNode} */ schema) => {
-    const told = state.tab === 'form' ? problemsOfForm(state.errors, state.values, state.surveys) : state.errors;
+    const told = state.tab === 'form' ? problemsOfForm(state.errors, state.values, state.surveys, state.places) : state.errors;
     const shown = state.isTouched ? told : [];
     const atFields = new Map(shown.map((line) => splitProblem(line)));
     return h(
@@ -170,7 +171,7 @@ export function submitPage(root, { query }) {
             schema,
             values: state.values,
             errors: atFields,
-            notes: notesOf(state.values, state.surveys),
+            notes: notesOf(state.values, state.surveys, state.places),
             change: (path, value) => change(schema, path, value),
           })
         : panel(
@@ -234,12 +235,14 @@ export function submitPage(root, { query }) {
     state.error = undefined;
     try {
       const from = query.get('from');
-      const [schema, job, checkpoint] = await Promise.all([
+      const [schema, recipes, job, checkpoint] = await Promise.all([
         request('/api/v1/schema/job'),
+        request('/api/v1/recipes'),
         from === null ? undefined : request(`/api/v1/jobs/${encodeURIComponent(from)}`),
         from === null || query.get('resume') === null ? undefined : newestCheckpoint(from),
       ]);
-      Object.assign(state, { schema, values: job === undefined ? initialValues(schema) : again(job.spec, checkpoint) });
+      state.places = placesOf(recipes.items);
+      Object.assign(state, { schema, values: job === undefined ? initialValues(schema) : again(job, checkpoint) });
       if (state.tab === 'file') state.text = job === undefined ? '' : stringify(state.values);
       if (job !== undefined) check();
     } catch (error) {
@@ -272,6 +275,12 @@ function splitProblem(line) {
   return found === null ? ['', line] : [found[1] ?? '', found[2] ?? ''];
 }
 
+/** Where in a job file data sets are named. @param {readonly import('../types/api.d.ts').Recipe[]} recipes */
+function placesOf(recipes) {
+  const all = new Map(recipes.flatMap(({ dataPlaces }) => dataPlaces).map((place) => [place.join('.'), place]));
+  return [...all.values()];
+}
+
 /** Where the newest whole checkpoint of a job is; undefined when it has none. @param {string} id @returns {Promise<string | undefined>} */
 async function newestCheckpoint(id) {
   const { items } = await request(`/api/v1/jobs/${encodeURIComponent(id)}/checkpoints?limit=200`);
@@ -282,11 +291,12 @@ async function newestCheckpoint(id) {
 /**
  * A job's file to begin another one with: training begins anew or from `checkpoint`, and what measures a checkpoint may measure another one, of
  * another model.
- * @param {import('../types/api.d.ts').Job['spec']} spec
+ * @param {import('../types/api.d.ts').Job} job
  * @param {string | undefined} resumeFrom
  */
-function again({ model, augment, checkpoint, ...others }, resumeFrom) {
-  if (others.recipe === 'knn') return { ...others, checkpoint };
+function again({ spec, recipe }, resumeFrom) {
+  const { model, augment, checkpoint, ...others } = spec;
+  if (recipe.verb === 'measuring') return { ...others, checkpoint };
   const { resumeFrom: _, ...kept } = checkpoint;
   return { ...others, model, augment, checkpoint: { ...kept, ...(resumeFrom !== undefined && { resumeFrom }) } };
 }

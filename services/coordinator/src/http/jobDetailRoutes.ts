@@ -10,6 +10,9 @@ import {
   pageOf,
   pageQuerySchema,
   pageSchema,
+  recipeInfos,
+  recipeResource,
+  recipeResourceSchema,
   stepParamSchema,
   type ViewResource,
   viewResourceSchema,
@@ -126,6 +129,20 @@ export function addJobDetailRoutes(app: HttpApp, { coordinator, dataDir }: HttpD
       },
     },
     () => schemaOfJobFile,
+  );
+
+  app.get(
+    '/api/v1/recipes',
+    {
+      config,
+      schema: {
+        operationId: 'listRecipes',
+        summary: 'What a job can be for.',
+        tags,
+        response: { 200: z.object({ items: z.array(recipeResourceSchema) }), ...PROBLEMS },
+      },
+    },
+    () => ({ items: recipeInfos().map(recipeResource) }),
   );
 }
 

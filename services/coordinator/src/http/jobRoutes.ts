@@ -1,6 +1,7 @@
 import {
   JOB_STATES,
   type Job,
+  type JobCheck,
   jobCheckSchema,
   jobFileSchema,
   jobParamsSchema,
@@ -9,6 +10,8 @@ import {
   pageOf,
   pageQuerySchema,
   pageSchema,
+  recipeOf,
+  recipeResource,
 } from '@maestro/protocol';
 import { z } from 'zod';
 import type { HttpDeps } from './httpDeps.ts';
@@ -29,6 +32,9 @@ const submitHeadersSchema = z.object({
 const submitQuerySchema = z.strictObject({
   dryRun: z.enum(['true', 'false']).default('false').describe('check the job file and create nothing'),
 });
+
+/** What an HTTP dry run answers. */
+const dryRun = (check: JobCheck) => ({ dryRun: true as const, ...check, recipe: recipeResource(recipeOf(check.spec)) });
 
 /** Jobs: submit, list, get, pause, resume, cancel. */
 export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
@@ -57,7 +63,7 @@ export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
     },
     async (request, reply) => {
       const specJson = JSON.stringify(written.get(request));
-      if (request.query.dryRun === 'true') return reply.code(200).send({ dryRun: true, ...(await coordinator.check(specJson)) });
+      if (request.query.dryRun === 'true') return reply.code(200).send(dryRun(await coordinator.check(specJson)));
       const { job, isNew } = await coordinator.submit(specJson, request.headers['idempotency-key'] ?? '');
       return reply
         .code(isNew ? 201 : 200)

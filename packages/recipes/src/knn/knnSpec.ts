@@ -1,14 +1,12 @@
+import type { JobIssue, JobSection, JobSpec, SectionSchemas, TestDataSpec } from '@maestro/protocol';
 import { z } from 'zod';
-import type { JobSpec, TestDataSpec } from './jobSpec.ts';
 
-type Section = Readonly<Record<string, unknown>>;
-
-/** The `knn` section; `dataSchema` says where labelled samples can lie. */
-export function knnSection<Data extends z.ZodType>(dataSchema: Data) {
+/** The `knn` section. */
+export function knnSection({ testData }: SectionSchemas) {
   return z.strictObject({
     k: z.int().positive().default(200).describe('nearest training samples that vote on a test sample (Wu et al. 2018)'),
     temperature: z.number().positive().default(0.07).describe('a vote counts exp(cosine similarity / temperature)'),
-    test: dataSchema
+    test: testData
       .optional()
       .describe('labelled samples to classify; when left out, the test split of an idx folder, or what data.holdOut holds out'),
   });
@@ -23,16 +21,14 @@ export interface KnnSpec {
   readonly checkpoint: string;
 }
 
-/** What a job measures, when its recipe is knn. */
-export function knnOf({ recipe, knn, checkpoint }: Pick<JobSpec, 'recipe' | 'knn' | 'checkpoint'>): KnnSpec | undefined {
-  if (recipe !== 'knn') return undefined;
-  const { k, temperature, test } = knn!;
-  return { k, temperature, test: test!, checkpoint: checkpoint.resumeFrom! };
+/** What a job of this recipe measures. `spec` is valid. */
+export function knnOf(spec: JobSpec): KnnSpec {
+  const { k, temperature, test } = (spec as JobSpec & { readonly knn: Omit<KnnSpec, 'checkpoint'> }).knn;
+  return { k, temperature, test, checkpoint: spec.checkpoint.resumeFrom! };
 }
 
 /** What a k-NN job file leaves out and others have another default for: one pass over all samples, by one worker. */
-export function withKnnDefaults(input: unknown): unknown {
-  if (!isSection(input) || input['recipe'] !== 'knn') return input;
+export function withKnnDefaults(input: JobSection): JobSection {
   const { schedule, data } = input;
   const isInSteps = isSection(schedule) && 'steps' in schedule;
   const isTestGiven = isSection(input['knn']) && 'test' in input['knn'];
@@ -48,7 +44,7 @@ export function withKnnDefaults(input: unknown): unknown {
 }
 
 /** What is classified when a file does not say: what of the data is no part of the training. */
-function testOf(data: unknown): Section {
+function testOf(data: unknown): JobSection {
   if (!isSection(data)) return {};
   if (data['format'] === 'idx') return { test: { ...data, split: 'test' } };
   const { holdOut = 0.01 } = data;
@@ -65,45 +61,44 @@ const MEANT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What is wrong with a job file's recipe: where, and why. `defaults` are what sections of {@link MEANT} are when left out. */
-export function knnIssues(spec: Section, defaults: Section): { readonly path: string[]; readonly message: string }[] {
+export function knnIssues(spec: JobSection, defaults: JobSection): JobIssue[] {
   const { knn, data } = spec;
-  if (spec['recipe'] !== 'knn') return knn === undefined ? [] : [{ path: ['knn'], message: 'only with recipe knn' }];
-  const issues: { path: string[]; message: string }[] = [];
+  const issues: JobIssue[] = [];
   const refuse = (path: string[], message: string): void => void issues.push({ path, message });
   for (const [name, meant] of Object.entries(MEANT)) {
-    const section = (spec[name] ?? {}) as Section;
+    const section = (spec[name] ?? {}) as JobSection;
     for (const key of Object.keys(section)) {
-      const isDefault = JSON.stringify(section[key]) === JSON.stringify((defaults[name] as Section)[key]);
+      const isDefault = JSON.stringify(section[key]) === JSON.stringify((defaults[name] as JobSection)[key]);
       if (!meant.includes(key) && !isDefault) refuse([name, key], 'means nothing to recipe knn; leave it out');
     }
   }
-  const { schedule, resources, checkpoint } = spec as Readonly<Record<string, Section>>;
+  const { schedule, resources, checkpoint } = spec as Readonly<Record<string, JobSection>>;
   if ((schedule!['epochs'] ?? 1) !== 1) refuse(['schedule', 'epochs'], 'expected 1: recipe knn takes each sample once');
   if (schedule!['lastBatch'] !== 'keep') refuse(['schedule', 'lastBatch'], 'expected keep: recipe knn takes every sample');
   if (resources!['maxWorkers'] !== 1) refuse(['resources', 'maxWorkers'], 'expected 1: recipe knn keeps all features with one worker');
   if (checkpoint!['resumeFrom'] === undefined) {
     refuse(['checkpoint', 'resumeFrom'], 'recipe knn needs the checkpoint folder whose encoder is measured');
   }
-  const { test } = knn as Section;
+  const { test } = knn as JobSection;
   if (test === undefined) refuse(['knn', 'test'], 'give labelled samples to classify: this data has no test split of its own');
-  if (areSame(test as Section | undefined, data as Section)) {
+  if (areSame(test as JobSection | undefined, data as JobSection)) {
     refuse(['knn', 'test'], 'expected other samples than those of data, which would be their own nearest neighbours');
   }
   return issues;
 }
 
 /** Whether samples that are classified are among those of `data`. */
-function areSame(test: Section | undefined, data: Section): boolean {
+function areSame(test: JobSection | undefined, data: JobSection): boolean {
   const isPart = test?.['part'] === 'held-out' && test['holdOut'] === data['holdOut'];
   return !isPart && ['format', 'path', 'split'].every((key) => test?.[key] === data[key]);
 }
 
 /** `given` over `defaults`; what is no section is left for the schema to refuse. */
-function over(defaults: Section, given: unknown): unknown {
+function over(defaults: JobSection, given: unknown): unknown {
   if (given === undefined) return defaults;
   return isSection(given) ? { ...defaults, ...given } : given;
 }
 
-function isSection(value: unknown): value is Section {
+function isSection(value: unknown): value is JobSection {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
