@@ -7,13 +7,14 @@ const TARGET = new URL('../src/kernels.wasm.ts', import.meta.url);
 
 /**
  * The text of `kernels.wasm.ts`: `kernels.wat` compiled once for memories of one thread and once for shared ones (a module
- * must say which of them it imports), and `pixels.wat`. Development only; a test holds the committed file to this.
+ * must say which of them it imports), `pixels.wat` and `xxh3.wat`. Development only; a test holds the committed file to this.
  */
 export async function compileKernels(): Promise<string> {
   const source = await read('kernels.wat');
   const unshared = await toBase64('kernels.wat', source);
   const shared = await toBase64('kernels.wat', source.replace('(memory 0 65536)', '(memory 0 65536 shared)'));
   const pixels = await toBase64('pixels.wat', await read('pixels.wat'));
+  const xxh3 = await toBase64('xxh3.wat', await read('xxh3.wat'));
   return `/** \`kernels.wat\` as compiled by \`npm run wat -w @maestro/kernels\`, in base64; never edited by hand. */
 export const UNSHARED_WASM =
   '${unshared}';
@@ -25,6 +26,10 @@ export const SHARED_WASM =
 /** \`pixels.wat\`, likewise. */
 export const PIXELS_WASM =
   '${pixels}';
+
+/** \`xxh3.wat\`, likewise. */
+export const XXH3_WASM =
+  '${xxh3}';
 `;
 }
 

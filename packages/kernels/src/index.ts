@@ -19,3 +19,4 @@ export {
   sliceParts,
 } from './segmentedFloats.ts';
 export type { WasmMemory } from './webAssembly.ts';
+export { openXxh3 } from './xxh3.ts';
