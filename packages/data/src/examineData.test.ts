@@ -51,7 +51,7 @@ test('what is something else is told with what it is', async () => {
   );
   expect(await look('image-folder', at('plain'))).toEqual(wrong('it looks like format: idx'));
   expect(await look('idx', at('images'))).toEqual(wrong('it looks like format: image-folder'));
-  expect(await look('webdataset', at('images'))).toEqual(wrong('`maestro dataset pack` writes one; it looks like format: image-folder'));
+  expect(await look('webdataset', at('images'))).toEqual(wrong('`maestro dataset pack` writes both; it looks like format: image-folder'));
   expect(await look('webdataset', at('packed'))).toMatchObject({ kind: 'wrong' });
   expect(await look('idx', at('images', 'c.webp'))).toEqual(wrong('expected it to start with 00 00 08 03'));
   for (const format of ['idx', 'image-folder', 'webdataset'] as const)

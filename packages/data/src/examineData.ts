@@ -1,12 +1,10 @@
-import type { Dirent } from 'node:fs';
-import { open, opendir, readdir, readFile, stat } from 'node:fs/promises';
-import { basename, dirname, extname, isAbsolute, join } from 'node:path';
-import { createGunzip } from 'node:zlib';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { type DataSpec, errorMessage, homeRelativeAdvice, isHomeRelative, isMaestroError, MaestroError, nearest } from '@maestro/protocol';
 import { isUrl } from '@maestro/storage';
-import { findIdxImages, parseIdxHeader } from './idx.ts';
-import { IMAGE_EXTENSIONS } from './imageCodec.ts';
-import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
+import { findIdxImages } from './idx.ts';
+import { countIdx, countImages, countPacked, formatOfFolder, type ListingLimits, noImage, type SampleCount } from './listData.ts';
+import { INDEX_FILE } from './packIndex.ts';
 
 /** What a look at a job's data finds, without opening it. */
 export type DataExamination =
@@ -36,12 +34,6 @@ export interface ExamineDataOptions {
 }
 
 const DEADLINE_MS = 3000;
-/** Entries of a folder that are read together. */
-const READ_ENTRIES = 256;
-/** A larger index is not parsed only to count its samples. */
-const MOST_INDEX_BYTES = 32 * 2 ** 20;
-const IDX_NAME = /-images[-.]idx3-ubyte(\.gz)?$/;
-
 /**
  * Looks whether a job's data is there and counts its samples. It lists names and reads headers; no image is decoded. It never throws, and never
  * takes much longer than the deadline, whatever the file system does.
@@ -52,13 +44,13 @@ export async function examineData(
 ): Promise<DataExamination> {
   if (isUrl(spec.path)) return { kind: 'unseen', reason: `${spec.path} is on a server; workers read it` };
   if (isHomeRelative(spec.path)) return { kind: 'wrong', reason: homeRelativeAdvice(spec.path) };
-  const found: Found = { samples: 0, endMs: Date.now() + deadlineMs, enough };
+  const limits = { endMs: Date.now() + deadlineMs, enough };
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<DataExamination>((resolve) => {
     timer = setTimeout(resolve, deadlineMs, { kind: 'unseen', reason: `${spec.path} did not answer within ${deadlineMs / 1000} s` });
   });
   try {
-    return await Promise.race([look(spec, found), late]);
+    return await Promise.race([look(spec, limits), late]);
   } catch (error) {
     if (isMaestroError(error, 'not-found')) return { kind: 'absent', reason: errorMessage(error) };
     if (isMaestroError(error)) return { kind: 'wrong', reason: errorMessage(error) };
@@ -68,34 +60,35 @@ export async function examineData(
   }
 }
 
-interface Found {
-  samples: number;
-  readonly endMs: number;
-  readonly enough: number;
-}
-
-async function look(spec: DataPlace, found: Found): Promise<DataExamination> {
+async function look(spec: DataPlace, limits: ListingLimits): Promise<DataExamination> {
   const { path, split = 'train' } = spec;
   const there = await stat(path).catch((error: unknown) => missing(path, error));
   const isFolder = there.isDirectory();
   // A pipe or a device could keep whoever opens it for ever.
   if (!isFolder && !there.isFile()) throw new MaestroError('data-invalid', `${path} is neither a folder nor a file`);
   switch (spec.format) {
-    case 'image-folder':
+    case 'image-folder': {
       if (!isFolder) throw new MaestroError('data-invalid', `${path} is a file; name the folder that it is in`);
-      return countImages(path, found);
-    case 'idx':
-      if (isFolder && (await findIdxImages(path, split)) === undefined) throw await otherFormat(spec);
-      return { kind: 'seen', samples: await countIdx(path, split), isAll: true };
+      const count = await countImages(path, limits);
+      return count.samples === 0 && count.isAll ? otherFormat(spec) : seen(count);
+    }
+    case 'idx': {
+      const file = await findIdxImages(path, split);
+      return file === undefined ? otherFormat(spec) : seen(await countIdx(file));
+    }
     case 'webdataset': {
       if (!isFolder && !path.endsWith('.json')) throw new MaestroError('data-invalid', `${path} is a file; name the folder that it is in`);
-      const index = isFolder ? join(path, INDEX_FILE) : path;
-      const size = await stat(index).catch(() => undefined);
-      if (size === undefined) throw await otherFormat(spec);
-      if (size.size > MOST_INDEX_BYTES) return { kind: 'unseen', reason: `the index of ${path} is large; workers read it` };
-      return { kind: 'seen', samples: parsePackIndex(await readFile(index), path).names.length, isAll: true };
+      const count = await countPacked(path);
+      return count === undefined ? otherFormat(spec) : seen(count);
     }
   }
+}
+
+function seen(count: SampleCount): DataExamination {
+  if ('uncounted' in count) return { kind: 'unseen', reason: count.uncounted };
+  // What ended for want of time before it found anything says nothing.
+  if (count.samples === 0 && !count.isAll) return { kind: 'unseen', reason: 'no image was found in the time for it' };
+  return { kind: 'seen', samples: count.samples, isAll: count.isAll };
 }
 
 /** Whatever names the folder that does not exist, and one that was meant. */
@@ -114,76 +107,14 @@ async function missing(path: string, error: unknown): Promise<never> {
   throw new MaestroError('not-found', `there is nothing at ${path}${where}${hint}`);
 }
 
-/** Counts the images of a folder and its sub-folders, by their names. */
-async function countImages(root: string, found: Found): Promise<DataExamination> {
-  for (const pending = [root]; pending.length > 0; ) {
-    const folder = pending.pop()!;
-    for await (const entry of await opendir(folder, { bufferSize: READ_ENTRIES })) {
-      if (entry.name.startsWith('.')) continue;
-      if (entry.isDirectory()) pending.push(join(folder, entry.name));
-      else if (isImage(entry)) found.samples++;
-      if (found.samples >= found.enough) return { kind: 'seen', samples: found.samples, isAll: false };
-    }
-    if (Date.now() > found.endMs && found.samples > 0) return { kind: 'seen', samples: found.samples, isAll: false };
-  }
-  if (found.samples === 0) throw await otherFormat({ format: 'image-folder', path: root });
-  return { kind: 'seen', samples: found.samples, isAll: true };
-}
-
-const isImage = (entry: Dirent): boolean =>
-  (entry.isFile() || entry.isSymbolicLink()) && IMAGE_EXTENSIONS.includes(extname(entry.name).toLowerCase());
-
-async function countIdx(path: string, split: 'train' | 'test'): Promise<number> {
-  const file = (await findIdxImages(path, split))!;
-  const headerBytes = 16;
-  const handle = await open(file, 'r');
-  try {
-    const first = Buffer.alloc(64 * 1024);
-    const { bytesRead } = await handle.read(first, 0, first.length, 0);
-    const start = first.subarray(0, bytesRead);
-    const header = start[0] === 0x1f && start[1] === 0x8b ? await unpackedStart(start, headerBytes) : start.subarray(0, headerBytes);
-    return parseIdxHeader(header, 3, file)[0]!;
-  } finally {
-    await handle.close();
-  }
-}
-
-/** The first bytes of what a gzip file holds; fewer when it holds fewer, or is no gzip file. */
-async function unpackedStart(packed: Uint8Array, length: number): Promise<Uint8Array> {
-  const unpacked = createGunzip();
-  unpacked.end(packed);
-  const parts: Buffer[] = [];
-  try {
-    for await (const part of unpacked) {
-      parts.push(part as Buffer);
-      if (parts.reduce((sum, each) => sum + each.length, 0) >= length) break;
-    }
-  } catch {
-    // A file that goes on behind what was read ends too early here.
-  }
-  return Buffer.concat(parts).subarray(0, length);
-}
-
 /** That a folder holds nothing of the job's format, with the format that it does hold. */
-async function otherFormat({ format, path, split = 'train' }: DataPlace): Promise<MaestroError> {
+async function otherFormat({ format, path, split = 'train' }: DataPlace): Promise<never> {
   const wanted = {
-    'image-folder': `no image in ${path}; files ending in ${IMAGE_EXTENSIONS.join(' ')} are looked for`,
+    'image-folder': noImage(path),
     idx: `no ${split === 'test' ? 't10k' : 'train'}-images-idx3-ubyte or .gz in ${path}`,
-    webdataset: `no ${INDEX_FILE} in ${path}; \`maestro dataset pack\` writes one`,
+    webdataset: `no ${INDEX_FILE} and no tar shards in ${path}; \`maestro dataset pack\` writes both`,
   }[format];
-  const holds = await formatOfFolder(path);
+  const holds = await formatOfFolder(path).catch(() => undefined);
   const hint = holds === undefined || holds === format ? '' : `; it looks like format: ${holds}`;
-  return new MaestroError(hint === '' ? 'not-found' : 'data-invalid', `${wanted}${hint}`);
-}
-
-/** The format of what a folder holds; undefined when it holds nothing that is known. */
-export async function formatOfFolder(path: string): Promise<DataSpec['format'] | undefined> {
-  const names: string[] = await readdir(path).catch(() => []);
-  if (names.includes(INDEX_FILE)) return 'webdataset';
-  if (names.some((name) => IDX_NAME.test(name))) return 'idx';
-  for (const folder of [path, ...names.slice(0, READ_ENTRIES).map((name) => join(path, name))]) {
-    const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-    if (entries.some((entry) => !entry.name.startsWith('.') && isImage(entry))) return 'image-folder';
-  }
-  return undefined;
+  throw new MaestroError(hint === '' ? 'not-found' : 'data-invalid', `${wanted}${hint}`);
 }

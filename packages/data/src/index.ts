@@ -6,7 +6,7 @@ export { contentHash, contentText, sampleContent } from './contentHash.ts';
 export { type ContentConflict, type ContentTable, openContentTable } from './contentTable.ts';
 export { type Dataset, type DatasetSource, type DatasetSpec, type OpenDatasetOptions, openDataset } from './dataset.ts';
 export { readEvictionRisk, requireNoEviction } from './evictionPolicy.ts';
-export { type DataExamination, type DataPlace, type ExamineDataOptions, examineData, formatOfFolder } from './examineData.ts';
+export { type DataExamination, type DataPlace, type ExamineDataOptions, examineData } from './examineData.ts';
 export { examineJob, type JobExamination, type JobExaminationOptions } from './examineJob.ts';
 export { type DatasetPart, PROBE_BYTES } from './holdOut.ts';
 export { IMAGE_EXTENSIONS, imageBuild } from './imageCodec.ts';

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { examineData } from './examineData.ts';
 import { surveyData } from './surveyData.ts';
 
 let dir: string;
@@ -77,4 +78,36 @@ test('a packed data set is known by its index; one on a server is for the worker
   const path = await place('packed', ['index.json', 'shard-0.tar'], '{}');
   expect(await surveyData(path)).toMatchObject({ format: 'webdataset', problem: expect.stringContaining('its index') });
   expect(await surveyData('s3://bucket/faces')).toMatchObject({ format: 'webdataset', note: expect.stringContaining('workers read it') });
+});
+
+test('shards that others made are known without an index, but not an archive beside images', async () => {
+  const shards = await place('foreign', ['train-000000.tar', 'train-000001.tar', 'README.md']);
+  const why = `the shards of ${shards} have no index; workers make one when the job starts`;
+  expect(await surveyData(shards)).toEqual({ path: shards, format: 'webdataset', isAll: false, classes: [], classCount: 0, note: why });
+  expect(await examineData({ format: 'webdataset', path: shards })).toEqual({ kind: 'unseen', reason: why });
+  const images = await place('unpacked', ['train.tar', 'cat/1.jpg', '@eaDir/cat.jpg']);
+  expect(await surveyData(images)).toMatchObject({ format: 'image-folder', samples: 1, classCount: 1 });
+  expect(await examineData({ format: 'image-folder', path: images })).toEqual({ kind: 'seen', samples: 1, isAll: true });
+});
+
+test('the form and a submission see the same in any place', async () => {
+  const header = Buffer.from([0, 0, 8, 3, 0, 0, 1, 44, 0, 0, 0, 28, 0, 0, 0, 28]);
+  const places = [
+    await place('deep', ['a/b/c/1.jpg', 'index.json']),
+    await place('test-split', ['t10k-images.idx3-ubyte'], header),
+    await place('nothing', ['a/b/readme.txt']),
+    await place('cut', ['train-images-idx3-ubyte.gz'], Uint8Array.of(0x1f, 0x8b, 1)),
+    await place('strays', ['index.json', 'notes.txt']),
+  ];
+  for (const path of places) {
+    const survey = await surveyData(path);
+    const split = path.endsWith('split') ? 'test' : 'train';
+    const found = await examineData({ format: survey.format ?? 'image-folder', path, split });
+    expect([path, found]).toEqual([
+      path,
+      survey.problem === undefined
+        ? { kind: 'seen', samples: survey.samples, isAll: survey.isAll }
+        : { kind: survey.format === undefined ? 'absent' : 'wrong', reason: survey.problem },
+    ]);
+  }
 });

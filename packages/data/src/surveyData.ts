@@ -1,11 +1,9 @@
-import { open, opendir, readdir, readFile, stat } from 'node:fs/promises';
-import { extname, isAbsolute, join } from 'node:path';
-import { constants, gunzipSync } from 'node:zlib';
+import { stat } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
 import { type DataSpec, errorMessage } from '@maestro/protocol';
 import { isUrl } from '@maestro/storage';
-import { IMAGE_EXTENSIONS } from './imageCodec.ts';
-import { SYSTEM_FOLDERS } from './listImages.ts';
-import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
+import { findIdxImages } from './idx.ts';
+import { countIdx, countImages, countPacked, findSplit, formatOfFolder, noImage, type SampleCount } from './listData.ts';
 
 /** What is at a place, for whoever has not said what is to be there. */
 export interface DataSurvey {
@@ -28,12 +26,6 @@ export interface DataSurvey {
 
 const DEADLINE_MS = 3000;
 const MOST_CLASSES = 20;
-const READ_ENTRIES = 256;
-/** A larger index is not parsed only to count its samples. */
-const MOST_INDEX_BYTES = 32 * 2 ** 20;
-/** Enough to have a header, also of a packed file. */
-const FIRST_BYTES = 4096;
-const IDX_NAME = /-idx3-ubyte(\.gz)?$/;
 
 /**
  * Looks at a path: which format, how many samples, which class folders, or what is wrong with it. It lists names and reads headers; no image is
@@ -57,78 +49,35 @@ export async function surveyData(path: string, { deadlineMs = DEADLINE_MS }: { r
 
 async function look(path: string, endMs: number): Promise<DataSurvey> {
   const nothing = { path, isAll: false, classes: [], classCount: 0 } as const;
+  let format: DataSpec['format'] | undefined;
   try {
     const there = await stat(path);
-    if (path.endsWith('.json') && there.isFile()) return { ...nothing, format: 'webdataset', ...(await countPacked(path)) };
-    if (!there.isDirectory()) return { ...nothing, problem: `${path} is a file; name the folder that it is in` };
-    const names = await readdir(path);
-    if (names.includes(INDEX_FILE) && (names.length === 1 || names.some((name) => name.endsWith('.tar'))))
-      return { ...nothing, format: 'webdataset', ...(await countPacked(join(path, INDEX_FILE))) };
-    const idx = names.filter((name) => IDX_NAME.test(name)).sort((first) => (first.startsWith('train') ? -1 : 1))[0];
-    if (idx !== undefined) return { ...nothing, format: 'idx', ...(await countIdx(join(path, idx))) };
-    const found = await countClasses(path, endMs);
-    if (found.problem !== undefined || found.samples !== 0 || !found.isAll) return { path, format: 'image-folder', ...found };
-    return { ...nothing, problem: `no image in ${path}; files ending in ${IMAGE_EXTENSIONS.join(' ')} are looked for` };
+    if (!there.isDirectory() && !(there.isFile() && path.endsWith('.json')))
+      return { ...nothing, problem: `${path} is a file; name the folder that it is in` };
+    format = there.isFile() ? 'webdataset' : await formatOfFolder(path);
+    // The first image may lie deeper than where the format is looked for.
+    const count = await countOf(format ?? 'image-folder', path, endMs);
+    if ('uncounted' in count) return { ...nothing, format: format!, note: count.uncounted };
+    const { samples, isAll } = count;
+    if (format === undefined && samples === 0 && isAll) return { ...nothing, problem: noImage(path) };
+    const classes = [...(count.classes ?? [])].map(([name, found]) => ({ name, samples: found }));
+    classes.sort((a, b) => (a.name < b.name ? -1 : 1));
+    const named = classes.slice(0, MOST_CLASSES);
+    return { path, format: format ?? 'image-folder', samples, isAll, classes: named, classCount: classes.length };
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    return { ...nothing, problem: isMissing ? `there is nothing at ${path}` : errorMessage(error) };
+    const problem = isMissing ? `there is nothing at ${path}` : errorMessage(error);
+    return { ...nothing, ...(format !== undefined && { format }), problem };
   }
 }
 
-type Count = Pick<DataSurvey, 'samples' | 'isAll' | 'problem' | 'note'>;
-
-async function countPacked(index: string): Promise<Count> {
-  if ((await stat(index)).size > MOST_INDEX_BYTES) return { isAll: false, note: 'its index is large; workers read it when the job starts' };
-  try {
-    return { samples: parsePackIndex(await readFile(index), index).names.length, isAll: true };
-  } catch (error) {
-    return { isAll: false, problem: errorMessage(error) };
+async function countOf(format: DataSpec['format'], path: string, endMs: number): Promise<SampleCount> {
+  switch (format) {
+    case 'webdataset':
+      return (await countPacked(path))!;
+    case 'idx':
+      return countIdx((await findIdxImages(path, (await findSplit(path))!))!);
+    case 'image-folder':
+      return countImages(path, { endMs });
   }
-}
-
-/** The count of images in the header of an IDX file, plain or packed. */
-async function countIdx(path: string): Promise<Count> {
-  const file = await open(path, 'r');
-  try {
-    const start = Buffer.alloc(FIRST_BYTES);
-    const { bytesRead } = await file.read(start, 0, FIRST_BYTES, 0);
-    const bytes = start.subarray(0, bytesRead);
-    const isPacked = bytes[0] === 0x1f && bytes[1] === 0x8b;
-    const header = isPacked ? gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }) : bytes;
-    if (header.length < 8 || header.readUInt32BE(0) !== 0x803) return { isAll: false, problem: `${path} is no IDX file of images` };
-    return { samples: header.readUInt32BE(4), isAll: true };
-  } catch (error) {
-    return { isAll: false, problem: `${path} cannot be read (${errorMessage(error)})` };
-  } finally {
-    await file.close();
-  }
-}
-
-/** Images below `root` by the first folder of their names, until `endMs`. */
-async function countClasses(root: string, endMs: number): Promise<Omit<DataSurvey, 'path' | 'format'>> {
-  const counts = new Map<string, number>();
-  let samples = 0;
-  let isAll = true;
-  for (const pending = [{ folder: root, first: '' }]; pending.length > 0; ) {
-    const { folder, first } = pending.pop()!;
-    try {
-      for await (const entry of await opendir(folder, { bufferSize: READ_ENTRIES })) {
-        if (entry.name.startsWith('.')) continue;
-        if (entry.isDirectory() && SYSTEM_FOLDERS.has(entry.name)) continue;
-        if (entry.isDirectory()) pending.push({ folder: join(folder, entry.name), first: first === '' ? entry.name : first });
-        else if ((entry.isFile() || entry.isSymbolicLink()) && IMAGE_EXTENSIONS.includes(extname(entry.name).toLowerCase())) {
-          samples++;
-          if (first !== '') counts.set(first, (counts.get(first) ?? 0) + 1);
-        }
-      }
-    } catch {
-      return { samples, isAll: false, classes: [], classCount: 0, problem: `${folder} cannot be listed: check its permissions` };
-    }
-    if (Date.now() > endMs && pending.length > 0) {
-      isAll = false;
-      break;
-    }
-  }
-  const classes = [...counts].map(([name, count]) => ({ name, samples: count })).sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { samples, isAll, classes: classes.slice(0, MOST_CLASSES), classCount: classes.length };
 }
