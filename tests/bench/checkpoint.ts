@@ -13,9 +13,9 @@ const VIRTUAL_RANKS = 4;
 const ADAM_W = { lr: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05 };
 
 /**
- * What a checkpoint costs a training run of ViT-B on one thread: how long the step loop stands still for the memory copy, beside the time of a
- * step of four virtual ranks with eight images each; what a step loses to the write in the background; and how long a search for the newest
- * valid checkpoint takes. Without and with the memory taken ahead, as the worker does during the first step.
+ * What a checkpoint costs a training run of ViT-B on one thread: how long the step loop stands still for the memory copy, beside the time
+ * of a step of four virtual ranks with eight images each; what a step loses to the write in the background; and how long a search for the
+ * newest valid checkpoint takes. Without and with the memory taken ahead, as the worker does during the first step.
  */
 export async function benchCheckpoint(): Promise<void> {
   const root = await mkdtemp(join(tmpdir(), 'maestro-bench-checkpoint-'));
@@ -42,7 +42,10 @@ async function benchCase(root: string, { isPrepared }: { readonly isPrepared: bo
     const { ms: verifyMs } = await timed(() => newestValidCheckpoint(root));
     const share = (ms: number): string => `${ms.toFixed(0)} ms (${((100 * ms) / stepMs).toFixed(2)} % of a step)`;
     const title = `checkpoint ${PRESET}, ${isPrepared ? 'memory taken ahead' : 'memory taken at the first snapshot'}`;
-    return `${title}: step ${stepMs.toFixed(0)} ms, ${besideMs.toFixed(0)} ms beside a write of ${writeMs.toFixed(0)} ms; first snapshot ${share(first.ms)}, second ${share(secondMs)}; verified in ${verifyMs.toFixed(0)} ms`;
+    return (
+      `${title}: step ${stepMs.toFixed(0)} ms, ${besideMs.toFixed(0)} ms beside a write of ${writeMs.toFixed(0)} ms; first ` +
+      `snapshot ${share(first.ms)}, second ${share(secondMs)}; verified in ${verifyMs.toFixed(0)} ms`
+    );
   } finally {
     await trainer.close();
   }

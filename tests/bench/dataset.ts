@@ -24,9 +24,9 @@ const READ_AT_ONCE = 4;
 const SMALL = 'IDX images of 16 x 16';
 
 /**
- * What one loader thread reads a second: photographs in a folder, in tar shards, and as pixels that were decoded once, from a disk and from a
- * web server through the cache; in turn, so that all see the same machine. The process's processor time is told too: other programs disturb it
- * less. What hashing the bytes takes is its share of that time.
+ * What one loader thread reads a second: photographs in a folder, in tar shards, and as pixels that were decoded once, from a disk and from
+ * a web server through the cache; in turn, so that all see the same machine. The process's processor time is told too: other programs
+ * disturb it less. What hashing the bytes takes is its share of that time.
  */
 export async function benchDataset(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-bench-dataset-'));
@@ -99,8 +99,8 @@ export async function benchDataset(): Promise<void> {
 }
 
 /**
- * Microseconds of processor time to hash an image just after it was read, and to load it, some at a time and in turn. Loading without the hash is
- * no measure: the difference is lost in what a busy machine does to both.
+ * Microseconds of processor time to hash an image just after it was read, and to load it, some at a time and in turn. Loading without the
+ * hash is no measure: the difference is lost in what a busy machine does to both.
  */
 async function measureHash(dataset: Dataset, imageSize: number, channels: 1 | 3): Promise<readonly HashCost[]> {
   const costs: HashCost[] = [];

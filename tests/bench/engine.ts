@@ -23,8 +23,8 @@ const WAYS = [
 ] as const;
 
 /**
- * Training steps on one thread of a CPU by onnxruntime-node and by the C API, in processes of their own that take turns: medians, the ratio pair
- * by pair, and memory. `MAESTRO_BENCH_ENGINE` picks a case.
+ * Training steps on one thread of a CPU by onnxruntime-node and by the C API, in processes of their own that take turns: medians, the ratio
+ * pair by pair, and memory. `MAESTRO_BENCH_ENGINE` picks a case.
  */
 export async function benchEngine(): Promise<void> {
   const pick = process.env['MAESTRO_BENCH_ENGINE'] ?? '';
@@ -46,7 +46,9 @@ export async function benchEngine(): Promise<void> {
       const of = (kind: keyof EngineStep): number => median(own.map((step) => step[kind]));
       const ratio = median(own.map(({ forwardBackwardMs }, run) => forwardBackwardMs / steps[0]![run]!.forwardBackwardMs));
       const memory = `resident ${(of('residentBytes') / 1e6).toFixed(0)} MB, peak ${(own.at(-1)!.peakBytes / 1e6).toFixed(0)} MB`;
-      const times = `forward and backward ${of('forwardBackwardMs').toFixed(1)} ms (${ratio.toFixed(3)} of node), apply ${of('applyMs').toFixed(1)} ms`;
+      const times =
+        `forward and backward ${of('forwardBackwardMs').toFixed(1)} ms (${ratio.toFixed(3)} of node), apply ` +
+        `${of('applyMs').toFixed(1)} ms`;
       const isSame = own.every(({ loss }, run) => loss === steps[0]![run]!.loss);
       process.stdout.write(
         `engine ${name} batch ${batch}, ${WAYS[i]!.title}: ${times}, ${memory}; losses ${isSame ? 'equal' : 'DIFFER'}\n`,

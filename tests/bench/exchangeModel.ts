@@ -6,7 +6,9 @@ export interface LinkModel {
   readonly bytesPerSecond: number;
   /** From one host to another, one way. */
   readonly delaySeconds: number;
-  /** Whether TCP begins slowly again after each step's computing, as CUBIC does, and BBR, which remembers the rate, does not. Default true. */
+  /**
+   * Whether TCP begins slowly again after each step's computing, as CUBIC does, and BBR, which remembers the rate, does not. Default true.
+   */
   readonly startsSlowly?: boolean;
 }
 
@@ -34,9 +36,9 @@ export function receivedBytes({ partials, chunks, allGather }: ReducePlan, membe
 /**
  * How long the network takes for one all-reduce by a plan, in seconds, with all members ready at once and processors that are no limit.
  *
- * Alpha-beta: two deliveries one after the other, that of the last partial sum to its owner and that of the sum; and the bytes of whoever sends or
- * receives most, at the rate of its link. The sums follow the partials piece by piece, so both share the link and do not wait for each other. Each
- * pair of members has a connection of its own, with a share of the link and a window of its own.
+ * Alpha-beta: two deliveries one after the other, that of the last partial sum to its owner and that of the sum; and the bytes of whoever
+ * sends or receives most, at the rate of its link. The sums follow the partials piece by piece, so both share the link and do not wait for
+ * each other. Each pair of members has a connection of its own, with a share of the link and a window of its own.
  */
 export function allReduceSeconds(plan: ReducePlan, link: LinkModel): number {
   const peers = plan.members.length - 1;

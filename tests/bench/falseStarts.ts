@@ -41,7 +41,8 @@ export async function benchFalseStarts(): Promise<void> {
     }
     const job = await client.getJob(healthy.id);
     process.stdout.write(
-      `${BROKEN} jobs that failed before their first step: ${job.generation - before.generation} changes of view in ${job.progress!.step - before.progress!.step} steps of the job that ran (${job.state})\n`,
+      `${BROKEN} jobs that failed before their first step: ${job.generation - before.generation} changes of view in ` +
+        `${job.progress!.step - before.progress!.step} steps of the job that ran (${job.state})\n`,
     );
     await client.cancelJob(healthy.id);
   } finally {

@@ -11,7 +11,9 @@ const WORKERS = 1000;
 const PROCESSES = 4;
 const MEASURE_MS = 30_000;
 
-/** What 1,000 connected workers that do nothing cost one coordinator: processor time, memory, and how late their heartbeats are taken in. */
+/**
+ * What 1,000 connected workers that do nothing cost one coordinator: processor time, memory, and how late their heartbeats are taken in.
+ */
 export async function benchIdle(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-idle-'));
   const cluster = await startCluster({ workers: 0, dataDir: dir });

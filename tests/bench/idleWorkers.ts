@@ -23,8 +23,8 @@ interface ControlCall {
 const METRICS_MS = 30_000;
 
 /**
- * `node idleWorkers.js COORDINATOR FIRST COUNT`: so many workers that do nothing but say hello, send heartbeats and now and then their metrics,
- * each over a connection of its own. Tells its parent when all are welcome.
+ * `node idleWorkers.js COORDINATOR FIRST COUNT`: so many workers that do nothing but say hello, send heartbeats and now and then their
+ * metrics, each over a connection of its own. Tells its parent when all are welcome.
  */
 const [coordinator, first, count] = process.argv.slice(2) as [string, string, string];
 endWithParent();

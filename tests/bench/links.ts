@@ -31,7 +31,10 @@ const socket = require('net').connect({ host, port: Number(port) }, () => {
   send();
 });`;
 
-/** What one TCP connection gets over a link of each shape, from its start on; the shape is that of the sender's link, the way back is as it was. */
+/**
+ * What one TCP connection gets over a link of each shape, from its start on; the shape is that of the sender's link, the way back is as it
+ * was.
+ */
 export async function benchLinks(): Promise<void> {
   const lacks = await networkLacks();
   const lack = lacks.namespaces ?? lacks.delay ?? lacks.throttle;

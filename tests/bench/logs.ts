@@ -16,7 +16,10 @@ const SECONDS = 5;
 const TAIL_LINES = 1000;
 const TAIL_EVERY_MS = 5;
 
-/** Ingestion: a process that logs at a rate, Redis and an archive on this machine. Tail: from the logger to a client of `TailLogs`, over a real coordinator. */
+/**
+ * Ingestion: a process that logs at a rate, Redis and an archive on this machine. Tail: from the logger to a client of `TailLogs`, over a
+ * real coordinator.
+ */
 export async function benchLogs(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-bench-logs-'));
   try {
@@ -47,9 +50,12 @@ async function ingest(dir: string): Promise<void> {
       const elapsed = (performance.now() - startMs) / 1000;
       const call = (1e6 * busySeconds) / lines;
       process.stdout.write(
-        `logs ingestion ${linesPerSecond} lines/s asked for ${SECONDS} s: ${(lines / seconds).toFixed(0)} lines/s written, ${dropped} dropped, ` +
-          `${((lines - dropped) / elapsed).toFixed(0)} lines/s archived (process start included); a call of the logger takes ${call.toFixed(1)} us, ` +
-          `${((1e6 * plain.busySeconds) / plain.lines).toFixed(1)} us without a sink; event-loop delay p99 ${delayP99Ms.toFixed(1)} ms, ${plain.delayP99Ms.toFixed(1)} ms without\n`,
+        `logs ingestion ${linesPerSecond} lines/s asked for ${SECONDS} s: ${(lines / seconds).toFixed(0)} lines/s written, ` +
+          `${dropped} dropped, ` +
+          `${((lines - dropped) / elapsed).toFixed(0)} lines/s archived (process start included); a call of the logger takes ` +
+          `${call.toFixed(1)} us, ` +
+          `${((1e6 * plain.busySeconds) / plain.lines).toFixed(1)} us without a sink; event-loop delay p99 ${delayP99Ms.toFixed(1)} ` +
+          `ms, ${plain.delayP99Ms.toFixed(1)} ms without\n`,
       );
     }
   } finally {
@@ -89,7 +95,8 @@ async function tail(dir: string): Promise<void> {
       delays.sort((a, b) => a - b);
       const at = (share: number): string => `${delays[Math.floor(share * (delays.length - 1))]!.toFixed(1)} ms`;
       process.stdout.write(
-        `logs tail latency, 200 lines/s of a job, ${loadPerSecond} lines/s of another beside it: p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}\n`,
+        `logs tail latency, 200 lines/s of a job, ${loadPerSecond} lines/s of another beside it: p50 ${at(0.5)}, p99 ${at(0.99)}, ` +
+          `max ${at(1)}\n`,
       );
     }
   } finally {

@@ -19,7 +19,9 @@ import { benchSubmit } from './submit.ts';
 import { benchSync } from './sync.ts';
 import { benchTolerance } from './tolerance.ts';
 
-/** `npm run bench -- [step] [engine] [allreduce] [dataset] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [queue] [false-starts] [idle] [links] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter). */
+/**
+ * `npm run bench -- [step] [engine] [allreduce] [dataset] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [queue] [false-starts] [idle] [links] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter).
+ */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   engine: benchEngine,
@@ -62,5 +64,8 @@ function describeRow({ glooSeconds, glooCpuSeconds, ratio, ...ours }: AllReduceR
       : `gloo ${milliseconds(glooSeconds)} (processor ${milliseconds(glooCpuSeconds)}), ratio ${ratio.toFixed(2)}`;
   const own = `${milliseconds(seconds)} (processor ${milliseconds(cpuSeconds)} a process)`;
   const unchecked = `without checksums ${milliseconds(uncheckedSeconds)} (${milliseconds(uncheckedCpuSeconds)})`;
-  return `allreduce ${(bytes / 1e6).toFixed(0)} MB, ${processes} processes: ${own}, ${peer}; ${unchecked}; event-loop delay p99 ${delayP99Ms.toFixed(1)} ms`;
+  return (
+    `allreduce ${(bytes / 1e6).toFixed(0)} MB, ${processes} processes: ${own}, ${peer}; ${unchecked}; event-loop delay p99 ` +
+    `${delayP99Ms.toFixed(1)} ms`
+  );
 }

@@ -33,9 +33,9 @@ const CASES: readonly MemoryCase[] = [
 ];
 
 /**
- * Real jobs with one virtual rank a worker: resident memory of a worker after a tenth of the steps and at the end, its peak, how late the event
- * loop of its main thread was, and the bytes that a worker writes in a step, which are what it sends. The first worker, which writes the
- * checkpoint, is told apart from the worst of the others. `MAESTRO_BENCH_MEMORY` picks cases by a part of their title.
+ * Real jobs with one virtual rank a worker: resident memory of a worker after a tenth of the steps and at the end, its peak, how late the
+ * event loop of its main thread was, and the bytes that a worker writes in a step, which are what it sends. The first worker, which writes
+ * the checkpoint, is told apart from the worst of the others. `MAESTRO_BENCH_MEMORY` picks cases by a part of their title.
  */
 export async function benchMemory(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-memory-'));
@@ -81,7 +81,10 @@ async function runCase({ title, model, microBatch, steps, workers, state }: Memo
     const { rss, writerPeak, peak, p99 } = await finalFigures(cluster, dataDir);
     const peaks = `peak ${megabytes(writerPeak)} (writes the checkpoint), ${megabytes(peak)} (others)`;
     const sent = `${megabytes(bytesPerStep)} sent by a worker in a step`;
-    return `${title}: resident ${megabytes(early)} after a tenth, ${megabytes(rss)} at the end, ${peaks}; ${sent}; event-loop delay p99 ${p99.toFixed(1)} ms`;
+    return (
+      `${title}: resident ${megabytes(early)} after a tenth, ${megabytes(rss)} at the end, ${peaks}; ${sent}; event-loop delay ` +
+      `p99 ${p99.toFixed(1)} ms`
+    );
   } finally {
     client.close();
     await cluster.stop();

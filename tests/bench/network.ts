@@ -38,8 +38,8 @@ const MODES: readonly Mode[] = [
 ];
 
 /**
- * Step time against bandwidth and delay: jobs of the tiny preset on three hosts of network namespaces, one job for each shape of their links and
- * mode of `sync`, so that no connection remembers another shape; beside each measurement what `exchangeModel.ts` computes for it.
+ * Step time against bandwidth and delay: jobs of the tiny preset on three hosts of network namespaces, one job for each shape of their
+ * links and mode of `sync`, so that no connection remembers another shape; beside each measurement what `exchangeModel.ts` computes for it.
  * `MAESTRO_BENCH_MODE` picks one of the modes.
  */
 export async function benchNetwork(): Promise<void> {
@@ -81,7 +81,8 @@ async function benchMode(mode: Mode, path: string, dataDir: string): Promise<voi
         );
         const error = (100 * (model - seconds)) / seconds;
         process.stdout.write(
-          `network (${control}) ${mode.name}, ${mbit ?? 'unlimited'} Mbit/s, ${delayMs} ms: ${seconds.toFixed(2)} s a step, ${computeSeconds.toFixed(2)} s of it computing, ` +
+          `network (${control}) ${mode.name}, ${mbit ?? 'unlimited'} Mbit/s, ${delayMs} ms: ${seconds.toFixed(2)} s a step, ` +
+            `${computeSeconds.toFixed(2)} s of it computing, ` +
             `model ${model.toFixed(2)} s (${error >= 0 ? '+' : ''}${error.toFixed(0)} %)\n`,
         );
       }
@@ -126,7 +127,10 @@ async function measure(client: JobClient, { coordinator, http }: Cluster, path: 
   return { seconds, computeSeconds, plan: planOf(begun.members, parseJobSpec(spec), mode) };
 }
 
-/** Mean seconds of the last steps that the slowest member of each was at work for, by its own clock: all but the exchange and waiting for it. */
+/**
+ * Mean seconds of the last steps that the slowest member of each was at work for, by its own clock: all but the exchange and waiting for
+ * it.
+ */
 async function computing(http: string, id: string, steps: number): Promise<number> {
   const answer = await fetch(`http://${http}/api/v1/jobs/${id}/timeline?steps=${Math.min(steps, MOST_TIMELINE_STEPS)}`);
   const { workers } = timelineSchema.parse(await answer.json());

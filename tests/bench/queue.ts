@@ -20,7 +20,9 @@ const HEALTH_EVERY_MS = 20;
 /** Jobs that have ended and are kept, to compare. */
 const KEPT = 10;
 
-/** What a long queue costs: times of submits, delay of the coordinator's event loop, processor and memory; and what short jobs leave behind. */
+/**
+ * What a long queue costs: times of submits, delay of the coordinator's event loop, processor and memory; and what short jobs leave behind.
+ */
 export async function benchQueue(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-queue-'));
   const dataDir = join(dir, 'data');
@@ -93,7 +95,9 @@ export async function benchQueue(): Promise<void> {
     const idlePage = await get('/metrics');
     say(`  idle: ${((metric(idlePage, 'process_cpu_seconds_total') - idle) * 10).toFixed(1)} % of a processor`);
     say(
-      `  /metrics ${(idlePage.length / 1024).toFixed(0)} KiB in ${(await timed(() => get('/metrics'))).toFixed(0)} ms; a page of /api/v1/jobs in ${(await timed(() => get('/api/v1/jobs'))).toFixed(0)} ms; all jobs over gRPC in ${(await timed(() => client.listJobs())).toFixed(0)} ms`,
+      `  /metrics ${(idlePage.length / 1024).toFixed(0)} KiB in ${(await timed(() => get('/metrics'))).toFixed(0)} ms; a page of ` +
+        `/api/v1/jobs in ${(await timed(() => get('/api/v1/jobs'))).toFixed(0)} ms; all jobs over gRPC in ` +
+        `${(await timed(() => client.listJobs())).toFixed(0)} ms`,
     );
     await state(`with ${WAITING} jobs that wait`);
     say(`  the coordinator starts again in ${((await timed(() => cluster.restart('coordinator'))) / 1000).toFixed(1)} s`);

@@ -61,7 +61,8 @@ export async function benchRecovery(): Promise<void> {
   const ms = (value: number): string => `${value.toFixed(0)} ms`;
   const beyond = recovered.map((each) => each - step);
   process.stdout.write(
-    `recovery ${KILLS} kills of one of ${WORKERS} workers: to the next committed step p50 ${ms(median(recovered))}, max ${ms(Math.max(...recovered))}; ` +
+    `recovery ${KILLS} kills of one of ${WORKERS} workers: to the next committed step p50 ${ms(median(recovered))}, max ` +
+      `${ms(Math.max(...recovered))}; ` +
       `a step of two takes ${ms(step)}; beyond it p50 ${ms(median(beyond))}, max ${ms(Math.max(...beyond))}\n`,
   );
 }

@@ -21,8 +21,8 @@ const NETWORKS: readonly { readonly title: string; readonly gigabits: number; re
 ];
 
 /**
- * What `exchangeModel.ts` says of clusters that nobody has measured: seconds of a step with ViT-B/16 gradients, one virtual rank for each worker, as the
- * Markdown table of docs/scaling.md. Nothing is run.
+ * What `exchangeModel.ts` says of clusters that nobody has measured: seconds of a step with ViT-B/16 gradients, one virtual rank for each
+ * worker, as the Markdown table of docs/scaling.md. Nothing is run.
  */
 export async function benchScaling(): Promise<void> {
   const length = parametersOf(PRESET);

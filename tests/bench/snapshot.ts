@@ -14,8 +14,9 @@ const WINDOW = 10;
 const COLD = 2;
 
 /**
- * What a snapshot of ViT-B costs a job whose moments are dealt to two workers, each with half: how long steps stand still for it, and what a step
- * takes beside its writing and copying, in a job that takes one every ten steps and in one that takes none. Real processes and sockets.
+ * What a snapshot of ViT-B costs a job whose moments are dealt to two workers, each with half: how long steps stand still for it, and what
+ * a step takes beside its writing and copying, in a job that takes one every ten steps and in one that takes none. Real processes and
+ * sockets.
  */
 export async function benchSnapshot(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-bench-snapshot-'));
@@ -84,12 +85,16 @@ async function benchCase(
     const ms = (value: number): string => `${(1000 * value).toFixed(0)} ms`;
     const windows = Math.floor((STEPS - 1) / windowSteps);
     const steps = `step ${ms(median(ofKind(false)))}, those after a multiple of ${WINDOW} ${ms(median(ofKind(true)))}`;
-    const memory = `peak ${(worst(({ peakRssBytes }) => peakRssBytes) / 1e6).toFixed(0)} MB; event-loop delay p99 ${worst(({ eventLoopDelay }) => eventLoopDelay.p99Ms).toFixed(1)} ms`;
+    const memory =
+      `peak ${(worst(({ peakRssBytes }) => peakRssBytes) / 1e6).toFixed(0)} MB; event-loop delay p99 ` +
+      `${worst(({ eventLoopDelay }) => eventLoopDelay.p99Ms).toFixed(1)} ms`;
     const title = `snapshot ViT-B, ${WORKERS} workers, windows of ${windowSteps} steps`;
     if (windows === 0) return `${title}: ${steps}; ${memory}`;
     const each = (of: (figures: Figures['snapshots']) => number): number => worst(({ snapshots }) => of(snapshots)) / windows;
     const size = `${(worst(({ snapshots: { bytes, parts } }) => bytes / parts) / 1e6).toFixed(0)} MB a part`;
-    const cost = `stalled ${ms(each(({ stalledSeconds }) => stalledSeconds))} a window, own part ${ms(each(({ ownSeconds }) => ownSeconds))} beside the step, copy ${ms(each(({ copySeconds }) => copySeconds))}`;
+    const cost =
+      `stalled ${ms(each(({ stalledSeconds }) => stalledSeconds))} a window, own part ` +
+      `${ms(each(({ ownSeconds }) => ownSeconds))} beside the step, copy ${ms(each(({ copySeconds }) => copySeconds))}`;
     return `${title}: ${steps}; ${size}, ${cost}; ${memory}`;
   } finally {
     client.close();

@@ -19,8 +19,8 @@ interface Transfer {
 }
 
 /**
- * Pulls the state of a ViT-B from another process over the loopback, into shared memory: the first pull of a view, for which the source hashes;
- * a second one, whose hash is there; two at once; and the same bytes over plain TCP, without checksums. Medians.
+ * Pulls the state of a ViT-B from another process over the loopback, into shared memory: the first pull of a view, for which the source
+ * hashes; a second one, whose hash is there; two at once; and the same bytes over plain TCP, without checksums. Medians.
  */
 export async function benchState(): Promise<void> {
   const into = [0, 1].map(() => Array.from({ length: VECTORS }, () => new Float32Array(new SharedArrayBuffer(4 * FLOATS))));
@@ -97,5 +97,8 @@ function describe(transfers: readonly Transfer[], bytes: number): string {
   const sourceCpu = of(({ sourceCpuSeconds }) => sourceCpuSeconds) / (bytes / 1e9);
   const p99 = of(({ sourceDelayP99Ms }) => sourceDelayP99Ms);
   const most = of(({ sourceDelayMaxMs }) => sourceDelayMaxMs);
-  return `${(bytes / 1e6).toFixed(0)} MB at ${rate.toFixed(2)} GB/s; joiner ${cpu.toFixed(2)} s of processor a GB; source ${sourceCpu.toFixed(2)}, event-loop delay p99 ${p99.toFixed(1)} ms, most ${most.toFixed(1)} ms`;
+  return (
+    `${(bytes / 1e6).toFixed(0)} MB at ${rate.toFixed(2)} GB/s; joiner ${cpu.toFixed(2)} s of processor a GB; source ` +
+    `${sourceCpu.toFixed(2)}, event-loop delay p99 ${p99.toFixed(1)} ms, most ${most.toFixed(1)} ms`
+  );
 }

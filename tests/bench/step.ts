@@ -76,7 +76,10 @@ async function benchCase({ name, preset, batch, runs }: StepCase, torch: LineSer
   }
   await trainer.close();
   const peer = torch === undefined ? '' : `, PyTorch ${median(theirs).toFixed(1)} ms, ratio ${median(ratios).toFixed(3)}`;
-  return `step ${preset} batch ${batch}, 1 thread, median of ${runs}: ${median(ours).toFixed(1)} ms${peer}; artifacts built in ${buildMs.toFixed(0)} ms, trainer opened in ${loadMs.toFixed(0)} ms`;
+  return (
+    `step ${preset} batch ${batch}, 1 thread, median of ${runs}: ${median(ours).toFixed(1)} ms${peer}; artifacts built in ` +
+    `${buildMs.toFixed(0)} ms, trainer opened in ${loadMs.toFixed(0)} ms`
+  );
 }
 
 async function timed<Value>(work: () => Promise<Value>): Promise<{ readonly value: Value; readonly ms: number }> {

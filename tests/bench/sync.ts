@@ -22,8 +22,9 @@ const CASES: readonly { readonly title: string; readonly sync: object }[] = [
 ];
 
 /**
- * What each mode of `sync` sends and learns: real jobs on two workers, Fashion-MNIST, the same seed and samples, a small model. Training loss over the
- * last steps, the error of the last checkpoint on masked patches of test images, and the bytes that a worker sends its peer for a step.
+ * What each mode of `sync` sends and learns: real jobs on two workers, Fashion-MNIST, the same seed and samples, a small model. Training
+ * loss over the last steps, the error of the last checkpoint on masked patches of test images, and the bytes that a worker sends its peer
+ * for a step.
  */
 export async function benchSync(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-sync-'));
@@ -83,7 +84,8 @@ async function runCase(
     const { images } = job.progress!;
     return (
       `${images} images, loss ${loss.toFixed(4)}, error on masked patches of ${TEST_IMAGES} test images ${error.toFixed(5)} ` +
-      `(${((100 * error) / meanFill).toFixed(1)} % of mean fill); a worker sends ${(total / 1e3).toFixed(1)} kB a step${scalars} (parameters: ${((4 * parameters) / 1e3).toFixed(0)} kB)`
+      `(${((100 * error) / meanFill).toFixed(1)} % of mean fill); a worker sends ${(total / 1e3).toFixed(1)} kB a step${scalars} ` +
+      `(parameters: ${((4 * parameters) / 1e3).toFixed(0)} kB)`
     );
   } finally {
     client.close();

@@ -13,8 +13,8 @@ const WARM_STEPS = 10;
 const STEPS = 60;
 
 /**
- * What surviving failures costs a step when nothing fails: the same job on two clusters in turn, one of which leases no data, keeps no reports,
- * writes no ledger and sends no checksums (`MAESTRO_FAULT_TOLERANCE=off`). Tiny preset, two workers.
+ * What surviving failures costs a step when nothing fails: the same job on two clusters in turn, one of which leases no data, keeps no
+ * reports, writes no ledger and sends no checksums (`MAESTRO_FAULT_TOLERANCE=off`). Tiny preset, two workers.
  */
 export async function benchTolerance(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-tolerance-'));
@@ -31,7 +31,8 @@ export async function benchTolerance(): Promise<void> {
     const ms = (value: number): string => `${value.toFixed(1)} ms`;
     const ratio = median(rounds.map((each) => each.on / each.off));
     process.stdout.write(
-      `tolerance tiny, ${WORKERS} workers: a step with it ${ms(median(rounds.map((each) => each.on)))}, without ${ms(median(rounds.map((each) => each.off)))}, ` +
+      `tolerance tiny, ${WORKERS} workers: a step with it ${ms(median(rounds.map((each) => each.on)))}, without ` +
+        `${ms(median(rounds.map((each) => each.off)))}, ` +
         `ratio in turn ${ratio.toFixed(3)} (${rounds.map((each) => (each.on / each.off).toFixed(3)).join(' ')})\n`,
     );
   } finally {

@@ -37,7 +37,8 @@ if (unknown.length > 0) {
     recoveryMsMax: percentile(recoveries, 1) ?? null,
   };
   say(
-    `${summary.scenarios} scenarios: ${summary.hashEqual} with equal hash, ${summary.auditClean} with a clean audit; recovery ${summary.recoveryMsP50} ms in the median, ${summary.recoveryMsMax} ms at most`,
+    `${summary.scenarios} scenarios: ${summary.hashEqual} with equal hash, ${summary.auditClean} with a clean audit; recovery ` +
+      `${summary.recoveryMsP50} ms in the median, ${summary.recoveryMsMax} ms at most`,
   );
   if (values.json === true) process.stdout.write(`${JSON.stringify(summary)}\n`);
   process.exitCode = results.every(({ problems }) => problems.length === 0) ? 0 : 1;
@@ -46,5 +47,8 @@ if (unknown.length > 0) {
 function row({ name, recoveriesMs, stepsRedone, isHashEqual, isAuditClean, elapsedMs }: ScenarioResult): string {
   const milliseconds = (share: number, width: number): string => String(percentile(recoveriesMs, share) ?? '-').padStart(width);
   const verdict = (isOk: boolean): string => (isOk ? 'equal' : 'DIFFERS').padEnd(7);
-  return `${name.padEnd(28)} ${milliseconds(0.5, 15)} ${milliseconds(1, 8)} ${String(stepsRedone).padStart(7)}  ${verdict(isHashEqual)}${(isAuditClean ? 'clean' : 'BROKEN').padEnd(7)} ${(elapsedMs / 1000).toFixed(1).padStart(6)}`;
+  return (
+    `${name.padEnd(28)} ${milliseconds(0.5, 15)} ${milliseconds(1, 8)} ${String(stepsRedone).padStart(7)}  ` +
+    `${verdict(isHashEqual)}${(isAuditClean ? 'clean' : 'BROKEN').padEnd(7)} ${(elapsedMs / 1000).toFixed(1).padStart(6)}`
+  );
 }

@@ -14,7 +14,8 @@ export interface Engine {
 
 /**
  * Starts a Docker engine whose images, containers and volumes are below `dir`, and points the Docker commands of this process at it.
- * Without `hasNetworks` it builds images only, with the network of this process, and leaves the machine's bridges and rules for packets alone.
+ * Without `hasNetworks` it builds images only, with the network of this process, and leaves the machine's bridges and rules for packets
+ * alone.
  */
 export async function startEngine(dir: string, { hasNetworks }: { readonly hasNetworks: boolean }): Promise<Engine> {
   await mkdir(dir, { recursive: true });

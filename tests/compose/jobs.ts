@@ -3,7 +3,10 @@ import { smallJob } from '../support/smallJob.ts';
 /** How far checkpoints are apart that runs are compared by. */
 export const CHECKPOINT_STEPS = 200;
 
-/** The jobs that are trained on the stack and on this machine alone, on images at `path`: one that ends by itself, and one that outlasts any story. */
+/**
+ * The jobs that are trained on the stack and on this machine alone, on images at `path`: one that ends by itself, and one that outlasts any
+ * story.
+ */
 export function jobsOf(path: string): { readonly short: Record<string, unknown>; readonly long: Record<string, unknown> } {
   const job = (steps: number) =>
     smallJob({

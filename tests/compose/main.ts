@@ -4,8 +4,8 @@ import { countLine, openReport } from './report.ts';
 import { testCompose } from './testCompose.ts';
 
 /**
- * `npm run test:compose -- [--install] [--offline]`: builds the images, brings docker-compose.yml up and trains jobs on it, harms it, and takes it
- * down. The last line is the count of steps: "N passed, N failed, N skipped".
+ * `npm run test:compose -- [--install] [--offline]`: builds the images, brings docker-compose.yml up and trains jobs on it, harms it, and
+ * takes it down. The last line is the count of steps: "N passed, N failed, N skipped".
  */
 const { values } = parseArgs({ options: { install: { type: 'boolean', default: false }, offline: { type: 'boolean', default: false } } });
 const report = openReport();

@@ -60,7 +60,9 @@ export async function timeStep(name: string, work: Work, report: (step: StepRepo
 /** What a stage's process tells its parent. */
 type Message = StepReport | { readonly result: unknown };
 
-/** The main function of a stage's process: its steps and what it gives are told to the parent, and its exit code is 1 when a step failed. */
+/**
+ * The main function of a stage's process: its steps and what it gives are told to the parent, and its exit code is 1 when a step failed.
+ */
 export async function runStage(main: (config: StageConfig, step: TakeStep) => Promise<unknown>): Promise<void> {
   const tell = (message: Message): void => void process.send!(message);
   const endWithParent = (): void => process.exit(1);
@@ -93,8 +95,8 @@ export interface RunningStage {
 }
 
 /**
- * Starts a stage in a process of its own. That of a private engine has its own mounts and process numbers, and where `isNetworkOwn` its own network:
- * the engine's bridges and rules for packets are then nobody else's, and all of it is gone when the stage ends.
+ * Starts a stage in a process of its own. That of a private engine has its own mounts and process numbers, and where `isNetworkOwn` its own
+ * network: the engine's bridges and rules for packets are then nobody else's, and all of it is gone when the stage ends.
  */
 export function startStage(
   file: string,

@@ -20,7 +20,9 @@ import type { StoryEnd } from './story.ts';
 const IMAGES = 300;
 const REGISTRY_MS = 5000;
 
-/** The whole test: images are built and the stack lives through its story, while jobs train on this machine that must come to the same bits. */
+/**
+ * The whole test: images are built and the stack lives through its story, while jobs train on this machine that must come to the same bits.
+ */
 export async function testCompose(
   report: Report,
   { means: { compose, isPrivate }, isOffline }: { readonly means: Means; readonly isOffline: boolean },

@@ -13,8 +13,8 @@ const FILES = 23;
 const SHARD_BYTES = 20_000;
 
 /**
- * Packs two data sets below `dir`, the same bytes each time: `files`, whose images are bytes by a formula (packing does not decode them), some without a
- * class, and `pixels`, decoded ones.
+ * Packs two data sets below `dir`, the same bytes each time: `files`, whose images are bytes by a formula (packing does not decode them),
+ * some without a class, and `pixels`, decoded ones.
  */
 export async function packFixture(dir: string): Promise<void> {
   const images = join(dir, 'images');

@@ -57,7 +57,10 @@ const PIECES = [
   '1e400',
 ];
 
-/** A request to the Loki-compatible routes, which the OpenAPI document leaves out: a query of pieces of LogQL in any order, and hostile times. */
+/**
+ * A request to the Loki-compatible routes, which the OpenAPI document leaves out: a query of pieces of LogQL in any order, and hostile
+ * times.
+ */
 export function logQuery(dice: Dice, token: string): RestRequest {
   const name = dice.pick(PATHS);
   const query = new URLSearchParams({

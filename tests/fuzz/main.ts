@@ -3,8 +3,9 @@ import { runControlFuzz } from './runControlFuzz.ts';
 import { runFuzz } from './runFuzz.ts';
 
 /**
- * `npm run fuzz -- [--requests N] [--seed S] [--workers 0|1] [--json]`: hostile requests to a real coordinator; with `--control [--messages N]` hostile messages
- * on workers' control streams, while real jobs run beside. The last line is an object with the counts.
+ * `npm run fuzz -- [--requests N] [--seed S] [--workers 0|1] [--json]`: hostile requests to a real coordinator; with
+ * `--control [--messages N]` hostile messages on workers' control streams, while real jobs run beside. The last line is an object with the
+ * counts.
  */
 const { values } = parseArgs({
   options: {

@@ -42,9 +42,9 @@ const WAIT_MS = 240_000;
 type Call = ClientDuplexStream<WireMessage | Buffer, WireMessage>;
 
 /**
- * Sends messages that a seed decides on control streams of a real coordinator, as a stranger, under the names of real workers, and as one that a job has taken,
- * while real jobs run beside. Checks that every job ends with its weights and a clean audit, that what is none of the sender's stays as it was, and
- * that a coordinator that is started again on the same Redis finds all.
+ * Sends messages that a seed decides on control streams of a real coordinator, as a stranger, under the names of real workers, and as one
+ * that a job has taken, while real jobs run beside. Checks that every job ends with its weights and a clean audit, that what is none of the
+ * sender's stays as it was, and that a coordinator that is started again on the same Redis finds all.
  */
 export async function runControlFuzz({ messages, seed, say = () => undefined }: ControlFuzzOptions): Promise<ControlFuzzResult> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-control-fuzz-'));

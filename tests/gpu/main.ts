@@ -4,9 +4,10 @@ import { beginReport, type CheckPlan, type CheckReport, PARTS, type Part, runChe
 import { CASE_NAMES, type CaseName } from './trainingCase.ts';
 
 /**
- * `gpu-check.sh` and `npm run gpu-check -- [--device cpu|cuda|webgpu] [--only PART,..] [--models NAME,..] [--timed-model NAME] [--batches N,..]
- * [--runs N]`: one JSON object on standard output, progress on standard error; exit code 0 when all passed, 1 when something did not, 3 when
- * the device cannot be used, 2 when it was called wrongly. Who is stopped by a signal prints what there is so far.
+ * `gpu-check.sh` and
+ * `npm run gpu-check -- [--device cpu|cuda|webgpu] [--only PART,..] [--models NAME,..] [--timed-model NAME] [--batches N,..] [--runs N]`:
+ * one JSON object on standard output, progress on standard error; exit code 0 when all passed, 1 when something did not, 3 when the device
+ * cannot be used, 2 when it was called wrongly. Who is stopped by a signal prints what there is so far.
  */
 const OPTIONS = {
   device: { type: 'string', default: 'cuda' },

@@ -60,8 +60,8 @@ export function beginReport({ device, parts, timedModel, batches, runs }: CheckP
 }
 
 /**
- * Runs the check, and writes to `report` part by part. A part that fails is told with its error, and leaves the others alone. `onPart` is told
- * of each part as it begins.
+ * Runs the check, and writes to `report` part by part. A part that fails is told with its error, and leaves the others alone. `onPart` is
+ * told of each part as it begins.
  * @throws MaestroError `device-unavailable` with all that is missing.
  */
 export async function runCheck(plan: CheckPlan, report: CheckReport, onPart: (part: string) => void): Promise<void> {

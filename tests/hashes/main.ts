@@ -4,9 +4,9 @@ import { hashOf, openTestCluster } from '../support/testCluster.ts';
 import { CASES, type HashCase } from './cases.ts';
 
 /**
- * `npm run hashes -- [--only NAME]... [--expect FILE] [--json]`: what one small job of each kind ends with, on one and on three workers. Run before and after a
- * change that is not meant to alter numbers, with `--expect` the output of the first; bits depend on the processor's vector instructions too, so
- * that both must be of one machine.
+ * `npm run hashes -- [--only NAME]... [--expect FILE] [--json]`: what one small job of each kind ends with, on one and on three workers.
+ * Run before and after a change that is not meant to alter numbers, with `--expect` the output of the first; bits depend on the processor's
+ * vector instructions too, so that both must be of one machine.
  */
 const { values } = parseArgs({
   options: { only: { type: 'string', multiple: true }, expect: { type: 'string' }, json: { type: 'boolean' } },

@@ -36,7 +36,9 @@ beforeAll(async () => {
         kind === 'round'
           ? `<circle cx="${20 + i}" cy="30" r="14" fill="#f80"/>`
           : `<rect x="${4 + i}" y="12" width="26" height="26" fill="#08f"/>`;
-      const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="64" height="60"><rect width="64" height="60" fill="#${(i * 9 + 20).toString(16)}3050"/>${shape}</svg>`;
+      const svg =
+        '<svg xmlns="http://www.w3.org/2000/svg" width="64" height="60"><rect width="64" height="60" ' +
+        `fill="#${(i * 9 + 20).toString(16)}3050"/>${shape}</svg>`;
       await sharp(Buffer.from(svg))
         .jpeg()
         .toFile(join(dir, folder, kind, `${i}.jpg`));

@@ -190,7 +190,8 @@ test('curves are given out as CSV, JSON lines and TensorBoard events', async () 
 
 const withPromtool = PROMTOOL === undefined ? test.skip : test;
 withPromtool(
-  `promtool has nothing to say of the page${PROMTOOL === undefined ? ' (skipped: no promtool on PATH, and PROMTOOL names none; it comes with Prometheus)' : ''}`,
+  'promtool has nothing to say of the ' +
+    `page${PROMTOOL === undefined ? ' (skipped: no promtool on PATH, and PROMTOOL names none; it comes with Prometheus)' : ''}`,
   async () => {
     expect(checkMetrics(await (await get('/metrics')).text())).toBe('');
   },

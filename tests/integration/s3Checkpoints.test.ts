@@ -110,7 +110,10 @@ let count = 0;
     expect((await newestValidCheckpoint(root)).checkpoint?.step).toBe(3);
   });
 
-  /** Lets another process write the checkpoint of step 2 and stop itself when it comes to a phase; gives what lets it go on, and its exit code. */
+  /**
+   * Lets another process write the checkpoint of step 2 and stop itself when it comes to a phase; gives what lets it go on, and its exit
+   * code.
+   */
   const stalledAt = async (root: string, phase: string): Promise<() => Promise<number | null>> => {
     const script = `import { writeCheckpoint } from '${import.meta.resolve('@maestro/checkpoint')}';
       const list = (value) => [{ name: 'w', shape: [${VALUES}], data: new Float32Array(${VALUES}).fill(value) }];

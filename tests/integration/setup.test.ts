@@ -58,7 +58,8 @@ test('a signal reaches the program that is run', async () => {
   const program = join(folder, 'program.mjs');
   await writeFile(
     program,
-    `const alive = setInterval(() => {}, 1000); process.on('SIGTERM', () => { clearInterval(alive); console.log('ended well'); }); console.log('ready');`,
+    "const alive = setInterval(() => {}, 1000); process.on('SIGTERM', () => { clearInterval(alive); console.log('ended well'); }); " +
+      "console.log('ready');",
   );
   const ended = await runScript(runProgram, [program], (stdout, child) => {
     if (stdout === 'ready\n') child.kill('SIGTERM');

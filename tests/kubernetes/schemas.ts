@@ -12,8 +12,8 @@ interface Schemas {
 }
 
 /**
- * Opens the schemas of Kubernetes and KEDA that `make_schemas.py` has made; they refuse fields that they do not name. With `isPart`, as for patches,
- * nothing is required.
+ * Opens the schemas of Kubernetes and KEDA that `make_schemas.py` has made; they refuse fields that they do not name. With `isPart`, as for
+ * patches, nothing is required.
  */
 export async function openSchemas({ isPart = false }: { readonly isPart?: boolean } = {}): Promise<Check> {
   const path = fileURLToPath(new URL('../../kubernetes/fixtures/schemas.json', import.meta.url));

@@ -6,8 +6,8 @@ import type { Page } from 'playwright-core';
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /**
- * What axe-core finds on the page: by every rule but those of level AAA, the experimental ones and those of good practice included, or by that of
- * contrast alone; each with the first places that break it.
+ * What axe-core finds on the page: by every rule but those of level AAA, the experimental ones and those of good practice included, or by
+ * that of contrast alone; each with the first places that break it.
  */
 export async function accessFaults(page: Page, rules: 'all' | 'contrast'): Promise<string[]> {
   if ((await page.evaluate('typeof axe')) === 'undefined') await page.evaluate(AXE);

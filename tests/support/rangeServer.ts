@@ -2,7 +2,10 @@ import { open, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join, normalize } from 'node:path';
 
-/** What a server does instead of answering as it should: cuts the connection in the midst of the body, is too busy, or says nothing and hangs up. */
+/**
+ * What a server does instead of answering as it should: cuts the connection in the midst of the body, is too busy, or says nothing and
+ * hangs up.
+ */
 export type Misbehaviour = 'cut' | 'busy' | 'gone';
 
 /** A web server of a folder that answers requests for ranges of bytes. */
@@ -15,7 +18,9 @@ export interface RangeServer {
   close(): Promise<void>;
 }
 
-/** Serves a folder on loopback. `misbehave` is asked for each request for a range: it gets the path and how many such requests came before. */
+/**
+ * Serves a folder on loopback. `misbehave` is asked for each request for a range: it gets the path and how many such requests came before.
+ */
 export async function serveFolder(
   folder: string,
   { misbehave = () => undefined }: { readonly misbehave?: (path: string, before: number) => Misbehaviour | undefined } = {},

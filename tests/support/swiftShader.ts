@@ -9,8 +9,8 @@ const FILES = ['libvk_swiftshader.so', 'vk_swiftshader_icd.json'];
 const folder = FOLDERS.find((each): each is string => each !== undefined && FILES.every((name) => existsSync(join(each, name))));
 
 /**
- * Variables with which a process finds SwiftShader, and the Vulkan loader that Chromium brings where the system has none. They must be there
- * before it starts. Absent where this machine has none.
+ * Variables with which a process finds SwiftShader, and the Vulkan loader that Chromium brings where the system has none. They must be
+ * there before it starts. Absent where this machine has none.
  */
 export const SWIFTSHADER_ENV: Readonly<Record<string, string>> | undefined =
   folder === undefined

@@ -9,7 +9,9 @@ export type Direction = 'toTarget' | 'toClient';
 export interface TcpProxy {
   /** Where it listens, `host:port`. */
   readonly address: string;
-  /** From now on nothing passes and nothing is said: what is sent is held, as TCP would send it again, and so is the end of a connection. */
+  /**
+   * From now on nothing passes and nothing is said: what is sent is held, as TCP would send it again, and so is the end of a connection.
+   */
   cut(): void;
   /** Ends a cut: what was held passes. */
   heal(): void;

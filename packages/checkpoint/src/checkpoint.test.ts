@@ -222,7 +222,8 @@ test('several damaged checkpoints are passed over, each with what is wrong, and 
   expect(newest.passedOver.map(({ step }) => step)).toEqual([4, 3]);
   const { size } = await stat(join(folder(2), 'optimizer.safetensors'));
   expect(describeFallback(newest)).toBe(
-    `step-00000004: optimizer.safetensors has 100 bytes, the manifest says ${size}; step-00000003: manifest.json is missing, so the checkpoint was never finished; falling back to step-00000002`,
+    `step-00000004: optimizer.safetensors has 100 bytes, the manifest says ${size}; step-00000003: manifest.json is missing, so the ` +
+      'checkpoint was never finished; falling back to step-00000002',
   );
 });
 

@@ -17,7 +17,8 @@ describe('the origin of a checkpoint', () => {
     const here = { job: 'job-b', spec: parseJobSpec({ ...file, seed: 4, schedule: { steps: 12 } }), identity: { ...identity, threads: 2 } };
     const { datasetFingerprint: _, ...lacking } = identity;
     expect(describeDifferences(originOf({ job: 'job-a', spec, identity: lacking }), here)).toBe(
-      'it was written by job-a, not by job-b; schedule.steps: 10 there, 12 here; seed: 0 there, 4 here; threads: 1 there, 2 here; datasetFingerprint: nothing there, f here',
+      'it was written by job-a, not by job-b; schedule.steps: 10 there, 12 here; seed: 0 there, 4 here; threads: 1 there, 2 here; ' +
+        'datasetFingerprint: nothing there, f here',
     );
   });
 

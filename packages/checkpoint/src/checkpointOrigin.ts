@@ -46,7 +46,9 @@ function specOf(spec: unknown): JobSpec | undefined {
   }
 }
 
-/** What a checkpoint is compared with. `identity` is left out where only a worker knows it, `job` where the checkpoint may be another job's. */
+/**
+ * What a checkpoint is compared with. `identity` is left out where only a worker knows it, `job` where the checkpoint may be another job's.
+ */
 export interface ExpectedOrigin {
   readonly job?: string;
   readonly spec: JobSpec;
@@ -78,7 +80,8 @@ export function requireSameOrigin(dir: string, origin: CheckpointOrigin, expecte
   if (differences === undefined || expected.spec.checkpoint.resumeAnyway) return;
   throw new MaestroError(
     'invalid-argument',
-    `checkpoint.resumeFrom: ${dir} is of another job: ${differences}; set checkpoint.resumeAnyway=true (\`--resume-anyway\`) to go on from it all the same`,
+    `checkpoint.resumeFrom: ${dir} is of another job: ${differences}; set checkpoint.resumeAnyway=true (\`--resume-anyway\`) to go ` +
+      'on from it all the same',
   );
 }
 
@@ -95,6 +98,7 @@ export function requireOwnOrigin(
   if (differences === undefined) return;
   throw new MaestroError(
     'invalid-argument',
-    `${dir} lies in the folder of ${expected.job}, but is not its own: ${differences}; put the job's own checkpoints back, and go on from them with \`maestro submit --resume\``,
+    `${dir} lies in the folder of ${expected.job}, but is not its own: ${differences}; put the job's own checkpoints back, and go on ` +
+      'from them with `maestro submit --resume`',
   );
 }

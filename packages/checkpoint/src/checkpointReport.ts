@@ -111,8 +111,8 @@ export function describeProblems(problems: readonly CheckpointProblem[]): string
 }
 
 /**
- * Runs `read` and notes a problem of the file, instead of failing, when its content is invalid or it cannot be read. A server that does not answer is
- * no problem of the file: whoever passed over a checkpoint for that would lose steps.
+ * Runs `read` and notes a problem of the file, instead of failing, when its content is invalid or it cannot be read. A server that does not
+ * answer is no problem of the file: whoever passed over a checkpoint for that would lose steps.
  */
 export async function attempt<T>(problems: CheckpointProblem[], file: string, read: () => Promise<T>): Promise<T | undefined> {
   try {

@@ -13,6 +13,7 @@ export async function requireSpace(folder: string, neededBytes: number, doing: s
   const { bavail, bsize } = await statfs(folder);
   const freeBytes = bavail * bsize;
   if (freeBytes >= neededBytes + SLACK_BYTES) return;
-  const message = `${doing}: it needs ${formatBytes(neededBytes)}, ${formatBytes(freeBytes)} are free: free space, or keep fewer checkpoints`;
+  const [needed, free] = [neededBytes, freeBytes].map(formatBytes);
+  const message = `${doing}: it needs ${needed}, ${free} are free: free space, or keep fewer checkpoints`;
   throw new MaestroError('storage', message, { details: { neededBytes, freeBytes } });
 }

@@ -32,7 +32,10 @@ export interface PassingFolder {
 let count = 0;
 let self: string | undefined;
 
-/** A name for a folder on its way, that no other process and no other call of this one uses: `.writing-step-00001234-77.0123456789ab-1-host`. */
+/**
+ * A name for a folder on its way, that no other process and no other call of this one uses:
+ * `.writing-step-00001234-77.0123456789ab-1-host`.
+ */
 export function passingFolder(state: PassingState, step: number): string {
   self ??= [process.pid, processStart(process.pid) ?? []].flat().join('.');
   return `.${state}-${stepFolder(step)}-${self}-${count++}-${hostname()}`;

@@ -8,8 +8,8 @@ export const MODEL_FILE = 'model.safetensors';
 /** Both moments of every parameter: `<name>.exp_avg` and `<name>.exp_avg_sq`, the names PyTorch's AdamW uses. */
 export const OPTIMIZER_FILE = 'optimizer.safetensors';
 /**
- * Only where replicas train apart, whose outer parameters are the model: the outer momentum, `outer.<name>.momentum`, and the moments of every
- * replica but the first, `replica<k>.<name>.exp_avg` and `.exp_avg_sq`. Those of the first are in the optimizer file.
+ * Only where replicas train apart, whose outer parameters are the model: the outer momentum, `outer.<name>.momentum`, and the moments of
+ * every replica but the first, `replica<k>.<name>.exp_avg` and `.exp_avg_sq`. Those of the first are in the optimizer file.
  */
 export const REPLICAS_FILE = 'replicas.safetensors';
 /** Everything else that a resume needs: step, epoch, cursor, seed, configuration, identity. */

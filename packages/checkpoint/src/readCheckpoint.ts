@@ -34,7 +34,8 @@ const READ_FILES: ReadonlySet<string> = new Set([MODEL_FILE, OPTIMIZER_FILE, REP
 export interface ReadCheckpointOptions {
   /**
    * Memory to read into: the tensors that the model has, for instance views of flat vectors (flatTensors). The checkpoint must hold these
-   * and no others; what replicas that train apart have beside is read into new arrays when no memory is given for it. Default: new arrays for whatever the checkpoint holds.
+   * and no others; what replicas that train apart have beside is read into new arrays when no memory is given for it. Default: new arrays
+   * for whatever the checkpoint holds.
    */
   readonly into?: TrainingTensors;
   readonly signal?: AbortSignal;

@@ -13,7 +13,9 @@ import { removeObjects } from './writeObjects.ts';
 export interface Retention {
   /** The step just written; it stays, and so does what is newer: only a run that went back has that, and it may be wanted yet. */
   readonly current: number;
-  /** How many of the newest stay, `current` included; 1 or more. With 1, damage to the only one loses the run: 2 is the least to suggest. */
+  /**
+   * How many of the newest stay, `current` included; 1 or more. With 1, damage to the only one loses the run: 2 is the least to suggest.
+   */
   readonly keepLast: number;
   /** The first checkpoint at or after each multiple of this many steps stays too. Default: none does. */
   readonly keepEverySteps?: number | undefined;
@@ -49,7 +51,8 @@ export function stepsToRemove(checkpoints: readonly RetainedCheckpoint[], retent
 
 /**
  * Removes old checkpoints, to be called once a new one is written. Each is taken out of the list first, by a rename or without its
- * manifest, so that a removal that is cut short leaves no broken checkpoint. Should none of those that stay look whole (manifest and sizes), the newest that does stays as well.
+ * manifest, so that a removal that is cut short leaves no broken checkpoint. Should none of those that stay look whole (manifest and
+ * sizes), the newest that does stays as well.
  *
  * @returns the removed steps, newest first
  * @throws MaestroError `storage` when the file system refuses

@@ -25,8 +25,9 @@ export interface CheckpointTar {
 }
 
 /**
- * Packs a checkpoint into a tar archive (ustar) with the folder's name in it. All files are opened before this resolves, so that a checkpoint that
- * retention removes meanwhile is still sent whole; from an object store the archive breaks off then. Links are not followed.
+ * Packs a checkpoint into a tar archive (ustar) with the folder's name in it. All files are opened before this resolves, so that a
+ * checkpoint that retention removes meanwhile is still sent whole; from an object store the archive breaks off then. Links are not
+ * followed.
  *
  * @throws MaestroError `not-found` when there is no such checkpoint, `checkpoint-invalid` when a file is missing or has another size
  */

@@ -11,8 +11,9 @@ import type { WriteCheckpointOptions, WrittenCheckpoint } from './writeCheckpoin
 export type CheckpointFiles = Readonly<Record<string, readonly Uint8Array[]>>;
 
 /**
- * Writes a checkpoint into an object store, the manifest last; what writers that were killed left there is cleared first. The same checkpoint is not
- * uploaded twice. One of other content gives up its manifest before anything takes its place, so that no reader sees a mixture.
+ * Writes a checkpoint into an object store, the manifest last; what writers that were killed left there is cleared first. The same
+ * checkpoint is not uploaded twice. One of other content gives up its manifest before anything takes its place, so that no reader sees a
+ * mixture.
  *
  * @throws MaestroError `storage` when the server refuses; earlier checkpoints stay as they were
  */
@@ -52,7 +53,8 @@ export async function writeObjects(root: string, files: CheckpointFiles, options
     await onPhase({ name: 'rename', target: folder });
     await requireOwn(false);
     const manifest = await write(MANIFEST_FILE, [Buffer.from(encodeManifest({ step, checkpointHash: hash, files: digests }))]);
-    // Looked at again: a writer that clears does likewise, so that one of the two sees a manifest whose objects are gone, and takes it back.
+    // Looked at again: a writer that clears does likewise, so that one of the two sees a manifest whose objects are gone, and takes it
+    // back.
     await requireOwn(true);
     const written = Object.values(digests).reduce((total, digest) => total + digest.sizeBytes, manifest.sizeBytes);
     return { dir, step, checkpointHash: hash, sizeBytes: written };

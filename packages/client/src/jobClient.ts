@@ -52,8 +52,8 @@ export interface JobClient {
    */
   watchJob(id: string, options?: { readonly signal?: AbortSignal; readonly patienceMs?: number }): AsyncGenerator<Job>;
   /**
-   * A job's log lines, oldest first; with `follow` until the job is over and its last line was given. A coordinator that goes away meanwhile
-   * is asked again behind the last line that came, as with {@link JobClient.watchJob}: no line is lost or given twice.
+   * A job's log lines, oldest first; with `follow` until the job is over and its last line was given. A coordinator that goes away
+   * meanwhile is asked again behind the last line that came, as with {@link JobClient.watchJob}: no line is lost or given twice.
    */
   tailLogs(id: string, request?: TailLogsOptions): AsyncGenerator<JobLogLine>;
   close(): void;

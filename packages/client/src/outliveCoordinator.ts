@@ -19,8 +19,8 @@ export interface OutliveOptions<Message, Value> {
 }
 
 /**
- * The values of a stream over as many calls as it takes: a coordinator that went away is asked again. Ends with the stream, or when the signal
- * aborts. @throws MaestroError as the call does; `unavailable` when no coordinator has answered, or none does for too long.
+ * The values of a stream over as many calls as it takes: a coordinator that went away is asked again. Ends with the stream, or when the
+ * signal aborts. @throws MaestroError as the call does; `unavailable` when no coordinator has answered, or none does for too long.
  */
 export async function* outliveCoordinator<Message, Value>(options: OutliveOptions<Message, Value>): AsyncGenerator<Value> {
   const { open, values, name, patienceMs, signal } = options;

@@ -103,8 +103,9 @@ export function encodeChunk(header: ChunkHeader, payload: Uint8Array = EMPTY_PAY
 }
 
 /**
- * Decodes a chunk message from any protobuf encoder: fields in any order, the last of a repeated scalar field wins, unknown fields are skipped.
- * Throws `protocol-violation` on truncated bytes, a wrong wire type, a number beyond 2^53, an unknown kind or a payload of part elements.
+ * Decodes a chunk message from any protobuf encoder: fields in any order, the last of a repeated scalar field wins, unknown fields are
+ * skipped. Throws `protocol-violation` on truncated bytes, a wrong wire type, a number beyond 2^53, an unknown kind or a payload of part
+ * elements.
  */
 export function decodeChunk(bytes: Uint8Array): ChunkMessage {
   const reader: Reader = {

@@ -73,8 +73,9 @@ export interface Collective {
   readonly serveState: (options: ServeStateOptions) => () => void;
   /**
    * Pulls a peer's state into `into`. Rejects, with `details.member`, with `unavailable` when the peer cannot be reached, `peer-lost` when
-   * the connection breaks, `conflict` when the peer does not serve that view, `protocol-violation` when sizes, a checksum or the hash differ,
-   * `timeout` when nothing comes, what `provide` rejected with, or the signal's reason. What `into` holds then is undefined; the caller starts over.
+   * the connection breaks, `conflict` when the peer does not serve that view, `protocol-violation` when sizes, a checksum or the hash
+   * differ, `timeout` when nothing comes, what `provide` rejected with, or the signal's reason. What `into` holds then is undefined; the
+   * caller starts over.
    */
   readonly pullState: (options: PullStateOptions) => Promise<PulledState>;
   /** Ends all groups, all serving and pulling, and the server. */

@@ -36,8 +36,8 @@ export interface DialOptions {
 /**
  * Dials a peer, again and again until it answers, and pulls its messages.
  *
- * This end speaks gRPC over node:http2 itself, and reads DATA past it (see {@link openMemberSession}): receiving is what bounds an all-reduce.
- * What it says is plain gRPC, to a member or to any other server.
+ * This end speaks gRPC over node:http2 itself, and reads DATA past it (see {@link openMemberSession}): receiving is what bounds an
+ * all-reduce. What it says is plain gRPC, to a member or to any other server.
  */
 export function dial({ member, peer, request, events, connection }: DialOptions): Dialled {
   let session: ClientHttp2Session | undefined;

@@ -60,8 +60,8 @@ interface Pending {
  * partials of a step depend on nothing that is received in it. A peer may be one step ahead at most, since its next step
  * begins after it has this member's chunk, by when this member's staging is empty; what it sends early is staged, or waits in its stream.
  *
- * The same in two rounds, for members that share the optimiser's state: {@link reduceScatter} leaves the sum of a chunk with its owner alone,
- * and {@link gather} then gives all members what the owners made of it.
+ * The same in two rounds, for members that share the optimiser's state: {@link reduceScatter} leaves the sum of a chunk with its owner
+ * alone, and {@link gather} then gives all members what the owners made of it.
  */
 export class Group {
   /** Aborted, with the error as its reason, when the group ends: by a failure, also between steps, or `cancelled` by {@link close}. */
@@ -185,7 +185,8 @@ export class Group {
   }
 
   /**
-   * Gives every member, or member `root` alone (its index in the view), what lies in each owner's chunk of `reduced`. Rejects as {@link allReduce}.
+   * Gives every member, or member `root` alone (its index in the view), what lies in each owner's chunk of `reduced`. Rejects as
+   * {@link allReduce}.
    */
   async gather({ step, root }: { readonly step: number; readonly root?: number }): Promise<void> {
     await this.#begin({ op: 'gather', ...(root !== undefined && { root }) }, step, NO_VALUES);

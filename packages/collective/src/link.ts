@@ -11,7 +11,9 @@ export interface AbortNotice {
 
 /** The two streams between this member and one peer. The transport opens it; the group uses and closes it. */
 export interface Link {
-  /** Puts a message on the stream to the peer. `sent` is called when its bytes have been read and there is room for the next. One at a time. */
+  /**
+   * Puts a message on the stream to the peer. `sent` is called when its bytes have been read and there is room for the next. One at a time.
+   */
   readonly send: (frame: ChunkViews, sent: () => void) => void;
   /** Delivers the message that was not taken, and what comes after it. */
   readonly resume: () => void;

@@ -7,8 +7,8 @@ import { type OutboundTap, openOutboundTap } from './outboundTap.ts';
 import { type AbortRequest, COLLECTIVE_SERVICE, MOST_FRAME_BYTES } from './service.ts';
 
 /**
- * The setting by which a member says that it is one: it pulls on its first stream and takes whole messages as frames, so that its windows, also that
- * of the connection, hold one. Others ignore the setting, as they must (RFC 9113, section 6.5.2).
+ * The setting by which a member says that it is one: it pulls on its first stream and takes whole messages as frames, so that its windows,
+ * also that of the connection, hold one. Others ignore the setting, as they must (RFC 9113, section 6.5.2).
  */
 export const MEMBER_SETTING = 0x6d61;
 /** Bytes of a first SETTINGS frame and of a request, at most. */

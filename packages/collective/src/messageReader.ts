@@ -12,9 +12,9 @@ export interface MessageReader {
 }
 
 /**
- * Passes messages that come in one piece on where they lie. Assembles others in one buffer that is reused, in which a message begins 5 bytes after a multiple of 8, as in its frame. HTTP/2
- * delivers 16 KiB at a time: gathering those in private memory and moving whole messages on is what makes copies to shared memory
- * run word by word.
+ * Passes messages that come in one piece on where they lie. Assembles others in one buffer that is reused, in which a message begins 5
+ * bytes after a multiple of 8, as in its frame. HTTP/2 delivers 16 KiB at a time: gathering those in private memory and moving whole
+ * messages on is what makes copies to shared memory run word by word.
  * `take` gets each message, valid until it returns, and says whether it took it.
  * Throws `protocol-violation` for compressed messages and those over `mostBytes`.
  */

@@ -17,7 +17,9 @@ export interface MemberState {
 export interface OutboundState {
   /** Messages, the end included. */
   readonly count: number;
-  /** Message `n`, whose bytes are read when gRPC copies them. Nobody may ask for a message before somebody has asked for the one before it. */
+  /**
+   * Message `n`, whose bytes are read when gRPC copies them. Nobody may ask for a message before somebody has asked for the one before it.
+   */
   readonly message: (n: number) => ChunkFrame;
 }
 

@@ -55,8 +55,8 @@ export interface ReducePlan {
 }
 
 /**
- * What sums are gathered as. `bf16` halves those bytes: the owner of a chunk rounds its own copy too, so that all members have equal bits, and
- * what a sum is rounded from does not depend on who owns it. Partial sums are never rounded: where they are cut depends on the members.
+ * What sums are gathered as. `bf16` halves those bytes: the owner of a chunk rounds its own copy too, so that all members have equal bits,
+ * and what a sum is rounded from does not depend on who owns it. Partial sums are never rounded: where they are cut depends on the members.
  */
 export type AllGather = 'f32' | 'bf16';
 

@@ -1,8 +1,9 @@
 import type { Lane } from './lane.ts';
 
 /**
- * What the members of a view do together in one round: sum their partials and give the sum to all (`allReduce`); sum them and leave each chunk
- * with its owner, who tells all its sums of squares alone (`reduceScatter`); give the owners' chunks to all, or to member `root` alone (`gather`).
+ * What the members of a view do together in one round: sum their partials and give the sum to all (`allReduce`); sum them and leave each
+ * chunk with its owner, who tells all its sums of squares alone (`reduceScatter`); give the owners' chunks to all, or to member `root`
+ * alone (`gather`).
  */
 export type Round = { readonly op: 'allReduce' } | { readonly op: 'reduceScatter' } | { readonly op: 'gather'; readonly root?: number };
 

@@ -48,6 +48,8 @@ export function unexpectedMessage({ kind, step, slot, first, values, payload }: 
 
 /** A message whose bytes are not those that its sender took the checksum of. */
 export function corruptMessage({ kind, step, first, payload, checksum }: ChunkMessage, found: bigint): MaestroError {
-  const message = `${kind} of step ${step}, first element ${first}, ${payload.length} bytes: checksum ${found.toString(16)}, its sender's is ${checksum!.toString(16)}`;
+  const message =
+    `${kind} of step ${step}, first element ${first}, ${payload.length} bytes: checksum ${found.toString(16)}, its ` +
+    `sender's is ${checksum!.toString(16)}`;
   return new MaestroError('protocol-violation', message, { details: { corrupt: true } });
 }

@@ -12,8 +12,9 @@ export interface ServeStateOptions {
   /** Id of this member. */
   readonly self: string;
   /**
-   * Called at the first request for everything, whose answer serves all further ones, and at each request for ranges: it then gives a vector a
-   * range, of the state after `step` (0: that of the view's beginning). What it gives must not change until serving ends. What it rejects with is told to who asked.
+   * Called at the first request for everything, whose answer serves all further ones, and at each request for ranges: it then gives a
+   * vector a range, of the state after `step` (0: that of the view's beginning). What it gives must not change until serving ends. What it
+   * rejects with is told to who asked.
    */
   readonly provide: (ranges: readonly StateRangeRequest[], step: number) => Promise<MemberState>;
 }

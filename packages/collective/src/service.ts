@@ -68,5 +68,7 @@ export const MOST_MESSAGE_BYTES = MOST_PAYLOAD_BYTES + chunkOverhead(MOST_VALUES
 /** Bytes of such a message as one HTTP/2 frame, without the frame's header: members send each other whole messages as frames. */
 export const MOST_FRAME_BYTES = 5 + MOST_MESSAGE_BYTES;
 
-/** Options of the server. It does not ask for signs of life: each pair of members has a connection each way, and the client of each asks. */
+/**
+ * Options of the server. It does not ask for signs of life: each pair of members has a connection each way, and the client of each asks.
+ */
 export const SERVER_OPTIONS: ServerOptions = { 'grpc.max_send_message_length': -1, 'grpc.enable_channelz': 0 };

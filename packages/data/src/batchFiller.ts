@@ -15,7 +15,9 @@ export interface BatchConfig {
   readonly imageSize: number;
   readonly channels: 1 | 3;
   readonly augment: AugmentConfig;
-  /** `random`: crops and flips drawn for each epoch, and a patch order (the default). `central`: as for an evaluation, and no patch order. */
+  /**
+   * `random`: crops and flips drawn for each epoch, and a patch order (the default). `central`: as for an evaluation, and no patch order.
+   */
   readonly crop?: 'random' | 'central';
   readonly seed: number;
   /** Patches per image: the length of idsShuffle. */
@@ -37,7 +39,9 @@ export interface FilledBatch {
   readonly digest: number;
   /** Of the same samples with what their bytes were ({@link readingDigest}, added modulo 2^52). */
   readonly content: number;
-  /** Samples that were read and their content hashes, in pairs, for comparison with others' readings; empty where the fingerprint is enough. */
+  /**
+   * Samples that were read and their content hashes, in pairs, for comparison with others' readings; empty where the fingerprint is enough.
+   */
   readonly readings: Float64Array;
 }
 

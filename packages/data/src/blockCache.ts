@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import { type BoundedFolderOptions, openBoundedFolder } from './boundedFolder.ts';
 
 /**
- * Blocks by their SHA-256: what is in the cache is what was asked for, whoever put it there. Each is checked when it is first read, and again
- * when its file has changed since; one that is damaged is removed, and not there.
+ * Blocks by their SHA-256: what is in the cache is what was asked for, whoever put it there. Each is checked when it is first read, and
+ * again when its file has changed since; one that is damaged is removed, and not there.
  */
 export interface BlockCache {
   /** A block, checked, if it is there. */

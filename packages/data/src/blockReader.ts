@@ -14,7 +14,9 @@ export interface BlockedShard {
 const AT_ONCE = 8;
 /** Blocks that stay in memory after they were read. */
 const KEPT = 32;
-/** A server that does not answer is asked again for so long by default: a job has nothing else to do, and no image may be left out for it. */
+/**
+ * A server that does not answer is asked again for so long by default: a job has nothing else to do, and no image may be left out for it.
+ */
 const PATIENCE_MS = 5 * 60_000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
@@ -66,7 +68,9 @@ export function openBlockReader({
     const range = { begin: at * blockBytes, end: Math.min(sizeBytes, (at + 1) * blockBytes) };
     const bytes = await patiently(patienceMs, () => source.readRange(name, range));
     if (hashOf(bytes) !== sha256) {
-      const message = `packed data set ${source.location}: ${name} has other bytes at ${range.begin} than its index says; pack it again, or mend the copy`;
+      const message =
+        `packed data set ${source.location}: ${name} has other bytes at ${range.begin} than its index says; pack it ` +
+        'again, or mend the copy';
       throw new MaestroError('data-invalid', message);
     }
     await cache?.write(sha256, bytes);

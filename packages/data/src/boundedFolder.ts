@@ -13,8 +13,8 @@ export interface BoundedFolderOptions {
 /** Files of one folder, `GROUP/NAME` each; of those used longest ago (by their times) some go when there is no more room. */
 export interface BoundedFolder {
   /**
-   * Puts a file in place at once. Files are put one after the other. When it resolves, all files together take no more than the limit, whoever put
-   * them; meanwhile each that puts files may have one there beyond it.
+   * Puts a file in place at once. Files are put one after the other. When it resolves, all files together take no more than the limit,
+   * whoever put them; meanwhile each that puts files may have one there beyond it.
    *
    * @throws whatever the disk says; then the file is not there.
    */

@@ -10,7 +10,8 @@ test('the error counts all and names the first few', () => {
   const { code, message } = tooManyBroken({ broken: 11, samples: 1000, named });
   expect(code).toBe('data-invalid');
   expect(message).toBe(
-    'data set: 11 of 1000 samples cannot be decoded, more than 1 %; remove or mend them: 0.jpg (cut off), 1.jpg (cut off), 2.jpg (cut off), 3.jpg (cut off), 4.jpg (cut off), ...',
+    'data set: 11 of 1000 samples cannot be decoded, more than 1 %; remove or mend them: 0.jpg (cut off), 1.jpg (cut off), 2.jpg ' +
+      '(cut off), 3.jpg (cut off), 4.jpg (cut off), ...',
   );
   expect(tooManyBroken({ broken: 1, samples: 2, named: named.slice(0, 1) }).message).toMatch(/: 0\.jpg \(cut off\)$/);
 });

@@ -23,7 +23,8 @@ export function tooManyBroken({
   if (broken > names.length) names.push('...');
   return new MaestroError(
     'data-invalid',
-    `data set: ${broken} of ${samples} samples cannot be decoded, more than ${100 * MAX_BROKEN_FRACTION} %; remove or mend them: ${names.join(', ')}`,
+    `data set: ${broken} of ${samples} samples cannot be decoded, more than ${100 * MAX_BROKEN_FRACTION} %; remove or mend them: ` +
+      `${names.join(', ')}`,
     { details: { broken: named.map(({ name }) => name) } },
   );
 }

@@ -3,8 +3,9 @@ import type { Dataset, Sample } from './dataset.ts';
 import { DIGEST_MODULUS } from './sampleDigest.ts';
 
 /**
- * A hash of bytes, an integer in 1..2^52-1: the lower 52 bits of XXH3 with 64 bits and seed 0 (1 in place of 0), so the last 13 digits of what
- * `xxhsum -H3` prints. Not cryptographic: it tells copies apart that differ by accident. Two different ones have the same hash once in 2^52.
+ * A hash of bytes, an integer in 1..2^52-1: the lower 52 bits of XXH3 with 64 bits and seed 0 (1 in place of 0), so the last 13 digits of
+ * what `xxhsum -H3` prints. Not cryptographic: it tells copies apart that differ by accident. Two different ones have the same hash once in
+ * 2^52.
  */
 export function contentHash(bytes: Uint8Array): number {
   hasher ??= openXxh3();

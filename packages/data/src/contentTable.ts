@@ -14,7 +14,8 @@ export interface ContentConflict {
 /** What the samples of a job's data set were when each was first read, whoever read it. */
 export interface ContentTable {
   /**
-   * Compares readings (samples and content hashes, in pairs) with the first ones, and keeps those that are first themselves. Doing it twice does no harm.
+   * Compares readings (samples and content hashes, in pairs) with the first ones, and keeps those that are first themselves. Doing it twice
+   * does no harm.
    * @throws MaestroError `redis-unavailable`.
    */
   compare(readings: Float64Array): Promise<ContentConflict[]>;
@@ -32,8 +33,9 @@ const KEPT_SECONDS = 24 * 3600;
 const HASH_BYTES = 7;
 
 /**
- * KEYS: names of readers, the entries. ARGV: own name, seconds to keep, places (4 bytes each), hashes (7 bytes each). An entry is a hash and the number of
- * its reader, 1..254, or 255 for those that come later; zeros are no entry. Gives index, entry and reader's name of each that differs.
+ * KEYS: names of readers, the entries. ARGV: own name, seconds to keep, places (4 bytes each), hashes (7 bytes each). An entry is a hash
+ * and the number of its reader, 1..254, or 255 for those that come later; zeros are no entry. Gives index, entry and reader's name of each
+ * that differs.
  */
 const COMPARE_SCRIPT = `
 local names, entries, name = KEYS[1], KEYS[2], ARGV[1]

@@ -1,5 +1,6 @@
 /**
- * Colour to grey by the luma of ITU-R BT.601 on the values as they are stored (gamma-encoded), in integers as Pillow's `convert('L')` has them.
+ * Colour to grey by the luma of ITU-R BT.601 on the values as they are stored (gamma-encoded), in integers as Pillow's `convert('L')` has
+ * them.
  *
  * @param pixels [count, 3] @returns [count]
  */

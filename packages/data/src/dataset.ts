@@ -52,7 +52,9 @@ export interface Dataset {
   readonly classes: readonly string[];
   /** SHA-256 (hex) over count, names, sizes and content (image folders: of samples spread evenly over the set). Independent of the path. */
   readonly fingerprint: string;
-  /** Whether two data sets with one fingerprint have the same bytes for certain: it covers all content, and what is read is checked by it. */
+  /**
+   * Whether two data sets with one fingerprint have the same bytes for certain: it covers all content, and what is read is checked by it.
+   */
   readonly isFingerprintWhole: boolean;
   readonly source: DatasetSource;
   /** A name that lets a person find the sample: the file's path under the root, or `train#17`. */
@@ -79,8 +81,8 @@ export interface OpenDatasetOptions {
 }
 
 /**
- * Opens the data set that `spec` names: lists it, checks its form and takes its fingerprint; of one that holds samples out, the part that is asked for.
- * A part is told from all others by its fingerprint.
+ * Opens the data set that `spec` names: lists it, checks its form and takes its fingerprint; of one that holds samples out, the part that
+ * is asked for. A part is told from all others by its fingerprint.
  *
  * @throws MaestroError `not-found` when the path does not exist, `data-invalid` when what is there is no such data set, `cancelled`.
  */

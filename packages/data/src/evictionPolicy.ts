@@ -25,6 +25,7 @@ export async function requireNoEviction(redis: RedisConnection, { isAllowed }: {
   if (risk === undefined || isAllowed) return;
   throw new MaestroError(
     'redis-unavailable',
-    `${risk}; set it with \`redis-cli CONFIG SET maxmemory-policy ${KEEPS_ALL}\` and in its redis.conf, or go on at that risk with MAESTRO_REDIS_EVICTION=allow`,
+    `${risk}; set it with \`redis-cli CONFIG SET maxmemory-policy ${KEEPS_ALL}\` and in its redis.conf, or go on at that risk with ` +
+      'MAESTRO_REDIS_EVICTION=allow',
   );
 }

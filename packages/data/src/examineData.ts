@@ -35,8 +35,8 @@ export interface ExamineDataOptions {
 
 const DEADLINE_MS = 3000;
 /**
- * Looks whether a job's data is there and counts its samples. It lists names and reads headers; no image is decoded. It never throws, and never
- * takes much longer than the deadline, whatever the file system does.
+ * Looks whether a job's data is there and counts its samples. It lists names and reads headers; no image is decoded. It never throws, and
+ * never takes much longer than the deadline, whatever the file system does.
  */
 export async function examineData(
   spec: DataPlace,

@@ -22,8 +22,9 @@ export interface JobExamination {
 }
 
 /**
- * Checks a job file against what can be seen here: the model's sizes, whether the data is there and fills a step, and whether there is anything to
- * do. @throws MaestroError `invalid-argument`, or `data-invalid` when the data alone is to blame, with every problem in `details.issues`.
+ * Checks a job file against what can be seen here: the model's sizes, whether the data is there and fills a step, and whether there is
+ * anything to do. @throws MaestroError `invalid-argument`, or `data-invalid` when the data alone is to blame, with every problem in
+ * `details.issues`.
  */
 export async function examineJob(
   spec: JobSpec,
@@ -56,7 +57,9 @@ export async function examineJob(
   if (startStep > 0 && steps !== undefined && steps <= startStep) {
     issues.push({
       code: 'invalid-argument',
-      text: `schedule: nothing to do: the checkpoint has ${startStep} steps done, and the job ends after ${steps}; give more epochs or steps, which count from the very beginning`,
+      text:
+        `schedule: nothing to do: the checkpoint has ${startStep} steps done, and the job ends after ${steps}; give more epochs ` +
+        'or steps, which count from the very beginning',
     });
   }
   const [first] = issues;

@@ -4,7 +4,9 @@ import { isUtf8 } from 'node:buffer';
 const ESCAPED = /(?<![\ud800-\udbff])[\udc80-\udcff]/;
 const ESCAPE_BASE = 0xdc00;
 
-/** The name of a file by its bytes, which need not be UTF-8: two files never get the same one, and {@link nameBytes} gives the bytes back. */
+/**
+ * The name of a file by its bytes, which need not be UTF-8: two files never get the same one, and {@link nameBytes} gives the bytes back.
+ */
 export function nameOfBytes(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString();
   let name = '';

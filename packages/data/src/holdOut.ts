@@ -14,9 +14,9 @@ const GROUP_SHARE = 1 / 8;
 const AT_ONCE = 32;
 
 /**
- * The samples that are held out, in their order: the `share` of the data set that comes first by a hash of content, rounded up. Samples with the same bytes
- * fall on the same side, whatever their names. Content is the size, and where many samples have one size, the first {@link PROBE_BYTES} too: so of a
- * set of photographs nothing has to be read. The choice does not depend on the job.
+ * The samples that are held out, in their order: the `share` of the data set that comes first by a hash of content, rounded up. Samples
+ * with the same bytes fall on the same side, whatever their names. Content is the size, and where many samples have one size, the first
+ * {@link PROBE_BYTES} too: so of a set of photographs nothing has to be read. The choice does not depend on the job.
  *
  * @throws MaestroError `data-invalid` when a sample cannot be read, `cancelled`.
  */

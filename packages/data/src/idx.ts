@@ -117,7 +117,10 @@ async function findImageFile(path: string, split: 'train' | 'test'): Promise<str
 const imageNames = (split: 'train' | 'test'): string[] =>
   SPLIT_PREFIXES[split].flatMap((prefix) => [`${prefix}-images-idx3-ubyte`, `${prefix}-images.idx3-ubyte`]);
 
-/** The image file of a split: `path` itself where it is a file; undefined when the folder has none. @throws Error when `path` cannot be looked at. */
+/**
+ * The image file of a split: `path` itself where it is a file; undefined when the folder has none. @throws Error when `path` cannot be
+ * looked at.
+ */
 export async function findIdxImages(path: string, split: 'train' | 'test'): Promise<string | undefined> {
   if (!(await stat(path)).isDirectory()) return path;
   return firstExisting(imageNames(split).flatMap((name) => withGz(join(path, name))));
@@ -157,8 +160,8 @@ async function readMaybeGzipped(file: string, signal: AbortSignal | undefined): 
 }
 
 /**
- * The dimensions of an IDX file by its header: two zero bytes, type (8 = unsigned byte), number of dimensions, then each dimension as a big-endian
- * uint32. @throws MaestroError `data-invalid`.
+ * The dimensions of an IDX file by its header: two zero bytes, type (8 = unsigned byte), number of dimensions, then each dimension as a
+ * big-endian uint32. @throws MaestroError `data-invalid`.
  */
 export function parseIdxHeader(bytes: Uint8Array, rank: number, file: string): number[] {
   const expected = `00 00 08 0${rank}`;

@@ -12,15 +12,17 @@ export const IMAGE_EXTENSIONS: readonly string[] = ['.avif', '.gif', '.jpeg', '.
 const FORMATS: ReadonlySet<string> = new Set(['heif', 'gif', 'jpeg', 'png', 'tiff', 'webp']);
 
 /**
- * Number of the rule by which a file becomes pixels: decoding, alpha, colour, depth, orientation and resizing. It is raised whenever any image may come
- * out otherwise. 1: libvips resized. 2: decoded as Pillow does, resized by {@link createResampler}.
+ * Number of the rule by which a file becomes pixels: decoding, alpha, colour, depth, orientation and resizing. It is raised whenever any
+ * image may come out otherwise. 1: libvips resized. 2: decoded as Pillow does, resized by {@link createResampler}.
  */
 export const IMAGE_RULE = 2;
 
 /** Pixels of a side at most, beside {@link maxImagePixels}: what resizing keeps grows with the longer side. */
 const MAX_SIDE = 131_072;
 
-/** 16-bit images in which no value is above this hold 12 bits or fewer: as 16 they would be nearly black, and lose all but sixteen levels. */
+/**
+ * 16-bit images in which no value is above this hold 12 bits or fewer: as 16 they would be nearly black, and lose all but sixteen levels.
+ */
 const MOST_OF_TWELVE_BITS = 4095;
 
 const SPACES: ReadonlySet<string> = new Set(['b-w', 'cmyk', 'grey16', 'rgb', 'rgb16', 'srgb']);
@@ -60,8 +62,8 @@ export interface BrokenImage {
  * - colour profiles are not applied; CMYK becomes RGB by their complement;
  * - of 16 bits the upper eight. Other types of values, and 16 bits of which no more than twelve are used, are refused.
  *
- * Grey files have one channel, all others three. The result is the reason when the image is broken, cut off before the end of the box, larger than
- * {@link maxImagePixels} or refused.
+ * Grey files have one channel, all others three. The result is the reason when the image is broken, cut off before the end of the box,
+ * larger than {@link maxImagePixels} or refused.
  *
  * @param chooseBox gets the upright width and height in pixels; the whole image when left out.
  */

@@ -31,7 +31,8 @@ export interface ImageFolderSource {
 /**
  * Lists the images under `path`: see {@link listImages}.
  *
- * @throws MaestroError `not-found`, `data-invalid` (no image, a refused link, an oversized file), `storage` (the file system does not answer), `cancelled`.
+ * @throws MaestroError `not-found`, `data-invalid` (no image, a refused link, an oversized file), `storage` (the file system does not
+ *   answer), `cancelled`.
  */
 export async function scanImageFolder({ path }: { readonly path: string }, deadline: FileDeadline = {}): Promise<ImageFolderSource> {
   const root = await inFileTime(realpath(path), `image folder ${path}`, deadline).catch((cause: unknown) => {
@@ -98,8 +99,8 @@ async function fingerprintOf(root: string, names: readonly string[], sizes: read
 }
 
 /**
- * The file's bytes, or the first `most` of them. A file that cannot be read now, or has another size than it had, is an error and no broken image: other workers
- * may see it well, and skipping it here alone would change the weights.
+ * The file's bytes, or the first `most` of them. A file that cannot be read now, or has another size than it had, is an error and no broken
+ * image: other workers may see it well, and skipping it here alone would change the weights.
  */
 function readSample(root: string, name: string, sizeBytes: number, most = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
   return inFileTime(readFile(root, name, sizeBytes, most), `image folder ${root}: ${name}`, { timeoutMs: READ_TIMEOUT_MS });

@@ -18,9 +18,9 @@ const MOST_CLASS_BYTES = 16;
 const MOST_CLASSES = 1_000_000;
 
 /**
- * The text of an index of tar shards that have none, such as WebDataset's: all `*.tar` of a place, by name, each read once from beginning to
- * end. Members with one name up to the first dot are a sample: its image, and its class where there is a `cls` with a number. The text is kept
- * in `cache` under names, sizes and times of the shards, so that it is made once; it is the same on every machine.
+ * The text of an index of tar shards that have none, such as WebDataset's: all `*.tar` of a place, by name, each read once from beginning
+ * to end. Members with one name up to the first dot are a sample: its image, and its class where there is a `cls` with a number. The text
+ * is kept in `cache` under names, sizes and times of the shards, so that it is made once; it is the same on every machine.
  *
  * @returns undefined where there are no shards.
  * @throws MaestroError `data-invalid` where a shard is no tar, is cut off, or none holds an image; `not-found` for shards of our own, which
@@ -34,7 +34,8 @@ export async function indexShards(
   if (shards.length === 0) return undefined;
   if (await areOurs(folder, shards)) {
     const why =
-      'they are what `maestro dataset pack` writes, but their index is not there: it was interrupted, or the copy lacks it. Pack or copy again';
+      'they are what `maestro dataset pack` writes, but their index is not there: it was interrupted, or the copy lacks it. Pack or ' +
+      'copy again';
     throw new MaestroError('not-found', `shards ${folder.location}: ${why}`);
   }
   const key = createHash('sha256').update(`index 1 ${BLOCK_BYTES} ${folder.location}\n`);

@@ -13,8 +13,8 @@ export function jobSchedule({ schedule, resources }: JobSpec, samples: number): 
 }
 
 /**
- * The learning rate of a job as a function of the epoch. A run given in steps is as many epochs long as its steps make. The rate is scaled by
- * the batch of one optimiser step: that of a replica, where replicas train apart.
+ * The learning rate of a job as a function of the epoch. A run given in steps is as many epochs long as its steps make. The rate is scaled
+ * by the batch of one optimiser step: that of a replica, where replicas train apart.
  */
 export function jobLearningRate(spec: JobSpec, { globalBatch, totalSteps, stepsPerEpoch }: Schedule): LearningRateSchedule {
   const { schedule } = spec;

@@ -82,7 +82,10 @@ export async function countImages(
   return { samples, isAll: true, classes };
 }
 
-/** The samples of an IDX set by the header of its images, plain or packed. @throws MaestroError `data-invalid`; Error when it cannot be read. */
+/**
+ * The samples of an IDX set by the header of its images, plain or packed. @throws MaestroError `data-invalid`; Error when it cannot be
+ * read.
+ */
 export async function countIdx(file: string): Promise<SampleCount> {
   const handle = await open(file, 'r');
   try {

@@ -32,11 +32,13 @@ export interface ListedImages {
 }
 
 /**
- * Lists the images under `root` (absolute, free of links), folders within folders included. Passed over are hidden files and folders, folders that systems keep
- * for themselves, files that are no images by their names, what is no regular file, and what goes while the list is made. A link to a file inside the root
- * counts as that file; an image's link that leaves the root or leads nowhere, and any link to a folder, is refused.
+ * Lists the images under `root` (absolute, free of links), folders within folders included. Passed over are hidden files and folders,
+ * folders that systems keep for themselves, files that are no images by their names, what is no regular file, and what goes while the list
+ * is made. A link to a file inside the root counts as that file; an image's link that leaves the root or leads nowhere, and any link to a
+ * folder, is refused.
  *
- * @throws MaestroError `data-invalid` (a refused link, an oversized file, a folder that cannot be listed), `storage` (no answer in time), `cancelled`.
+ * @throws MaestroError `data-invalid` (a refused link, an oversized file, a folder that cannot be listed), `storage` (no answer in time),
+ *   `cancelled`.
  */
 export async function listImages(root: string, deadline: FileDeadline = {}): Promise<ListedImages> {
   const { signal } = deadline;

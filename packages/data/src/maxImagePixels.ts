@@ -4,7 +4,8 @@ import { MaestroError, readEnvironment } from '@maestro/protocol';
 const DEFAULT_PIXELS = 100_000_000;
 
 /**
- * The most pixels that an image may have: `MAESTRO_MAX_IMAGE_PIXELS`. It decides which images are left out, so it is part of a job's identity.
+ * The most pixels that an image may have: `MAESTRO_MAX_IMAGE_PIXELS`. It decides which images are left out, so it is part of a job's
+ * identity.
  * @throws MaestroError `invalid-argument` when that is no whole number above 0.
  */
 export function maxImagePixels(): number {

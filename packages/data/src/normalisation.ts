@@ -11,8 +11,8 @@ export function defaultNormalisation(channels: 1 | 3): Normalisation {
 }
 
 /**
- * Writes `pixels` ([size, size, 1 or C]) as normalised planes ([C, size, size]) to `out` at `offset`, mirrored when `isFlipped`. One channel is
- * repeated where C is 3.
+ * Writes `pixels` ([size, size, 1 or C]) as normalised planes ([C, size, size]) to `out` at `offset`, mirrored when `isFlipped`. One
+ * channel is repeated where C is 3.
  */
 export type PlaneWriter = (
   pixels: Uint8Array,

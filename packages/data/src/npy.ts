@@ -3,7 +3,10 @@ import { MaestroError } from '@maestro/protocol';
 /** Bytes before the pixels: the format wants a multiple of 64, and any image's shape fits into the first two. */
 export const NPY_HEADER_BYTES = 128;
 
-/** The header of a NumPy file (format version 1.0) of bytes of the given shape, row-major: what `numpy.load` and WebDataset read as an array. */
+/**
+ * The header of a NumPy file (format version 1.0) of bytes of the given shape, row-major: what `numpy.load` and WebDataset read as an
+ * array.
+ */
 export function npyHeader(shape: readonly number[]): Buffer {
   const header = Buffer.alloc(NPY_HEADER_BYTES, ' ');
   header.write('\u0093NUMPY\u0001\u0000', 0, 'latin1');

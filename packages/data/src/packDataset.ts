@@ -50,10 +50,10 @@ interface Packed {
 }
 
 /**
- * Packs a data set into tar archives whose members are named by the samples' places (`000000017.jpg`, and `000000017.cls` where it has a class), which
- * is what WebDataset readers expect, and an index of them. Samples keep their places, so a job takes them in the order in which it takes those of the
- * original. Broken image files are packed as they are; where pixels are wanted, they are listed in the index, and the rule of training holds: more than
- * one in a hundred is refused.
+ * Packs a data set into tar archives whose members are named by the samples' places (`000000017.jpg`, and `000000017.cls` where it has a
+ * class), which is what WebDataset readers expect, and an index of them. Samples keep their places, so a job takes them in the order in
+ * which it takes those of the original. Broken image files are packed as they are; where pixels are wanted, they are listed in the index,
+ * and the rule of training holds: more than one in a hundred is refused.
  *
  * @throws MaestroError `data-invalid`, `storage`; `conflict` when there is something else at the place
  */

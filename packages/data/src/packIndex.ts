@@ -47,7 +47,10 @@ const schema = z.strictObject({
   heights: counts,
   /** Images that could not be decoded into pixels, by their place: they keep it, so that all others do. */
   broken: z.array(z.strictObject({ index: count, reason: z.string() })),
-  /** Of each sample, what it was before it was packed: its size in bytes, and a content hash of its beginning. By these samples are held out. */
+  /**
+   * Of each sample, what it was before it was packed: its size in bytes, and a content hash of its beginning. By these samples are held
+   * out.
+   */
   sourceSizes: counts.optional(),
   sourceProbes: counts.optional(),
 });

@@ -2,7 +2,9 @@
 export const GLYPH_WIDTH = 3;
 export const GLYPH_HEIGHT = 5;
 
-/** Rows top to bottom, three bits each, written as octal digits: 7 is all three pixels, 4 the left one. Ours, so that pictures need no font. */
+/**
+ * Rows top to bottom, three bits each, written as octal digits: 7 is all three pixels, 4 the left one. Ours, so that pictures need no font.
+ */
 const GLYPHS: Readonly<Record<string, string>> = {
   A: '25755',
   B: '65656',

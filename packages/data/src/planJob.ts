@@ -45,7 +45,9 @@ export interface PlanOptions {
   readonly measuredSpeed?: number | undefined;
 }
 
-/** What follows from a job file: batch, steps, learning rate, parameters, memory and time. `spec` is valid, and its data set fills a step. */
+/**
+ * What follows from a job file: batch, steps, learning rate, parameters, memory and time. `spec` is valid, and its data set fills a step.
+ */
 export function planJob(spec: JobSpec, { samples, workers, measuredSpeed }: PlanOptions): JobPlan {
   const config = maeConfig(spec.model);
   const trains = isTraining(spec);
@@ -94,7 +96,8 @@ export function planWarnings({ learningRate, globalBatch, totalSteps }: JobPlan,
       const effect = isHigh ? 'training may diverge' : 'a short run then learns little';
       const advice = globalBatch < SMALL_BATCH ? 'a larger batch helps' : `baseLr ${rate(fitting)} gives half the paper's`;
       warnings.push(
-        `schedule.baseLr: the learning rate becomes ${rate(learningRate)} (${rate(schedule.baseLr)} x batch ${globalBatch} / 256), ${times.toFixed(0)} times ${isHigh ? 'above' : 'below'} the paper's ${rate(RECIPE_RATE)} at batch 4096; ${effect}: ${advice}`,
+        `schedule.baseLr: the learning rate becomes ${rate(learningRate)} (${rate(schedule.baseLr)} x batch ${globalBatch} / 256), ` +
+          `${times.toFixed(0)} times ${isHigh ? 'above' : 'below'} the paper's ${rate(RECIPE_RATE)} at batch 4096; ${effect}: ${advice}`,
       );
     }
   }

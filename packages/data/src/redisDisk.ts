@@ -7,9 +7,9 @@ const CALL_TIMEOUT_MS = 2000;
 const ROOM_BYTES = 1024 * 1024;
 
 /**
- * Keeps a Redis at work whose disk is full. With an append-only file that it cannot write it refuses all writes; it is told to go on without one,
- * in memory, and to begin a new one when there is room. What it has not on disk when it dies meanwhile is written again by the coordinator,
- * which lives on, and jobs have files of their own. Only for a server of ours: others' settings are not changed.
+ * Keeps a Redis at work whose disk is full. With an append-only file that it cannot write it refuses all writes; it is told to go on
+ * without one, in memory, and to begin a new one when there is room. What it has not on disk when it dies meanwhile is written again by the
+ * coordinator, which lives on, and jobs have files of their own. Only for a server of ours: others' settings are not changed.
  *
  * Gives the way to stop.
  */

@@ -44,8 +44,8 @@ export interface RedisServer {
 }
 
 /**
- * Starts redis-server, on loopback unless `host` says otherwise, with its append-only file in `dir` (synced each second): the data outlives server and machine.
- * The binary is MAESTRO_REDIS_SERVER or the `redis-server` on PATH. The server ends with this process.
+ * Starts redis-server, on loopback unless `host` says otherwise, with its append-only file in `dir` (synced each second): the data outlives
+ * server and machine. The binary is MAESTRO_REDIS_SERVER or the `redis-server` on PATH. The server ends with this process.
  *
  * @param port a free one is chosen when it is left out.
  * @param host where it listens. Any but loopback is open to whoever can reach it: it has no password.
@@ -92,7 +92,8 @@ async function findBinary(env: Readonly<Record<string, string | undefined>>): Pr
     'redis-unavailable',
     named
       ? `MAESTRO_REDIS_SERVER names ${named}, which is no program that can be run`
-      : 'no redis-server on PATH: install Redis (Debian: apt-get install redis-server), set MAESTRO_REDIS_SERVER to the program, or REDIS_URL to a running server',
+      : 'no redis-server on PATH: install Redis (Debian: apt-get install redis-server), set MAESTRO_REDIS_SERVER to the program, or ' +
+          'REDIS_URL to a running server',
   );
 }
 

@@ -31,7 +31,8 @@ test.each([
   expect(createHash('sha256').update(out).digest('hex')).toBe(expected);
 });
 
-// The same over sixty boxes of one image, one after the other; Pillow 12.0, which always goes across first (13 goes down first where that is less work).
+// The same over sixty boxes of one image, one after the other; Pillow 12.0, which always goes across first (13 goes down first where that
+// is less work).
 test.each([
   [90, 133, 1, 32, '6315350ebd9d9f834a00b8d9c1cda904fec5af586ef0eccf9282f12cbd476fa1'],
   [90, 133, 3, 24, '860e8019efcfcbe15561ec3d51a56fa606c90bdf0b6c8162f405caaaa07cd20e'],

@@ -6,7 +6,10 @@ const { abs, ceil, max, min, trunc } = Math;
 /** Fixed-point digits of a weight, so that 8-bit sums with overshoot stay inside 32 bits (Pillow, Resample.c). */
 const PRECISION_BITS = 22;
 const SUPPORT = 2;
-/** Rows of the image that are in the kernels' memory at a time: an image of 100 megapixels needs no second copy of itself, and caches hold a band. */
+/**
+ * Rows of the image that are in the kernels' memory at a time: an image of 100 megapixels needs no second copy of itself, and caches hold a
+ * band.
+ */
 const BAND_BYTES = 2 ** 18;
 /** Weights of all lengths that were met are kept up to so many bytes. */
 const MOST_TAP_BYTES = 16 * 2 ** 20;
@@ -21,7 +24,8 @@ interface Taps {
 /** Resizes boxes of 8-bit images. */
 export interface Resampler {
   /**
-   * The `box` of `pixels` ([height, rowWidth, channels], channels 1 or 3), resized to [size.height, size.width, channels]; overwritten by the next call.
+   * The `box` of `pixels` ([height, rowWidth, channels], channels 1 or 3), resized to [size.height, size.width, channels]; overwritten by
+   * the next call.
    */
   resample(pixels: Uint8Array, rowWidth: number, channels: number, box: CropBox, size: ImageSize): Uint8Array;
 }
@@ -33,8 +37,9 @@ export interface ImageSize {
 }
 
 /**
- * Bicubic resizing (Catmull-Rom, a = -0.5) with antialiasing, first across and then down: bit for bit what `crop(box).resize(size, BICUBIC)` of Pillow up to
- * version 12 gives, in integers only. What it works on does not grow with the image, but for a row of the result for each row of the box.
+ * Bicubic resizing (Catmull-Rom, a = -0.5) with antialiasing, first across and then down: bit for bit what
+ * `crop(box).resize(size, BICUBIC)` of Pillow up to version 12 gives, in integers only. What it works on does not grow with the image, but
+ * for a row of the result for each row of the box.
  */
 export function createResampler(): Resampler {
   const tapsByLengths = new Map<number, Taps>();

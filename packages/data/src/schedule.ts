@@ -64,7 +64,8 @@ export function planSchedule(options: ScheduleOptions): Schedule {
   if (stepsPerEpoch === 0) {
     throw new MaestroError(
       'invalid-argument',
-      `schedule: ${samples} ${samples === 1 ? 'sample does' : 'samples do'} not fill one step of ${globalBatch} (${virtualRanks} virtual ranks x ${microBatch} x ${accumulation}); lower microBatch or virtualRanks, or set lastBatch to 'keep'`,
+      `schedule: ${samples} ${samples === 1 ? 'sample does' : 'samples do'} not fill one step of ${globalBatch} (${virtualRanks} ` +
+        `virtual ranks x ${microBatch} x ${accumulation}); lower microBatch or virtualRanks, or set lastBatch to 'keep'`,
     );
   }
   const totalSteps = Math.min(stepsPerEpoch * epochs, maxSteps ?? Number.POSITIVE_INFINITY);

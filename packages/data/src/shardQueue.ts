@@ -38,7 +38,10 @@ export interface ShardQueue {
   lease(virtualRank: number): Promise<Lease | undefined>;
   /** The shards of a rank that are leased, oldest first, with their locks renewed: for who has lost an answer, or takes the rank over. */
   takeOver(virtualRank: number): Promise<Lease[]>;
-  /** Renews the locks, expired ones too. Throws `conflict` naming a shard that is no longer leased: it was completed or the generation is over. */
+  /**
+   * Renews the locks, expired ones too. Throws `conflict` naming a shard that is no longer leased: it was completed or the generation is
+   * over.
+   */
   extend(leases: readonly Lease[]): Promise<void>;
   /** Completes a shard. False when that had been done before (by whoever), or the shard is gone with its generation. */
   complete(lease: Lease): Promise<boolean>;

@@ -15,9 +15,9 @@ export interface SquareReader {
 }
 
 /**
- * The one rule of making squares, whatever a sample is stored as: {@link decodeImage} where it is a file, grey by {@link withChannels} where the model sees
- * one channel, and then the resampler. A padded image smaller than `size` is first centred on black (Fashion-MNIST's 28 x 28 becomes 32 x 32). Grey
- * samples give one channel. A square is overwritten by the next read.
+ * The one rule of making squares, whatever a sample is stored as: {@link decodeImage} where it is a file, grey by {@link withChannels}
+ * where the model sees one channel, and then the resampler. A padded image smaller than `size` is first centred on black (Fashion-MNIST's
+ * 28 x 28 becomes 32 x 32). Grey samples give one channel. A square is overwritten by the next read.
  */
 export function createSquareReader(dataset: Dataset, size: number, channels: 1 | 3): SquareReader {
   const resampler = createResampler();

@@ -28,8 +28,8 @@ const DEADLINE_MS = 3000;
 const MOST_CLASSES = 20;
 
 /**
- * Looks at a path: which format, how many samples, which class folders, or what is wrong with it. It lists names and reads headers; no image is
- * decoded. It never throws, and answers within `deadlineMs` or so whatever the file system does.
+ * Looks at a path: which format, how many samples, which class folders, or what is wrong with it. It lists names and reads headers; no
+ * image is decoded. It never throws, and answers within `deadlineMs` or so whatever the file system does.
  */
 export async function surveyData(path: string, { deadlineMs = DEADLINE_MS }: { readonly deadlineMs?: number } = {}): Promise<DataSurvey> {
   const nothing = { path, isAll: false, classes: [], classCount: 0 } as const;

@@ -61,8 +61,9 @@ export interface WebDatasetSource {
 }
 
 /**
- * Reads the index of a packed data set: `path` is its folder, `s3://bucket/prefix` or `http(s)://...`, with or without the index's name at its end.
- * Shards without an index, which others made, get one (see {@link indexShards}). Of a local copy the sizes of all shards and some blocks are checked; elsewhere each block is, when it is read.
+ * Reads the index of a packed data set: `path` is its folder, `s3://bucket/prefix` or `http(s)://...`, with or without the index's name at
+ * its end. Shards without an index, which others made, get one (see {@link indexShards}). Of a local copy the sizes of all shards and some
+ * blocks are checked; elsewhere each block is, when it is read.
  *
  * @throws MaestroError `not-found`, `data-invalid`; `unavailable` when the server does not answer now.
  */

@@ -7,11 +7,13 @@ export interface WriteLog {
   /**
    * Adds the size of a file that was put into the folder.
    *
-   * @returns bytes that all processes have added since the last call of `add` or `follow`, these included; undefined where that is not known, since
-   *   the log is not followed yet or was begun anew.
+   * @returns bytes that all processes have added since the last call of `add` or `follow`, these included; undefined where that is not
+   *   known, since the log is not followed yet or was begun anew.
    */
   add(sizeBytes: number): Promise<number | undefined>;
-  /** Follows the log from here on; begins a new one where it is missing or long. All that was in the folder before has to be counted after. */
+  /**
+   * Follows the log from here on; begins a new one where it is missing or long. All that was in the folder before has to be counted after.
+   */
   follow(): Promise<void>;
 }
 
@@ -23,8 +25,8 @@ const ENTRY_BYTES = 4;
 const MOST_BYTES = 64 * 1024;
 
 /**
- * The log at `path`, on a local disk: entries are appended, which is atomic there. A file has to be in place before its size is added, so that whoever
- * begins a new log and then counts the files sees those whose entries went to the old one.
+ * The log at `path`, on a local disk: entries are appended, which is atomic there. A file has to be in place before its size is added, so
+ * that whoever begins a new log and then counts the files sees those whose entries went to the old one.
  */
 export function openWriteLog(path: string): WriteLog {
   /** The log that is followed, and how far it was read. */

@@ -2,8 +2,8 @@ import koffi from 'koffi';
 import type { CudaAnswers, DriverAnswer } from './judgeCuda.ts';
 
 /**
- * Asks NVIDIA's driver, by `libcuda.so.1` alone, whether it works, which CUDA it serves and which GPUs it has, and the libraries whose kernels
- * decide bits for their versions; prints {@link CudaAnswers}.
+ * Asks NVIDIA's driver, by `libcuda.so.1` alone, whether it works, which CUDA it serves and which GPUs it has, and the libraries whose
+ * kernels decide bits for their versions; prints {@link CudaAnswers}.
  */
 const NAME_BYTES = 256;
 

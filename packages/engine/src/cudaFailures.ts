@@ -1,4 +1,6 @@
-/** CUDA's error numbers that say something of the machine, not of us (driver_types.h), as ONNX Runtime prints them: `CUDA failure 35: ...`. */
+/**
+ * CUDA's error numbers that say something of the machine, not of us (driver_types.h), as ONNX Runtime prints them: `CUDA failure 35: ...`.
+ */
 const CUDA_FAILURES: Readonly<Record<string, string>> = {
   '2': 'the GPU has too little free memory: take smaller micro-batches, or set MAESTRO_CUDA_MEMORY_BYTES where others use it too',
   '35': 'the NVIDIA driver is missing, or older than the CUDA libraries need',

@@ -16,8 +16,8 @@ export interface DeviceDiagnosis {
 export type DeviceBuild = Readonly<Record<string, string>>;
 
 /**
- * Looks at what `device` needs: of CUDA files, libraries, device nodes and what the driver says; of WebGPU whether a session opens. Whatever
- * loads a driver does so in a process of its own. `cpu` is always there.
+ * Looks at what `device` needs: of CUDA files, libraries, device nodes and what the driver says; of WebGPU whether a session opens.
+ * Whatever loads a driver does so in a process of its own. `cpu` is always there.
  */
 export async function diagnoseDevice(device: Device): Promise<DeviceDiagnosis> {
   if (device === 'cuda') {

@@ -14,8 +14,8 @@ type Scalars = Readonly<Record<(typeof ADAMW_INPUTS)[number], Float32Array>>;
 const SHORT = { parameters: 'p', firstMoments: 'm', secondMoments: 'v' } as const;
 
 /**
- * Parameters, moments and the gradient tree as tensors that stay on the device: a micro batch sends its images, and a step with peers fetches
- * its gradient and sends back the reduced one. The host's vectors are their image, brought up to date when somebody asks.
+ * Parameters, moments and the gradient tree as tensors that stay on the device: a micro batch sends its images, and a step with peers
+ * fetches its gradient and sends back the reduced one. The host's vectors are their image, brought up to date when somebody asks.
  */
 export class DeviceState implements GradientSlots {
   readonly run: CapiGradientRun;
@@ -115,8 +115,8 @@ export class DeviceState implements GradientSlots {
   }
 
   /**
-   * One AdamW step on the gradient in a slot; without one, on the reduced gradient, which lies in host memory. Gives the seconds in which that
-   * went to the device.
+   * One AdamW step on the gradient in a slot; without one, on the reduced gradient, which lies in host memory. Gives the seconds in which
+   * that went to the device.
    */
   apply(options: AdamWOptions, slot?: number): number {
     for (const [name, value] of Object.entries(adamWScalars(options))) this.#scalars[name as keyof Scalars][0] = value;

@@ -33,8 +33,8 @@ export function sumSquaresModel({ tensors }: FlatLayout): Uint8Array {
 }
 
 /**
- * Hardly computes, so that its runs show what it takes to carry a vector to a device, and back where `isReturned`: `from.NAME` gives `squares`,
- * and `to.NAME`, after `status`, a sequence, which in-place outputs need first.
+ * Hardly computes, so that its runs show what it takes to carry a vector to a device, and back where `isReturned`: `from.NAME` gives
+ * `squares`, and `to.NAME`, after `status`, a sequence, which in-place outputs need first.
  */
 export function transferModel({ tensors }: FlatLayout, { isReturned }: { readonly isReturned: boolean }): Uint8Array {
   const graph = new Graph('transfer_model');

@@ -159,7 +159,9 @@ test('a model that does not fit is refused by the C API in the same words', asyn
 });
 
 test('where koffi cannot be loaded, onnxruntime-node takes its place and the log says why', () => {
-  const hook = `export const resolve = (name, context, next) => { if (name === "koffi") throw new Error("not installed"); return next(name, context); };`;
+  const hook =
+    'export const resolve = (name, context, next) => { if (name === "koffi") throw new Error("not installed"); return ' +
+    'next(name, context); };';
   const register = `import { register } from 'node:module'; register('data:text/javascript,${encodeURIComponent(hook)}');`;
   const program = fileURLToPath(new URL('./testing/openCapiMain.js', import.meta.url));
   const { stdout, stderr } = spawnSync(process.execPath, ['--import', `data:text/javascript,${encodeURIComponent(register)}`, program], {

@@ -8,7 +8,10 @@ import type { ModelSource } from './session.ts';
 
 /** How to open an {@link Evaluator}. */
 export interface EvaluatorOptions {
-  /** Inputs: every parameter by name, `images` [N,C,H,W], `ids_shuffle` int64 [N,L]. Outputs: `loss` [N], `prediction` [N,L,P], `mask` [N,L] and, without a feature model, `features` [N,D]. */
+  /**
+   * Inputs: every parameter by name, `images` [N,C,H,W], `ids_shuffle` int64 [N,L]. Outputs: `loss` [N], `prediction` [N,L,P], `mask` [N,L]
+   * and, without a feature model, `features` [N,D].
+   */
   readonly evalModel: ModelSource;
   /** Output `features` [N,D] from some of the same inputs: spares what the eval model computes besides. */
   readonly featureModel?: ModelSource;

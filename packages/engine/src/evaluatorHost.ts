@@ -64,7 +64,8 @@ export async function openEvaluatorHost({
     if (!Number.isInteger(count) || count < 1 || images.length < count * imageSize || idsShuffle.length < count * patches) {
       throw new MaestroError(
         'invalid-argument',
-        `evaluate: ${count} samples need ${count * imageSize} image floats and ${count * patches} ids, found ${images.length} and ${idsShuffle.length}`,
+        `evaluate: ${count} samples need ${count * imageSize} image floats and ${count * patches} ids, found ${images.length} and ` +
+          `${idsShuffle.length}`,
       );
     }
     const batch: Record<string, SessionTensor> = {

@@ -78,7 +78,9 @@ test('a missing driver is one finding, whatever of it is missing', () => {
       what: 'NVIDIA driver',
       ok: false,
       found: 'none: no /dev/nvidia0, no /proc/driver/nvidia/version, libcuda.so.1 not found',
-      fix: 'Install an NVIDIA driver of version 580 or later, as CUDA 13 needs; in a container, start it with `--gpus all` (NVIDIA Container Toolkit).',
+      fix:
+        'Install an NVIDIA driver of version 580 or later, as CUDA 13 needs; in a container, start it with `--gpus all` (NVIDIA ' +
+        'Container Toolkit).',
     },
   ]);
   expect(wrong({ driver: NO_LIBRARY })).toEqual([

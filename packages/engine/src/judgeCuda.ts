@@ -55,8 +55,8 @@ export interface DeviceFinding {
 }
 
 /**
- * What the facts mean for ONNX Runtime on CUDA, in the order in which to put things right. Each cause is one finding: libraries count only once
- * the provider is there, and all that a driver brings is the driver.
+ * What the facts mean for ONNX Runtime on CUDA, in the order in which to put things right. Each cause is one finding: libraries count only
+ * once the provider is there, and all that a driver brings is the driver.
  */
 export function judgeCuda(facts: CudaFacts): DeviceFinding[] {
   const { platform, folder, missingFiles, ldd } = facts;
@@ -103,7 +103,8 @@ function judgeLibraries(ldd: string, cudaMajor: string | undefined, present: rea
     ...(folders.length > 0 ? [`Put ${folders.join(':')} on LD_LIBRARY_PATH before Node starts.`] : []),
     ...(lacking.length > 0
       ? [
-          `Install the ${version} libraries that are named${isOther ? ', beside the others' : ''}, and put their folder on LD_LIBRARY_PATH before Node starts${isOther ? '; or take the provider for the CUDA that is here' : ''}.`,
+          `Install the ${version} libraries that are named${isOther ? ', beside the others' : ''}, and put their folder on ` +
+            `LD_LIBRARY_PATH before Node starts${isOther ? '; or take the provider for the CUDA that is here' : ''}.`,
         ]
       : []),
   ];
@@ -153,7 +154,9 @@ function judgeDriver(
     return {
       ok: false,
       found: `${moduleVersion ?? 'its device'} is here, but ${[...node, driver.reason].join(', ')}`,
-      fix: 'That library comes with the driver: put its folder on LD_LIBRARY_PATH; in a container, start it with `--gpus all` and NVIDIA_DRIVER_CAPABILITIES=compute,utility.',
+      fix:
+        'That library comes with the driver: put its folder on LD_LIBRARY_PATH; in a container, start it with `--gpus all` and ' +
+        'NVIDIA_DRIVER_CAPABILITIES=compute,utility.',
     };
   }
   const { init, cudaVersion, gpus } = driver;

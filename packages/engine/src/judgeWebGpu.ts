@@ -48,7 +48,9 @@ function explain(failure: string | undefined, drivers: WebGpuFacts['drivers']): 
       ? { found: 'no supported adapter, as no Vulkan driver is installed', fix: INSTALL }
       : {
           found: `no supported adapter by the Vulkan drivers that are here (${found.join(', ')})`,
-          fix: `${INSTALL} Drivers in software such as Mesa's llvmpipe are refused; in a container, pass the GPU in (--device /dev/dri, or --gpus all with NVIDIA_DRIVER_CAPABILITIES=all).`,
+          fix:
+            `${INSTALL} Drivers in software such as Mesa's llvmpipe are refused; in a container, pass the GPU in (--device ` +
+            '/dev/dri, or --gpus all with NVIDIA_DRIVER_CAPABILITIES=all).',
         };
   }
   return { found: failure.trim().split('\n').at(-1) ?? failure, fix: 'See what the driver says; use device cpu until then.' };

@@ -33,7 +33,8 @@ export class MicroBatchMemory {
     if (images.length < expected.images || idsShuffle.length < expected.idsShuffle) {
       throw new MaestroError(
         'invalid-argument',
-        `forwardBackward: ${count} samples need ${expected.images} image floats and ${expected.idsShuffle} ids, found ${images.length} and ${idsShuffle.length}`,
+        `forwardBackward: ${count} samples need ${expected.images} image floats and ${expected.idsShuffle} ids, found ` +
+          `${images.length} and ${idsShuffle.length}`,
       );
     }
     this.images.set(images.subarray(0, expected.images));

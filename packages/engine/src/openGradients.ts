@@ -27,8 +27,8 @@ export interface TrainingVectors {
 }
 
 /**
- * Opens the engine that was asked for. On a CPU `auto` is `node`, which takes as long and is proven; on other devices it is `capi`, since only
- * that keeps state there. Where `capi` cannot be opened, `node` takes its place, and the reason is told.
+ * Opens the engine that was asked for. On a CPU `auto` is `node`, which takes as long and is proven; on other devices it is `capi`, since
+ * only that keeps state there. Where `capi` cannot be opened, `node` takes its place, and the reason is told.
  *
  * @throws MaestroError `invalid-argument` or `device-unavailable` when ONNX Runtime refuses the model or the device.
  */

@@ -31,8 +31,8 @@ export function subtractFloats(target: SegmentedFloats, left: SegmentedFloats, r
 }
 
 /**
- * One outer step of DiLoCo (Douillard et al. 2023, arXiv 2311.08105, algorithm 1): SGD with Nesterov momentum, in PyTorch's order, on the mean
- * delta as if it were a gradient. Each operation is rounded to float32:
+ * One outer step of DiLoCo (Douillard et al. 2023, arXiv 2311.08105, algorithm 1): SGD with Nesterov momentum, in PyTorch's order, on the
+ * mean delta as if it were a gradient. Each operation is rounded to float32:
  * ```
  * g = deltas / replicas
  * m = m * momentum + g

@@ -19,8 +19,8 @@ export function reserveSnapshot(length: number): SnapshotMemory {
 
 /**
  * Touches every page, so that the first snapshot is a copy like all others: to be given the 1.3 GB of ViT-B takes the operating system ten
- * times as long as to fill them. The event loop has its turn after each millisecond. No value changes, not even one that another thread writes
- * meanwhile. Returns early when the signal is aborted.
+ * times as long as to fill them. The event loop has its turn after each millisecond. No value changes, not even one that another thread
+ * writes meanwhile. Returns early when the signal is aborted.
  */
 export async function touchPages(memory: SnapshotMemory, signal?: AbortSignal): Promise<void> {
   for (const { buffer, length } of [memory.parameters, memory.firstMoments, memory.secondMoments]) {

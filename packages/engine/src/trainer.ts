@@ -33,7 +33,10 @@ import type {
 
 /** How to open a {@link Trainer}. */
 export interface TrainerOptions {
-  /** Inputs: every parameter by name, `images` [N,C,H,W], `ids_shuffle` int64 [N,L], `grad_scale` []. Outputs: a sequence first, `loss` [], `grad.<name>`. */
+  /**
+   * Inputs: every parameter by name, `images` [N,C,H,W], `ids_shuffle` int64 [N,L], `grad_scale` []. Outputs: a sequence first, `loss` [],
+   * `grad.<name>`.
+   */
   readonly trainingModel: ModelSource;
   readonly layout: FlatLayout;
   readonly imageShape: readonly [channels: number, height: number, width: number];
@@ -46,8 +49,8 @@ export interface TrainerOptions {
   /** Height of the tree over this member's virtual ranks, ceil(log2(virtual ranks)): decides how many gradients are held. */
   readonly treeDepth: number;
   /**
-   * Replicas that train apart, each with parameters and moments of its own, and outer parameters that they are averaged into. Memory is taken
-   * for those that are loaded. Default: none, but one set of parameters.
+   * Replicas that train apart, each with parameters and moments of its own, and outer parameters that they are averaged into. Memory is
+   * taken for those that are loaded. Default: none, but one set of parameters.
    */
   readonly replicas?: number;
   readonly device?: Device;
@@ -55,8 +58,8 @@ export interface TrainerOptions {
   /** What runs the graph. Default `auto`: on a CPU onnxruntime-node, elsewhere the C API, which keeps state on the device. */
   readonly engine?: Engine | 'auto';
   /**
-   * Whether the `capi` engine keeps parameters, moments and the gradient tree on the device. Default: on any device but `cpu`, with one set of
-   * parameters. Moments that are dealt to owners cannot be there.
+   * Whether the `capi` engine keeps parameters, moments and the gradient tree on the device. Default: on any device but `cpu`, with one set
+   * of parameters. Moments that are dealt to owners cannot be there.
    */
   readonly isResident?: boolean;
   /** Intra-op threads of ONNX Runtime; part of a job's identity. Default 1. */
@@ -82,8 +85,8 @@ export interface TrainerMemory {
 export interface TrainerSnapshot extends Required<Omit<FlatState, 'replica'>> {}
 
 /**
- * Forward, backward and AdamW of one replica, or of several that train apart, in a compute thread of its own. Calls are served one at a time in the order in
- * which they are made; the caller's thread is never blocked.
+ * Forward, backward and AdamW of one replica, or of several that train apart, in a compute thread of its own. Calls are served one at a
+ * time in the order in which they are made; the caller's thread is never blocked.
  */
 export interface Trainer {
   /** `maxPartials` shared gradient vectors that `takePartial` writes and the collective reads. */
@@ -101,8 +104,9 @@ export interface Trainer {
   /** What of this machine, beside the runtime, decides bits on the device. */
   readonly deviceBuild: DeviceBuild;
   /**
-   * From now on this replica keeps the moments of these elements alone (default: of all), and `apply` changes these alone; `share` and `adopt`
-   * bring the parameters of all replicas together again. Moments of other elements are undefined, and take no memory until they are written.
+   * From now on this replica keeps the moments of these elements alone (default: of all), and `apply` changes these alone; `share` and
+   * `adopt` bring the parameters of all replicas together again. Moments of other elements are undefined, and take no memory until they are
+   * written.
    */
   own(range: FloatRange): Promise<void>;
   /** Copies the own elements of a vector to `reduced`, for the collective to give to others. */
@@ -117,7 +121,10 @@ export interface Trainer {
   write(range: StateRange): Promise<void>;
   /** Says which step the state is of, and clears the tree. */
   setStep(step: number): Promise<void>;
-  /** Sets parameters, the own moments (default zero) and step, and clears the tree. SharedArrayBuffer-backed arrays are not copied on the way. */
+  /**
+   * Sets parameters, the own moments (default zero) and step, and clears the tree. SharedArrayBuffer-backed arrays are not copied on the
+   * way.
+   */
   load(state: FlatState): Promise<void>;
   /** Computes the gradient of one micro batch: it becomes the leaf, or is added to it when `accumulate`. */
   forwardBackward(batch: MicroBatchInput): Promise<MicroBatchResult>;
@@ -146,7 +153,9 @@ export interface Trainer {
   apply(options: AdamWOptions & { readonly replica?: number }): Promise<ApplyResult>;
   /** Sets outer parameters and momentum. */
   loadOuter(state: OuterState): Promise<void>;
-  /** One outer step on the sum of deltas in `reduced`; the first `held` replicas go on from the outer parameters, and keep their moments. */
+  /**
+   * One outer step on the sum of deltas in `reduced`; the first `held` replicas go on from the outer parameters, and keep their moments.
+   */
   applyOuter(options: OuterOptions & { readonly held: number }): Promise<void>;
   /** Copies the moments of a replica to memory of the caller, which must be SharedArrayBuffer-backed. */
   copyMoments(into: { readonly replica: number; readonly firstMoments: Float32Array; readonly secondMoments: Float32Array }): Promise<void>;

@@ -55,8 +55,8 @@ export async function heldOutImages({ spec, config, normalisation, count, folder
 }
 
 /**
- * Images of a job's data set that it is not trained on: the test split of an IDX set that has one, what an image folder or packed set holds out. Where there are
- * none, all of the data set.
+ * Images of a job's data set that it is not trained on: the test split of an IDX set that has one, what an image folder or packed set holds
+ * out. Where there are none, all of the data set.
  */
 export async function openHeldOut(data: JobSpec['data']): Promise<{ readonly dataset: Dataset; readonly areHeldOut: boolean }> {
   if (data.format !== 'idx') {

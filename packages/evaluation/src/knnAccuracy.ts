@@ -50,7 +50,9 @@ export async function encodeSamples({
   return { features: features.subarray(0, done * embedDim), labels: labels.subarray(0, done) };
 }
 
-/** Share of `test` whose class the k nearest samples of `train` name (k = 200, cosine similarity, temperature 0.07, unless said otherwise). */
+/**
+ * Share of `test` whose class the k nearest samples of `train` name (k = 200, cosine similarity, temperature 0.07, unless said otherwise).
+ */
 export function knnAccuracy(train: FeatureSet, test: FeatureSet, dim: number, options: Pick<KnnOptions, 'k' | 'temperature'> = {}): number {
   return accuracy(knnClassify({ train, test: test.features, dim, ...options }), test.labels);
 }

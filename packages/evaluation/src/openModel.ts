@@ -75,7 +75,10 @@ export async function loadCheckpoint(
   return { step, checkpointHash };
 }
 
-/** Loads a checkpoint's parameters into an open model of the same shape: what an evaluation needs, a third of the bytes of a whole checkpoint. */
+/**
+ * Loads a checkpoint's parameters into an open model of the same shape: what an evaluation needs, a third of the bytes of a whole
+ * checkpoint.
+ */
 export async function loadParameters(
   { layout, evaluator }: OpenModel,
   dir: string,

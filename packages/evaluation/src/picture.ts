@@ -2,7 +2,9 @@ import { type Normalisation, renderGrid } from '@maestro/data';
 import type { MaeConfig } from '@maestro/mae';
 import type { Reconstruction } from './reconstruct.ts';
 
-/** Draws the first `rows` images of a reconstruction as a PNG: original, masked, reconstruction, reconstruction with the visible patches. */
+/**
+ * Draws the first `rows` images of a reconstruction as a PNG: original, masked, reconstruction, reconstruction with the visible patches.
+ */
 export async function reconstructionPicture(
   reconstruction: Reconstruction,
   { config, normalisation, rows }: { readonly config: MaeConfig; readonly normalisation: Normalisation; readonly rows: number },

@@ -103,7 +103,8 @@ function backComposite(graph: Graph, composite: Composite, active: ReadonlySet<T
 function accumulate(cotangents: Map<Tensor, Tensor>, tensor: Tensor, cotangent: Tensor, where: () => string): void {
   if (cotangent.dtype !== tensor.dtype || !sameDims(cotangent.dims, tensor.dims)) {
     throw new GraphError(
-      `grad: the vjp of ${where()} gave ${cotangent.dtype}${formatDims(cotangent.dims)} for '${tensor.name}' ${tensor.dtype}${formatDims(tensor.dims)}`,
+      `grad: the vjp of ${where()} gave ${cotangent.dtype}${formatDims(cotangent.dims)} for '${tensor.name}' ` +
+        `${tensor.dtype}${formatDims(tensor.dims)}`,
     );
   }
   const sum = cotangents.get(tensor);

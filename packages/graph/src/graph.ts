@@ -103,7 +103,8 @@ export class Graph {
     const length = dims.reduce((product, dim) => product * dim, 1);
     if (values.length !== length || values.BYTES_PER_ELEMENT !== DTYPES[dtype].sizeBytes) {
       throw new GraphError(
-        `constant '${name}': ${dtype}${formatDims(dims)} needs ${length} elements of ${DTYPES[dtype].sizeBytes} bytes, found ${values.length} of ${values.BYTES_PER_ELEMENT}`,
+        `constant '${name}': ${dtype}${formatDims(dims)} needs ${length} elements of ${DTYPES[dtype].sizeBytes} bytes, found ` +
+          `${values.length} of ${values.BYTES_PER_ELEMENT}`,
       );
     }
     const shapeValue = dtype === 'int64' && dims.length <= 1 && length <= 16 ? Array.from(values, Number) : undefined;

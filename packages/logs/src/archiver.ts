@@ -34,9 +34,9 @@ const RETRY_MS = 500;
 const POLL_MS = 10;
 
 /**
- * Starts to archive. A round reads entries, leaves out lines that it has (by process and sequence number), writes the others to the files of
- * their jobs, and commits all of it with one line in the journal. Only then are lines shown, and removed from Redis. After a crash at any
- * place files are cut to what was committed, and the rest is read from Redis once more: no line is lost and none is there twice.
+ * Starts to archive. A round reads entries, leaves out lines that it has (by process and sequence number), writes the others to the files
+ * of their jobs, and commits all of it with one line in the journal. Only then are lines shown, and removed from Redis. After a crash at
+ * any place files are cut to what was committed, and the rest is read from Redis once more: no line is lost and none is there twice.
  */
 export function startArchiver({ redis, journal, state, openJob, requireLease, onLines, log }: ArchiverOptions): Archiver {
   const sources = new Map(Object.entries(state.sources));
@@ -113,8 +113,8 @@ export function startArchiver({ redis, journal, state, openJob, requireLease, on
 }
 
 /**
- * The lines of entries that are not known, by `sources`, the number of each process's next line. Lines that Redis had to let go leave a gap in
- * the numbers, which becomes a line that says so. Lines of several processes are put in order of time; those of one keep theirs.
+ * The lines of entries that are not known, by `sources`, the number of each process's next line. Lines that Redis had to let go leave a gap
+ * in the numbers, which becomes a line that says so. Lines of several processes are put in order of time; those of one keep theirs.
  */
 export function newLines(
   entries: readonly Pick<LogEntry, 'source' | 'sequence' | 'body'>[],

@@ -8,8 +8,8 @@ export const LOG_LABELS = ['job', 'role', 'worker', 'level'] as const;
 export type LogLabel = (typeof LOG_LABELS)[number];
 
 /**
- * The labels of a stream; one that it lacks is left out, and matches as the empty string. Names may be anything a client chose, `constructor`
- * included: what is not one of {@link LOG_LABELS} is looked up in {@link queryLabelsOf}.
+ * The labels of a stream; one that it lacks is left out, and matches as the empty string. Names may be anything a client chose,
+ * `constructor` included: what is not one of {@link LOG_LABELS} is looked up in {@link queryLabelsOf}.
  */
 export type LogLabels = Readonly<Partial<Record<LogLabel, string>>>;
 

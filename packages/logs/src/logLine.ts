@@ -30,8 +30,8 @@ export type NewLine = Omit<LogLine, 'ordinal'> & {
 };
 
 /**
- * Reads a line of a process. What is no JSON object becomes one with the text as its message; a line without time is given `nowMs`, one without
- * level `info`.
+ * Reads a line of a process. What is no JSON object becomes one with the text as its message; a line without time is given `nowMs`, one
+ * without level `info`.
  */
 export function parseLine(line: string, nowMs: number): NewLine {
   const text = line.trim();

@@ -9,7 +9,10 @@ import { appendBatch, type LogBatch } from './logStream.ts';
 export interface LogSink {
   /** Takes a line with its newline; costs next to nothing, and never waits or throws. */
   push(line: string): void;
-  /** Resolves when every line so far is in Redis, or when that cannot be hoped for soon: Redis is away, or `timeoutMs` (default 1000) has passed. */
+  /**
+   * Resolves when every line so far is in Redis, or when that cannot be hoped for soon: Redis is away, or `timeoutMs` (default 1000) has
+   * passed.
+   */
   flush(timeoutMs?: number): Promise<void>;
   /** Lines that were dropped, ever, since Redis was away or too slow. */
   readonly dropped: number;
@@ -36,8 +39,8 @@ const CALL_TIMEOUT_MS = 2000;
 const RETRY_MS = 200;
 
 /**
- * Opens a sink. One batch is under way at a time, so lines arrive in order; a batch whose fate is unknown is sent again, and after Redis was
- * away also those that it may have forgotten. Whoever reads knows by the sequence number what it has already.
+ * Opens a sink. One batch is under way at a time, so lines arrive in order; a batch whose fate is unknown is sent again, and after Redis
+ * was away also those that it may have forgotten. Whoever reads knows by the sequence number what it has already.
  */
 export function openLogSink({
   redisUrl,

@@ -68,7 +68,8 @@ export function buildEvalModel(config: MaeConfig): Uint8Array {
 
 /**
  * The encoder alone: parameters of the encoder and `images` in, `features` out, the same as those of {@link evalGraph}.
- * ONNX Runtime runs all of a graph whichever outputs are asked for, so for features alone this takes 0.7 of the time (tiny; 0.66 for ViT-B).
+ * ONNX Runtime runs all of a graph whichever outputs are asked for, so for features alone this takes 0.7 of the time (tiny; 0.66 for
+ * ViT-B).
  */
 export function encoderGraph(config: MaeConfig): Graph {
   const graph = new Graph('encoder_model');

@@ -16,7 +16,10 @@ export interface KnnClassifierOptions {
   readonly k?: number;
   /** Temperature of the votes exp(similarity / temperature); 0.07 by custom (same source). */
   readonly temperature?: number;
-  /** Rows to train with and to classify have length 1 already ({@link toUnitRows}): those of `train` are then read where they lie, not copied. */
+  /**
+   * Rows to train with and to classify have length 1 already ({@link toUnitRows}): those of `train` are then read where they lie, not
+   * copied.
+   */
   readonly areUnit?: boolean;
 }
 
@@ -52,7 +55,8 @@ export function openKnnClassifier({
   if (!Number.isInteger(trainCount) || trainCount === 0 || train.labels.length !== trainCount) {
     throw new MaestroError(
       'invalid-argument',
-      `k-NN: expected rows of ${dim} features and one label for each training row, found ${train.features.length} features and ${train.labels.length} labels`,
+      `k-NN: expected rows of ${dim} features and one label for each training row, found ${train.features.length} features and ` +
+        `${train.labels.length} labels`,
     );
   }
   const { features } = train;
@@ -118,8 +122,8 @@ export function toUnitRows(features: Float32Array, dim: number): void {
 }
 
 /**
- * Dot products of four test rows with all training rows, two training rows at a time so that the sums stay in registers: out [train, 4], and
- * room for one more row, which the last of an odd number fills again.
+ * Dot products of four test rows with all training rows, two training rows at a time so that the sums stay in registers: out [train, 4],
+ * and room for one more row, which the last of an odd number fills again.
  */
 function similarities(test: Float32Array, first: number, train: Float32Array, dim: number, out: Float64Array): void {
   const count = train.length / dim;

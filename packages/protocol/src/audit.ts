@@ -21,8 +21,8 @@ export interface AuditEpoch {
 }
 
 /**
- * What an audit comes to: `incomplete` when the record lacks steps that the job has done, and nothing else is wrong; `unclean` when samples are
- * missing, taken twice or others than planned, or the record contradicts itself.
+ * What an audit comes to: `incomplete` when the record lacks steps that the job has done, and nothing else is wrong; `unclean` when samples
+ * are missing, taken twice or others than planned, or the record contradicts itself.
  */
 export const AUDIT_VERDICTS = ['clean', 'incomplete', 'unclean'] as const;
 
@@ -55,8 +55,8 @@ export interface AuditReport {
   /** Steps that were computed again because their weights were lost with all workers. */
   readonly redoneSteps: number;
   /**
-   * Digest (13 hexadecimal digits) of the bytes of every sample that the committed steps took: equal for equal jobs on equal data, however many
-   * workers read it. Empty when it is not known of every step.
+   * Digest (13 hexadecimal digits) of the bytes of every sample that the committed steps took: equal for equal jobs on equal data, however
+   * many workers read it. Empty when it is not known of every step.
    */
   readonly dataDigest: string;
   readonly epochs: readonly AuditEpoch[];

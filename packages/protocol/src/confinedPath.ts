@@ -10,8 +10,8 @@ export type PathRoots = readonly string[] | undefined;
 const ROOT = /(?:https?|s3):\/\/(?:\[[^\]]*\]|[^:/]*)(?::\d+)?(?:\/[^:]*)?|[^:]+/g;
 
 /**
- * Reads `MAESTRO_DATA_ROOTS`: folders and addresses (`s3://bucket/prefix`, `https://host/path`) with colons between. What is in `always` is a root
- * too. Not set: any path.
+ * Reads `MAESTRO_DATA_ROOTS`: folders and addresses (`s3://bucket/prefix`, `https://host/path`) with colons between. What is in `always` is
+ * a root too. Not set: any path.
  */
 export function readRoots(text: string | undefined, always: readonly string[]): PathRoots {
   if (text === undefined || text.trim() === '') return undefined;
@@ -19,8 +19,8 @@ export function readRoots(text: string | undefined, always: readonly string[]): 
 }
 
 /**
- * Refuses a job whose data or checkpoint lies outside the roots, also by way of `..` or a symbolic link. A path that does not exist here is judged by
- * the part of it that does; an address by scheme, host, port and whole parts of its path.
+ * Refuses a job whose data or checkpoint lies outside the roots, also by way of `..` or a symbolic link. A path that does not exist here is
+ * judged by the part of it that does; an address by scheme, host, port and whole parts of its path.
  *
  * @throws MaestroError `permission-denied` that names the roots.
  */

@@ -16,7 +16,8 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     of: 'coordinator',
     default: 'refuse',
     meaning:
-      'allow starts with a Redis whose maxmemory-policy is not noeviction, which may drop jobs that wait; their condition `Durable` says so',
+      'allow starts with a Redis whose maxmemory-policy is not noeviction, which may drop jobs that wait; their condition `Durable` ' +
+      'says so',
   },
   {
     name: 'MAESTRO_DATA_DIR',
@@ -49,7 +50,8 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     of: 'coordinator',
     default: 'none: nobody is asked, and only loopback is listened on',
     meaning:
-      'who may do what: `name:role:token`, with newlines or commas between, or the path of a file of such lines. Roles: admin, submit, read, worker',
+      'who may do what: `name:role:token`, with newlines or commas between, or the path of a file of such lines. Roles: admin, ' +
+      'submit, read, worker',
   },
   { name: 'MAESTRO_TOKEN', of: 'worker, CLI, client', default: 'none', meaning: 'the token that it shows; a worker needs the role worker' },
   {
@@ -77,7 +79,8 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     of: 'coordinator, worker',
     default: 'any folder',
     meaning:
-      'folders and addresses (s3://bucket/prefix, https://host/path), with colons between, that the data and checkpoints of a job must lie in; the data folder and MAESTRO_CHECKPOINTS always are',
+      'folders and addresses (s3://bucket/prefix, https://host/path), with colons between, that the data and checkpoints of a job ' +
+      'must lie in; the data folder and MAESTRO_CHECKPOINTS always are',
   },
   {
     name: 'MAESTRO_RECONSTRUCTION_SECONDS',
@@ -129,7 +132,8 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     of: 'worker',
     default: 'none',
     meaning:
-      'host:port at which it serves its own metrics for Prometheus, and `/healthz` and `/readyz`: whether it lives, and whether a coordinator has it',
+      'host:port at which it serves its own metrics for Prometheus, and `/healthz` and `/readyz`: whether it lives, and whether a ' +
+      'coordinator has it',
   },
   {
     name: 'MAESTRO_FAILURE_TIMEOUT_MS',
@@ -142,7 +146,8 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     of: 'coordinator',
     default: '1000',
     meaning:
-      'so many jobs that have ended are listed, those that ended last; older ones are found by their whole id, and their records are in `records/retired` of the data folder',
+      'so many jobs that have ended are listed, those that ended last; older ones are found by their whole id, and their records are ' +
+      'in `records/retired` of the data folder',
   },
   {
     name: 'MAESTRO_PREPARE_SECONDS',
@@ -162,7 +167,8 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     of: 'worker, coordinator, CLI',
     default: '100000000',
     meaning:
-      'pixels (width x height) that an image may have; one with more is broken, and left out. Decoding takes up to 3 bytes a pixel (6 of 16-bit images) in each loader thread. The same for all workers: it is part of the identity of a job',
+      'pixels (width x height) that an image may have; one with more is broken, and left out. Decoding takes up to 3 bytes a pixel ' +
+      '(6 of 16-bit images) in each loader thread. The same for all workers: it is part of the identity of a job',
   },
   {
     name: 'MAESTRO_CACHE_SIZE',

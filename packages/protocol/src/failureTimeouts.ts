@@ -29,7 +29,9 @@ export interface FailureTimeouts {
   readonly leaseRenewMs: number;
   /** Members that were told to stop, and do not, are evicted after this. */
   readonly holdMs: number;
-  /** Steps that nobody has reported for so long while later ones are known are given up: whoever had them has come back by then, or is lost. */
+  /**
+   * Steps that nobody has reported for so long while later ones are known are given up: whoever had them has come back by then, or is lost.
+   */
   readonly reportGapMs: number;
   /** How long members may take to connect to each other. */
   readonly joinMs: number;

@@ -19,8 +19,8 @@ const MOST_DETAIL_CHARACTERS = 2000;
 const ERROR_CODE_KEY = 'maestro-error-code';
 
 /**
- * Options of every channel. A proxy for web pages (`http_proxy`), which grpc-js would go through even to this machine, is none for a cluster;
- * `grpc_proxy`, gRPC's own variable, asks for one.
+ * Options of every channel. A proxy for web pages (`http_proxy`), which grpc-js would go through even to this machine, is none for a
+ * cluster; `grpc_proxy`, gRPC's own variable, asks for one.
  */
 export function channelOptions(env = readEnvironment()): ChannelOptions {
   return { 'grpc.enable_http_proxy': env['grpc_proxy'] === undefined ? 0 : 1, 'grpc.enable_channelz': 0 };

@@ -53,7 +53,8 @@ const dataIn = <Part extends z.ZodRawShape>(part: Part) =>
         .string()
         .min(1)
         .describe(
-          'tar shards that `maestro dataset pack` wrote: a folder, s3://bucket/prefix, or http(s)://.../index.json, read as they are needed; of others without an index a folder or s3://',
+          'tar shards that `maestro dataset pack` wrote: a folder, s3://bucket/prefix, or http(s)://.../index.json, read as they are ' +
+            'needed; of others without an index a folder or s3://',
         ),
       ...part,
     }),
@@ -223,10 +224,16 @@ const DEFAULTS = {
   checkpoint: checkpoint.parse({}),
 };
 
-/** A job file after validation, with every default filled in. Sections of recipes stand beside these; who knows the recipe knows their types. */
+/**
+ * A job file after validation, with every default filled in. Sections of recipes stand beside these; who knows the recipe knows their
+ * types.
+ */
 export type JobSpec = z.infer<typeof commonSchema>;
 
-/** A job file with every default filled in: common sections, and one for each recipe that has its own. Recipes are known when it is first used. */
+/**
+ * A job file with every default filled in: common sections, and one for each recipe that has its own. Recipes are known when it is first
+ * used.
+ */
 export const jobSpecSchema: z.ZodType<JobSpec> = z.lazy(() => {
   const infos = recipeInfos();
   const sections = infos.flatMap(({ id, section }) =>

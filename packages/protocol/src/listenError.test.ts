@@ -11,6 +11,8 @@ test('an address that is taken is told in words, with the variable that says whe
   first.close();
   expect(listenError(`127.0.0.1:${port}`, cause, { what: 'gRPC', variable: 'MAESTRO_GRPC_LISTEN' })).toMatchObject({
     code: 'unavailable',
-    message: `cannot listen at 127.0.0.1:${port} for gRPC: another process listens there (EADDRINUSE), such as another coordinator or worker; end it, or choose another port; MAESTRO_GRPC_LISTEN says where`,
+    message:
+      `cannot listen at 127.0.0.1:${port} for gRPC: another process listens there (EADDRINUSE), such as another coordinator ` +
+      'or worker; end it, or choose another port; MAESTRO_GRPC_LISTEN says where',
   });
 });

@@ -177,7 +177,10 @@ export type WorkerMessage =
   | ({ readonly kind: 'timed' } & StepsTimed)
   | ({ readonly kind: 'metrics' } & MetricsSnapshot);
 
-/** What ends a view: at once, or after a step that all members end together (`notBefore` so many steps are done), with a checkpoint of it or without. */
+/**
+ * What ends a view: at once, or after a step that all members end together (`notBefore` so many steps are done), with a checkpoint of it or
+ * without.
+ */
 export interface Hold extends OfView {
   readonly isAbort: boolean;
   readonly notBefore: number;

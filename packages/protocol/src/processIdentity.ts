@@ -10,7 +10,10 @@ export interface ProcessIdentity {
   readonly started?: string | undefined;
 }
 
-/** Fields of `/proc/PID/stat` behind the name in brackets, which may hold blanks; the start, in ticks since boot, is the 22nd of all (proc(5)). */
+/**
+ * Fields of `/proc/PID/stat` behind the name in brackets, which may hold blanks; the start, in ticks since boot, is the 22nd of all
+ * (proc(5)).
+ */
 const START_FIELD = 22 - 3;
 /** Hexadecimal digits: enough to tell the processes of one machine that had the same id. */
 const DIGITS = 12;
@@ -30,7 +33,10 @@ export function identifyProcess(pid: number = process.pid): ProcessIdentity {
   return { pid, ...(started !== undefined && { started }) };
 }
 
-/** Whether the very process runs. One whose start is not recorded, or cannot be found out now, counts as running as long as its id is in use. */
+/**
+ * Whether the very process runs. One whose start is not recorded, or cannot be found out now, counts as running as long as its id is in
+ * use.
+ */
 export function mayRun({ pid, started }: ProcessIdentity): boolean {
   if (!isAlive(pid)) return false;
   const now = started === undefined ? undefined : processStart(pid);

@@ -28,8 +28,8 @@ export interface MetricInfo {
 }
 
 /**
- * What coordinator, command line and dashboard know of a recipe: what a job can be for. It loads nothing heavy, and does no I/O. Paths into the job
- * file are lists of keys.
+ * What coordinator, command line and dashboard know of a recipe: what a job can be for. It loads nothing heavy, and does no I/O. Paths into
+ * the job file are lists of keys.
  */
 export interface RecipeInfo {
   /** As in the job file's `recipe`. */

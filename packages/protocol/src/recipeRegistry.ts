@@ -3,7 +3,10 @@ import type { RecipeInfo } from './recipe.ts';
 
 const recipes = new Map<string, RecipeInfo>();
 
-/** Makes recipes known to this process, before it reads the first job file. @throws MaestroError `conflict` when a name is taken by another one. */
+/**
+ * Makes recipes known to this process, before it reads the first job file. @throws MaestroError `conflict` when a name is taken by another
+ * one.
+ */
 export function registerRecipes(added: readonly RecipeInfo[]): void {
   for (const recipe of added) {
     if ((recipes.get(recipe.id) ?? recipe) !== recipe) throw new MaestroError('conflict', `recipe ${recipe.id}: the name is taken`);

@@ -1,5 +1,6 @@
 /**
- * What a token may do. `admin` may do everything, `submit` may also read; `worker` may attach to the coordinator as a worker and nothing else.
+ * What a token may do. `admin` may do everything, `submit` may also read; `worker` may attach to the coordinator as a worker and nothing
+ * else.
  */
 export const ROLES = ['admin', 'submit', 'read', 'worker'] as const;
 

@@ -19,13 +19,16 @@ export function withoutVariables<T extends Variables>(env: T, names: readonly Se
   return Object.fromEntries(Object.entries(env).filter(([name]) => !(names as readonly string[]).includes(name))) as T;
 }
 
-/** Fields of `/proc/self/stat` behind the name: where the environment lies that the process was started with (proc(5): the 50th and 51st of all). */
+/**
+ * Fields of `/proc/self/stat` behind the name: where the environment lies that the process was started with (proc(5): the 50th and 51st of
+ * all).
+ */
 const ENV_START_FIELD = 50 - 3;
 const ENV_END_FIELD = 51 - 3;
 
 /**
- * Overwrites the secrets in the memory that `/proc/PID/environ` shows, which deleting a variable does not do; `process.env` keeps them. To be called
- * first. Where there is no /proc, or the kernel does not let a process write there, nothing happens: give secrets as files then.
+ * Overwrites the secrets in the memory that `/proc/PID/environ` shows, which deleting a variable does not do; `process.env` keeps them. To
+ * be called first. Where there is no /proc, or the kernel does not let a process write there, nothing happens: give secrets as files then.
  *
  * @returns whether it was done.
  */

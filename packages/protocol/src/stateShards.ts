@@ -11,7 +11,10 @@ export interface CoveredPiece<Holder> extends ElementRange {
   readonly holder: Holder;
 }
 
-/** Cuts a range into pieces that each lie in one holder's, those first in the list preferred; undefined when there is an element that nobody has. */
+/**
+ * Cuts a range into pieces that each lie in one holder's, those first in the list preferred; undefined when there is an element that nobody
+ * has.
+ */
 export function coverRange<Holder extends ElementRange>(
   { first, length }: ElementRange,
   holders: readonly Holder[],

@@ -15,8 +15,8 @@ export const READ_TIMEOUT_MS = 5 * 60_000;
 let abandoned = 0;
 
 /**
- * What `work` gives, or an error when a file system does not answer in time or the signal aborts: a mount whose server is gone holds a call for ever, and no
- * call can be taken back. The call goes on behind it, and holds one of the process's few threads for files.
+ * What `work` gives, or an error when a file system does not answer in time or the signal aborts: a mount whose server is gone holds a call
+ * for ever, and no call can be taken back. The call goes on behind it, and holds one of the process's few threads for files.
  *
  * @param what names the place, such as "image folder /mnt/a".
  * @throws MaestroError `storage` after the deadline, `cancelled`; what `work` throws

@@ -3,8 +3,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { MaestroError } from '@maestro/protocol';
 
 /**
- * Opens a file to read it; nothing else that a name may stand for, since a named pipe without a writer holds whoever opens it for ever, and a device never
- * ends.
+ * Opens a file to read it; nothing else that a name may stand for, since a named pipe without a writer holds whoever opens it for ever, and
+ * a device never ends.
  *
  * @throws MaestroError `storage` where there is something else; the system's error where it cannot be opened
  */

@@ -19,7 +19,8 @@ const GNU_NAME = 'L';
 const MOST_ATTRIBUTE_BYTES = 2 ** 20;
 
 /**
- * The plain files of a tar archive (ustar, pax, GNU), in order, from its bytes in parts of any length. Links, folders and devices are passed over.
+ * The plain files of a tar archive (ustar, pax, GNU), in order, from its bytes in parts of any length. Links, folders and devices are
+ * passed over.
  *
  * @param keeps of which members the content is wanted; small ones, since it is put together in memory
  * @throws MaestroError `data-invalid` where it is no tar, or ends within a member

@@ -20,7 +20,9 @@ export interface S3Credentials {
   readonly sessionToken: string | undefined;
 }
 
-/** Reads the names that AWS's own tools read, and `MAESTRO_S3_ENDPOINT`, which comes before theirs. @throws MaestroError `invalid-argument`. */
+/**
+ * Reads the names that AWS's own tools read, and `MAESTRO_S3_ENDPOINT`, which comes before theirs. @throws MaestroError `invalid-argument`.
+ */
 export function readS3Settings(variables: Variables = process.env): S3Settings {
   const env = readEnvironment(variables);
   const variable = ['MAESTRO_S3_ENDPOINT', 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((name) => env[name] !== undefined);

@@ -15,8 +15,8 @@ const PARTS_AT_ONCE = 4;
 const inHand = new Set<string>();
 
 /**
- * Uploads an object: in one request where it has one part, else part by part, and it appears when the last request completes it. An upload that
- * fails is aborted, so that its parts are not kept (and paid for); one whose process is killed is left for {@link abandonUploads}.
+ * Uploads an object: in one request where it has one part, else part by part, and it appears when the last request completes it. An upload
+ * that fails is aborted, so that its parts are not kept (and paid for); one whose process is killed is left for {@link abandonUploads}.
  */
 export async function uploadObject(
   call: S3Client,
@@ -99,8 +99,8 @@ async function uploadParts(call: S3Client, key: string, { first, second, rest, c
 }
 
 /**
- * Aborts the uploads below an `s3://` location that nobody of this process has under way: what writers that died left. For the one writer of that
- * place alone: another's upload that is still alive fails.
+ * Aborts the uploads below an `s3://` location that nobody of this process has under way: what writers that died left. For the one writer
+ * of that place alone: another's upload that is still alive fails.
  *
  * @returns how many there were
  */

@@ -61,7 +61,10 @@ export interface Storage extends Source {
   /** Objects below `prefix`, a folder's name or nothing, folders within folders included, in name order; none where there is nothing. */
   list(prefix?: string, signal?: AbortSignal): Promise<StoredObject[]>;
   open(name: string, options?: OpenOptions): Promise<StoredFile>;
-  /** Writes an object so that readers see the whole of it or what was there before, and returns when it is durable. The parts must not change until then. */
+  /**
+   * Writes an object so that readers see the whole of it or what was there before, and returns when it is durable. The parts must not
+   * change until then.
+   */
   write(name: string, parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, options?: WriteObjectOptions): Promise<ObjectDigest>;
   /** Removes an object; one that is not there is no error. */
   remove(name: string): Promise<void>;

@@ -12,7 +12,10 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EIO: "the device reports an input/output error: check the disk and the kernel's log",
 };
 
-/** Whether a server that failed may do better later: it does not answer, is too busy, or sent less than it should. One that refuses for good will not. */
+/**
+ * Whether a server that failed may do better later: it does not answer, is too busy, or sent less than it should. One that refuses for good
+ * will not.
+ */
 export function isPassing(error: unknown): boolean {
   if (!isMaestroError(error, 'storage')) return false;
   const { status = 503 } = error.details as { readonly status?: number };

@@ -10,8 +10,8 @@ export function tarPadding(size: number): number {
 }
 
 /**
- * A ustar header (POSIX.1-1988) of a plain file whose name has at most 100 bytes: octal fields, and a checksum over the header in which its own
- * field counts as blanks.
+ * A ustar header (POSIX.1-1988) of a plain file whose name has at most 100 bytes: octal fields, and a checksum over the header in which its
+ * own field counts as blanks.
  */
 export function tarHeader(name: string, size: number, mtime: Date): Buffer {
   const block = Buffer.alloc(TAR_BLOCK);

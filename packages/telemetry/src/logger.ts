@@ -52,7 +52,8 @@ export interface Logger extends Readonly<Record<Exclude<LogLevel, 'silent'>, Log
 
 /**
  * Makes the logger of a process: one JSON object per line with `level`, `time` (ISO 8601, UTC), `pid`, `role`, the bindings and `msg`.
- * Secrets are taken out of each line, see redactLine. Logging never throws, see openLineWriter. Lines are written in order; call `flush` before the process ends (runService does).
+ * Secrets are taken out of each line, see redactLine. Logging never throws, see openLineWriter. Lines are written in order; call `flush`
+ * before the process ends (runService does).
  */
 export function createLogger({ role, worker, level = 'info', destination = 'stdout', sink, ...bindings }: LoggerOptions): Logger {
   const base = { pid: process.pid, role, ...(worker !== undefined && { worker }), ...bindings };

@@ -21,8 +21,8 @@ export interface MetricsPages {
 const PATHS = '/metrics, /healthz and /readyz';
 
 /**
- * Serves, at `listen` (host:port), a process that serves no other HTTP: its metrics (`GET /metrics`), whether it lives (`/healthz`), and whether
- * it can take work (`/readyz`, 503 with the reason when it cannot).
+ * Serves, at `listen` (host:port), a process that serves no other HTTP: its metrics (`GET /metrics`), whether it lives (`/healthz`), and
+ * whether it can take work (`/readyz`, 503 with the reason when it cannot).
  *
  * @throws MaestroError `unavailable` when the address cannot be listened on.
  */

@@ -17,7 +17,8 @@ const BEARER = /\b(bearer|basic)\s+[\w.~+/-]{8,}=*/gi;
 /**
  * A log line with passwords in URLs, the values of secret fields and bearer tokens replaced by `[redacted]`.
  *
- * It works on the finished line, so that it holds for fields, error messages, causes and stacks alike; what goes in as JSON comes out as JSON.
+ * It works on the finished line, so that it holds for fields, error messages, causes and stacks alike; what goes in as JSON comes out as
+ * JSON.
  */
 export function redactLine(line: string): string {
   return line

@@ -15,7 +15,8 @@ type StopSignal = (typeof STOP_SIGNALS)[number];
 /**
  * Runs a process from start to exit: the last call of a main file.
  *
- * - `main` gets a signal that aborts on SIGTERM or SIGINT, with a MaestroError `cancelled` as its reason; it should then clean up and return.
+ * - `main` gets a signal that aborts on SIGTERM or SIGINT, with a MaestroError `cancelled` as its reason; it should then clean up and
+ *   return.
  * - It returns: exit code 0. It throws: logged as fatal, exit code 1 (0 when it throws `cancelled` after a signal).
  * - A second signal, or a shutdown longer than `shutdownTimeoutMs`, ends the process at once with 128 + the signal's number.
  * - A rejection or exception that nobody caught is a bug of ours: logged as fatal, exit code 1.

@@ -30,7 +30,8 @@ export async function buildArtifacts(dir: string, spec: JobSpec): Promise<Artifa
   if (!isTraining(spec)) {
     throw new MaestroError(
       'invalid-argument',
-      `artifacts build: a job of recipe ${spec.recipe} trains nothing, so it has no graphs; \`maestro checkpoint export\` writes the encoder that it measures`,
+      `artifacts build: a job of recipe ${spec.recipe} trains nothing, so it has no graphs; \`maestro checkpoint export\` writes the ` +
+        'encoder that it measures',
     );
   }
   if (await exists(dir)) throw new MaestroError('conflict', `artifacts build: ${dir} is there already; remove it, or give another --out`);

@@ -55,7 +55,8 @@ export async function initAuthority(dir: string): Promise<void> {
 
 /**
  * Issues `NAME.pem` and `NAME-key.pem` for a service: it holds for localhost, this machine's name and `hosts`, as server and as client.
- * @throws MaestroError `not-found` without an authority in `dir`, `invalid-argument` for a name or host that is none, `unavailable` without openssl.
+ * @throws MaestroError `not-found` without an authority in `dir`, `invalid-argument` for a name or host that is none, `unavailable` without
+ *   openssl.
  */
 export async function issueCertificate(dir: string, name: string, hosts: readonly string[]): Promise<CertificateFiles> {
   if (!/^[\w.-]{1,64}$/.test(name))

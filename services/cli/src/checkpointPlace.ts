@@ -10,8 +10,8 @@ import { withClient } from './withClient.ts';
 const WHOLE_ID = /^job-[0-9a-z]{26}$/;
 
 /**
- * The id of the job that is meant; undefined when a place is. What is there as a file or folder, or is a path of several names, is a place. Else the
- * coordinator is asked, which knows jobs by name; where none answers, the jobs of the data folder are looked at.
+ * The id of the job that is meant; undefined when a place is. What is there as a file or folder, or is a path of several names, is a place.
+ * Else the coordinator is asked, which knows jobs by name; where none answers, the jobs of the data folder are looked at.
  */
 export async function jobMeant(program: Command, target: string): Promise<string | undefined> {
   if (WHOLE_ID.test(target)) return target;
@@ -30,8 +30,8 @@ export async function jobMeant(program: Command, target: string): Promise<string
 }
 
 /**
- * Where a job's checkpoints are: below `location`; else in the data folder or below `MAESTRO_CHECKPOINTS`; where nothing is there, the coordinator is
- * asked, which knows what the job's file says. What names no job is taken as the place itself.
+ * Where a job's checkpoints are: below `location`; else in the data folder or below `MAESTRO_CHECKPOINTS`; where nothing is there, the
+ * coordinator is asked, which knows what the job's file says. What names no job is taken as the place itself.
  */
 export async function checkpointsOf(program: Command, target: string, location?: string): Promise<string> {
   const job = await jobMeant(program, target);
@@ -59,7 +59,10 @@ export function noCheckpoints(what: string, root: string, { isJob }: { readonly 
   return new MaestroError('not-found', `no ${what} in ${root}; ${advice}`);
 }
 
-/** The checkpoint that is meant: a folder as it stands, of a job the newest that is valid. Which ones were passed over is told on standard error. */
+/**
+ * The checkpoint that is meant: a folder as it stands, of a job the newest that is valid. Which ones were passed over is told on standard
+ * error.
+ */
 export async function newestFolder(program: Command, target: string, location?: string): Promise<string> {
   const job = await jobMeant(program, target);
   if (job === undefined) return resolveLocation(target);

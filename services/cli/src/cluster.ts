@@ -28,7 +28,9 @@ export interface ClusterOptions {
   readonly httpPort?: number;
   /** Redis to use instead of a private one. */
   readonly redisUrl?: string | undefined;
-  /** Whether each process gets a network namespace with an address of its own, as on a host of its own. Default false; needs root on Linux. */
+  /**
+   * Whether each process gets a network namespace with an address of its own, as on a host of its own. Default false; needs root on Linux.
+   */
   readonly networkNamespaces?: boolean;
   /** Whether a process that dies is started again. Default false. */
   readonly supervise?: boolean;
@@ -64,7 +66,10 @@ export interface Cluster {
   kill(name: string, signal?: NodeJS.Signals): void;
   /** Lets a process go on that SIGSTOP has stopped. */
   resume(name: string): void;
-  /** Kills a process where it still runs, and starts it again under its name; `env` replaces what `addWorker` was given, and is added for the coordinator. */
+  /**
+   * Kills a process where it still runs, and starts it again under its name; `env` replaces what `addWorker` was given, and is added for
+   * the coordinator.
+   */
   restart(name: string, options?: { readonly env?: Environment }): Promise<void>;
   /** Resolves when the process that runs now has ended, with how: a signal's name, or `exit code N`. */
   ended(name: string): Promise<string>;

@@ -30,8 +30,8 @@ export const DEFAULT_DATA_DIR = '.maestro';
 const clusterFile = (dataDir: string): string => join(dataDir, 'cluster.json');
 
 /**
- * Reads the file of a running cluster. `undefined` when there is none, and when the file is one that a cluster left behind which did not end in good
- * order: its processes end with that of `maestro up`, and their ids may be others' by now.
+ * Reads the file of a running cluster. `undefined` when there is none, and when the file is one that a cluster left behind which did not
+ * end in good order: its processes end with that of `maestro up`, and their ids may be others' by now.
  */
 export async function readClusterFile(dataDir: string): Promise<ClusterFile | undefined> {
   try {
@@ -42,7 +42,10 @@ export async function readClusterFile(dataDir: string): Promise<ClusterFile | un
   }
 }
 
-/** Records a cluster that this process runs. Readers see the old file or the new one, never a part; it is the owner's alone, since a URL may hold a password. */
+/**
+ * Records a cluster that this process runs. Readers see the old file or the new one, never a part; it is the owner's alone, since a URL may
+ * hold a password.
+ */
 export async function writeClusterFile(dataDir: string, cluster: Omit<ClusterFile, 'pid' | 'started'>): Promise<void> {
   const processes = cluster.processes.map((each) => (each.isRunning ? { ...each, ...identifyProcess(each.pid) } : each));
   const aside = `${clusterFile(dataDir)}.${randomUUID()}`;
@@ -60,7 +63,9 @@ export async function removeClusterFile(dataDir: string): Promise<void> {
   await rm(clusterFile(dataDir), { force: true });
 }
 
-/** The coordinator to talk to: the flag, else MAESTRO_COORDINATOR, else the cluster that `maestro up` started here, else the default port. */
+/**
+ * The coordinator to talk to: the flag, else MAESTRO_COORDINATOR, else the cluster that `maestro up` started here, else the default port.
+ */
 export async function coordinatorAddress({
   flag,
   dataDir,

@@ -24,8 +24,10 @@ export interface ExportedEncoder {
 
 /**
  * Writes the encoder of a checkpoint as an ONNX model with its weights inside: `images` float32 [N, C, H, W], normalised, in; `features`
- * float32 [N, D] out, the mean over the patch tokens of the encoder's normalised output on all patches. The same are in the file's metadata.
- * @throws MaestroError `checkpoint-invalid` when the checkpoint does not verify, `invalid-argument` when the encoder is too large for one file.
+ * float32 [N, D] out, the mean over the patch tokens of the encoder's normalised output on all patches. The same are in the file's
+ * metadata.
+ * @throws MaestroError `checkpoint-invalid` when the checkpoint does not verify, `invalid-argument` when the encoder is too large for one
+ *   file.
  */
 export async function exportEncoder(dir: string, file: string): Promise<ExportedEncoder> {
   const report = await verifyCheckpoint(dir);
@@ -40,7 +42,8 @@ export async function exportEncoder(dir: string, file: string): Promise<Exported
   if (encoderBytes > 0.99 * MOST_BYTES) {
     throw new MaestroError(
       'invalid-argument',
-      `checkpoint export: an encoder of ${(encoderBytes / 1e9).toFixed(1)} GB does not fit into one ONNX file (2 GB at most); use model.safetensors`,
+      `checkpoint export: an encoder of ${(encoderBytes / 1e9).toFixed(1)} GB does not fit into one ONNX file (2 GB at most); use ` +
+        'model.safetensors',
     );
   }
   const { mean, std } = augmentConfig(channels as 1 | 3, statisticsOf(spec));

@@ -25,8 +25,8 @@ function cells(job: Job, nowMs: number): string[] {
 }
 
 /**
- * Everything about one job that a person asks for when something is odd, as indented lines. `onDisk`: steps of the checkpoints that are there
- * still; all that were written when left out.
+ * Everything about one job that a person asks for when something is odd, as indented lines. `onDisk`: steps of the checkpoints that are
+ * there still; all that were written when left out.
  */
 export function jobDescription(
   job: Job,
@@ -47,7 +47,8 @@ export function jobDescription(
   ];
   if (progress !== null) {
     lines.push(
-      `Progress:   step ${progress.step} of ${progress.totalSteps}, epoch ${progress.epoch.toFixed(2)}, ${progress.images} images, ${progress.skippedImages} skipped`,
+      `Progress:   step ${progress.step} of ${progress.totalSteps}, epoch ${progress.epoch.toFixed(2)}, ${progress.images} images, ` +
+        `${progress.skippedImages} skipped`,
       ...(isTraining(job) ? [lossLine(progress)] : []),
       `Speed:      ${progress.imagesPerSecond.toFixed(1)} images/s, ${duration(progress.etaSeconds)} left`,
     );
@@ -82,5 +83,8 @@ export function jobDescription(
 }
 
 function lossLine(progress: NonNullable<Job['progress']>): string {
-  return `Loss:       ${progress.loss.toFixed(6)} (first ${progress.lossFirst.toFixed(6)}), gradient norm ${progress.gradNorm.toPrecision(4)}, lr ${progress.lr.toExponential(3)}`;
+  return (
+    `Loss:       ${progress.loss.toFixed(6)} (first ${progress.lossFirst.toFixed(6)}), gradient norm ` +
+    `${progress.gradNorm.toPrecision(4)}, lr ${progress.lr.toExponential(3)}`
+  );
 }

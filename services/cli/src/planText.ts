@@ -28,7 +28,8 @@ export function planText({ plan, spec }: Pick<JobCheck, 'plan' | 'spec'>): strin
       'Time',
       seconds === undefined
         ? undefined
-        : `about ${duration(seconds)} on the workers at hand, ${secondsBy === 'guess' ? 'a guess: no job was measured here yet' : 'as fast as an earlier job here'}`,
+        : `about ${duration(seconds)} on the workers at hand, ` +
+          `${secondsBy === 'guess' ? 'a guess: no job was measured here yet' : 'as fast as an earlier job here'}`,
     ],
   ];
   const width = Math.max(...lines.map(([name]) => name.length)) + 2;

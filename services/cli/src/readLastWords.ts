@@ -5,8 +5,8 @@ const MOST_BYTES = 64 * 1024;
 const MOST_CHARACTERS = 500;
 
 /**
- * Why a process of ours failed, from what it has written to its log since byte `from`: the error of its last fatal line, else the last line that is
- * no log line, such as one of Node or of a library. Undefined when there is neither.
+ * Why a process of ours failed, from what it has written to its log since byte `from`: the error of its last fatal line, else the last line
+ * that is no log line, such as one of Node or of a library. Undefined when there is neither.
  */
 export function readLastWords(logFile: string, from: number): string | undefined {
   try {

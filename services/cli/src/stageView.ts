@@ -23,8 +23,8 @@ export interface StageOptions {
 }
 
 /**
- * A stage with a bar and the time left: one line that is redrawn on a terminal, else a plain line every five seconds. The time left is that of
- * the units so far, so units should cost about the same.
+ * A stage with a bar and the time left: one line that is redrawn on a terminal, else a plain line every five seconds. The time left is that
+ * of the units so far, so units should cost about the same.
  */
 export function startStage({ name, total, output, now = Date.now }: StageOptions): StageView {
   const startedMs = now();

@@ -2,7 +2,9 @@ import { formatBytes } from '@maestro/protocol';
 import type { ExaminedCheckpoint } from './checkpointTable.ts';
 import { textTable } from './textTable.ts';
 
-/** What `checkpoint verify` checked, for a terminal: each file with its bytes and SHA-256, the checkpoint hash, and the outcome at the end. */
+/**
+ * What `checkpoint verify` checked, for a terminal: each file with its bytes and SHA-256, the checkpoint hash, and the outcome at the end.
+ */
 export function verifyText({ dir, step, valid, files, problems, extraFiles, checkpointHash, sizeBytes }: ExaminedCheckpoint): string {
   const rows = files.map((file) => [
     file.name,

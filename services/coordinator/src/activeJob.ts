@@ -38,7 +38,8 @@ export interface ActiveJob {
   dispatch(event: RunEvent): void;
   /**
    * Resolves when all that was decided is in Redis: what is told before that is lost with the coordinator.
-   * @throws MaestroError `unavailable` when it takes longer; it is done all the same once Redis is back, if the coordinator lives until then.
+   * @throws MaestroError `unavailable` when it takes longer; it is done all the same once Redis is back, if the coordinator lives until
+   *   then.
    */
   settled(timeoutMs: number): Promise<void>;
   /** A worker could not read images: the log is told of them. */

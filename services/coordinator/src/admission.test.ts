@@ -42,7 +42,8 @@ test('a checkpoint of another job file is refused by what differs, and taken whe
   await expect(resume({ seed: 7, schedule: { epochs: 2 } })).rejects.toMatchObject({
     code: 'invalid-argument',
     message:
-      'checkpoint.resumeFrom: /c/40 is of another job: schedule.epochs: 1 there, 2 here; seed: 0 there, 7 here; set checkpoint.resumeAnyway=true (`--resume-anyway`) to go on from it all the same',
+      'checkpoint.resumeFrom: /c/40 is of another job: schedule.epochs: 1 there, 2 here; seed: 0 there, 7 here; set ' +
+      'checkpoint.resumeAnyway=true (`--resume-anyway`) to go on from it all the same',
   });
   expect(await resume({ seed: 7, schedule: { epochs: 2 } }, true)).toEqual({ path: '/c/40', step: 40 });
   await expect(resume({}, false, '/foreign')).rejects.toThrow('it holds no job file that can be compared');

@@ -39,7 +39,10 @@ export interface Admission {
    * @throws MaestroError `invalid-argument`, `too-large`, or of a checkpoint that it names and that cannot be read.
    */
   read(specJson: string): Promise<JobSpec>;
-  /** Where a job starts as long as it has no checkpoint of its own. @throws MaestroError of a checkpoint that cannot be used, or is of another job. */
+  /**
+   * Where a job starts as long as it has no checkpoint of its own. @throws MaestroError of a checkpoint that cannot be used, or is of
+   * another job.
+   */
   startPoint(spec: JobSpec): Promise<RestorePoint>;
 }
 
@@ -105,7 +108,8 @@ function requireSameShape(path: string, { spec: trained }: CheckpointOrigin, spe
   if (dilocoOf(trained)?.replicas !== dilocoOf(spec)?.replicas) {
     throw new MaestroError(
       'invalid-argument',
-      `checkpoint.resumeFrom: ${path} was written with sync.replicas ${dilocoOf(trained)?.replicas ?? 'none'}, the job has ${dilocoOf(spec)?.replicas ?? 'none'}; give the job the same sync section`,
+      `checkpoint.resumeFrom: ${path} was written with sync.replicas ${dilocoOf(trained)?.replicas ?? 'none'}, the job has ` +
+        `${dilocoOf(spec)?.replicas ?? 'none'}; give the job the same sync section`,
     );
   }
 }

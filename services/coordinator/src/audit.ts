@@ -17,8 +17,9 @@ export interface AuditInput {
 }
 
 /**
- * Compares a ledger with what the job has done and its permutations demand: every step is there, and every sample of it was taken once, by one
- * worker, and none beside. Counts are in samples, one per virtual rank and position. A pure function; it takes microseconds for each sample of an epoch that is not folded yet.
+ * Compares a ledger with what the job has done and its permutations demand: every step is there, and every sample of it was taken once, by
+ * one worker, and none beside. Counts are in samples, one per virtual rank and position. A pure function; it takes microseconds for each
+ * sample of an epoch that is not folded yet.
  */
 export function auditLedger({ schedule, seed, ledger, dueStep }: AuditInput): AuditReport {
   const { firstStep } = ledger;

@@ -61,7 +61,8 @@ test('a ledger that is gone is told from one that never was', async () => {
   await expect(auditJob(store, await jobWith('job-6', undefined, 20, 'succeeded'))).rejects.toMatchObject({
     code: 'not-found',
     message:
-      'audit: job job-6 has no ledger: the record is gone: the job is succeeded and has done 20 steps, but Redis holds no ledger of it; was Redis emptied, or does it evict keys?',
+      'audit: job job-6 has no ledger: the record is gone: the job is succeeded and has done 20 steps, but Redis holds no ledger of ' +
+      'it; was Redis emptied, or does it evict keys?',
   });
   await expect(auditJob(store, await jobWith('job-7', undefined, 0, 'queued'))).rejects.toThrow(
     'audit: job job-7 has no ledger: it is queued and no step of it is committed',

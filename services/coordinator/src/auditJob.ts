@@ -25,7 +25,8 @@ export async function auditJob(store: Pick<Store, 'loadLedger' | 'ledgerBytes'>,
     const { step: startStep } = audited.run.facts.startPoint;
     const reason =
       doneStep > startStep
-        ? `the record is gone: the job is ${state} and has done ${doneStep} steps, but Redis holds no ledger of it; was Redis emptied, or does it evict keys?`
+        ? `the record is gone: the job is ${state} and has done ${doneStep} steps, but Redis holds no ledger of it; was Redis ` +
+          'emptied, or does it evict keys?'
         : `it is ${state} and no step of it is committed`;
     throw new MaestroError('not-found', `audit: job ${jobId} has no ledger: ${reason}`);
   }
@@ -37,7 +38,9 @@ export async function auditJob(store: Pick<Store, 'loadLedger' | 'ledgerBytes'>,
   return { jobId, name, state, ledgerBytes, ...report };
 }
 
-/** Steps that the ledger must have: of a job that goes on it may lag behind what is told; of one that has ended all that is known counts. */
+/**
+ * Steps that the ledger must have: of a job that goes on it may lag behind what is told; of one that has ended all that is known counts.
+ */
 function knownSteps({ job: { state, progress, checkpoints }, run, unwrittenSteps }: AuditedJob): number {
   const committed = run.step - unwrittenSteps;
   if (unwrittenSteps > 0 || !isTerminal(state)) return committed;

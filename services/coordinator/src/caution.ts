@@ -1,8 +1,8 @@
 import type { JobRun } from './runState.ts';
 
 /**
- * Jobs have failed before their first step. Until it ends, a job that has not done one either gets no workers from a running job, unless that has
- * a lower priority: a series of jobs with the same mistake would otherwise change the views of a good job twice for each of them.
+ * Jobs have failed before their first step. Until it ends, a job that has not done one either gets no workers from a running job, unless
+ * that has a lower priority: a series of jobs with the same mistake would otherwise change the views of a good job twice for each of them.
  */
 export interface Caution {
   /** Jobs that failed so, with no first step of any job between them. */

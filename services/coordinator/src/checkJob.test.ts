@@ -64,7 +64,8 @@ test('what the coordinator alone does not see is no reason to refuse where worke
 test('a job that has to wait for workers says for which', async () => {
   const about = (resources: object) => requireFeasible(job(images(), { resources }), { ...here, startStep: 0 });
   expect(await about({ device: 'cuda' })).toEqual([
-    'resources.device: no connected worker has cuda: 2 are connected (cpu); the job waits until a worker with MAESTRO_DEVICE=cuda is started',
+    'resources.device: no connected worker has cuda: 2 are connected (cpu); the job waits until a worker with MAESTRO_DEVICE=cuda is ' +
+      'started',
   ]);
   expect(await about({ minWorkers: 3 })).toEqual([
     'resources.minWorkers: 2 of the 3 cpu workers that it needs are connected; the job waits for the others',

@@ -55,7 +55,8 @@ function workerWarnings({ resources: { device, minWorkers, allowMixedDevices } }
   const count = `${workers.length} ${workers.length === 1 ? 'is' : 'are'} connected (${devices})`;
   if (fitting === 0) {
     return [
-      `resources.device: no connected worker has ${device}: ${count}; the job waits until a worker with MAESTRO_DEVICE=${device} is started`,
+      `resources.device: no connected worker has ${device}: ${count}; the job waits until a worker with MAESTRO_DEVICE=${device} is ` +
+        'started',
     ];
   }
   return [

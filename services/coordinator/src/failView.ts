@@ -56,7 +56,9 @@ function blameOf(blames: Readonly<Record<string, number>>, name: string): number
   return Object.hasOwn(blames, name) ? blames[name]! : 0;
 }
 
-/** Peers cannot reach one whom the coordinator hears: it goes, so that the rest can work. Of two that blame each other it is the later one. */
+/**
+ * Peers cannot reach one whom the coordinator hears: it goes, so that the rest can work. Of two that blame each other it is the later one.
+ */
 function evictMostBlamed(turn: Turn, evidence: string): void {
   const { blames } = turn.run;
   const candidates = presentMembers(turn).filter(({ name }) => blameOf(blames, name) >= MOST_BLAMES);
@@ -76,7 +78,8 @@ export function leave(turn: Turn, worker: RunWorker, { outcome, errorCode, error
   if (outcome !== 'failed') return breakView(turn, worker, `${worker.name} does not work for the job any more`);
   const message = `${worker.name} failed at step ${Math.max(0, step)}: ${errorMessage}`;
   const wasMember = turn.run.pastViews.some(({ members }) => members.some(({ id }) => id === worker.id));
-  // What two workers could not open, or the only one, and nobody could, is not a worker's fault; what one could not open that has been in no view may be.
+  // What two workers could not open, or the only one, and nobody could, is not a worker's fault; what one could not open that has been in
+  // no view may be.
   const isAlone = !turn.run.workers.some(({ isReleased }) => !isReleased);
   const isJobsFault = !isOpened && (isAlone || turn.run.refusals.some(({ untilMs }) => untilMs === Number.MAX_SAFE_INTEGER));
   if ((FATAL_CODES.has(errorCode) && wasMember) || isJobsFault)

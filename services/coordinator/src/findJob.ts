@@ -12,8 +12,8 @@ const MOST_COMPARED = 200;
 type Known = Pick<Job, 'id' | 'name' | 'state' | 'createdAt'>;
 
 /**
- * The job that is meant: by its id, by `@last` for the newest, by its name, or by a prefix of its id, with or without `job-`. `jobs` are in order of
- * submission. @throws MaestroError `conflict` that lists the jobs when several are meant, `not-found`.
+ * The job that is meant: by its id, by `@last` for the newest, by its name, or by a prefix of its id, with or without `job-`. `jobs` are in
+ * order of submission. @throws MaestroError `conflict` that lists the jobs when several are meant, `not-found`.
  */
 export function findJob(reference: string, jobs: readonly Known[]): string {
   const byId = jobs.find(({ id }) => id === reference);

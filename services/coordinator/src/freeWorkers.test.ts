@@ -5,7 +5,10 @@ import { placeJobs } from './placement.ts';
 import { placementInput } from './placementInput.ts';
 import { type JobRun, openPlaces, queuedRun, type RunEffect, type RunEvent } from './runState.ts';
 
-/** What keeps workers that others could use: a job that cannot be opened, a worker that does not leave, a last checkpoint that cannot be written. */
+/**
+ * What keeps workers that others could use: a job that cannot be opened, a worker that does not leave, a last checkpoint that cannot be
+ * written.
+ */
 const timeouts = failureTimeouts(5000);
 const JOB = 'job-1';
 const STEPS = 10;
@@ -61,7 +64,8 @@ function openRun() {
       return all.flatMap((effect) =>
         effect.type === 'send'
           ? [
-              `${effect.message.kind} ${effect.workerId}${effect.message.kind === 'release' && effect.message.writeCheckpoint ? ' with checkpoint' : ''}`,
+              `${effect.message.kind} ` +
+                `${effect.workerId}${effect.message.kind === 'release' && effect.message.writeCheckpoint ? ' with checkpoint' : ''}`,
             ]
           : effect.type === 'disconnect'
             ? [`disconnect ${effect.workerId}`]

@@ -50,7 +50,9 @@ function noteDevice(turn: Turn, { id, name }: RunWorker, device: string): void {
   const { facts, workers, inexact } = turn.run;
   const other = workers.find((worker) => worker.device !== undefined && worker.device !== device);
   if (inexact !== undefined || other === undefined || !facts.spec.resources.allowMixedDevices) return;
-  const message = `${name} computes on ${device} and ${other.name} on ${other.device}, as allowMixedDevices allows: the weights depend on who computes what, and equal bits are not promised`;
+  const message =
+    `${name} computes on ${device} and ${other.name} on ${other.device}, as allowMixedDevices allows: the weights ` +
+    'depend on who computes what, and equal bits are not promised';
   update(turn, { inexact: message });
   record(turn, 'state', message);
 }

@@ -5,7 +5,9 @@ import { withinDeadline } from './withinDeadline.ts';
 /** A disk or server that does not answer for so long keeps nobody waiting who only reads. */
 const ANSWER_MS = 8000;
 
-/** A page of the checkpoints in a root, newest first; only those of the page are looked at. @throws MaestroError `unavailable`, `storage`. */
+/**
+ * A page of the checkpoints in a root, newest first; only those of the page are looked at. @throws MaestroError `unavailable`, `storage`.
+ */
 export function listJobCheckpoints(root: string, query: PageQuery): Promise<Page<CheckpointResource>> {
   return withinDeadline(`checkpoints in ${root}`, listPage(root, query), ANSWER_MS);
 }

@@ -19,8 +19,8 @@ export interface TailRequest extends LineCriteria {
 export interface JobLogs {
   readonly archive: LogArchive;
   /**
-   * Pages of a job's lines, in their one order; some are empty. Ends when all were given, or, where it follows, when the job is over and its
-   * last line was given. It throws at once what is wrong with the request, and `unavailable` when the coordinator ends.
+   * Pages of a job's lines, in their one order; some are empty. Ends when all were given, or, where it follows, when the job is over and
+   * its last line was given. It throws at once what is wrong with the request, and `unavailable` when the coordinator ends.
    */
   tail(id: string, request: TailRequest, signal: AbortSignal): AsyncGenerator<readonly LogLine[]>;
   /** Ends all who follow. */

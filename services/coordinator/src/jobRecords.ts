@@ -24,15 +24,18 @@ export interface JobRecords {
   add(record: JobRecordFile): Promise<void>;
   /** The idempotency key that a job was submitted with. */
   keyOf(jobId: string): string | undefined;
-  /** Redis has this: it is written when it differs from what is on disk in more than its progress. A run that is `undefined` stays as it was. */
+  /**
+   * Redis has this: it is written when it differs from what is on disk in more than its progress. A run that is `undefined` stays as it
+   * was.
+   */
   note(job: Job, run: unknown): void;
   /** Keeps the ledger of a job that has ended. */
   saveLedger(jobId: string, fields: Readonly<Record<string, string>>): Promise<void>;
   /** The ledger that was kept of a job, a retired one included; undefined when there is none. */
   loadLedger(jobId: string): Promise<Readonly<Record<string, string>> | undefined>;
   /**
-   * The job is not listed any more: its files go to the folder `retired`, where {@link JobRecords.recall} finds them. Gives false while its last
-   * record is not on disk yet; it is then to be asked again.
+   * The job is not listed any more: its files go to the folder `retired`, where {@link JobRecords.recall} finds them. Gives false while its
+   * last record is not on disk yet; it is then to be asked again.
    */
   retire(job: Job, run: unknown): Promise<boolean>;
   /** The record of a job that was retired; undefined when there is none, or none that can be read. */

@@ -35,9 +35,9 @@ const reportOf = (generation: number, step: number, images = 8): StepCommitted =
 });
 
 /**
- * `held a 4 peer-lost b`: where a worker stands, its step, its error and whom it blames; `threads=2` and `device=webgpu` make its identity another.
- * `4:0+30` is a part of a state that it holds: of step 4, elements 0..29, and all parameters; with `?` only those of its elements, with `!` on disk.
- * `accuracy=0.75` is what it has measured.
+ * `held a 4 peer-lost b`: where a worker stands, its step, its error and whom it blames; `threads=2` and `device=webgpu` make its identity
+ * another. `4:0+30` is a part of a state that it holds: of step 4, elements 0..29, and all parameters; with `?` only those of its elements,
+ * with `!` on disk. `accuracy=0.75` is what it has measured.
  */
 function standing(status: MemberStatus, words: readonly string[], generation: number): Standing {
   const identity = words.find((word) => word.startsWith('threads=')) ?? 'threads=1';
@@ -304,7 +304,8 @@ test('a worker is killed: its peers stop at once, and the next view goes on with
   expect(transcript).toEqual([
     'gone b -> running',
     'held a 5 peer-lost b -> running; ledger 5; shards 5; hold to b at once; hold to c at once; disconnect b',
-    'held c 4 peer-lost b -> running; queues g2 from 5; view to a: g2 step 5 from state of a, a=0..3 c=4..7; view to c: g2 step 5 from state of a, a=0..3 c=4..7',
+    'held c 4 peer-lost b -> running; queues g2 from 5; view to a: g2 step 5 from state of a, a=0..3 c=4..7; view to c: g2 step 5 ' +
+      'from state of a, a=0..3 c=4..7',
     'formed a 5 -> running',
     'formed c 4 -> running; go to a; go to c',
     'committed a 5 -> running; shards 5',
@@ -325,7 +326,8 @@ test('peers report before the control stream breaks: the end is the same', () =>
   expect(transcript).toEqual([
     'held a 4 peer-lost b -> running; hold to b at once; hold to c at once',
     'gone b -> running; disconnect b',
-    'held c 4 peer-lost b -> running; queues g2 from 4; view to a: g2 step 4 from state of a c, a=0..3 c=4..7; view to c: g2 step 4 from state of a c, a=0..3 c=4..7',
+    'held c 4 peer-lost b -> running; queues g2 from 4; view to a: g2 step 4 from state of a c, a=0..3 c=4..7; view to c: g2 step 4 ' +
+      'from state of a c, a=0..3 c=4..7',
   ]);
 });
 
@@ -380,7 +382,8 @@ test('too few are left: those that wait write down what they have, and the next 
     'held a 4 -> starting; save to a',
     'tick -> starting',
     'assigned d -> starting; prepare to d',
-    'ready d -> starting; queues g2 from 4; view to a: g2 step 4 from state of a, a=0..3 d=4..7; view to d: g2 step 4 from state of a, a=0..3 d=4..7',
+    'ready d -> starting; queues g2 from 4; view to a: g2 step 4 from state of a, a=0..3 d=4..7; view to d: g2 step 4 from state of ' +
+      'a, a=0..3 d=4..7',
     'formed a 4 -> starting',
     'formed d -> running; go to a; go to d',
   ]);
@@ -429,7 +432,9 @@ test('a joiner is admitted at a step boundary, and pulls the state from those th
     'ready d -> running; hold to a; hold to b; hold to c',
     'held a 6 -> running; ledger 6; shards 6',
     'held b 6 -> running',
-    'held c 6 -> running; queues g2 from 6; view to a: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7; view to b: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7; view to c: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7; view to d: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7',
+    'held c 6 -> running; queues g2 from 6; view to a: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7; view to b: g2 ' +
+      'step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7; view to c: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7; ' +
+      'view to d: g2 step 6 from state of a b c, a=0..1 b=2..3 c=4..5 d=6..7',
     'formed d -> running',
   ]);
 });
@@ -467,7 +472,8 @@ test('before the first view the majority decides what all must have, also agains
     ready c`,
   );
   expect(last({ transcript }, 1)).toEqual([
-    'ready c -> starting; release to a; queues g1 from 0; view to b: g1 step 0 from seed, b=0..3 c=4..7; view to c: g1 step 0 from seed, b=0..3 c=4..7',
+    'ready c -> starting; release to a; queues g1 from 0; view to b: g1 step 0 from seed, b=0..3 c=4..7; view to c: g1 step 0 from ' +
+      'seed, b=0..3 c=4..7',
   ]);
   expect(run.common).toMatchObject({ by: 'b', identity: { threads: '1' } });
   expect(run.refusals[0]!.reason).toBe('a differs from its peers, so the bits would depend on who computes: threads 2 where b has 1');
@@ -489,7 +495,8 @@ test('a worker of another device is refused unless the job allows it, and then t
 
   const { run } = play(scenario, { run: queuedRun(factsOf({ allowMixedDevices: true }), 1, 0) });
   const message =
-    'b computes on webgpu and a on cpu, as allowMixedDevices allows: the weights depend on who computes what, and equal bits are not promised';
+    'b computes on webgpu and a on cpu, as allowMixedDevices allows: the weights depend on who computes what, and equal bits are not ' +
+    'promised';
   expect(run.view?.members.map(({ name }) => name)).toEqual(['a', 'b']);
   expect(run.records.filter(({ type }) => type === 'state')).toEqual([expect.objectContaining({ message })]);
   const job = withRun(newJob({ ...run.facts, specJson: '', now: '' }), run, '2026-01-01T00:00:00.000Z');
@@ -591,7 +598,8 @@ test('a worker that is drained leaves at a step boundary, without an abort', () 
     'drain b -> running; hold to a; hold to b; hold to c',
     'held a 6 -> running; ledger 6; shards 6',
     'held b 6 -> running',
-    'held c 6 -> running; release to b; queues g2 from 6; view to a: g2 step 6 from state of a c, a=0..3 c=4..7; view to c: g2 step 6 from state of a c, a=0..3 c=4..7',
+    'held c 6 -> running; release to b; queues g2 from 6; view to a: g2 step 6 from state of a c, a=0..3 c=4..7; view to c: g2 step ' +
+      '6 from state of a c, a=0..3 c=4..7',
     'left b -> running',
   ]);
 });
@@ -977,7 +985,8 @@ test('the step by which more than 1 % of an epoch are broken images ends the job
     state: 'failed',
     reason: 'DataInvalid',
     message:
-      'data set: 9 of 800 samples cannot be decoded, more than 1 %; remove or mend them: 1.png (cut off), 2.png (cut off), 3.png (cut off), 9.png (cut off), ...',
+      'data set: 9 of 800 samples cannot be decoded, more than 1 %; remove or mend them: 1.png (cut off), 2.png (cut off), 3.png ' +
+      '(cut off), 9.png (cut off), ...',
   });
 });
 
@@ -1167,7 +1176,8 @@ test('members whose replicas train apart hold no state that others could start f
     { run: queuedRun(facts, 1, 0) },
   );
   expect(transcript.slice(3, 4)).toEqual([
-    'ready c -> starting; queues g1 from 0; view to a: g1 step 0 from seed, a=0..3 b=4..5 c=6..7; view to b: g1 step 0 from seed, a=0..3 b=4..5 c=6..7; view to c: g1 step 0 from seed, a=0..3 b=4..5 c=6..7',
+    'ready c -> starting; queues g1 from 0; view to a: g1 step 0 from seed, a=0..3 b=4..5 c=6..7; view to b: g1 step 0 from seed, ' +
+      'a=0..3 b=4..5 c=6..7; view to c: g1 step 0 from seed, a=0..3 b=4..5 c=6..7',
   ]);
   expect(transcript.slice(10)).toEqual([
     'gone b -> running',

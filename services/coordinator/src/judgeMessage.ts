@@ -2,7 +2,10 @@ import { jobSchedule, positionsOfStep, type Schedule } from '@maestro/data';
 import type { CheckpointWritten, FailureTimeouts, Standing, StepCommitted, WorkerMessage } from '@maestro/protocol';
 import type { JobRun } from './runState.ts';
 
-/** After a coordinator took a job over, its workers may be ahead of what was written down: for so many failure timeouts, or until all are back. */
+/**
+ * After a coordinator took a job over, its workers may be ahead of what was written down: for so many failure timeouts, or until all are
+ * back.
+ */
 const FORGETFUL_TIMEOUTS = 4;
 /** More views than can have been formed and forgotten. */
 const MOST_FORGOTTEN_VIEWS = 1000;
@@ -45,8 +48,8 @@ export function whyUnbelievable(run: JobRun, workerId: string, message: WorkerMe
 }
 
 /**
- * What can be so of where a worker stands. A worker that the job does not know can have been forgotten only by a coordinator that has just taken the
- * job over; steps follow each other; nobody holds a state that was not reached.
+ * What can be so of where a worker stands. A worker that the job does not know can have been forgotten only by a coordinator that has just
+ * taken the job over; steps follow each other; nobody holds a state that was not reached.
  */
 export function judgeStanding(run: JobRun, workerId: string, standing: Standing, context: JudgeContext): JudgedStanding {
   const { generation } = standing;

@@ -74,7 +74,8 @@ local function digits(number) return string.format('%.0f', number) end
 
 /**
  * KEYS: lease, incarnation. ARGV: nonce, incarnation, what the lease says, its duration.
- * A lease that is gone was forgotten by Redis or ran out while nobody could write; its holder takes it again unless a later one came in between.
+ * A lease that is gone was forgotten by Redis or ran out while nobody could write; its holder takes it again unless a later one came in
+ * between.
  */
 const CHECK = `${READ}
 local holder = text(KEYS[1])
@@ -102,8 +103,9 @@ if holder and string.find(holder, ARGV[1], 1, true) then redis.call('DEL', KEYS[
 `;
 
 /**
- * KEYS as above. ARGV: nonce, what the lease is to say, its duration, nonce of a holder that is known to be dead, the longest that a lease can last,
- * where to put aside what is no lease and no incarnation. Gives the incarnation, or 0, what is left of the lease and what it says; and what was put aside.
+ * KEYS as above. ARGV: nonce, what the lease is to say, its duration, nonce of a holder that is known to be dead, the longest that a lease
+ * can last, where to put aside what is no lease and no incarnation. Gives the incarnation, or 0, what is left of the lease and what it
+ * says; and what was put aside.
  */
 const ACQUIRE = `${READ}
 local aside = {}
@@ -147,8 +149,8 @@ interface Holder extends ProcessIdentity {
 }
 
 /**
- * Takes the lease. One that a dead process of this machine holds is taken over at once; one of another machine once it has run out. What is in its
- * place and is no lease, and what is no incarnation, is put aside under another key, and `onSetAside` told of it.
+ * Takes the lease. One that a dead process of this machine holds is taken over at once; one of another machine once it has run out. What is
+ * in its place and is no lease, and what is no incarnation, is put aside under another key, and `onSetAside` told of it.
  *
  * @throws MaestroError `conflict` naming the living coordinator that holds it; nothing was changed then. `redis-unavailable`.
  */

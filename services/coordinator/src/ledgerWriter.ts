@@ -15,7 +15,10 @@ export interface Opening {
   readonly step: number;
 }
 
-/** Brings the steps of one job into its ledger, in order and each once; what is offered waits until {@link LedgerWriter.writeNext} gets to it. */
+/**
+ * Brings the steps of one job into its ledger, in order and each once; what is offered waits until {@link LedgerWriter.writeNext} gets to
+ * it.
+ */
 export interface LedgerWriter {
   /** The ledger as far as it is known; `undefined` until it was read or opened. */
   readonly head: LedgerHead | undefined;

@@ -44,8 +44,8 @@ import { readEviction, watchEviction } from './watchEviction.ts';
 
 scrubEnvironment();
 /**
- * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_CHECKPOINTS`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the coordinator; who may use it is
- * in {@link readSecurity}.
+ * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_CHECKPOINTS`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the
+ * coordinator; who may use it is in {@link readSecurity}.
  * `MAESTRO_RECONSTRUCTION_SECONDS` is how often, at most, a job's newest checkpoint is drawn for people who watch; 0 draws nothing.
  */
 const {

@@ -23,8 +23,8 @@ function fileCodec(): FileCodec {
 }
 
 /**
- * Definitions whose files name the entry of a map as protoc does: `ResultsEntry` for the field `results`. protobufjs names it `Results`, which
- * current clients of the reflection service, such as grpcurl 1.9, refuse to read, and with it every service of the file.
+ * Definitions whose files name the entry of a map as protoc does: `ResultsEntry` for the field `results`. protobufjs names it `Results`,
+ * which current clients of the reflection service, such as grpcurl 1.9, refuse to read, and with it every service of the file.
  */
 export function withMapEntryNames(definition: PackageDefinition): PackageDefinition {
   const codec = fileCodec();

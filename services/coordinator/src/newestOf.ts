@@ -7,8 +7,8 @@ export interface Newest<Value> {
 }
 
 /**
- * Gives `take` the newest value whenever it has room: those in between are left out, the last one never. `take` returns false when it has no room for
- * more until `drained` is called. Values that are offered in one turn of the event loop count as one.
+ * Gives `take` the newest value whenever it has room: those in between are left out, the last one never. `take` returns false when it has
+ * no room for more until `drained` is called. Values that are offered in one turn of the event loop count as one.
  */
 export function newestOf<Value>(take: (value: Value) => boolean): Newest<Value> {
   let waiting: { readonly value: Value } | undefined;

@@ -239,7 +239,8 @@ test('while there is caution, a job without a step is given workers by those of 
     'wait fresh waiting: needs 1 cpu worker, 0 free; running gives up 1 worker',
   ]);
   expect(asked([running, fresh])).toEqual([
-    'wait fresh waiting: needs 1 cpu worker, 0 free; running jobs of its priority give up none before 1970-01-01T00:01:00.000Z, since 2 jobs in a row failed before their first step',
+    'wait fresh waiting: needs 1 cpu worker, 0 free; running jobs of its priority give up none before 1970-01-01T00:01:00.000Z, ' +
+      'since 2 jobs in a row failed before their first step',
   ]);
   expect(asked([running, fresh], 'd')).toEqual(['assign fresh d']);
   expect(asked([running, job('known', '1..1', { hasStood: true })])[0]).toBe('shrink running c');

@@ -11,7 +11,10 @@ import { isBusy, isOut, names, presentMembers, record, type Turn, update } from 
 const REBALANCE_WORTH_SECONDS = 2;
 /** What was measured in the present view counts, after so many steps of it: the first ones are slower. */
 const REBALANCE_STEPS = 5;
-/** So long after a re-balancing the next one may come; twice as long after each further one, and as after the first when there was none for an hour. */
+/**
+ * So long after a re-balancing the next one may come; twice as long after each further one, and as after the first when there was none for
+ * an hour.
+ */
 const REBALANCE_PAUSE_MS = 60_000;
 const REBALANCE_MEMORY_MS = 3_600_000;
 /** A re-balancing is decided so many steps before the end of a window, so that all members hear of it in time. */
@@ -59,7 +62,9 @@ function rebalance(turn: Turn): void {
   const better = betterAssignment({ members: view!.members, workers, virtualRanks, ranksPerUnit: ranksPerUnit(facts.spec) });
   if (better === undefined || (better.beforeSeconds - better.afterSeconds) * schedule.windowSteps < REBALANCE_WORTH_SECONDS) return;
   const ms = (value: number): string => `${Math.round(value * 1000)} ms`;
-  const reason = `${better.slowest} is slow: computing ${ms(better.beforeSeconds)} a step would become ${ms(better.afterSeconds)} with other shares`;
+  const reason =
+    `${better.slowest} is slow: computing ${ms(better.beforeSeconds)} a step would become ${ms(better.afterSeconds)} ` +
+    'with other shares';
   record(turn, 'rebalance', reason);
   update(turn, { deal: better.deal, rebalancedMs: [...recentRebalancings(turn), turn.nowMs] });
   hold(turn, { isAbort: false, reason, notBefore: end });

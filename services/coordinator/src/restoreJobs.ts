@@ -19,8 +19,8 @@ export interface RestoredJob {
 }
 
 /**
- * The jobs that Redis and the record files hold, whatever else is there: a record that is none is put aside and told of, and a job whose run is lost
- * with it goes on from its newest checkpoint. No content of Redis keeps a coordinator from starting.
+ * The jobs that Redis and the record files hold, whatever else is there: a record that is none is put aside and told of, and a job whose
+ * run is lost with it goes on from its newest checkpoint. No content of Redis keeps a coordinator from starting.
  */
 export async function restoreJobs({
   admission,

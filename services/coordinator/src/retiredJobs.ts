@@ -12,7 +12,10 @@ export const DEFAULT_KEEP_JOBS = 1000;
 
 /** Which jobs that have ended are kept at hand, and the others, which are read from disk for whoever asks for them by their id. */
 export interface RetiredJobs {
-  /** A job has ended, and all of it is written down: those that ended first may be retired. Told again of a job, it does nothing. It never rejects. */
+  /**
+   * A job has ended, and all of it is written down: those that ended first may be retired. Told again of a job, it does nothing. It never
+   * rejects.
+   */
   ended(jobId: string): Promise<void>;
   /** A retired job that was asked for lately. */
   get(jobId: string): ActiveJob | undefined;
@@ -39,7 +42,10 @@ export interface RetiredJobsOptions {
 /** Retired jobs that were asked for and are kept at hand. */
 const MOST_RECALLED = 64;
 
-/** Keeps the jobs that have ended to `keepJobs`. What is retired leaves memory and Redis; its record, ledger, checkpoints, logs and curves stay on disk. */
+/**
+ * Keeps the jobs that have ended to `keepJobs`. What is retired leaves memory and Redis; its record, ledger, checkpoints, logs and curves
+ * stay on disk.
+ */
 export function createRetiredJobs({ jobs, store, records, keepJobs, restore, open, log }: RetiredJobsOptions): RetiredJobs {
   /** In the order in which they ended. */
   const kept = new Set<string>();

@@ -6,7 +6,10 @@ const SLOW_FACTOR = 3;
 const SLOW_MS = 2000;
 /** The same while no step is known: the first ones compile, allocate and read cold data. */
 const SLOW_FIRST_MS = 10_000;
-/** One that began what it does a moment ago moves, such as from one micro-batch to the next; a step that takes so many times as long is slow all the same. */
+/**
+ * One that began what it does a moment ago moves, such as from one micro-batch to the next; a step that takes so many times as long is slow
+ * all the same.
+ */
 const STANDING_MS = 1500;
 const SLOW_ANYWAY_FACTOR = 10;
 

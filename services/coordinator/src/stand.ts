@@ -71,7 +71,9 @@ function isSameState(turn: Turn, name: string, stateHash: string): boolean {
     return true;
   }
   if (view.stateHash === stateHash) return true;
-  const message = `${name} came to another state of step ${view.startStep} than its peers (${stateHash.slice(0, 12)}, ${view.stateHash.slice(0, 12)})`;
+  const message =
+    `${name} came to another state of step ${view.startStep} than its peers (${stateHash.slice(0, 12)}, ` +
+    `${view.stateHash.slice(0, 12)})`;
   stop(turn, { state: 'failed', reason: 'StateMismatch', message });
   return false;
 }

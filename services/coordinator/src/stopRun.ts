@@ -59,7 +59,9 @@ function releaseAll(turn: Turn, reason: string, isCheckpointWanted: boolean): vo
   }
 }
 
-/** One that has nothing to write and does not leave is not waited for: what it does, if it still does anything, concerns the job no more. */
+/**
+ * One that has nothing to write and does not leave is not waited for: what it does, if it still does anything, concerns the job no more.
+ */
 function letGo(turn: Turn): void {
   const { nowMs, timeouts } = turn;
   for (const { id, isReleased, releasedMs = nowMs, isLastWriter, name } of turn.run.workers) {

@@ -47,7 +47,9 @@ test('a second coordinator is refused with who holds the Redis, and changes noth
   const before = [await redis.get('maestro:incarnation'), await redis.dbsize()];
   await expect(openOne()).rejects.toMatchObject({
     code: 'conflict',
-    message: `another coordinator (process ${process.pid} on ${hostname()}, serving 127.0.0.1:7070) works on this Redis; stop it first, or give this one another Redis`,
+    message:
+      `another coordinator (process ${process.pid} on ${hostname()}, serving 127.0.0.1:7070) works on this Redis; stop it ` +
+      'first, or give this one another Redis',
   });
   expect([await redis.get('maestro:incarnation'), await redis.dbsize()]).toEqual(before);
   await first.saveJob(job);

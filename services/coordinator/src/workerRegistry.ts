@@ -25,8 +25,8 @@ export interface WorkerRegistry {
   /** @throws MaestroError `not-found` when none has this name. */
   named(name: string): ConnectedWorker;
   /**
-   * Makes room for a worker: one that has its name is closed when it is the same, or its process is known to be gone. A name and an id belong to the
-   * session that has them until it is lost: to `shadows` as well, workers by this name that jobs have and that may come back.
+   * Makes room for a worker: one that has its name is closed when it is the same, or its process is known to be gone. A name and an id
+   * belong to the session that has them until it is lost: to `shadows` as well, workers by this name that jobs have and that may come back.
    * @throws MaestroError `conflict` when another process has the name.
    */
   requireName(hello: Hello, shadows: readonly RunWorker[]): void;

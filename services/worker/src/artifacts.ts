@@ -28,7 +28,8 @@ export interface ArtifactOptions {
 
 /**
  * Writes the four parts that ONNX Runtime training uses, for people and other tools to run the job's graphs with: the three models,
- * and `checkpoint/` with the parameters that the job starts from. `artifacts.json` names their inputs. All or nothing: written aside, then renamed.
+ * and `checkpoint/` with the parameters that the job starts from. `artifacts.json` names their inputs. All or nothing: written aside, then
+ * renamed.
  */
 export async function writeArtifacts({
   dir,

@@ -5,8 +5,8 @@ import { MaestroError } from '@maestro/protocol';
 /** Brings the moments of all owners to the member that writes checkpoints, and is where its checkpointer finds them. */
 export interface Collector extends Pick<Trainer, 'snapshot' | 'prepareSnapshot'> {
   /**
-   * At the end of a step, by all members at once: the first member comes to hold a copy of the whole state. Training stands still for as long as
-   * it takes to send it, and no memory is needed but the copy.
+   * At the end of a step, by all members at once: the first member comes to hold a copy of the whole state. Training stands still for as
+   * long as it takes to send it, and no memory is needed but the copy.
    */
   collect(options: { readonly group: Group; readonly step: number; readonly isWriter: boolean }): Promise<void>;
 }

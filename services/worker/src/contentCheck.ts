@@ -4,8 +4,8 @@ import type { Logger } from '@maestro/telemetry';
 import { pause } from './signals.ts';
 
 /**
- * Compares what this worker reads of a job's samples with what was read of them first, by whomever. The comparison goes on beside the steps; a step
- * waits for it only as long as Redis answers, the last step of the job in any case.
+ * Compares what this worker reads of a job's samples with what was read of them first, by whomever. The comparison goes on beside the
+ * steps; a step waits for it only as long as Redis answers, the last step of the job in any case.
  */
 export interface ContentCheck {
   /** Samples were read: pairs of a sample and its content hash. */
@@ -118,7 +118,8 @@ function otherBytes(
     firstReader === reader || firstReader === '' ? `${contentText(first)} was read before` : `${firstReader} had ${contentText(first)}`;
   return new MaestroError(
     'data-invalid',
-    `data set: ${dataset.name(sample)} has content hash ${contentText(found)} on ${reader}, ${before}${others}: the workers' copies differ or the data was changed; make them the same and submit the job again`,
+    `data set: ${dataset.name(sample)} has content hash ${contentText(found)} on ${reader}, ${before}${others}: the workers' copies ` +
+      'differ or the data was changed; make them the same and submit the job again',
     { details: { samples: conflicts.map((each) => dataset.name(each.sample)).slice(0, 20) } },
   );
 }

@@ -43,7 +43,8 @@ export interface ControlStream {
 
 /**
  * Attaches to the coordinator and keeps sending heartbeats until the stream ends.
- * @throws nothing: whatever goes wrong ends the stream, with a MaestroError in `ended` (`conflict` when the coordinator refused the worker).
+ * @throws nothing: whatever goes wrong ends the stream, with a MaestroError in `ended` (`conflict` when the coordinator refused the
+ *   worker).
  */
 export function openControlStream({ coordinator, tls, hello, timeouts, heartbeat, onMessage }: ControlStreamOptions): ControlStream {
   const Client = loadService('coordinator.proto', 'Coordinator');

@@ -1,8 +1,9 @@
 import { MaestroError } from '@maestro/protocol';
 
 /**
- * Where a fault can strike: the phases of a step in their order, those of a checkpoint, and both ends of healing, and `snapshot`, where a worker begins to write its part at a window's end. `reduce-scatter` is before
- * anything of the step is sent, `all-gather` while the exchange is under way.
+ * Where a fault can strike: the phases of a step in their order, those of a checkpoint, and both ends of healing, and `snapshot`, where a
+ * worker begins to write its part at a window's end. `reduce-scatter` is before anything of the step is sent, `all-gather` while the
+ * exchange is under way.
  */
 export const FAULT_PHASES = [
   'lease',

@@ -193,7 +193,9 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
   }
 }
 
-/** What the job's samples were when they were first read; a job that goes on from another one's checkpoint takes over what that one found. */
+/**
+ * What the job's samples were when they were first read; a job that goes on from another one's checkpoint takes over what that one found.
+ */
 export async function openJobContents({
   jobId,
   spec,

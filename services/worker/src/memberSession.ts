@@ -21,7 +21,10 @@ export interface MemberSession {
   offers(): readonly StateShard[];
   /** Works for one view. @throws the signal's reason, or a MaestroError of what broke the view. */
   run(options: Omit<ViewRunOptions, 'session'>): Promise<'finished' | 'held'>;
-  /** Gives what it holds of the state to a view that goes on without this worker, until the returned function is called; undefined when it has nothing to give. */
+  /**
+   * Gives what it holds of the state to a view that goes on without this worker, until the returned function is called; undefined when it
+   * has nothing to give.
+   */
   serve(options: Omit<ShardServiceOptions, 'session'>): (() => void) | undefined;
   /** Writes a checkpoint of its state, and resolves when that is on disk; absent where it has none to write. */
   readonly save: (() => Promise<void>) | undefined;

@@ -4,8 +4,8 @@ import type { FlatLayout, FlatTensor } from '@maestro/mae';
 import { MaestroError } from '@maestro/protocol';
 
 /**
- * Names the tensors whose gradients are not finite: the first few are where to look. Outside of `range`, which others have summed, it is known
- * block by block.
+ * Names the tensors whose gradients are not finite: the first few are where to look. Outside of `range`, which others have summed, it is
+ * known block by block.
  */
 export function nonFinite({
   step,

@@ -29,8 +29,8 @@ export interface TransferOptions {
 }
 
 /**
- * Plans what a member pulls from whom to have all parameters, and the moments of its chunk: nothing that it has in memory or on disk. Members take parameters from
- * different holders where there are several.
+ * Plans what a member pulls from whom to have all parameters, and the moments of its chunk: nothing that it has in memory or on disk.
+ * Members take parameters from different holders where there are several.
  *
  * @throws MaestroError `conflict` when nobody has an element; the coordinator forms no such view.
  */

@@ -33,8 +33,8 @@ export interface RestoreOptions {
 }
 
 /**
- * Puts the state of a view's first step into the trainer: initial parameters, or those of the checkpoint that the view names. Where replicas
- * train apart, that is the outer state and this member's replicas.
+ * Puts the state of a view's first step into the trainer: initial parameters, or those of the checkpoint that the view names. Where
+ * replicas train apart, that is the outer state and this member's replicas.
  * Gives its SHA-256 (hex): of the initial parameters, or the checkpoint hash.
  * @throws MaestroError `checkpoint-invalid`, `invalid-argument` when the checkpoint is of another model or job.
  */

@@ -29,8 +29,8 @@ export interface RoundCheckpointOptions {
 
 /**
  * What a view does about checkpoints at the end of a round: the first member gathers the moments of all replicas and writes them, while the
- * others serve theirs and wait. One is written where the job file asks for one, at the end of the run, and before a view ends on purpose: the
- * next view starts from it, whoever its members are. Only the last one of a run fails the view when the disk refuses it.
+ * others serve theirs and wait. One is written where the job file asks for one, at the end of the run, and before a view ends on purpose:
+ * the next view starts from it, whoever its members are. Only the last one of a run fails the view when the disk refuses it.
  */
 export function openRoundCheckpoints(options: RoundCheckpointOptions): DilocoLoopOptions['onRoundEnd'] {
   const { session, view, self, own, exchange, onPhase, onCheckpointFailed, logger, signal } = options;

@@ -28,7 +28,9 @@ export interface ShardReaderOptions {
   readonly onWaiting?: (reason: string | undefined) => void;
   /** Default 250. */
   readonly noticeMs?: number;
-  /** Renews the locks so often, in milliseconds; well below how long they last. They only show who is alive, so failures are passed over. */
+  /**
+   * Renews the locks so often, in milliseconds; well below how long they last. They only show who is alive, so failures are passed over.
+   */
   readonly extendEveryMs?: number;
   readonly signal: AbortSignal;
 }

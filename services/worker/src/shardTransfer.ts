@@ -21,7 +21,8 @@ export interface ShardServiceOptions {
 
 /**
  * Brings this member's part to the state of the view's first step: all parameters and the moments of `chunk`, what it lacks loaded from
- * its disk, or pulled from those who hold it. What the trainer has of that step stays good throughout, so that others can pull it meanwhile.
+ * its disk, or pulled from those who hold it. What the trainer has of that step stays good throughout, so that others can pull it
+ * meanwhile.
  *
  * @throws MaestroError that names the peer, or `checkpoint-invalid` when what is on disk is damaged.
  */

@@ -24,8 +24,8 @@ export interface Snapshots {
   /** A view starts from that step: parts of later ones are given up, since not all of those states is there. */
   rewind(step: number): Promise<void>;
   /**
-   * Begins to write the trainer's `chunk` of the state after `step`, which must not change before `captured`. `isCopied`: a `copy` of another part
-   * follows. Never throws.
+   * Begins to write the trainer's `chunk` of the state after `step`, which must not change before `captured`. `isCopied`: a `copy` of
+   * another part follows. Never throws.
    */
   begin(step: number, chunk: ElementRange, options: { readonly isCopied: boolean }): void;
   /** Waits until the state may change: until the writing has ended, or for `patienceMs`, and then gives it up. Never throws. */

@@ -2,8 +2,8 @@ import { MaestroError, type RankShare, type SkippedImage } from '@maestro/protoc
 
 /**
  * Scalars that each virtual rank contributes to a step: its part of the loss, its images, their digest, whether to hold after the step, the
- * sum of squares of the gradient where replicas train apart (at the first rank of each, else 0), whether all are to save the state after it, and
- * the digest of what the bytes of its images were.
+ * sum of squares of the gradient where replicas train apart (at the first rank of each, else 0), whether all are to save the state after
+ * it, and the digest of what the bytes of its images were.
  */
 export const SCALARS_PER_RANK = 7;
 const NAMED_IN_ERROR = 5;

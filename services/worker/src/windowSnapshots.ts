@@ -22,9 +22,9 @@ export interface WindowSnapshots {
 }
 
 /**
- * At the end of a window each member writes its part to its disk, and then that of the member before it in the ring, which it pulls: so each
- * part is with two workers, and one can be lost. Copying goes on beside the next steps. One at a time: where it is slower than a window, the
- * newest window is next.
+ * At the end of a window each member writes its part to its disk, and then that of the member before it in the ring, which it pulls: so
+ * each part is with two workers, and one can be lost. Copying goes on beside the next steps. One at a time: where it is slower than a
+ * window, the newest window is next.
  */
 export function openWindowSnapshots({ session, view, self, group, collective, signal }: WindowSnapshotOptions): WindowSnapshots {
   const { schedule, snapshots } = session;

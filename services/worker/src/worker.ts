@@ -168,7 +168,9 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const expectToLeave = (leaving: Member): void => {
     const tell = (): void => {
       const { phase, step } = leaving.heartbeat();
-      const message = `worker ${name} could not leave job ${leaving.jobId} within ${timeouts.progressMs / 1000} s (step ${step}, ${phase}); it ends so that it can be started again`;
+      const message =
+        `worker ${name} could not leave job ${leaving.jobId} within ${timeouts.progressMs / 1000} s (step ${step}, ` +
+        `${phase}); it ends so that it can be started again`;
       giveUp(new MaestroError('timeout', message));
     };
     const timer = setTimeout(tell, timeouts.progressMs);

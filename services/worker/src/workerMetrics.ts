@@ -53,7 +53,9 @@ export function openWorkerMetrics(): WorkerMetrics {
   });
   const lag = new Gauge({
     name: 'maestro_barrier_lag_seconds',
-    help: 'By how much this worker comes later to the barrier of a step than the first one, mean of the last steps: the straggler has the largest.',
+    help:
+      'By how much this worker comes later to the barrier of a step than the first one, mean of the last steps: the straggler ' +
+      'has the largest.',
     registers,
   });
   const generation = new Gauge({

@@ -16,9 +16,9 @@ import { writeOverlay } from './overlay.ts';
 import { type StoryEnd, tellStory } from './story.ts';
 
 /**
- * `npm run test:kubernetes -- [--context NAME] [--registry REGISTRY/] [--tag TAG] [--pod-networks NETS] [--without-policies] [--keep]`: brings
- * deploy/kubernetes up in a namespace of its own on a cluster that kubectl reaches, trains a job there, harms it, and deletes the namespace. The
- * last line is the count of steps: "N passed, N failed, N skipped".
+ * `npm run test:kubernetes -- [--context NAME] [--registry REGISTRY/] [--tag TAG] [--pod-networks NETS] [--without-policies] [--keep]`:
+ * brings deploy/kubernetes up in a namespace of its own on a cluster that kubectl reaches, trains a job there, harms it, and deletes the
+ * namespace. The last line is the count of steps: "N passed, N failed, N skipped".
  */
 const { values } = parseArgs({
   options: {

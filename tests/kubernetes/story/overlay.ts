@@ -35,7 +35,10 @@ const PATCHES = `
       - { op: replace, path: /spec/resources/requests/storage, value: 1Gi }
 `;
 
-/** Writes an overlay of deploy/kubernetes/base as docs/guide/kubernetes.md has people write theirs, into a new folder below `dir`; gives the folder. */
+/**
+ * Writes an overlay of deploy/kubernetes/base as docs/guide/kubernetes.md has people write theirs, into a new folder below `dir`; gives the
+ * folder.
+ */
 export async function writeOverlay(
   dir: string,
   { namespace, coordinatorImage, workerImage, podNetworks }: OverlayOptions,

@@ -1,4 +1,7 @@
-/** Streams over which queries are compared with Loki: JSON, logfmt, access lines, and lines that are none of these. Lines come a second apart. */
+/**
+ * Streams over which queries are compared with Loki: JSON, logfmt, access lines, and lines that are none of these. Lines come a second
+ * apart.
+ */
 export const STREAMS: readonly { readonly labels: Readonly<Record<string, string>>; readonly lines: readonly string[] }[] = [
   {
     labels: { app: 'api', level: 'info', role: 'push', job: 'varlogs' },
@@ -20,7 +23,8 @@ export const STREAMS: readonly { readonly labels: Readonly<Record<string, string
     lines: Array.from(
       { length: 50 },
       (_, i) =>
-        `ts=${i} method=${i % 2 === 0 ? 'GET' : 'POST'} path="/a b/${i % 5}" status=${i % 4 === 0 ? 404 : 200} took=${i / 10}s empty= alone msg="x \\"y\\" ${i}"`,
+        `ts=${i} method=${i % 2 === 0 ? 'GET' : 'POST'} path="/a b/${i % 5}" status=${i % 4 === 0 ? 404 : 200} took=${i / 10}s ` +
+        `empty= alone msg="x \\"y\\" ${i}"`,
     ),
   },
   {
@@ -61,8 +65,10 @@ const FORMATS = [
   // biome-ignore lint/suspicious/noTemplateCurlyInString: it is Go's
   '{{ regexReplaceAll "(\\\\w)/(\\\\d)" .path "${2}_$1" }} {{ regexReplaceAllLiteral "/" .path "$1" }} {{ count "/" .path }}',
   '{{ urlencode .path }} {{ urldecode "a%20b+c" }} {{ b64enc .method }} {{ .method | b64enc | b64dec }}',
-  '{{ ToLower .method }} {{ title "abc def" }} {{ Trim "xxax" "x" }} {{ TrimPrefix .path "/a" }} {{ trimSuffix "T" .method }} {{ Replace .msg "x" "z" 1 }}',
-  '{{ printf "%s %q %v %-8s| %8s|" .method .method .status .method .method }} {{ printf "%d %05d %x %.2f %e %t" 42 7 255 3.14159 12345.678 true }}',
+  '{{ ToLower .method }} {{ title "abc def" }} {{ Trim "xxax" "x" }} {{ TrimPrefix .path "/a" }} {{ trimSuffix "T" .method }} {{ ' +
+    'Replace .msg "x" "z" 1 }}',
+  '{{ printf "%s %q %v %-8s| %8s|" .method .method .status .method .method }} {{ printf "%d %05d %x %.2f %e %t" 42 7 255 3.14159 ' +
+    '12345.678 true }}',
   '{{ printf "%d" .status }} {{ printf "%s" }} {{ print 1 "a" 2 }}',
   '{{ and (eq .method "GET") (ne .status "404") }} {{ or .none "x" }} {{ not .none }} {{ lt 1 2 }} {{ ge "b" "a" }}',
   '{{ __line__ | len }} {{ unixEpoch __timestamp__ }} {{ __timestamp__ | unixEpochMillis }}',

@@ -22,8 +22,8 @@ export interface LokiTools {
 }
 
 /**
- * Where Loki's module lies on this machine, or why it cannot be had. Programs that were not built before are built on request alone: that may take
- * most of an hour on two cores.
+ * Where Loki's module lies on this machine, or why it cannot be had. Programs that were not built before are built on request alone: that
+ * may take most of an hour on two cores.
  */
 export async function findLoki(): Promise<{ readonly dir: string } | { readonly reason: string }> {
   if (process.env['MAESTRO_LOKI_BUILD'] !== '1' && !(await isThere(await builtFolder())))
@@ -42,8 +42,8 @@ export async function findLoki(): Promise<{ readonly dir: string } | { readonly 
 }
 
 /**
- * Builds the programs from a copy of the module, or gives those that were built before. `go install` refuses the module for its replacements;
- * of these only one names a folder that is not there. Takes 5 to 40 minutes.
+ * Builds the programs from a copy of the module, or gives those that were built before. `go install` refuses the module for its
+ * replacements; of these only one names a folder that is not there. Takes 5 to 40 minutes.
  */
 export async function buildLokiTools(moduleDir: string): Promise<LokiTools> {
   const cache = await builtFolder();

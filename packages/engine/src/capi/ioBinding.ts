@@ -53,8 +53,8 @@ export class IoBinding {
   }
 
   /**
-   * Runs the graph on this thread. Outputs that are not bound are not computed. Gives the seconds in which inputs went to the device; 0 where
-   * they are read in place.
+   * Runs the graph on this thread. Outputs that are not bound are not computed. Gives the seconds in which inputs went to the device; 0
+   * where they are read in place.
    * @throws Error of ONNX Runtime.
    */
   run(): number {

@@ -16,8 +16,8 @@ export interface Entry {
   /** Sets a label that a stage made; an empty one goes. */
   set(name: string, value: string): void;
   /**
-   * Sets a label that a parser found in the line. The first parser to find it counts. Where the stream has a label of that name, this one is
-   * called `<name>_extracted`, unless both are equal.
+   * Sets a label that a parser found in the line. The first parser to find it counts. Where the stream has a label of that name, this one
+   * is called `<name>_extracted`, unless both are equal.
    */
   found(name: string, value: string): void;
   delete(name: string): void;

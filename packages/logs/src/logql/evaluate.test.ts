@@ -207,7 +207,8 @@ test('aggregations, operators and comparisons between series, step by step', asy
   expect(await evaluate('absent_over_time({job="job-a"}[5s])')).toEqual({});
   expect(
     await evaluate(
-      `label_replace(${counts}, "short", "$1", "job", "job-(.)") == on (short) label_replace(sum by (job) (count_over_time({job="job-b"}[5s])), "short", "b", "job", ".*")`,
+      `label_replace(${counts}, "short", "$1", "job", "job-(.)") == on (short) label_replace(sum by (job) ` +
+        '(count_over_time({job="job-b"}[5s])), "short", "b", "job", ".*")',
     ),
   ).toEqual({
     'short=b': b,

@@ -95,7 +95,10 @@ export async function evaluateRange(
 const PARSERS: ReadonlySet<Stage['kind']> = new Set(['json', 'logfmt', 'pattern', 'regexp']);
 const USERS: ReadonlySet<Stage['kind']> = new Set(['filter', 'line_format', 'label_format']);
 
-/** Whether anything depends on what parsers find. Where nothing does they are left out, and what they cannot parse is no mistake, as Loki has it. */
+/**
+ * Whether anything depends on what parsers find. Where nothing does they are left out, and what they cannot parse is no mistake, as Loki
+ * has it.
+ */
 function usesLabels(
   { function: name, query, unwrap }: RangeQuery,
   aggregatedBy: { readonly grouping: Grouping | undefined } | undefined,

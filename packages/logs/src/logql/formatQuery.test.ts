@@ -24,7 +24,8 @@ test.each([
 
 test('what is long goes over several lines', () => {
   const query =
-    'sum by (level) (count_over_time({job="job-with-a-long-name", role="worker"} |= "checkpoint" | logfmt | json a="b.c" | step > 1000 | level="warn" [5m])) / 2';
+    'sum by (level) (count_over_time({job="job-with-a-long-name", role="worker"} |= "checkpoint" | logfmt | json a="b.c" | step > ' +
+    '1000 | level="warn" [5m])) / 2';
   expect(format(query)).toBe(
     `  sum by (level)(
     count_over_time(

@@ -20,7 +20,8 @@ test('a selector with every matcher, in both kinds of quotes', () => {
 
 test('a pipeline: line filters, json, label filters with and, or and brackets, drop', () => {
   const parsed = parseQuery(
-    '{job="a"} |= "loss" or `nan` != "x" |~ "(?i)err" !~ `\\d+` | json | step > 10 and (worker="a" or seconds >= 1m30s), size < 2KB | drop __error__, pid',
+    '{job="a"} |= "loss" or `nan` != "x" |~ "(?i)err" !~ `\\d+` | json | step > 10 and (worker="a" or seconds >= 1m30s), size < 2KB ' +
+      '| drop __error__, pid',
   );
   expect(parsed.kind === 'log' && parsed.stages).toMatchObject([
     { kind: 'line', op: '|=', values: ['loss', 'nan'] },
@@ -107,7 +108,8 @@ test('functions over ranges: parameters, unwrap with a conversion and filters, g
 
 test('stages with their parameters', () => {
   const parsed = parseQuery(
-    '{job="a"} | logfmt --strict a="b", c | pattern `<x> <_>` | line_format "{{.x}}" | label_format y=x, z="{{.y}}" | keep a, b=~"c" | a>1 b<2MB',
+    '{job="a"} | logfmt --strict a="b", c | pattern `<x> <_>` | line_format "{{.x}}" | label_format y=x, z="{{.y}}" | keep a, b=~"c" ' +
+      '| a>1 b<2MB',
   );
   expect(parsed.kind === 'log' && parsed.stages).toMatchObject([
     {

@@ -58,7 +58,8 @@ export function requireFewSeries(count: number): void {
   if (count <= MOST_SERIES) return;
   throw new MaestroError(
     'invalid-argument',
-    `maximum number of series (${MOST_SERIES}) reached for a single query; group them with sum by (...) or topk(...), or select fewer streams`,
+    `maximum number of series (${MOST_SERIES}) reached for a single query; group them with sum by (...) or topk(...), or select ` +
+      'fewer streams',
   );
 }
 

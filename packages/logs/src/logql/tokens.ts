@@ -3,7 +3,9 @@ import type { FilterValue } from './ast.ts';
 import { type Token, tokenize } from './lexer.ts';
 import { queryError, SUPPORTED } from './queryError.ts';
 
-/** A query's tokens and the place in them: what a recursive-descent parser asks for. `expect...` throws with the place, `take...` does not. */
+/**
+ * A query's tokens and the place in them: what a recursive-descent parser asks for. `expect...` throws with the place, `take...` does not.
+ */
 export interface Tokens {
   isNext(operator: string): boolean;
   /** Whether a name comes that none of `names` is; words of the language are the same in any case of letters. */

@@ -23,7 +23,8 @@ export type Problem = z.infer<typeof problemSchema>;
 export const PROBLEM_TYPE = 'application/problem+json';
 
 /**
- * The problem that tells of an error at `path`. An error that is none of ours is a bug of ours: its text goes to the log, not to the client.
+ * The problem that tells of an error at `path`. An error that is none of ours is a bug of ours: its text goes to the log, not to the
+ * client.
  */
 export function problemOf(error: unknown, path?: string): Problem {
   const code: ErrorCode = isMaestroError(error) ? error.code : 'internal';

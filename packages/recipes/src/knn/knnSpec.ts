@@ -51,7 +51,9 @@ function testOf(data: unknown): JobSection {
   return holdOut === 0 ? {} : { test: { ...data, holdOut, part: 'held-out' } };
 }
 
-/** Keys of other sections that decide something in a k-NN job. All others must be as they are when left out, so that no wish is passed over. */
+/**
+ * Keys of other sections that decide something in a k-NN job. All others must be as they are when left out, so that no wish is passed over.
+ */
 const MEANT: Readonly<Record<string, readonly string[]>> = {
   augment: ['mean', 'std'],
   schedule: ['epochs', 'lastBatch', 'microBatch', 'windowSteps'],

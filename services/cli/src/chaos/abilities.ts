@@ -1,6 +1,8 @@
 import type { ClusterFile } from '../connection.ts';
 
-/** What may be done to a cluster's network: cut a worker off, deliver what it sends later, lose some of it, or send less of it at a time. */
+/**
+ * What may be done to a cluster's network: cut a worker off, deliver what it sends later, lose some of it, or send less of it at a time.
+ */
 export const NETWORK_ABILITIES = ['partition', 'delay', 'loss', 'throttle'] as const;
 
 /** A name in {@link NETWORK_ABILITIES}. */

@@ -43,7 +43,9 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
     return process?.isRunning === true ? process : undefined;
   };
 
-  /** Whether the signal was sent: a process that has ended, by itself or by an earlier event, gets none, nor does one that has its id now. */
+  /**
+   * Whether the signal was sent: a process that has ended, by itself or by an earlier event, gets none, nor does one that has its id now.
+   */
   const send = (target: ProcessIdentity, which: NodeJS.Signals): boolean => {
     try {
       return isRunning(target) && process.kill(target.pid, which);

@@ -49,7 +49,9 @@ interface Pending {
   readonly untilMs: number;
 }
 
-/** Does the events at their times, and finds how long the job took to go on after each. Ends early when the job ends or the signal aborts. */
+/**
+ * Does the events at their times, and finds how long the job took to go on after each. Ends early when the job ends or the signal aborts.
+ */
 export async function runChaos({ events, target, record, patienceMs, signal, onEvent, onOutcome }: ChaosRun): Promise<ChaosOutcome[]> {
   const startMs = Date.now();
   const outcomes: ChaosOutcome[] = [];

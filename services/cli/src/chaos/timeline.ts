@@ -31,11 +31,11 @@ function commits(timeline: Timeline): Sighting[] {
 const STANDSTILL = 5;
 
 /**
- * How long it took from what happened at `atMs` until the job went on, in milliseconds. Undefined when no step was committed afterwards; 0 when
- * the job had ended before.
+ * How long it took from what happened at `atMs` until the job went on, in milliseconds. Undefined when no step was committed afterwards; 0
+ * when the job had ended before.
  *
- * Where a new view came of it before `untilMs`, that is the time to the first step of that view; steps that were committed before, or were on
- * their way, do not count. Else it is the time to the end of the longest standstill that began before `untilMs`, or to the next step.
+ * Where a new view came of it before `untilMs`, that is the time to the first step of that view; steps that were committed before, or were
+ * on their way, do not count. Else it is the time to the end of the longest standstill that began before `untilMs`, or to the next step.
  */
 export function recoveryMs(timeline: Timeline, { atMs, untilMs }: { readonly atMs: number; readonly untilMs: number }): number | undefined {
   if (timeline.some((sighting) => isTerminal(sighting.state) && sighting.atMs <= atMs)) return 0;

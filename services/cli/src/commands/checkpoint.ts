@@ -10,7 +10,10 @@ interface ReadOptions {
   readonly json?: boolean;
 }
 
-/** `maestro checkpoint ls|verify|export`: what is in a folder or an object store; the coordinator is asked only for a place that a job's file names. */
+/**
+ * `maestro checkpoint ls|verify|export`: what is in a folder or an object store; the coordinator is asked only for a place that a job's
+ * file names.
+ */
 export function addCheckpointCommand(program: Command): void {
   const checkpoint = program.command('checkpoint').description('list, verify and export checkpoints, in folders or s3://bucket/prefix');
 
@@ -51,7 +54,8 @@ export function addCheckpointCommand(program: Command): void {
   const exported = checkpoint
     .command('export')
     .description(
-      'write the encoder of a checkpoint as an ONNX model with its weights inside: `images` float32 [N, C, H, W] in, each pixel (value / 255 - mean) / std; `features` float32 [N, D] out, the mean over patch tokens',
+      'write the encoder of a checkpoint as an ONNX model with its weights inside: `images` float32 [N, C, H, W] in, each pixel ' +
+        '(value / 255 - mean) / std; `features` float32 [N, D] out, the mean over patch tokens',
     )
     .argument('<checkpoint>', 'a checkpoint folder, or a job (id, the beginning of it, name, or @last) for its newest valid checkpoint')
     .addOption(new Option('--format <format>', 'what to write').choices(['onnx']).default('onnx'))
@@ -65,7 +69,8 @@ export function addCheckpointCommand(program: Command): void {
       const { input, output, mean, std, step, file, sizeBytes } = report;
       const lines = [
         `${file}  ${formatBytes(sizeBytes)}, step ${step}`,
-        `takes ${input.name} float32 [${input.shape.join(', ')}], each pixel (value / 255 - mean) / std, mean [${mean.join(', ')}], std [${std.join(', ')}]`,
+        `takes ${input.name} float32 [${input.shape.join(', ')}], each pixel (value / 255 - mean) / std, mean [${mean.join(', ')}], ` +
+          `std [${std.join(', ')}]`,
         `gives ${output.name} float32 [${output.shape.join(', ')}]`,
       ];
       printResult(json, report, () => forTerminal(lines).join('\n'));

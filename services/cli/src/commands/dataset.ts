@@ -19,7 +19,8 @@ export function addDatasetCommand(program: Command): void {
     .description('what is in a data set: format, samples, classes, fingerprint, and whether a sample of its images can be read')
     .argument(
       '<folder>',
-      'folder of images (sub-folders are classes), of IDX files, or a packed data set: a folder, s3://bucket/prefix, http(s)://.../index.json',
+      'folder of images (sub-folders are classes), of IDX files, or a packed data set: a folder, s3://bucket/prefix, ' +
+        'http(s)://.../index.json',
     )
     .option('--split <split>', 'of an IDX set: train or test', 'train')
     .option('--sample <n>', 'images to decode, spread evenly over the set', positiveInteger, 200)

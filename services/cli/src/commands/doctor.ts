@@ -7,7 +7,8 @@ export function addDoctorCommand(program: Command): void {
   const doctor = program
     .command('doctor')
     .description(
-      'look at Node, Redis, ONNX Runtime, CUDA, WebGPU, memory, disk and network namespaces; exit code 1 when something that is needed is missing',
+      'look at Node, Redis, ONNX Runtime, CUDA, WebGPU, memory, disk and network namespaces; exit code 1 when something that is ' +
+        'needed is missing',
     )
     .option('--device <device>', 'cuda or webgpu makes that a need', 'cpu')
     .option('--json', 'print JSON')

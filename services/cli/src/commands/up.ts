@@ -43,7 +43,8 @@ export function addUpCommands(program: Command): void {
       if (running !== undefined) {
         throw new MaestroError(
           'conflict',
-          `up: a cluster runs already (process ${running.pid}, ${running.coordinator}); end it with \`maestro down\`, or give another --data-dir`,
+          `up: a cluster runs already (process ${running.pid}, ${running.coordinator}); end it with \`maestro down\`, or give ` +
+            'another --data-dir',
         );
       }
       if (!isDevice(device)) throw new MaestroError('invalid-argument', `up: --device ${device}: expected ${DEVICES.join(', ')}`);

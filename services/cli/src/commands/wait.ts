@@ -24,7 +24,8 @@ export function addWaitCommand(program: Command): void {
   const command = program
     .command('wait')
     .description(
-      'wait until a job has ended; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled). With --for: until it is in that state, 0 then; a job that ended otherwise ends the wait with the code of its outcome, or 1',
+      'wait until a job has ended; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled). With --for: until it is in ' +
+        'that state, 0 then; a job that ended otherwise ends the wait with the code of its outcome, or 1',
     )
     .argument('<job>', JOB_HELP)
     .option('--for <state>', `wait for this state: ${STATES.join(', ')}`)

@@ -47,7 +47,8 @@ export async function fashionMnist(cacheDir: string, note: (text: string) => voi
   }
   throw new MaestroError(
     'unavailable',
-    `Fashion-MNIST could not be had (${failures.join('; ')}); put its four .gz files into ${target}, or train on images of your own with --data DIR`,
+    `Fashion-MNIST could not be had (${failures.join('; ')}); put its four .gz files into ${target}, or train on images of your own ` +
+      'with --data DIR',
   );
 }
 

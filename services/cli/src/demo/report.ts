@@ -89,7 +89,8 @@ export function verdict(report: DemoReport, { defaultSteps, isOwnData }: DemoSet
   const classes =
     knnBefore !== null && knnAfter !== null && knnAfter > knnBefore
       ? [
-          `Its features tell classes apart better than untrained ones (k-NN ${percent(knnBefore)} -> ${percent(knnAfter)}), without a label in training.`,
+          `Its features tell classes apart better than untrained ones (k-NN ${percent(knnBefore)} -> ${percent(knnAfter)}), without ` +
+            'a label in training.',
         ]
       : [];
   return [`The model has learned: ${error}.`, ...classes, ...next(report, isOwnData)];

@@ -41,7 +41,9 @@ export async function startWire(namespace: string, order: WireOrder): Promise<Wi
   };
 }
 
-/** Puts a wire between a host and the bridge, while the cable is in use; gives what takes it away again. One at a time can be in a cable. */
+/**
+ * Puts a wire between a host and the bridge, while the cable is in use; gives what takes it away again. One at a time can be in a cable.
+ */
 export async function layWire(id: NetworkId, name: string, law: WireLaw): Promise<() => Promise<void>> {
   const hub = switchOf(id);
   const octet = Number(/inet \d+\.\d+\.\d+\.(\d+)/.exec(await ip(`-n ${namespaceOf(id, name)} -4 -o addr show dev eth0`))![1]);

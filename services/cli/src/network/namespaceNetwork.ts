@@ -9,9 +9,9 @@ export interface NamespaceNetwork extends HostNetwork {
 }
 
 /**
- * Makes a bridge, whose hosts will be network namespaces with a cable to it; this machine has one too. The bridge is in a namespace of its own, since
- * what crosses a bridge of the machine may be dropped by its packet filter: Docker forbids forwarding, and lets bridges ask the filter. What networks
- * of dead owners have left is removed.
+ * Makes a bridge, whose hosts will be network namespaces with a cable to it; this machine has one too. The bridge is in a namespace of its
+ * own, since what crosses a bridge of the machine may be dropped by its packet filter: Docker forbids forwarding, and lets bridges ask the
+ * filter. What networks of dead owners have left is removed.
  * @throws MaestroError `unavailable` where that is not possible: see `networkLacks`.
  */
 export async function makeNamespaceNetwork(): Promise<NamespaceNetwork> {

@@ -36,8 +36,9 @@ const write = libc.func('int64_t write(int fd, void *buffer, uint64_t size)') as
 const ppoll = libc.func('int ppoll(void *fds, unsigned long count, void *timeout, void *signals)') as (...args: unknown[]) => number;
 
 /**
- * Makes a device of that name in the network namespace of this process; it ends with the process. With `isWhole` frames come as large as the
- * sender's system cuts them before its network card, 64 KiB at most, with a header that says how to cut them further: six times as fast.
+ * Makes a device of that name in the network namespace of this process; it ends with the process. With `isWhole` frames come as large as
+ * the sender's system cuts them before its network card, 64 KiB at most, with a header that says how to cut them further: six times as
+ * fast.
  * @throws MaestroError `unavailable` where the system refuses.
  */
 export function openTap(name: string, { isWhole }: { readonly isWhole: boolean }): TapDevice {

@@ -16,8 +16,8 @@ const MOST_FRAME = 10 + 18 + 65_536;
 const TURN = 64;
 
 /**
- * A wire: a loop that carries frames between two TAP devices, and ends when its standard input does, so with whoever laid it. It is a process of
- * its own because it waits in the system, not in Node's event loop.
+ * A wire: a loop that carries frames between two TAP devices, and ends when its standard input does, so with whoever laid it. It is a
+ * process of its own because it waits in the system, not in Node's event loop.
  */
 function carry({ near, far, law }: WireOrder): void {
   // What is lost is lost frame by frame of the network's size, as on a real link; otherwise size does not matter.

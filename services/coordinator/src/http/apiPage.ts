@@ -56,7 +56,8 @@ function inGroups(operations: readonly ListedOperation[]): [title: string, membe
 function indexOf([title, members]: readonly [string, readonly ListedOperation[]]): string {
   const links = members.map(
     ({ path, method, operation: { operationId } }) =>
-      `<li><a href="#${operationId}"><span class="method" data-method="${method}">${method}</span> ${escapeHtml(path.replace('/api/v1', ''))}</a></li>`,
+      `<li><a href="#${operationId}"><span class="method" data-method="${method}">${method}</span> ` +
+      `${escapeHtml(path.replace('/api/v1', ''))}</a></li>`,
   );
   return `<h2>${escapeHtml(title)}</h2><ul>${links.join('')}</ul>`;
 }
@@ -80,7 +81,10 @@ function operationSection({ path, method, operation }: ListedOperation): string 
 /** A table that can be moved sideways, by keyboard too, where the window is narrow. */
 function scrolling(label: string, heads: readonly string[], rows: readonly string[]): string {
   const head = heads.map((text) => `<th scope="col">${text}</th>`).join('');
-  return `<div class="scroll-x" tabindex="0" role="region" aria-label="${escapeHtml(label)}"><table><thead><tr>${head}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+  return (
+    '<div class="scroll-x" tabindex="0" role="region" ' +
+    `aria-label="${escapeHtml(label)}"><table><thead><tr>${head}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
+  );
 }
 
 function content(types: Readonly<Record<string, { readonly schema: JsonSchema }>>): string {

@@ -17,7 +17,8 @@ export function addDataRoutes(app: HttpApp, { roots }: Pick<HttpDeps, 'roots'>):
         operationId: 'surveyData',
         summary: 'What is at a path: format, samples, class folders, or what is wrong with it. Nothing is decoded.',
         description:
-          'Confined to the places that jobs may use. It answers within a few seconds; what could not be counted by then is said to be more.',
+          'Confined to the places that jobs may use. It answers within a few seconds; what could not be counted by then is said to ' +
+          'be more.',
         tags: ['jobs'],
         querystring: dataSurveyQuerySchema,
         response: { 200: dataSurveySchema, ...PROBLEMS },

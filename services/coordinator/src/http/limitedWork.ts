@@ -4,7 +4,8 @@ import { MaestroError } from '@maestro/protocol';
 export type LimitedWork = <Result>(key: string, work: () => Promise<Result>) => Promise<Result>;
 
 /**
- * Bounds work that is expensive: at most `atOnce` run, at most `waiting` wait, and what is asked for again under the same key while it runs is the same.
+ * Bounds work that is expensive: at most `atOnce` run, at most `waiting` wait, and what is asked for again under the same key while it runs
+ * is the same.
  * @throws MaestroError `rate-limited` when too many wait already.
  */
 export function limitWork({

@@ -41,8 +41,10 @@ export function addLogRoutes(app: HttpApp, { coordinator, logs }: HttpDeps): voi
         operationId: 'jobLogs',
         summary: 'Log lines of a job, oldest first.',
         description:
-          'One JSON object a line (application/x-ndjson), or, where the client accepts text/event-stream, one event `line` a line and an event `end` ' +
-          'when there are no more; its id is the cursor. With `follow` it goes on until the job is over and its last line was given. Each line has the ' +
+          'One JSON object a line (application/x-ndjson), or, where the client accepts text/event-stream, one event `line` a line ' +
+          'and an event `end` ' +
+          'when there are no more; its id is the cursor. With `follow` it goes on until the job is over and its last line was given. ' +
+          'Each line has the ' +
           'cursor to go on behind it, whatever was restarted meanwhile.',
         tags: ['logs'],
         params: jobParamsSchema,

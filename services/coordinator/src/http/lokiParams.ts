@@ -11,7 +11,9 @@ const HOUR_MS = 3_600_000;
 const NANOSECONDS = 1_000_000n;
 /** 1970 to 2262, what fits into 64 bits. */
 const LAST_NS = 9_223_372_036_854_775_807n;
-/** Whole numbers of up to ten digits are seconds up to this one, in 2096. Grafana's health check asks for 4000000000 and means nanoseconds. */
+/**
+ * Whole numbers of up to ten digits are seconds up to this one, in 2096. Grafana's health check asks for 4000000000 and means nanoseconds.
+ */
 const LAST_SECOND = 4_000_000_000n;
 
 /** The value of a parameter; the first where it is given twice. */

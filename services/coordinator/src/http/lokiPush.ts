@@ -15,7 +15,9 @@ const unpack = promisify(gunzip);
 /** Labels of a stream, at most, and the lengths of a name and a value: 15 as Loki has it, so that a line has room beside them. */
 const MOST_LABELS = 15;
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]{0,99}$/;
-/** Streams that may be pushed to, until the coordinator starts again: each is looked at by every query. As many as a job's workers may be. */
+/**
+ * Streams that may be pushed to, until the coordinator starts again: each is looked at by every query. As many as a job's workers may be.
+ */
 const MOST_STREAMS = 1000;
 
 /** A record of zod leaves out `__proto__` without a word. */
@@ -99,7 +101,8 @@ function requireFew(streams: number): void {
   if (streams <= MOST_STREAMS) return;
   throw new MaestroError(
     'rate-limited',
-    `push: maximum active stream limit exceeded: more than ${MOST_STREAMS} different sets of labels; push with fewer labels, and put what differs into the line`,
+    `push: maximum active stream limit exceeded: more than ${MOST_STREAMS} different sets of labels; push with fewer labels, and put ` +
+      'what differs into the line',
   );
 }
 

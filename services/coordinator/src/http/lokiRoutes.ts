@@ -22,8 +22,8 @@ import { serveTail, type TailSocket, tailQuery } from './lokiTail.ts';
 const ROOT = '/loki/api/v1';
 
 /**
- * The part of Loki's HTTP API that Grafana's Loki data source and logcli use, so that the coordinator is a data source for them. It is no part
- * of our own API's document: the shapes are Loki's.
+ * The part of Loki's HTTP API that Grafana's Loki data source and logcli use, so that the coordinator is a data source for them. It is no
+ * part of our own API's document: the shapes are Loki's.
  */
 export function addLokiRoutes(app: HttpApp, { logs: { archive }, logSink }: HttpDeps): void {
   const takePush = openPush(logSink);

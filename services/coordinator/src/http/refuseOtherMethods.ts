@@ -3,8 +3,8 @@ import type { HttpApp } from './httpServer.ts';
 import './routeRole.ts';
 
 /**
- * Notes the routes that are added from now on. The result, called when all are there, answers every other method at their addresses with 405 and
- * the header `Allow`, as RFC 9110 wants it.
+ * Notes the routes that are added from now on. The result, called when all are there, answers every other method at their addresses with
+ * 405 and the header `Allow`, as RFC 9110 wants it.
  */
 export function refuseOtherMethods(app: HttpApp): () => void {
   const taken = new Map<string, Set<string>>();

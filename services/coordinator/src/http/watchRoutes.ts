@@ -22,8 +22,10 @@ export function addWatchRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
         operationId: 'watchJob',
         summary: 'The job now and at each change, until it has ended.',
         description:
-          'Server-sent events `job` whose id is the resourceVersion. A client that reconnects with Last-Event-ID is told only what it has not seen; ' +
-          'where a client is slow, states in between are left out, the last one never. 204 when the job has ended and the client has seen its end.',
+          'Server-sent events `job` whose id is the resourceVersion. A client that reconnects with Last-Event-ID is told only what ' +
+          'it has not seen; ' +
+          'where a client is slow, states in between are left out, the last one never. 204 when the job has ended and the client has ' +
+          'seen its end.',
         tags: ['jobs'],
         params: jobParamsSchema,
         headers: headersSchema,

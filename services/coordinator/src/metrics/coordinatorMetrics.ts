@@ -47,7 +47,10 @@ const HEARTBEAT_BUCKETS = [0.1, 0.25, 0.4, 0.45, 0.49, 0.5, 0.505, 0.51, 0.52, 0
 /** What one worker may tell, in characters. */
 const MOST_WORKER_CHARACTERS = 256 * 1024;
 
-/** Opens the coordinator's metrics. Labels are few: the name of a job that has had a view and has not ended, of a worker that is connected, a phase, a state. */
+/**
+ * Opens the coordinator's metrics. Labels are few: the name of a job that has had a view and has not ended, of a worker that is connected,
+ * a phase, a state.
+ */
 export function openCoordinatorMetrics(): CoordinatorMetrics {
   const registry = new Registry();
   const registers = [registry];
@@ -71,7 +74,9 @@ export function openCoordinatorMetrics(): CoordinatorMetrics {
   });
   const recovery = new Histogram({
     name: 'maestro_recovery_seconds',
-    help: 'Time that a job lost to a change of its view, by phase: until all have stopped, until the new view is formed, until its first step is committed.',
+    help:
+      'Time that a job lost to a change of its view, by phase: until all have stopped, until the new view is formed, until its ' +
+      'first step is committed.',
     labelNames: ['phase'],
     buckets: RECOVERY_BUCKETS,
     registers,

@@ -39,8 +39,8 @@ export async function readPictures(folder: string): Promise<DrawnCheckpoint[]> {
 }
 
 /**
- * Which pictures go so that at most `most` stay: one at a time, the one whose neighbours are closest together, so that those that stay are spread
- * over the run. The first and the last always stay.
+ * Which pictures go so that at most `most` stay: one at a time, the one whose neighbours are closest together, so that those that stay are
+ * spread over the run. The first and the last always stay.
  */
 export function stepsToThin(steps: readonly number[], most: number = MOST_PICTURES): number[] {
   const kept = [...steps];

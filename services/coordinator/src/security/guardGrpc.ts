@@ -25,8 +25,8 @@ const METHOD_ROLES: Readonly<Record<string, Role | 'public'>> = {
 };
 
 /**
- * Guards every gRPC method. A peer with a certificate of the cluster's authority may attach as a worker; for everything else it takes a token, in
- * the metadata `authorization`, unless there are none at all.
+ * Guards every gRPC method. A peer with a certificate of the cluster's authority may attach as a worker; for everything else it takes a
+ * token, in the metadata `authorization`, unless there are none at all.
  */
 export function grpcGuard(access: Access, hasTls: boolean, log: Logger): ServerInterceptor {
   return ({ path }, call) => {

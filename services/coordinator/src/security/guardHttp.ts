@@ -13,8 +13,8 @@ export const SECURITY_SCHEMES = {
 } as const;
 
 /**
- * Nothing but what this server serves: no inline script, no foreign host. Styles are set by script through the CSSOM, which needs no exception;
- * pictures may be made in the page.
+ * Nothing but what this server serves: no inline script, no foreign host. Styles are set by script through the CSSOM, which needs no
+ * exception; pictures may be made in the page.
  */
 const CONTENT_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; " +
@@ -29,8 +29,8 @@ const HEADERS = {
 } as const;
 
 /**
- * Guards every route: who asks must have the role that the route wants; pages of other sites cannot ask in somebody's name; security headers.
- * It holds for websockets too, which begin as a request.
+ * Guards every route: who asks must have the role that the route wants; pages of other sites cannot ask in somebody's name; security
+ * headers. It holds for websockets too, which begin as a request.
  */
 export function guardHttp(app: HttpApp, access: Access): void {
   app.addHook('onRequest', async (request, reply) => {
@@ -68,8 +68,8 @@ function sessionOf(cookie: string | undefined): string | undefined {
 }
 
 /**
- * A browser names the site that a request comes from. Without tokens, the host must also be an address: a name may be another site's that was
- * pointed at this machine (DNS rebinding).
+ * A browser names the site that a request comes from. Without tokens, the host must also be an address: a name may be another site's that
+ * was pointed at this machine (DNS rebinding).
  */
 function requireOwnSite({ headers, method }: FastifyRequest, isOpen: boolean): void {
   const { host = '', origin } = headers;

@@ -9,8 +9,8 @@ export interface Security {
 }
 
 /**
- * Reads `MAESTRO_TOKENS`, `MAESTRO_TLS_CERT`, `_KEY` and `_CA`, `MAESTRO_DATA_ROOTS` and `MAESTRO_TRUSTED_NETWORK`, and refuses to listen where
- * strangers could come in.
+ * Reads `MAESTRO_TOKENS`, `MAESTRO_TLS_CERT`, `_KEY` and `_CA`, `MAESTRO_DATA_ROOTS` and `MAESTRO_TRUSTED_NETWORK`, and refuses to listen
+ * where strangers could come in.
  *
  * @throws MaestroError `invalid-argument` that says what to set.
  */

@@ -28,7 +28,10 @@ export interface Access {
    * @throws MaestroError `unauthenticated`, or `rate-limited` when too many failures wait already.
    */
   byToken(token: string, from: string): Promise<Identity>;
-  /** Like {@link byToken}, with a value for a cookie that stands for this very token for twelve hours; it ends at once when the token is withdrawn. */
+  /**
+   * Like {@link byToken}, with a value for a cookie that stands for this very token for twelve hours; it ends at once when the token is
+   * withdrawn.
+   */
   newSession(token: string, from: string, nowMs: number): Promise<{ readonly identity: Identity; readonly session: string }>;
   /** Undefined when it is none of ours, or too old. */
   bySession(session: string, nowMs: number): Identity | undefined;

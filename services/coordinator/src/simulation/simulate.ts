@@ -303,7 +303,8 @@ export function simulate(scenario: Scenario): Verdict {
     for (const { id, isAlive, isAttached, member } of all)
       if (isAlive)
         note(
-          `  process ${id}${isAttached ? '' : ' (detached)'}: ${member?.status ?? 'idle'} of view ${member?.generation}, state ${member?.state.step}${member?.isLeaving === true ? ', leaving' : ''}`,
+          `  process ${id}${isAttached ? '' : ' (detached)'}: ${member?.status ?? 'idle'} of view ${member?.generation}, state ` +
+            `${member?.state.step}${member?.isLeaving === true ? ', leaving' : ''}`,
         );
   }
   return { violation, transcript, outcome: stored.outcome, endMs: clock.nowMs, generation: stored.run.generation };

@@ -8,8 +8,8 @@ const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?$/;
 const [QUOTE, BACKSLASH, COMMA, COLON, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST] = [...'"\\,:{}[]'].map((text) => text.charCodeAt(0)) as number[];
 
 /**
- * Goes through the fields of a JSON object in their order, as far as it is one: a line that was cut still has its first fields. Numbers keep
- * their digits, which a parse to a double would lose. Not recursive: a line may be nested as deep as it is long.
+ * Goes through the fields of a JSON object in their order, as far as it is one: a line that was cut still has its first fields. Numbers
+ * keep their digits, which a parse to a double would lose. Not recursive: a line may be nested as deep as it is long.
  *
  * @returns what is wrong, `undefined` when nothing is.
  */
