@@ -7,6 +7,7 @@ import { addChaosCommand } from './commands/chaos.ts';
 import { addCheckpointCommand } from './commands/checkpoint.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addDatasetCommand } from './commands/dataset.ts';
+import { addDemoCommand } from './commands/demo.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addFollowCommand } from './commands/follow.ts';
 import { addJobCommands } from './commands/jobs.ts';
@@ -21,6 +22,7 @@ import { addWorkerCommands } from './commands/workers.ts';
 import { DEFAULT_DATA_DIR } from './connection.ts';
 import { withExamples } from './examples.ts';
 import { withOptionHint } from './optionHint.ts';
+import { readVersion } from './readVersion.ts';
 
 /**
  * The whole command line; `parseAsync` runs it. Errors are thrown, help is printed. Commands load what is large when they run: a person who types
@@ -37,6 +39,11 @@ export function createProgram(): Command {
     .configureOutput({ outputError: (text, write) => write(withOptionHint(text)) })
     .showHelpAfterError('(add --help for the options)')
     .helpOption('-h, --help', 'explain a command, with examples')
+    .option('--version', 'tell the version and the commit that it was built from')
+    .on('option:version', () => {
+      process.stdout.write(`${readVersion()}\n`);
+      process.exit();
+    })
     .exitOverride();
   program.setOptionValueWithSource('dataDir', readEnvironment()['MAESTRO_DATA_DIR'] ?? DEFAULT_DATA_DIR, 'default');
   withExamples(program, [
@@ -46,6 +53,7 @@ export function createProgram(): Command {
     ['maestro describe JOB', 'where a job is, what happened and why'],
   ]);
 
+  addDemoCommand(program);
   addUpCommands(program);
   addSubmitCommand(program);
   addFollowCommand(program);
