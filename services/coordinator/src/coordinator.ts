@@ -213,7 +213,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       // A job without a bookkeeper has ended or has not begun: it has nothing to do but to be told of a risk.
       for (const active of jobs.values()) if (active.isBooked || why !== toldRisk) active.tick(why);
       toldRisk = why;
-      placer.place();
+      placer.tick();
     },
     Math.min(TICK_MS, timeouts.heartbeatMs),
   );

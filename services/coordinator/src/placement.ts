@@ -69,8 +69,8 @@ export function effectivePriority(priority: number, waitedMs: number): number {
 interface Deal {
   /** Jobs that have workers: few, however many wait. */
   readonly holders: readonly SchedulableJob[];
-  /** How many workers there are, by what a job can use that has none and refuses none. */
-  readonly connected: Map<string, number>;
+  /** Why a job waits that has no workers and refuses none, by all that decides it; forgotten when workers are given. */
+  readonly lacks: Map<string, string>;
   /** Jobs that wait behind another, by device. */
   readonly behind: Map<string, number>;
   readonly free: FreeWorker[];
@@ -94,7 +94,7 @@ export function placeJobs(input: PlacementInput): Placement[] {
   const { jobs, free, leaving = [] } = input;
   const deal: Deal = {
     holders: jobs.filter(({ workers }) => workers.length > 0),
-    connected: new Map(),
+    lacks: new Map(),
     behind: new Map(),
     free: [...free].sort((a, b) => (a.name < b.name ? -1 : 1)),
     leaving: [...leaving],
@@ -103,13 +103,16 @@ export function placeJobs(input: PlacementInput): Placement[] {
     waits: new Map(),
     turnOf: new Map(),
   };
-  const inTurn = jobs
-    .map((job, index) => ({ job, index, rank: turnRank(job, jobs) }))
-    .sort((a, b) => b.rank - a.rank || Number(b.job.isStarted) - Number(a.job.isStarted) || a.index - b.index)
-    .map(({ job }) => job);
+  // Which looks at all jobs, for the few alone that have begun.
+  const raised = new Map(jobs.filter(({ isStarted }) => isStarted).map((job) => [job, turnRank(job, jobs)]));
+  const rankOf = (job: SchedulableJob): number => raised.get(job) ?? job.rank;
+  const inTurn = [...jobs].sort((a, b) => rankOf(b) - rankOf(a) || Number(b.isStarted) - Number(a.isStarted));
   for (const job of inTurn) if (lacking(job) > 0) serveMinimum(job, input, deal);
-  for (const job of inTurn) grow(job, deal);
-  return jobs.flatMap((job) => decisionsOn(job, deal));
+  for (const job of inTurn) {
+    if (deal.free.length === 0) break;
+    grow(job, deal);
+  }
+  return jobs.map((job) => decisionOn(job, deal)).filter((decision) => decision !== undefined);
 }
 
 /** Workers that a job needs before it can go on. */
@@ -135,6 +138,10 @@ function serveMinimum(job: SchedulableJob, { isSettling = false, caution }: Plac
     const whom = place > TOLD_BEHIND ? `more than ${TOLD_BEHIND} other jobs` : jobLabel(ahead.job);
     return void deal.waits.set(id, `waiting: behind ${whom}`);
   }
+  // Most jobs that wait are alike, and one look does for all of them.
+  const kind = kindOf(job);
+  const known = kind === undefined ? undefined : deal.lacks.get(kind);
+  if (known !== undefined) return void deal.waits.set(id, known);
   const need = lacking(job);
   const free = usable(job, deal.free);
   if (free.length >= need) return give(job, free.slice(0, need), deal);
@@ -155,23 +162,24 @@ function serveMinimum(job: SchedulableJob, { isSettling = false, caution }: Plac
   const isEnough = connected >= minWorkers;
   const isRestrained = isEnough && restraint !== undefined && chooseVictims({ job, missing, others }) !== undefined;
   const why = isRestrained ? `; ${describeCaution(restraint)}` : '';
-  deal.waits.set(id, isEnough ? `${lack}${why}` : `${lack}; ${connected} ${connected === 1 ? 'is' : 'are'} connected`);
+  const reason = isEnough ? `${lack}${why}` : `${lack}; ${connected} ${connected === 1 ? 'is' : 'are'} connected`;
+  deal.waits.set(id, reason);
   if (isEnough || isSettling) deal.turnOf.set(device, { job, isKeeping: false });
+  else if (kind !== undefined) deal.lacks.set(kind, reason);
+}
+
+/** All that decides about a job that has no workers and refuses none; undefined for others. */
+function kindOf({ device, allowsMixed, minWorkers, priority, rank, hasStood, isRefused, present }: SchedulableJob): string | undefined {
+  if (isRefused !== undefined || present > 0) return undefined;
+  return `${device} ${allowsMixed} ${minWorkers} ${priority} ${rank} ${hasStood}`;
 }
 
 /** Workers that a job could use, whoever has them now. */
-function connectedFor(job: SchedulableJob, { free, leaving, given, holders, connected }: Deal): number {
-  const { id, device, allowsMixed = false, isRefused, present } = job;
-  // Most jobs that wait are alike in this, and one count does for all of them.
-  const isAlike = isRefused === undefined && present === 0;
-  const kind = `${device} ${allowsMixed}`;
-  const known = isAlike ? connected.get(kind) : undefined;
-  if (known !== undefined) return known;
+function connectedFor(job: SchedulableJob, { free, leaving, given, holders }: Deal): number {
+  const { id, present } = job;
   const working = holders.flatMap((other) => (other.id === id ? [] : other.workers));
   const dealt = [...given].flatMap(([to, workers]) => (to === id ? [] : workers));
-  const count = present + [...free, ...leaving, ...working, ...dealt].filter((worker) => isUsable(job, worker)).length;
-  if (isAlike) connected.set(kind, count);
-  return count;
+  return present + [...free, ...leaving, ...working, ...dealt].filter((worker) => isUsable(job, worker)).length;
 }
 
 /** Gives what is free to a job that can use more than it needs. */
@@ -181,8 +189,9 @@ function grow(job: SchedulableJob, deal: Deal): void {
   if (mayGrow) give(job, usable(job, deal.free).slice(0, Math.max(0, job.maxWorkers - has)), deal);
 }
 
-function give({ id }: SchedulableJob, workers: readonly FreeWorker[], { free, given }: Deal): void {
+function give({ id }: SchedulableJob, workers: readonly FreeWorker[], { free, given, lacks }: Deal): void {
   if (workers.length === 0) return;
+  lacks.clear();
   for (const worker of workers) free.splice(free.indexOf(worker), 1);
   given.set(id, [...(given.get(id) ?? []), ...workers]);
 }
@@ -197,16 +206,16 @@ function isUsable({ device, allowsMixed = false, isRefused = () => false }: Sche
   return (worker.device === device || allowsMixed) && !isRefused(worker.id);
 }
 
-function decisionsOn({ id: jobId }: SchedulableJob, { given, victims, waits }: Deal): Placement[] {
+function decisionOn({ id: jobId }: SchedulableJob, { given, victims, waits }: Deal): Placement | undefined {
   const workers = given.get(jobId);
   if (workers !== undefined) {
-    return [{ type: 'assign', jobId, workers, reason: `placed on ${workers.map(({ name }) => name).join(', ')}` }];
+    return { type: 'assign', jobId, workers, reason: `placed on ${workers.map(({ name }) => name).join(', ')}` };
   }
   const victim = victims.get(jobId);
   if (victim !== undefined) {
     const { isPaused, reason } = victim;
-    return [isPaused ? { type: 'preempt', jobId, reason } : { type: 'shrink', jobId, workers: victim.workers, reason }];
+    return isPaused ? { type: 'preempt', jobId, reason } : { type: 'shrink', jobId, workers: victim.workers, reason };
   }
   const reason = waits.get(jobId);
-  return reason === undefined ? [] : [{ type: 'wait', jobId, reason }];
+  return reason === undefined ? undefined : { type: 'wait', jobId, reason };
 }

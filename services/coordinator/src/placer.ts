@@ -15,6 +15,8 @@ export interface Placer {
   placeSoon(): void;
   /** A job was taken on. */
   placeNew(): void;
+  /** Time has passed. */
+  tick(): void;
   /** A job has moved. */
   follow(before: JobRun, after: JobRun): void;
   /** Nothing is placed any more. */
@@ -28,8 +30,10 @@ export interface PlacerOptions {
   readonly timeouts: Pick<FailureTimeouts, 'silenceMs'>;
 }
 
-/** With more jobs to place than these, a new one waits for the next tick, which looks at all that came in meanwhile. */
+/** With more jobs to place than these, a new one waits for a tick that looks at all that came in meanwhile, */
 const PROMPT_JOBS = 200;
+/** which is then once in so many milliseconds; what moves, joins or leaves is acted on at once. */
+const LONG_QUEUE_MS = 1000;
 
 /** Places the jobs of a coordinator that starts now. */
 export function createPlacer({ jobs, workers, timeouts: { silenceMs } }: PlacerOptions): Placer {
@@ -37,10 +41,12 @@ export function createPlacer({ jobs, workers, timeouts: { silenceMs } }: PlacerO
   let isClosed = false;
   let isDue = false;
   let count = 0;
+  let placedMs = 0;
   let caution: Caution | undefined;
 
   const place = (): void => {
     if (isClosed) return;
+    placedMs = Date.now();
     const runs = [...jobs.values()].map(({ run }) => run);
     const input = placementInput({ runs, workers: workers.all(), nowMs: Date.now(), silenceMs, startedMs, caution });
     count = input.jobs.length;
@@ -76,6 +82,9 @@ export function createPlacer({ jobs, workers, timeouts: { silenceMs } }: PlacerO
     },
     placeNew() {
       if (count < PROMPT_JOBS) place();
+    },
+    tick() {
+      if (count < PROMPT_JOBS || Date.now() - placedMs >= LONG_QUEUE_MS) place();
     },
     follow(before, after) {
       caution = followCaution(caution, before, after, Date.now());

@@ -47,10 +47,10 @@ export function pageOf<Item>(
   const after = cursor === undefined ? undefined : decodeCursor(cursor);
   const isLater = (key: string): boolean => after === undefined || (order === 'ascending' ? key > after : key < after);
   const sign = order === 'ascending' ? 1 : -1;
-  const rest = items.map((item) => ({ item, key: keyOf(item) })).filter(({ key }) => isLater(key));
-  rest.sort((a, b) => (a.key < b.key ? -sign : sign));
+  const rest = items.filter((item) => isLater(keyOf(item)));
+  rest.sort((a, b) => (keyOf(a) < keyOf(b) ? -sign : sign));
   const page = rest.slice(0, limit);
-  return { items: page.map(({ item }) => item), ...(rest.length > limit && { nextCursor: encodeCursor(page.at(-1)!.key) }) };
+  return { items: page, ...(rest.length > limit && { nextCursor: encodeCursor(keyOf(page.at(-1)!)) }) };
 }
 
 const CURSOR_VERSION = 'c1:';
