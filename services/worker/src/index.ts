@@ -1,3 +1,3 @@
 import '@maestro/recipes';
 
-export { ARTIFACT_FILES, writeArtifacts } from './artifacts.ts';
+export { ARTIFACT_FILES, writeArtifacts } from './checkpoint/artifacts.ts';

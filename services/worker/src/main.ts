@@ -17,10 +17,10 @@ import {
   serverCredentials,
 } from '@maestro/protocol';
 import { createLogger, endWithParent, type MetricsPages, printFamilies, runService, serveMetrics } from '@maestro/telemetry';
-import { readComputeSettings } from './computeSettings.ts';
-import { createFaults } from './faults.ts';
-import { runWorker } from './worker.ts';
-import { openWorkerMetrics } from './workerMetrics.ts';
+import { readComputeSettings } from './process/computeSettings.ts';
+import { createFaults } from './process/faults.ts';
+import { runWorker } from './process/worker.ts';
+import { openWorkerMetrics } from './process/workerMetrics.ts';
 
 scrubEnvironment();
 /**

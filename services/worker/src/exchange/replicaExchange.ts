@@ -1,0 +1,100 @@
+import { type Collective, type Group, type LocalStep, maxPartials, treeSubtrees } from '@maestro/collective';
+import { dilocoOf, MaestroError, ranksPerUnit, type View, type ViewMember } from '@maestro/protocol';
+import type { JobSession } from '../session/jobSession.ts';
+import { SCALARS_PER_RANK } from '../step/stepScalars.ts';
+
+/** Replicas `first .. first + held - 1`. */
+export interface ReplicaRange {
+  readonly first: number;
+  readonly held: number;
+}
+
+/** What members whose replicas train apart exchange: scalars in every step, the sum of deltas in an outer one. */
+export interface ReplicaExchange {
+  /** Over the virtual ranks; its vector has one element, which nobody reads. */
+  readonly scalars: Group;
+  /** Over the replicas: from the trainer's partials to `reduced`. */
+  readonly deltas: Group;
+}
+
+/** The replicas of a member. */
+export function replicasOf(
+  { spec }: Pick<JobSession, 'spec'>,
+  { firstRank, ranks }: Pick<ViewMember, 'firstRank' | 'ranks'>,
+): ReplicaRange {
+  const each = ranksPerUnit(spec);
+  const range = { first: firstRank / each, held: ranks / each };
+  if (!Number.isInteger(range.first) || !Number.isInteger(range.held)) {
+    const message = `virtual ranks ${firstRank}..${firstRank + ranks - 1} are no whole replicas of ${each}`;
+    throw new MaestroError('protocol-violation', `view: ${message}`);
+  }
+  return range;
+}
+
+/**
+ * Joins both groups of a view. Each of them ends on its own; the caller closes and aborts both.
+ * @throws what `Collective.join` throws, after closing what was joined.
+ */
+export async function joinReplicas({
+  session,
+  view,
+  self,
+  collective,
+  joinTimeoutMs,
+  signal,
+}: {
+  readonly session: JobSession;
+  readonly view: View;
+  readonly self: string;
+  readonly collective: Collective;
+  readonly joinTimeoutMs: number;
+  readonly signal: AbortSignal;
+}): Promise<ReplicaExchange> {
+  const { jobId: job, spec, trainer, schedule } = session;
+  const { generation, members } = view;
+  const common = { generation, self, joinTimeoutMs, signal };
+  const replicas = members.map((member) => {
+    const { first, held } = replicasOf(session, member);
+    return { id: member.id, address: member.address, firstRank: first, ranks: held };
+  });
+  const nothing = new Float32Array(1);
+  const joining = [
+    collective.join({
+      ...common,
+      job,
+      members,
+      partials: Array.from({ length: maxPartials(schedule.virtualRanks) }, () => nothing),
+      reduced: new Float32Array(1),
+      scalarsPerRank: SCALARS_PER_RANK,
+    }),
+    collective.join({
+      ...common,
+      job: `${job}/replicas`,
+      members: replicas,
+      partials: trainer.partials.map(({ parts }) => parts.map(({ floats }) => floats)),
+      reduced: trainer.reduced.parts.map(({ floats }) => floats),
+      allGather: spec.sync.allGather,
+    }),
+  ] as const;
+  try {
+    const [scalars, deltas] = await Promise.all(joining);
+    return { scalars, deltas };
+  } catch (error) {
+    for (const each of await Promise.allSettled(joining)) if (each.status === 'fulfilled') await each.value.close();
+    throw error;
+  }
+}
+
+/** The order in which the gradients of a replica's virtual ranks are added: the fixed tree over those alone. */
+export function replicaProgram({ spec }: Pick<JobSession, 'spec'>, replica: number): LocalStep[] {
+  const each = ranksPerUnit(spec);
+  return treeSubtrees(0, each, each).steps.flatMap((step): LocalStep[] => {
+    if (step.op === 'take') return [];
+    return step.op === 'leaf' ? [{ ...step, rank: replica * each + step.rank }] : [step];
+  });
+}
+
+/** The order in which the deltas of a member's replicas are added, of `dilocoOf(spec).replicas`. */
+export function deltaProgram({ spec }: Pick<JobSession, 'spec'>, { first, held }: ReplicaRange): readonly LocalStep[] {
+  return treeSubtrees(first, held, dilocoOf(spec)!.replicas).steps;
+}

@@ -1,0 +1,58 @@
+import type { Group, LocalStep, RoundTimes } from '@maestro/collective';
+import type { Trainer } from '@maestro/engine';
+import type { Faults } from '../process/faults.ts';
+import type { Replication } from './replication.ts';
+
+/** What {@link createReplicated} works on. */
+export interface ReplicatedOptions {
+  readonly trainer: Trainer;
+  readonly group: Group;
+  /** Told how long a round with the peers took. */
+  readonly onRound: (times: RoundTimes) => void;
+  readonly faults: Faults;
+  readonly signal: AbortSignal;
+}
+
+/** Training with all moments on each member: every one applies the whole sum. Any of them can write a checkpoint at any time. */
+export function createReplicated({ trainer, group, onRound, faults, signal }: ReplicatedOptions): Replication {
+  return {
+    reducedRange: { first: 0, length: trainer.reduced.length },
+    async reduce(options) {
+      const [total] = await Promise.all([group.allReduce(options), faults.reach(options.step, 'all-gather')]);
+      onRound(group.times);
+      return total;
+    },
+    isSaveWanted: async () => false,
+    async apply({ adamW }) {
+      signal.throwIfAborted();
+      await trainer.apply(adamW);
+    },
+    save: async () => undefined,
+  };
+}
+
+/**
+ * Training without peers, with state on a device: the sum over this member's virtual ranks is the whole sum, and no gradient comes to the
+ * host. Same parameters as by an exchange; the norm that is told is good to float32.
+ */
+export function createAlone({ trainer, faults, signal }: Omit<ReplicatedOptions, 'group' | 'onRound'>): Replication {
+  return {
+    reducedRange: { first: 0, length: trainer.reduced.length },
+    async reduce({ step, scalars }) {
+      signal.throwIfAborted();
+      const [{ sumSquares }] = await Promise.all([trainer.keepReduced(), faults.reach(step, 'all-gather')]);
+      return { scalars, sumSquares, blockSumSquares: Float64Array.of(sumSquares), finite: Number.isFinite(sumSquares) };
+    },
+    isSaveWanted: async () => false,
+    async apply({ adamW }) {
+      signal.throwIfAborted();
+      await trainer.apply(adamW);
+    },
+    save: async () => undefined,
+  };
+}
+
+/** The local part of the sum where the whole sum stays in the trainer: without what moves it to a partial. */
+export function withoutTake(steps: readonly LocalStep[]): LocalStep[] {
+  return steps.filter(({ op }) => op !== 'take');
+}

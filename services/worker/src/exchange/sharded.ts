@@ -1,0 +1,62 @@
+import type { Group, RoundTimes } from '@maestro/collective';
+import type { Faults } from '../process/faults.ts';
+import type { JobSession } from '../session/jobSession.ts';
+import type { StepReport } from '../step/stepLoop.ts';
+import type { Replication } from './replication.ts';
+
+/** What {@link createSharded} works on. */
+export interface ShardedOptions {
+  readonly session: Pick<JobSession, 'trainer' | 'checkpointer' | 'collector' | 'schedule' | 'state' | 'shards' | 'snapshots'>;
+  readonly group: Group;
+  /** Whether this member writes the checkpoints. */
+  readonly isWriter: boolean;
+  /** Whether the coordinator wants the view to end with a checkpoint of the state after the step `step` (its index). */
+  readonly isSaveAsked: (step: number) => boolean;
+  /** Told of each step whose part this member has applied: from here on the step may be what others go on from. */
+  readonly onApplied: (report: StepReport) => void;
+  /** Told how long a round with the peers took. */
+  readonly onRound: (times: RoundTimes) => void;
+  /** Told when this member has its part, and all parameters, of the state after so many steps. */
+  readonly onState: (step: number) => void;
+  readonly faults: Faults;
+}
+
+/**
+ * Training with moments that are dealt to their owners: the gradient is summed to the owner of each chunk, who applies AdamW to it, and the
+ * parameters are gathered. Nobody applies anything before all owners have told the sums of squares of what they have summed, so that a step
+ * that is not finite leaves all members as they were.
+ */
+export function createSharded(options: ShardedOptions): Replication {
+  const { session, group, isWriter, isSaveAsked, onApplied, onRound, onState, faults } = options;
+  const { trainer, checkpointer, collector, schedule, snapshots } = session;
+  return {
+    reducedRange: group.chunk,
+    async reduce(options) {
+      const total = await group.reduceScatter(options);
+      onRound(group.times);
+      return total;
+    },
+    async isSaveWanted(step) {
+      const isDue = isWriter && ((await checkpointer.claim(step + 1)) || step + 1 === schedule.totalSteps);
+      return isDue || isSaveAsked(step);
+    },
+    async apply({ step, adamW, report }) {
+      await snapshots.captured();
+      await trainer.apply(adamW);
+      session.state = -1;
+      session.shards = [{ step: step + 1, ...group.chunk, isWhole: false }];
+      onApplied(report());
+      await trainer.share('parameters');
+      await Promise.all([group.gather({ step }), faults.reach(step, 'all-gather')]);
+      onRound(group.times);
+      await trainer.adopt();
+      session.state = step + 1;
+      session.shards = [{ step: step + 1, ...group.chunk, isWhole: true }];
+      onState(step + 1);
+    },
+    async save(step) {
+      if (isWriter) await checkpointer.idle();
+      await collector.collect({ group, step: step + 1, isWriter });
+    },
+  };
+}

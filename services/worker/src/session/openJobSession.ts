@@ -1,0 +1,146 @@
+import { checkpointRoot } from '@maestro/checkpoint';
+import { maxPartials, treeHeight } from '@maestro/collective';
+import { augmentConfig, connectRedis, jobLearningRate, jobSchedule, openDataset, openLoader } from '@maestro/data';
+import { openTrainer } from '@maestro/engine';
+import { buildTrainingModel, flatLayout, maeConfig, parameterSpecs, patchCount } from '@maestro/mae';
+import { dilocoOf, type JobSpec, specHash } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import { createCheckpointer, type TimedCheckpoint } from '../checkpoint/checkpointer.ts';
+import { computeIdentity } from '../process/computeSettings.ts';
+import { runtimeIdentity } from '../process/runtimeIdentity.ts';
+import type { WorkerOptions } from '../process/workerOptions.ts';
+import { createCollector } from '../state/collector.ts';
+import { openSnapshots } from '../state/snapshots.ts';
+import { openContentCheck } from './contentCheck.ts';
+import { type JobSession, REDIS_TIMEOUT_MS } from './jobSession.ts';
+import { openJobContents } from './openJobContents.ts';
+
+/** What {@link openJobSession} takes beside the worker's options. */
+export interface JobSessionOptions extends WorkerOptions {
+  readonly jobId: string;
+  readonly spec: JobSpec;
+  readonly logger: Logger;
+  readonly onCheckpoint: (
+    checkpoint: { readonly step: number; readonly path: string; readonly hash: string },
+    cost: Pick<TimedCheckpoint, 'stallSeconds' | 'writeSeconds'>,
+  ) => void;
+  readonly onCheckpointFailed: (step: number, error: unknown) => void;
+  /** Told when a snapshot is lost that was offered to others. */
+  readonly onSnapshotLost: () => void;
+  /** Told at what opening is, in a few words. */
+  readonly onStage: (stage: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens data set, trainer, loader and the rest of what a job needs whatever its members. What was opened is closed again when a later part
+ * fails. @throws MaestroError of whatever cannot be opened.
+ */
+export async function openJobSession(options: JobSessionOptions): Promise<JobSession> {
+  const { jobId, spec, dataDir, scratchDir, redisUrl, compute, logger, signal, faults, onStage } = options;
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closeOne of closers.splice(0).reverse()) await closeOne();
+  };
+  const opened = <Value extends { close(): Promise<unknown> }>(value: Value): Value => {
+    closers.push(() => value.close());
+    return value;
+  };
+
+  try {
+    const config = maeConfig(spec.model);
+    const isSharded = spec.optimizer.state === 'sharded';
+    const layout = flatLayout(parameterSpecs(config));
+    onStage(`it opens the data set ${spec.data.path}`);
+    const dataset = await openDataset(spec.data, { signal, cache: options.cache, patienceMs: options.patienceMs });
+    const schedule = jobSchedule(spec, dataset.length);
+    onStage('it builds the training graph');
+    const trainingModel = buildTrainingModel(config);
+    const { imageSize } = config;
+    const channels = config.channels as 1 | 3;
+    const patches = patchCount(config);
+    // Room for whatever virtual ranks a view may give this member; memory that is not written is not taken.
+    const trainer = opened(
+      await openTrainer({
+        trainingModel,
+        layout,
+        imageShape: [channels, imageSize, imageSize],
+        patches,
+        microBatch: schedule.microBatch,
+        maxPartials: maxPartials(schedule.virtualRanks),
+        treeDepth: treeHeight(schedule.virtualRanks),
+        replicas: dilocoOf(spec)?.replicas ?? 0,
+        ...compute,
+        // Moments that are dealt to owners are on the host; so is everything where devices are mixed, so that all apply a step alike.
+        ...((isSharded || spec.resources.allowMixedDevices) && { isResident: false }),
+        logger,
+      }),
+    );
+    const augment = augmentConfig(channels, withoutUndefined(spec.augment));
+    const loader = opened(openLoader({ dataset, imageSize, channels, augment, seed: spec.seed, patches, microBatch: schedule.microBatch }));
+    onStage('it connects to Redis');
+    const redis = opened(await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS }));
+    const table = await openJobContents({ ...options, dataset, redis });
+    const contents = opened(openContentCheck({ table, dataset, reader: options.name, logger }));
+    const identity = {
+      ...runtimeIdentity(),
+      specHash: specHash(spec),
+      ...computeIdentity(compute, trainer),
+      datasetFingerprint: dataset.fingerprint,
+    };
+    const collector = createCollector({
+      trainer,
+      step: () => session.state,
+      isAlone: () => session.shards.some(({ isWhole, length }) => isWhole && length === layout.length),
+    });
+    const { everySteps, keepLast, keepEveryEpochs, keepBest, location } = spec.checkpoint;
+    const checkpointRules = { everySteps, keepLast, keepEveryEpochs, keepBest, stepsPerEpoch: schedule.stepsPerEpoch };
+    const checkpointer = opened(
+      createCheckpointer({
+        root: checkpointRoot({ dataDir, jobId, location }),
+        ...checkpointRules,
+        layout,
+        trainer: isSharded ? collector : trainer,
+        state: { job: jobId, spec, identity },
+        onWritten: ({ step, dir, checkpointHash, ...cost }) => options.onCheckpoint({ step, path: dir, hash: checkpointHash }, cost),
+        onFailed: ({ step, error }) => options.onCheckpointFailed(step, error),
+        onPhase: ({ name }, step) => faults.reach(step, `checkpoint-${name}`),
+        logger,
+      }),
+    );
+    const snapshots = opened(openSnapshots({ dir: scratchDir, trainer, faults, onLost: options.onSnapshotLost, logger }));
+    const session: JobSession = {
+      jobId,
+      spec,
+      config,
+      layout,
+      dataset,
+      schedule,
+      learningRate: jobLearningRate(spec, schedule),
+      trainingModel,
+      trainer,
+      loader,
+      contents,
+      checkpointer,
+      collector,
+      snapshots,
+      isSharded,
+      checkpointRules,
+      redis,
+      identityJson: JSON.stringify(identity),
+      state: -1,
+      shards: [],
+      close,
+    };
+    return session;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+export type Defined<Value> = { [Key in keyof Value]: Exclude<Value[Key], undefined> };
+
+export function withoutUndefined<Value extends object>(value: Value): Partial<Defined<Value>> {
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as Partial<Defined<Value>>;
+}

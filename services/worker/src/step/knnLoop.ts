@@ -1,0 +1,122 @@
+import { addDigests, mostBroken, type PositionRange, tooManyBroken } from '@maestro/data';
+import { type FeatureSet, knnAccuracyInThread } from '@maestro/evaluation';
+import { MaestroError, type RankShare, type SkippedImage } from '@maestro/protocol';
+import type { KnnSession } from '../session/knnSession.ts';
+import { microBatchOrder, PREFETCH } from './microBatchOrder.ts';
+import { type StepLoopOptions, settleContents } from './stepLoop.ts';
+
+/** Everything a member measures with. */
+export interface KnnLoopOptions extends StepLoopOptions {
+  readonly session: KnnSession;
+}
+
+/**
+ * Encodes all training samples, step by step as a job that trains takes them, then the test samples, and classifies these: `results` of
+ * the session. Ends with that, or after the step after which the member wants to hold. The accuracy depends on the job alone.
+ *
+ * @throws the signal's reason when it is aborted, between batches; the session keeps the features of the steps that it counts.
+ * @throws MaestroError `data-invalid`, `non-finite`, `redis-unavailable`.
+ */
+export async function knnLoop(options: KnnLoopOptions): Promise<'finished' | 'held'> {
+  const { session, startStep, shards, onPhase, isHoldWanted, faults, onSkipped, onStep, contents, signal } = options;
+  const { schedule, training } = session;
+  const { totalSteps, virtualRanks, accumulation } = schedule;
+  const ranks = Array.from({ length: virtualRanks }, (_, rank) => rank);
+  const upcoming = microBatchOrder(schedule, ranks);
+
+  for (let step = startStep; step < totalSteps; step++) {
+    const startedMs = performance.now();
+
+    // Data: the window's shards are ours, and the next ones are asked for.
+    onPhase(step, 'lease');
+    await faults.reach(step, 'lease');
+    await shards.enter(step);
+
+    // Encode: each virtual rank's samples.
+    let encodeSeconds = 0;
+    const shares: RankShare[] = [];
+    for (const rank of ranks) {
+      let [images, digest, content] = [0, 0, 0];
+      for (let micro = 0; micro < accumulation; micro++) {
+        signal.throwIfAborted();
+        onPhase(step, 'compute');
+        await faults.reach(step, 'forward');
+        const batch = await training.encode(upcoming(step, rank * accumulation + micro, PREFETCH), signal);
+        images += batch.images;
+        digest = addDigests(digest, batch.digest);
+        content = addDigests(content, batch.content);
+        contents.note(batch.readings);
+        encodeSeconds += batch.seconds;
+        if (batch.skipped.length > 0) onSkipped(step, batch.skipped);
+      }
+      shares.push({ images, digest, content });
+    }
+
+    // Content: the samples have the bytes that they had for whoever read them first.
+    await settleContents(options, step, totalSteps);
+
+    // Commit: nothing is learned, so there is no loss.
+    await faults.reach(step, 'apply');
+    signal.throwIfAborted();
+    session.state = step + 1;
+    shards.leave(step);
+    const images = shares.reduce((sum, share) => sum + share.images, 0);
+    const stepSeconds = (performance.now() - startedMs) / 1000;
+    const rankSeconds = encodeSeconds / virtualRanks;
+    await onStep({ step: step + 1, loss: 0, gradNorm: 0, lr: 0, images, stepSeconds, ranks: shares, rankSeconds });
+    if (isHoldWanted(step)) return 'held';
+  }
+  return classify(options);
+}
+
+/** Encodes the test samples and lets their neighbours vote; a hold begins them again. */
+async function classify({ session, onPhase, isHoldWanted, onSkipped, signal }: KnnLoopOptions): Promise<'finished' | 'held'> {
+  const { knn, config, schedule, training, checkpoint, dataset } = session;
+  const { totalSteps, microBatch } = schedule;
+  const onProgress = (): void => onPhase(totalSteps, 'classify');
+  onProgress();
+  const test = session.openTest();
+  try {
+    const samples = session.test.length;
+    const batches = batchesOf(samples, microBatch);
+    const broken: SkippedImage[] = [];
+    for (let i = 0; i < batches.length; i++) {
+      signal.throwIfAborted();
+      const { skipped } = await test.encode(batches.slice(i, i + PREFETCH), signal);
+      onProgress();
+      if (skipped.length > 0) onSkipped(totalSteps, skipped);
+      broken.push(...skipped);
+      if (broken.length > mostBroken(samples)) throw tooManyBroken({ broken: broken.length, samples, named: broken });
+      if (isHoldWanted(totalSteps)) return 'held';
+    }
+    const [known, asked] = [training.features(), test.features()];
+    const [trainSamples, testSamples] = [labelled(known), labelled(asked)];
+    for (const [name, count] of Object.entries({ data: trainSamples, 'knn.test': testSamples })) {
+      if (count === 0) throw new MaestroError('data-invalid', `${name}: none of its samples has a label and can be read`);
+    }
+    const { k, temperature } = knn;
+    const input = { train: known, test: asked, dim: config.embedDim, k, temperature, areUnit: true };
+    session.results = {
+      knnAccuracy: await knnAccuracyInThread(input, { onProgress, signal }),
+      trainSamples,
+      testSamples,
+      classes: dataset.classes.length,
+      checkpointStep: checkpoint.step,
+    };
+    return 'finished';
+  } finally {
+    await test.close();
+  }
+}
+
+function labelled({ labels }: FeatureSet): number {
+  return labels.reduce((count, label) => (label < 0 ? count : count + 1), 0);
+}
+
+function batchesOf(length: number, size: number): PositionRange[] {
+  return Array.from({ length: Math.ceil(length / size) }, (_, i) => ({
+    epoch: 0,
+    first: i * size,
+    count: Math.min(size, length - i * size),
+  }));
+}

@@ -1,0 +1,17 @@
+/** What a member does, as it shows in heartbeats and error messages. The middle ones are the phases of a step, in their order. */
+export type Phase =
+  | 'preparing'
+  | 'ready'
+  | 'forming'
+  | 'heal'
+  | 'lease'
+  | 'data'
+  | 'compute'
+  | 'reduce'
+  | 'apply'
+  | 'report'
+  | 'checkpoint'
+  | 'classify'
+  | 'held'
+  | 'finished'
+  | 'stopping';

@@ -1,0 +1,46 @@
+import { assertInternal } from '@maestro/protocol';
+import { aborted } from '../process/signals.ts';
+import type { KnnSession } from '../session/knnSession.ts';
+import { knnLoop } from '../step/knnLoop.ts';
+import type { ViewRunOptions } from './viewRun.ts';
+import { openViewShards } from './viewShards.ts';
+
+/** One view of a k-NN job, as its one member sees it. */
+export type KnnViewOptions = Omit<ViewRunOptions, 'session'> & { readonly session: KnnSession };
+
+/**
+ * Works for one view of a k-NN job. There are no peers: a view starts from the features that this member has of earlier ones, or at step 0.
+ * @throws the signal's reason, or a MaestroError of what broke the view; `session.state` says which steps the features are of.
+ */
+export async function runKnnView(options: KnnViewOptions): Promise<'finished' | 'held'> {
+  const { session, view, reports, logger, before, started, onPhase, signal } = options;
+  const { jobId, schedule, checkpoint } = session;
+  const { generation, startStep } = view;
+  onPhase(startStep, 'forming');
+  await before;
+  signal.throwIfAborted();
+  assertInternal(Math.max(0, session.state) >= startStep, `the view starts at step ${startStep}, features are of ${session.state}`);
+  session.state = startStep;
+  const virtualRanks = Array.from({ length: schedule.virtualRanks }, (_, rank) => rank);
+  const shards = await openViewShards({ ...options, virtualRanks });
+  try {
+    options.onFormed(startStep === 0 ? checkpoint.checkpointHash : '');
+    await Promise.race([started, aborted(signal)]);
+    signal.throwIfAborted();
+    const outcome = await knnLoop({
+      ...options,
+      contents: session.contents,
+      onWaiting: (reason) => options.onWaiting(reason === '' ? undefined : reason),
+      startStep,
+      shards,
+      async onStep({ rankSeconds, ...report }) {
+        options.onStep({ jobId, generation, ...report }, rankSeconds);
+        await reports.room(signal, () => onPhase(report.step, 'report'));
+      },
+    });
+    if (outcome === 'finished') logger.info({ results: session.results }, 'measured');
+    return outcome;
+  } finally {
+    await shards.close();
+  }
+}

@@ -1,0 +1,239 @@
+import { type Collective, type Group, type LocalStep, type RoundTimes, treeSubtrees } from '@maestro/collective';
+import { dilocoOf, type FailureTimeouts, MaestroError, type SkippedImage, type StepCommitted, type View } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import { writeLastCheckpoint } from '../checkpoint/lastCheckpoint.ts';
+import { openRoundCheckpoints } from '../checkpoint/roundCheckpoints.ts';
+import { joinReplicas, type ReplicaExchange, replicasOf } from '../exchange/replicaExchange.ts';
+import { createAlone, createReplicated, withoutTake } from '../exchange/replicated.ts';
+import { createSharded } from '../exchange/sharded.ts';
+import type { Reports } from '../member/reports.ts';
+import type { Faults } from '../process/faults.ts';
+import { aborted } from '../process/signals.ts';
+import type { JobSession } from '../session/jobSession.ts';
+import { pullShards, serveShards } from '../state/shardTransfer.ts';
+import { openWindowSnapshots } from '../state/windowSnapshots.ts';
+import { dilocoLoop } from '../step/dilocoLoop.ts';
+import type { Phase } from '../step/phase.ts';
+import type { StepReport } from '../step/stepLoop.ts';
+import { SCALARS_PER_RANK } from '../step/stepScalars.ts';
+import { trainLoop } from '../step/trainLoop.ts';
+import { heal, serveTo } from './heal.ts';
+import { restore } from './restore.ts';
+import { openViewShards } from './viewShards.ts';
+import type { ViewTraffic } from './viewTraffic.ts';
+
+/** One view, as its member sees it. */
+export interface ViewRunOptions {
+  readonly session: JobSession;
+  readonly view: View;
+  /** This worker's id in the view. */
+  readonly self: string;
+  readonly collective: Collective;
+  readonly timeouts: FailureTimeouts;
+  readonly dataDir: string;
+  readonly isFaultTolerant: boolean;
+  readonly faults: Faults;
+  readonly reports: Reports;
+  readonly logger: Logger;
+  /** What an earlier view had under way in the trainer; nothing is asked of the trainer before it has ended. */
+  readonly before: Promise<unknown>;
+  /** Resolves when all members have formed. */
+  readonly started: Promise<void>;
+  readonly isHoldWanted: (step: number) => boolean;
+  /** Whether the hold that is wanted after the step comes with a checkpoint. */
+  readonly isSaveWanted: (step: number) => boolean;
+  readonly onJoined: (traffic: ViewTraffic) => void;
+  readonly onPhase: (step: number, phase: Phase) => void;
+  /** Told how long a round with the peers took. */
+  readonly onRound: (times: RoundTimes) => void;
+  /** The member is connected to all its peers; `stateHash` when it restored or initialised its state itself. */
+  readonly onFormed: (stateHash: string) => void;
+  readonly onWaiting: (reason: string | undefined) => void;
+  readonly onStep: (report: StepCommitted, rankSeconds: number) => void;
+  readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
+  readonly onCheckpointFailed: (step: number, error: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Works for one view: joins its collective, comes to the state of its first step, and trains. Whoever lacks the state pulls it from a peer
+ * while the others compute: none of them can apply that step before this member has added its part. Where replicas train apart all restore,
+ * and the view's own state is in checkpoints alone.
+ *
+ * @throws the signal's reason, or a MaestroError of what broke the view; `session.state` says what the trainer holds then.
+ */
+export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
+  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onRound, signal } = options;
+  const { schedule, trainer, checkpointer, jobId, isSharded, snapshots } = session;
+  const { generation, members, startStep, sources, holders } = view;
+  const me = members.find(({ id }) => id === self)!;
+  const isFirst = members[0]!.id === self;
+  const diloco = dilocoOf(session.spec);
+  const local = treeSubtrees(me.firstRank, me.ranks, schedule.virtualRanks);
+  const closers: (() => unknown)[] = [];
+  const over = new AbortController();
+
+  try {
+    onPhase(startStep, 'forming');
+    const joining: Promise<Joined> =
+      diloco === undefined ? joinGradients(options) : joinReplicas({ ...options, joinTimeoutMs: timeouts.joinMs });
+    // Whoever restores must not leave the groups to nobody when that fails.
+    joining.then((joined) => closers.push(() => Promise.all(groupsOf(joined).map((group) => group.close())))).catch(() => undefined);
+    await before;
+    if (isSharded) await snapshots.captured();
+    signal.throwIfAborted();
+    const chunk = isSharded ? chunkOf(await joining) : undefined;
+    if (chunk !== undefined) await trainer.own(chunk);
+    const isRestored = sources.length === 0 && holders.length === 0;
+    const restoring = { session, view, self, dataDir: options.dataDir, isFirst, logger, signal };
+    const stateHash = isRestored ? await restore(restoring) : '';
+    const joined = await joining;
+    if (isRestored && chunk !== undefined) session.shards = [{ step: startStep, ...chunk, isWhole: true }];
+    const groups = groupsOf(joined);
+    options.onJoined({
+      waiting: () => groups.flatMap((group) => group.waiting()),
+      sentBytes: () => Object.fromEntries(Object.entries(joined).map(([name, { sentBytes }]) => [name, sentBytes])),
+      bytes: () => ({
+        sent: groups.reduce((sum, { sentBytes }) => sum + sentBytes, 0),
+        received: groups.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0),
+      }),
+    });
+    const abort = (): void => {
+      for (const group of groups) group.abort(signal.reason as MaestroError);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    closers.push(() => signal.removeEventListener('abort', abort));
+    if (signal.aborted) abort();
+
+    const virtualRanks = local.steps.flatMap((step: LocalStep) => (step.op === 'leaf' ? [step.rank] : []));
+    const shards = await openViewShards({ ...options, virtualRanks, signal: AbortSignal.any([signal, over.signal]) });
+    closers.push(() => shards.close());
+    if (isSharded) {
+      await snapshots.rewind(startStep);
+      closers.push(serveShards({ session, view, self, collective, faults }));
+    } else if (sources.includes(self) && sources.length < members.length) {
+      closers.push(serveTo({ session, view, self, collective, faults }));
+    }
+    options.onFormed(stateHash);
+    await Promise.race([started, aborted(signal)]);
+    signal.throwIfAborted();
+
+    if (chunk !== undefined && !isRestored) {
+      onPhase(startStep, 'heal');
+      const onProgress = (): void => onPhase(startStep, 'heal');
+      await pullShards({ session, view, self, collective, faults, chunk, onProgress, logger, signal });
+    } else if (diloco === undefined && session.state !== startStep) {
+      onPhase(startStep, 'heal');
+      // Bytes that come are a sign of life, however long it takes.
+      await heal({ session, view, self, collective, faults, onProgress: () => onPhase(startStep, 'heal'), logger, signal });
+    }
+    await trainer.clearTree();
+    const committed = ({ rankSeconds: _own, ...report }: StepReport): StepCommitted => ({ jobId, generation, ...report });
+    const loop = {
+      ...session,
+      startStep,
+      shards,
+      isHoldWanted: options.isHoldWanted,
+      faults,
+      onPhase,
+      onWaiting: (reason: string) => options.onWaiting(reason === '' ? undefined : reason),
+      onSkipped: options.onSkipped,
+      onStep: async (report: StepReport, isSaved = false) => {
+        const { step, loss } = report;
+        if (diloco === undefined) session.state = step;
+        options.onStep(committed(report), report.rankSeconds);
+        await reports.room(signal, () => onPhase(step, 'report'));
+        if (!isFirst || diloco !== undefined) return;
+        onPhase(step - 1, 'checkpoint');
+        // The last one is written below, and waited for.
+        if (step === schedule.totalSteps) return;
+        if (!isSharded) await checkpointer.stepDone(step, { loss });
+        else if (isSaved) await checkpointer.begin(step, { loss });
+      },
+      signal,
+    };
+    if ('scalars' in joined) {
+      const own = replicasOf(session, me);
+      const onRoundEnd = openRoundCheckpoints({ ...options, own, exchange: joined });
+      return await dilocoLoop({ ...loop, diloco: diloco!, own, exchange: joined, onRound, onRoundEnd });
+    }
+    const { gradients: group } = joined;
+    const windows = openWindowSnapshots({ session, view, self, group, collective, signal: AbortSignal.any([signal, over.signal]) });
+    // One that was restored is in a checkpoint.
+    if (isSharded && !isRestored) windows.onState(startStep);
+    // A sum that is rounded on its way out is rounded by the exchange.
+    const isAlone = members.length === 1 && trainer.isResident && session.spec.sync.allGather === 'f32';
+    const replication = isSharded
+      ? createSharded({
+          session,
+          group,
+          isWriter: isFirst,
+          isSaveAsked: options.isSaveWanted,
+          onApplied: (report) => {
+            if (options.isFaultTolerant) reports.add(committed(report));
+          },
+          onRound,
+          onState: windows.onState,
+          faults,
+        })
+      : isAlone
+        ? createAlone({ trainer, faults, signal })
+        : createReplicated({ trainer, group, onRound, faults, signal });
+    const program = isAlone ? withoutTake(local.steps) : local.steps;
+    const outcome = await trainLoop({ ...loop, program, replication });
+    if (outcome === 'finished' && isFirst) {
+      const { totalSteps } = schedule;
+      const onWaiting = (): void => onPhase(totalSteps, 'checkpoint');
+      onWaiting();
+      await writeLastCheckpoint({
+        write: () => checkpointer.write(totalSteps),
+        onFailed: (error) => options.onCheckpointFailed(totalSteps, error),
+        onWaiting,
+        logger,
+        signal,
+      });
+    }
+    return outcome;
+  } finally {
+    over.abort(new MaestroError('cancelled', 'the view is over'));
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+/** By what is summed. */
+type Joined = { readonly gradients: Group } | ReplicaExchange;
+
+function groupsOf(joined: Joined): readonly Group[] {
+  return Object.values(joined);
+}
+
+/** The elements whose gradients this member sums. */
+function chunkOf(joined: Joined): Group['chunk'] | undefined {
+  return 'gradients' in joined ? joined.gradients.chunk : undefined;
+}
+
+/** Joins the group that sums gradients. */
+async function joinGradients({
+  session,
+  view,
+  self,
+  collective,
+  timeouts,
+  signal,
+}: ViewRunOptions): Promise<{ readonly gradients: Group }> {
+  const { jobId: job, trainer, spec } = session;
+  const { generation, members } = view;
+  const gradients = await collective.join({
+    job,
+    generation,
+    members,
+    self,
+    partials: trainer.partials.map(({ parts }) => parts.map(({ floats }) => floats)),
+    reduced: trainer.reduced.parts.map(({ floats }) => floats),
+    scalarsPerRank: SCALARS_PER_RANK,
+    allGather: spec.sync.allGather,
+    joinTimeoutMs: timeouts.joinMs,
+    signal,
+  });
+  return { gradients };
+}
