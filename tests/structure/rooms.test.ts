@@ -54,6 +54,18 @@ test('no place outside packages/recipes knows the name of a recipe, but for the 
   expect(named.map(({ line }) => line.trim())).toEqual(["const DEFAULT_RECIPE = 'mae-pretrain';"]);
 });
 
+test('every program of a service that may read a job file knows the recipes', () => {
+  // It lays a wire between two network namespaces, and reads nothing.
+  const without = /\/network\/wireMain\.ts$/;
+  const programs = rooms
+    .filter(({ dir }) => dir.startsWith('services/'))
+    .flatMap(({ sources }) => sources.filter(({ path }) => /[mM]ain\.ts$/.test(path)));
+  expect(programs.length).toBeGreaterThan(5);
+  expect(
+    programs.filter(({ path, text }) => !without.test(path) && !text.includes("import '@maestro/recipes';")).map(({ path }) => path),
+  ).toEqual([]);
+});
+
 describe.each(rooms)('$dir', ({ manifest, sources, name }) => {
   test('imports only what its package.json names', () => {
     const declared = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).filter((each) => each.startsWith(OURS));

@@ -1,3 +1,4 @@
+import '@maestro/recipes';
 import { setPriority } from 'node:os';
 import { stepFolder } from '@maestro/checkpoint';
 import { drawCheckpoint } from '@maestro/evaluation';

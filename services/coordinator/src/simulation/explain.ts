@@ -1,3 +1,4 @@
+import '@maestro/recipes';
 import { createDice } from './dice.ts';
 import { faultText, scenarioOf } from './faults.ts';
 import { shrink } from './shrink.ts';

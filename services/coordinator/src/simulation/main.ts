@@ -1,3 +1,4 @@
+import '@maestro/recipes';
 import { createDice } from './dice.ts';
 import { explain } from './explain.ts';
 import { scenarioOf } from './faults.ts';
