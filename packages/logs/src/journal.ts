@@ -22,15 +22,13 @@ const LONGEST_BYTES = 1024 * 1024;
 /** A process that has been silent for longer is forgotten, in milliseconds. */
 const KEPT_MS = 24 * 3600 * 1000;
 
-const EMPTY: ArchiveState = { streamId: '0-0', sources: {}, jobs: {} };
-
 /** Opens the journal at `path`, and gives the state in which it is. */
 export async function openJournal(path: string): Promise<{ readonly journal: Journal; readonly state: ArchiveState }> {
   await mkdir(dirname(path), { recursive: true });
-  const started = await readJournal(path);
-  let state = started;
+  const held = await readJournal(path);
+  const started = stateOf(held);
   /** When each process and job was last heard of; what was read counts as now. */
-  const heardMs = new Map([...Object.keys(state.sources), ...Object.keys(state.jobs)].map((name) => [name, Date.now()]));
+  const heardMs = new Map([...held.sources.keys(), ...held.jobs.keys()].map((name) => [name, Date.now()]));
   let file: FileHandle;
   let bytes: number;
   /** A commit has failed half way: what is appended behind it would not be found. */
@@ -38,10 +36,11 @@ export async function openJournal(path: string): Promise<{ readonly journal: Jou
 
   const rewrite = async (): Promise<void> => {
     const oldestMs = Date.now() - KEPT_MS;
-    const recent = <Value>(values: Readonly<Record<string, Value>>): Record<string, Value> =>
-      Object.fromEntries(Object.entries(values).filter(([name]) => (heardMs.get(name) ?? 0) >= oldestMs));
-    state = { ...state, sources: recent(state.sources), jobs: recent(state.jobs) };
-    const line = `${JSON.stringify(state)}\n`;
+    for (const [name, ms] of heardMs) {
+      if (ms >= oldestMs) continue;
+      for (const names of [held.sources, held.jobs, heardMs]) names.delete(name);
+    }
+    const line = `${JSON.stringify(stateOf(held))}\n`;
     const aside = `${path}.new`;
     await writeFile(aside, line, { flush: true });
     await rename(aside, path);
@@ -64,7 +63,7 @@ export async function openJournal(path: string): Promise<{ readonly journal: Jou
         await file.appendFile(line);
         await file.datasync();
         isTorn = false;
-        state = merge(state, change);
+        merge(held, change);
         bytes += line.length;
         if (bytes > LONGEST_BYTES) await rewrite();
       },
@@ -73,25 +72,38 @@ export async function openJournal(path: string): Promise<{ readonly journal: Jou
   };
 }
 
-function merge(state: ArchiveState, change: ArchiveState): ArchiveState {
-  return { streamId: change.streamId, sources: { ...state.sources, ...change.sources }, jobs: { ...state.jobs, ...change.jobs } };
+/** {@link ArchiveState} as it grows: a commit costs what it changes, however many jobs there are. */
+interface HeldState {
+  streamId: string;
+  readonly sources: Map<string, number>;
+  readonly jobs: Map<string, LogPosition>;
 }
 
-async function readJournal(path: string): Promise<ArchiveState> {
+function merge(held: HeldState, { streamId, sources, jobs }: ArchiveState): void {
+  held.streamId = streamId;
+  for (const [name, next] of Object.entries(sources)) held.sources.set(name, next);
+  for (const [name, position] of Object.entries(jobs)) held.jobs.set(name, position);
+}
+
+function stateOf({ streamId, sources, jobs }: HeldState): ArchiveState {
+  return { streamId, sources: Object.fromEntries(sources), jobs: Object.fromEntries(jobs) };
+}
+
+async function readJournal(path: string): Promise<HeldState> {
+  const held: HeldState = { streamId: '0-0', sources: new Map(), jobs: new Map() };
   let text: string;
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return EMPTY;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return held;
     throw error;
   }
-  let state = EMPTY;
   for (const line of text.split('\n')) {
     try {
-      if (line !== '') state = merge(state, JSON.parse(line) as ArchiveState);
+      if (line !== '') merge(held, JSON.parse(line) as ArchiveState);
     } catch {
       break; // Torn, so nothing follows it that was committed.
     }
   }
-  return state;
+  return held;
 }
