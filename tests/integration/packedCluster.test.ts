@@ -1,4 +1,6 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -35,6 +37,7 @@ beforeAll(async () => {
     ['lost', 63],
   ] as const)
     await packDataset({ dataset, to: openStorage(join(dir, name)), shardBytes: 500_000, pixels: { shorterSide } });
+  await packDataset({ dataset, to: openStorage(join(dir, 'altered')), shardBytes: 1e9, pixels: { shorterSide: 64 } });
   let lost = 0;
   const misbehave = (path: string, before: number): Misbehaviour | undefined => {
     if (path.startsWith('/lost')) return lost++ < ANSWERED ? undefined : 'gone';
@@ -44,7 +47,7 @@ beforeAll(async () => {
   const env = {
     MAESTRO_FAILURE_TIMEOUT_MS: '5000',
     MAESTRO_RECONSTRUCTION_SECONDS: '0',
-    MAESTRO_DATA_ROOTS: `${join(dir, 'pixels')}:${server.url}/pixels:${server.url}/lost`,
+    MAESTRO_DATA_ROOTS: `${dir}:${server.url}/pixels:${server.url}/lost`,
     MAESTRO_CACHE_DIR: join(dir, 'cache'),
     MAESTRO_CACHE_SIZE: `${CACHE_BYTES}`,
     MAESTRO_DATA_PATIENCE_SECONDS: '3',
@@ -64,6 +67,21 @@ const submit = (path: string): Promise<Job> => {
   const spec = smallJob({ path: '', workers: 2, steps: STEPS, model: { channels: 3, imageSize: 32 } });
   return client.submitJob({ spec: { ...spec, data: { format: 'webdataset', path } } });
 };
+/** Divides the only shard of a packed set into blocks of 4 KiB, of which few are looked at when it is opened. */
+async function refineIndex(place: string): Promise<Buffer> {
+  const file = join(place, 'index.json');
+  const index = JSON.parse(await readFile(file, 'utf8'));
+  const bytes = await readFile(join(place, index.shards[0].name));
+  index.blockBytes = 4096;
+  index.shards[0].blocks = Array.from({ length: Math.ceil(bytes.length / 4096) }, (_, at) =>
+    createHash('sha256')
+      .update(bytes.subarray(at * 4096, (at + 1) * 4096))
+      .digest('hex'),
+  );
+  await writeFile(file, JSON.stringify(index));
+  return bytes;
+}
+
 const ended = async ({ id }: Job): Promise<Job> => {
   for await (const now of client.watchJob(id)) if (isTerminal(now.state)) return now;
   throw new Error('the watch ended before the job');
@@ -101,6 +119,54 @@ test(
     ]);
     // The cluster is as good as before.
     expect((await ended(await submit(join(dir, 'pixels')))).state).toBe('succeeded');
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a job on shards of others is taken, planned and trained, counted by nobody before workers make their index',
+  async () => {
+    const place = join(dir, 'foreign');
+    await mkdir(place);
+    const names = (await readdir(join(dir, 'images'))).sort();
+    for (const [name, members] of [
+      ['a', names.slice(0, 90)],
+      ['b', names.slice(90)],
+    ] as const)
+      execFileSync('tar', ['-cf', join(place, `${name}.tar`), '-C', dir, ...members.map((member) => `images/${member}`)]);
+    const seen = await fetch(`http://${cluster.http}/api/v1/data?path=${encodeURIComponent(place)}`);
+    expect(await seen.json()).toMatchObject({ format: 'webdataset', note: expect.stringContaining('have no index; workers make one') });
+    const data = { format: 'webdataset', path: place };
+    const spec = { ...smallJob({ path: '', workers: 2, steps: 3, model: { channels: 3, imageSize: 32 } }), data };
+    const checked = await client.checkJob(spec);
+    expect([checked.plan.totalSteps, checked.warnings]).toEqual([
+      3,
+      expect.arrayContaining([expect.stringContaining('workers make one when the job starts')]),
+    ]);
+    const posted = await fetch(`http://${cluster.http}/api/v1/jobs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(spec),
+    });
+    const job = (await posted.json()) as Job;
+    expect([posted.status, job]).toMatchObject([201, { id: expect.any(String) }]);
+    expect(await ended(job)).toMatchObject({ state: 'succeeded', message: 'finished after 3 steps' });
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a shard whose bytes are not those of its index ends the job with its name, and no step was trained on them',
+  async () => {
+    const place = join(dir, 'altered');
+    const bytes = await refineIndex(place);
+    bytes.fill(7, 4096 * 2 + 600, 4096 * 3);
+    await writeFile(join(place, 'shard-000000.tar'), bytes);
+    const job = await ended(await submit(place));
+    expect([job.state, job.message]).toEqual([
+      'failed',
+      expect.stringContaining('shard-000000.tar has other bytes at 8192 than its index says'),
+    ]);
   },
   TIMEOUT_MS,
 );

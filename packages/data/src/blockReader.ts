@@ -67,12 +67,7 @@ export function openBlockReader({
     if (cached !== undefined) return cached;
     const range = { begin: at * blockBytes, end: Math.min(sizeBytes, (at + 1) * blockBytes) };
     const bytes = await patiently(patienceMs, () => source.readRange(name, range));
-    if (hashOf(bytes) !== sha256) {
-      const message =
-        `packed data set ${source.location}: ${name} has other bytes at ${range.begin} than its index says; pack it ` +
-        'again, or mend the copy';
-      throw new MaestroError('data-invalid', message);
-    }
+    if (hashOf(bytes) !== sha256) throw otherBytes(source.location, name, range.begin);
     await cache?.write(sha256, bytes);
     return bytes;
   };
@@ -113,6 +108,14 @@ export function openBlockReader({
       return result;
     },
   };
+}
+
+/** The error of a shard that has other bytes in the block at `begin` than its index says. */
+export function otherBytes(location: string, shard: string, begin: number): MaestroError {
+  return new MaestroError(
+    'data-invalid',
+    `packed data set ${location}: ${shard} has other bytes at ${begin} than its index says; pack it again, or mend the copy`,
+  );
 }
 
 /** Tries again while a server does not answer; what it refuses for good is told at once. */

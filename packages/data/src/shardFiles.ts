@@ -13,8 +13,23 @@ interface OpenShard {
   usedMs: number;
 }
 
-/** Reads bytes `begin..end` of a shard. @throws MaestroError `not-found`, `storage`. */
-export type ShardFiles = (name: string, begin: number, end: number) => Promise<Uint8Array>;
+/** What was read of a shard, and when the file's bytes had been changed last, before and after that. */
+export interface ShardPart {
+  readonly bytes: Uint8Array;
+  readonly changedMs: number;
+  /** Whether they were not changed while it was read. */
+  readonly isSteady: boolean;
+}
+
+/**
+ * Reads bytes `begin..end` of a shard; `isWatched`: the file is also looked at before it is read. @throws MaestroError `not-found`,
+ * `storage`.
+ */
+export type ShardFiles = (
+  name: string,
+  range: { readonly begin: number; readonly end: number },
+  options?: { readonly isWatched?: boolean },
+) => Promise<ShardPart>;
 
 /** Reads from the shards of a folder through files that stay open for a while: opening one takes longer than reading a sample. */
 export function openShardFiles(folder: Storage): ShardFiles {
@@ -46,18 +61,20 @@ export function openShardFiles(folder: Storage): ShardFiles {
     return shard;
   };
 
-  return async (name, begin, end) => {
+  return async (name, { begin, end }, { isWatched = false } = {}) => {
     const shard = opened(name);
     shard.users++;
     try {
       const file = await shard.file;
+      const before = isWatched ? await file.changedMs() : undefined;
       const bytes = new Uint8Array(end - begin);
       for (let read = 0; read < bytes.length; ) {
         const more = await file.read(bytes.subarray(read), begin + read);
         if (more === 0) throw new MaestroError('storage', `${folder.location}/${name}: it ends at byte ${begin + read}, expected ${end}`);
         read += more;
       }
-      return bytes;
+      const changedMs = await file.changedMs();
+      return { bytes, changedMs, isSteady: before === undefined || before === changedMs };
     } catch (error) {
       if (shards.get(name) === shard && shard.users === 1) close(name, shard);
       throw error;

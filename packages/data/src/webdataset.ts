@@ -8,19 +8,18 @@ import {
   openSource,
   openStorage,
   parentOf,
-  READ_TIMEOUT_MS,
   resolveLocation,
   type Source,
 } from '@maestro/storage';
 import { hashOf, openBlockCache } from './blockCache.ts';
-import { type BlockedShard, openBlockReader } from './blockReader.ts';
+import { type BlockedShard, openBlockReader, otherBytes } from './blockReader.ts';
 import type { BoundedFolderOptions } from './boundedFolder.ts';
 import { contentHash } from './contentHash.ts';
 import type { Dataset, OpenDatasetOptions } from './dataset.ts';
 import { PROBE_BYTES } from './holdOut.ts';
 import { indexShards } from './indexShards.ts';
+import { blockChecks, openLocalShards } from './localShards.ts';
 import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
-import { openShardFiles, type ShardFiles } from './shardFiles.ts';
 
 /** An index of ten million samples has some 600 MB, and is read into one text. */
 const MOST_INDEX_BYTES = 500e6;
@@ -54,6 +53,8 @@ export interface WebDatasetSource {
   readonly sourceSizes: Uint32Array | undefined;
   readonly sourceProbes: Float64Array | undefined;
   readonly fingerprint: string;
+  /** Which blocks of a folder's shards were read and found right: {@link blockChecks}. */
+  readonly checks: Float64Array;
   /** Where blocks from elsewhere are kept; undefined: nowhere. */
   readonly cache: BoundedFolderOptions | undefined;
   /** For how long a server that does not answer is asked again; undefined: five minutes. */
@@ -106,6 +107,7 @@ export async function readWebDataset(
     heights: shared(Uint32Array, heights),
     sourceSizes: sourceSizes && shared(Uint32Array, sourceSizes),
     sourceProbes: sourceProbes && shared(Float64Array, sourceProbes),
+    checks: blockChecks(isUrl(location) ? [] : shards),
     broken: new Map(broken.map(({ index, reason }) => [index, reason])),
     cache,
     patienceMs,
@@ -121,25 +123,23 @@ export function webDataset(source: WebDatasetSource): Dataset {
   const blocks = isUrl(location)
     ? openBlockReader({ source: openSource(location), blockBytes: source.blockBytes, cache, patienceMs: source.patienceMs })
     : undefined;
-  const files = blocks === undefined ? openShardFiles(openStorage(location)) : undefined;
-  const partOf = (index: number) => ({
-    shard: shards[shardOf[index]!]!,
-    begin: offsets[index]!,
-    end: offsets[index]! + sizes[index]!,
-  });
+  const local =
+    blocks === undefined
+      ? openLocalShards({ folder: openStorage(location), shards, blockBytes: source.blockBytes, checks: source.checks })
+      : undefined;
   /** Samples that are on their way; each is handed out once. */
   const coming = new Map<number, Promise<Uint8Array>>();
   const begin = (index: number, most = Number.POSITIVE_INFINITY): Promise<Uint8Array> => {
-    const { shard, begin, end: last } = partOf(index);
-    const end = Math.min(last, begin + most);
-    return blocks?.read(shard, begin, end) ?? readLocal(files!, shard.name, begin, end);
+    const [shard, begin] = [shardOf[index]!, offsets[index]!];
+    const end = begin + Math.min(sizes[index]!, most);
+    return local?.(shard, begin, end) ?? blocks!.read(shards[shard]!, begin, end);
   };
   return {
     length: names.length,
     channels,
     classes,
     fingerprint: source.fingerprint,
-    // Blocks from elsewhere are checked one by one; of a local copy, some are when it is opened.
+    // A local copy is checked as well, but may change under a job without a trace: a disk that gives other bytes than before.
     isFingerprintWhole: blocks !== undefined,
     source,
     name: (index) => names[index]!,
@@ -195,15 +195,6 @@ function passNotFound(error: unknown): void {
   if (!isMaestroError(error, 'not-found')) throw error;
 }
 
-async function readLocal(files: ShardFiles, name: string, begin: number, end: number): Promise<Uint8Array> {
-  try {
-    return await inFileTime(files(name, begin, end), `packed data set: ${name}`, { timeoutMs: READ_TIMEOUT_MS });
-  } catch (cause) {
-    // No broken image: other workers may see it well.
-    throw new MaestroError('data-invalid', `packed data set: ${(cause as Error).message}`, { cause });
-  }
-}
-
 async function checkCopy(
   source: Source,
   shards: readonly BlockedShard[],
@@ -221,8 +212,7 @@ async function checkCopy(
   for (let k = 0; k < checked; k++) {
     const { shard, sha256, at } = all[Math.floor((k * all.length) / checked)]!;
     const range = { begin: at * blockBytes, end: Math.min(shard.sizeBytes, (at + 1) * blockBytes) };
-    if (hashOf(await source.readRange(shard.name, range, signal)) !== sha256)
-      throw damaged(shard.name, 'has other bytes than its index says');
+    if (hashOf(await source.readRange(shard.name, range, signal)) !== sha256) throw otherBytes(source.location, shard.name, range.begin);
   }
 }
 

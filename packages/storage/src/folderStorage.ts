@@ -60,6 +60,8 @@ export function openFolder(path: string): Storage {
             signal?.throwIfAborted();
             return (await file.read(target, 0, target.length, from)).bytesRead;
           },
+          // The time of modification can be set back, as copying programs do.
+          changedMs: async () => (await file.stat()).ctimeMs,
           close: () => file.close(),
         };
       } catch (error) {

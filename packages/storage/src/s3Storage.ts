@@ -57,6 +57,7 @@ export function openS3(location: string, settings: S3Settings): Storage {
       return {
         sizeBytes,
         modifiedAt: new Date(headers.get('last-modified') ?? 0),
+        changedMs: async () => 0,
         async read(target, at, signal) {
           const end = Math.min(at + target.length, sizeBytes);
           if (end <= at) return 0;

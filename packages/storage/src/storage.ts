@@ -21,6 +21,8 @@ export interface StoredFile {
    * @returns how many bytes were there: fewer than asked only when the object ends
    */
   read(target: Uint8Array, at: number, signal?: AbortSignal): Promise<number>;
+  /** When its bytes were changed last, as the file system notes it by itself; an object's never change while it is open. */
+  changedMs(): Promise<number>;
   close(): Promise<void>;
 }
 
