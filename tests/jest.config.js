@@ -1,5 +1,10 @@
-/** `npm run test:long`: the files *.long.test.ts alone, which `npm test` leaves out for their length or for the tools that they fetch. */
-const isLong = process.env['MAESTRO_LONG_TESTS'] === '1';
+/**
+ * Which files run, by MAESTRO_TESTS: `core`, what `npm test` waits for; `slow`, stories of many minutes in `*.slow.test.ts`; `long`, files
+ * `*.long.test.ts` that fetch tools or take minutes each. Several with commas between.
+ */
+const kinds = (process.env['MAESTRO_TESTS'] ?? 'core').split(',');
+const isLeftOut = { core: '/[^./]+\\.test\\.js$', slow: '\\.slow\\.test\\.js$', long: '\\.long\\.test\\.js$' };
+const left = Object.entries(isLeftOut).filter(([kind]) => !kinds.includes(kind));
 
 /**
  * Tests run on what `tsc -b` emitted: the very files that ship, with threads and child processes started as users start them.
@@ -8,8 +13,8 @@ const isLong = process.env['MAESTRO_LONG_TESTS'] === '1';
 export default {
   rootDir: '..',
   roots: ['<rootDir>/packages', '<rootDir>/services', '<rootDir>/tests'],
-  testMatch: [isLong ? '**/dist/**/*.long.test.js' : '**/dist/**/*.test.js'],
-  testPathIgnorePatterns: ['/node_modules/', ...(isLong ? [] : ['\\.long\\.test\\.js$'])],
+  testMatch: ['**/dist/**/*.test.js'],
+  testPathIgnorePatterns: ['/node_modules/', ...left.map(([, pattern]) => pattern)],
   testEnvironment: '<rootDir>/tests/jest/ortEnvironment.cjs',
   snapshotResolver: '<rootDir>/tests/jest/snapshotResolver.cjs',
   setupFiles: ['<rootDir>/packages/recipes/dist/index.js'],

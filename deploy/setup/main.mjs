@@ -47,13 +47,14 @@ async function prepare({ needsRedis, mayUseRemoteRedis, mayUseS3 }) {
   const redis = findRedis();
   if (redis !== undefined) process.env.MAESTRO_REDIS_SERVER = redis;
   const s3 = findS3Server();
-  if (mayUseS3 && s3 !== undefined) process.env.MAESTRO_S3_SERVER = s3;
+  if (s3 !== undefined) process.env.MAESTRO_S3_SERVER = s3;
 }
 
-/** Whether the tests that are asked for, all or those of some patterns, may want an S3 server: their files are named for it. */
+/** Whether the tests that are asked for may want an S3 server: slow ones do, and those that are named, whose files are named for it. */
 function namesS3(patterns) {
   const names = patterns.filter((pattern) => !pattern.startsWith('-'));
-  return names.length === 0 || names.some((name) => /s3|storage|packed|tests\/integration\/?$/i.test(name));
+  if (names.length === 0) return /slow/.test(process.env.MAESTRO_TESTS ?? '');
+  return names.some((name) => /s3|storage|packed|tests\/integration\/?$/i.test(name));
 }
 
 /**
@@ -72,7 +73,13 @@ async function test(args) {
   // Jest runs ES modules through Node's vm modules, which are behind a flag and warn that they are.
   const flags = ['--experimental-vm-modules'];
   flags.push(process.allowedNodeEnvironmentFlags.has('--disable-warning') ? '--disable-warning=ExperimentalWarning' : '--no-warnings');
-  const env = { ...process.env, NODE_OPTIONS: [process.env.NODE_OPTIONS, ...flags].filter(Boolean).join(' ') };
+  // Who names files means these, slow or not; those that fetch tools are for `npm run test:long`.
+  const isNamed = args.some((arg) => !arg.startsWith('-'));
+  const env = {
+    MAESTRO_TESTS: isNamed ? 'core,slow' : 'core',
+    ...process.env,
+    NODE_OPTIONS: [process.env.NODE_OPTIONS, ...flags].filter(Boolean).join(' '),
+  };
   const jest = resolve(root, 'node_modules/jest/bin/jest.js');
   const child = spawn(process.execPath, [jest, '--config', resolve(root, 'tests/jest.config.js'), ...args], {
     cwd: root,

@@ -28,7 +28,7 @@ export async function hasS3Server(): Promise<boolean> {
   if (program !== undefined) return true;
   const reason = await readFile(WHY_NOT, 'utf8').then(
     (text) => text.split('\n').slice(1).join(' '),
-    () => 'the set-up of `npm test` has not looked for an S3 server: name tests by a pattern with s3 in it',
+    () => 'none is built yet: `npm run test:rest` does, and `npm test` with a pattern that has s3 in it',
   );
   process.stderr.write(`tests with S3 are skipped: ${reason}\n`);
   return false;
