@@ -1,4 +1,4 @@
-import { MaestroError } from '@maestro/protocol';
+import { assertInternal, MaestroError } from '@maestro/protocol';
 import type { BoundedFolderOptions } from './boundedFolder.ts';
 import { chooseHeldOut, type DatasetPart, partIndices, type SubsetSource, subsetDataset } from './holdOut.ts';
 import { type IdxSource, idxDataset, readIdx } from './idx.ts';
@@ -98,6 +98,23 @@ export async function openDataset(spec: DatasetSpec, { signal, cache, patienceMs
   }
 }
 
+/**
+ * What a job with this `holdOut` trains on, and what it holds out, which is empty where nothing can be.
+ *
+ * @throws MaestroError `data-invalid` when a sample cannot be read, `cancelled`.
+ */
+export async function datasetParts(
+  whole: Dataset,
+  holdOut: number,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<{ readonly training: Dataset; readonly heldOut: Dataset }> {
+  const { source } = whole;
+  assertInternal(source.format !== 'subset', 'datasetParts: a whole data set');
+  const chosen = await chooseHeldOut(whole, holdOut, options);
+  const part = (name: DatasetPart): Dataset => subsetDataset(whole, { of: source, part: name, indices: partIndices(whole, chosen, name) });
+  return { training: part('training'), heldOut: part('held-out') };
+}
+
 async function partOf(
   whole: Dataset,
   { holdOut = 0, part = 'training' }: HoldOutSpec,
@@ -105,12 +122,12 @@ async function partOf(
 ): Promise<Dataset> {
   const { source } = whole;
   if (holdOut === 0 || part === 'all' || source.format === 'subset') return whole;
-  const heldOut = await chooseHeldOut(whole, holdOut, options);
+  const { training, heldOut } = await datasetParts(whole, holdOut, options);
   if (part === 'held-out' && heldOut.length === 0) {
     const why = 'it is too small, or nearly all of its images are the same';
     throw new MaestroError('data-invalid', `data set: none of its ${whole.length} samples can be held out: ${why}`);
   }
-  return subsetDataset(whole, { of: source, part, indices: partIndices(whole, heldOut, part) });
+  return part === 'training' ? training : heldOut;
 }
 
 /** The data set that `source` describes, without reading or checking anything again. */

@@ -4,7 +4,7 @@ export type { BoundedFolderOptions } from './boundedFolder.ts';
 export { mostBroken, tooManyBroken } from './brokenSamples.ts';
 export { contentHash, contentText, sampleContent } from './contentHash.ts';
 export { type ContentConflict, type ContentTable, openContentTable } from './contentTable.ts';
-export { type Dataset, type DatasetSource, type DatasetSpec, type OpenDatasetOptions, openDataset } from './dataset.ts';
+export { type Dataset, type DatasetSource, type DatasetSpec, datasetParts, type OpenDatasetOptions, openDataset } from './dataset.ts';
 export { readEvictionRisk, requireNoEviction } from './evictionPolicy.ts';
 export { type DataExamination, type DataPlace, type ExamineDataOptions, examineData } from './examineData.ts';
 export { examineJob, type JobExamination, type JobExaminationOptions } from './examineJob.ts';

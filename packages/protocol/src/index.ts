@@ -67,6 +67,7 @@ export {
   at,
   changedAt,
   type DataSpec,
+  DEFAULT_HOLD_OUT,
   type DilocoSpec,
   dilocoOf,
   type JobData,

@@ -21,7 +21,13 @@ export function identityDifferences(a: JobIdentity, b: JobIdentity): string[] {
 
 /** What of two job files that decides the bits differs, in words: `seed: 1 there, 2 here`. */
 export function specDifferences(there: JobSpec, here: JobSpec): string[] {
-  return differences('', decisivePart(there), decisivePart(here));
+  return differences('', asWritten(there), asWritten(here));
+}
+
+/** What decides the bits, under the keys that a job file has for it. */
+function asWritten(spec: JobSpec): object {
+  const { format: data, virtualRanks, device, allowMixedDevices, ...rest } = decisivePart(spec);
+  return { ...rest, data, resources: { virtualRanks, device, allowMixedDevices } };
 }
 
 function differences(path: string, there: unknown, here: unknown): string[] {

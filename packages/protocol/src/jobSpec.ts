@@ -60,12 +60,15 @@ const dataIn = <Part extends z.ZodRawShape>(part: Part) =>
     }),
   ]);
 
+/** The share of a data set that jobs hold out unless they say otherwise. */
+export const DEFAULT_HOLD_OUT = 0.01;
+
 const holdOut = z
   .number()
   .min(0)
   .max(0.5)
   .describe('share of the images that is never trained on, chosen by content: reconstructions are drawn of these; 0 trains on all');
-const data = dataIn({ holdOut: holdOut.default(0.01) });
+const data = dataIn({ holdOut: holdOut.default(DEFAULT_HOLD_OUT) });
 const testData = dataIn({
   part: z.enum(['all', 'held-out']).default('all').describe('all images, or those that are held out of a job with this holdOut'),
   holdOut: holdOut.optional(),

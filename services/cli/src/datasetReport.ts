@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
-import { type Dataset, loadImages } from '@maestro/data';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import { contentText, type Dataset, datasetParts, loadImages, sampleContent } from '@maestro/data';
 import { spread } from '@maestro/evaluation';
 import { type DatasetFormat, openAnyDataset } from './openAnyDataset.ts';
 import { textTable } from './textTable.ts';
@@ -11,6 +14,12 @@ export interface DatasetReport {
   readonly samples: number;
   readonly channels: number;
   readonly fingerprint: string;
+  /** What a job trains on that holds a share out, and what it holds out, by the fingerprints that workers compare. */
+  readonly parts?: {
+    readonly holdOut: number;
+    readonly training: DatasetPartReport;
+    readonly heldOut: DatasetPartReport;
+  };
   /** SHA-256 (hex) of every sample's name and bytes in order, where that was asked for. */
   readonly contentSha256?: string;
   /** Samples of each class; empty where there are no classes. */
@@ -18,6 +27,25 @@ export interface DatasetReport {
   /** Samples that were decoded to try, and those that could not be. */
   readonly tried: number;
   readonly broken: readonly { readonly name: string; readonly reason: string }[];
+}
+
+/** A part of a data set. */
+export interface DatasetPartReport {
+  readonly samples: number;
+  readonly fingerprint: string;
+}
+
+/** How a data set is inspected. */
+export interface InspectDatasetOptions {
+  readonly split: string;
+  /** Images that are decoded to try. */
+  readonly sample: number;
+  /** Reads every sample for its SHA-256. */
+  readonly hash?: boolean;
+  /** A file that gets a line for each sample. */
+  readonly list?: string | undefined;
+  /** The share that the job holds out. */
+  readonly holdOut: number;
 }
 
 /** The side to which images are decoded when they are only tried. */
@@ -31,22 +59,39 @@ const READ_AHEAD = 16;
 /** Opens whatever is at a place, and decodes `sample` of its images to try. @throws MaestroError `not-found`, `data-invalid`. */
 export async function inspectDataset(
   place: string,
-  { split, sample, hash = false }: { readonly split: string; readonly sample: number; readonly hash?: boolean },
+  { split, sample, hash = false, list, holdOut }: InspectDatasetOptions,
 ): Promise<DatasetReport> {
   const { path, format, opened } = await openAnyDataset(place, split);
-  const content = hash ? { contentSha256: await hashAll(opened) } : {};
-  return { path, format, ...(await tried(opened, sample)), ...content };
+  const content = hash || list !== undefined ? { contentSha256: await hashAll(opened, list) } : {};
+  const parts = format === 'idx' || holdOut === 0 ? {} : { parts: await partsOf(opened, holdOut) };
+  return { path, format, ...(await tried(opened, sample)), ...parts, ...content };
 }
 
-/** Reads every sample. Two data sets with the same hash have the same names and the same bytes in the same order. */
-async function hashAll(dataset: Dataset): Promise<string> {
+async function partsOf(dataset: Dataset, holdOut: number): Promise<NonNullable<DatasetReport['parts']>> {
+  const { training, heldOut } = await datasetParts(dataset, holdOut);
+  const report = ({ length, fingerprint }: Dataset): DatasetPartReport => ({ samples: length, fingerprint });
+  return { holdOut, training: report(training), heldOut: report(heldOut) };
+}
+
+/**
+ * Reads every sample. Two data sets with the same hash have the same names and the same bytes in the same order. `list`: a file that gets
+ * content hash, bytes and name of each.
+ */
+async function hashAll(dataset: Dataset, list: string | undefined): Promise<string> {
   const hash = createHash('sha256');
+  const lines = list === undefined ? undefined : createWriteStream(list);
+  const written = lines === undefined ? undefined : finished(lines);
+  written?.catch(() => undefined); // told at the end
   for (let index = 0; index < dataset.length; index++) {
     for (let ahead = index; ahead < Math.min(dataset.length, index + READ_AHEAD); ahead++) dataset.prefetch?.(ahead);
     const sample = await dataset.read(index);
     const bytes = sample.kind === 'encoded' ? sample.bytes : sample.kind === 'pixels' ? sample.data : Buffer.from(sample.reason);
     hash.update(`${dataset.name(index)}\0${sample.kind}\0${bytes.length}\0`).update(bytes);
+    const line = `${contentText(sampleContent(sample))} ${bytes.length} ${JSON.stringify(dataset.name(index)).slice(1, -1)}\n`;
+    if (lines?.write(line) === false) await Promise.race([once(lines, 'drain'), written]);
   }
+  lines?.end();
+  await written;
   return hash.digest('hex');
 }
 
@@ -81,6 +126,7 @@ export function datasetText({
   samples,
   channels,
   fingerprint,
+  parts,
   contentSha256,
   classes,
   tried,
@@ -92,6 +138,12 @@ export function datasetText({
     `Job file:    data: { format: ${format}, path: ${path} }`,
     `Samples:     ${samples}, ${channels === 1 ? 'grey' : 'colour'}`,
     `Fingerprint: ${fingerprint}`,
+    ...(parts === undefined
+      ? []
+      : [
+          `Trained on:  ${parts.training.samples} with holdOut ${parts.holdOut}, fingerprint ${parts.training.fingerprint}`,
+          `Held out:    ${parts.heldOut.samples}${parts.heldOut.samples === 0 ? '' : `, fingerprint ${parts.heldOut.fingerprint}`}`,
+        ]),
     ...(contentSha256 === undefined ? [] : [`Content:     sha256 ${contentSha256}`]),
     `Read:        ${tried - broken.length} of ${tried} that were tried`,
     ...broken.map(({ name, reason }) => `  broken: ${name}: ${reason}`),

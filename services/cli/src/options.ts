@@ -10,6 +10,13 @@ export function positiveInteger(text: string): number {
   return value;
 }
 
+/** Reads an option as a share from 0 to a half, as `data.holdOut` is. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value <= 0.5)) throw new InvalidArgumentError('Expected a number from 0 to 0.5.');
+  return value;
+}
+
 /** Reads an option as a whole number of at least 0. */
 export function wholeNumber(text: string): number {
   const value = Number(text);

@@ -223,6 +223,10 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     if (run.phase !== before.phase || run.message !== before.message) {
       log.info({ job: id, generation: run.generation, phase: run.phase, step: run.step, reason: run.message }, 'job changed');
     }
+    for (const refusal of run.refusals) {
+      if (!before.refusals.some(({ workerId, reason }) => workerId === refusal.workerId && reason === refusal.reason))
+        log.warn({ job: id, generation: run.generation, step: run.step, reason: refusal.reason }, 'worker refused');
+    }
     // The order to leave may be the last that a worker hears: no later coordinator must think that the job goes on.
     const onSaved = isDecision(before, run) ? outbox.decide() : undefined;
     for (const effect of result.effects) act(effect);

@@ -1,7 +1,11 @@
 import { commonIdentity, identityDifferences, type Standing } from '@maestro/protocol';
+import { identityAdvice } from './identityAdvice.ts';
 import { dismiss } from './loseWorker.ts';
 import type { IdentityVote, JobRun, RunWorker } from './runState.ts';
 import { record, type Turn, update, updateWorker } from './turn.ts';
+
+/** Of a hash in a message. */
+const SHOWN_DIGITS = 12;
 
 /**
  * Whether a worker has what all members must have in common; one that has not is sent away. Before the first view nobody knows what that
@@ -70,10 +74,17 @@ function isSame(a: Identified, b: Identified): boolean {
 }
 
 function refuse(turn: Turn, worker: RunWorker, own: Identified, common: Identified): false {
-  const named = identityDifferences(common.identity, own.identity)
-    .map((key) => `${key} ${own.identity[key]} where ${common.by} has ${common.identity[key]}`)
-    .join(', ');
-  const reason = `${worker.name} differs from its peers, so the bits would depend on who computes: ${named}`;
+  const keys = identityDifferences(common.identity, own.identity);
+  const named = keys.map((key) => `${key} ${shown(own.identity[key])} where ${common.by} has ${shown(common.identity[key])}`).join(', ');
+  const difference = `${worker.name} differs from its peers, so the bits would depend on who computes: ${named}`;
+  const advice = identityAdvice(turn.run.facts.spec, keys);
+  const reason = advice === '' ? difference : `${difference}; ${advice}`;
   dismiss(turn, worker, { type: 'refused', reason, untilMs: Number.MAX_SAFE_INTEGER });
   return false;
+}
+
+/** A value of an identity in a message: of a long hash its beginning, which `dataset inspect` shows as well. */
+function shown(value: unknown): string {
+  const text = String(value ?? 'none');
+  return /^[0-9a-f]{32,}$/.test(text) ? `${text.slice(0, SHOWN_DIGITS)}...` : text;
 }

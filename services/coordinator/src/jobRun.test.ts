@@ -461,7 +461,9 @@ test('a joiner that differs is refused with the difference named, and the view g
     working(),
   );
   expect(last({ transcript })).toEqual(['ready d threads=2 -> running; release to d']);
-  expect(run.refusals[0]!.reason).toBe('d differs from its peers, so the bits would depend on who computes: threads 2 where a has 1');
+  expect(run.refusals[0]!.reason).toBe(
+    'd differs from its peers, so the bits would depend on who computes: threads 2 where a has 1; give all workers the same MAESTRO_THREADS',
+  );
 });
 
 test('before the first view the majority decides what all must have, also against the first to be ready', () => {
@@ -476,7 +478,9 @@ test('before the first view the majority decides what all must have, also agains
       'seed, b=0..3 c=4..7',
   ]);
   expect(run.common).toMatchObject({ by: 'b', identity: { threads: '1' } });
-  expect(run.refusals[0]!.reason).toBe('a differs from its peers, so the bits would depend on who computes: threads 2 where b has 1');
+  expect(run.refusals[0]!.reason).toBe(
+    'a differs from its peers, so the bits would depend on who computes: threads 2 where b has 1; give all workers the same MAESTRO_THREADS',
+  );
 });
 
 test('a worker of another device is refused unless the job allows it, and then the job says once what that costs', () => {
@@ -489,7 +493,8 @@ test('a worker of another device is refused unless the job allows it, and then t
     working b device=webgpu`;
   const refused = play(scenario).run;
   expect(refused.refusals[0]!.reason).toBe(
-    'b differs from its peers, so the bits would depend on who computes: device webgpu where a has cpu',
+    'b differs from its peers, so the bits would depend on who computes: device webgpu where a has cpu; give all workers the same ' +
+      'MAESTRO_DEVICE, MAESTRO_ENGINE and MAESTRO_RESIDENT, or set resources.allowMixedDevices',
   );
   expect(refused.inexact).toBeUndefined();
 
@@ -518,7 +523,7 @@ test('a job that allows mixed devices still refuses what makes other work of it'
     { run },
   ).run;
   expect(other.refusals[0]!.reason).toContain(
-    'c differs from its peers, so the bits would depend on who computes: data other where a has undefined',
+    'c differs from its peers, so the bits would depend on who computes: data other where a has none',
   );
 });
 

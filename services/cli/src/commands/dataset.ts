@@ -1,6 +1,7 @@
+import { DEFAULT_HOLD_OUT } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../examples.ts';
-import { positiveInteger } from '../options.ts';
+import { positiveInteger, share } from '../options.ts';
 import { printResult } from '../printResult.ts';
 import { addPackCommand } from './pack.ts';
 
@@ -8,6 +9,8 @@ interface InspectOptions {
   readonly split: string;
   readonly sample: number;
   readonly hash?: boolean;
+  readonly list?: string;
+  readonly holdOut: number;
   readonly json?: boolean;
 }
 
@@ -25,10 +28,17 @@ export function addDatasetCommand(program: Command): void {
     .option('--split <split>', 'of an IDX set: train or test', 'train')
     .option('--sample <n>', 'images to decode, spread evenly over the set', positiveInteger, 200)
     .option('--hash', 'read every sample, and print the SHA-256 of all names and bytes')
+    .option('--list <file>', 'read every sample, and write a line for each: content hash, bytes, name; to be compared with another copy')
+    .option(
+      '--hold-out <share>',
+      'data.holdOut of the job, whose fingerprint workers compare; 0 holds nothing out',
+      share,
+      DEFAULT_HOLD_OUT,
+    )
     .option('--json', 'print JSON')
-    .action(async (folder: string, { split, sample, hash, json }: InspectOptions) => {
+    .action(async (folder: string, { split, sample, hash, list, holdOut, json }: InspectOptions) => {
       const { datasetText, inspectDataset } = await import('../datasetReport.ts');
-      const report = await inspectDataset(folder, { split, sample, ...(hash !== undefined && { hash }) });
+      const report = await inspectDataset(folder, { split, sample, ...(hash !== undefined && { hash }), list, holdOut });
       printResult(json, report, datasetText);
       if (report.broken.length > 0) process.exitCode = 1;
     });

@@ -9,7 +9,7 @@ import { reasonParts } from '../parts/reason.js';
 const ADVICE = /** @type {Record<string, { title: string, todo: string }>} */ ({
   DataInvalid: {
     title: 'The data cannot be used',
-    todo: 'Mend or remove what is named above; every worker must see the same files. `maestro dataset inspect FOLDER --sample 1000000` tries every image without a job.',
+    todo: 'Mend or remove what is named above; every worker must see the same files. `maestro dataset inspect PATH --hash` on each machine tells whether its copy is the same to the byte, and `--sample 1000000` tries to decode every image.',
   },
   NotFound: {
     title: 'Something that the job needs is not there',
