@@ -40,6 +40,9 @@ for (const parent of ['packages', 'services']) {
   }
 }
 
+/** Which READMEs of other packages name. */
+const recipeFiles = new Set(['recipe.ts', 'recipeRegistry.ts']);
+
 const importsOf = ({ text }: Source): string[] =>
   [...text.matchAll(/(?:from|import|import\()\s*'(@maestro\/[a-z]+)[^']*'/g)].map(([, name]) => name!);
 
@@ -66,11 +69,22 @@ test('every program of a service that may read a job file knows the recipes', ()
   ).toEqual([]);
 });
 
-describe.each(rooms)('$dir', ({ manifest, sources, name }) => {
+describe.each(rooms)('$dir', ({ dir, manifest, sources, name }) => {
   test('imports only what its package.json names', () => {
     const declared = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).filter((each) => each.startsWith(OURS));
     const imported = new Set(sources.flatMap(importsOf).filter((each) => each !== name));
     expect([...imported].filter((each) => !declared.includes(each))).toEqual([]);
+  });
+
+  test('its README names files that are there, and what it depends on', async () => {
+    const text = await readFile(fileOf(`${dir}/README.md`), 'utf8');
+    const [, list] = /^Depends on: ([^.]*)\./m.exec(text)!;
+    const told = [...list!.matchAll(/`([a-z]+)`/g)].map(([, each]) => `${OURS}${each}`);
+    const declared = Object.keys(manifest.dependencies ?? {}).filter((each) => each.startsWith(OURS));
+    expect(told.sort()).toEqual(declared.sort());
+    const files = [...text.matchAll(/`(?:[a-z]+\/)*([A-Za-z0-9]+\.(?:ts|wat))`/g)].map(([, each]) => each!);
+    const known = new Set(await readdir(fileOf(dir), { recursive: true }).then((paths) => paths.map((path) => path.split('/').at(-1)!)));
+    expect(files.filter((each) => !known.has(each) && !recipeFiles.has(each))).toEqual([]);
   });
 });
 
