@@ -4,6 +4,7 @@ import { type Dataset, loadImages, type Normalisation, openDataset } from '@maes
 import type { MaeConfig } from '@maestro/mae';
 import { isMaestroError, type JobSpec } from '@maestro/protocol';
 import { permutation } from '@maestro/random';
+import { requireDecoded } from './requireDecoded.ts';
 
 /** What held-out images depend on. */
 export interface HeldOutOptions {
@@ -46,7 +47,9 @@ export async function heldOutImages({ spec, config, normalisation, count, folder
   const { dataset, areHeldOut } = await openHeldOut(spec.data);
   const order = permutation({ seed: spec.seed, epoch: 0, length: dataset.length });
   const indices = Array.from({ length: Math.min(count, dataset.length) }, (_, position) => order(position));
-  const { images } = await loadImages(dataset, indices, { imageSize, channels, normalisation });
+  const loaded = await loadImages(dataset, indices, { imageSize, channels, normalisation });
+  requireDecoded(loaded, areHeldOut ? 'held-out image' : 'image');
+  const { images } = loaded;
   const file = join(folder, FILES[areHeldOut ? 0 : 1].name);
   await mkdir(folder, { recursive: true });
   await writeFile(`${file}.new`, images);

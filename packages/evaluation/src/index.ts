@@ -5,3 +5,4 @@ export { knnAccuracyInThread } from './knnInThread.ts';
 export { loadCheckpoint, loadParameters, type OpenModel, openModel } from './openModel.ts';
 export { reconstructionPicture } from './picture.ts';
 export { type Reconstruction, reconstruct } from './reconstruct.ts';
+export { requireDecoded } from './requireDecoded.ts';

@@ -19,6 +19,10 @@ export function joinLocation(location: string, ...names: readonly string[]): str
 export function resolveLocation(location: string): string {
   if (!isUrl(location) && /^[a-z][a-z\d+.-]+:\/\//i.test(location))
     throw new MaestroError('invalid-argument', `${location}: expected a path, s3://bucket/prefix, http://... or https://...`);
+  if (/^(s3|https?):\/\/(\/|$)/.test(location)) {
+    const missing = isS3(location) ? 'a bucket, as in s3://bucket/prefix' : 'a host, as in http://host/path';
+    throw new MaestroError('invalid-argument', `${location}: the address lacks ${missing}`);
+  }
   return isUrl(location) ? withoutSlash(location) : resolve(location);
 }
 

@@ -1,7 +1,7 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { readJobSpec } from '@maestro/checkpoint';
 import { type Dataset, loadImages, openDataset } from '@maestro/data';
-import { loadCheckpoint, openHeldOut, openModel, reconstruct, reconstructionPicture, spread } from '@maestro/evaluation';
+import { loadCheckpoint, openHeldOut, openModel, reconstruct, reconstructionPicture, requireDecoded, spread } from '@maestro/evaluation';
 import { type DataSpec, errorMessage, MaestroError } from '@maestro/protocol';
 import { isUrl, resolveLocation } from '@maestro/storage';
 
@@ -40,8 +40,9 @@ export async function drawReconstruction({ dir, data, picture, count }: DrawOpti
     const { config, evaluator, normalisation } = model;
     const { imageSize } = config;
     const channels = config.channels as 1 | 3;
-    const { images } = await loadImages(dataset, spread(dataset.length, count), { imageSize, channels, normalisation });
-    const result = await reconstruct({ evaluator, config, images, statistics: normalisation, seed: 0 });
+    const loaded = await loadImages(dataset, spread(dataset.length, count), { imageSize, channels, normalisation });
+    requireDecoded(loaded, found.areHeldOut === true ? 'held-out image' : 'image');
+    const result = await reconstruct({ evaluator, config, images: loaded.images, statistics: normalisation, seed: 0 });
     await writeFile(picture, await reconstructionPicture(result, { config, normalisation, rows: count }));
     const { maskedMse, meanFillMse } = result;
     return { checkpoint: dir, step, checkpointHash, images: result.count, ...found, maskedMse, meanFillMse, picture };

@@ -30,7 +30,7 @@ export function addReconstructCommand(program: Command): void {
       ]);
       const report = await drawReconstruction({ dir: await newestFolder(program, target, location), data, picture: resolve(out), count });
       const { step, maskedMse, meanFillMse, images, areHeldOut, picture } = report;
-      const which = areHeldOut === undefined ? 'images' : areHeldOut ? 'held-out images' : 'images that were trained on';
+      const which = `${areHeldOut === true ? 'held-out ' : ''}image${images === 1 ? '' : 's'}${areHeldOut === false ? ' trained on' : ''}`;
       const text =
         `step ${step}: squared error on masked patches ${maskedMse.toFixed(5)} over ${images} ${which} (filled with the ` +
         `visible mean: ${meanFillMse.toFixed(5)})\n${picture}`;

@@ -41,6 +41,8 @@ export function openReconstructions({ dataDir, everySeconds, onDrawn, log }: Rec
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
   /** The job that is being drawn, and whether it has ended meanwhile. */
+  /** The last failure: the same one is said once. */
+  let told: { readonly jobId: string; readonly reason: string } | undefined;
   let current: { readonly jobId: string; isOver: boolean } | undefined;
 
   const draw = async (wanted: DrawRequest): Promise<void> => {
@@ -57,7 +59,9 @@ export function openReconstructions({ dataDir, everySeconds, onDrawn, log }: Rec
       if (isClosed) return;
       const seconds = (performance.now() - startedMs) / 1000;
       if ('failed' in answer) {
-        log.warn({ job: jobId, step, reason: answer.failed }, 'checkpoint could not be drawn');
+        if (told?.jobId !== jobId || told.reason !== answer.failed)
+          log.warn({ job: jobId, step, reason: answer.failed }, 'checkpoint could not be drawn');
+        told = { jobId, reason: answer.failed };
         return;
       }
       log.info({ job: jobId, step, seconds, maskedError: answer.drawn.maskedError }, 'checkpoint drawn');
