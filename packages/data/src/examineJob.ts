@@ -73,7 +73,8 @@ function stepsOf(spec: JobSpec, samples: number, refuse: (text: string) => void)
   try {
     return jobSchedule(spec, samples).totalSteps;
   } catch (error) {
-    refuse(errorMessage(error));
+    const share = 'holdOut' in spec.data ? spec.data.holdOut : 0;
+    refuse(`${errorMessage(error)}${share > 0 ? `; data.holdOut ${share} leaves about ${Math.round(samples * (1 - share))} of them` : ''}`);
     return undefined;
   }
 }
