@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -100,6 +100,22 @@ test(
     const drawn = await maestro('reconstruct', job.id, '--out', 'drawn.png', '--json');
     expect(drawn.stderr).toMatch(/^maestro: step-00000012: model\.safetensors has SHA-256 .*; falling back to step-00000010$/m);
     expect(JSON.parse(drawn.stdout).step).toBe(10);
+
+    // What another job wrote is whole, but not this job's.
+    const other = JSON.parse((await maestro('describe', 'tried', '--json')).stdout);
+    await rm(last, { recursive: true });
+    await cp(other.checkpoints.at(-1).path, last, { recursive: true });
+    const writer = `was written by ${other.id} ("tried"), not by ${job.id}, in whose folder it lies`;
+    const [own, place, described, listed] = await Promise.all([
+      maestro('checkpoint', 'verify', job.id),
+      maestro('checkpoint', 'verify', last),
+      maestro('describe', job.id),
+      maestro('submit', 'job.json', '--resume', job.id, '--dry-run'),
+    ]);
+    for (const { code, stdout } of [own, place]) expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining(writer) });
+    expect(described.stdout).toContain(`step 12  INVALID: state.json ${writer}`);
+    expect(listed.stderr).toContain(`${writer}: put the job's own checkpoints back; falling back to step-00000010`);
+    expect(JSON.parse(listed.stdout).checkpoint.resumeFrom).toMatch(/step-00000010$/);
   },
   TIMEOUT_MS,
 );

@@ -133,6 +133,23 @@ export function compareDigest({ manifest, problems }: Examination, file: string,
   if (sha256 !== expected) problems.push({ file, message: `has SHA-256 ${sha256}, the manifest says ${expected}` });
 }
 
+/** Notes a checkpoint that another job than `job` wrote, in whose folder it lies: folders may have been moved or restored to the wrong place. */
+export async function requireWriter(examination: Examination, job: string | undefined): Promise<void> {
+  if (job === undefined || !examination.readable.has(STATE_FILE)) return;
+  const before = examination.problems.length;
+  const state = await readState(examination);
+  if (examination.problems.length > before || state === undefined || state['job'] === job) return;
+  const message = `was written by ${writerOf(state)}, not by ${job}, in whose folder it lies: put the job's own checkpoints back`;
+  examination.problems.push({ file: STATE_FILE, message });
+}
+
+/** The job that wrote a checkpoint, with its name where that is known. */
+function writerOf({ job, spec }: Readonly<Record<string, unknown>>): string {
+  if (typeof job !== 'string') return 'an unknown job';
+  const name = typeof spec === 'object' && spec !== null && 'name' in spec ? spec.name : undefined;
+  return typeof name === 'string' ? `${job} ("${name}")` : job;
+}
+
 /** Reads and checks `state.json`. */
 export async function readState(examination: Examination): Promise<Readonly<Record<string, unknown>> | undefined> {
   const { dir, manifest, problems } = examination;

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { MaestroError } from '@maestro/protocol';
 import { isUrl, storageError } from '@maestro/storage';
-import { beginExamination, type CheckpointReport, type Examination, reportOf } from './checkpointReport.ts';
+import { beginExamination, type CheckpointReport, type Examination, reportOf, requireWriter } from './checkpointReport.ts';
 import { MANIFEST_FILE } from './manifest.ts';
 
 /** What a look at a checkpoint found; `valid` when the manifest is whole and every file has its size. Bytes are for `verifyCheckpoint`. */
@@ -11,11 +11,13 @@ export interface CheckpointGlance extends CheckpointReport {
 }
 
 /**
- * Looks at a checkpoint without reading its tensors: milliseconds, whatever the model's size.
+ * Looks at a checkpoint without reading its tensors: milliseconds, whatever the model's size. One in the folder of `job` that another job
+ * wrote is not valid.
  * @throws MaestroError `not-found` when there is no such folder
  */
-export async function glanceAtCheckpoint(dir: string): Promise<CheckpointGlance> {
+export async function glanceAtCheckpoint(dir: string, { job }: { readonly job?: string | undefined } = {}): Promise<CheckpointGlance> {
   const examination = await beginExamination(dir);
+  await requireWriter(examination, job);
   return { ...reportOf(examination), writtenAt: await writtenAt(examination) };
 }
 

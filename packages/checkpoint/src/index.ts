@@ -14,6 +14,7 @@ export { checkpointRoot } from './checkpointRoot.ts';
 export { requireSpace } from './diskSpace.ts';
 export type { FileDigest } from './fileDigest.ts';
 export { folderStep, stepFolder } from './folderNames.ts';
+export { folderOwner } from './folderOwner.ts';
 export { type CheckpointGlance, glanceAtCheckpoint } from './glanceAtCheckpoint.ts';
 export { cleanLeftovers } from './leftovers.ts';
 export { type ListedCheckpoint, listCheckpoints } from './listCheckpoints.ts';
@@ -47,5 +48,5 @@ export {
 export { DTYPE_BYTES, type Dtype, type TensorEntry } from './safetensorsHeader.ts';
 export { type CheckpointTar, tarCheckpoint } from './tarCheckpoint.ts';
 export { type FlatTensorLayout, flatTensors, type NamedTensor } from './tensor.ts';
-export { verifyCheckpoint } from './verifyCheckpoint.ts';
+export { type VerifyOptions, verifyCheckpoint } from './verifyCheckpoint.ts';
 export { type CheckpointPhase, type WriteCheckpointOptions, type WrittenCheckpoint, writeCheckpoint } from './writeCheckpoint.ts';

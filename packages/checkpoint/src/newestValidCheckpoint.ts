@@ -4,7 +4,7 @@ import { type CheckpointProblem, type CheckpointReport, describeProblems } from 
 import { stepFolder } from './folderNames.ts';
 import { cleanLeftovers } from './leftovers.ts';
 import { type ListedCheckpoint, listCheckpoints } from './listCheckpoints.ts';
-import { verifyCheckpoint } from './verifyCheckpoint.ts';
+import { type VerifyOptions, verifyCheckpoint } from './verifyCheckpoint.ts';
 
 /** A checkpoint that is newer than the one that was taken, and what is wrong with it. */
 export interface PassedOverCheckpoint extends ListedCheckpoint {
@@ -30,6 +30,8 @@ export interface NewestValidOptions {
   /** Only checkpoints of earlier steps are looked at: to go on when the one at this step could not be used after all. Default: all. */
   readonly before?: number;
   readonly signal?: AbortSignal;
+  /** The job in whose folder they lie: those that another job wrote are passed over. Default: any job's is taken. */
+  readonly job?: string;
 }
 
 /**
@@ -42,14 +44,14 @@ export interface NewestValidOptions {
  */
 export async function newestValidCheckpoint(
   root: string,
-  { before = Number.POSITIVE_INFINITY, signal }: NewestValidOptions = {},
+  { before = Number.POSITIVE_INFINITY, signal, job }: NewestValidOptions = {},
 ): Promise<NewestValidCheckpoint> {
   // Reading needs no permission to write: where nothing can be cleaned, what is there is read as it is.
   if (!isUrl(root)) await cleanLeftovers(root).catch(() => undefined);
   const passedOver: PassedOverCheckpoint[] = [];
   for (const { step, dir } of (await listCheckpoints(root)).reverse()) {
     if (step >= before) continue;
-    const report = await verifyUnlessGone(dir, signal);
+    const report = await verifyUnlessGone(dir, { signal, job });
     if (report === undefined) continue;
     if (report.valid) {
       return { checkpoint: { step, dir, checkpointHash: report.checkpointHash!, sizeBytes: report.sizeBytes! }, passedOver };
@@ -71,9 +73,9 @@ export function describeFallback({ checkpoint, passedOver }: NewestValidCheckpoi
 }
 
 /** Retention may take the oldest away while the newest are read. */
-async function verifyUnlessGone(dir: string, signal: AbortSignal | undefined): Promise<CheckpointReport | undefined> {
+async function verifyUnlessGone(dir: string, options: VerifyOptions): Promise<CheckpointReport | undefined> {
   try {
-    return await verifyCheckpoint(dir, signal && { signal });
+    return await verifyCheckpoint(dir, options);
   } catch (error) {
     if (isMaestroError(error, 'not-found')) return undefined;
     throw error;

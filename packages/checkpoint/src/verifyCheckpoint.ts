@@ -8,12 +8,20 @@ import {
   type Examination,
   readState,
   reportOf,
+  requireWriter,
 } from './checkpointReport.ts';
 import { digestFile, readRange } from './fileDigest.ts';
 import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './manifest.ts';
 import { openPart } from './openPart.ts';
 import { readHeader, requireF32 } from './safetensors.ts';
 import type { TensorEntry } from './safetensorsHeader.ts';
+
+/** What {@link verifyCheckpoint} takes. */
+export interface VerifyOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** The job in whose folder the checkpoint lies: one that another job wrote is then not valid. Default: any job's is. */
+  readonly job?: string | undefined;
+}
 
 /**
  * Examines a checkpoint in full: every file's size and SHA-256, the structure of the tensor files, that moments fit parameters, and the
@@ -22,7 +30,7 @@ import type { TensorEntry } from './safetensorsHeader.ts';
  * @returns a report with each problem; it does not throw for a bad checkpoint
  * @throws MaestroError `not-found` when there is no such folder
  */
-export async function verifyCheckpoint(dir: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<CheckpointReport> {
+export async function verifyCheckpoint(dir: string, { signal, job }: VerifyOptions = {}): Promise<CheckpointReport> {
   const examination = await beginExamination(dir);
   const { problems, readable } = examination;
   for (const file of readable) {
@@ -35,6 +43,8 @@ export async function verifyCheckpoint(dir: string, { signal }: { readonly signa
   }
   // What the digests vouch for is as it was written; whether that was right is what the tensors say.
   if (problems.length === 0) await verifyTensors(examination, signal);
+  // Last, so that a bad state.json is told once.
+  if (problems.length === 0) await requireWriter(examination, job);
   return reportOf(examination);
 }
 

@@ -57,7 +57,7 @@ test('a clean audit says so first, folds what lies long past, and ends with who 
     'Job:      job-1 (faces), running',
     'Steps:    128 committed, of 500 in all; generation 3',
     'Verdict:  clean: 12 800 samples were due, and each was taken exactly once (12 799 read, 1 broken)',
-    'Redone:   7 steps, because all workers had gone; the ledger counts each once',
+    'Redone:   7 committed steps, because all workers had gone; the ledger counts each once',
     'Data:     digest 00c0ffee12345 of the bytes that were read; another run of this job has the same if it read the same',
     'Ledger:   7.7 kB in Redis',
     '',

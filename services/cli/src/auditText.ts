@@ -14,7 +14,7 @@ export function auditText(audit: JobAudit): string {
     `Job:      ${jobId} (${name}), ${state}`,
     `Steps:    ${steps}; generation ${audit.generation}`,
     `Verdict:  ${verdict(audit)}`,
-    `Redone:   ${count(redoneSteps, 'step')}${redoneSteps === 0 ? '' : ', because all workers had gone; the ledger counts each once'}`,
+    `Redone:   ${count(redoneSteps, 'committed step')}${redoneSteps === 0 ? '' : ', because all workers had gone; the ledger counts each once'}`,
   ];
   if (unknownSteps > 0)
     lines.push(`Unknown:  who did ${count(unknownSteps, 'step')} was lost with Redis and all workers; the schedule fills in`);

@@ -1,6 +1,14 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { checkpointRoot, describeFallback, listCheckpoints, newestValidCheckpoint } from '@maestro/checkpoint';
+import {
+  checkpointRoot,
+  describeFallback,
+  describeProblems,
+  folderOwner,
+  glanceAtCheckpoint,
+  listCheckpoints,
+  newestValidCheckpoint,
+} from '@maestro/checkpoint';
 import { isMaestroError, MaestroError, readEnvironment } from '@maestro/protocol';
 import { isUrl, parentOf, resolveLocation } from '@maestro/storage';
 import type { Command } from 'commander';
@@ -60,16 +68,29 @@ export function noCheckpoints(what: string, root: string, { isJob }: { readonly 
 }
 
 /**
- * The checkpoint that is meant: a folder as it stands, of a job the newest that is valid. Which ones were passed over is told on standard
- * error.
+ * The checkpoint that is meant: a folder as it stands, of a job the newest that is valid and its own. What was passed over, and that a folder
+ * holds a checkpoint of another job than the one it belongs to, is told on standard error.
  */
 export async function newestFolder(program: Command, target: string, location?: string): Promise<string> {
   const job = await jobMeant(program, target);
-  if (job === undefined) return resolveLocation(target);
+  if (job === undefined) {
+    const dir = resolveLocation(target);
+    await warnOfWriter(dir);
+    return dir;
+  }
   const root = await placeOf(program, job, location);
-  const newest = await newestValidCheckpoint(root);
+  const newest = await newestValidCheckpoint(root, { job });
   const fallback = describeFallback(newest);
   if (fallback !== undefined) process.stderr.write(`maestro: ${printable(fallback)}\n`);
   if (newest.checkpoint === undefined) throw noCheckpoints('valid checkpoint', root, { isJob: true });
   return newest.checkpoint.dir;
+}
+
+/** Whoever names a folder gets what is in it, but is told when it is not what its place says. */
+async function warnOfWriter(dir: string): Promise<void> {
+  const job = folderOwner(dir);
+  if (job === undefined) return;
+  // What cannot be read at all is told by whoever reads it next.
+  const found = await glanceAtCheckpoint(dir, { job }).catch(() => undefined);
+  if (found?.valid === false) process.stderr.write(`maestro: warning: ${printable(`${dir}: ${describeProblems(found.problems)}`)}\n`);
 }

@@ -1,15 +1,15 @@
-import { folderStep, glanceAtCheckpoint, listCheckpoints, verifyCheckpoint } from '@maestro/checkpoint';
+import { folderOwner, folderStep, glanceAtCheckpoint, listCheckpoints, verifyCheckpoint } from '@maestro/checkpoint';
 import { MaestroError } from '@maestro/protocol';
 import { lastName, resolveLocation } from '@maestro/storage';
 import type { Command } from 'commander';
 import { checkpointsOf, noCheckpoints } from './checkpointPlace.ts';
 import type { ExaminedCheckpoint } from './checkpointTable.ts';
 
-/** Checks every byte of a checkpoint: a folder, or `s3://bucket/prefix/...`. */
+/** Checks every byte of a checkpoint, a folder or `s3://bucket/prefix/...`, and in a job's folder that the job wrote it. */
 export async function examine(place: string): Promise<ExaminedCheckpoint> {
   const dir = resolveLocation(place);
   const { writtenAt } = await glanceAtCheckpoint(dir);
-  return { ...(await verifyCheckpoint(dir)), writtenAt: writtenAt.toISOString() };
+  return { ...(await verifyCheckpoint(dir, { job: folderOwner(dir) })), writtenAt: writtenAt.toISOString() };
 }
 
 /** {@link examine} for all of a job, or of a place, oldest first. @throws MaestroError `not-found` when there are none. */

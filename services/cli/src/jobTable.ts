@@ -1,4 +1,4 @@
-import type { Job } from '@maestro/protocol';
+import { isTerminal, type Job, type StoredCheckpoint } from '@maestro/protocol';
 import { isTraining } from './isTraining.ts';
 import { duration } from './progressView.ts';
 import { textTable } from './textTable.ts';
@@ -25,14 +25,15 @@ function cells(job: Job, nowMs: number): string[] {
 }
 
 /**
- * Everything about one job that a person asks for when something is odd, as indented lines. `onDisk`: steps of the checkpoints that are
- * there still; all that were written when left out.
+ * Everything about one job that a person asks for when something is odd, as indented lines. `stored`: the checkpoints that are there
+ * now; all that were written are told when it is left out.
  */
 export function jobDescription(
   job: Job,
-  { nowMs = Date.now(), onDisk }: { readonly nowMs?: number; readonly onDisk?: readonly number[] } = {},
+  { nowMs = Date.now(), stored }: { readonly nowMs?: number; readonly stored?: readonly StoredCheckpoint[] | undefined } = {},
 ): string {
   const { progress } = job;
+  const isOver = isTerminal(job.state);
   const slow = job.conditions.find(({ type, status }) => type === 'Progressing' && !status);
   const lines = [
     `Job:        ${job.id} (${job.name})`,
@@ -50,15 +51,18 @@ export function jobDescription(
       `Progress:   step ${progress.step} of ${progress.totalSteps}, epoch ${progress.epoch.toFixed(2)}, ${progress.images} images, ` +
         `${progress.skippedImages} skipped`,
       ...(isTraining(job) ? [lossLine(progress)] : []),
-      `Speed:      ${progress.imagesPerSecond.toFixed(1)} images/s, ${duration(progress.etaSeconds)} left`,
+      ...(isOver ? [] : [`Speed:      ${progress.imagesPerSecond.toFixed(1)} images/s, ${duration(progress.etaSeconds)} left`]),
     );
   }
   const results = Object.entries(job.results ?? {});
   if (results.length > 0) lines.push(`Results:    ${results.map(([name, value]) => `${name} ${value}`).join(', ')}`);
   if (job.stepsRedone > 0)
-    lines.push(`Redone:     ${job.stepsRedone} step${job.stepsRedone === 1 ? '' : 's'}, begun and given up when a view ended`);
-  lines.push('Members:');
-  for (const { name, firstRank, ranks, status, phase, step, phaseSeconds, waitingFor, lastHeard } of job.members) {
+    lines.push(
+      `Redone:     ${job.stepsRedone} step${job.stepsRedone === 1 ? '' : 's'}, begun and given up when a view ended, or lost with all workers`,
+    );
+  // Nobody works for a job that has ended: what its members did last is no news.
+  if (!isOver) lines.push('Members:');
+  for (const { name, firstRank, ranks, status, phase, step, phaseSeconds, waitingFor, lastHeard } of isOver ? [] : job.members) {
     const heardSeconds = Math.max(0, (nowMs - Date.parse(lastHeard)) / 1000);
     const waits = waitingFor === '' ? '' : `, waiting for ${waitingFor}`;
     const does =
@@ -71,14 +75,20 @@ export function jobDescription(
   for (const { type, status, reason, message, lastTransitionTime } of job.conditions) {
     lines.push(`  ${type}=${status}  ${reason}  ${lastTransitionTime}  ${message}`);
   }
-  lines.push('Events:');
+  const olderEvents = job.events.length - SHOWN_EVENTS;
+  const areSome = olderEvents > 0 || (job.events[0]?.generation ?? 1) > 1;
+  lines.push(
+    areSome ? `Events: (the newest; ${olderEvents > 0 ? `${olderEvents} older with --json` : 'older ones are not kept'})` : 'Events:',
+  );
   for (const { time, generation, step, type, message } of job.events.slice(-SHOWN_EVENTS)) {
     lines.push(`  ${time}  view ${generation}  step ${step}  ${type}: ${message}`);
   }
-  const kept = job.checkpoints.filter(({ step }) => onDisk?.includes(step) ?? true);
+  const kept = job.checkpoints.filter(({ step, hash }) => stored?.some((found) => found.step === step && found.hash === hash) ?? true);
   const written = job.checkpoints.length;
   lines.push(kept.length === written ? 'Checkpoints:' : `Checkpoints: (${written} written, ${kept.length} of them on disk)`);
   for (const { step, path, hash } of kept) lines.push(`  step ${step}  ${hash}  ${path}`);
+  for (const { step, path, problem } of (stored ?? []).filter(({ valid }) => !valid))
+    lines.push(`  step ${step}  INVALID: ${problem}  ${path}`);
   return lines.join('\n');
 }
 

@@ -6,16 +6,21 @@ import { withinDeadline } from './withinDeadline.ts';
 const ANSWER_MS = 8000;
 
 /**
- * A page of the checkpoints in a root, newest first; only those of the page are looked at. @throws MaestroError `unavailable`, `storage`.
+ * A page of the checkpoints in the root of a job, newest first; only those of the page are looked at. One that another job wrote is not
+ * valid. @throws MaestroError `unavailable`, `storage`.
  */
-export function listJobCheckpoints(root: string, query: PageQuery): Promise<Page<CheckpointResource>> {
-  return withinDeadline(`checkpoints in ${root}`, listPage(root, query), ANSWER_MS);
+export function listJobCheckpoints(
+  { root, job }: { readonly root: string; readonly job: string },
+  query: PageQuery,
+): Promise<Page<CheckpointResource>> {
+  return withinDeadline(`checkpoints in ${root}`, listPage(root, job, query), ANSWER_MS);
 }
 
-async function listPage(root: string, query: PageQuery): Promise<Page<CheckpointResource>> {
+async function listPage(root: string, job: string, query: PageQuery): Promise<Page<CheckpointResource>> {
   const listed = (await listCheckpoints(root)).reverse();
   const { items, ...rest } = pageOf(listed, query, ({ step }) => numberKey(step), 'descending');
-  return { items: (await Promise.all(items.map(checkpointResource))).filter((resource) => resource !== undefined), ...rest };
+  const found = await Promise.all(items.map((listed) => checkpointResource(listed, job)));
+  return { items: found.filter((resource) => resource !== undefined), ...rest };
 }
 
 /**
@@ -29,9 +34,9 @@ export async function findJobCheckpoint(root: string, step: number): Promise<str
 }
 
 /** Undefined for one that retention has removed meanwhile. */
-async function checkpointResource({ step, dir }: ListedCheckpoint): Promise<CheckpointResource | undefined> {
+async function checkpointResource({ step, dir }: ListedCheckpoint, job: string): Promise<CheckpointResource | undefined> {
   try {
-    const { checkpointHash, sizeBytes = 0, valid, problems, writtenAt } = await glanceAtCheckpoint(dir);
+    const { checkpointHash, sizeBytes = 0, valid, problems, writtenAt } = await glanceAtCheckpoint(dir, { job });
     return {
       step,
       path: dir,

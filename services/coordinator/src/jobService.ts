@@ -92,7 +92,7 @@ export function addJobService(server: Server, { coordinator, observer, logs, dat
     ListCheckpoints: ofJob(async ({ id, ...request }: { id: string; limit: number; cursor: string }) => {
       const page = readQuery(pageQuerySchema, request);
       const { items, nextCursor = '' } = await listJobCheckpoints(
-        checkpointRoot({ dataDir, jobId: id, location: coordinator.spec(id).checkpoint.location }),
+        { root: checkpointRoot({ dataDir, jobId: id, location: coordinator.spec(id).checkpoint.location }), job: id },
         page,
       );
       return {

@@ -6,7 +6,7 @@ import { findJob, JOB_HELP } from '../findJob.ts';
 import { jobDescription, jobTable } from '../jobTable.ts';
 import { newestJobs } from '../newestJobs.ts';
 import { positiveInteger } from '../options.ts';
-import { printResult } from '../printResult.ts';
+import { forTerminal, printResult } from '../printResult.ts';
 import { withClient } from '../withClient.ts';
 
 /** Jobs that a list shows unless it is told otherwise. */
@@ -57,8 +57,7 @@ export function addJobCommands(program: Command): void {
           }),
         })),
       );
-      const onDisk = stored?.map(({ step }) => step);
-      printResult(json, job, (shown) => jobDescription(shown, onDisk && { onDisk }));
+      printResult(json, job, (shown) => jobDescription(shown, { stored: forTerminal(stored) }));
     });
   withExamples(describe, [
     ['maestro describe JOB', 'where each member is, who joined and left, and why'],

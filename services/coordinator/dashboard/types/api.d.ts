@@ -61,6 +61,7 @@ export interface CheckpointItem {
   readonly bytes: number;
   readonly createdAt: string;
   readonly valid?: boolean;
+  readonly problem?: string;
 }
 
 export interface LogLine {

@@ -61,11 +61,17 @@ function view({ items, error }, id, everySteps, retry) {
     h(
       'tbody',
       {},
-      ...items.map(({ step, hash, bytes: size, createdAt, valid, path }) =>
+      ...items.map(({ step, hash, bytes: size, createdAt, valid, problem, path }) =>
         h(
           'tr',
           { key: String(step) },
-          h('td.main-cell', {}, h('strong', {}, `step ${count(step)}`), h('span.mono.muted.small', {}, path)),
+          h(
+            'td.main-cell',
+            {},
+            h('strong', {}, `step ${count(step)}`),
+            h('span.mono.muted.small', {}, path),
+            problem && h('span.small', {}, problem),
+          ),
           h(
             'td',
             { 'data-label': 'Hash' },
@@ -86,7 +92,7 @@ function view({ items, error }, id, everySteps, retry) {
             { 'data-label': 'State' },
             valid === undefined
               ? h('span.muted', {}, 'not checked')
-              : h('span.badge', { 'data-tone': valid ? 'green' : 'red' }, valid ? 'whole' : 'damaged'),
+              : h('span.badge', { 'data-tone': valid ? 'green' : 'red' }, valid ? 'whole' : 'not valid'),
           ),
           h('td.num', { 'data-label': 'Size' }, bytes(size)),
           h('td.num', { 'data-label': 'Age' }, h('time', { datetime: createdAt, title: moment(createdAt) }, age(createdAt, nowMs))),

@@ -49,7 +49,7 @@ export function addJobDetailRoutes(app: HttpApp, { coordinator, dataDir }: HttpD
     },
     async (request) => {
       const { id } = coordinator.get(request.params.id);
-      const { items, ...rest } = await listJobCheckpoints(rootOf(id), request.query);
+      const { items, ...rest } = await listJobCheckpoints({ root: rootOf(id), job: id }, request.query);
       return { items: [...items], ...rest };
     },
   );
