@@ -356,7 +356,8 @@ test(
         2,
         'model.imageSize: expected a multiple of patchSize (4), found 17',
       ],
-      [['submit', 'none.yaml'], 1, 'job file none.yaml: ENOENT'],
+      [['submit', 'none.yaml'], 1, 'job file none.yaml: there is no such file'],
+      [['pause', 'tried'], 1, 'is succeeded: only a job that has not ended can be paused'],
       [['submit'], 2, 'give a job file, or keys with --set'],
       [['describe', 'job-none'], 1, 'job job-none: not found; `maestro jobs` lists jobs, and old ones are found by their whole id'],
       [['checkpoint', 'verify', 'nowhere'], 1, 'there is no such folder'],
@@ -365,7 +366,7 @@ test(
       [['jbos'], 2, "unknown command 'jbos'\n(Did you mean jobs?)"],
       [['jobs', '--stat', 'running'], 2, "unknown option '--stat'\n(Did you mean --state?)"],
       [['jobs', '--state', 'done'], 2, 'Allowed choices are queued, starting, running'],
-      [['submit', 'jbo.json'], 1, "job file jbo.json: ENOENT: no such file or directory, open 'jbo.json'; did you mean job.json?"],
+      [['submit', 'jbo.json'], 1, 'job file jbo.json: there is no such file; did you mean job.json?'],
       [
         ['describe', 'tride'],
         1,

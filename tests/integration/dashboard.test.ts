@@ -304,11 +304,13 @@ inBrowser('a job that waits says why in full, and names the job that it waits fo
     model: { preset: 'mae_vit_tiny_patch4', imageSize: 16 },
   };
   const first = await api('/jobs', { ...spec, name: 'first in line' });
-  const second = await api('/jobs', { ...spec, name: 'second in line' });
+  const second = await api('/jobs', { ...spec, name: 'second\u202e in line' });
   const table = await browser.newPage({ viewport: DESKTOP });
   await table.goto(url('/'));
   const reason = table.locator('tr', { hasText: second.id }).locator('.reason');
   await reason.getByText('waiting: behind first in line').waitFor();
+  // A mark that turns text round would turn round what stands beside the name too.
+  expect(await table.locator('tr', { hasText: second.id }).textContent()).toContain('second? in line');
   expect(await reason.evaluate((node) => node.scrollWidth <= node.clientWidth && node.scrollHeight <= node.clientHeight)).toBe(true);
   expect(await reason.getByRole('link', { name: 'first in line' }).getAttribute('href')).toBe(`/jobs/${first.id}`);
   await table.close();
@@ -449,6 +451,9 @@ inBrowser('while the coordinator is away the page says so and what to do, and it
   await cluster.restart('coordinator');
   await away.locator('.connection[data-state="live"]').waitFor();
   await eventually('the banner to go', async () => (await away.locator('#banner p').count()) === 0);
+  // A coordinator that was started again knows no times of the steps that were done before.
+  await away.goto(url(jobPath));
+  await away.locator('.timeline').getByText('those of steps before its last start are gone').waitFor();
   await away.close();
 });
 

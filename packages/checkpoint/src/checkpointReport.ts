@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
-import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
+import { readdir, stat } from 'node:fs/promises';
+import { errorMessage, isMaestroError, MaestroError, printable } from '@maestro/protocol';
 import { isUrl, joinLocation, lastName, openStorage, readStored, type StoredObject } from '@maestro/storage';
 import { folderStep } from './folderNames.ts';
 import { MANIFEST_FILE, type Manifest, parseManifest, STATE_FILE } from './manifest.ts';
@@ -57,6 +57,7 @@ export async function beginExamination(dir: string): Promise<Examination> {
   const problems: CheckpointProblem[] = [];
   const readable = new Set<string>();
   if (!files.has(MANIFEST_FILE)) {
+    await requireNoRoot(dir);
     problems.push({ file: MANIFEST_FILE, message: 'is missing, so the checkpoint was never finished' });
     return { dir, manifest: undefined, files, extraFiles: [], problems, readable };
   }
@@ -75,6 +76,20 @@ export async function beginExamination(dir: string): Promise<Examination> {
   }
   const extraFiles = [...files.keys()].filter((name) => name !== MANIFEST_FILE && manifest.files[name] === undefined).sort();
   return { dir, manifest, files, extraFiles, problems, readable };
+}
+
+/** Says of the folder of a job, or of all its checkpoints, that it is none itself. */
+async function requireNoRoot(dir: string): Promise<void> {
+  if (isUrl(dir)) return;
+  const inside = await readdir(dir).catch((): string[] => []);
+  const below = inside.includes('checkpoints') ? joinLocation(dir, 'checkpoints') : dir;
+  const steps = (below === dir ? inside : await readdir(below).catch((): string[] => [])).filter((name) => folderStep(name) !== undefined);
+  const newest = steps.sort().at(-1);
+  if (newest === undefined) return;
+  throw new MaestroError(
+    'invalid-argument',
+    `checkpoint ${dir}: it is a folder of checkpoints, not one of them; name one, such as ${joinLocation(below, newest)}, or the job`,
+  );
 }
 
 /** A folder may be there and empty; below a URL there is nothing but objects. */
@@ -147,7 +162,7 @@ export async function requireWriter(examination: Examination, job: string | unde
 function writerOf({ job, spec }: Readonly<Record<string, unknown>>): string {
   if (typeof job !== 'string') return 'an unknown job';
   const name = typeof spec === 'object' && spec !== null && 'name' in spec ? spec.name : undefined;
-  return typeof name === 'string' ? `${job} ("${name}")` : job;
+  return typeof name === 'string' ? `${printable(job)} ("${printable(name)}")` : printable(job);
 }
 
 /** Reads and checks `state.json`. */

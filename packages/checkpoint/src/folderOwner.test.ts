@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
@@ -42,6 +42,20 @@ test('a checkpoint of another job in a job folder is not valid there, is named b
     });
     expect(await verifyCheckpoint(moved)).toMatchObject({ valid: true });
     expect(await verifyCheckpoint(foreign.dir, { job: B })).toMatchObject({ valid: true });
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+});
+
+test('a folder of checkpoints is told from a checkpoint that was never finished', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'maestro-root-'));
+  try {
+    const newest = join(dir, 'checkpoints', 'step-00000004');
+    await mkdir(newest, { recursive: true });
+    for (const place of [dir, join(dir, 'checkpoints')]) {
+      await expect(verifyCheckpoint(place)).rejects.toThrow(`it is a folder of checkpoints, not one of them; name one, such as ${newest}`);
+    }
+    expect(await verifyCheckpoint(newest)).toMatchObject({ problems: [{ message: expect.stringContaining('never finished') }] });
   } finally {
     await rm(dir, { recursive: true });
   }

@@ -24,3 +24,7 @@ test('a network that is called trusted counts as this machine; every address nev
   await expect(bind('0.0.0.0:7070', { trustedNetworks: '10.0.0.0/8' })).rejects.toMatchObject({ code: 'invalid-argument' });
   await expect(bind('0.0.0.0:7070', { trustedNetworks: '0.0.0.0/0' })).rejects.toThrow('expected networks such as 172.16.0.0/12');
 });
+
+test('an address without a port is refused with the name of its variable', async () => {
+  await expect(bind('127.0.0.1')).rejects.toThrow('MAESTRO_GRPC_LISTEN=127.0.0.1: expected host:port, such as 127.0.0.1:7080');
+});

@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 import { MaestroError } from './errors.ts';
+import { printable } from './printable.ts';
 
 /** Host and port of `host:port`; IPv6 hosts stand in brackets. */
 export interface HostAndPort {
@@ -9,13 +10,16 @@ export interface HostAndPort {
 }
 
 /**
- * Reads a listen address.
+ * Reads a listen address, which `variable` gave.
  * @throws MaestroError `invalid-argument` for anything but `host:port`.
  */
-export function splitAddress(address: string): HostAndPort {
+export function splitAddress(address: string, variable?: string): HostAndPort {
   const [, host, port] = /^(\[[0-9a-f:.]+\]|[^:\s]+):(\d{1,5})$/i.exec(address) ?? [];
   if (host === undefined || Number(port) > 65535)
-    throw new MaestroError('invalid-argument', `address ${address}: expected host:port, such as 127.0.0.1:7080`);
+    throw new MaestroError(
+      'invalid-argument',
+      `${variable === undefined ? 'address ' : `${variable}=`}${printable(address)}: expected host:port, such as 127.0.0.1:7080`,
+    );
   return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
 }
 
@@ -38,7 +42,7 @@ export interface Bind {
  */
 export async function requireSafeBind({ variable, address, isProtected, remedy, trustedNetworks = '' }: Bind): Promise<void> {
   if (isProtected || address.startsWith('unix:')) return;
-  const { host } = splitAddress(address);
+  const { host } = splitAddress(address, variable);
   const trusted = readNetworks(trustedNetworks);
   const found = isIP(host) > 0 ? [host] : (await lookup(host, { all: true })).map((each) => each.address);
   if (found.every((ip) => trusted.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4'))) return;

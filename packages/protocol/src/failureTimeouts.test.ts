@@ -28,3 +28,8 @@ test('deadlines keep their order whatever the knob says', () => {
 test.each([0, 499, 600_001, 1000.5, Number.NaN])('%p ms is refused with what is allowed', (ms) => {
   expect(() => failureTimeouts(ms)).toThrow('MAESTRO_FAILURE_TIMEOUT_MS: expected a whole number of milliseconds in 500..600000');
 });
+
+test('what is no number is quoted as it was written', () => {
+  expect(() => failureTimeouts('abc')).toThrow('in 500..600000, found abc');
+  expect(failureTimeouts('2000')).toEqual(failureTimeouts(2000));
+});

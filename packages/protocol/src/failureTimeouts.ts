@@ -1,4 +1,5 @@
 import { MaestroError } from './errors.ts';
+import { printable } from './printable.ts';
 
 /** What a cluster uses unless `MAESTRO_FAILURE_TIMEOUT_MS` says otherwise. */
 export const DEFAULT_FAILURE_TIMEOUT_MS = 5000;
@@ -47,14 +48,15 @@ export interface FailureTimeouts {
 export const DEFAULT_PREPARE_SECONDS = 900;
 
 /**
- * Every deadline that follows from `failureTimeoutMs`.
+ * Every deadline that follows from a failure timeout in milliseconds, a number or the text of the variable.
  * @throws MaestroError `invalid-argument` when it lies outside 500..600,000 ms.
  */
-export function failureTimeouts(failureTimeoutMs: number = DEFAULT_FAILURE_TIMEOUT_MS): FailureTimeouts {
+export function failureTimeouts(given: number | string = DEFAULT_FAILURE_TIMEOUT_MS): FailureTimeouts {
+  const failureTimeoutMs = Number(given);
   if (!Number.isInteger(failureTimeoutMs) || failureTimeoutMs < LEAST_MS || failureTimeoutMs > MOST_MS) {
     throw new MaestroError(
       'invalid-argument',
-      `MAESTRO_FAILURE_TIMEOUT_MS: expected a whole number of milliseconds in ${LEAST_MS}..${MOST_MS}, found ${failureTimeoutMs}`,
+      `MAESTRO_FAILURE_TIMEOUT_MS: expected a whole number of milliseconds in ${LEAST_MS}..${MOST_MS}, found ${printable(String(given))}`,
     );
   }
   const share = (factor: number): number => Math.round(failureTimeoutMs * factor);

@@ -125,6 +125,7 @@ export {
   type WorkerMessage,
 } from './messages.ts';
 export { nearest } from './nearest.ts';
+export { printable } from './printable.ts';
 export { identifyProcess, isRunning, mayRun, type ProcessIdentity, processStart } from './processIdentity.ts';
 export { readEnvironment, type Variables } from './readEnvironment.ts';
 export type { JobIssue, JobSection, MetricInfo, RecipeInfo, SectionSchemas } from './recipe.ts';

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { parseJobSpec } from '@maestro/protocol';
 import { readJobFile, setKeys, withAbsolutePaths } from './jobFile.ts';
 
 let dir: string;
@@ -22,8 +23,9 @@ test('a job file is YAML or JSON', async () => {
 });
 
 test('a file that is not there, or no mapping, is refused with its name and place', async () => {
-  await expect(readJobFile(join(dir, 'none.yaml'))).rejects.toThrow(/job file .*none\.yaml: ENOENT/);
+  await expect(readJobFile(join(dir, 'none.yaml'))).rejects.toThrow(/job file .*none\.yaml: there is no such file/);
   await expect(readJobFile(await written('a: [1,\nb: 2'))).rejects.toThrow(/job file .*job\.yaml: .* at line \d/);
+  await expect(readJobFile(dir)).rejects.toThrow(/^job file .*: it is a folder; name the job file in it$/);
   await expect(readJobFile(await written('- 1'))).rejects.toThrow('expected a mapping of keys');
 });
 
@@ -49,6 +51,20 @@ test('--set puts typed values at dotted paths without changing what it was given
   expect(() => setKeys(file, ['epochs'])).toThrow('--set epochs: expected key=value');
   expect(() => setKeys({ seed: 1 }, ['seed.x=1'])).toThrow('seed is a value, not a section');
 });
+
+test.each(['__proto__', 'constructor', 'toString', 'prototype'])(
+  '--set %s... sets a key of the file, which is refused as in the file',
+  async (key) => {
+    const minimal = { data: { format: 'idx', path: '/a' }, schedule: { epochs: 1 } };
+    for (const path of [`${key}.x`, key]) {
+      expect(() => parseJobSpec(withAbsolutePaths(setKeys(minimal, [`${path}=3`])))).toThrow(`${key}: unknown key`);
+    }
+    expect(() => parseJobSpec(setKeys(minimal, [`schedule.${key}.x=3`]))).toThrow(`schedule.${key}: unknown key`);
+    const file = await readJobFile(await written(`{ ${key}: { x: 3 }, data: { format: idx, path: /a }, schedule: { epochs: 1 } }`));
+    expect(() => parseJobSpec(withAbsolutePaths(file))).toThrow(`${key}: unknown key`);
+    expect(Object.hasOwn(Object.prototype, 'x')).toBe(false);
+  },
+);
 
 test('paths are made absolute, the rest stays', () => {
   expect(withAbsolutePaths({ data: { format: 'idx', path: 'images' }, checkpoint: { resumeFrom: 'c' }, seed: 1 })).toEqual({

@@ -18,7 +18,14 @@ export async function readJobFile(path: string): Promise<JobFile> {
   } catch (error) {
     const near = nearest(basename(path), await readdir(dirname(path)).catch(() => []));
     const hint = near === undefined ? '' : `; did you mean ${join(dirname(path), near)}?`;
-    throw new MaestroError('not-found', `job file ${path}: ${errorMessage(error)}${hint}`, { cause: error });
+    const { code } = error as NodeJS.ErrnoException;
+    const problem =
+      code === 'ENOENT'
+        ? `there is no such file${hint}`
+        : code === 'EISDIR'
+          ? 'it is a folder; name the job file in it'
+          : `it cannot be read: ${errorMessage(error)}`;
+    throw new MaestroError('not-found', `job file ${path}: ${problem}`, { cause: error });
   }
   try {
     requireShallow(text, 'job');
@@ -65,20 +72,27 @@ export function setKeys(file: JobFile, pairs: readonly string[]): JobFile {
     const last = path.pop()!;
     let node: JobFile = result;
     for (const key of path) {
-      node[key] ??= {};
-      if (typeof node[key] !== 'object' || node[key] === null)
-        throw new MaestroError('invalid-argument', `--set ${pair}: ${key} is a value, not a section`);
-      node = node[key] as JobFile;
+      const inner = own(node, key) ?? {};
+      if (typeof inner !== 'object') throw new MaestroError('invalid-argument', `--set ${pair}: ${key} is a value, not a section`);
+      put(node, key, inner);
+      node = inner as JobFile;
     }
     try {
       requireShallow(pair, '--set');
-      node[last] = parse(pair.slice(at + 1));
+      put(node, last, parse(pair.slice(at + 1)));
     } catch (error) {
       throw new MaestroError('invalid-argument', `--set ${pair}: the value is no YAML: ${withExcerpt(error)}`, { cause: error });
     }
-    requireFinite(node[last], [pair.slice(0, at)]);
+    requireFinite(own(node, last), [pair.slice(0, at)]);
   }
   return result;
+}
+
+/** A key of the file itself: `constructor` and `__proto__` are names like any other, which the schema refuses. */
+const own = (node: JobFile, key: string): unknown => (Object.hasOwn(node, key) ? node[key] : undefined);
+
+function put(node: JobFile, key: string, value: unknown): void {
+  Object.defineProperty(node, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
 /** Makes the paths in a job file absolute, for workers that run elsewhere on this machine. */

@@ -1,14 +1,6 @@
-/**
- * What must not reach a terminal from names, paths and messages that others chose: control characters, which move the cursor, set the title
- * or begin a line of their own, and marks that change the order in which text is shown (Unicode TR 36, 3.7).
- */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is to be taken out
-const HARMFUL = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+import { printable } from '@maestro/protocol';
 
-/** Text as one line without effects on a terminal: a line feed is shown as `\n`, a tab as a blank, others as `?`. */
-export function printable(text: string): string {
-  return text.replace(HARMFUL, (character) => (character === '\n' ? '\\n' : character === '\t' ? ' ' : '?'));
-}
+export { printable };
 
 /** Like {@link printable}, for text that may have lines, such as an error with an excerpt. */
 export function printableLines(text: string): string {

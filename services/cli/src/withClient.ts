@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { connectJobClient, type JobClient } from '@maestro/client';
-import { isMaestroError, MaestroError } from '@maestro/protocol';
+import { isMaestroError, MaestroError, readEnvironment } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { coordinatorAddress } from './connection.ts';
 
@@ -13,9 +13,11 @@ export async function withClient<Result>(program: Command, work: (client: JobCli
     return await work(client);
   } catch (error) {
     if (!isMaestroError(error, 'unavailable')) throw error;
+    const proxy = readEnvironment()['grpc_proxy'];
+    const way = proxy === undefined ? '' : ` through the proxy of grpc_proxy (unset it to connect without one)`;
     throw new MaestroError(
       'unavailable',
-      `no coordinator answers at ${address}; start one with \`maestro up\`, or name it with --coordinator (${error.message})`,
+      `no coordinator answers at ${address}${way}; start one with \`maestro up\`, or name it with --coordinator (${error.message})`,
       { cause: error },
     );
   } finally {

@@ -8,6 +8,8 @@
 const keys = new WeakMap();
 const handlers = new WeakMap();
 const kept = new WeakSet();
+/** Attributes that people read or hear; others, such as `href`, are taken to the letter. */
+const SHOWN_ATTRIBUTES = new Set(['title', 'aria-label', 'alt', 'placeholder']);
 const SVG_TAGS = new Set(['svg', 'path', 'rect', 'line', 'g', 'title', 'circle']);
 
 /**
@@ -34,7 +36,8 @@ export function h(tag, attributes = {}, ...children) {
     else if (key === 'value' || key === 'checked') own[key] = value;
     else if (key.startsWith('on')) own[key] = value;
     else if (value === true) element.setAttribute(key, '');
-    else if (value !== false && value !== undefined && value !== null) element.setAttribute(key, String(value));
+    else if (value !== false && value !== undefined && value !== null)
+      element.setAttribute(key, SHOWN_ATTRIBUTES.has(key) ? shown(value) : String(value));
   }
   element.append(...toNodes(children));
   Object.assign(element, own); // after the children: a select's value needs its options
@@ -47,8 +50,18 @@ function toNodes(children) {
   return children
     .flat()
     .filter((child) => child !== null && child !== undefined && child !== false)
-    .map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
+    .map((child) => (child instanceof Node ? child : document.createTextNode(shown(child))));
 }
+
+/**
+ * Marks that change the order in which text is shown (Unicode TR 36, 3.7) and control characters: a name with one would turn round or hide
+ * what stands beside it. A line feed and a tab stay.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is to be taken out
+const HARMFUL = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/** Text as it can be shown: everything that views show goes through this. @param {unknown} value */
+const shown = (value) => String(value).replace(HARMFUL, '?');
 
 /**
  * Marks an element as one that lives on by itself (a chart, a list that grows): views pass it along, {@link patch} moves it and

@@ -62,7 +62,7 @@ test('a ledger that is gone is told from one that never was', async () => {
     code: 'not-found',
     message:
       'audit: job job-6 has no ledger: the record is gone: the job is succeeded and has done 20 steps, but Redis holds no ledger of ' +
-      'it; was Redis emptied, or does it evict keys?',
+      'it; was Redis emptied, or does it evict keys? Start the coordinator again: it puts back the ledgers of jobs that have ended',
   });
   await expect(auditJob(store, await jobWith('job-7', undefined, 0, 'queued'))).rejects.toThrow(
     'audit: job job-7 has no ledger: it is queued and no step of it is committed',

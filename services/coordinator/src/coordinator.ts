@@ -4,6 +4,7 @@ import { stepFolder } from '@maestro/checkpoint';
 import {
   type FailureTimeouts,
   type Hello,
+  isTerminal,
   type Job,
   type JobAudit,
   type JobCheck,
@@ -290,7 +291,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       return () => void listeners.delete(listener);
     },
     cancel: (id) => decide(find(id), { type: 'cancel', reason: 'cancelled on request' }),
-    pause: (id) => decide(find(id), { type: 'pause', reason: 'paused on request; `maestro resume` goes on' }),
+    async pause(id) {
+      const active = find(id);
+      const { id: jobId, state } = active.job;
+      if (isTerminal(state)) throw new MaestroError('conflict', `job ${jobId} is ${state}: only a job that has not ended can be paused`);
+      return decide(active, { type: 'pause', reason: 'paused on request; `maestro resume` goes on' });
+    },
     async resume(id) {
       const active = find(id);
       if (active.run.phase !== 'paused') {

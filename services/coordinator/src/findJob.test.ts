@@ -30,3 +30,10 @@ test('what no job is called is told with what may have been meant; a prefix of a
 test('an id goes before a name that looks like it', () => {
   expect(findJob(a, [job(a, 'x'), job(b, a)])).toBe(a);
 });
+
+test('a name with control characters is quoted without their effects', () => {
+  const hostile = [job(a, 'x\ny\u202e'), job(b, 'x\ny\u202e')];
+  expect(() => findJob('job-01m8n7', hostile)).toThrow(`${b} (x\\ny?, running`);
+  expect(() => findJob('x\ny\u202e', hostile)).toThrow('job x\\ny?: 2 jobs have this name');
+  expect(() => findJob('x\nyy', hostile)).toThrow('not found');
+});

@@ -1,4 +1,4 @@
-import { type Job, MaestroError, nearest } from '@maestro/protocol';
+import { type Job, MaestroError, nearest, printable } from '@maestro/protocol';
 
 /** The newest job there is. */
 const LAST = '@last';
@@ -24,25 +24,26 @@ export function findJob(reference: string, jobs: readonly Known[]): string {
     return last.id;
   }
   const named = jobs.filter(({ name }) => name === reference);
-  if (named.length > 0) return only(named, `job ${reference}: ${named.length} jobs have this name`);
+  const asked = printable(reference);
+  if (named.length > 0) return only(named, `job ${asked}: ${named.length} jobs have this name`);
   const prefix = reference.startsWith('job-') ? reference : `job-${reference}`;
   const begun = prefix.length < 'job-'.length + LEAST_PREFIX ? [] : jobs.filter(({ id }) => id.startsWith(prefix));
-  if (begun.length > 0) return only(begun, `job ${reference}: the ids of ${begun.length} jobs begin so`);
+  if (begun.length > 0) return only(begun, `job ${asked}: the ids of ${begun.length} jobs begin so`);
   const near = nearest(
     reference,
     jobs.slice(-MOST_COMPARED).flatMap(({ id, name }) => [id, name]),
   );
-  const hint = near === undefined ? '' : `; did you mean ${near}?`;
+  const hint = near === undefined ? '' : `; did you mean ${printable(near)}?`;
   throw new MaestroError(
     'not-found',
-    `job ${reference}: not found; \`maestro jobs\` lists jobs, and old ones are found by their whole id${hint}`,
+    `job ${reference === '' ? '""' : asked}: not found; \`maestro jobs\` lists jobs, and old ones are found by their whole id${hint}`,
   );
 }
 
 function only(found: readonly Known[], what: string): string {
   if (found.length === 1) return found[0]!.id;
   const newest = found.toReversed().slice(0, MOST_LISTED);
-  const lines = newest.map(({ id, name, state, createdAt }) => `${id} (${name}, ${state}, submitted ${createdAt})`);
+  const lines = newest.map(({ id, name, state, createdAt }) => `${id} (${printable(name)}, ${state}, submitted ${createdAt})`);
   const more = found.length - newest.length;
   throw new MaestroError('conflict', `${what}; name one by its id: ${lines.join('; ')}${more > 0 ? `; and ${more} older ones` : ''}`, {
     details: { issues: lines },

@@ -80,7 +80,7 @@ await runService(
     if (!(prepareMs > 0)) {
       throw new MaestroError('invalid-argument', `MAESTRO_PREPARE_SECONDS: expected a number of seconds above 0, found ${prepareText}`);
     }
-    const timeouts = { ...failureTimeouts(Number(failureText)), prepareMs };
+    const timeouts = { ...failureTimeouts(failureText), prepareMs };
     const reconstructionSeconds = Number(reconstructionText);
     if (!(reconstructionSeconds >= 0)) {
       throw new MaestroError(

@@ -68,7 +68,7 @@ await runService(
     const limitBytes = parseByteSize(cacheSize, 'MAESTRO_CACHE_SIZE');
     endWithParent();
     await loadBullmq();
-    const timeouts = failureTimeouts(Number(failureText));
+    const timeouts = failureTimeouts(failureText);
     const { keepaliveTimeMs, keepaliveTimeoutMs } = timeouts;
     const faults = createFaults(faultsText);
     const isFaultTolerant = tolerance !== 'off';

@@ -1,5 +1,5 @@
 import type { JobClient } from '@maestro/client';
-import { errorMessage, JOB_STATES, type JobState } from '@maestro/protocol';
+import { errorMessage, isTerminal, JOB_STATES, type JobState } from '@maestro/protocol';
 import { type Command, Option } from 'commander';
 import { withExamples } from '../examples.ts';
 import { findJob, JOB_HELP } from '../findJob.ts';
@@ -92,7 +92,11 @@ export function addJobCommands(program: Command): void {
       .option('--json', 'print JSON')
       .action(async (id: string, { json }: ReadOptions) => {
         const job = await withClient(program, (client) => findJob(client, id, (found) => act(client, found)));
-        printResult(json, job, ({ id, state, message }) => `${id} ${state}: ${message}`);
+        printResult(json, job, ({ id, state, message }) => {
+          // A cancelled job that has workers ends once they have left.
+          const now = name === 'cancel' && !isTerminal(state) ? 'is ending' : state;
+          return `${id} ${now}: ${message}`;
+        });
       });
     withExamples(command, [[`maestro ${name} JOB`, example]]);
   }

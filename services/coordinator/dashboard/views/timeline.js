@@ -88,7 +88,17 @@ function view({ timeline, error }, canvasOf) {
     return [head(), error === undefined ? loadingNotice('the timeline') : errorNotice('The timeline cannot be shown', errorText(error))];
   const workers = timeline.workers.filter(({ steps }) => steps.length > 0);
   if (workers.length === 0)
-    return [head(), emptyNotice('No step yet', h('p', {}, 'The phases of each worker are drawn from the first step on.'))];
+    return [
+      head(),
+      emptyNotice(
+        'No steps to show',
+        h(
+          'p',
+          {},
+          'The phases of each worker are drawn while it does steps. The coordinator keeps them in memory: those of steps before its last start are gone.',
+        ),
+      ),
+    ];
   const { straggler, phases } = timeline;
   const span = spanOf(timeline);
   return [

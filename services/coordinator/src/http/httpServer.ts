@@ -136,7 +136,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
  */
 export async function serveHttp(deps: HttpDeps, listen: string): Promise<ListeningServer> {
   const app = await createHttpServer(deps);
-  const { host, port } = splitAddress(listen);
+  const { host, port } = splitAddress(listen, 'MAESTRO_HTTP_LISTEN');
   try {
     await app.listen({ host, port });
   } catch (error) {

@@ -106,7 +106,7 @@ export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
   );
 
   const actions = {
-    pause: 'Hold the job at a step boundary, after a checkpoint, and free its workers.',
+    pause: 'Hold the job at a step boundary, after a checkpoint, and free its workers. One that has ended gives 409.',
     resume: 'Queue a paused job again; it goes on from its newest valid checkpoint.',
     cancel: 'Stop the job at the next step boundary, after a checkpoint. A job that has ended stays as it is.',
   } as const;

@@ -1,8 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { glanceAtCheckpoint } from '@maestro/checkpoint';
 import type { DrawnCheckpoint } from '@maestro/evaluation';
-import { errorMessage } from '@maestro/protocol';
+import { errorMessage, isMaestroError } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { type DrawRequest, EMPTY_QUEUE, hurry, nextDue, request, settle } from './drawQueue.ts';
 import { pictureSteps, picturesFolder, thinPictures } from './pictures.ts';
@@ -59,6 +60,10 @@ export function openReconstructions({ dataDir, everySeconds, onDrawn, log }: Rec
       if (isClosed) return;
       const seconds = (performance.now() - startedMs) / 1000;
       if ('failed' in answer) {
+        if (await isGone(path)) {
+          log.info({ job: jobId, step }, 'checkpoint was removed before it was drawn');
+          return;
+        }
         if (told?.jobId !== jobId || told.reason !== answer.failed)
           log.warn({ job: jobId, step, reason: answer.failed }, 'checkpoint could not be drawn');
         told = { jobId, reason: answer.failed };
@@ -127,3 +132,10 @@ export function openReconstructions({ dataDir, everySeconds, onDrawn, log }: Rec
     },
   };
 }
+
+/** Retention takes the oldest checkpoints away, those too that wait to be drawn. */
+const isGone = (checkpoint: string): Promise<boolean> =>
+  glanceAtCheckpoint(checkpoint).then(
+    () => false,
+    (error: unknown) => isMaestroError(error, 'not-found'),
+  );
