@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { failureTimeouts, type MemberStatus, parseJobSpec, type Standing } from '@maestro/protocol';
-import { transition } from './jobRun.ts';
-import { placeJobs } from './placement.ts';
-import { placementInput } from './placementInput.ts';
-import { type JobRun, openPlaces, queuedRun, type RunEffect, type RunEvent } from './runState.ts';
+import { placeJobs } from './placement/placement.ts';
+import { placementInput } from './placement/placementInput.ts';
+import { transition } from './run/jobRun.ts';
+import { type JobRun, openPlaces, queuedRun, type RunEffect, type RunEvent } from './run/runState.ts';
 
 /**
  * What keeps workers that others could use: a job that cannot be opened, a worker that does not leave, a last checkpoint that cannot be

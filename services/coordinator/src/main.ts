@@ -27,20 +27,20 @@ import {
 } from '@maestro/protocol';
 import { isUrl, probeLocation, resolveLocation } from '@maestro/storage';
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
-import { type Bookkeeper, openBookkeeper } from './bookkeeper.ts';
-import { startCoordinator } from './coordinator.ts';
+import { type Bookkeeper, openBookkeeper } from './books/bookkeeper.ts';
+import { openJobRecords } from './books/jobRecords.ts';
+import { openShardWriter, type ShardWriter } from './books/shardWriter.ts';
+import { openStore } from './books/store.ts';
+import { readEviction, watchEviction } from './books/watchEviction.ts';
+import { serve } from './grpc/serve.ts';
 import { serveHttp } from './http/httpServer.ts';
-import { openJobLogs } from './jobLogs.ts';
-import { openJobRecords } from './jobRecords.ts';
+import { startCoordinator } from './jobs/coordinator.ts';
+import { openJobLogs } from './jobs/jobLogs.ts';
+import { DEFAULT_KEEP_JOBS } from './jobs/retiredJobs.ts';
 import { openObserver } from './metrics/observer.ts';
 import { openReconstructions } from './reconstruction/reconstructions.ts';
-import { DEFAULT_KEEP_JOBS } from './retiredJobs.ts';
-import type { RestorePoint } from './runState.ts';
+import type { RestorePoint } from './run/runState.ts';
 import { readSecurity } from './security/readSecurity.ts';
-import { serve } from './serve.ts';
-import { openShardWriter, type ShardWriter } from './shardWriter.ts';
-import { openStore } from './store.ts';
-import { readEviction, watchEviction } from './watchEviction.ts';
 
 scrubEnvironment();
 /**

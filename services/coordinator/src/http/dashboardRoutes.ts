@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import fastifyStatic from '@fastify/static';
 import type { FastifyReply } from 'fastify';
 import './routeRole.ts';
-import type { HttpApp } from './httpServer.ts';
+import type { HttpApp } from './httpApp.ts';
 
 /** The dashboard's files, as they are served: plain modules, so that there is nothing to build. */
 const DASHBOARD = fileURLToPath(new URL('../../dashboard/', import.meta.url));

@@ -1,7 +1,7 @@
 import { surveyData } from '@maestro/data';
 import { dataSurveyQuerySchema, dataSurveySchema, requireInside } from '@maestro/protocol';
+import type { HttpApp } from './httpApp.ts';
 import type { HttpDeps } from './httpDeps.ts';
-import type { HttpApp } from './httpServer.ts';
 import { limitWork } from './limitedWork.ts';
 import { PROBLEMS } from './problemResponses.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import type { HttpApp } from './httpApp.ts';
 import type { HttpDeps } from './httpDeps.ts';
-import type { HttpApp } from './httpServer.ts';
 import { PROBLEMS } from './problemResponses.ts';
 
 const statusSchema = z.object({ status: z.literal('ok'), incarnation: z.int() });

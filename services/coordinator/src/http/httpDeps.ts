@@ -2,8 +2,8 @@ import type { RedisConnection } from '@maestro/data';
 import type { LogSink } from '@maestro/logs';
 import type { PathRoots, TlsFiles } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
-import type { Coordinator } from '../coordinator.ts';
-import type { JobLogs } from '../jobLogs.ts';
+import type { Coordinator } from '../jobs/coordinator.ts';
+import type { JobLogs } from '../jobs/jobLogs.ts';
 import type { Observer } from '../metrics/observer.ts';
 import type { Access } from '../security/tokens.ts';
 

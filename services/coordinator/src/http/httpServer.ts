@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastifySwagger from '@fastify/swagger';
 import fastifyWebsocket from '@fastify/websocket';
 import {
@@ -12,22 +11,16 @@ import {
   requireShallow,
   splitAddress,
 } from '@maestro/protocol';
-import Fastify, {
-  type FastifyBaseLogger,
-  type FastifyError,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  type RawServerDefault,
-} from 'fastify';
+import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
+import type { ListeningServer } from '../grpc/serve.ts';
 import { guardHttp, SECURITY_SCHEMES } from '../security/guardHttp.ts';
-import type { ListeningServer } from '../serve.ts';
 import { addDashboardRoutes, sendDashboard } from './dashboardRoutes.ts';
 import { addDataRoutes } from './dataRoutes.ts';
 import { addDocsRoutes } from './docsRoutes.ts';
 import { addHealthRoutes } from './healthRoutes.ts';
+import type { HttpApp } from './httpApp.ts';
 import type { HttpDeps } from './httpDeps.ts';
 import { addJobDetailRoutes } from './jobDetailRoutes.ts';
 import { addJobRoutes } from './jobRoutes.ts';
@@ -42,9 +35,6 @@ import { refuseOtherMethods } from './refuseOtherMethods.ts';
 import { addSessionRoutes } from './sessionRoutes.ts';
 import { addWatchRoutes } from './watchRoutes.ts';
 import { addWorkerRoutes } from './workerRoutes.ts';
-
-/** The HTTP server that rooms add their routes to; schemas of routes are zod's. */
-export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
 /** Bytes of a request's body, at most: a job file has a few hundred. */
 const MOST_BODY_BYTES = 256 * 1024;

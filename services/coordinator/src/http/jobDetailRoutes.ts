@@ -18,10 +18,10 @@ import {
   viewResourceSchema,
 } from '@maestro/protocol';
 import { z } from 'zod';
-import { findJobCheckpoint, listJobCheckpoints } from '../jobCheckpoints.ts';
-import type { JobRun } from '../runState.ts';
+import { findJobCheckpoint, listJobCheckpoints } from '../jobs/jobCheckpoints.ts';
+import type { JobRun } from '../run/runState.ts';
+import type { HttpApp } from './httpApp.ts';
 import type { HttpDeps } from './httpDeps.ts';
-import type { HttpApp } from './httpServer.ts';
 import { limitWork } from './limitedWork.ts';
 import { PROBLEMS } from './problemResponses.ts';
 

@@ -14,8 +14,8 @@ import {
   recipeResource,
 } from '@maestro/protocol';
 import { z } from 'zod';
+import type { HttpApp } from './httpApp.ts';
 import type { HttpDeps } from './httpDeps.ts';
-import type { HttpApp } from './httpServer.ts';
 import { PROBLEMS } from './problemResponses.ts';
 
 const listQuerySchema = pageQuerySchema.extend({ state: z.enum(JOB_STATES).optional().describe('only jobs in this state') });

@@ -13,8 +13,8 @@ import {
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { eventSchema, openEventStream } from './eventStream.ts';
+import type { HttpApp } from './httpApp.ts';
 import type { HttpDeps } from './httpDeps.ts';
-import type { HttpApp } from './httpServer.ts';
 import { PROBLEMS } from './problemResponses.ts';
 
 const DEFAULT_LINES = 1000;

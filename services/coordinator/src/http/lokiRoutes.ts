@@ -1,7 +1,7 @@
 import { MaestroError, PROBLEM_TYPE, problemOf } from '@maestro/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { HttpApp } from './httpApp.ts';
 import type { HttpDeps } from './httpDeps.ts';
-import type { HttpApp } from './httpServer.ts';
 import { searchSignal } from './logRoutes.ts';
 import {
   detectedFields,

@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { EXPORT_FORMATS, exportRows } from '../metrics/exports.ts';
 import { SERIES, SERIES_NAMES, type SeriesName, seriesPoints } from '../metrics/series.ts';
 import { findStraggler } from '../metrics/timeline.ts';
+import type { HttpApp } from './httpApp.ts';
 import type { HttpDeps } from './httpDeps.ts';
-import type { HttpApp } from './httpServer.ts';
 import { PROBLEMS } from './problemResponses.ts';
 
 const MOST_POINTS = 5000;

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { jobParamsSchema, MaestroError, numberKey, pageOf, pageQuerySchema, pageSchema, reconstructionSchema } from '@maestro/protocol';
 import { z } from 'zod';
 import { picturePath, picturesFolder, readPictures } from '../reconstruction/pictures.ts';
+import type { HttpApp } from './httpApp.ts';
 import type { HttpDeps } from './httpDeps.ts';
-import type { HttpApp } from './httpServer.ts';
 import { PROBLEMS } from './problemResponses.ts';
 
 const pictureParamsSchema = jobParamsSchema.extend({

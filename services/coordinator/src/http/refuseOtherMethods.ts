@@ -1,5 +1,5 @@
 import { MaestroError } from '@maestro/protocol';
-import type { HttpApp } from './httpServer.ts';
+import type { HttpApp } from './httpApp.ts';
 import './routeRole.ts';
 
 /**

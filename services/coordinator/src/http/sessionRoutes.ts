@@ -1,8 +1,8 @@
 import { ROLES } from '@maestro/protocol';
 import { z } from 'zod';
 import { identityOf, SESSION_COOKIE } from '../security/guardHttp.ts';
+import type { HttpApp } from './httpApp.ts';
 import type { HttpDeps } from './httpDeps.ts';
-import type { HttpApp } from './httpServer.ts';
 import { PROBLEMS } from './problemResponses.ts';
 
 const sessionSchema = z

@@ -1,9 +1,9 @@
 import { isTerminal, type Job, jobParamsSchema, jobResource } from '@maestro/protocol';
 import { z } from 'zod';
-import { newestOf } from '../newestOf.ts';
+import { newestOf } from '../run/newestOf.ts';
 import { eventSchema, openEventStream } from './eventStream.ts';
+import type { HttpApp } from './httpApp.ts';
 import type { HttpDeps } from './httpDeps.ts';
-import type { HttpApp } from './httpServer.ts';
 import { PROBLEMS } from './problemResponses.ts';
 
 const headersSchema = z.object({

@@ -1,7 +1,7 @@
 import { pageOf, pageQuerySchema, pageSchema, workerResource, workerResourceSchema } from '@maestro/protocol';
 import { z } from 'zod';
+import type { HttpApp } from './httpApp.ts';
 import type { HttpDeps } from './httpDeps.ts';
-import type { HttpApp } from './httpServer.ts';
 import { PROBLEMS } from './problemResponses.ts';
 
 const workerParamsSchema = z.strictObject({ name: z.string().min(1).max(100) });

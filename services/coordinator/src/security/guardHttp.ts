@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { MaestroError, type Role } from '@maestro/protocol';
 import type { FastifyRequest } from 'fastify';
-import type { HttpApp } from '../http/httpServer.ts';
+import type { HttpApp } from '../http/httpApp.ts';
 import { type Access, bearerToken, type Identity, requireRole } from './tokens.ts';
 
 /** The dashboard's cookie. */

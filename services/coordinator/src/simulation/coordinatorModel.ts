@@ -1,12 +1,12 @@
 import type { CoordinatorMessage, Hello, Left, Standing, StepCommitted } from '@maestro/protocol';
-import type { WorkerRef } from '../assignRanks.ts';
-import { transition } from '../jobRun.ts';
-import { judgeStanding, whyUnbelievable } from '../judgeMessage.ts';
-import { createOutbox, isDecision } from '../outbox.ts';
-import { placeJobs } from '../placement.ts';
-import { placementInput } from '../placementInput.ts';
-import { type JobRun, newWorker, queuedRun, type RunEffect, type RunEvent } from '../runState.ts';
-import { workerEvent } from '../workerEvent.ts';
+import { createOutbox, isDecision } from '../books/outbox.ts';
+import { placeJobs } from '../placement/placement.ts';
+import { placementInput } from '../placement/placementInput.ts';
+import type { WorkerRef } from '../run/assignRanks.ts';
+import { transition } from '../run/jobRun.ts';
+import { type JobRun, newWorker, queuedRun, type RunEffect, type RunEvent } from '../run/runState.ts';
+import { judgeStanding, whyUnbelievable } from '../workers/judgeMessage.ts';
+import { workerEvent } from '../workers/workerEvent.ts';
 import type { CoordinatorEnd, Listener } from './control.ts';
 import { lineageOf, newestCheckpoint, viewText, type World } from './world.ts';
 

@@ -5,8 +5,8 @@ import fastifyWebsocket from '@fastify/websocket';
 import { type LogArchive, type LogSink, openLogArchive, openLogSink } from '@maestro/logs';
 import { createLogger } from '@maestro/telemetry';
 import Fastify from 'fastify';
+import type { HttpApp } from '../http/httpApp.ts';
 import type { HttpDeps } from '../http/httpDeps.ts';
-import type { HttpApp } from '../http/httpServer.ts';
 import { addLokiRoutes } from '../http/lokiRoutes.ts';
 import { startRedisProcess } from './redisProcess.ts';
 

@@ -1,4 +1,5 @@
-import { effectivePriority, type FreeWorker, type Placement, placeJobs, type SchedulableJob } from '../placement.ts';
+import { effectivePriority, type Placement, placeJobs } from '../placement/placement.ts';
+import type { FreeWorker, SchedulableJob } from '../placement/schedulableJob.ts';
 
 /** A job of the model: it ends when its workers have, between them, worked for `work` ticks; it works while it has its minimum. */
 export interface ModelJob {

@@ -1,7 +1,8 @@
 import { errorMessage, isMaestroError, isTraining, parseJobSpec, requireConfined } from '@maestro/protocol';
 import { pause } from '../process/signals.ts';
 import type { WorkerOptions } from '../process/workerOptions.ts';
-import { type JobSessionOptions, openJobSession } from '../session/openJobSession.ts';
+import type { JobSessionOptions } from '../session/jobSessionOptions.ts';
+import { openJobSession } from '../session/openJobSession.ts';
 import { openKnnSession } from '../session/openKnnSession.ts';
 import { type MemberSession, measuringSession, trainingSession } from './memberSession.ts';
 

@@ -1,7 +1,7 @@
 import { readCheckpointState } from '@maestro/checkpoint';
 import { type ContentTable, type Dataset, openContentTable, type RedisConnection } from '@maestro/data';
 import { isTraining } from '@maestro/protocol';
-import type { JobSessionOptions } from './openJobSession.ts';
+import type { JobSessionOptions } from './jobSessionOptions.ts';
 
 /**
  * What the job's samples were when they were first read; a job that goes on from another one's checkpoint takes over what that one found.

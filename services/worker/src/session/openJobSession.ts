@@ -3,34 +3,16 @@ import { maxPartials, treeHeight } from '@maestro/collective';
 import { augmentConfig, connectRedis, jobLearningRate, jobSchedule, openDataset, openLoader } from '@maestro/data';
 import { openTrainer } from '@maestro/engine';
 import { buildTrainingModel, flatLayout, maeConfig, parameterSpecs, patchCount } from '@maestro/mae';
-import { dilocoOf, type JobSpec, specHash } from '@maestro/protocol';
-import type { Logger } from '@maestro/telemetry';
-import { createCheckpointer, type TimedCheckpoint } from '../checkpoint/checkpointer.ts';
+import { dilocoOf, specHash } from '@maestro/protocol';
+import { createCheckpointer } from '../checkpoint/checkpointer.ts';
 import { computeIdentity } from '../process/computeSettings.ts';
 import { runtimeIdentity } from '../process/runtimeIdentity.ts';
-import type { WorkerOptions } from '../process/workerOptions.ts';
 import { createCollector } from '../state/collector.ts';
 import { openSnapshots } from '../state/snapshots.ts';
 import { openContentCheck } from './contentCheck.ts';
 import { type JobSession, REDIS_TIMEOUT_MS } from './jobSession.ts';
+import type { JobSessionOptions } from './jobSessionOptions.ts';
 import { openJobContents } from './openJobContents.ts';
-
-/** What {@link openJobSession} takes beside the worker's options. */
-export interface JobSessionOptions extends WorkerOptions {
-  readonly jobId: string;
-  readonly spec: JobSpec;
-  readonly logger: Logger;
-  readonly onCheckpoint: (
-    checkpoint: { readonly step: number; readonly path: string; readonly hash: string },
-    cost: Pick<TimedCheckpoint, 'stallSeconds' | 'writeSeconds'>,
-  ) => void;
-  readonly onCheckpointFailed: (step: number, error: unknown) => void;
-  /** Told when a snapshot is lost that was offered to others. */
-  readonly onSnapshotLost: () => void;
-  /** Told at what opening is, in a few words. */
-  readonly onStage: (stage: string) => void;
-  readonly signal: AbortSignal;
-}
 
 /**
  * Opens data set, trainer, loader and the rest of what a job needs whatever its members. What was opened is closed again when a later part

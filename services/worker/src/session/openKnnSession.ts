@@ -6,9 +6,9 @@ import { runtimeIdentity } from '../process/runtimeIdentity.ts';
 import { openSampleEncoder } from '../step/sampleEncoder.ts';
 import { openContentCheck } from './contentCheck.ts';
 import { REDIS_TIMEOUT_MS } from './jobSession.ts';
+import type { JobSessionOptions } from './jobSessionOptions.ts';
 import type { KnnSession } from './knnSession.ts';
 import { openJobContents } from './openJobContents.ts';
-import type { JobSessionOptions } from './openJobSession.ts';
 
 /**
  * Opens both data sets, and the checkpoint's encoder. What was opened is closed again when a later part fails.

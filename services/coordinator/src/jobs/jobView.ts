@@ -1,0 +1,208 @@
+import { positionsOfStep, type Schedule } from '@maestro/data';
+import {
+  type Condition,
+  isTerminal,
+  type Job,
+  type JobCheckpoint,
+  type JobProgress,
+  type JobSpec,
+  type JobState,
+  type StepCommitted,
+} from '@maestro/protocol';
+import type { JobRun } from '../run/runState.ts';
+import { describeSlowStep } from '../run/slowStep.ts';
+
+type StepCounts = Pick<Schedule, 'totalSteps' | 'stepsPerEpoch'>;
+
+/** How much the newest step counts in the running mean of the speed. */
+const SPEED_WEIGHT = 0.1;
+
+/** The record of a job that was just submitted. */
+export function newJob({
+  id,
+  spec,
+  specJson,
+  warnings = [],
+  now,
+}: {
+  readonly id: string;
+  readonly spec: JobSpec;
+  readonly specJson: string;
+  readonly warnings?: readonly string[];
+  readonly now: string;
+}): Job {
+  return {
+    id,
+    name: spec.name,
+    state: 'queued',
+    message: 'waiting to be scheduled',
+    specJson,
+    createdAt: now,
+    startedAt: '',
+    endedAt: '',
+    generation: 0,
+    members: [],
+    conditions: [],
+    progress: null,
+    checkpoints: [],
+    events: [],
+    stepsRedone: 0,
+    ...(warnings.length > 0 && { warnings }),
+    resourceVersion: '0-0',
+  };
+}
+
+/** Progress before the first step. */
+export function initialProgress({ totalSteps, stepsPerEpoch }: StepCounts, startStep: number): JobProgress {
+  return {
+    step: startStep,
+    totalSteps,
+    epoch: startStep / stepsPerEpoch,
+    totalEpochs: totalSteps / stepsPerEpoch,
+    images: 0,
+    lossFirst: 0,
+    loss: 0,
+    lr: 0,
+    gradNorm: 0,
+    imagesPerSecond: 0,
+    etaSeconds: 0,
+    skippedImages: 0,
+  };
+}
+
+/** Progress after one more committed step. The speed is an exponential mean over steps of images per second. */
+export function advanceProgress(progress: JobProgress, committed: StepCommitted, schedule: Schedule): JobProgress {
+  const { stepsPerEpoch, totalSteps } = schedule;
+  const { step, loss, lr, gradNorm, images, stepSeconds } = committed;
+  const isFirst = progress.images === 0;
+  const speed = images / Math.max(stepSeconds, 1e-9);
+  const imagesPerSecond = isFirst ? speed : progress.imagesPerSecond * (1 - SPEED_WEIGHT) + speed * SPEED_WEIGHT;
+  return {
+    step,
+    totalSteps,
+    epoch: step / stepsPerEpoch,
+    totalEpochs: totalSteps / stepsPerEpoch,
+    images: progress.images + images,
+    lossFirst: isFirst ? loss : progress.lossFirst,
+    loss,
+    lr,
+    gradNorm,
+    imagesPerSecond,
+    etaSeconds: ((totalSteps - step) * images) / Math.max(imagesPerSecond, 1e-9),
+    skippedImages: progress.skippedImages + positionsOfStep(schedule, step - 1).count - images,
+  };
+}
+
+/** The record brought up to date with its run: state, reasons, members, what happened. `now` is RFC 3339. */
+export function withRun(job: Job, run: JobRun, now: string): Job {
+  const state: JobState = run.phase === 'ended' ? run.outcome!.state : run.phase === 'stopping' ? 'running' : run.phase;
+  const isScheduled = run.generation > 0 && run.phase !== 'queued';
+  const unscheduled = run.preemption === undefined ? 'Waiting' : 'Preempted';
+  const isRunning = run.phase === 'running' || run.phase === 'stopping' || run.phase === 'pausing';
+  return {
+    ...job,
+    state,
+    message: run.message,
+    generation: run.generation,
+    startedAt: job.startedAt === '' && isRunning ? now : job.startedAt,
+    endedAt: job.endedAt === '' && run.phase === 'ended' ? now : job.endedAt,
+    members: membersOf(job, run),
+    stepsRedone: run.stepsRedone,
+    ...(run.results !== undefined && { results: run.results }),
+    events: run.records.map(({ timeMs, generation, step, type, message }) => ({
+      time: new Date(timeMs).toISOString(),
+      generation,
+      step,
+      type,
+      message,
+    })),
+    conditions: [
+      ...job.conditions.filter(({ type }) => type === 'Recorded' || type === 'Durable'),
+      condition(job, { type: 'Scheduled', status: isScheduled, reason: isScheduled ? 'Placed' : unscheduled, message: run.message }, now),
+      condition(job, { type: 'Running', status: isRunning, reason: isRunning ? 'Training' : 'NotTraining', message: run.message }, now),
+      ...progressing(job, run, now),
+      ...(run.inexact === undefined
+        ? []
+        : [condition(job, { type: 'Exact', status: false, reason: 'MixedDevices', message: run.inexact }, now)]),
+      ...(run.outcome === undefined
+        ? []
+        : [
+            condition(
+              job,
+              {
+                type: run.outcome.state === 'succeeded' ? 'Complete' : 'Failed',
+                status: run.outcome.state !== 'cancelled',
+                reason: run.outcome.reason,
+                message: run.outcome.message,
+              },
+              now,
+            ),
+          ]),
+    ],
+  };
+}
+
+/** The record of a job that waits in the queue with the reason for that; the same object when it waits for nothing, or has said so. */
+export function withWaiting(job: Job, { phase, preemption }: JobRun, reason: string): Job {
+  const message = preemption === undefined ? reason : `${preemption}; ${reason}`;
+  return phase !== 'queued' || job.message === message ? job : { ...job, message };
+}
+
+/** Whether steps take their usual time while the job runs, or whom a slow one waits for; what it says moves with the time. */
+function progressing(job: Job, run: JobRun, now: string): Condition[] {
+  if (run.phase !== 'running') return [];
+  const message = describeSlowStep(run, Date.parse(now));
+  const status = message === undefined;
+  const next = { type: 'Progressing', status, reason: status ? 'StepsAsUsual' : 'SlowStep', message: message ?? '' };
+  return [{ ...condition(job, next, now), message: next.message }];
+}
+
+/** The members of the present view, or of the last one; those that have left are shown as they were last heard. */
+function membersOf(job: Job, run: JobRun): Job['members'] {
+  const members = run.view?.members ?? run.pastViews.at(-1)?.members ?? [];
+  return members.map(({ name, id, firstRank, ranks }) => {
+    const worker = run.workers.find((each) => each.id === id);
+    const before = job.members.find((each) => each.id === id);
+    const heard =
+      worker === undefined
+        ? (before ?? { phase: '', step: 0, phaseSeconds: 0, waitingFor: '', lastHeard: '' })
+        : { ...worker, lastHeard: new Date(worker.lastHeardMs).toISOString() };
+    const { phase, step, phaseSeconds, waitingFor, lastHeard } = heard;
+    return { name, id, firstRank, ranks, status: worker?.status ?? 'left', phase, step, phaseSeconds, waitingFor, lastHeard };
+  });
+}
+
+/** The record with what keeps its steps from Redis, if anything does; the same object when that has not changed. */
+export function withBookkeeping(job: Job, problem: string | undefined, now: string): Job {
+  const next = {
+    type: 'Recorded',
+    status: problem === undefined,
+    reason: problem === undefined ? 'Written' : 'Waiting',
+    message: problem ?? '',
+  };
+  const before = job.conditions.find(({ type }) => type === next.type);
+  if ((before === undefined && problem === undefined) || (before?.status === next.status && before.message === next.message)) return job;
+  return { ...job, conditions: [...job.conditions.filter(({ type }) => type !== next.type), condition(job, next, now)] };
+}
+
+/** The record with why an accepted job may be lost, if it may; the same object when that has not changed, and when the job has ended. */
+export function withRisk(job: Job, risk: string | undefined, now: string): Job {
+  const before = job.conditions.find(({ type }) => type === 'Durable');
+  if (isTerminal(job.state) || (before === undefined && risk === undefined) || before?.message === (risk ?? '')) return job;
+  const next = { type: 'Durable', status: risk === undefined, reason: risk === undefined ? 'Kept' : 'AtRisk', message: risk ?? '' };
+  return { ...job, conditions: [...job.conditions.filter(({ type }) => type !== 'Durable'), { ...next, lastTransitionTime: now }] };
+}
+
+/** The record with one more checkpoint; a step that was written before is replaced. */
+export function withCheckpoint(job: Job, checkpoint: JobCheckpoint): Job {
+  const others = job.checkpoints.filter(({ step }) => step !== checkpoint.step);
+  return { ...job, checkpoints: [...others, checkpoint].sort((a, b) => a.step - b.step) };
+}
+
+/** Keeps the time of the last transition, and the sentence that went with it, while the status stays. */
+function condition(job: Job, next: Omit<Condition, 'lastTransitionTime'>, now: string): Condition {
+  const before = job.conditions.find(({ type }) => type === next.type);
+  return before !== undefined && before.status === next.status && before.reason === next.reason
+    ? before
+    : { ...next, lastTransitionTime: now };
+}

@@ -1,0 +1,120 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { failureTimeouts, type Job, MaestroError, parseJobSpec } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import { openJobRecords } from '../books/jobRecords.ts';
+import { openStore } from '../books/store.ts';
+import { queuedRun } from '../run/runState.ts';
+import { type RedisProcess, startRedisProcess } from '../testing/redisProcess.ts';
+import type { Admission } from './admission.ts';
+import { newJob } from './jobView.ts';
+import { restoreJobs } from './restoreJobs.ts';
+
+let dir: string;
+let redis: RedisProcess;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'maestro-restore-'));
+  redis = await startRedisProcess(dir);
+});
+afterEach(async () => {
+  await redis.stop();
+  await rm(dir, { recursive: true });
+});
+
+const spec = parseJobSpec({ data: { format: 'idx', path: '/a' }, schedule: { steps: 20 }, checkpoint: { resumeFrom: '/c/gone' } });
+const admission = {
+  startPoint: () => Promise.reject(new MaestroError('not-found', 'checkpoint /c/gone: there is no such folder')),
+} as unknown as Admission;
+
+function record(id: string, changes: object = {}): Job {
+  return { ...newJob({ id, spec, specJson: JSON.stringify(spec), now: '2026-01-01T00:00:00.000Z' }), ...changes };
+}
+
+const runOf = (id: string, changes: object = {}) => ({ ...queuedRun({ id, spec, startPoint: { path: '', step: 0 } }, 3, 0), ...changes });
+
+/** Starts on what Redis holds; gives what was restored, and what was told of. */
+async function start() {
+  const told: object[] = [];
+  const note = (fields: object): void => void told.push(fields);
+  const log = { error: note, warn: () => undefined, info: () => undefined, debug: () => undefined } as unknown as Logger;
+  const connection = await redis.connect();
+  const store = await openStore(connection, failureTimeouts(500), log);
+  const records = await openJobRecords({ dataDir: dir, log });
+  const jobs = await restoreJobs({ store, records, admission, log });
+  const { incarnation } = store;
+  await records.close();
+  await store.close();
+  return { jobs, told, incarnation, client: connection.client };
+}
+
+test('whatever lies in the place of the lease, the incarnation, the records or a ledger, a coordinator starts and says what it put aside', async () => {
+  const { client } = await redis.connect();
+  await client.set('maestro:coordinator', 'not JSON');
+  await client.set('maestro:incarnation', '1.8446744073709552e+19');
+  await client.lpush('maestro:runs', 'a list');
+  await client.hset('maestro:jobs', {
+    'job-1': JSON.stringify(record('job-1')),
+    'job-2': 'not JSON',
+    'job-3': JSON.stringify(record('job-3', { checkpoints: 7 })),
+    'job-4': JSON.stringify(record('job-5')),
+    'job-6': JSON.stringify(record('job-6', { state: 'succeeded' })),
+    'job-7': '[]',
+    __proto__: 'null',
+  });
+  await client.set('maestro:job:job-1:ledger', 'a string');
+  const { jobs, told, incarnation } = await start();
+  expect(jobs.map(({ job, run, fault }) => [job.id, run.phase, fault])).toEqual([
+    ['job-1', 'queued', 'checkpoint /c/gone: there is no such folder'],
+    ['job-6', 'ended', undefined],
+  ]);
+  expect(incarnation).toBe(1);
+  expect(told).toHaveLength(8);
+  expect(told).toContainEqual({
+    key: 'maestro:jobs job-3',
+    aside: 'maestro:set-aside:maestro:jobs job-3',
+    problem: 'checkpoints: Invalid input: expected array, received number',
+  });
+  // Nothing is thrown away.
+  expect(await client.hget('maestro:set-aside:maestro:jobs', 'job-2')).toBe('not JSON');
+  const kept = await client.keys('maestro:set-aside:*');
+  expect(kept.map((key) => key.replace(/^maestro:set-aside:([\d-]+T[\d:.]+Z:)?/, '')).sort()).toEqual([
+    'maestro:coordinator',
+    'maestro:incarnation',
+    'maestro:job:job-1:ledger',
+    'maestro:jobs',
+    'maestro:runs',
+  ]);
+  // The next one finds nothing that it could not read.
+  const again = await start();
+  expect(again.told).toEqual([]);
+  expect([again.incarnation, again.jobs.length]).toEqual([2, 2]);
+});
+
+test('a run that is none is put aside, and its job begins where its checkpoints are; incarnations go on above what runs have seen', async () => {
+  const { client } = await redis.connect();
+  await client.lpush('maestro:incarnation', 'a list');
+  await client.set('maestro:coordinator', JSON.stringify({ nonce: 'x', pid: 1, host: 'elsewhere', machine: 'elsewhere' }));
+  const runs = {
+    'job-1': JSON.stringify(runOf('job-1', { incarnation: 40, generation: 7, step: 12 })),
+    'job-2': JSON.stringify(runOf('job-2', { step: 1e300 })),
+    'job-3': JSON.stringify(runOf('job-3', { workers: [{ name: 'a' }] })),
+    'job-4': '{"facts":',
+  };
+  await client.hset('maestro:runs', runs);
+  for (const id of Object.keys(runs)) await client.hset('maestro:jobs', id, JSON.stringify(record(id)));
+  await client.hset('maestro:job:job-1:ledger', { generation: 1, first: 0, step: 'many', samples: 9, images: 0 });
+  await client.hset('maestro:job:job-2:ledger', { generation: 1, first: 0, step: 3, samples: 9, images: 0 });
+  const { jobs, incarnation, told } = await start();
+  expect(jobs.map(({ job, run }) => [job.id, run.step, run.generation])).toEqual([
+    ['job-1', 12, 7],
+    ['job-2', 0, 0],
+    ['job-3', 0, 0],
+    ['job-4', 0, 0],
+  ]);
+  expect(incarnation).toBe(41);
+  // The lease without an end, the incarnation, three runs and a ledger.
+  expect(told).toHaveLength(6);
+  expect(await client.exists('maestro:job:job-1:ledger', 'maestro:job:job-2:ledger')).toBe(1);
+});

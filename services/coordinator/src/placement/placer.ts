@@ -1,0 +1,96 @@
+import type { FailureTimeouts } from '@maestro/protocol';
+import { withWaiting } from '../jobs/jobView.ts';
+import type { ActiveJob } from '../run/activeJob.ts';
+import type { JobRun } from '../run/runState.ts';
+import type { WorkerRegistry } from '../workers/workerRegistry.ts';
+import { type Caution, followCaution } from './caution.ts';
+import { placeJobs } from './placement.ts';
+import { placementInput } from './placementInput.ts';
+
+/** Carries out what `placeJobs` decides. */
+export interface Placer {
+  /** Gives workers to jobs that wait, if need be from jobs that have to make way, then to those that can grow. */
+  place(): void;
+  /** Places once at the next turn of the event loop, however many jobs have moved until then. */
+  placeSoon(): void;
+  /** A job was taken on. */
+  placeNew(): void;
+  /** Time has passed. */
+  tick(): void;
+  /** A job has moved. */
+  follow(before: JobRun, after: JobRun): void;
+  /** Nothing is placed any more. */
+  close(): void;
+}
+
+/** What a placer works on. */
+export interface PlacerOptions {
+  readonly jobs: ReadonlyMap<string, ActiveJob>;
+  readonly workers: Pick<WorkerRegistry, 'all' | 'get'>;
+  readonly timeouts: Pick<FailureTimeouts, 'silenceMs'>;
+}
+
+/** With more jobs to place than these, a new one waits for a tick that looks at all that came in meanwhile, */
+const PROMPT_JOBS = 200;
+/** which is then once in so many milliseconds; what moves, joins or leaves is acted on at once. */
+const LONG_QUEUE_MS = 1000;
+
+/** Places the jobs of a coordinator that starts now. */
+export function createPlacer({ jobs, workers, timeouts: { silenceMs } }: PlacerOptions): Placer {
+  const startedMs = Date.now();
+  let isClosed = false;
+  let isDue = false;
+  let count = 0;
+  let placedMs = 0;
+  let caution: Caution | undefined;
+
+  const place = (): void => {
+    if (isClosed) return;
+    placedMs = Date.now();
+    const runs = [...jobs.values()].map(({ run }) => run);
+    const input = placementInput({ runs, workers: workers.all(), nowMs: Date.now(), silenceMs, startedMs, caution });
+    count = input.jobs.length;
+    for (const placement of placeJobs(input)) {
+      const { jobId, reason } = placement;
+      const active = jobs.get(jobId)!;
+      switch (placement.type) {
+        case 'assign':
+          for (const { id } of placement.workers) workers.get(id)!.jobId = jobId;
+          active.dispatch({ type: 'assigned', workers: placement.workers });
+          break;
+        case 'shrink':
+          for (const { id } of placement.workers) active.dispatch({ type: 'drain', workerId: id, reason });
+          break;
+        case 'preempt':
+          active.dispatch({ type: 'preempt', reason });
+          break;
+        case 'wait':
+          active.amend((job) => withWaiting(job, active.run, reason));
+      }
+    }
+  };
+
+  return {
+    place,
+    placeSoon() {
+      if (isDue) return;
+      isDue = true;
+      setImmediate(() => {
+        isDue = false;
+        place();
+      });
+    },
+    placeNew() {
+      if (count < PROMPT_JOBS) place();
+    },
+    tick() {
+      if (count < PROMPT_JOBS || Date.now() - placedMs >= LONG_QUEUE_MS) place();
+    },
+    follow(before, after) {
+      caution = followCaution(caution, before, after, Date.now());
+    },
+    close() {
+      isClosed = true;
+    },
+  };
+}

@@ -1,0 +1,101 @@
+import { jobLabel } from '../jobs/jobLabel.ts';
+import type { FreeWorker, SchedulableJob } from './schedulableJob.ts';
+
+/** A job that gives workers up to another. */
+export interface Victim {
+  readonly job: SchedulableJob;
+  /** Those that the other job is to have. */
+  readonly workers: readonly FreeWorker[];
+  /** Whether it gives up all that it has, since it cannot go on without these. */
+  readonly isPaused: boolean;
+  /** What it is told. */
+  readonly reason: string;
+}
+
+/** What {@link chooseVictims} chooses from. */
+export interface VictimChoice {
+  /** The job that lacks workers, and how many. */
+  readonly job: SchedulableJob;
+  readonly missing: number;
+  /** Jobs that may have to give workers up, in order of submission. */
+  readonly others: readonly SchedulableJob[];
+}
+
+/**
+ * Who gives up workers to a job that lacks them; undefined when even all who may would not be enough. Jobs shrink to their minimum before
+ * any is paused; the lowest rank goes first, and of one rank the latest. Nobody gives up more than is needed.
+ */
+export function chooseVictims({ job, missing, others }: VictimChoice): Victim[] | undefined {
+  const { isRefused = () => false } = job;
+  const candidates = [...others]
+    .reverse()
+    .filter(({ device }) => device === job.device)
+    .map((other) => ({ other, offered: other.workers.filter(({ id }) => !isRefused(id)) }))
+    .filter(({ offered }) => offered.length > 0)
+    .sort((a, b) => a.other.rank - b.other.rank);
+  const chosen = new Map<SchedulableJob, number>();
+  let left = missing;
+
+  // One at a time from whoever has most to spare, so that jobs of one rank come out alike.
+  const spareOf = ({ other, offered }: (typeof candidates)[number]): number =>
+    isAbove(other, job) ? 0 : Math.min(offered.length, Math.max(0, other.present - other.minWorkers)) - (chosen.get(other) ?? 0);
+  for (; left > 0; left--) {
+    const sparing = candidates.filter((each) => spareOf(each) > 0);
+    const [first] = sparing.filter(({ other }) => other.rank === sparing[0]!.other.rank).sort((a, b) => spareOf(b) - spareOf(a));
+    if (first === undefined) break;
+    chosen.set(first.other, (chosen.get(first.other) ?? 0) + 1);
+  }
+  const paused = new Set<SchedulableJob>();
+  for (const { other, offered } of candidates) {
+    if (left <= 0) break;
+    if (!isPausable(other, job)) continue;
+    left -= offered.length - (chosen.get(other) ?? 0);
+    chosen.set(other, offered.length);
+    paused.add(other);
+  }
+  if (left > 0) return undefined;
+
+  // A job that is paused may give more than was missing: then others need not, and least of all be paused.
+  let surplus = -left;
+  for (const [other, count] of [...chosen].sort(([a], [b]) => Number(paused.has(b)) - Number(paused.has(a)))) {
+    const kept = paused.has(other) ? (count <= surplus ? count : 0) : Math.min(count, surplus);
+    surplus -= kept;
+    if (kept === count) chosen.delete(other);
+    else chosen.set(other, count - kept);
+  }
+  return candidates.flatMap(({ other, offered }) => {
+    const count = chosen.get(other);
+    if (count === undefined) return [];
+    const isPaused = paused.has(other);
+    // The last by name have joined most recently, as a rule.
+    const workers = [...offered].sort((a, b) => (a.name > b.name ? -1 : 1)).slice(0, count);
+    const reason = reasonFor(job, other, isPaused);
+    return [{ job: other, workers, isPaused, reason }];
+  });
+}
+
+/** What a job of higher priority has beyond its minimum is not lent out, until the other has waited as long as that takes. */
+function isAbove(other: SchedulableJob, job: SchedulableJob): boolean {
+  return other.priority > job.priority && other.rank > job.rank;
+}
+
+/** One that has got nowhere for long makes way for anybody. */
+function isPausable(other: SchedulableJob, job: SchedulableJob): boolean {
+  return other.isStuck || isAbove(job, other);
+}
+
+/** `b and c are on their way; job-1 gives up 2 workers, job-2 is paused`. */
+export function describeVictims(victims: readonly Victim[], leaving: readonly FreeWorker[]): string {
+  const names = leaving.map(({ name }) => name).join(', ');
+  return [
+    ...(leaving.length === 0 ? [] : [`${names} ${leaving.length === 1 ? 'is' : 'are'} on the way`]),
+    ...victims.map(({ job, workers, isPaused }) =>
+      isPaused ? `${jobLabel(job)} makes way` : `${jobLabel(job)} gives up ${workers.length} worker${workers.length === 1 ? '' : 's'}`,
+    ),
+  ].join(', ');
+}
+
+function reasonFor(job: SchedulableJob, other: SchedulableJob, isPaused: boolean): string {
+  if (job.priority > other.priority) return `preempted by ${jobLabel(job)} of priority ${job.priority}`;
+  return isPaused ? `it lacks workers, and ${jobLabel(job)} can use those that it has` : `${jobLabel(job)} needs them to start`;
+}

@@ -1,0 +1,301 @@
+import { addDigests, jobSchedule, type Schedule } from '@maestro/data';
+import {
+  errorMessage,
+  type FailureTimeouts,
+  type ImagesSkipped,
+  type Job,
+  type JobSpec,
+  MaestroError,
+  type StepCommitted,
+  type ViewMember,
+} from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import type { Bookkeeper } from '../books/bookkeeper.ts';
+import { UNKNOWN_WORKER } from '../books/ledger.ts';
+import { createOutbox, isDecision } from '../books/outbox.ts';
+import { createSkippedLog } from '../books/skippedLog.ts';
+import { advanceProgress, initialProgress, withBookkeeping, withCheckpoint, withRisk, withRun } from '../jobs/jobView.ts';
+import type { CoordinatorEvents } from '../metrics/observer.ts';
+import { transition } from './jobRun.ts';
+import type { JobRun, RestorePoint, RunEffect, RunEvent } from './runState.ts';
+
+const SAVE_EVERY_MS = 1000;
+/** The longest time that a timer takes. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
+
+/** A job that the coordinator works on: its record, its run, and what is done about both. */
+export interface ActiveJob {
+  readonly spec: JobSpec;
+  /** As others may know it: what was decided and is not in Redis yet does not show. */
+  readonly job: Job;
+  readonly run: JobRun;
+  /** Committed steps that are not in the ledger yet. */
+  readonly unwrittenSteps: number;
+  /** Whether it has a bookkeeper, which writes its records. */
+  readonly isBooked: boolean;
+  readonly listeners: Set<(job: Job) => void>;
+  /** Takes an event in: the run changes, and what follows is done. */
+  dispatch(event: RunEvent): void;
+  /**
+   * Resolves when all that was decided is in Redis: what is told before that is lost with the coordinator.
+   * @throws MaestroError `unavailable` when it takes longer; it is done all the same once Redis is back, if the coordinator lives until
+   *   then.
+   */
+  settled(timeoutMs: number): Promise<void>;
+  /** A worker could not read images: the log is told of them. */
+  noteSkipped(worker: string, skipped: ImagesSkipped): void;
+  /** Changes the record by itself. */
+  amend(change: (job: Job) => Job): void;
+  /** What comes up by itself: deadlines, acknowledgements. `risk` says why accepted jobs may be lost, if they may. */
+  tick(risk?: string): void;
+  close(timeoutMs: number): Promise<void>;
+}
+
+/** What an active job needs of its coordinator. */
+export interface ActiveJobOptions {
+  readonly job: Job;
+  readonly run: JobRun;
+  readonly spec: JobSpec;
+  readonly timeouts: FailureTimeouts;
+  readonly openBooks: (onAcknowledged: (step: number) => void) => Bookkeeper;
+  /** The job has ended, and all of it is in Redis. */
+  readonly onSettled: () => Promise<void>;
+  /** The newest valid checkpoint that the job has written, and what was passed over on the way to it; undefined when it has none. */
+  readonly findCheckpoint: () => Promise<{ readonly point: RestorePoint | undefined; readonly note: string }>;
+  readonly perform: (effect: Extract<RunEffect, { type: 'send' | 'disconnect' }>) => void;
+  /** A version that no record had before. */
+  readonly newVersion: () => string;
+  /** Workers or places may have become free. */
+  readonly onMoved: () => void;
+  readonly events: Pick<CoordinatorEvents, 'committed' | 'recomputed' | 'moved'>;
+  readonly log: Logger;
+}
+
+/** Takes a job on. */
+export function openActiveJob(options: ActiveJobOptions): ActiveJob {
+  const { spec, timeouts, perform, events, log } = options;
+  let { job, run } = options;
+  let shown = job;
+  const { id } = job;
+  const outbox = createOutbox();
+  const listeners = new Set<(job: Job) => void>();
+  const skippedLog = createSkippedLog(id, log);
+  let acknowledged = 0;
+  let acknowledgedSent = 0;
+  let lastSavedMs = 0;
+  let isSearching = false;
+  let schedule: Schedule | undefined;
+  const queue: RunEvent[] = [];
+  let isDispatching = false;
+  let opened: Bookkeeper | undefined;
+  /** A job that has ended needs no books. */
+  const books = (): Bookkeeper => {
+    opened ??= options.openBooks((step) => {
+      acknowledged = Math.max(acknowledged, step);
+    });
+    return opened;
+  };
+  if (run.phase !== 'ended' && run.phase !== 'queued') books();
+
+  /** A job that has ended needs no bookkeeper once all is written. */
+  let isSettling = false;
+  const settle = async (): Promise<void> => {
+    const mine = opened;
+    if (isSettling || mine === undefined) return;
+    isSettling = true;
+    try {
+      if (!(await mine.drain(LONGEST_WAIT_MS))) return;
+      await options.onSettled();
+      if (!(await mine.drain(LONGEST_WAIT_MS))) return;
+      opened = undefined;
+      await mine.close();
+    } catch (error) {
+      log.warn({ job: id, error }, 'the end of the job could not be settled');
+    } finally {
+      isSettling = false;
+    }
+  };
+
+  /** Lays the steps out, once the data set is known. */
+  const plan = (): Schedule => {
+    if (schedule === undefined) {
+      schedule = jobSchedule(spec, run.common!.datasetLength);
+      books().plan(schedule);
+      job = { ...job, progress: job.progress ?? initialProgress(schedule, run.step) };
+    }
+    return schedule;
+  };
+
+  const enter = (committed: StepCommitted, members: readonly ViewMember[]): void => {
+    const { generation, step, ranks } = committed;
+    events.committed(id, committed);
+    job = { ...job, progress: advanceProgress(job.progress ?? initialProgress(plan(), step - 1), committed, plan()) };
+    const ownerOf = (rank: number): string =>
+      members.find(({ firstRank, ranks: count }) => rank >= firstRank && rank < firstRank + count)?.id ?? UNKNOWN_WORKER;
+    books().commit({
+      generation,
+      step,
+      content: ranks.reduce((sum, { content }) => addDigests(sum, content), 0),
+      ranks: ranks.map(({ images, digest }, rank) => ({ worker: ownerOf(rank), images, digest })),
+    });
+  };
+
+  const search = async (): Promise<void> => {
+    if (isSearching) return;
+    isSearching = true;
+    try {
+      const { point = run.facts.startPoint, note } = await options.findCheckpoint();
+      if (note !== '') log.warn({ job: id, note }, 'checkpoints were passed over');
+      dispatch({ type: 'restorePoint', point, note });
+    } catch (error) {
+      dispatch({ type: 'fault', reason: 'CheckpointSearch', message: `looking for a checkpoint failed: ${errorMessage(error)}` });
+    } finally {
+      isSearching = false;
+    }
+  };
+
+  const act = (effect: RunEffect): void => {
+    switch (effect.type) {
+      case 'send':
+      case 'disconnect':
+        return outbox.tell(() => perform(effect));
+      case 'openGeneration':
+        plan();
+        return books().openGeneration(effect.generation, effect.step);
+      case 'enqueueShards':
+        if (effect.step < plan().totalSteps) books().enqueueAround(effect.step);
+        return;
+      case 'commitStep':
+        return enter(effect.committed, effect.members);
+      case 'addCheckpoint': {
+        const { step, path, hash } = effect.checkpoint;
+        log.info({ job: id, step, path, hash }, 'checkpoint written');
+        job = withCheckpoint(job, { step, path, hash });
+        return;
+      }
+      case 'findCheckpoint':
+        void search();
+        return;
+      case 'closeQueues':
+        return books().removeShards();
+    }
+  };
+
+  const show = (next: Job): void => {
+    shown = next;
+    for (const listener of listeners) listener(next);
+  };
+
+  const publish = (next: Job, isUrgent: boolean, onSaved?: () => void): void => {
+    const published = { ...next, resourceVersion: options.newVersion() };
+    job = published;
+    outbox.tell(() => show(published));
+    // What a job that has not begun waits for is found again by whoever looks: thousands may wait, and need no bookkeeper for that.
+    if (!isUrgent && opened === undefined && run.phase === 'queued') return;
+    const nowMs = Date.now();
+    if (!isUrgent && nowMs - lastSavedMs < SAVE_EVERY_MS) return;
+    lastSavedMs = nowMs;
+    books().saveRun(run, onSaved);
+    books().saveJob(job);
+    if (run.phase === 'ended') void settle();
+  };
+
+  /** Events that an effect leads to are taken in after it. */
+  const dispatch = (event: RunEvent): void => {
+    queue.push(event);
+    if (isDispatching) return;
+    isDispatching = true;
+    try {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) step(next);
+    } finally {
+      isDispatching = false;
+    }
+  };
+
+  const step = (event: RunEvent): void => {
+    const before = run;
+    const checkpoints = job.checkpoints;
+    const result = transition(before, event, { nowMs: Date.now(), timeouts });
+    run = result.run;
+    if (event.type === 'committed' && event.committed.step <= before.step) events.recomputed(id, event.committed);
+    const isMoved = run.phase !== before.phase || run.generation !== before.generation || run.workers.length !== before.workers.length;
+    const isChanged = isMoved || run.message !== before.message || run.view?.status !== before.view?.status;
+    if (run.phase !== before.phase || run.message !== before.message) {
+      log.info({ job: id, generation: run.generation, phase: run.phase, step: run.step, reason: run.message }, 'job changed');
+    }
+    for (const refusal of run.refusals) {
+      if (!before.refusals.some(({ workerId, reason }) => workerId === refusal.workerId && reason === refusal.reason))
+        log.warn({ job: id, generation: run.generation, step: run.step, reason: refusal.reason }, 'worker refused');
+    }
+    // The order to leave may be the last that a worker hears: no later coordinator must think that the job goes on.
+    const onSaved = isDecision(before, run) ? outbox.decide() : undefined;
+    for (const effect of result.effects) act(effect);
+    if (run === before) return;
+    if (run.phase === 'ended') skippedLog.end();
+    events.moved(before, run);
+    publish(withRun(job, run, new Date().toISOString()), isChanged || job.checkpoints !== checkpoints, onSaved);
+    if (isMoved) options.onMoved();
+  };
+
+  return {
+    spec,
+    listeners,
+    get isBooked() {
+      return opened !== undefined;
+    },
+    get job() {
+      return shown;
+    },
+    get run() {
+      return run;
+    },
+    get unwrittenSteps() {
+      return opened === undefined ? 0 : Math.max(0, run.step - Math.max(acknowledged, opened.acknowledgedStep));
+    },
+    dispatch,
+    noteSkipped: skippedLog.note,
+    amend(change) {
+      const next = change(job);
+      if (next !== job) publish(next, false);
+    },
+    settled: (timeoutMs) =>
+      new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+          const why = opened?.problem() ?? 'Redis does not answer';
+          reject(
+            new MaestroError('unavailable', `job ${id}: accepted, but not persisted yet, so nobody is told: ${why}; look again later`),
+          );
+        }, timeoutMs);
+        outbox.tell(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
+    tick(risk) {
+      if (acknowledged > acknowledgedSent) {
+        acknowledgedSent = acknowledged;
+        if (acknowledged > run.step) dispatch({ type: 'acknowledged', step: acknowledged });
+        for (const { id: workerId } of run.workers)
+          perform({ type: 'send', workerId, message: { kind: 'acknowledge', jobId: id, step: acknowledged } });
+      }
+      const problem = opened?.problem();
+      const told = withRisk(withBookkeeping(job, problem, new Date().toISOString()), risk, new Date().toISOString());
+      if (told !== job) publish(told, false);
+      // What keeps a decision from being told can be told.
+      if (outbox.isWaiting) {
+        const now = withBookkeeping(shown, problem, new Date().toISOString());
+        if (now !== shown) show(now);
+      }
+      if (run.phase !== 'ended' && run.phase !== 'queued' && run.phase !== 'paused') {
+        dispatch({ type: 'tick', ...(problem !== undefined && { outage: problem }) });
+      }
+    },
+    async close(timeoutMs) {
+      if (opened === undefined) return;
+      opened.saveRun(run);
+      opened.saveJob(job);
+      await opened.drain(timeoutMs);
+      await opened.close();
+    },
+  };
+}

@@ -1,0 +1,12 @@
+import type { RunWorker } from './runState.ts';
+import { send, type Turn, updateWorker } from './turn.ts';
+
+/** Tells a worker to close what it opened for the job. */
+export function release(
+  turn: Turn,
+  { id, releasedMs = turn.nowMs }: RunWorker,
+  { reason, writeCheckpoint }: { readonly reason: string; readonly writeCheckpoint: boolean },
+): void {
+  updateWorker(turn, id, { isReleased: true, releasedMs, isLastWriter: writeCheckpoint });
+  send(turn, id, { kind: 'release', jobId: turn.run.facts.id, writeCheckpoint, reason });
+}

@@ -1,0 +1,92 @@
+import { hostname } from 'node:os';
+import { type CoordinatorMessage, type Hello, isAlive, MaestroError, type WorkerInfo } from '@maestro/protocol';
+import type { RunWorker } from '../run/runState.ts';
+
+/** The way to a worker. */
+export interface WorkerConnection {
+  send(message: CoordinatorMessage): void;
+  /** Ends the stream. */
+  close(): void;
+}
+
+/** A worker that has a control stream. */
+export interface ConnectedWorker {
+  readonly hello: Hello;
+  readonly connection: WorkerConnection;
+  /** The job that it works for; empty while it is free. */
+  jobId: string;
+  isDrained: boolean;
+}
+
+/** The workers that are connected: one of a name. */
+export interface WorkerRegistry {
+  get(id: string): ConnectedWorker | undefined;
+  all(): ConnectedWorker[];
+  /** @throws MaestroError `not-found` when none has this name. */
+  named(name: string): ConnectedWorker;
+  /**
+   * Makes room for a worker: one that has its name is closed when it is the same, or its process is known to be gone. A name and an id
+   * belong to the session that has them until it is lost: to `shadows` as well, workers by this name that jobs have and that may come back.
+   * @throws MaestroError `conflict` when another process has the name.
+   */
+  requireName(hello: Hello, shadows: readonly RunWorker[]): void;
+  add(worker: ConnectedWorker): void;
+  /** Whether it is connected, and by this stream. */
+  has(worker: ConnectedWorker): boolean;
+  forget(id: string): void;
+}
+
+/** A registry without workers; `onGone` is told of each that leaves it. */
+export function createWorkerRegistry({ onGone }: { readonly onGone: (id: string) => void }): WorkerRegistry {
+  const workers = new Map<string, ConnectedWorker>();
+  const withName = (name: string): ConnectedWorker[] => [...workers.values()].filter(({ hello }) => hello.name === name);
+  const forget = (id: string): void => {
+    workers.delete(id);
+    onGone(id);
+  };
+  return {
+    get: (id) => workers.get(id),
+    all: () => [...workers.values()],
+    named(name) {
+      const [worker] = withName(name);
+      if (worker === undefined) throw new MaestroError('not-found', `worker ${name}: not connected; \`maestro workers\` lists all`);
+      return worker;
+    },
+    requireName(hello, shadows) {
+      const { name, id } = hello;
+      const taken = (by: { readonly pid: number; readonly host: string }, advice: string): MaestroError =>
+        new MaestroError('conflict', `worker ${name}: the name is taken by process ${by.pid} on ${by.host}; ${advice}`);
+      const connected = withName(name);
+      for (const { hello: other } of connected) {
+        if (other.id === id ? other.sessionKey !== hello.sessionKey : !isGone(other, hello)) {
+          throw taken(other, 'give each worker a name of its own');
+        }
+      }
+      for (const { id: other, sessionKey, pid, host } of shadows) {
+        // Records of older versions do not say whose they are.
+        if (sessionKey === undefined || pid === undefined || host === undefined) continue;
+        if (other === id ? sessionKey !== hello.sessionKey : !isGone({ pid, host }, hello)) {
+          throw taken({ pid, host }, 'it is free once that one is lost');
+        }
+      }
+      for (const { hello: other, connection } of connected) {
+        forget(other.id);
+        connection.close();
+      }
+    },
+    add: (worker) => void workers.set(worker.hello.id, worker),
+    has: (worker) => workers.get(worker.hello.id) === worker,
+    forget,
+  };
+}
+
+/** Whether a process of this machine, by which `newcomer` was started too, has ended. */
+function isGone({ pid, host }: { readonly pid: number; readonly host: string }, newcomer: Hello): boolean {
+  return newcomer.host === host && host === hostname() && !isAlive(pid);
+}
+
+/** A worker as clients see it. */
+export function workerInfo({ hello, jobId, isDrained }: ConnectedWorker): WorkerInfo {
+  const { name, id, address, device, threads, pid, host } = hello;
+  return { name, id, address, device, threads, pid, host, jobId, isDrained };
+}
