@@ -58,6 +58,9 @@ test(
     const record = await submit(200);
     const { id } = await atStep(record, 20);
     process.kill(redis.pid, 'SIGSTOP');
+    // What is sent to a process that stands still is read by it later: the cancel must have to wait behind a step that was sent.
+    const { step } = (await client.getJob(id)).progress!;
+    await eventually('two more steps', async () => (await client.getJob(id)).progress!.step > step + 1);
     await expect(client.cancelJob(id)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('not persisted') });
     expect((await client.getJob(id)).message).not.toContain('cancelled');
     cluster.kill('coordinator');
