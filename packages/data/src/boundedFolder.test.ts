@@ -69,6 +69,19 @@ test('what was there before counts, what was used longest ago goes first, and ha
   expect([...(await filesIn(dir)).keys()].sort()).toEqual(['first', 'second', 'third', 'used']);
 });
 
+test('what another process is still writing is left to it, however old beside the rest', async () => {
+  const dir = join(root, 'writing');
+  const folder = openBoundedFolder({ dir, limitBytes: LIMIT_BYTES });
+  await folder.put('a', 'first', new Uint8Array(MOST_BYTES));
+  const aside = join(dir, 'a', '.half');
+  await writeFile(aside, new Uint8Array(MOST_BYTES));
+  const before = new Date(Date.now() - 60_000);
+  await utimes(aside, before, before);
+  for (let n = 0; n < 20; n++) await folder.put('a', `${n}`, new Uint8Array(MOST_BYTES));
+  expect((await filesIn(dir)).get('.half')).toBe(MOST_BYTES);
+  expect(await bytesIn(dir)).toBeLessThanOrEqual(LIMIT_BYTES);
+});
+
 test('a file that the disk refuses is told, and the next one is put all the same', async () => {
   const dir = join(root, 'refused');
   const folder = openBoundedFolder({ dir, limitBytes: LIMIT_BYTES });

@@ -41,7 +41,8 @@ export function openBoundedFolder({ dir, limitBytes }: BoundedFolderOptions): Bo
     let total = files.reduce((sum, { size }) => sum + size, 0);
     if (total > limitBytes) {
       files.sort((a, b) => a.usedMs - b.usedMs);
-      for (const { path, size } of files) {
+      // Another process is about to put what it still writes in place.
+      for (const { path, size } of files.filter(({ isWhole }) => isWhole)) {
         if (total <= LEAST_SHARE * limitBytes) break;
         await rm(path, { force: true });
         total -= size;
@@ -80,6 +81,8 @@ interface FoundFile {
   readonly path: string;
   readonly size: number;
   readonly usedMs: number;
+  /** False for one that is being written. */
+  readonly isWhole: boolean;
 }
 
 /** All files of all groups, less those that were abandoned half-written, which are removed. */
@@ -90,8 +93,9 @@ async function listFiles(dir: string): Promise<FoundFile[]> {
       const path = join(dir, group, name);
       const found = await stat(path).catch(() => undefined); // Another process makes room too.
       if (found === undefined) continue;
-      if (name.startsWith('.') && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(path, { force: true });
-      else files.push({ path, size: found.size, usedMs: found.mtimeMs });
+      const isWhole = !name.startsWith('.');
+      if (!isWhole && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(path, { force: true });
+      else files.push({ path, size: found.size, usedMs: found.mtimeMs, isWhole });
     }
   }
   return files;

@@ -39,7 +39,7 @@ COMP_WORDS=(${line
 
 test.each([
   ['maestro su', ['submit']],
-  ['maestro --data-dir x de', ['describe']],
+  ['maestro --data-dir x de', ['demo', 'describe']],
   ['maestro checkpoint ', ['ls', 'verify', 'export']],
   ['maestro describe ', ['job-1', 'job-2']],
   ['maestro --coordinator here:1 checkpoint ls job-2', ['job-2']],
