@@ -30,8 +30,27 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true, maxRetries: 5 });
 });
 
-/** Runs schemathesis; resolves with its exit code and, where that is not 0, what it found. */
-async function examine({ http }: Cluster, args: readonly string[] = []): Promise<{ readonly code: number | null; readonly found: string }> {
+interface Examination {
+  readonly code: number | null;
+  /** What was found; empty with code 0. */
+  readonly found: string;
+}
+
+/** CPython before 3.13 loses count of its own depth when its parser is entered again (python/cpython#106905): nothing that we sent. */
+const FAULT_OF_PYTHON = 'AST constructor recursion depth mismatch';
+const MOST_RUNS = 3;
+
+/** Runs schemathesis, and once more where Python itself failed. */
+async function examine(cluster: Cluster, args: readonly string[] = []): Promise<Examination> {
+  let last = await examineOnce(cluster, args);
+  for (let run = 1; run < MOST_RUNS && last.found.includes(FAULT_OF_PYTHON) && last.found.includes('1 error'); run++) {
+    process.stderr.write(`schemathesis: ${FAULT_OF_PYTHON}; it runs again\n`);
+    last = await examineOnce(cluster, args);
+  }
+  return last;
+}
+
+async function examineOnce({ http }: Cluster, args: readonly string[]): Promise<Examination> {
   if (!('path' in found)) throw new Error(found.reason);
   const config = fileOf('tests/conformance/schemathesis.toml');
   const child = spawn(found.path, ['--config-file', config, '--no-color', 'run', `http://${http}/openapi.json`, ...args], {
