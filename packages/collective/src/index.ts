@@ -1,8 +1,8 @@
-export { type Collective, type CollectiveOptions, type GroupMember, type JoinOptions, openCollective } from './collective.ts';
-export { crc32 } from './crc32.ts';
-export type { AllReduceResult, Group } from './group.ts';
-export type { MemberState } from './outboundState.ts';
-export type { Waiting } from './peer.ts';
+export { type Collective, type CollectiveOptions, type GroupMember, type JoinOptions, openCollective } from './group/collective.ts';
+export { crc32 } from './wire/crc32.ts';
+export type { AllReduceResult, Group } from './group/group.ts';
+export type { MemberState } from './taps/outboundState.ts';
+export type { Waiting } from './group/peer.ts';
 export {
   type Addition,
   type AddProgram,
@@ -13,10 +13,10 @@ export {
   type PlanOptions,
   planReduce,
   type ReducePlan,
-} from './plan.ts';
-export type { PulledState, PullStateOptions } from './pullState.ts';
-export { NO_TIMES, type RoundTimes } from './roundTimes.ts';
-export type { ServeStateOptions } from './serveState.ts';
-export type { StateRangeRequest } from './service.ts';
-export { type LocalProgram, type LocalStep, maxPartials, type RankRange, treeHeight, treeSubtrees } from './tree.ts';
-export type { FloatVector } from './vector.ts';
+} from './plan/plan.ts';
+export type { PulledState, PullStateOptions } from './state/pullState.ts';
+export { NO_TIMES, type RoundTimes } from './group/roundTimes.ts';
+export type { ServeStateOptions } from './state/serveState.ts';
+export type { StateRangeRequest } from './wire/service.ts';
+export { type LocalProgram, type LocalStep, maxPartials, type RankRange, treeHeight, treeSubtrees } from './plan/tree.ts';
+export type { FloatVector } from './plan/vector.ts';

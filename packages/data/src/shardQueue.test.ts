@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { type RedisServer, startRedisServer } from './redisServer.ts';
-import { planSchedule, type Shard, shardsOfWindow, windowOfStep } from './schedule.ts';
+import { planSchedule, type Shard, shardsOfWindow, windowOfStep } from './schedule/schedule.ts';
 import { openShardQueue, type ShardQueue } from './shardQueue.ts';
 
 let dir: string;

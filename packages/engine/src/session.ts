@@ -1,6 +1,6 @@
 import { type Device, errorMessage, MaestroError } from '@maestro/protocol';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { explainCudaFailure, isDeviceRefusal } from './cudaFailures.ts';
+import { explainCudaFailure, isDeviceRefusal } from './devices/cudaFailures.ts';
 
 /** An ONNX model: its bytes, or the path of its file. */
 export type ModelSource = Uint8Array | string;

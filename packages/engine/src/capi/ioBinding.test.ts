@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { SELF_TEST_LENGTH, selfTestModel } from '../selfTestModel.ts';
+import { SELF_TEST_LENGTH, selfTestModel } from '../devices/selfTestModel.ts';
 import { openCapi } from './openCapi.ts';
 import type { OrtApi } from './ortApi.ts';
 import { type OrtSession, openOrtSession } from './ortSession.ts';

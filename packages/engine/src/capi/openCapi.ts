@@ -1,5 +1,5 @@
 import { MaestroError } from '@maestro/protocol';
-import { SELF_TEST_LENGTH, selfTestModel } from '../selfTestModel.ts';
+import { SELF_TEST_LENGTH, selfTestModel } from '../devices/selfTestModel.ts';
 import type { SessionOptions } from '../session.ts';
 import { type OrtApi, openOrtApi } from './ortApi.ts';
 import { openOrtSession } from './ortSession.ts';

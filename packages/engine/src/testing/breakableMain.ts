@@ -1,5 +1,5 @@
 import { MaestroError } from '@maestro/protocol';
-import { serveCompute } from '../serveCompute.ts';
+import { serveCompute } from '../threads/serveCompute.ts';
 
 /** Calls that end in every way a call can end. */
 export interface BreakableCalls {

@@ -1,0 +1,108 @@
+import { chunkChecksum, payloadSum } from '../wire/checksum.ts';
+import type { ChunkMessage } from '../wire/codec.ts';
+import { gatheredBytes, type Piece } from './lane.ts';
+import { hasReceived, type Peer } from './peer.ts';
+import type { ReducePlan } from '../plan/plan.ts';
+import type { Reducer } from './reducer.ts';
+import { parity, partialsDue, type RoundPosition, reducedDue, roundOf } from './round.ts';
+import { corruptMessage, unexpectedMessage } from './roundErrors.ts';
+import type { OpenVector } from '../plan/vector.ts';
+
+/** Where what peers send goes. */
+export interface IntakeOptions {
+  readonly plan: ReducePlan;
+  readonly scalarsPerRank: number;
+  /** Where this member is. */
+  readonly position: Readonly<RoundPosition>;
+  readonly reducer: Reducer;
+  readonly reduced: OpenVector;
+  readonly blockSumSquares: Float64Array;
+  /** By {@link parity} of the reductions: k for each virtual rank. */
+  readonly scalars: readonly [Float64Array, Float64Array];
+  /** A peer has opened its next round. */
+  readonly onOpened: (peer: Peer) => void;
+}
+
+/** Takes in what peers send, each message at its turn: both ends know from the plan which one is due. */
+export interface Intake {
+  /**
+   * Takes in one message of a peer; false when there is no room for it yet.
+   * @throws MaestroError `protocol-violation` when it is not the one that is due, or `corrupt`.
+   */
+  take(peer: Peer, chunk: ChunkMessage): boolean;
+}
+
+/** Opens the intake of a group. */
+export function openIntake(options: IntakeOptions): Intake {
+  const { plan, scalarsPerRank, position, reducer, reduced, blockSumSquares, scalars, onOpened } = options;
+
+  const takePartial = (peer: Peer, chunk: ChunkMessage): boolean => {
+    const due = partialsDue(peer.inbound, peer.kind);
+    if (peer.round === 0 || peer.partialsReceived >= due) throw unexpectedMessage(chunk);
+    const { slot, piece } = peer.inbound.partial(peer.partialsReceived);
+    const isDue = chunk.slot === slot && isPiece(peer, chunk, piece, Float32Array.BYTES_PER_ELEMENT * piece.count);
+    if (!isDue) throw unexpectedMessage(chunk);
+    const { pieces } = reducer;
+    const index = Math.floor((peer.partialsReceived * pieces) / due);
+    if (!reducer.stage(slot, (peer.reductions - 1) * pieces + index, chunk.payload)) return false;
+    peer.partialsReceived++;
+    return true;
+  };
+
+  const takeReduced = (peer: Peer, chunk: ChunkMessage): boolean => {
+    const { op } = peer.kind;
+    const isEarly = peer.round === position.round + 1 && op === 'gather';
+    // Others' chunks are free from the reduce-scatter on; in any other round the caller may still read them.
+    if (isEarly && position.kind.op !== 'reduceScatter') return false;
+    const isDue = peer.reducedReceived < reducedDue(peer.inbound, peer.kind, peer.self);
+    if (!isDue || !(isEarly || peer.round === position.round)) throw unexpectedMessage(chunk);
+    const piece = peer.inbound.reduced(peer.reducedReceived);
+    const blocks = op === 'gather' ? 0 : Math.ceil(piece.count / plan.blockSize);
+    const sizeBytes = { allReduce: gatheredBytes(plan, piece.count), reduceScatter: 0, gather: 4 * piece.count }[op];
+    if (chunk.values.length !== blocks || !isPiece(peer, chunk, piece, sizeBytes)) throw unexpectedMessage(chunk);
+    if (op === 'allReduce') reducer.takeReduced(piece, chunk.payload);
+    if (op === 'gather') reduced.write(piece.first, piece.count, chunk.payload, 0);
+    if (blocks > 0) blockSumSquares.set(chunk.values, piece.first / plan.blockSize);
+    peer.reducedReceived++;
+    return true;
+  };
+
+  const takeScalars = (peer: Peer, chunk: ChunkMessage): boolean => {
+    const { firstRank, ranks } = plan.members[peer.index]!;
+    const kind = roundOf(chunk.slot);
+    const isReduction = kind.op !== 'gather';
+    // Every round ends after all have opened it, so that nobody is further ahead.
+    const isNext = peer.round <= position.round && (peer.round === 0 || hasReceived(peer, peer.round));
+    if (!isNext || chunk.values.length !== (isReduction ? ranks * scalarsPerRank : 0)) throw unexpectedMessage(chunk);
+    peer.round++;
+    peer.kind = kind;
+    peer.step = chunk.step;
+    peer.partialsReceived = 0;
+    peer.reducedReceived = 0;
+    if (isReduction) {
+      peer.reductions++;
+      scalars[parity(peer.reductions)].set(chunk.values, firstRank * scalarsPerRank);
+    }
+    peer.arrivedMs = performance.now();
+    onOpened(peer);
+    return true;
+  };
+
+  const takers = { partial: takePartial, reduced: takeReduced, scalars: takeScalars };
+  return {
+    take(peer, chunk) {
+      verify(chunk);
+      return takers[chunk.kind](peer, chunk);
+    },
+  };
+}
+
+function verify(chunk: ChunkMessage): void {
+  if (chunk.checksum === undefined) return;
+  const found = chunkChecksum(payloadSum(chunk.payload), chunk.values);
+  if (found !== chunk.checksum) throw corruptMessage(chunk, found);
+}
+
+function isPiece(peer: Peer, { step, first, payload }: ChunkMessage, piece: Piece, sizeBytes: number): boolean {
+  return step === peer.step && first === piece.first && payload.length === sizeBytes;
+}

@@ -1,0 +1,92 @@
+import { type Lane, planLane } from './lane.ts';
+import type { ReducePlan } from '../plan/plan.ts';
+import { partialsDue, type Round, reducedDue } from './round.ts';
+
+/** What a step still waits for. */
+export interface Waiting {
+  readonly member: string;
+  /** `send`: this member has not yet put everything on its stream. */
+  readonly phase: 'reduce-scatter' | 'all-gather' | 'send';
+  /** Messages. */
+  readonly done: number;
+  readonly due: number;
+}
+
+/** How far the exchange with one peer is. Rounds count from 1 on in each view. */
+export interface Peer {
+  /** Index of this member in the view; index of the peer, and its id. */
+  readonly self: number;
+  readonly index: number;
+  readonly id: string;
+  readonly inbound: Lane;
+  readonly outbound: Lane;
+  /** The round that its messages are in, what that is, the step that they name, and how much of that round has arrived. */
+  round: number;
+  kind: Round;
+  /** Its rounds that reduced something, this one included. */
+  reductions: number;
+  step: number;
+  /** When it opened that round. */
+  arrivedMs: number;
+  partialsReceived: number;
+  reducedReceived: number;
+  /** How much of this member's round has been sent to it. */
+  areScalarsSent: boolean;
+  partialsSent: number;
+  reducedSent: number;
+  /** Whether a message is on its way to the stream: its memory is in use, and there is no room for a further one. */
+  isSending: boolean;
+  /** Whether it has a message that was not taken. */
+  isHeld: boolean;
+  /** Why no more comes from it or reaches it. */
+  gone: string | undefined;
+}
+
+/** The exchange between member `self` and member `index`, before its first step. */
+export function openPeer(plan: ReducePlan, self: number, index: number): Peer {
+  return {
+    self,
+    index,
+    id: plan.members[index]!.id,
+    inbound: planLane(plan, index, self),
+    outbound: planLane(plan, self, index),
+    round: 0,
+    kind: { op: 'allReduce' },
+    reductions: 0,
+    step: 0,
+    arrivedMs: 0,
+    partialsReceived: 0,
+    reducedReceived: 0,
+    areScalarsSent: false,
+    partialsSent: 0,
+    reducedSent: 0,
+    isSending: false,
+    isHeld: false,
+    gone: undefined,
+  };
+}
+
+/** Whether everything that the peer is due in this member's round `kind` is on its stream, and no memory in use for it. */
+export function hasSent({ isSending, areScalarsSent, reducedSent, partialsSent, outbound, index }: Peer, kind: Round): boolean {
+  const isAllSent = reducedSent === reducedDue(outbound, kind, index) && partialsSent === partialsDue(outbound, kind);
+  return !isSending && areScalarsSent && isAllSent;
+}
+
+/** Whether everything that is due from the peer in round `of` has arrived. */
+export function hasReceived({ round, kind, partialsReceived, reducedReceived, inbound, self }: Peer, of: number): boolean {
+  if (round !== of) return round > of;
+  return partialsReceived === partialsDue(inbound, kind) && reducedReceived === reducedDue(inbound, kind, self);
+}
+
+/** What round `round` of this member, `kind`, still waits for from or towards the peer; undefined when nothing. */
+export function waitingFor(peer: Peer, round: number, kind: Round): Waiting | undefined {
+  const { id: member, inbound, outbound, self, index } = peer;
+  if (!hasReceived(peer, round)) {
+    const [partials, reduced] = peer.round < round ? [0, 0] : [peer.partialsReceived, peer.reducedReceived];
+    return partials < partialsDue(inbound, kind)
+      ? { member, phase: 'reduce-scatter', done: partials, due: partialsDue(inbound, kind) }
+      : { member, phase: 'all-gather', done: reduced, due: reducedDue(inbound, kind, self) };
+  }
+  const due = partialsDue(outbound, kind) + reducedDue(outbound, kind, index);
+  return hasSent(peer, kind) ? undefined : { member, phase: 'send', done: peer.partialsSent + peer.reducedSent, due };
+}

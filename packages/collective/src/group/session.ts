@@ -1,0 +1,122 @@
+import { type ClientHttp2Session, connect as connectHttp2, type SecureClientSessionOptions } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
+import { type InboundTap, openInboundTap } from '../taps/inboundTap.ts';
+import { MEMBER_SETTING } from './memberServer.ts';
+import { MOST_FRAME_BYTES, MOST_PAYLOAD_BYTES } from '../wire/service.ts';
+
+/** The flow-control window of a stream and of its connection: 2.4 times the throughput of the default 64 KiB. */
+const WINDOW_BYTES = 4 << 20;
+
+/** The connection of a member that pulls: DATA of its first stream is read from `tap`. */
+export interface MemberSession {
+  readonly session: ClientHttp2Session;
+  readonly tap: InboundTap;
+}
+
+/** The same between members, whose messages are sent whole: room for four. */
+const MEMBER_WINDOW_BYTES = 4 * (MOST_PAYLOAD_BYTES + (1 << 16));
+
+/** How a connection is watched. */
+export interface Keepalive {
+  /** Time between two questions for a sign of life. */
+  readonly timeMs: number;
+  /** Time in which one must come. A stopped or unreachable peer is noticed within the sum of the two. */
+  readonly timeoutMs: number;
+}
+
+/** Where and how to connect. */
+export interface SessionOptions {
+  /** `host:port` or `unix:path`. */
+  readonly address: string;
+  readonly keepalive: Keepalive;
+  /** TLS; without it the connection is plain. */
+  readonly tls?: SecureClientSessionOptions;
+}
+
+/**
+ * Opens an HTTP/2 connection for gRPC whose receive windows fit gradients, and which is destroyed when its peer gives no sign of
+ * life. Rejects with what the socket said.
+ */
+export function openSession({ address, keepalive, tls }: SessionOptions): Promise<ClientHttp2Session> {
+  const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
+  const authority = `${tls === undefined ? 'http' : 'https'}://${path === undefined ? address : 'localhost'}`;
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2(authority, {
+      ...tls,
+      settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
+      ...(path !== undefined && { createConnection: () => connectSocket(path) }),
+    });
+    session.once('error', reject);
+    session.once('close', () => reject(new Error('the connection ended before it was used')));
+    session.once('connect', () => {
+      if (session.destroyed) return;
+      session.setLocalWindowSize(WINDOW_BYTES);
+      session.off('error', reject);
+      // Streams report it; without a listener it would end the process.
+      session.on('error', () => {});
+      watch(session, keepalive, () => session.socket.bytesRead);
+      resolve(session);
+    });
+  });
+}
+
+/** Opens a connection for one pull, its first stream, and says that a member is at its end; otherwise as {@link openSession}. */
+export async function openMemberSession({ address, keepalive, tls }: SessionOptions): Promise<MemberSession> {
+  const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
+  const { hostname, port } = new URL(`http://${path === undefined ? address : 'localhost'}`);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const tap = await openInboundTap({
+    target: path === undefined ? { host, port: Number(port) } : { path },
+    windowBytes: MEMBER_WINDOW_BYTES,
+    mostFrameBytes: MOST_FRAME_BYTES,
+    ...(tls !== undefined && { tls }),
+  });
+  const session = connectHttp2(`http://${path === undefined ? address : 'localhost'}`, {
+    settings: {
+      enablePush: false,
+      initialWindowSize: MEMBER_WINDOW_BYTES,
+      maxFrameSize: MOST_FRAME_BYTES,
+      customSettings: { [MEMBER_SETTING]: 1 },
+    },
+    createConnection: () => tap.channel,
+  });
+  // Streams report it; without a listener it would end the process.
+  session.on('error', () => {});
+  // A session that is destroyed before it has connected says `connect` all the same.
+  session.once('connect', () => session.destroyed || session.setLocalWindowSize(MEMBER_WINDOW_BYTES));
+  watch(session, keepalive, tap.bytesRead);
+  return { session, tap };
+}
+
+function watch(session: ClientHttp2Session, { timeMs, timeoutMs }: Keepalive, bytesRead: () => number): void {
+  let timer: NodeJS.Timeout;
+  const later = (run: () => void, ms: number) => {
+    clearTimeout(timer);
+    timer = setTimeout(run, ms);
+  };
+  const ask = () => {
+    let isAnswered = false;
+    if (session.destroyed) return;
+    session.ping((error) => {
+      isAnswered = true;
+      if (error === null && !session.destroyed) later(ask, timeMs);
+    });
+    // A gradient on its way is a sign of life as good as the answer behind it.
+    let heard = bytesRead();
+    const judge = () => {
+      if (isAnswered || session.destroyed) return;
+      const total = bytesRead();
+      if (total === heard) {
+        session.destroy(new Error(`no sign of life for ${timeoutMs} ms`));
+        return;
+      }
+      heard = total;
+      later(expire, timeoutMs);
+    };
+    // When it was this process that stood still, the answer lies unread in the socket; an immediate runs after it is read.
+    const expire = () => void setImmediate(judge);
+    later(expire, timeoutMs);
+  };
+  later(ask, timeMs);
+  session.once('close', () => clearTimeout(timer));
+}

@@ -1,0 +1,74 @@
+import type { MethodDefinition, ServerOptions, ServiceDefinition } from '@grpc/grpc-js';
+import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
+import { loadService } from '@maestro/protocol';
+import { type ChunkFrame, chunkOverhead, MOST_VALUES } from './codec.ts';
+import { BLOCKS_PER_PIECE } from '../group/lane.ts';
+
+/** The request of `Pull`: field names as in proto/maestro/v1/collective.proto. */
+export interface PullRequest {
+  readonly job: string;
+  readonly generation: number;
+  readonly member: string;
+  readonly target: string;
+  readonly plan: string;
+}
+
+/** The request of `Abort`. */
+export interface AbortRequest {
+  readonly job: string;
+  readonly generation: number;
+  readonly member: string;
+  readonly code: string;
+  readonly message: string;
+  readonly lost: string;
+}
+
+/** A part of a state: elements of vector 0 (parameters), 1 (first moments) or 2 (second moments). */
+export interface StateRangeRequest {
+  readonly vector: number;
+  readonly first: number;
+  readonly length: number;
+}
+
+/** The request of `PullState`. */
+export interface StateRequest {
+  readonly job: string;
+  readonly generation: number;
+  readonly member: string;
+  readonly target: string;
+  readonly ranges: readonly StateRangeRequest[];
+  /** 0: the step that the view begins with. */
+  readonly step: number;
+}
+
+const loaded = loadService('collective.proto', 'Collective').service;
+
+/** The service as grpc-js takes it: chunks go through our own codec, everything else through proto-loader. */
+export const COLLECTIVE_SERVICE = {
+  Pull: {
+    ...loaded.Pull,
+    // gRPC calls only `length`, `byteLength` and `copy` of what a serialiser returns, so a frame need not be a Buffer.
+    responseSerialize: (frame: ChunkFrame) => frame as unknown as Buffer,
+    responseDeserialize: (bytes: Buffer) => bytes,
+  } as MethodDefinition<PullRequest, Buffer>,
+  Abort: loaded.Abort as MethodDefinition<AbortRequest, object>,
+  PullState: {
+    ...loaded.PullState,
+    responseSerialize: (frame: ChunkFrame) => frame as unknown as Buffer,
+    responseDeserialize: (bytes: Buffer) => bytes,
+  } as MethodDefinition<StateRequest, Buffer>,
+} satisfies ServiceDefinition;
+
+/** Bytes of the largest payload. */
+export const MOST_PAYLOAD_BYTES = BLOCKS_PER_PIECE * SUM_SQUARES_BLOCK * Float32Array.BYTES_PER_ELEMENT;
+
+/** Bytes of the largest chunk message. */
+export const MOST_MESSAGE_BYTES = MOST_PAYLOAD_BYTES + chunkOverhead(MOST_VALUES);
+
+/** Bytes of such a message as one HTTP/2 frame, without the frame's header: members send each other whole messages as frames. */
+export const MOST_FRAME_BYTES = 5 + MOST_MESSAGE_BYTES;
+
+/**
+ * Options of the server. It does not ask for signs of life: each pair of members has a connection each way, and the client of each asks.
+ */
+export const SERVER_OPTIONS: ServerOptions = { 'grpc.max_send_message_length': -1, 'grpc.enable_channelz': 0 };

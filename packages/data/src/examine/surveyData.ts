@@ -1,0 +1,83 @@
+import { stat } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import { type DataSpec, errorMessage } from '@maestro/protocol';
+import { isUrl } from '@maestro/storage';
+import { findIdxImages } from '../formats/idx.ts';
+import { countIdx, countImages, countPacked, findSplit, formatOfFolder, noImage, type SampleCount } from './listData.ts';
+
+/** What is at a place, for whoever has not said what is to be there. */
+export interface DataSurvey {
+  readonly path: string;
+  /** Absent when nothing that is known was found. */
+  readonly format?: DataSpec['format'];
+  /** Absent when they could not be counted from here. */
+  readonly samples?: number;
+  /** Whether `samples` are all there are; else there are more. */
+  readonly isAll: boolean;
+  /** Of an image folder: its sub-folders with images, in order; at most {@link MOST_CLASSES}. */
+  readonly classes: readonly { readonly name: string; readonly samples: number }[];
+  /** How many classes there are. */
+  readonly classCount: number;
+  /** Why a job could not train on it, in words. */
+  readonly problem?: string;
+  /** Why it could not be looked at, though it may be fine. */
+  readonly note?: string;
+}
+
+const DEADLINE_MS = 3000;
+const MOST_CLASSES = 20;
+
+/**
+ * Looks at a path: which format, how many samples, which class folders, or what is wrong with it. It lists names and reads headers; no
+ * image is decoded. It never throws, and answers within `deadlineMs` or so whatever the file system does.
+ */
+export async function surveyData(path: string, { deadlineMs = DEADLINE_MS }: { readonly deadlineMs?: number } = {}): Promise<DataSurvey> {
+  const nothing = { path, isAll: false, classes: [], classCount: 0 } as const;
+  if (isUrl(path)) return { ...nothing, format: 'webdataset', note: 'it is on a server; workers read it when the job starts' };
+  if (!isAbsolute(path)) return { ...nothing, problem: `${path} is no whole path: give one that begins with /` };
+  const endMs = Date.now() + deadlineMs;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<DataSurvey>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs * 1.5, { ...nothing, note: `it did not answer within ${deadlineMs / 1000} s` });
+  });
+  try {
+    return await Promise.race([look(path, endMs), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function look(path: string, endMs: number): Promise<DataSurvey> {
+  const nothing = { path, isAll: false, classes: [], classCount: 0 } as const;
+  let format: DataSpec['format'] | undefined;
+  try {
+    const there = await stat(path);
+    if (!there.isDirectory() && !(there.isFile() && path.endsWith('.json')))
+      return { ...nothing, problem: `${path} is a file; name the folder that it is in` };
+    format = there.isFile() ? 'webdataset' : await formatOfFolder(path);
+    // The first image may lie deeper than where the format is looked for.
+    const count = await countOf(format ?? 'image-folder', path, endMs);
+    if ('uncounted' in count) return { ...nothing, format: format!, note: count.uncounted };
+    const { samples, isAll } = count;
+    if (format === undefined && samples === 0 && isAll) return { ...nothing, problem: noImage(path) };
+    const classes = [...(count.classes ?? [])].map(([name, found]) => ({ name, samples: found }));
+    classes.sort((a, b) => (a.name < b.name ? -1 : 1));
+    const named = classes.slice(0, MOST_CLASSES);
+    return { path, format: format ?? 'image-folder', samples, isAll, classes: named, classCount: classes.length };
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const problem = isMissing ? `there is nothing at ${path}` : errorMessage(error);
+    return { ...nothing, ...(format !== undefined && { format }), problem };
+  }
+}
+
+async function countOf(format: DataSpec['format'], path: string, endMs: number): Promise<SampleCount> {
+  switch (format) {
+    case 'webdataset':
+      return (await countPacked(path))!;
+    case 'idx':
+      return countIdx((await findIdxImages(path, (await findSplit(path))!))!);
+    case 'image-folder':
+      return countImages(path, { endMs });
+  }
+}

@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import { MaestroError } from '@maestro/protocol';
+import { contentHash } from '../contents/contentHash.ts';
+import type { Dataset, DatasetSource } from './dataset.ts';
+
+/** Which samples of a data set are opened: those that are trained on, those that are held out, or all. */
+export type DatasetPart = 'training' | 'held-out' | 'all';
+
+/** How much of a large sample tells it apart from others of its size. */
+export const PROBE_BYTES = 2 ** 16;
+/** Samples of one size are kept together unread while they are no more than this share of what is held out. */
+const GROUP_SHARE = 1 / 8;
+/** Samples looked at together; hides the latency of network file systems. */
+const AT_ONCE = 32;
+
+/**
+ * The samples that are held out, in their order: the `share` of the data set that comes first by a hash of content, rounded up. Samples
+ * with the same bytes fall on the same side, whatever their names. Content is the size, and where many samples have one size, the first
+ * {@link PROBE_BYTES} too: so of a set of photographs nothing has to be read. The choice does not depend on the job.
+ *
+ * @throws MaestroError `data-invalid` when a sample cannot be read, `cancelled`.
+ */
+export async function chooseHeldOut(
+  dataset: Pick<Dataset, 'length' | 'sizeBytes' | 'probe'>,
+  share: number,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<number[]> {
+  const { length } = dataset;
+  const wanted = Math.min(Math.ceil(share * length), length - 1);
+  if (wanted <= 0) return [];
+  const bySize = groupBy(
+    Array.from({ length }, (_, index) => index),
+    (index) => dataset.sizeBytes(index),
+  );
+  const units: Unit[] = [];
+  const most = Math.max(1, Math.floor(GROUP_SHARE * wanted));
+  for (const [sizeBytes, indices] of bySize) {
+    if (indices.length <= most) {
+      units.push({ key: keyOf(sizeBytes, 0), indices });
+      continue;
+    }
+    const probes = await probeAll(dataset, indices, signal);
+    for (const [probe, same] of groupBy(indices, (index) => probes.get(index)!))
+      units.push({ key: keyOf(sizeBytes, probe), indices: same });
+  }
+  return take(units, wanted, length).sort((a, b) => a - b);
+}
+
+/** Samples that stay together. */
+interface Unit {
+  readonly key: number;
+  readonly indices: readonly number[];
+}
+
+/** The units that come first by their keys and fit; where none fits, the smallest that leaves at least half of the data set. */
+function take(units: readonly Unit[], wanted: number, length: number): number[] {
+  const inOrder = [...units].sort((a, b) => a.key - b.key || a.indices[0]! - b.indices[0]!);
+  const taken: number[] = [];
+  for (const { indices } of inOrder) {
+    if (taken.length + indices.length <= wanted) taken.push(...indices);
+    if (taken.length === wanted) break;
+  }
+  if (taken.length > 0) return taken;
+  const smallest = inOrder.reduce((least, unit) => (unit.indices.length < least.indices.length ? unit : least));
+  return 2 * smallest.indices.length <= length ? [...smallest.indices] : [];
+}
+
+async function probeAll(
+  dataset: Pick<Dataset, 'probe'>,
+  indices: readonly number[],
+  signal: AbortSignal | undefined,
+): Promise<Map<number, number>> {
+  const probes = new Map<number, number>();
+  for (let first = 0; first < indices.length; first += AT_ONCE) {
+    if (signal?.aborted) throw new MaestroError('cancelled', 'opening the data set was cancelled');
+    const group = indices.slice(first, first + AT_ONCE);
+    const found = await Promise.all(group.map((index) => dataset.probe(index)));
+    for (const [i, index] of group.entries()) probes.set(index, found[i]!);
+  }
+  return probes;
+}
+
+const keyOf = (sizeBytes: number, probe: number): number => contentHash(new Uint8Array(Float64Array.of(sizeBytes, probe).buffer));
+
+function groupBy(indices: readonly number[], groupOf: (index: number) => number): Map<number, number[]> {
+  const groups = new Map<number, number[]>();
+  for (const index of indices) {
+    const value = groupOf(index);
+    const group = groups.get(value);
+    if (group === undefined) groups.set(value, [index]);
+    else group.push(index);
+  }
+  return groups;
+}
+
+/** A part of another data set. */
+export interface SubsetSource<Whole> {
+  readonly format: 'subset';
+  readonly of: Whole;
+  readonly part: DatasetPart;
+  /** The samples, by their index in the other one, in shared memory. */
+  readonly indices: Uint32Array;
+}
+
+/** `part` of `dataset`, in the order in which the samples are there; `heldOut` are those of {@link chooseHeldOut}. */
+export function partIndices(dataset: Pick<Dataset, 'length'>, heldOut: readonly number[], part: DatasetPart): Uint32Array {
+  const isHeldOut = new Uint8Array(dataset.length);
+  for (const index of heldOut) isHeldOut[index] = 1;
+  const indices = Array.from({ length: dataset.length }, (_, index) => index).filter(
+    (index) => part === 'all' || (isHeldOut[index] === 1) === (part === 'held-out'),
+  );
+  const shared = new Uint32Array(new SharedArrayBuffer(Uint32Array.BYTES_PER_ELEMENT * indices.length));
+  shared.set(indices);
+  return shared;
+}
+
+/** The samples of `dataset`, whose source is `of`, that are at `indices`. */
+export function subsetDataset<Whole extends Exclude<DatasetSource, { readonly format: 'subset' }>>(
+  dataset: Dataset,
+  { of, indices, part }: Pick<SubsetSource<Whole>, 'of' | 'indices' | 'part'>,
+): Dataset {
+  const at = (index: number): number => indices[index]!;
+  const hash = createHash('sha256').update(`${part} of ${dataset.fingerprint}\n`).update(new Uint8Array(indices));
+  return {
+    ...dataset,
+    length: indices.length,
+    fingerprint: hash.digest('hex'),
+    source: { format: 'subset', of, part, indices } as DatasetSource,
+    name: (index) => dataset.name(at(index)),
+    label: (index) => dataset.label(at(index)),
+    sizeBytes: (index) => dataset.sizeBytes(at(index)),
+    probe: (index) => dataset.probe(at(index)),
+    read: (index) => dataset.read(at(index)),
+    ...(dataset.prefetch !== undefined && { prefetch: (index: number) => dataset.prefetch!(at(index)) }),
+  };
+}

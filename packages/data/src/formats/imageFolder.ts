@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
+import { type FileDeadline, inFileTime, openRegularFile, READ_TIMEOUT_MS } from '@maestro/storage';
+import { contentHash } from '../contents/contentHash.ts';
+import type { Dataset } from './dataset.ts';
+import { filePath, nameBytes } from './fileName.ts';
+import { PROBE_BYTES } from './holdOut.ts';
+import { IMAGE_EXTENSIONS } from '../images/imageCodec.ts';
+import { listImages } from './listImages.ts';
+
+/** How many samples, spread evenly over the set, give their content to the fingerprint, and how much of each. */
+const FINGERPRINT_SAMPLES = 64;
+const FINGERPRINT_BYTES = 2 ** 20;
+
+/** A listed image folder. */
+export interface ImageFolderSource {
+  readonly format: 'image-folder';
+  /** Absolute and free of links. */
+  readonly root: string;
+  /** Paths under `root` with `/` between folders, sorted by UTF-16 code unit. */
+  readonly names: readonly string[];
+  /** The size of each file in bytes; a file whose size has changed is not the file that was fingerprinted. */
+  readonly sizes: readonly number[];
+  /** The first folder of the names, sorted; a name's class is its position here. */
+  readonly classes: readonly string[];
+  readonly fingerprint: string;
+}
+
+/**
+ * Lists the images under `path`: see {@link listImages}.
+ *
+ * @throws MaestroError `not-found`, `data-invalid` (no image, a refused link, an oversized file), `storage` (the file system does not
+ *   answer), `cancelled`.
+ */
+export async function scanImageFolder({ path }: { readonly path: string }, deadline: FileDeadline = {}): Promise<ImageFolderSource> {
+  const root = await inFileTime(realpath(path), `image folder ${path}`, deadline).catch((cause: unknown) => {
+    if (isMaestroError(cause)) throw cause;
+    throw new MaestroError('not-found', `image folder: nothing to read at ${path} (${errorMessage(cause)})`, { cause });
+  });
+  const { names, sizes } = await listImages(root, deadline);
+  if (names.length === 0) {
+    throw new MaestroError(
+      'data-invalid',
+      `image folder ${path}: no image found; files ending in ${IMAGE_EXTENSIONS.join(' ')} are looked for`,
+    );
+  }
+  const classes = [...new Set(names.flatMap((name) => (name.includes('/') ? [firstFolder(name)] : [])))].sort();
+  return {
+    format: 'image-folder',
+    root,
+    names,
+    sizes,
+    classes,
+    fingerprint: await fingerprintOf(root, names, sizes, deadline),
+  };
+}
+
+/** The data set over `source`: labels are the first-level sub-folders; files in the root itself have none. */
+export function imageFolderDataset(source: ImageFolderSource): Dataset {
+  const { root, names, sizes, classes, fingerprint } = source;
+  const labels = new Map(classes.map((name, label) => [name, label]));
+  return {
+    length: names.length,
+    channels: 3,
+    classes,
+    fingerprint,
+    isFingerprintWhole: false,
+    source,
+    name: (index) => names[index]!,
+    sizeBytes: (index) => sizes[index]!,
+    probe: async (index) => contentHash(await readSample(root, names[index]!, sizes[index]!, PROBE_BYTES)),
+    label: (index) => labels.get(firstFolder(names[index]!)),
+    read: async (index) => ({
+      kind: 'encoded',
+      bytes: await readSample(root, names[index]!, sizes[index]!),
+    }),
+  };
+}
+
+/** The first folder of a name; the name itself, which is no class, for a file in the root. */
+const firstFolder = (name: string): string => name.split('/', 1)[0]!;
+
+async function fingerprintOf(root: string, names: readonly string[], sizes: readonly number[], deadline: FileDeadline): Promise<string> {
+  const hash = createHash('sha256').update(`image-folder ${names.length}\n`);
+  for (let i = 0; i < names.length; i++) hash.update(nameBytes(names[i]!)).update(`\0${sizes[i]}\n`);
+  const samples = Math.min(FINGERPRINT_SAMPLES, names.length);
+  for (let k = 0; k < samples; k++) {
+    const index = Math.floor((k * names.length) / samples);
+    hash.update(
+      (await inFileTime(readSample(root, names[index]!, sizes[index]!), `image folder ${root}: ${names[index]}`, deadline)).subarray(
+        0,
+        FINGERPRINT_BYTES,
+      ),
+    );
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * The file's bytes, or the first `most` of them. A file that cannot be read now, or has another size than it had, is an error and no broken
+ * image: other workers may see it well, and skipping it here alone would change the weights.
+ */
+function readSample(root: string, name: string, sizeBytes: number, most = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
+  return inFileTime(readFile(root, name, sizeBytes, most), `image folder ${root}: ${name}`, { timeoutMs: READ_TIMEOUT_MS });
+}
+
+async function readFile(root: string, name: string, sizeBytes: number, most: number): Promise<Uint8Array> {
+  let found: number;
+  const bytes = Buffer.allocUnsafe(Math.min(sizeBytes + 1, most));
+  try {
+    const file = await openRegularFile(filePath(join(root, name)));
+    try {
+      found = 0;
+      for (let read = -1; read !== 0 && found < bytes.length; found += read) {
+        read = (await file.read(bytes, found, bytes.length - found, found)).bytesRead;
+      }
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    throw new MaestroError('data-invalid', `image folder ${root}: ${name} cannot be read (${errorMessage(cause)})`, { cause });
+  }
+  if (found !== Math.min(sizeBytes, most)) {
+    throw new MaestroError(
+      'data-invalid',
+      `image folder ${root}: ${name} had ${sizeBytes} bytes when the job started and has changed since`,
+    );
+  }
+  return bytes.subarray(0, found);
+}

@@ -1,0 +1,135 @@
+import type { Dirent } from 'node:fs';
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { extname, join, sep } from 'node:path';
+import { errorMessage, MaestroError } from '@maestro/protocol';
+import { type FileDeadline, inFileTime } from '@maestro/storage';
+import { filePath, nameOfBytes } from './fileName.ts';
+import { IMAGE_EXTENSIONS } from '../images/imageCodec.ts';
+
+/** A larger file is refused when the folder is opened: no image of use is, and each loader thread reads whole files. */
+const MAX_FILE_BYTES = 512 * 2 ** 20;
+/** Files looked at together while listing; hides the latency of network file systems without exhausting descriptors. */
+const STAT_CONCURRENCY = 64;
+/** Folders that systems keep for themselves: thumbnails and bins of network storage, of Windows, macOS and ext4. */
+export const SYSTEM_FOLDERS: ReadonlySet<string> = new Set([
+  '@eaDir',
+  '@Recycle',
+  '@Recently-Snapshot',
+  '#recycle',
+  '#snapshot',
+  '$RECYCLE.BIN',
+  'System Volume Information',
+  '__MACOSX',
+  'lost+found',
+]);
+
+/** The images of a folder. */
+export interface ListedImages {
+  /** Paths under the root with `/` between folders, sorted by UTF-16 code unit. */
+  readonly names: readonly string[];
+  /** The size of each in bytes. */
+  readonly sizes: readonly number[];
+}
+
+/**
+ * Lists the images under `root` (absolute, free of links), folders within folders included. Passed over are hidden files and folders,
+ * folders that systems keep for themselves, files that are no images by their names, what is no regular file, and what goes while the list
+ * is made. A link to a file inside the root counts as that file; an image's link that leaves the root or leads nowhere, and any link to a
+ * folder, is refused.
+ *
+ * @throws MaestroError `data-invalid` (a refused link, an oversized file, a folder that cannot be listed), `storage` (no answer in time),
+ *   `cancelled`.
+ */
+export async function listImages(root: string, deadline: FileDeadline = {}): Promise<ListedImages> {
+  const { signal } = deadline;
+  const inTime = <T>(work: Promise<T>, name: string): Promise<T> => inFileTime(work, `image folder ${join(root, name)}`, deadline);
+  const cancelled = (): MaestroError => new MaestroError('cancelled', `listing ${root} was cancelled`);
+  const names: string[] = [];
+  for (const pending = ['']; pending.length > 0; ) {
+    if (signal?.aborted) throw cancelled();
+    const folder = pending.pop()!;
+    for (const entry of await inTime(list(root, folder), folder)) {
+      if (entry.name.startsWith('.')) continue;
+      const name = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      if (entry.isDirectory()) {
+        if (!SYSTEM_FOLDERS.has(entry.name)) pending.push(name);
+      } else if (entry.isSymbolicLink()) {
+        if (await inTime(isImageInside(root, name), name)) names.push(name);
+      } else if (entry.isFile() && isImageName(name)) names.push(name);
+    }
+  }
+  names.sort();
+
+  const there: string[] = [];
+  const sizes: number[] = [];
+  for (let first = 0; first < names.length; first += STAT_CONCURRENCY) {
+    if (signal?.aborted) throw cancelled();
+    const group = names.slice(first, first + STAT_CONCURRENCY);
+    const found = await inTime(Promise.all(group.map((name) => sizeOf(root, name))), group[0]!);
+    for (const [i, size] of found.entries()) {
+      if (size === undefined) continue;
+      const name = group[i]!;
+      if (size > MAX_FILE_BYTES) throw refusal(root, `${name} has ${size} bytes, more than the ${MAX_FILE_BYTES} allowed`);
+      there.push(name);
+      sizes.push(size);
+    }
+  }
+  return { names: there, sizes };
+}
+
+const isImageName = (name: string): boolean => IMAGE_EXTENSIONS.includes(extname(name).toLowerCase());
+
+const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+
+const refusal = (root: string, why: string, cause?: unknown): MaestroError =>
+  new MaestroError('data-invalid', `image folder ${root}: ${why}`, { cause });
+
+type Entry = Pick<Dirent, 'name' | 'isDirectory' | 'isFile' | 'isSymbolicLink'>;
+
+async function list(root: string, folder: string): Promise<readonly Entry[]> {
+  const path = filePath(join(root, folder));
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    if (!entries.some(({ name }) => name.includes('\ufffd'))) return entries;
+    // Some name may be no UTF-8: once more, as bytes.
+    return (await readdir(path, { withFileTypes: true, encoding: 'buffer' })).map((entry) => ({
+      name: nameOfBytes(entry.name),
+      isDirectory: () => entry.isDirectory(),
+      isFile: () => entry.isFile(),
+      isSymbolicLink: () => entry.isSymbolicLink(),
+    }));
+  } catch (cause) {
+    if (folder !== '' && isGone(cause)) return [];
+    throw new MaestroError('data-invalid', `image folder: ${join(root, folder)} cannot be listed (${errorMessage(cause)})`, { cause });
+  }
+}
+
+async function isImageInside(root: string, name: string): Promise<boolean> {
+  const isImage = isImageName(name);
+  const path = filePath(join(root, name));
+  let kind: Awaited<ReturnType<typeof stat>>;
+  let target: string;
+  try {
+    target = nameOfBytes(await realpath(path, { encoding: 'buffer' }));
+    kind = await stat(path);
+  } catch (cause) {
+    if (!isImage) return false;
+    throw refusal(root, `the link ${name} leads nowhere (${errorMessage(cause)})`, cause);
+  }
+  if (kind.isDirectory()) throw refusal(root, `${name} is a link to a folder, whose images would count twice; remove it`);
+  if (!isImage || !kind.isFile()) return false;
+  if (!target.startsWith(root.endsWith(sep) ? root : root + sep))
+    throw refusal(root, `the link ${name} leads out of it, to ${target}; copy the file in or remove the link`);
+  return true;
+}
+
+/** A file's size; undefined where it is gone, or no regular file any more. */
+async function sizeOf(root: string, name: string): Promise<number | undefined> {
+  try {
+    const found = await stat(filePath(join(root, name)));
+    return found.isFile() ? found.size : undefined;
+  } catch (cause) {
+    if (isGone(cause)) return undefined;
+    throw refusal(root, `${name} cannot be read (${errorMessage(cause)})`, cause);
+  }
+}

@@ -1,0 +1,226 @@
+import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
+import {
+  inFileTime,
+  isHttp,
+  isPassing,
+  isUrl,
+  lastName,
+  openSource,
+  openStorage,
+  parentOf,
+  resolveLocation,
+  type Source,
+} from '@maestro/storage';
+import { hashOf, openBlockCache } from '../blocks/blockCache.ts';
+import { type BlockedShard, openBlockReader, otherBytes } from '../blocks/blockReader.ts';
+import type { BoundedFolderOptions } from '../blocks/boundedFolder.ts';
+import { contentHash } from '../contents/contentHash.ts';
+import type { Dataset, OpenDatasetOptions } from './dataset.ts';
+import { PROBE_BYTES } from './holdOut.ts';
+import { indexShards } from './indexShards.ts';
+import { blockChecks, openLocalShards } from '../blocks/localShards.ts';
+import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
+
+/** An index of ten million samples has some 600 MB, and is read into one text. */
+const MOST_INDEX_BYTES = 500e6;
+/** Samples that are read ahead at most: what is asked for and not read after all takes no more memory than this. */
+const MOST_AHEAD = 32;
+/** How many blocks of a local copy, spread evenly over its shards, are read when it is opened. */
+const CHECKED_BLOCKS = 64;
+
+/** A packed data set that was opened. */
+export interface WebDatasetSource {
+  readonly format: 'webdataset';
+  /** Of the shards: a folder, or a URL. */
+  readonly location: string;
+  readonly content: 'encoded' | 'pixels';
+  readonly channels: 1 | 3;
+  readonly isPadded: boolean;
+  readonly imageRule?: number | undefined;
+  readonly classes: readonly string[];
+  readonly blockBytes: number;
+  readonly shards: readonly BlockedShard[];
+  readonly names: readonly string[];
+  /** For each sample, in shared memory: its shard, where it is in it, its class or -1, and its extent where it is pixels. */
+  readonly shardOf: Uint32Array;
+  readonly offsets: Float64Array;
+  readonly sizes: Uint32Array;
+  readonly labels: Int32Array;
+  readonly widths: Uint32Array;
+  readonly heights: Uint32Array;
+  readonly broken: ReadonlyMap<number, string>;
+  /** Size and probe of each image as it was packed; undefined in packs of older versions, which are told apart by what is in them. */
+  readonly sourceSizes: Uint32Array | undefined;
+  readonly sourceProbes: Float64Array | undefined;
+  readonly fingerprint: string;
+  /** Which blocks of a folder's shards were read and found right: {@link blockChecks}. */
+  readonly checks: Float64Array;
+  /** Where blocks from elsewhere are kept; undefined: nowhere. */
+  readonly cache: BoundedFolderOptions | undefined;
+  /** For how long a server that does not answer is asked again; undefined: five minutes. */
+  readonly patienceMs: number | undefined;
+}
+
+/**
+ * Reads the index of a packed data set: `path` is its folder, `s3://bucket/prefix` or `http(s)://...`, with or without the index's name at
+ * its end. Shards without an index, which others made, get one (see {@link indexShards}). Of a local copy the sizes of all shards and some
+ * blocks are checked; elsewhere each block is, when it is read.
+ *
+ * @throws MaestroError `not-found`, `data-invalid`; `unavailable` when the server does not answer now.
+ */
+export async function readWebDataset(
+  { path }: { readonly path: string },
+  { signal, cache, patienceMs }: OpenDatasetOptions = {},
+): Promise<WebDatasetSource> {
+  const given = resolveLocation(path);
+  const location = lastName(given).endsWith('.json') ? parentOf(given) : given;
+  const name = location === given ? INDEX_FILE : lastName(given);
+  const source = openSource(location);
+  const bytes = await readIndex(source, name, cache, signal);
+  const { shards: packed, names, labels, widths, heights, broken, sourceSizes, sourceProbes, ...rest } = parsePackIndex(bytes, location);
+  const shards = packed.map(({ name, sizeBytes, blocks }) => ({ name, sizeBytes, blocks }));
+  if (!isUrl(location)) await checkCopy(source, shards, rest.blockBytes, signal);
+  const { length } = names;
+  const shardOf = new Uint32Array(new SharedArrayBuffer(4 * length));
+  let at = 0;
+  for (const [shard, { offsets }] of packed.entries()) {
+    shardOf.fill(shard, at, at + offsets.length);
+    at += offsets.length;
+  }
+  return {
+    format: 'webdataset',
+    location,
+    ...rest,
+    shards,
+    names,
+    shardOf,
+    offsets: shared(
+      Float64Array,
+      packed.flatMap(({ offsets }) => offsets),
+    ),
+    sizes: shared(
+      Uint32Array,
+      packed.flatMap(({ sizes }) => sizes),
+    ),
+    labels: shared(Int32Array, labels),
+    widths: shared(Uint32Array, widths),
+    heights: shared(Uint32Array, heights),
+    sourceSizes: sourceSizes && shared(Uint32Array, sourceSizes),
+    sourceProbes: sourceProbes && shared(Float64Array, sourceProbes),
+    checks: blockChecks(isUrl(location) ? [] : shards),
+    broken: new Map(broken.map(({ index, reason }) => [index, reason])),
+    cache,
+    patienceMs,
+  };
+}
+
+/** The data set over `source`. */
+export function webDataset(source: WebDatasetSource): Dataset {
+  const { location, content, channels, isPadded, classes, names, shards, shardOf, offsets, sizes, labels, widths, heights, broken } =
+    source;
+  const { sourceSizes, sourceProbes } = source;
+  const cache = source.cache && openBlockCache(source.cache);
+  const blocks = isUrl(location)
+    ? openBlockReader({ source: openSource(location), blockBytes: source.blockBytes, cache, patienceMs: source.patienceMs })
+    : undefined;
+  const local =
+    blocks === undefined
+      ? openLocalShards({ folder: openStorage(location), shards, blockBytes: source.blockBytes, checks: source.checks })
+      : undefined;
+  /** Samples that are on their way; each is handed out once. */
+  const coming = new Map<number, Promise<Uint8Array>>();
+  const begin = (index: number, most = Number.POSITIVE_INFINITY): Promise<Uint8Array> => {
+    const [shard, begin] = [shardOf[index]!, offsets[index]!];
+    const end = begin + Math.min(sizes[index]!, most);
+    return local?.(shard, begin, end) ?? blocks!.read(shards[shard]!, begin, end);
+  };
+  return {
+    length: names.length,
+    channels,
+    classes,
+    fingerprint: source.fingerprint,
+    // A local copy is checked as well, but may change under a job without a trace: a disk that gives other bytes than before.
+    isFingerprintWhole: blocks !== undefined,
+    source,
+    name: (index) => names[index]!,
+    sizeBytes: (index) => (sourceSizes ?? sizes)[index]!,
+    probe: async (index) => sourceProbes?.[index] ?? contentHash(sizes[index] === 0 ? new Uint8Array() : await begin(index, PROBE_BYTES)),
+    label: (index) => (labels[index]! < 0 ? undefined : labels[index]),
+    async read(index) {
+      const reason = broken.get(index);
+      if (reason !== undefined) return { kind: 'broken', reason };
+      const ahead = coming.get(index);
+      coming.delete(index);
+      const bytes = await (ahead ?? begin(index));
+      if (content === 'encoded') return { kind: 'encoded', bytes };
+      return { kind: 'pixels', data: bytes, width: widths[index]!, height: heights[index]!, channels, isPadded };
+    },
+    prefetch(index) {
+      if (broken.has(index) || coming.has(index) || coming.size >= MOST_AHEAD) return;
+      const reading = begin(index);
+      reading.catch(() => undefined); // whoever reads it is told
+      coming.set(index, reading);
+    },
+  };
+}
+
+/** The index beside the shards; where there is none, one that is made of them, if the place can be listed. */
+async function readIndex(
+  source: Source,
+  name: string,
+  cache: BoundedFolderOptions | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const { location } = source;
+  try {
+    // A mount that hangs is told sooner by its first answer than by a large index.
+    if (!isUrl(location)) await inFileTime(source.sizeOf(name), `packed data set ${location}`, { signal }).catch(passNotFound);
+    return await source.readWhole(name, { limitBytes: MOST_INDEX_BYTES, signal });
+  } catch (cause) {
+    if (isUrl(location) && isPassing(cause)) throw new MaestroError('unavailable', errorMessage(cause), { cause });
+    if (!isMaestroError(cause, 'not-found')) throw cause;
+    const made = isHttp(location) || name !== INDEX_FILE ? undefined : await indexShards(openStorage(location), { signal, cache });
+    if (made !== undefined) return made;
+    const message = `packed data set: there is no ${name} in ${location}, nor tar shards; \`maestro dataset pack\` writes both`;
+    throw new MaestroError(
+      'not-found',
+      isHttp(location) ? `packed data set: there is no ${name} in ${location}; \`maestro dataset pack\` writes one` : message,
+      { cause },
+    );
+  }
+}
+
+/** Whoever reads the file says better what is missing. */
+function passNotFound(error: unknown): void {
+  if (!isMaestroError(error, 'not-found')) throw error;
+}
+
+async function checkCopy(
+  source: Source,
+  shards: readonly BlockedShard[],
+  blockBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const damaged = (name: string, why: string): MaestroError =>
+    new MaestroError('data-invalid', `packed data set ${source.location}: ${name} ${why}; copy it again`);
+  for (const { name, sizeBytes } of shards) {
+    const found = await source.sizeOf(name, signal);
+    if (found !== sizeBytes) throw damaged(name, `has ${found} bytes, its index says ${sizeBytes}`);
+  }
+  const all = shards.flatMap((shard) => shard.blocks.map((sha256, at) => ({ shard, sha256, at })));
+  const checked = Math.min(CHECKED_BLOCKS, all.length);
+  for (let k = 0; k < checked; k++) {
+    const { shard, sha256, at } = all[Math.floor((k * all.length) / checked)]!;
+    const range = { begin: at * blockBytes, end: Math.min(shard.sizeBytes, (at + 1) * blockBytes) };
+    if (hashOf(await source.readRange(shard.name, range, signal)) !== sha256) throw otherBytes(source.location, shard.name, range.begin);
+  }
+}
+
+function shared<T extends Float64Array | Uint32Array | Int32Array>(
+  kind: { new (buffer: SharedArrayBuffer): T; readonly BYTES_PER_ELEMENT: number },
+  values: readonly number[],
+): T {
+  const array = new kind(new SharedArrayBuffer(kind.BYTES_PER_ELEMENT * values.length));
+  array.set(values);
+  return array;
+}

@@ -1,0 +1,143 @@
+import { drawIdsShuffle, drawMaskNoise } from '@maestro/mae';
+import { permutation } from '@maestro/random';
+import { type AugmentConfig, drawCrop, drawFlip } from '../images/augment.ts';
+import { readingDigest, watchContents } from '../contents/contentHash.ts';
+import type { Dataset } from '../formats/dataset.ts';
+import { evaluationCrop } from './loadImages.ts';
+import { createPlaneWriter } from '../images/normalisation.ts';
+import { addDigests, sampleDigest } from '../schedule/sampleDigest.ts';
+import type { PositionRange } from '../schedule/schedule.ts';
+import { createSquareReader } from '../images/squareReader.ts';
+
+/** What, beside data set and positions, decides the content of a batch. All of it is part of the job's identity. */
+export interface BatchConfig {
+  /** Side of the square images, in pixels. */
+  readonly imageSize: number;
+  readonly channels: 1 | 3;
+  readonly augment: AugmentConfig;
+  /**
+   * `random`: crops and flips drawn for each epoch, and a patch order (the default). `central`: as for an evaluation, and no patch order.
+   */
+  readonly crop?: 'random' | 'central';
+  readonly seed: number;
+  /** Patches per image: the length of idsShuffle. */
+  readonly patches: number;
+}
+
+/** A sample that could not be decoded. */
+export interface SkippedSample {
+  readonly index: number;
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** What came of a batch: `count` images at its front, and the samples that were left out. */
+export interface FilledBatch {
+  readonly count: number;
+  readonly skipped: readonly SkippedSample[];
+  /** Of all samples that were taken, the broken ones too: what shows that each was taken once. */
+  readonly digest: number;
+  /** Of the same samples with what their bytes were ({@link readingDigest}, added modulo 2^52). */
+  readonly content: number;
+  /**
+   * Samples that were read and their content hashes, in pairs, for comparison with others' readings; empty where the fingerprint is enough.
+   */
+  readonly readings: Float64Array;
+}
+
+/** Samples that a data set is told of ahead: a round trip to where they are takes as long as decoding one or a few. */
+const READ_AHEAD = 16;
+
+/**
+ * One more sample is read for so many that are taken: the same ones by all members of a job, one after the other of the whole set, so that
+ * copies are compared that no two members would both train on.
+ */
+const SAMPLES_PER_CHECK = 32;
+/** Of the permutation of those: no epoch of any job. */
+const CHECK_EPOCH = 2 ** 32 - 1;
+
+/** Fills a batch's memory: a pure function of (data set, config, positions), whoever calls it and whatever was filled before. */
+export type BatchFiller = (positions: PositionRange, images: Float32Array, idsShuffle: BigInt64Array) => Promise<FilledBatch>;
+
+/**
+ * A filler that writes normalised images [count, C, H, W] and patch orders [count, patches]. A broken sample takes no place: those after
+ * it move up.
+ *
+ * @throws MaestroError (from the filler) when a sample cannot be read at all, which is no property of the sample.
+ */
+export function createBatchFiller(
+  dataset: Dataset,
+  { imageSize, channels, augment, crop = 'random', seed, patches }: BatchConfig,
+): BatchFiller {
+  let content = 0;
+  const watched = watchContents(dataset, (_index, hash) => {
+    content = hash;
+  });
+  const reader = createSquareReader(watched, imageSize, channels);
+  const writePlanes = createPlaneWriter(imageSize, augment);
+  const imageLength = channels * imageSize * imageSize;
+  const noise = new Float32Array(patches);
+  const keys = new Float64Array(patches);
+  const isRandom = crop === 'random';
+  const centralBox = evaluationCrop(dataset);
+  let order = permutation({ seed, epoch: 0, length: dataset.length });
+  let orderEpoch = 0;
+  const isCompared = !dataset.isFingerprintWhole;
+  const checkOrder = permutation({ seed, epoch: CHECK_EPOCH, length: dataset.length });
+  let taken = 0;
+  let checked = 0;
+
+  /** Reads the samples whose turn it is after `asked` more were taken; their readings. */
+  const check = async (asked: number): Promise<number[]> => {
+    const readings: number[] = [];
+    taken += asked;
+    for (; checked * SAMPLES_PER_CHECK < taken; checked++) {
+      const index = checkOrder(checked % dataset.length);
+      await watched.read(index);
+      readings.push(index, content);
+    }
+    return readings;
+  };
+
+  return async ({ epoch, first, count: asked }, images, idsShuffle) => {
+    if (epoch !== orderEpoch) {
+      order = permutation({ seed, epoch, length: dataset.length });
+      orderEpoch = epoch;
+    }
+    const skipped: SkippedSample[] = [];
+    let count = 0;
+    let announced = first;
+    let digest = 0;
+    let contents = 0;
+    const readings: number[] = [];
+    for (let position = first; position < first + asked; position++) {
+      const index = order(position);
+      for (; announced < Math.min(first + asked, position + READ_AHEAD); announced++) dataset.prefetch?.(order(announced));
+      const own = sampleDigest(epoch, index);
+      digest = addDigests(digest, own);
+      const address = { seed, epoch, index };
+      const pixels = await reader.read(index, (width, height) =>
+        isRandom ? drawCrop(address, { width, height }, augment) : centralBox(width, height),
+      );
+      contents = addDigests(contents, readingDigest(own, content));
+      if (isCompared) readings.push(index, content);
+      if ('broken' in pixels) {
+        skipped.push({
+          index,
+          name: dataset.name(index),
+          reason: pixels.broken,
+        });
+        continue;
+      }
+      const isFlipped = isRandom && augment.flip && drawFlip(address);
+      writePlanes(pixels, { out: images, offset: count * imageLength, isFlipped });
+      if (isRandom) {
+        drawMaskNoise(address, noise);
+        drawIdsShuffle({ noise, keys }, idsShuffle.subarray(count * patches, (count + 1) * patches));
+      }
+      count++;
+    }
+    if (isCompared) readings.push(...(await check(asked)));
+    return { count, skipped, digest, content: contents, readings: Float64Array.from(readings) };
+  };
+}

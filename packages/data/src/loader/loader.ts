@@ -1,0 +1,213 @@
+import { Worker } from 'node:worker_threads';
+import { errorMessage, MaestroError } from '@maestro/protocol';
+import type { BatchConfig, SkippedSample } from './batchFiller.ts';
+import { type BatchOrder, createBatchRing } from './batchRing.ts';
+import type { Dataset } from '../formats/dataset.ts';
+import type { LoaderReply, LoaderRequest, SlotMemory } from './loaderMessages.ts';
+import type { PositionRange } from '../schedule/schedule.ts';
+
+/** How to load, beside what ({@link BatchConfig}): none of it changes a bit of any batch. */
+export interface LoaderOptions extends BatchConfig {
+  readonly dataset: Dataset;
+  /** Most samples in a batch. */
+  readonly microBatch: number;
+  /** Threads that decode, 1 or more (default 1). sharp works in libuv's pool: above 4, raise UV_THREADPOOL_SIZE with it. */
+  readonly threads?: number;
+  /** Batches made ahead of the one in use, 1 or more (default 2). Memory: (ahead + 1) x microBatch images in float32. */
+  readonly aheadBatches?: number;
+  /** Closes the loader; whoever waits gets `cancelled`. */
+  readonly signal?: AbortSignal;
+}
+
+/** One loaded batch, valid until it is released. */
+export interface MicroBatch {
+  /** [count, C, H, W], normalised, backed by shared memory. */
+  readonly images: Float32Array;
+  /** [count, patches], backed by shared memory. */
+  readonly idsShuffle: BigInt64Array;
+  /** Images in the batch: the positions asked for less the broken ones. */
+  readonly count: number;
+  /** The samples that could not be decoded. */
+  readonly skipped: readonly SkippedSample[];
+  /** Of all samples at the positions asked for, broken ones too ({@link sampleDigest}, added modulo 2^52). */
+  readonly digest: number;
+  /** Of the same samples with what their bytes were. */
+  readonly content: number;
+  /** Samples and their content hashes, in pairs, for {@link ContentTable.compare}. */
+  readonly readings: Float64Array;
+  /** Gives the memory back to the loader; the views must not be used after. A second call does nothing. */
+  release(): void;
+}
+
+/** Makes batches ahead of their use, off the calling thread, in a fixed ring of shared memory. */
+export interface Loader {
+  /**
+   * Says which batches will be asked for next, in order; replaces what was said before. Batches made but no longer wanted are dropped.
+   * As many are made ahead as the ring holds.
+   */
+  prefetch(batches: readonly PositionRange[]): void;
+  /**
+   * The batch of `positions`, made now where it was not prefetched.
+   *
+   * @throws MaestroError `data-invalid` when samples cannot be read (for good: each later call fails alike; broken ones are only left out),
+   *   `cancelled` when `signal` aborts or the loader is closed, `internal` when every batch of the ring is held unreleased.
+   */
+  batch(positions: PositionRange, options?: { readonly signal?: AbortSignal }): Promise<MicroBatch>;
+  /** Ends the threads. Batches that are out stay readable. */
+  close(): Promise<void>;
+}
+
+interface Waiter {
+  resolve(): void;
+  reject(error: MaestroError): void;
+}
+
+/** Starts a loader. */
+export function openLoader(options: LoaderOptions): Loader {
+  const {
+    dataset,
+    imageSize,
+    channels,
+    augment,
+    crop = 'random',
+    seed,
+    patches,
+    microBatch,
+    threads = 1,
+    aheadBatches = 2,
+    signal,
+  } = options;
+  for (const [name, value] of Object.entries({ imageSize, patches, microBatch, threads, aheadBatches })) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new MaestroError('invalid-argument', `openLoader: ${name} must be a whole number of at least 1, found ${value}`);
+    }
+  }
+  const imageLength = channels * imageSize * imageSize;
+  const slots: SlotMemory[] = Array.from({ length: aheadBatches + 1 }, () => ({
+    images: new SharedArrayBuffer(microBatch * imageLength * Float32Array.BYTES_PER_ELEMENT),
+    idsShuffle: new SharedArrayBuffer(microBatch * patches * BigInt64Array.BYTES_PER_ELEMENT),
+  }));
+  const ring = createBatchRing(slots.length);
+  const config: BatchConfig = { imageSize, channels, augment, crop, seed, patches };
+  const workers = Array.from(
+    { length: threads },
+    () =>
+      new Worker(new URL('./loaderThread.js', import.meta.url), {
+        workerData: { source: dataset.source, config, slots },
+      }),
+  );
+  const idle = [...workers];
+  const waiters = new Map<BatchOrder, Waiter>();
+  let failure: MaestroError | undefined;
+
+  const fail = (error: MaestroError) => {
+    if (failure !== undefined) return;
+    failure = error;
+    for (const { reject } of waiters.values()) reject(error);
+  };
+
+  const pump = () => {
+    while (failure === undefined && idle.length > 0) {
+      const order = ring.next();
+      if (order === undefined) return;
+      idle.pop()!.postMessage({ slot: order.slot, positions: order.positions } satisfies LoaderRequest);
+    }
+  };
+
+  const receive = (worker: Worker, reply: LoaderReply) => {
+    idle.push(worker);
+    if ('code' in reply) {
+      fail(new MaestroError(reply.code, reply.message));
+      return;
+    }
+    const order = ring.fill(reply.slot, reply);
+    if (order !== undefined) waiters.get(order)?.resolve();
+    pump();
+  };
+
+  for (const worker of workers) {
+    worker.on('message', (reply: LoaderReply) => receive(worker, reply));
+    worker.on('error', (cause) =>
+      fail(new MaestroError('internal', `internal: a loader thread failed: ${errorMessage(cause)}`, { cause })),
+    );
+    worker.on('exit', (code) => fail(new MaestroError('internal', `internal: a loader thread ended by itself (exit code ${code})`)));
+  }
+
+  /** Resolves when the order is filled. */
+  const untilFilled = (order: BatchOrder, waitSignal: AbortSignal | undefined): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const settle = () => {
+        waiters.delete(order);
+        waitSignal?.removeEventListener('abort', cancel);
+      };
+      const cancel = () => {
+        settle();
+        ring.cancel(order);
+        reject(new MaestroError('cancelled', 'waiting for a batch was cancelled'));
+        pump();
+      };
+      waiters.set(order, {
+        resolve: () => {
+          settle();
+          resolve();
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      });
+      waitSignal?.addEventListener('abort', cancel, { once: true });
+      pump();
+    });
+
+  const close = async () => {
+    signal?.removeEventListener('abort', abort);
+    fail(new MaestroError('cancelled', 'the loader was closed'));
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  };
+  const abort = () => void close();
+  if (signal?.aborted) abort();
+  else signal?.addEventListener('abort', abort, { once: true });
+
+  return {
+    prefetch: (batches) => {
+      ring.want(batches);
+      pump();
+    },
+    batch: async (positions, { signal: waitSignal } = {}) => {
+      if (failure !== undefined) throw failure;
+      if (waitSignal?.aborted) throw new MaestroError('cancelled', 'waiting for a batch was cancelled');
+      if (positions.count > microBatch) {
+        throw new MaestroError('internal', `internal: a batch of ${positions.count} asked of a loader made for ${microBatch}`);
+      }
+      if (ring.isHeld) {
+        throw new MaestroError(
+          'internal',
+          `internal: all ${slots.length} batches of the loader are held; release one before asking for more`,
+        );
+      }
+      const order = ring.claim(positions);
+      if (order.state !== 'filled') await untilFilled(order, waitSignal);
+      ring.take(order);
+      const { slot } = order;
+      const { count, skipped, digest, content, readings } = order.filled!;
+      let isReleased = false;
+      return {
+        images: new Float32Array(slots[slot]!.images, 0, count * imageLength),
+        idsShuffle: new BigInt64Array(slots[slot]!.idsShuffle, 0, count * patches),
+        count,
+        skipped,
+        digest,
+        content,
+        readings,
+        release: () => {
+          if (isReleased) return;
+          isReleased = true;
+          ring.release(slot);
+          pump();
+        },
+      };
+    },
+    close,
+  };
+}

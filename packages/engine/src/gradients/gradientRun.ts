@@ -1,0 +1,21 @@
+import type { OutputPath } from './outputPath.ts';
+import type { MicroBatchInput } from '../trainer/trainerMessages.ts';
+
+/** What a micro batch gave beside its gradient. */
+export interface MicroBatchLoss {
+  readonly loss: number;
+  /** Time in which inputs went to the device, where that is apart from computing. */
+  readonly sendSeconds?: number;
+  /** Set once, when in-place outputs stopped working and copying took over: the reason. */
+  readonly fallback?: string;
+}
+
+/** A training session with its inputs and outputs bound to memory: everything that a step needs, made once. */
+export interface GradientRun {
+  readonly outputPath: OutputPath;
+  readonly outputPathReason: string;
+  /** Writes the gradient of one micro batch to `slots[slot]`. */
+  gradient(batch: MicroBatchInput, slot: number): Promise<MicroBatchLoss>;
+  /** Frees what native code holds. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,67 @@
+import type { SegmentedFloats } from '@maestro/kernels';
+import { errorMessage } from '@maestro/protocol';
+import { openCapi } from '../capi/openCapi.ts';
+import type { OrtApi } from '../capi/ortApi.ts';
+import { CapiGradientRun, valuesOver } from './capiGradientRun.ts';
+import { DeviceState } from '../trainer/deviceState.ts';
+import { type GradientSlots, hostSlots } from '../trainer/gradientSlots.ts';
+import { NodeGradientRun } from './nodeGradientRun.ts';
+import type { StateVector, TrainerHostOptions, TrainerReady } from '../trainer/trainerMessages.ts';
+
+/** By whose calls ONNX Runtime is run: onnxruntime-node's, or its C API's; `auto` takes what is best for the device. */
+export type Engine = 'node' | 'capi';
+
+/** Where gradients are computed and summed; with `device`, parameters and moments are there too. */
+export interface Gradients {
+  readonly slots: GradientSlots;
+  readonly device: DeviceState | undefined;
+  ready(): TrainerReady;
+}
+
+/** What {@link openGradients} puts to use. */
+export interface TrainingVectors {
+  /** By replica. */
+  readonly states: readonly Readonly<Record<StateVector, SegmentedFloats>>[];
+  readonly slots: readonly SegmentedFloats[];
+  readonly reduced: SegmentedFloats;
+}
+
+/**
+ * Opens the engine that was asked for. On a CPU `auto` is `node`, which takes as long and is proven; on other devices it is `capi`, since
+ * only that keeps state there. Where `capi` cannot be opened, `node` takes its place, and the reason is told.
+ *
+ * @throws MaestroError `invalid-argument` or `device-unavailable` when ONNX Runtime refuses the model or the device.
+ */
+export async function openGradients(options: TrainerHostOptions, { states, slots, reduced }: TrainingVectors): Promise<Gradients> {
+  const { engine, device, isResident } = options;
+  const parameters = states.map((state) => state.parameters);
+  const openNode = async (reason: string): Promise<Gradients> => {
+    const run = await NodeGradientRun.open(options, parameters, slots);
+    const told = { engine: 'node', engineReason: reason, isResident: false } as const;
+    return { slots: hostSlots(run, slots), device: undefined, ready: () => ({ ...told, ...pathOf(run) }) };
+  };
+  if (engine === 'node') return openNode('as configured');
+  if (engine === 'auto' && device === 'cpu') return openNode('the best on a cpu');
+
+  let api: OrtApi;
+  try {
+    api = await openCapi(options);
+  } catch (error) {
+    return openNode(errorMessage(error));
+  }
+  const told = { engine: 'capi', engineReason: 'the self-test passed', isResident } as const;
+  if (isResident) {
+    const state = new DeviceState(api, options, states[0]!, reduced);
+    return { slots: state, device: state, ready: () => ({ ...told, ...pathOf(state.run) }) };
+  }
+  const { layout } = options;
+  const run = CapiGradientRun.open(api, options, (_, memory) => ({
+    parameters: parameters.map((vector) => valuesOver(memory, layout, vector)),
+    slots: slots.map((vector) => valuesOver(memory, layout, vector, 'grad.')),
+  }));
+  return { slots: hostSlots(run, slots), device: undefined, ready: () => ({ ...told, ...pathOf(run) }) };
+}
+
+function pathOf({ outputPath, outputPathReason }: Pick<TrainerReady, 'outputPath' | 'outputPathReason'>) {
+  return { outputPath, outputPathReason };
+}

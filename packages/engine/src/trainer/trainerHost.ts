@@ -1,0 +1,269 @@
+import {
+  type AdamWOptions,
+  blockSumSquares,
+  copyFloats,
+  copyRange,
+  type FloatRange,
+  openSegments,
+  type SegmentedFloats,
+  SUM_SQUARES_BLOCK,
+  sliceParts,
+} from '@maestro/kernels';
+import { assertInternal, MaestroError } from '@maestro/protocol';
+import { type AdamWChunk, adamWChunks, applyAdamW, STAGING_FLOATS } from './applyAdamW.ts';
+import type { MicroBatchLoss } from '../gradients/gradientRun.ts';
+import { openGradients } from '../gradients/openGradients.ts';
+import { applyOuterStep, type OuterOptions, subtractFloats } from './outerStep.ts';
+import type { ComputeHost } from '../threads/serveCompute.ts';
+import type {
+  ApplyResult,
+  FlatState,
+  MicroBatchInput,
+  MicroBatchResult,
+  OuterState,
+  StateRange,
+  StateVector,
+  TrainerHostOptions,
+  TrainerReady,
+} from './trainerMessages.ts';
+
+/** What AdamW updates. */
+const STATE_VECTORS = ['parameters', 'firstMoments', 'secondMoments'] as const;
+
+/** The calls of the trainer's compute thread; see `Trainer` for what they mean. */
+export type TrainerCalls = Awaited<ReturnType<typeof openTrainerHost>>['calls'];
+
+/**
+ * The compute thread's side of a trainer: parameters, moments and the gradient tree in memory of its own, which ONNX Runtime
+ * reads and writes in place.
+ *
+ * The tree is a stack of slots: `slots[0 .. depth - 1]` are finished subtrees, `slots[depth]` is the leaf, and the slot above
+ * takes a gradient that is to be added to the leaf.
+ */
+export async function openTrainerHost(options: TrainerHostOptions) {
+  const { layout, plan, treeSlots, replicas } = options;
+  const slotNames = Array.from({ length: treeSlots }, (_, i) => `slot${i}`);
+  const scratch = { staging: STAGING_FLOATS };
+  const { vectors, arenas } = openSegments<string, 'staging'>({ plan, vectors: [...STATE_VECTORS, ...slotNames], scratch });
+  // Each further replica has memories of its own, so that segments need not become small where there are many.
+  const others = Array.from({ length: Math.max(0, replicas - 1) }, () => openSegments({ plan, vectors: STATE_VECTORS, scratch }));
+  const outer = replicas === 0 ? undefined : openSegments<string>({ plan, vectors: ['outerParameters', 'outerMomentum'] });
+  const vector = (name: string): SegmentedFloats => {
+    const found = vectors[name] ?? shared.vectors[name] ?? outer?.vectors[name];
+    assertInternal(found, `the trainer has no vector ${name}`);
+    return found;
+  };
+  const shared = openSegments(options.shared);
+  const slots = slotNames.map(vector);
+  const states = [{ vectors, arenas }, ...others].map((own) => ({
+    parameters: own.vectors['parameters']!,
+    firstMoments: own.vectors['firstMoments']!,
+    secondMoments: own.vectors['secondMoments']!,
+    chunks: adamWChunks(layout, own.arenas, shared.vectors.reduced!) as readonly AdamWChunk[],
+    lastStep: 0,
+  }));
+  const blocks = new Float64Array(Math.ceil(layout.length / SUM_SQUARES_BLOCK));
+  const [first] = states as [(typeof states)[number]];
+  const reduced = vector('reduced');
+  const { slots: gradients, device, ready } = await openGradients(options, { states, slots, reduced });
+  let own: FloatRange = { first: 0, length: layout.length };
+
+  let depth = 0;
+  let hasLeaf = false;
+  /** Where the gradient lies that `apply` takes, when it is not in `reduced`. */
+  let kept: number | undefined;
+
+  const stateOf = (replica: number) => {
+    const state = states[replica];
+    assertInternal(state, `the trainer has ${states.length} replicas, replica ${replica} was asked`);
+    return state;
+  };
+  const slotAt = (index: number): number => {
+    assertInternal(
+      index >= 0 && index < slots.length,
+      `the gradient tree has ${slots.length} slots, slot ${index} was asked; raise treeDepth`,
+    );
+    return index;
+  };
+  const assertStack = (what: string, height: number) =>
+    assertInternal(!hasLeaf && depth >= height, `${what} with ${depth} subtrees on the stack and ${hasLeaf ? 'a' : 'no'} leaf begun`);
+
+  const takeInto = (name: string): void => {
+    gradients.take(slotAt(depth - 1), vector(name), name);
+    depth--;
+  };
+
+  const sumSquaresOfReduced = (): number => {
+    blockSumSquares(reduced, 0, layout.length, blocks);
+    return blocks.reduce((sum, block) => sum + block, 0);
+  };
+
+  /** Sets vectors; those without values become zero. */
+  const fill = (values: Readonly<Record<string, Float32Array | undefined>>, targets: Readonly<Record<string, unknown>>): void => {
+    for (const [name, given] of Object.entries(values)) {
+      if (given !== undefined && given.length !== layout.length) {
+        throw new MaestroError('invalid-argument', `load: ${name} has ${given.length} floats, the layout ${layout.length}`);
+      }
+    }
+    for (const [name, given] of Object.entries(values)) {
+      const target = targets[name] as SegmentedFloats;
+      // Moments that others own are not written, so that they take no memory.
+      const range = name.endsWith('Moments') ? own : { first: 0, length: layout.length };
+      for (const { start, floats } of sliceParts(target, range.first, range.length)) {
+        if (given === undefined) floats.fill(0);
+        else floats.set(given.subarray(start, start + floats.length));
+      }
+    }
+  };
+
+  const calls = {
+    load({ parameters, firstMoments, secondMoments, step, replica = 0 }: FlatState): void {
+      const state = stateOf(replica);
+      fill({ parameters, firstMoments, secondMoments }, state);
+      for (const name of STATE_VECTORS) device?.wroteHost(name);
+      state.lastStep = step;
+      calls.clearTree();
+    },
+
+    loadOuter({ parameters, momentum }: OuterState): void {
+      fill({ parameters, momentum }, { parameters: vector('outerParameters'), momentum: vector('outerMomentum') });
+    },
+
+    async forwardBackward({ accumulate = false, ...batch }: MicroBatchInput): Promise<MicroBatchResult> {
+      assertInternal(hasLeaf || !accumulate, 'forwardBackward: there is no leaf to accumulate on');
+      assertInternal(kept === undefined, 'forwardBackward: a gradient is kept for apply');
+      const started = performance.now();
+      const slot = slotAt(accumulate ? depth + 1 : depth);
+      // A batch of which no image could be read, or a virtual rank's part of a last step that has fewer images than ranks, adds nothing.
+      if (batch.count === 0) gradients.clear(slot);
+      const { loss, fallback, sendSeconds }: MicroBatchLoss = batch.count === 0 ? { loss: 0 } : await gradients.gradient(batch, slot);
+      if (accumulate) gradients.add(slotAt(depth), slot);
+      hasLeaf = true;
+      return {
+        loss,
+        seconds: (performance.now() - started) / 1000,
+        ...(sendSeconds !== undefined && { sendSeconds }),
+        ...(fallback !== undefined && { fallback }),
+      };
+    },
+
+    pushLeaf(_: undefined): void {
+      assertInternal(hasLeaf, 'pushLeaf: no leaf was begun');
+      depth++;
+      hasLeaf = false;
+    },
+
+    mergeTop(_: undefined): void {
+      assertStack('mergeTop', 2);
+      depth--;
+      gradients.add(slotAt(depth - 1), slotAt(depth));
+    },
+
+    takePartial(index: number): void {
+      assertStack('takePartial', 1);
+      takeInto(`partial${index}`);
+    },
+
+    takeReduced(_?: undefined): { readonly sumSquares: number } {
+      assertStack('takeReduced', 1);
+      takeInto('reduced');
+      return { sumSquares: sumSquaresOfReduced() };
+    },
+
+    keepReduced(_?: undefined): { readonly sumSquares: number } {
+      assertStack('keepReduced', 1);
+      if (device === undefined) return calls.takeReduced();
+      const slot = slotAt(depth - 1);
+      const sumSquares = device.sumSquares(slot);
+      // float32 overflows where float64 does not, and whoever names what is not finite looks at `reduced`.
+      if (!Number.isFinite(sumSquares)) return calls.takeReduced();
+      kept = slot;
+      depth--;
+      return { sumSquares };
+    },
+
+    pushDelta(replica: number): void {
+      assertInternal(!hasLeaf, 'pushDelta: a leaf was begun');
+      subtractFloats(slots[slotAt(depth)]!, vector('outerParameters'), stateOf(replica).parameters);
+      depth++;
+    },
+
+    clearTree(_?: undefined): void {
+      depth = 0;
+      hasLeaf = false;
+      kept = undefined;
+    },
+
+    apply({ replica = 0, ...adamW }: AdamWOptions & { readonly replica?: number }): ApplyResult {
+      const state = stateOf(replica);
+      const { chunks, lastStep } = state;
+      if (!(adamW.step > lastStep)) {
+        throw new MaestroError('conflict', `apply: step ${adamW.step} is not after step ${lastStep}, which these parameters already have`);
+      }
+      const started = performance.now();
+      const sendSeconds = device?.apply(adamW, kept) ?? 0;
+      if (device === undefined) applyAdamW(chunks, adamW);
+      kept = undefined;
+      state.lastStep = adamW.step;
+      return { seconds: (performance.now() - started) / 1000, sendSeconds };
+    },
+
+    own(range: FloatRange): void {
+      assertInternal(device === undefined || range.length === layout.length, 'own: state on a device is not dealt to owners');
+      own = range;
+      first.chunks = adamWChunks(layout, arenas, reduced, range);
+    },
+
+    share(name: StateVector): void {
+      device?.toHost(name);
+      copyRange(reduced, vector(name), own);
+    },
+
+    adopt(_: undefined): void {
+      const end = own.first + own.length;
+      copyRange(vector('parameters'), reduced, { first: 0, length: own.first });
+      copyRange(vector('parameters'), reduced, { first: end, length: layout.length - end });
+    },
+
+    copyReduced(values: Float32Array): void {
+      copyFloats(values, reduced);
+    },
+
+    read({ vector: name, range, values }: StateRange): void {
+      device?.toHost(name);
+      copyRange(values, vector(name), range);
+    },
+
+    write({ vector: name, range, values }: StateRange): void {
+      device?.toHost(name);
+      copyRange(vector(name), values, range);
+      device?.wroteHost(name);
+    },
+
+    setStep(step: number): void {
+      first.lastStep = step;
+      calls.clearTree();
+    },
+
+    applyOuter({ held, ...outer }: OuterOptions & { readonly held: number }): void {
+      const parameters = vector('outerParameters');
+      applyOuterStep({ parameters, momentum: vector('outerMomentum'), deltas: vector('reduced') }, outer);
+      for (let replica = 0; replica < held; replica++) copyFloats(stateOf(replica).parameters, parameters);
+    },
+
+    snapshot({ replica = 0, ...into }: Partial<Omit<FlatState, 'step'>>): { readonly step: number } {
+      const { parameters, firstMoments, secondMoments, lastStep } = stateOf(replica);
+      for (const name of STATE_VECTORS) if (into[name] !== undefined) device?.toHost(name);
+      if (into.parameters !== undefined) copyFloats(into.parameters, parameters);
+      if (into.firstMoments !== undefined) copyFloats(into.firstMoments, firstMoments);
+      if (into.secondMoments !== undefined) copyFloats(into.secondMoments, secondMoments);
+      return { step: lastStep };
+    },
+
+    snapshotOuter(into: Required<OuterState>): void {
+      copyFloats(into.parameters, vector('outerParameters'));
+      copyFloats(into.momentum, vector('outerMomentum'));
+    },
+  };
+  return { ready: ready(), calls, close: () => gradients.close() } satisfies ComputeHost<unknown, TrainerReady>;
+}

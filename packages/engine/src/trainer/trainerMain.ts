@@ -1,0 +1,4 @@
+import { serveCompute } from '../threads/serveCompute.ts';
+import { openTrainerHost } from './trainerHost.ts';
+
+await serveCompute(openTrainerHost);

@@ -1,0 +1,96 @@
+import type { FloatRange, SegmentedArenaDescription, SegmentPlan } from '@maestro/kernels';
+import type { FlatLayout } from '../flatLayout.ts';
+import type { Engine } from '../gradients/openGradients.ts';
+import type { OutputPath } from '../gradients/outputPath.ts';
+import type { ModelSource, SessionOptions } from '../session.ts';
+
+/** What the main thread sends to open the host. */
+export interface TrainerHostOptions extends SessionOptions {
+  readonly trainingModel: ModelSource;
+  readonly layout: FlatLayout;
+  readonly plan: SegmentPlan;
+  readonly imageShape: readonly [channels: number, height: number, width: number];
+  readonly patches: number;
+  readonly microBatch: number;
+  readonly treeSlots: number;
+  /** Replicas that train apart; 0: one set of parameters, and no outer ones. */
+  readonly replicas: number;
+  readonly engine: Engine | 'auto';
+  /** Whether the `capi` engine keeps parameters, moments and the gradient tree where it computes. */
+  readonly isResident: boolean;
+  readonly outputPath: OutputPath | 'auto';
+  /** The shared vectors `reduced` and `partial0..`. */
+  readonly shared: SegmentedArenaDescription<string>;
+}
+
+/** What the host tells when it is ready. */
+export interface TrainerReady {
+  /** What runs the graph. */
+  readonly engine: Engine;
+  readonly engineReason: string;
+  /** Whether parameters and moments are where it computes. */
+  readonly isResident: boolean;
+  readonly outputPath: OutputPath;
+  readonly outputPathReason: string;
+}
+
+/** One micro batch of `count` samples; with none, its gradient and loss are zero. */
+export interface MicroBatchInput {
+  /** [count, C, H, W]. */
+  readonly images: Float32Array;
+  /** [count, L]. */
+  readonly idsShuffle: BigInt64Array;
+  readonly count: number;
+  /** Weight of the micro batch: 2 / (P * removed * globalSamples). */
+  readonly gradScale: number;
+  /** Whether the gradient is added to the leaf instead of beginning it. Default false. */
+  readonly accumulate?: boolean;
+  /** With whose parameters. Default 0. */
+  readonly replica?: number;
+}
+
+/** What a micro batch gave. */
+export interface MicroBatchResult {
+  /** Its share of the global mean loss; micro-batch losses sum to it. */
+  readonly loss: number;
+  /** Time in the compute thread. */
+  readonly seconds: number;
+  /** Of these, the time in which inputs went to the device, where the engine can tell. */
+  readonly sendSeconds?: number;
+  /** Set once, when in-place outputs stopped working and copying took over: the reason. */
+  readonly fallback?: string;
+}
+
+/** What a step of AdamW took in the compute thread; of that, the time in which the gradient went to the device. */
+export interface ApplyResult {
+  readonly seconds: number;
+  readonly sendSeconds: number;
+}
+
+/** The vectors of a training state. */
+export type StateVector = 'parameters' | 'firstMoments' | 'secondMoments';
+
+/** A range of a state vector, and an array of just these elements; shared memory, since it crosses threads. */
+export interface StateRange {
+  readonly vector: StateVector;
+  readonly range: FloatRange;
+  readonly values: Float32Array;
+}
+
+/** What replicas that train apart have in common, as whole flat arrays. */
+export interface OuterState {
+  readonly parameters: Float32Array;
+  /** Missing: zero. */
+  readonly momentum?: Float32Array;
+}
+
+/** Vectors as whole flat arrays of `layout.length` floats. Missing moments are zero. */
+export interface FlatState {
+  readonly parameters: Float32Array;
+  readonly firstMoments?: Float32Array;
+  readonly secondMoments?: Float32Array;
+  /** Optimizer steps that made these parameters. */
+  readonly step: number;
+  /** Whose they are. Default 0. */
+  readonly replica?: number;
+}

@@ -1,4 +1,0 @@
-import { serveCompute } from './serveCompute.ts';
-import { openTrainerHost } from './trainerHost.ts';
-
-await serveCompute(openTrainerHost);
