@@ -15,7 +15,7 @@ import {
   verifyCheckpoint,
   writeCheckpoint,
 } from './index.ts';
-import { encodeManifest } from './manifest.ts';
+import { encodeManifest } from './format/manifest.ts';
 
 let root = '';
 beforeEach(async () => {

@@ -1,5 +1,5 @@
 export { storageError } from '@maestro/storage';
-export { checkpointHash, type TrainingTensors } from './checkpointHash.ts';
+export { checkpointHash, type TrainingTensors } from './format/checkpointHash.ts';
 export {
   type CheckpointOrigin,
   describeDifferences,
@@ -8,17 +8,17 @@ export {
   readOrigin,
   requireOwnOrigin,
   requireSameOrigin,
-} from './checkpointOrigin.ts';
-export { type CheckpointProblem, type CheckpointReport, describeProblems } from './checkpointReport.ts';
-export { checkpointRoot } from './checkpointRoot.ts';
-export { requireSpace } from './diskSpace.ts';
-export type { FileDigest } from './fileDigest.ts';
-export { folderStep, stepFolder } from './folderNames.ts';
-export { folderOwner } from './folderOwner.ts';
-export { type CheckpointGlance, glanceAtCheckpoint } from './glanceAtCheckpoint.ts';
-export { cleanLeftovers } from './leftovers.ts';
-export { type ListedCheckpoint, listCheckpoints } from './listCheckpoints.ts';
-export { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './manifest.ts';
+} from './format/checkpointOrigin.ts';
+export { type CheckpointProblem, type CheckpointReport, describeProblems } from './read/checkpointReport.ts';
+export { checkpointRoot } from './write/checkpointRoot.ts';
+export { requireSpace } from './write/diskSpace.ts';
+export type { FileDigest } from './format/fileDigest.ts';
+export { folderStep, stepFolder } from './write/folderNames.ts';
+export { folderOwner } from './format/folderOwner.ts';
+export { type CheckpointGlance, glanceAtCheckpoint } from './read/glanceAtCheckpoint.ts';
+export { cleanLeftovers } from './write/leftovers.ts';
+export { type ListedCheckpoint, listCheckpoints } from './read/listCheckpoints.ts';
+export { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './format/manifest.ts';
 export {
   describeFallback,
   type NewestValidCheckpoint,
@@ -26,7 +26,7 @@ export {
   newestValidCheckpoint,
   type PassedOverCheckpoint,
   type ValidCheckpoint,
-} from './newestValidCheckpoint.ts';
+} from './read/newestValidCheckpoint.ts';
 export {
   type Checkpoint,
   type CheckpointParameters,
@@ -34,9 +34,9 @@ export {
   readCheckpoint,
   readCheckpointState,
   readParameters,
-} from './readCheckpoint.ts';
-export { readJobSpec } from './readJobSpec.ts';
-export { type RetainedCheckpoint, type Retention, retainCheckpoints, stepsToRemove } from './retainCheckpoints.ts';
+} from './read/readCheckpoint.ts';
+export { readJobSpec } from './read/readJobSpec.ts';
+export { type RetainedCheckpoint, type Retention, retainCheckpoints, stepsToRemove } from './write/retainCheckpoints.ts';
 export {
   type DecodedTensor,
   decodeSafetensors,
@@ -44,9 +44,9 @@ export {
   readSafetensors,
   type SafetensorsContent,
   writeSafetensors,
-} from './safetensors.ts';
-export { DTYPE_BYTES, type Dtype, type TensorEntry } from './safetensorsHeader.ts';
-export { type CheckpointTar, tarCheckpoint } from './tarCheckpoint.ts';
-export { type FlatTensorLayout, flatTensors, type NamedTensor } from './tensor.ts';
-export { type VerifyOptions, verifyCheckpoint } from './verifyCheckpoint.ts';
-export { type CheckpointPhase, type WriteCheckpointOptions, type WrittenCheckpoint, writeCheckpoint } from './writeCheckpoint.ts';
+} from './format/safetensors.ts';
+export { DTYPE_BYTES, type Dtype, type TensorEntry } from './format/safetensorsHeader.ts';
+export { type CheckpointTar, tarCheckpoint } from './format/tarCheckpoint.ts';
+export { type FlatTensorLayout, flatTensors, type NamedTensor } from './format/tensor.ts';
+export { type VerifyOptions, verifyCheckpoint } from './read/verifyCheckpoint.ts';
+export { type CheckpointPhase, type WriteCheckpointOptions, type WrittenCheckpoint, writeCheckpoint } from './write/writeCheckpoint.ts';

@@ -42,11 +42,11 @@ export { type RecipeResource, recipeResource, recipeResourceSchema } from './api
 export { type ViewResource, viewResourceSchema } from './api/viewResource.ts';
 export { type WorkerResource, workerResource, workerResourceSchema } from './api/workerResource.ts';
 export { AUDIT_VERDICTS, type AuditEpoch, type AuditReport, type AuditVerdict, type AuditWorker, type JobAudit } from './audit.ts';
-export { type Bind, type HostAndPort, requireSafeBind, splitAddress } from './bindRule.ts';
-export { formatBytes, parseByteSize } from './byteSize.ts';
-export { type PathRoots, readRoots, requireConfined, requireInside } from './confinedPath.ts';
-export { DEVICES, type Device, isDevice } from './device.ts';
-export { ENVIRONMENT, type EnvironmentVariable } from './environment.ts';
+export { type Bind, type HostAndPort, requireSafeBind, splitAddress } from './process/bindRule.ts';
+export { formatBytes, parseByteSize } from './job/byteSize.ts';
+export { type PathRoots, readRoots, requireConfined, requireInside } from './job/confinedPath.ts';
+export { DEVICES, type Device, isDevice } from './process/device.ts';
+export { ENVIRONMENT, type EnvironmentVariable } from './process/environment.ts';
 export {
   assertInternal,
   ERROR_CODES,
@@ -56,13 +56,13 @@ export {
   isMaestroError,
   MaestroError,
 } from './errors.ts';
-export { DEFAULT_FAILURE_TIMEOUT_MS, DEFAULT_PREPARE_SECONDS, type FailureTimeouts, failureTimeouts } from './failureTimeouts.ts';
+export { DEFAULT_FAILURE_TIMEOUT_MS, DEFAULT_PREPARE_SECONDS, type FailureTimeouts, failureTimeouts } from './wire/failureTimeouts.ts';
 export { normalWord, type OurWord, ourWordFor } from './foreignWords.ts';
-export { channelOptions, controlChannelOptions, fromServiceError, loadProtos, loadService, tokenMetadata, toServiceError } from './grpc.ts';
-export { newJobId } from './ids.ts';
-export { isAlive } from './isAlive.ts';
-export { homeRelativeAdvice, isHomeRelative } from './isHomeRelative.ts';
-export { commonIdentity, identityDifferences, type JobIdentity, specDifferences } from './jobIdentity.ts';
+export { channelOptions, controlChannelOptions, fromServiceError, loadProtos, loadService, tokenMetadata, toServiceError } from './wire/grpc.ts';
+export { newJobId } from './wire/ids.ts';
+export { isAlive } from './wire/isAlive.ts';
+export { homeRelativeAdvice, isHomeRelative } from './process/isHomeRelative.ts';
+export { commonIdentity, identityDifferences, type JobIdentity, specDifferences } from './job/jobIdentity.ts';
 export {
   at,
   changedAt,
@@ -81,7 +81,7 @@ export {
   ranksPerUnit,
   specHash,
   type TestDataSpec,
-} from './jobSpec.ts';
+} from './job/jobSpec.ts';
 export {
   type Condition,
   isTerminal,
@@ -94,8 +94,8 @@ export {
   type JobState,
   type StoredCheckpoint,
   type WorkerInfo,
-} from './jobs.ts';
-export { listenError } from './listenError.ts';
+} from './job/jobs.ts';
+export { listenError } from './process/listenError.ts';
 export {
   type CheckpointFailed,
   type CheckpointWritten,
@@ -123,17 +123,17 @@ export {
   type ViewMember,
   type Wire,
   type WorkerMessage,
-} from './messages.ts';
-export { nearest } from './nearest.ts';
+} from './wire/messages.ts';
+export { nearest } from './job/nearest.ts';
 export { printable } from './printable.ts';
-export { identifyProcess, isRunning, mayRun, type ProcessIdentity, processStart } from './processIdentity.ts';
-export { readEnvironment, type Variables } from './readEnvironment.ts';
-export type { JobIssue, JobSection, MetricInfo, RecipeInfo, SectionSchemas } from './recipe.ts';
-export { isTraining, recipeInfos, recipeOf, registerRecipes } from './recipeRegistry.ts';
-export { requireShallow } from './requireShallow.ts';
-export { isAllowed, ROLES, type Role } from './roles.ts';
-export { describeIssues, pathsOf, type SchemaNode } from './schemaIssues.ts';
-export { SECRET_VARIABLES, type SecretVariable, scrubEnvironment, withoutVariables } from './scrubEnvironment.ts';
-export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './stateShards.ts';
-export { channelCredentials, readTls, serverCredentials, type TlsFiles } from './tls.ts';
-export { parseWorkerMessage } from './workerMessages.ts';
+export { identifyProcess, isRunning, mayRun, type ProcessIdentity, processStart } from './process/processIdentity.ts';
+export { readEnvironment, type Variables } from './process/readEnvironment.ts';
+export type { JobIssue, JobSection, MetricInfo, RecipeInfo, SectionSchemas } from './job/recipe.ts';
+export { isTraining, recipeInfos, recipeOf, registerRecipes } from './job/recipeRegistry.ts';
+export { requireShallow } from './job/requireShallow.ts';
+export { isAllowed, ROLES, type Role } from './process/roles.ts';
+export { describeIssues, pathsOf, type SchemaNode } from './job/schemaIssues.ts';
+export { SECRET_VARIABLES, type SecretVariable, scrubEnvironment, withoutVariables } from './process/scrubEnvironment.ts';
+export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './wire/stateShards.ts';
+export { channelCredentials, readTls, serverCredentials, type TlsFiles } from './process/tls.ts';
+export { parseWorkerMessage } from './wire/workerMessages.ts';

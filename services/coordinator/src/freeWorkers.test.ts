@@ -3,7 +3,7 @@ import { failureTimeouts, type MemberStatus, parseJobSpec, type Standing } from 
 import { placeJobs } from './placement/placement.ts';
 import { placementInput } from './placement/placementInput.ts';
 import { transition } from './run/jobRun.ts';
-import { type JobRun, openPlaces, queuedRun, type RunEffect, type RunEvent } from './run/runState.ts';
+import { type JobRun, openPlaces, queuedRun, type RunEffect, type RunEvent } from './run/state/runState.ts';
 
 /**
  * What keeps workers that others could use: a job that cannot be opened, a worker that does not leave, a last checkpoint that cannot be

@@ -39,7 +39,7 @@ import { openJobLogs } from './jobs/jobLogs.ts';
 import { DEFAULT_KEEP_JOBS } from './jobs/retiredJobs.ts';
 import { openObserver } from './metrics/observer.ts';
 import { openReconstructions } from './reconstruction/reconstructions.ts';
-import type { RestorePoint } from './run/runState.ts';
+import type { RestorePoint } from './run/state/runState.ts';
 import { readSecurity } from './security/readSecurity.ts';
 
 scrubEnvironment();

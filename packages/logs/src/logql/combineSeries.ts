@@ -1,5 +1,5 @@
 import { MaestroError } from '@maestro/protocol';
-import { labelsKey, type QueryLabels } from '../labels.ts';
+import { labelsKey, type QueryLabels } from '../stream/labels.ts';
 import type { BinaryQuery } from './ast.ts';
 import { calculate, isSetOperator, type NumberOperator } from './calculate.ts';
 import { groupSeries, type QueryBudget, type Series } from './series.ts';

@@ -1,4 +1,4 @@
-import type { QueryLabels } from '../labels.ts';
+import type { QueryLabels } from '../stream/labels.ts';
 
 /** The label that tells what kind of mistake a stage met, and the one with its words. */
 export const ERROR = '__error__';

@@ -1,4 +1,4 @@
-import { compilePattern } from '../linePattern.ts';
+import { compilePattern } from '../stream/linePattern.ts';
 import type { FilterValue, LabelFilter, Matcher } from './ast.ts';
 import { parseGoDuration } from './duration.ts';
 import type { Entry } from './entry.ts';

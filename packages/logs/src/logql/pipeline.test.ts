@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { LogLabels } from '../labels.ts';
+import type { LogLabels } from '../stream/labels.ts';
 import type { LogQuery } from './ast.ts';
 import { parseQuery } from './parseQuery.ts';
 import { compilePipeline } from './pipeline.ts';

@@ -1,8 +1,8 @@
 import { errorMessage, MaestroError } from '@maestro/protocol';
-import { type LogLabels, type QueryLabels, queryLabelsOf } from '../labels.ts';
-import { compilePattern } from '../linePattern.ts';
-import type { LogLine } from '../logLine.ts';
-import { nanosecondsOf, readPushed, shownText } from '../pushedLine.ts';
+import { type LogLabels, type QueryLabels, queryLabelsOf } from '../stream/labels.ts';
+import { compilePattern } from '../stream/linePattern.ts';
+import type { LogLine } from '../stream/logLine.ts';
+import { nanosecondsOf, readPushed, shownText } from '../stream/pushedLine.ts';
 import type { LabelChoice, LabelFormat, LogQuery, Matcher, Stage } from './ast.ts';
 import { type Entry, ERROR, ERROR_DETAILS, openEntry } from './entry.ts';
 import { compileFilter, compileValueTest } from './labelFilter.ts';

@@ -1,6 +1,6 @@
 import { connectRedis } from '@maestro/data';
 import { createLogger } from '@maestro/telemetry';
-import { openLogArchive } from '../logArchive.ts';
+import { openLogArchive } from '../archive/logArchive.ts';
 
 // An archive in a process of its own, for tests that kill it: `node archiverProcess.js REDIS_URL DATA_DIR`.
 const [redisUrl, dataDir] = process.argv.slice(2) as [string, string];

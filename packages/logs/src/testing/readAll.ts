@@ -1,7 +1,7 @@
-import { lineFilter } from '../lineFilter.ts';
-import type { LogArchive } from '../logArchive.ts';
-import type { LogLine } from '../logLine.ts';
-import { readForward } from '../scan.ts';
+import { lineFilter } from '../stream/lineFilter.ts';
+import type { LogArchive } from '../archive/logArchive.ts';
+import type { LogLine } from '../stream/logLine.ts';
+import { readForward } from '../archive/scan.ts';
 
 /** Every line of a job. */
 export async function readAll(archive: LogArchive, job: string): Promise<LogLine[]> {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AUDIT_VERDICTS, type JobAudit } from '../audit.ts';
-import { JOB_STATES } from '../jobs.ts';
+import { JOB_STATES } from '../job/jobs.ts';
 import { countSchema, jobIdSchema } from './primitives.ts';
 
 const samples = {

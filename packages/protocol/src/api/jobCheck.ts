@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { jobFileSchema, jobSpecSchema } from '../jobSpec.ts';
+import { jobFileSchema, jobSpecSchema } from '../job/jobSpec.ts';
 import { countSchema } from './primitives.ts';
 import { recipeResourceSchema } from './recipeResource.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { type JobSpec, jobSpecSchema } from '../jobSpec.ts';
-import { JOB_STATES, type Job } from '../jobs.ts';
-import { recipeOf } from '../recipeRegistry.ts';
+import { type JobSpec, jobSpecSchema } from '../job/jobSpec.ts';
+import { JOB_STATES, type Job } from '../job/jobs.ts';
+import { recipeOf } from '../job/recipeRegistry.ts';
 import { countSchema, jobIdSchema, timeSchema } from './primitives.ts';
 import { recipeResource, recipeResourceSchema } from './recipeResource.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { STEP_PHASES } from '../messages.ts';
+import { STEP_PHASES } from '../wire/messages.ts';
 import { countSchema, timeSchema } from './primitives.ts';
 
 /** Curves of a job. */

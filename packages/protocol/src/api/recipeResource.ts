@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { RecipeInfo } from '../recipe.ts';
+import type { RecipeInfo } from '../job/recipe.ts';
 
 const metricSchema = z.object({
   name: z.string(),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { WorkerInfo } from '../jobs.ts';
+import type { WorkerInfo } from '../job/jobs.ts';
 import { countSchema, jobIdSchema } from './primitives.ts';
 
 /** A worker that is connected to the coordinator. */

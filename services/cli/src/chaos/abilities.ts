@@ -1,4 +1,4 @@
-import type { ClusterFile } from '../connection.ts';
+import type { ClusterFile } from '../terminal/connection.ts';
 
 /**
  * What may be done to a cluster's network: cut a worker off, deliver what it sends later, lose some of it, or send less of it at a time.

@@ -1,6 +1,6 @@
 import type { JobClient } from '@maestro/client';
 import { isTerminal, type Job, type JobSpec, MaestroError } from '@maestro/protocol';
-import { isTraining } from '../isTraining.ts';
+import { isTraining } from '../job/isTraining.ts';
 import { seconds } from './describeChaos.ts';
 import { type JobRecord, recordJob } from './recordJob.ts';
 import type { ChaosSummary } from './runChaos.ts';

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { parseJobSpec } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { withExamples } from '../examples.ts';
-import { collect } from '../options.ts';
-import { printResult } from '../printResult.ts';
+import { withExamples } from '../job/examples.ts';
+import { collect } from '../terminal/options.ts';
+import { printResult } from '../terminal/printResult.ts';
 
 interface BuildOptions {
   readonly out: string;
@@ -24,8 +24,8 @@ export function addArtifactCommands(program: Command): void {
     .option('--json', 'print JSON')
     .action(async (file: string, { out, set, json }: BuildOptions) => {
       const [{ readJobFile, setKeys }, { buildArtifacts, artifactsText }] = await Promise.all([
-        import('../jobFile.ts'),
-        import('../artifactsReport.ts'),
+        import('../job/jobFile.ts'),
+        import('../checkpoint/artifactsReport.ts'),
       ]);
       const report = await buildArtifacts(resolve(out), parseJobSpec(setKeys(await readJobFile(file), set)));
       printResult(json, report, artifactsText);
@@ -41,7 +41,7 @@ export function addArtifactCommands(program: Command): void {
     .argument('<folder>', 'an artifacts folder, such as .maestro/jobs/JOB/artifacts')
     .option('--json', 'print JSON')
     .action(async (folder: string, { json }: { json?: boolean }) => {
-      const { artifactsText, inspectArtifacts } = await import('../artifactsReport.ts');
+      const { artifactsText, inspectArtifacts } = await import('../checkpoint/artifactsReport.ts');
       const report = await inspectArtifacts(resolve(folder));
       printResult(json, report, artifactsText);
     });

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { auditText } from '../auditText.ts';
-import { withExamples } from '../examples.ts';
-import { findJob, JOB_HELP } from '../findJob.ts';
-import { printResult } from '../printResult.ts';
-import { withClient } from '../withClient.ts';
+import { auditText } from '../job/auditText.ts';
+import { withExamples } from '../job/examples.ts';
+import { findJob, JOB_HELP } from '../job/findJob.ts';
+import { printResult } from '../terminal/printResult.ts';
+import { withClient } from '../terminal/withClient.ts';
 
 /** `maestro audit JOB`: whether every sample was taken once, from the ledger alone. */
 export function addAuditCommand(program: Command): void {

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { initAuthority, issueCertificate } from '../certificates.ts';
-import { withExamples } from '../examples.ts';
-import { collect } from '../options.ts';
+import { initAuthority, issueCertificate } from '../cluster/certificates.ts';
+import { withExamples } from '../job/examples.ts';
+import { collect } from '../terminal/options.ts';
 
 /** `maestro certs init|issue`: a private authority, and certificates for the services of a cluster. */
 export function addCertsCommands(program: Command): void {

@@ -9,11 +9,11 @@ import { type Finding, goesOn, hasResult, isAudited, isBounded, isMeasurement, u
 import { recordJob } from '../chaos/recordJob.ts';
 import { runChaos, summarise } from '../chaos/runChaos.ts';
 import { type ChaosEvent, chaosSchedule } from '../chaos/schedule.ts';
-import { type ClusterFile, readClusterFile } from '../connection.ts';
-import { withExamples } from '../examples.ts';
-import { findJob, JOB_HELP } from '../findJob.ts';
-import { positiveInteger, positiveNumber, wholeNumber } from '../options.ts';
-import { withClient } from '../withClient.ts';
+import { type ClusterFile, readClusterFile } from '../terminal/connection.ts';
+import { withExamples } from '../job/examples.ts';
+import { findJob, JOB_HELP } from '../job/findJob.ts';
+import { positiveInteger, positiveNumber, wholeNumber } from '../terminal/options.ts';
+import { withClient } from '../terminal/withClient.ts';
 
 const DEFAULT_FAILURE_TIMEOUT_MS = 5000;
 /** Standing still for so many failure timeouts after an event is not recovering any more. */

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { formatBytes } from '@maestro/protocol';
 import { type Command, Option } from 'commander';
-import { withExamples } from '../examples.ts';
-import { LOCATION_HELP } from '../options.ts';
-import { forTerminal, printResult } from '../printResult.ts';
+import { withExamples } from '../job/examples.ts';
+import { LOCATION_HELP } from '../terminal/options.ts';
+import { forTerminal, printResult } from '../terminal/printResult.ts';
 
 interface ReadOptions {
   readonly location?: string;
@@ -36,8 +36,8 @@ export function addCheckpointCommand(program: Command): void {
     .option('--location <place>', LOCATION_HELP)
     .option('--json', 'print JSON')
     .action(async (target: string, { location, json }: ReadOptions) => {
-      const [{ examine, examineAll }, { verifyText }] = await Promise.all([examination(), import('../verifyText.ts')]);
-      const job = await (await import('../checkpointPlace.ts')).jobMeant(program, target);
+      const [{ examine, examineAll }, { verifyText }] = await Promise.all([examination(), import('../checkpoint/verifyText.ts')]);
+      const job = await (await import('../checkpoint/checkpointPlace.ts')).jobMeant(program, target);
       const examined = job === undefined ? [await examine(target)] : await examineAll(program, job, location);
       const report = job === undefined ? examined[0] : examined;
       printResult(json, report, () => forTerminal(examined).map(verifyText).join('\n\n'));
@@ -63,7 +63,7 @@ export function addCheckpointCommand(program: Command): void {
     .option('--out <file>', 'where it goes', 'encoder.onnx')
     .option('--json', 'print JSON')
     .action(async (target: string, { location, out, json }: ReadOptions & { out: string }) => {
-      const [{ newestFolder }, { exportEncoder }] = await Promise.all([import('../checkpointPlace.ts'), import('../exportEncoder.ts')]);
+      const [{ newestFolder }, { exportEncoder }] = await Promise.all([import('../checkpoint/checkpointPlace.ts'), import('../checkpoint/exportEncoder.ts')]);
       const dir = await newestFolder(program, target, location);
       const report = await exportEncoder(dir, resolve(out));
       const { input, output, mean, std, step, file, sizeBytes } = report;
@@ -83,6 +83,6 @@ export function addCheckpointCommand(program: Command): void {
 
 /** What looks at checkpoints, loaded once a command needs it. */
 async function examination() {
-  const [examine, table] = await Promise.all([import('../examineCheckpoints.ts'), import('../checkpointTable.ts')]);
+  const [examine, table] = await Promise.all([import('../checkpoint/examineCheckpoints.ts'), import('../checkpoint/checkpointTable.ts')]);
   return { ...examine, ...table };
 }

@@ -1,9 +1,9 @@
 import { isMaestroError, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { bashCompletion, zshCompletion } from '../completionScript.ts';
-import { withExamples } from '../examples.ts';
-import { printable } from '../printResult.ts';
-import { withClient } from '../withClient.ts';
+import { bashCompletion, zshCompletion } from '../terminal/completionScript.ts';
+import { withExamples } from '../job/examples.ts';
+import { printable } from '../terminal/printResult.ts';
+import { withClient } from '../terminal/withClient.ts';
 
 /** So many of the newest jobs are completed. */
 const MOST_COMPLETED = 200;

@@ -1,8 +1,8 @@
 import { DEFAULT_HOLD_OUT } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { withExamples } from '../examples.ts';
-import { positiveInteger, share } from '../options.ts';
-import { printResult } from '../printResult.ts';
+import { withExamples } from '../job/examples.ts';
+import { positiveInteger, share } from '../terminal/options.ts';
+import { printResult } from '../terminal/printResult.ts';
 import { addPackCommand } from './pack.ts';
 
 interface InspectOptions {
@@ -37,7 +37,7 @@ export function addDatasetCommand(program: Command): void {
     )
     .option('--json', 'print JSON')
     .action(async (folder: string, { split, sample, hash, list, holdOut, json }: InspectOptions) => {
-      const { datasetText, inspectDataset } = await import('../datasetReport.ts');
+      const { datasetText, inspectDataset } = await import('../dataset/datasetReport.ts');
       const report = await inspectDataset(folder, { split, sample, ...(hash !== undefined && { hash }), list, holdOut });
       printResult(json, report, datasetText);
       if (report.broken.length > 0) process.exitCode = 1;

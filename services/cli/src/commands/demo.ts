@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { withDemoOptions } from '../demo/demoOptions.ts';
 import type { DemoOptions } from '../demo/runDemo.ts';
-import { withExamples } from '../examples.ts';
+import { withExamples } from '../job/examples.ts';
 
 /** `maestro demo`: the whole way from images to weights, on this machine. */
 export function addDemoCommand(program: Command): void {

@@ -1,6 +1,6 @@
 import { DEVICES, isDevice, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { withExamples } from '../examples.ts';
+import { withExamples } from '../job/examples.ts';
 
 /** `maestro doctor`: whether this machine has what maestro needs, and what to do where it has not. */
 export function addDoctorCommand(program: Command): void {
@@ -14,7 +14,7 @@ export function addDoctorCommand(program: Command): void {
     .option('--json', 'print JSON')
     .action(async ({ device, json }: { device: string; json?: boolean }) => {
       if (!isDevice(device)) throw new MaestroError('invalid-argument', `doctor: --device ${device}: expected ${DEVICES.join(', ')}`);
-      const { examineMachine } = await import('../examineMachine.ts');
+      const { examineMachine } = await import('../cluster/examineMachine.ts');
       const findings = await examineMachine(device);
       const lines = findings.map(
         ({ name, ok, required, detail }) => `${ok ? 'ok     ' : required ? 'MISSING' : 'absent '}  ${name.padEnd(12)} ${detail}`,

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { withExamples } from '../examples.ts';
-import { JOB_HELP } from '../findJob.ts';
-import { type FollowOptions, followJob, logsOption } from '../followJob.ts';
-import { withClient } from '../withClient.ts';
+import { withExamples } from '../job/examples.ts';
+import { JOB_HELP } from '../job/findJob.ts';
+import { type FollowOptions, followJob, logsOption } from '../job/followJob.ts';
+import { withClient } from '../terminal/withClient.ts';
 
 /** `maestro follow JOB`: comes back to a job that was submitted earlier. */
 export function addFollowCommand(program: Command): void {

@@ -1,13 +1,13 @@
 import type { JobClient } from '@maestro/client';
 import { errorMessage, isTerminal, JOB_STATES, type JobState } from '@maestro/protocol';
 import { type Command, Option } from 'commander';
-import { withExamples } from '../examples.ts';
-import { findJob, JOB_HELP } from '../findJob.ts';
-import { jobDescription, jobTable } from '../jobTable.ts';
-import { newestJobs } from '../newestJobs.ts';
-import { positiveInteger } from '../options.ts';
-import { forTerminal, printResult } from '../printResult.ts';
-import { withClient } from '../withClient.ts';
+import { withExamples } from '../job/examples.ts';
+import { findJob, JOB_HELP } from '../job/findJob.ts';
+import { jobDescription, jobTable } from '../job/jobTable.ts';
+import { newestJobs } from '../job/newestJobs.ts';
+import { positiveInteger } from '../terminal/options.ts';
+import { forTerminal, printResult } from '../terminal/printResult.ts';
+import { withClient } from '../terminal/withClient.ts';
 
 /** Jobs that a list shows unless it is told otherwise. */
 const SHOWN_JOBS = 200;

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { LOG_QUERY_LEVELS, readEnvironment } from '@maestro/protocol';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { withExamples } from '../examples.ts';
-import { exitCodeOf } from '../exitCode.ts';
-import { JOB_HELP } from '../findJob.ts';
-import { logText } from '../logText.ts';
-import { wholeNumber } from '../options.ts';
-import { printable } from '../printResult.ts';
-import { withClient } from '../withClient.ts';
+import { withExamples } from '../job/examples.ts';
+import { exitCodeOf } from '../terminal/exitCode.ts';
+import { JOB_HELP } from '../job/findJob.ts';
+import { logText } from '../job/logText.ts';
+import { wholeNumber } from '../terminal/options.ts';
+import { printable } from '../terminal/printResult.ts';
+import { withClient } from '../terminal/withClient.ts';
 
 interface LogsOptions {
   readonly follow?: boolean;

@@ -2,9 +2,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { errorMessage, MaestroError, METRIC_FORMATS, type MetricFormat } from '@maestro/protocol';
 import { type Command, Option } from 'commander';
-import { withExamples } from '../examples.ts';
-import { findJob, JOB_HELP } from '../findJob.ts';
-import { withClient } from '../withClient.ts';
+import { withExamples } from '../job/examples.ts';
+import { findJob, JOB_HELP } from '../job/findJob.ts';
+import { withClient } from '../terminal/withClient.ts';
 
 interface MetricsOptions {
   readonly format: MetricFormat;

@@ -1,8 +1,8 @@
 import { formatBytes, MaestroError, parseByteSize } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { withExamples } from '../examples.ts';
-import { positiveInteger } from '../options.ts';
-import { forTerminal, printable, printResult } from '../printResult.ts';
+import { withExamples } from '../job/examples.ts';
+import { positiveInteger } from '../terminal/options.ts';
+import { forTerminal, printable, printResult } from '../terminal/printResult.ts';
 
 interface PackCommandOptions {
   readonly out: string;
@@ -36,7 +36,7 @@ export function addPackCommand(dataset: Command): void {
       const [{ packDataset }, { openStorage, resolveLocation }, { openAnyDataset }] = await Promise.all([
         import('@maestro/data'),
         import('@maestro/storage'),
-        import('../openAnyDataset.ts'),
+        import('../dataset/openAnyDataset.ts'),
       ]);
       const to = openStorage(resolveLocation(out));
       const { opened } = await openAnyDataset(source, split);

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { withExamples } from '../examples.ts';
-import { LOCATION_HELP, positiveInteger } from '../options.ts';
-import { printResult } from '../printResult.ts';
+import { withExamples } from '../job/examples.ts';
+import { LOCATION_HELP, positiveInteger } from '../terminal/options.ts';
+import { printResult } from '../terminal/printResult.ts';
 
 interface ReconstructOptions {
   readonly data?: string;
@@ -25,8 +25,8 @@ export function addReconstructCommand(program: Command): void {
     .option('--json', 'print JSON')
     .action(async (target: string, { data, location, out, count, json }: ReconstructOptions) => {
       const [{ newestFolder }, { drawReconstruction }] = await Promise.all([
-        import('../checkpointPlace.ts'),
-        import('../drawReconstruction.ts'),
+        import('../checkpoint/checkpointPlace.ts'),
+        import('../checkpoint/drawReconstruction.ts'),
       ]);
       const report = await drawReconstruction({ dir: await newestFolder(program, target, location), data, picture: resolve(out), count });
       const { step, maskedMse, meanFillMse, images, areHeldOut, picture } = report;

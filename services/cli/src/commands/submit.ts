@@ -1,10 +1,10 @@
 import { isMaestroError, isTraining, type JobCheck, type JobSpec, MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { withExamples } from '../examples.ts';
-import { followJob, logsOption } from '../followJob.ts';
-import type { JobFile } from '../jobFile.ts';
-import { collect } from '../options.ts';
-import { withClient } from '../withClient.ts';
+import { withExamples } from '../job/examples.ts';
+import { followJob, logsOption } from '../job/followJob.ts';
+import type { JobFile } from '../job/jobFile.ts';
+import { collect } from '../terminal/options.ts';
+import { withClient } from '../terminal/withClient.ts';
 
 interface SubmitOptions {
   readonly recipe?: string;
@@ -41,7 +41,7 @@ export function addSubmitCommand(program: Command): void {
     .option('--json', 'print the job as JSON; with --dry-run file, plan and warnings')
     .action(async (file: string | undefined, options: SubmitOptions) => {
       const { resume } = options;
-      const from = resume === undefined ? undefined : await (await import('../checkpointPlace.ts')).newestFolder(program, resume);
+      const from = resume === undefined ? undefined : await (await import('../checkpoint/checkpointPlace.ts')).newestFolder(program, resume);
       const spec = await buildSpec(file, { ...options, resume: from });
       // Mistakes are told before a coordinator is looked for.
       const checked = parseJobSpec(spec);
@@ -97,7 +97,7 @@ async function dryRun(
   // Of a job that measures a checkpoint the model is the checkpoint's, which may lie on another machine.
   const { model, ...others } = check.spec;
   process.stdout.write(`${JSON.stringify(isLocal && !isTraining(spec) ? others : { model, ...others }, null, 2)}\n`);
-  process.stderr.write(`${(await import('../planText.ts')).planText(check)}\n`);
+  process.stderr.write(`${(await import('../job/planText.ts')).planText(check)}\n`);
   warn(check.warnings);
 }
 
@@ -112,7 +112,7 @@ async function buildSpec(file: string | undefined, { recipe, set, resume, resume
       'submit: give a job file, or keys with --set (such as --set data.format=image-folder --set data.path=DIR)',
     );
   }
-  const { readJobFile, setKeys, withAbsolutePaths } = await import('../jobFile.ts');
+  const { readJobFile, setKeys, withAbsolutePaths } = await import('../job/jobFile.ts');
   const pairs = [
     ...set,
     ...[recipe].flatMap((id) => (id === undefined ? [] : [`recipe=${id}`])),

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import { DEVICES, errorMessage, isDevice, isRunning, MaestroError, readEnvironment } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { readClusterFile, removeClusterFile, writeClusterFile } from '../connection.ts';
-import { withExamples } from '../examples.ts';
+import { readClusterFile, removeClusterFile, writeClusterFile } from '../terminal/connection.ts';
+import { withExamples } from '../job/examples.ts';
 import { networkLacks } from '../network/networkSupport.ts';
-import { portNumber, positiveInteger } from '../options.ts';
+import { portNumber, positiveInteger } from '../terminal/options.ts';
 
 const POLL_MS = 100;
 const DOWN_TIMEOUT_MS = 30_000;
@@ -50,7 +50,7 @@ export function addUpCommands(program: Command): void {
       if (!isDevice(device)) throw new MaestroError('invalid-argument', `up: --device ${device}: expected ${DEVICES.join(', ')}`);
       const lacks = networkNamespaces ? await networkLacks() : {};
       if (lacks.namespaces !== undefined) throw new MaestroError('unavailable', `up: no network namespaces: ${lacks.namespaces}`);
-      const { startCluster } = await import('../cluster.ts');
+      const { startCluster } = await import('../cluster/cluster.ts');
       const { redactLine } = await import('@maestro/telemetry');
       let recorded: Promise<unknown> = Promise.resolve();
       let record = (): void => undefined;

@@ -1,12 +1,12 @@
 import type { JobClient } from '@maestro/client';
 import { type Job, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { withExamples } from '../examples.ts';
-import { exitCodeOf } from '../exitCode.ts';
-import { JOB_HELP } from '../findJob.ts';
-import { positiveNumber } from '../options.ts';
-import { printResult } from '../printResult.ts';
-import { withClient } from '../withClient.ts';
+import { withExamples } from '../job/examples.ts';
+import { exitCodeOf } from '../terminal/exitCode.ts';
+import { JOB_HELP } from '../job/findJob.ts';
+import { positiveNumber } from '../terminal/options.ts';
+import { printResult } from '../terminal/printResult.ts';
+import { withClient } from '../terminal/withClient.ts';
 
 const STATES = ['running', 'paused', 'succeeded', 'failed', 'cancelled'] as const;
 const ENDED: readonly string[] = ['succeeded', 'failed', 'cancelled'];

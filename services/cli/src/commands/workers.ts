@@ -1,10 +1,10 @@
 import type { WorkerInfo } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { withExamples } from '../examples.ts';
-import { findWorker } from '../findJob.ts';
-import { printResult } from '../printResult.ts';
-import { textTable } from '../textTable.ts';
-import { withClient } from '../withClient.ts';
+import { withExamples } from '../job/examples.ts';
+import { findWorker } from '../job/findJob.ts';
+import { printResult } from '../terminal/printResult.ts';
+import { textTable } from '../terminal/textTable.ts';
+import { withClient } from '../terminal/withClient.ts';
 
 interface ReadOptions {
   readonly json?: boolean;

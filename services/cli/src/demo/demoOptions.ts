@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { positiveInteger } from '../options.ts';
+import { positiveInteger } from '../terminal/options.ts';
 
 /** What `npm run demo` and `maestro demo` take. */
 export function withDemoOptions(command: Command): Command {

@@ -1,7 +1,7 @@
 import '@maestro/recipes';
 import { errorMessage } from '@maestro/protocol';
 import { Command } from 'commander';
-import { printableLines } from '../printResult.ts';
+import { printableLines } from '../terminal/printResult.ts';
 import { withDemoOptions } from './demoOptions.ts';
 import { type DemoOptions, runDemo } from './runDemo.ts';
 

@@ -1,5 +1,5 @@
-import { duration } from '../progressView.ts';
-import { textTable } from '../textTable.ts';
+import { duration } from '../job/progressView.ts';
+import { textTable } from '../terminal/textTable.ts';
 
 /** From this share of the error of filling in the mean on, a model has learned nothing that is worth a name. */
 const NOTHING_LEARNED = 0.95;

@@ -1,7 +1,7 @@
 import { contentText, type Schedule, stepsOfEpoch } from '@maestro/data';
 import type { AuditReport } from '@maestro/protocol';
 import type { Ledger, WorkerTotal } from '../books/ledger.ts';
-import { positionsOfSteps } from '../run/plannedSamples.ts';
+import { positionsOfSteps } from '../run/step/plannedSamples.ts';
 import { addTo, auditFold, auditShards, type EpochFindings } from './auditEpoch.ts';
 
 /** So many problems are told in words; all are counted. */

@@ -1,7 +1,7 @@
 import { addDigests, type Schedule, type StepWindow, stepsOfEpoch, windowOfStep } from '@maestro/data';
 import type { AuditEpoch } from '@maestro/protocol';
 import { type EpochRow, type Segment, type ShardRow, UNKNOWN_WORKER, type WorkerTotal } from '../books/ledger.ts';
-import { type EpochSteps, positionsOfSteps, rankSamples, rankStepsDigest, stepsDigest } from '../run/plannedSamples.ts';
+import { type EpochSteps, positionsOfSteps, rankSamples, rankStepsDigest, stepsDigest } from '../run/step/plannedSamples.ts';
 
 /** What was found in one epoch's rows or fold. */
 export interface EpochFindings extends AuditEpoch {

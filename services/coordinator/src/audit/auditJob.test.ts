@@ -6,7 +6,7 @@ import { jobSchedule } from '@maestro/data';
 import { type Job, type JobState, parseJobSpec } from '@maestro/protocol';
 import { openStore, type Store } from '../books/store.ts';
 import { newJob } from '../jobs/jobView.ts';
-import { queuedRun } from '../run/runState.ts';
+import { queuedRun } from '../run/state/runState.ts';
 import { plannedEntry } from '../testing/plannedStep.ts';
 import { type RedisProcess, startRedisProcess } from '../testing/redisProcess.ts';
 import { type AuditedJob, auditJob } from './auditJob.ts';

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { jobSchedule } from '@maestro/data';
 import { type AuditReport, isTerminal, type Job, type JobAudit, MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Store } from '../books/store.ts';
-import type { JobRun } from '../run/runState.ts';
+import type { JobRun } from '../run/state/runState.ts';
 import type { AuditInput } from './audit.ts';
 
 /** A job, and how far it is. */

@@ -1,6 +1,6 @@
 import { isTerminal, type Job } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
-import type { JobRun } from '../run/runState.ts';
+import type { JobRun } from '../run/state/runState.ts';
 import type { JobRecordFile, JobRecords } from './jobRecords.ts';
 import type { Store, StoredJob } from './store.ts';
 import { readJob, readRun } from './storedShapes.ts';

@@ -2,7 +2,7 @@ import { positionsOfRank, type Schedule, stepsOfEpoch, windowOfStep } from '@mae
 import { assertInternal } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { foldEpoch } from '../audit/auditEpoch.ts';
-import { rankDigest } from '../run/plannedSamples.ts';
+import { rankDigest } from '../run/step/plannedSamples.ts';
 import { type LedgerEntry, type LedgerHead, UNKNOWN_WORKER } from './ledger.ts';
 import type { Store } from './store.ts';
 

@@ -1,4 +1,4 @@
-import type { JobRun } from '../run/runState.ts';
+import type { JobRun } from '../run/state/runState.ts';
 
 /** What others are told, in order, none of it before the decisions that it follows from are written down. */
 export interface Outbox {

@@ -1,6 +1,6 @@
 import { errorMessage, JOB_STATES, type Job, parseJobSpec } from '@maestro/protocol';
 import { z } from 'zod';
-import type { JobRun } from '../run/runState.ts';
+import type { JobRun } from '../run/state/runState.ts';
 
 /** Views, steps and times rise by one at a time: no number that was written comes near. */
 const whole = z.int().min(0);

@@ -19,7 +19,7 @@ import { listJobCheckpoints } from '../jobs/jobCheckpoints.ts';
 import type { JobLogs } from '../jobs/jobLogs.ts';
 import { exportRows } from '../metrics/exports.ts';
 import type { Observer } from '../metrics/observer.ts';
-import { newestOf } from '../run/newestOf.ts';
+import { newestOf } from '../run/state/newestOf.ts';
 import { tailLogs } from './tailLogs.ts';
 
 const listQuerySchema = pageQuerySchema.extend({ state: z.enum(JOB_STATES).optional() });

@@ -13,7 +13,7 @@ import {
   requireConfined,
   requireShallow,
 } from '@maestro/protocol';
-import type { RestorePoint } from '../run/runState.ts';
+import type { RestorePoint } from '../run/state/runState.ts';
 import { withModelOf } from './withModelOf.ts';
 
 const MOST_SPEC_CHARACTERS = 256 * 1024;

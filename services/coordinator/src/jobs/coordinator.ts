@@ -24,7 +24,7 @@ import type { Store } from '../books/store.ts';
 import type { CoordinatorEvents } from '../metrics/observer.ts';
 import { createPlacer } from '../placement/placer.ts';
 import { type ActiveJob, type ActiveJobOptions, openActiveJob } from '../run/activeJob.ts';
-import { type JobRun, queuedRun, type RunEvent, type RunWorker } from '../run/runState.ts';
+import { type JobRun, queuedRun, type RunEvent, type RunWorker } from '../run/state/runState.ts';
 import { createDistrust } from '../workers/distrust.ts';
 import { judgeStanding, whyUnbelievable } from '../workers/judgeMessage.ts';
 import { workerEvent } from '../workers/workerEvent.ts';

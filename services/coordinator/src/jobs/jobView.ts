@@ -9,8 +9,8 @@ import {
   type JobState,
   type StepCommitted,
 } from '@maestro/protocol';
-import type { JobRun } from '../run/runState.ts';
-import { describeSlowStep } from '../run/slowStep.ts';
+import type { JobRun } from '../run/state/runState.ts';
+import { describeSlowStep } from '../run/step/slowStep.ts';
 
 type StepCounts = Pick<Schedule, 'totalSteps' | 'stepsPerEpoch'>;
 

@@ -6,7 +6,7 @@ import { failureTimeouts, type Job, MaestroError, parseJobSpec } from '@maestro/
 import type { Logger } from '@maestro/telemetry';
 import { openJobRecords } from '../books/jobRecords.ts';
 import { openStore } from '../books/store.ts';
-import { queuedRun } from '../run/runState.ts';
+import { queuedRun } from '../run/state/runState.ts';
 import { type RedisProcess, startRedisProcess } from '../testing/redisProcess.ts';
 import type { Admission } from './admission.ts';
 import { newJob } from './jobView.ts';

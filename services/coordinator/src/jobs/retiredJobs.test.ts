@@ -3,7 +3,7 @@ import { type Job, parseJobSpec } from '@maestro/protocol';
 import { createLogger } from '@maestro/telemetry';
 import type { JobRecordFile } from '../books/jobRecords.ts';
 import type { ActiveJob } from '../run/activeJob.ts';
-import { queuedRun } from '../run/runState.ts';
+import { queuedRun } from '../run/state/runState.ts';
 import { newJob } from './jobView.ts';
 import { createRetiredJobs } from './retiredJobs.ts';
 

@@ -4,7 +4,7 @@ import type { JobRecords } from '../books/jobRecords.ts';
 import type { Store } from '../books/store.ts';
 import { readJob, readRun } from '../books/storedShapes.ts';
 import type { ActiveJob } from '../run/activeJob.ts';
-import type { JobRun } from '../run/runState.ts';
+import type { JobRun } from '../run/state/runState.ts';
 import type { RestoredJob } from './restoreJobs.ts';
 
 /** Jobs that have ended and are kept at hand, unless `MAESTRO_KEEP_JOBS` says otherwise. */

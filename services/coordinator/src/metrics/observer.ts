@@ -9,7 +9,7 @@ import {
   type WorkerMessage,
 } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
-import type { JobRun } from '../run/runState.ts';
+import type { JobRun } from '../run/state/runState.ts';
 import { type CoordinatorMetrics, openCoordinatorMetrics } from './coordinatorMetrics.ts';
 import { rowOf, type StepRow } from './history.ts';
 import { type HistoryFile, historyPath, openHistoryFile } from './historyFile.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { JobRun } from '../run/runState.ts';
+import type { JobRun } from '../run/state/runState.ts';
 import { followRecovery, type Recovery } from './recovery.ts';
 
 const run = (status: string | undefined, lastCommitMs = 0, phase = 'running') =>

@@ -1,4 +1,4 @@
-import type { JobRun } from '../run/runState.ts';
+import type { JobRun } from '../run/state/runState.ts';
 
 /** Parts of a recovery: until all have stopped, until a new view is formed, until its first step is committed. */
 export const RECOVERY_PHASES = ['hold', 'form', 'resume'] as const;

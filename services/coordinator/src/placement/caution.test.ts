@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { parseJobSpec } from '@maestro/protocol';
-import { type JobRun, queuedRun } from '../run/runState.ts';
+import { type JobRun, queuedRun } from '../run/state/runState.ts';
 import { type Caution, describeCaution, followCaution } from './caution.ts';
 
 const spec = parseJobSpec({ data: { format: 'idx', path: '/data' }, schedule: { epochs: 1 } });

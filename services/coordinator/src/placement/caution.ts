@@ -1,4 +1,4 @@
-import type { JobRun } from '../run/runState.ts';
+import type { JobRun } from '../run/state/runState.ts';
 
 /**
  * Jobs have failed before their first step. Until it ends, a job that has not done one either gets no workers from a running job, unless

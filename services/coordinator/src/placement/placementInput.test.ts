@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { parseJobSpec } from '@maestro/protocol';
-import { type JobRun, newWorker, queuedRun } from '../run/runState.ts';
+import { type JobRun, newWorker, queuedRun } from '../run/state/runState.ts';
 import { placementInput } from './placementInput.ts';
 
 const HOUR_MS = 3_600_000;

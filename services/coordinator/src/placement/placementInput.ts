@@ -1,5 +1,5 @@
 import { mostWorkers } from '@maestro/protocol';
-import { type JobRun, refusalOf, stayingWorkers } from '../run/runState.ts';
+import { type JobRun, refusalOf, stayingWorkers } from '../run/state/runState.ts';
 import { type Caution, hasStood } from './caution.ts';
 import { effectivePriority, type PlacementInput } from './placement.ts';
 import type { FreeWorker, SchedulableJob } from './schedulableJob.ts';

@@ -1,7 +1,7 @@
 import type { FailureTimeouts } from '@maestro/protocol';
 import { withWaiting } from '../jobs/jobView.ts';
 import type { ActiveJob } from '../run/activeJob.ts';
-import type { JobRun } from '../run/runState.ts';
+import type { JobRun } from '../run/state/runState.ts';
 import type { WorkerRegistry } from '../workers/workerRegistry.ts';
 import { type Caution, followCaution } from './caution.ts';
 import { placeJobs } from './placement.ts';

@@ -1,4 +1,4 @@
-import type { WorkerRef } from '../run/assignRanks.ts';
+import type { WorkerRef } from '../run/view/assignRanks.ts';
 import { effectivePriority } from './placement.ts';
 
 /** A worker that can be given to a job. */

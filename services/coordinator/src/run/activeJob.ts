@@ -17,7 +17,7 @@ import { createSkippedLog } from '../books/skippedLog.ts';
 import { advanceProgress, initialProgress, withBookkeeping, withCheckpoint, withRisk, withRun } from '../jobs/jobView.ts';
 import type { CoordinatorEvents } from '../metrics/observer.ts';
 import { transition } from './jobRun.ts';
-import type { JobRun, RestorePoint, RunEffect, RunEvent } from './runState.ts';
+import type { JobRun, RestorePoint, RunEffect, RunEvent } from './state/runState.ts';
 
 const SAVE_EVERY_MS = 1000;
 /** The longest time that a timer takes. */

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { failureTimeouts, type MemberStatus, parseJobSpec, type Standing, type StateHolder, type StepCommitted } from '@maestro/protocol';
 import { newJob, withRun } from '../jobs/jobView.ts';
 import { transition } from './jobRun.ts';
-import { type JobFacts, type JobRun, queuedRun, type RunEffect, type RunEvent } from './runState.ts';
+import { type JobFacts, type JobRun, queuedRun, type RunEffect, type RunEvent } from './state/runState.ts';
 
 const JOB = 'job-1';
 const timeouts = failureTimeouts(5000);

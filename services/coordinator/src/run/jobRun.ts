@@ -1,16 +1,16 @@
 import { recipeOf } from '@maestro/protocol';
-import type { WorkerRef } from './assignRanks.ts';
-import { nameBroken, takeLedger } from './brokenImages.ts';
-import { acknowledge, commit } from './commitStep.ts';
-import { leave } from './failView.ts';
-import { formView, go } from './formView.ts';
-import { noteLastWrite } from './lastWrite.ts';
-import { lose } from './loseWorker.ts';
-import { plan } from './planView.ts';
-import { type JobRun, newWorker, openPlaces, type RunContext, type RunEvent, type RunWorker, type Transition } from './runState.ts';
-import { stand } from './stand.ts';
+import type { WorkerRef } from './view/assignRanks.ts';
+import { nameBroken, takeLedger } from './step/brokenImages.ts';
+import { acknowledge, commit } from './step/commitStep.ts';
+import { leave } from './view/failView.ts';
+import { formView, go } from './view/formView.ts';
+import { noteLastWrite } from './state/lastWrite.ts';
+import { lose } from './view/loseWorker.ts';
+import { plan } from './view/planView.ts';
+import { type JobRun, newWorker, openPlaces, type RunContext, type RunEvent, type RunWorker, type Transition } from './state/runState.ts';
+import { stand } from './view/stand.ts';
 import { pause, preempt, settleStop, stop } from './stopRun.ts';
-import { effect, isOut, names, presentMembers, record, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
+import { effect, isOut, names, presentMembers, record, send, type Turn, update, updateWorker, workerOf } from './view/turn.ts';
 import { watch } from './watchRun.ts';
 
 /** More views than a coordinator can form that it does not write down before it dies. */

@@ -1,5 +1,5 @@
-import type { RunWorker } from './runState.ts';
-import { send, type Turn, updateWorker } from './turn.ts';
+import type { RunWorker } from './state/runState.ts';
+import { send, type Turn, updateWorker } from './view/turn.ts';
 
 /** Tells a worker to close what it opened for the job. */
 export function release(

@@ -1,9 +1,9 @@
-import { hold } from './holdView.ts';
-import { isLastWriteStuck } from './lastWrite.ts';
-import { isSharded } from './newestState.ts';
+import { hold } from './view/holdView.ts';
+import { isLastWriteStuck } from './state/lastWrite.ts';
+import { isSharded } from './state/newestState.ts';
 import { release } from './release.ts';
-import type { Outcome } from './runState.ts';
-import { effect, isOut, presentMembers, record, removeWorker, seconds, type Turn, update } from './turn.ts';
+import type { Outcome } from './state/runState.ts';
+import { effect, isOut, presentMembers, record, removeWorker, seconds, type Turn, update } from './view/turn.ts';
 
 /** How long a last checkpoint may take, in milliseconds, while the worker gives signs of life. */
 const STOP_MS = 120_000;

@@ -1,5 +1,5 @@
 import { failureTimeouts, parseJobSpec } from '@maestro/protocol';
-import { type JobRun, queuedRun } from '../run/runState.ts';
+import { type JobRun, queuedRun } from '../run/state/runState.ts';
 import { createClock } from './clock.ts';
 import { type CoordinatorModel, type Stored, startCoordinatorModel } from './coordinatorModel.ts';
 import { createDice } from './dice.ts';

@@ -1,5 +1,5 @@
 import type { FailureTimeouts, JobSpec, ViewMember } from '@maestro/protocol';
-import type { RestorePoint } from '../run/runState.ts';
+import type { RestorePoint } from '../run/state/runState.ts';
 import type { Clock } from './clock.ts';
 import type { Dice } from './dice.ts';
 

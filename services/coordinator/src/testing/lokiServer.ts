@@ -7,7 +7,7 @@ import { createLogger } from '@maestro/telemetry';
 import Fastify from 'fastify';
 import type { HttpApp } from '../http/httpApp.ts';
 import type { HttpDeps } from '../http/httpDeps.ts';
-import { addLokiRoutes } from '../http/lokiRoutes.ts';
+import { addLokiRoutes } from '../http/loki/lokiRoutes.ts';
 import { startRedisProcess } from './redisProcess.ts';
 
 /** The Loki-compatible routes on a port of their own, over an archive of their own. */

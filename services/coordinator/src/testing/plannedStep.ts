@@ -1,7 +1,7 @@
 import { positionsOfRank, type Schedule, windowOfStep } from '@maestro/data';
 import type { LedgerEntry } from '../books/ledger.ts';
 import type { CommittedStep } from '../books/ledgerWriter.ts';
-import { rankDigest } from '../run/plannedSamples.ts';
+import { rankDigest } from '../run/step/plannedSamples.ts';
 
 /**
  * The report of step `step` (steps done) by workers that own equal runs of the virtual ranks and read all images but those of

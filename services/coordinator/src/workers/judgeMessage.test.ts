@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { failureTimeouts, parseJobSpec, type Standing, type StepCommitted, type WorkerMessage } from '@maestro/protocol';
-import { type JobRun, newWorker, queuedRun } from '../run/runState.ts';
+import { type JobRun, newWorker, queuedRun } from '../run/state/runState.ts';
 import { judgeStanding, whyUnbelievable } from './judgeMessage.ts';
 
 const timeouts = failureTimeouts(5000);

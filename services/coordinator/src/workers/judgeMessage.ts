@@ -1,6 +1,6 @@
 import { jobSchedule, positionsOfStep, type Schedule } from '@maestro/data';
 import type { CheckpointWritten, FailureTimeouts, Standing, StepCommitted, WorkerMessage } from '@maestro/protocol';
-import type { JobRun } from '../run/runState.ts';
+import type { JobRun } from '../run/state/runState.ts';
 
 /**
  * After a coordinator took a job over, its workers may be ahead of what was written down: for so many failure timeouts, or until all are

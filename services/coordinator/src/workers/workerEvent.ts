@@ -1,5 +1,5 @@
 import type { Hello, WorkerMessage } from '@maestro/protocol';
-import type { RunEvent } from '../run/runState.ts';
+import type { RunEvent } from '../run/state/runState.ts';
 
 /** What a worker's message means to the run of the job that it names; undefined when the run need not know. */
 export function workerEvent(worker: Hello, message: WorkerMessage): RunEvent | undefined {

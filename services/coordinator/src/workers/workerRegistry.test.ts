@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { hostname } from 'node:os';
 import { expect, test } from '@jest/globals';
 import type { Hello } from '@maestro/protocol';
-import type { RunWorker } from '../run/runState.ts';
+import type { RunWorker } from '../run/state/runState.ts';
 import { createWorkerRegistry, workerInfo } from './workerRegistry.ts';
 
 function open() {

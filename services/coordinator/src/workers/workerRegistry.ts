@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { type CoordinatorMessage, type Hello, isAlive, MaestroError, type WorkerInfo } from '@maestro/protocol';
-import type { RunWorker } from '../run/runState.ts';
+import type { RunWorker } from '../run/state/runState.ts';
 
 /** The way to a worker. */
 export interface WorkerConnection {

@@ -1,5 +1,5 @@
 import { MaestroError } from '@maestro/protocol';
-import { parseFields } from '../../parseFields.ts';
+import { parseFields } from '../../stream/parseFields.ts';
 import type { Extraction } from '../ast.ts';
 import { type Entry, labelName } from '../entry.ts';
 import { scanJson } from './jsonFields.ts';

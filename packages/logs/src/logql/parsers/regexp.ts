@@ -1,5 +1,5 @@
 import { MaestroError } from '@maestro/protocol';
-import { compileRe2 } from '../../linePattern.ts';
+import { compileRe2 } from '../../stream/linePattern.ts';
 import type { Entry } from '../entry.ts';
 
 /**

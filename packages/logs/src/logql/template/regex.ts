@@ -1,4 +1,4 @@
-import { compileRe2 } from '../../linePattern.ts';
+import { compileRe2 } from '../../stream/linePattern.ts';
 
 const REFERENCE = /\$(?:\$|\{(\w+)\}|(\w+))/g;
 

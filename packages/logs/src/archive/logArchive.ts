@@ -1,0 +1,109 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RedisConnection } from '@maestro/data';
+import { MaestroError } from '@maestro/protocol';
+import type { Logger } from '@maestro/telemetry';
+import { startArchiver } from './archiver.ts';
+import { type JobLog, type JobLogBounds, openJobLog } from '../stream/jobLog.ts';
+import { openJournal } from '../stream/journal.ts';
+import { CLUSTER, type LogLine } from '../stream/logLine.ts';
+
+/** Told of lines as they are archived. */
+export type LinesListener = (job: string, lines: readonly LogLine[]) => void;
+
+/** All lines, by job, for as long as they are kept. */
+export interface LogArchive {
+  /** The jobs that have lines, {@link CLUSTER} among them. */
+  jobs(): Promise<string[]>;
+  /** The lines of a job; empty when there are none yet. */
+  open(job: string): Promise<JobLog>;
+  /** Calls `listener` with each job's new lines; gives the way to stop. */
+  listen(listener: LinesListener): () => void;
+  /** Resolves when the job has a line after the first `end`, or `signal` aborts. */
+  waitForMore(job: string, end: number, signal: AbortSignal): Promise<void>;
+  /** Resolves when what is in Redis now is archived, or with false when `timeoutMs` has passed. */
+  caughtUp(timeoutMs: number): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** What an archive needs. */
+export interface LogArchiveOptions extends JobLogBounds {
+  /** The coordinator's data folder: a job's lines are in `jobs/<job>/logs`, those of no job in `cluster/logs`. */
+  readonly dataDir: string;
+  /** A connection of its own: reading waits for lines. */
+  readonly redis: RedisConnection;
+  readonly requireLease?: () => Promise<void>;
+  readonly log: Logger;
+}
+
+/** Opens the archive, and starts to take lines from Redis. */
+export async function openLogArchive({
+  dataDir,
+  redis,
+  requireLease = async () => undefined,
+  log,
+  ...bounds
+}: LogArchiveOptions): Promise<LogArchive> {
+  const { journal, state } = await openJournal(join(dataDir, 'cluster', 'logs.journal'));
+  const folderOf = (job: string): string => (job === CLUSTER ? join(dataDir, 'cluster', 'logs') : join(dataDir, 'jobs', job, 'logs'));
+  const opened = new Map<string, Promise<JobLog>>();
+  const listeners = new Set<LinesListener>();
+
+  const open = (job: string): Promise<JobLog> => {
+    let log = opened.get(job);
+    if (log === undefined) {
+      log = openJobLog(folderOf(job), state.jobs[job], bounds);
+      opened.set(job, log);
+      log.catch(() => opened.delete(job));
+    }
+    return log;
+  };
+  const archiver = startArchiver({
+    redis,
+    journal,
+    state,
+    openJob: open,
+    requireLease,
+    onLines: (job, lines) => {
+      for (const listener of listeners) listener(job, lines);
+    },
+    log,
+  });
+  const listen = (listener: LinesListener): (() => void) => {
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  };
+
+  return {
+    async jobs() {
+      const folders = await readdir(join(dataDir, 'jobs')).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return [];
+        throw new MaestroError('storage', `logs: ${error.message}`, { cause: error });
+      });
+      return [...new Set([CLUSTER, ...folders.filter((name) => name.startsWith('job-')), ...opened.keys()])];
+    },
+    open,
+    listen,
+    async waitForMore(job, end, signal) {
+      const jobLog = await open(job);
+      if (jobLog.end > end || signal.aborted) return;
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          stop();
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        const stop = listen((of) => {
+          if (of === job) done();
+        });
+        signal.addEventListener('abort', done, { once: true });
+      });
+    },
+    caughtUp: archiver.caughtUp,
+    async close() {
+      await archiver.close();
+      for (const log of opened.values()) await (await log).close();
+      await journal.close();
+    },
+  };
+}

@@ -1,0 +1,370 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { DEVICES } from '../process/device.ts';
+import { MaestroError } from '../errors.ts';
+import type { JobSection } from './recipe.ts';
+import { recipeInfos, recipeOf } from './recipeRegistry.ts';
+import { describeIssues } from './schemaIssues.ts';
+
+const count = z.int().positive();
+
+/** Waiting for an hour counts as much as one priority: with these bounds everybody's turn comes. */
+const MOST_PRIORITY = 100;
+
+/** Names of the model presets; the shapes behind them are in @maestro/mae. */
+export const PRESET_NAMES = ['mae_vit_tiny_patch4', 'mae_vit_base_patch16', 'mae_vit_large_patch16', 'mae_vit_huge_patch14'] as const;
+
+const model = z.strictObject({
+  preset: z.enum(PRESET_NAMES).default('mae_vit_base_patch16').describe('shape that the other keys override'),
+  imageSize: count.max(1024).optional().describe('pixels per side; a multiple of patchSize'),
+  channels: z.literal([1, 3]).optional().describe('1 grey, 3 RGB'),
+  patchSize: count.optional(),
+  embedDim: count.optional().describe('width of the encoder; a multiple of numHeads, and of 4'),
+  depth: count.optional(),
+  numHeads: count.optional(),
+  decoderEmbedDim: count.optional(),
+  decoderDepth: count.optional(),
+  decoderNumHeads: count.optional(),
+  mlpRatio: count.optional(),
+  maskRatio: z.number().gt(0).lt(1).default(0.75).describe('share of the patches that is hidden'),
+  masking: z.literal('random').default('random'),
+  normPixLoss: z.boolean().default(true).describe('predict patches normalised by their own mean and deviation'),
+});
+
+/** What a job is for that does not say. */
+const DEFAULT_RECIPE = 'mae-pretrain';
+
+/** Where the images are, and how they are read. `part` is what a set takes that has no test split of its own. */
+const dataIn = <Part extends z.ZodRawShape>(part: Part) =>
+  z.discriminatedUnion('format', [
+    z.strictObject({
+      format: z.literal('idx'),
+      path: z.string().min(1).describe('folder with train-images-idx3-ubyte and its siblings, plain or .gz'),
+      split: z.enum(['train', 'test']).default('train'),
+    }),
+    z.strictObject({
+      format: z.literal('image-folder'),
+      path: z.string().min(1).describe('folder of images; sub-folders are classes'),
+      ...part,
+    }),
+    z.strictObject({
+      format: z.literal('webdataset'),
+      path: z
+        .string()
+        .min(1)
+        .describe(
+          'tar shards that `maestro dataset pack` wrote: a folder, s3://bucket/prefix, or http(s)://.../index.json, read as they are ' +
+            'needed; of others without an index a folder or s3://',
+        ),
+      ...part,
+    }),
+  ]);
+
+/** The share of a data set that jobs hold out unless they say otherwise. */
+export const DEFAULT_HOLD_OUT = 0.01;
+
+const holdOut = z
+  .number()
+  .min(0)
+  .max(0.5)
+  .describe('share of the images that is never trained on, chosen by content: reconstructions are drawn of these; 0 trains on all');
+const data = dataIn({ holdOut: holdOut.default(DEFAULT_HOLD_OUT) });
+const testData = dataIn({
+  part: z.enum(['all', 'held-out']).default('all').describe('all images, or those that are held out of a job with this holdOut'),
+  holdOut: holdOut.optional(),
+});
+
+const augment = z.strictObject({
+  scale: z
+    .tuple([z.number().gt(0).max(1), z.number().gt(0).max(1)])
+    .default([0.2, 1])
+    .describe('area of the crop, as a share of the image'),
+  ratio: z
+    .tuple([z.number().gt(0), z.number().gt(0)])
+    .default([3 / 4, 4 / 3])
+    .describe('width over height of the crop'),
+  flip: z.boolean().default(true).describe('mirror images left to right, each with an even chance in each epoch'),
+  mean: z.array(z.number()).optional().describe('per channel, of values in 0..1'),
+  std: z.array(z.number().positive()).optional().describe('per channel, of values in 0..1'),
+});
+
+const schedule = z.strictObject({
+  epochs: count.optional().describe('how long to train; give this or steps'),
+  steps: count.optional().describe('how long to train; give this or epochs'),
+  warmupEpochs: z.number().min(0).optional().describe('linear warm-up; 5 % of the training when left out'),
+  baseLr: z.number().positive().default(1.5e-4).describe('learning rate at a global batch of 256; scaled linearly'),
+  minLr: z.number().min(0).default(0),
+  microBatch: count.max(16_384).default(64).describe('images in one run of the training graph'),
+  accumulation: count.default(1).describe('runs whose gradients a virtual rank adds in one step'),
+  lastBatch: z.enum(['drop', 'keep']).default('drop').describe('what to do with an incomplete last batch of an epoch'),
+  windowSteps: count.max(4096).default(32).describe('steps whose data is leased at once'),
+});
+
+const optimizer = z.strictObject({
+  beta1: z.number().min(0).lt(1).default(0.9),
+  beta2: z.number().min(0).lt(1).default(0.95),
+  eps: z.number().positive().default(1e-8),
+  weightDecay: z.number().min(0).default(0.05),
+  state: z
+    .enum(['replicated', 'sharded'])
+    .default('replicated')
+    .describe('whether each worker keeps all moments, or those of its part alone; the weights are the same'),
+});
+
+const resources = z.strictObject({
+  virtualRanks: count.max(64).default(8).describe('fixed logical ranks; at least maxWorkers'),
+  minWorkers: count.default(1),
+  maxWorkers: count.optional().describe('virtualRanks when left out, or sync.replicas'),
+  device: z.enum(DEVICES).default('cpu'),
+  allowMixedDevices: z
+    .boolean()
+    .default(false)
+    .describe('also takes workers of other devices; the weights then depend on who computed what, and equal bits are not promised'),
+});
+
+const allGather = z
+  .enum(['f32', 'bf16'])
+  .default('f32')
+  .describe('what sums are sent out as; bf16 halves those bytes and rounds every sum, the same on any number of workers');
+
+/** How the virtual ranks' work becomes one set of parameters. */
+const sync = z.discriminatedUnion('mode', [
+  z.strictObject({ mode: z.literal('allReduce').default('allReduce').describe('gradients are summed in every step'), allGather }),
+  z.strictObject({
+    mode: z.literal('diloco').describe('replicas train apart and are averaged every innerSteps steps (Douillard et al. 2023)'),
+    allGather,
+    replicas: count.describe('replicas of equally many virtual ranks each; at least maxWorkers'),
+    innerSteps: count.default(50).describe('steps between two averages'),
+    outerLr: z.number().positive().default(0.7),
+    outerMomentum: z.number().min(0).lt(1).default(0.9).describe('Nesterov'),
+  }),
+]);
+
+const checkpoint = z.strictObject({
+  everySteps: count.default(200).describe('steps between checkpoints; one is written at the end in any case'),
+  keepLast: count.default(3).describe('newest checkpoints that stay on disk; 2 or more, so that damage to one does not lose the run'),
+  keepEveryEpochs: count.optional().describe('also write a checkpoint after every so many epochs, and keep it for good'),
+  keepBest: count.optional().describe('also keep so many checkpoints with the lowest loss of the step they were written after'),
+  location: z
+    .string()
+    .regex(/^(\/|s3:\/\/[a-z0-9])/, 'expected an absolute path or s3://bucket/prefix')
+    .optional()
+    .describe(
+      "where checkpoints are kept, each job's below its id: an absolute path, or s3://bucket/prefix; MAESTRO_CHECKPOINTS when left out",
+    ),
+  resumeFrom: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('checkpoint to go on from: a folder, or s3://bucket/prefix/job/step; for recipe knn, whose encoder is measured'),
+  resumeAnyway: z
+    .boolean()
+    .default(false)
+    .describe(
+      'goes on from that checkpoint also where its job file, data or versions are others; the bits are then not those of an unbroken run',
+    ),
+});
+
+/** The `sync` section of a file that has none. */
+const PLAIN_SYNC = { mode: 'allReduce' } as const;
+
+/** What all recipes have in common. */
+const commonSchema = z.strictObject({
+  name: z.string().min(1).max(100).default('mae'),
+  priority: z
+    .int()
+    .min(-MOST_PRIORITY)
+    .max(MOST_PRIORITY)
+    .default(0)
+    .describe('who gets workers first; jobs of lower priority make way, and go on later where they were'),
+  recipe: z.string().default(DEFAULT_RECIPE),
+  model: model.prefault({}),
+  data,
+  augment: augment.prefault({}),
+  schedule: schedule.prefault({}),
+  optimizer: optimizer.prefault({}),
+  resources: resources.prefault({}),
+  sync: sync.prefault(PLAIN_SYNC),
+  checkpoint: checkpoint.prefault({}),
+  seed: z.int().min(0).default(0),
+});
+
+/** What the sections say that does not go together. */
+function commonIssues({ schedule, resources, augment, sync, optimizer }: JobSpec, refuse: (path: string[], message: string) => void): void {
+  if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'give either epochs or steps');
+  const maxWorkers = resources.maxWorkers ?? resources.virtualRanks;
+  if (maxWorkers > resources.virtualRanks) {
+    refuse(['resources', 'maxWorkers'], `at most virtualRanks (${resources.virtualRanks}), found ${maxWorkers}`);
+  }
+  if (resources.minWorkers > maxWorkers)
+    refuse(['resources', 'minWorkers'], `at most maxWorkers (${maxWorkers}), found ${resources.minWorkers}`);
+  if (sync.mode === 'diloco') {
+    const { replicas } = sync;
+    if (resources.virtualRanks % replicas !== 0) {
+      refuse(['sync', 'replicas'], `expected a divisor of resources.virtualRanks (${resources.virtualRanks}), found ${replicas}`);
+    } else if ((resources.maxWorkers ?? 0) > replicas) {
+      const found = resources.maxWorkers;
+      refuse(['resources', 'maxWorkers'], `at most sync.replicas (${replicas}), since a worker owns whole replicas, found ${found}`);
+    } else if (resources.minWorkers > replicas) {
+      refuse(['resources', 'minWorkers'], `at most sync.replicas (${replicas}), found ${resources.minWorkers}`);
+    }
+  }
+  const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';
+  if (optimizer.state === 'sharded' && !isPlain) {
+    refuse(['optimizer', 'state'], `sharded needs sync.mode allReduce and sync.allGather f32, found ${sync.mode} and ${sync.allGather}`);
+  }
+  for (const key of ['scale', 'ratio'] as const) {
+    if (augment[key][0] > augment[key][1]) refuse(['augment', key], `expected [low, high], found [${augment[key].join(', ')}]`);
+  }
+}
+
+/** What sections are that a file leaves out. */
+const DEFAULTS = {
+  augment: augment.parse({}),
+  schedule: schedule.parse({}),
+  optimizer: optimizer.parse({}),
+  sync: sync.parse(PLAIN_SYNC),
+  checkpoint: checkpoint.parse({}),
+};
+
+/**
+ * A job file after validation, with every default filled in. Sections of recipes stand beside these; who knows the recipe knows their
+ * types.
+ */
+export type JobSpec = z.infer<typeof commonSchema>;
+
+/**
+ * A job file with every default filled in: common sections, and one for each recipe that has its own. Recipes are known when it is first
+ * used.
+ */
+export const jobSpecSchema: z.ZodType<JobSpec> = z.lazy(() => {
+  const infos = recipeInfos();
+  const sections = infos.flatMap(({ id, section }) =>
+    section === undefined ? [] : [[section.key, section.schema({ testData }).optional().describe(`for recipe ${id}`)] as const],
+  );
+  const recipe = z
+    .enum(infos.map(({ id }) => id))
+    .default(DEFAULT_RECIPE)
+    .describe(infos.map(({ id, does }) => `${id} ${does}`).join('; '));
+  return z.strictObject({ ...commonSchema.shape, recipe, ...Object.fromEntries(sections) }).superRefine((spec, context) => {
+    const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+    for (const { id, section } of infos)
+      if (section !== undefined && id !== spec.recipe && section.key in spec) refuse([section.key], `only with recipe ${id}`);
+    for (const { path, message } of recipeOf(spec).issues?.(spec, DEFAULTS) ?? []) refuse(path, message);
+    commonIssues(spec, refuse);
+  });
+});
+
+/** The job file: everything that decides a run. Unknown keys are refused; defaults are the paper's where it has them. */
+export const jobFileSchema = z.preprocess(withRecipeDefaults, jobSpecSchema);
+
+/** What a file leaves out for which its recipe has another default. What is no job file is left for the schema to refuse. */
+function withRecipeDefaults(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
+  const file = input as JobSection;
+  const { recipe: id = DEFAULT_RECIPE } = file;
+  const recipe = recipeInfos().find((each) => each.id === id);
+  return recipe?.defaults?.(file) ?? input;
+}
+
+/** A data set that a job names: where in its file, and what is said there. */
+export interface JobData {
+  readonly place: readonly string[];
+  readonly data: DataSpec | TestDataSpec;
+}
+
+/** All data sets that a job names: the first is `data`. */
+export function jobData(spec: JobSpec): readonly [JobData, ...JobData[]] {
+  const more = recipeOf(spec).dataPlaces.flatMap((place) => {
+    const data = at(spec, place);
+    return data === undefined ? [] : [{ place, data: data as TestDataSpec }];
+  });
+  return [{ place: ['data'], data: spec.data }, ...more];
+}
+
+/** What a job file, checked or not, has at a place; undefined where it has none. */
+export function at(file: object, place: readonly string[]): unknown {
+  return place.reduce<unknown>(
+    (value, key) => (typeof value === 'object' && value !== null ? (value as JobSection)[key] : undefined),
+    file,
+  );
+}
+
+/** The `sync` section of a job whose replicas train apart. */
+export type DilocoSpec = Extract<JobSpec['sync'], { mode: 'diloco' }>;
+
+/** The `sync` section, when the job's replicas train apart. */
+export function dilocoOf({ sync }: Pick<JobSpec, 'sync'>): DilocoSpec | undefined {
+  return sync.mode === 'diloco' ? sync : undefined;
+}
+
+/** What a worker owns is whole groups of so many virtual ranks, each contiguous: a replica's, or one by one. */
+export function ranksPerUnit(spec: Pick<JobSpec, 'sync' | 'resources'>): number {
+  return spec.resources.virtualRanks / (dilocoOf(spec)?.replicas ?? spec.resources.virtualRanks);
+}
+
+/** The most workers that a job can use. */
+export function mostWorkers(spec: Pick<JobSpec, 'sync' | 'resources'>): number {
+  const { virtualRanks, maxWorkers } = spec.resources;
+  return maxWorkers ?? virtualRanks / ranksPerUnit(spec);
+}
+
+/** Where a job's images are. */
+export type DataSpec = JobSpec['data'];
+
+/** Where the images are that a k-NN job classifies. */
+export type TestDataSpec = z.infer<typeof testData>;
+
+/** A name in {@link PRESET_NAMES}. */
+export type PresetName = (typeof PRESET_NAMES)[number];
+
+/**
+ * Checks a job file and fills in its defaults.
+ * @throws MaestroError `invalid-argument` that lists every problem with its path, what was found and what is allowed.
+ */
+export function parseJobSpec(input: unknown): JobSpec {
+  const result = jobFileSchema.safeParse(input);
+  if (result.success) return result.data;
+  const issues = describeIssues(result.error, jobFileSchema, withRecipeDefaults(input));
+  throw new MaestroError('invalid-argument', `job file: ${issues.join('; ')}`, { details: { issues } });
+}
+
+/**
+ * SHA-256 (hex) of what decides a job's bits in its file: all but its name and priority, its number of workers, who keeps
+ * which moments, and where checkpoints come from.
+ */
+export function specHash(spec: JobSpec): string {
+  return createHash('sha256')
+    .update(JSON.stringify(decisivePart(spec)))
+    .digest('hex');
+}
+
+/** What {@link specHash} is over. */
+export function decisivePart(spec: JobSpec): Readonly<Record<string, unknown>> {
+  const { dataPlaces, section } = recipeOf(spec);
+  const whole = dataPlaces.reduce((file, place) => changedAt(file, place, (set) => withoutPath(set as TestDataSpec)), spec);
+  const { name: _name, priority: _priority, checkpoint: _checkpoint, resources, data, sync, ...others } = whole;
+  const { state: _state, ...optimizer } = others.optimizer;
+  const { [section?.key ?? '']: own, ...rest } = { ...others, optimizer } as JobSection;
+  // Left out where it says what jobs did before there was a choice, so that their hashes stay.
+  const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';
+  const { virtualRanks, device, allowMixedDevices } = resources;
+  const format = withoutPath(data);
+  const mixed = allowMixedDevices && { allowMixedDevices };
+  return { ...rest, format, virtualRanks, device, ...(!isPlain && { sync }), ...mixed, ...(own !== undefined && { [section!.key]: own }) };
+}
+
+/** A copy of a job file with another value at a place; the file itself where it has none there. */
+export function changedAt<File extends object>(file: File, [key, ...rest]: readonly string[], change: (value: unknown) => unknown): File {
+  const value = (file as JobSection)[key!];
+  if (value === undefined) return file;
+  if (rest.length === 0) return { ...file, [key!]: change(value) };
+  return typeof value === 'object' && value !== null ? { ...file, [key!]: changedAt(value, rest, change) } : file;
+}
+
+/** A set that holds nothing out has the hash that it had before there was a choice. */
+function withoutPath({ path: _path, ...format }: DataSpec | TestDataSpec): object {
+  if (!('holdOut' in format) || format.holdOut !== 0) return format;
+  const { holdOut: _none, ...whole } = format;
+  return whole;
+}

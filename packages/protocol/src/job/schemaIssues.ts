@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import { normalWord, ourWordFor } from '../foreignWords.ts';
+import { nearest } from './nearest.ts';
+
+/** Of a value that was found, so many characters are shown. */
+const MOST_FOUND_CHARACTERS = 200;
+
+/** The sentences for the problems that zod found in `input`: path, what was found, what is allowed, and the nearest key. */
+export function describeIssues(error: z.ZodError, schema: z.ZodType, input: unknown): string[] {
+  const root = z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' }) as SchemaNode;
+  return error.issues.flatMap((issue) => {
+    const path = issue.path.map(String);
+    if (issue.code === 'unrecognized_keys') {
+      const known = keysAt(root, path, input);
+      return issue.keys.map((key) => `${[...path, key].join('.')}: unknown key, ${hintFor(key, known, pathsOf(root))}`);
+    }
+    const found = valueAt(input, path);
+    const text =
+      issue.code === 'custom'
+        ? issue.message
+        : `${lowerFirst(issue.message.replace(/^Invalid (input|option): /, ''))}, found ${shortened(typeof found === 'number' ? String(found) : (JSON.stringify(found) ?? 'nothing'))}${meant(path, found, nodeAt(root, path))}`;
+    return `${path.length === 0 ? '(top level)' : path.join('.')}: ${text.replace(/, received \w+/, '')}`;
+  });
+}
+
+/** What to write in place of a key that is none here. */
+function hintFor(key: string, known: readonly string[], all: readonly string[]): string {
+  const spelled = known.find((each) => normalWord(each) === normalWord(key));
+  if (spelled !== undefined) return `did you mean ${spelled}?`;
+  const ours = ourWordFor(key, all);
+  // Other schemas than that of the job file have none of its keys.
+  if (ours?.path.split(' and ').every((each) => all.includes(each)))
+    return `here it is ${ours.path}${ours.note === undefined ? '' : ` (${ours.note})`}`;
+  const near = nearest(key, known);
+  return near === undefined ? `allowed: ${known.join(', ')}` : `did you mean ${near}?`;
+}
+
+/** What a value that is not allowed was meant to be: the value that is spelled or begins like it, or a section in place of a word. */
+function meant(path: readonly string[], found: unknown, node: SchemaNode | undefined): string {
+  if (typeof found !== 'string') return '';
+  const key = path.join('.');
+  if (key === 'model') return '; write model: { preset: NAME }';
+  if (key === 'data') return '; write data: { format: image-folder, path: DIR }, or idx or webdataset';
+  if (key === 'resources.device') return '; cuda is for GPUs of NVIDIA, webgpu for others';
+  const allowed = node?.enum?.map(String) ?? [];
+  const near = allowed.find((value) => normalWord(value).includes(normalWord(found))) ?? nearest(found, allowed);
+  return near === undefined ? '' : `; did you mean ${near}?`;
+}
+
+/** The dotted paths of all keys that hold values. */
+export function pathsOf(node: SchemaNode, prefix = ''): string[] {
+  const variants = [node, ...(node.oneOf ?? node.anyOf ?? [])];
+  const entries = variants.flatMap(({ properties = {} }) => Object.entries(properties));
+  return entries.flatMap(([key, child]) => {
+    const below = pathsOf(child, `${prefix}${key}.`);
+    return below.length > 0 ? below : [`${prefix}${key}`];
+  });
+}
+
+function nodeAt(root: SchemaNode, path: readonly string[]): SchemaNode | undefined {
+  let node: SchemaNode | undefined = root;
+  for (const key of path) {
+    const found: SchemaNode[] = [node, ...(node?.oneOf ?? node?.anyOf ?? [])].flatMap((variant) => variant?.properties?.[key] ?? []);
+    // Of variants that are told apart by this key, each has one value.
+    const values = found.flatMap(({ const: value, enum: more = [] }) => (value === undefined ? more : [value]));
+    node = found[0] && (values.length > 0 ? { ...found[0], enum: values } : found[0]);
+  }
+  return node;
+}
+
+/** A part of a JSON Schema. */
+export interface SchemaNode {
+  readonly enum?: readonly unknown[];
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly oneOf?: readonly SchemaNode[];
+  readonly anyOf?: readonly SchemaNode[];
+  readonly const?: unknown;
+}
+
+function keysAt(root: SchemaNode, path: readonly string[], input: unknown): string[] {
+  let node: SchemaNode | undefined = root;
+  for (const key of path) node = node?.properties?.[key];
+  const variants = node?.oneOf ?? node?.anyOf ?? (node === undefined ? [] : [node]);
+  const format = (valueAt(input, path) as { format?: unknown } | undefined)?.format;
+  const chosen = variants.filter((variant) => variants.length === 1 || variant.properties?.format?.const === format);
+  return chosen.flatMap((variant) => Object.keys(variant.properties ?? {}));
+}
+
+function valueAt(input: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], input);
+}
+
+function shortened(text: string): string {
+  return text.length <= MOST_FOUND_CHARACTERS ? text : `${text.slice(0, MOST_FOUND_CHARACTERS)}... (${text.length} characters)`;
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

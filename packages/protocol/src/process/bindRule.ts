@@ -1,0 +1,70 @@
+import { lookup } from 'node:dns/promises';
+import { BlockList, isIP } from 'node:net';
+import { MaestroError } from '../errors.ts';
+import { printable } from '../printable.ts';
+
+/** Host and port of `host:port`; IPv6 hosts stand in brackets. */
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Reads a listen address, which `variable` gave.
+ * @throws MaestroError `invalid-argument` for anything but `host:port`.
+ */
+export function splitAddress(address: string, variable?: string): HostAndPort {
+  const [, host, port] = /^(\[[0-9a-f:.]+\]|[^:\s]+):(\d{1,5})$/i.exec(address) ?? [];
+  if (host === undefined || Number(port) > 65535)
+    throw new MaestroError(
+      'invalid-argument',
+      `${variable === undefined ? 'address ' : `${variable}=`}${printable(address)}: expected host:port, such as 127.0.0.1:7080`,
+    );
+  return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+}
+
+/** What is to listen, and what protects it. */
+export interface Bind {
+  /** The variable that said where. */
+  readonly variable: string;
+  /** host:port, or `unix:path`. */
+  readonly address: string;
+  readonly isProtected: boolean;
+  /** What would protect it, for the refusal. */
+  readonly remedy: string;
+  /** `MAESTRO_TRUSTED_NETWORK`: networks such as 172.16.0.0/12, with commas between, that nobody but this cluster can reach. */
+  readonly trustedNetworks?: string | undefined;
+}
+
+/**
+ * Refuses to listen without protection where others than this machine, or a network that was called trusted, could connect.
+ * @throws MaestroError `invalid-argument` that says what to set.
+ */
+export async function requireSafeBind({ variable, address, isProtected, remedy, trustedNetworks = '' }: Bind): Promise<void> {
+  if (isProtected || address.startsWith('unix:')) return;
+  const { host } = splitAddress(address, variable);
+  const trusted = readNetworks(trustedNetworks);
+  const found = isIP(host) > 0 ? [host] : (await lookup(host, { all: true })).map((each) => each.address);
+  if (found.every((ip) => trusted.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4'))) return;
+  throw new MaestroError(
+    'invalid-argument',
+    `${variable}=${address}: other machines could connect, and nothing protects it; ${remedy}, or listen at 127.0.0.1`,
+  );
+}
+
+/** Loopback, and the networks of the list. */
+function readNetworks(text: string): BlockList {
+  const networks = new BlockList();
+  networks.addSubnet('127.0.0.0', 8, 'ipv4');
+  networks.addAddress('::1', 'ipv6');
+  for (const part of text.split(',').filter((each) => each.trim() !== '')) {
+    const [address = '', bits = ''] = part.trim().split('/');
+    const family = isIP(address);
+    const most = family === 6 ? 128 : 32;
+    if (family === 0 || !/^\d+$/.test(bits) || Number(bits) < 8 || Number(bits) > most) {
+      throw new MaestroError('invalid-argument', `MAESTRO_TRUSTED_NETWORK: expected networks such as 172.16.0.0/12, found ${part}`);
+    }
+    networks.addSubnet(address, Number(bits), family === 6 ? 'ipv6' : 'ipv4');
+  }
+  return networks;
+}

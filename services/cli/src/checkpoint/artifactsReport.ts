@@ -1,0 +1,98 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describeModel, type ModelValue } from '@maestro/engine';
+import { buildTrainingModel, flatLayout, initParameters, maeConfig, parameterSpecs } from '@maestro/mae';
+import { errorMessage, formatBytes, isTraining, type JobSpec, MaestroError } from '@maestro/protocol';
+import { ARTIFACT_FILES, writeArtifacts } from '@maestro/worker';
+import { textTable } from '../terminal/textTable.ts';
+
+/** One file of an artifacts folder; a model with what it takes beside its parameters, and gives beside their gradients. */
+export interface ArtifactReport {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+/** What is in an artifacts folder. */
+export interface ArtifactsReport {
+  readonly dir: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly parameters: { readonly tensors: number; readonly values: number };
+  readonly files: readonly ArtifactReport[];
+}
+
+/**
+ * Writes the graphs of a job, and the parameters that it starts from, to a new folder.
+ * @throws MaestroError `conflict` when the folder is there, `invalid-argument` when the job trains nothing.
+ */
+export async function buildArtifacts(dir: string, spec: JobSpec): Promise<ArtifactsReport> {
+  if (!isTraining(spec)) {
+    throw new MaestroError(
+      'invalid-argument',
+      `artifacts build: a job of recipe ${spec.recipe} trains nothing, so it has no graphs; \`maestro checkpoint export\` writes the ` +
+        'encoder that it measures',
+    );
+  }
+  if (await exists(dir)) throw new MaestroError('conflict', `artifacts build: ${dir} is there already; remove it, or give another --out`);
+  const config = maeConfig(spec.model);
+  const layout = flatLayout(parameterSpecs(config));
+  const parameters = initParameters(config, layout, spec.seed);
+  await writeArtifacts({ dir, config, layout, spec, trainingModel: buildTrainingModel(config), parameters });
+  return inspectArtifacts(dir);
+}
+
+/**
+ * Files, inputs and outputs of an artifacts folder; each graph is opened in ONNX Runtime.
+ * @throws MaestroError `not-found` when it is none.
+ */
+export async function inspectArtifacts(dir: string): Promise<ArtifactsReport> {
+  let manifest: { config: Record<string, unknown>; parameters: readonly { name: string; size: number }[]; format?: string };
+  try {
+    manifest = JSON.parse(await readFile(join(dir, ARTIFACT_FILES.manifest), 'utf8'));
+  } catch (error) {
+    throw new MaestroError('not-found', `artifacts inspect: ${dir} is no artifacts folder: ${errorMessage(error)}`, { cause: error });
+  }
+  const names = new Set(manifest.parameters.map(({ name }) => name));
+  const files: ArtifactReport[] = [];
+  for (const name of Object.values(ARTIFACT_FILES)) {
+    const path = join(dir, name);
+    const { size } = await stat(path);
+    const isModel = name.endsWith('.onnx');
+    const { inputs, outputs } = isModel ? await describeModel(path) : { inputs: [], outputs: [] };
+    files.push({ name, sizeBytes: size, inputs: summary(inputs, names), outputs: summary(outputs, names) });
+  }
+  const values = manifest.parameters.reduce((sum, each) => sum + each.size, 0);
+  return { dir, config: manifest.config, parameters: { tensors: names.size, values }, files };
+}
+
+/** Values by name, type and shape; those that belong to single parameters are counted. */
+function summary(all: readonly ModelValue[], parameters: ReadonlySet<string>): string[] {
+  const isOfParameter = (name: string): boolean => parameters.has(name) || [...parameters].some((each) => name.endsWith(each));
+  const own = all.filter(({ name }) => !isOfParameter(name));
+  const others = all.length - own.length;
+  return [
+    ...own.map(({ name, type, shape }) => (type === '' ? name : `${name} ${type}[${shape.join(', ')}]`)),
+    ...(others === 0 ? [] : [`${others} for parameters`]),
+  ];
+}
+
+/** The report for a terminal. */
+export function artifactsText({ dir, config, parameters, files }: ArtifactsReport): string {
+  const rows = files.map(({ name, sizeBytes, inputs, outputs }) => [name, formatBytes(sizeBytes), inputs.join('; '), outputs.join('; ')]);
+  return [
+    dir,
+    `model: ${Object.entries(config)
+      .map(([key, value]) => `${key} ${value}`)
+      .join(', ')}`,
+    `parameters: ${parameters.values} in ${parameters.tensors} tensors`,
+    textTable([['FILE', 'SIZE', 'TAKES', 'GIVES'], ...rows], [1]),
+  ].join('\n');
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,96 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import {
+  checkpointRoot,
+  describeFallback,
+  describeProblems,
+  folderOwner,
+  glanceAtCheckpoint,
+  listCheckpoints,
+  newestValidCheckpoint,
+} from '@maestro/checkpoint';
+import { isMaestroError, MaestroError, readEnvironment } from '@maestro/protocol';
+import { isUrl, parentOf, resolveLocation } from '@maestro/storage';
+import type { Command } from 'commander';
+import { printable } from '../terminal/printResult.ts';
+import { withClient } from '../terminal/withClient.ts';
+
+const WHOLE_ID = /^job-[0-9a-z]{26}$/;
+
+/**
+ * The id of the job that is meant; undefined when a place is. What is there as a file or folder, or is a path of several names, is a place.
+ * Else the coordinator is asked, which knows jobs by name; where none answers, the jobs of the data folder are looked at.
+ */
+export async function jobMeant(program: Command, target: string): Promise<string | undefined> {
+  if (WHOLE_ID.test(target)) return target;
+  if (isUrl(target) || target.includes('/') || (await stat(target).catch(() => undefined)) !== undefined) return undefined;
+  try {
+    return await withClient(program, async (client) => (await client.getJob(target)).id);
+  } catch (error) {
+    const isUnknown = isMaestroError(error, 'not-found');
+    if (!isUnknown && !isMaestroError(error, 'unavailable')) throw error;
+    if (isUnknown && target.startsWith('@')) throw error;
+    const ids = await readdir(join(resolve(program.opts<{ dataDir: string }>().dataDir), 'jobs')).catch(() => []);
+    if (target === '@last') return ids.sort().at(-1);
+    const begun = ids.filter((id) => id.startsWith(target));
+    return begun.length === 1 ? begun[0] : target.startsWith('job-') ? target : undefined;
+  }
+}
+
+/**
+ * Where a job's checkpoints are: below `location`; else in the data folder or below `MAESTRO_CHECKPOINTS`; where nothing is there, the
+ * coordinator is asked, which knows what the job's file says. What names no job is taken as the place itself.
+ */
+export async function checkpointsOf(program: Command, target: string, location?: string): Promise<string> {
+  const job = await jobMeant(program, target);
+  return job === undefined ? resolveLocation(target) : placeOf(program, job, location);
+}
+
+async function placeOf(program: Command, job: string, location: string | undefined): Promise<string> {
+  const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
+  const usual = checkpointRoot({ dataDir, jobId: job, location: location ?? readEnvironment()['MAESTRO_CHECKPOINTS'] });
+  if (location !== undefined || (await listCheckpoints(usual)).length > 0) return usual;
+  try {
+    const [newest] = await withClient(program, (client) => client.listCheckpoints(job));
+    return newest === undefined ? usual : parentOf(newest.path);
+  } catch (error) {
+    if (isMaestroError(error, 'unavailable') || isMaestroError(error, 'not-found')) return usual;
+    throw error;
+  }
+}
+
+/** The error of a place that has no checkpoints; `isJob`: it was named by its job. */
+export function noCheckpoints(what: string, root: string, { isJob }: { readonly isJob: boolean }): MaestroError {
+  const advice = isJob
+    ? "`maestro jobs` tells how far a job is; name another place with --location (as the job's file does) or --data-dir"
+    : "name the folder that a job's checkpoints are in";
+  return new MaestroError('not-found', `no ${what} in ${root}; ${advice}`);
+}
+
+/**
+ * The checkpoint that is meant: a folder as it stands, of a job the newest that is valid and its own. What was passed over, and that a folder
+ * holds a checkpoint of another job than the one it belongs to, is told on standard error.
+ */
+export async function newestFolder(program: Command, target: string, location?: string): Promise<string> {
+  const job = await jobMeant(program, target);
+  if (job === undefined) {
+    const dir = resolveLocation(target);
+    await warnOfWriter(dir);
+    return dir;
+  }
+  const root = await placeOf(program, job, location);
+  const newest = await newestValidCheckpoint(root, { job });
+  const fallback = describeFallback(newest);
+  if (fallback !== undefined) process.stderr.write(`maestro: ${printable(fallback)}\n`);
+  if (newest.checkpoint === undefined) throw noCheckpoints('valid checkpoint', root, { isJob: true });
+  return newest.checkpoint.dir;
+}
+
+/** Whoever names a folder gets what is in it, but is told when it is not what its place says. */
+async function warnOfWriter(dir: string): Promise<void> {
+  const job = folderOwner(dir);
+  if (job === undefined) return;
+  // What cannot be read at all is told by whoever reads it next.
+  const found = await glanceAtCheckpoint(dir, { job }).catch(() => undefined);
+  if (found?.valid === false) process.stderr.write(`maestro: warning: ${printable(`${dir}: ${describeProblems(found.problems)}`)}\n`);
+}

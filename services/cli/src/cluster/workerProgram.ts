@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import type { Device } from '@maestro/protocol';
+import type { Environment } from './keptProcess.ts';
+import type { NodeProgram } from './launchNode.ts';
+import type { Place } from '../network/hostNetwork.ts';
+
+/** What all workers of a local cluster have in common. */
+export interface WorkerSetup {
+  /** host:port of the coordinator. */
+  readonly coordinator: string;
+  readonly redisUrl: string;
+  readonly dataDir: string;
+  readonly device: Device;
+  readonly threads: number;
+}
+
+/** The worker program with its variables, to run at its place; `env` comes on top. */
+export function workerProgram(
+  name: string,
+  { coordinator, redisUrl, dataDir, device, threads }: WorkerSetup,
+  { address, enter }: Place,
+  env: Environment,
+): NodeProgram {
+  return {
+    name,
+    entry: 'worker/dist/main.js',
+    hides: ['MAESTRO_TOKENS', 'REDIS_URL'],
+    env: {
+      MAESTRO_COORDINATOR: coordinator,
+      MAESTRO_REDIS_URL: redisUrl,
+      MAESTRO_DATA_DIR: dataDir,
+      MAESTRO_WORKER_NAME: name,
+      MAESTRO_DEVICE: device,
+      MAESTRO_THREADS: String(threads),
+      MAESTRO_COLLECTIVE_LISTEN: `${address}:0`,
+      ...trustedNetwork(address),
+      ...env,
+    },
+    enter,
+    logFile: logFile(dataDir, name),
+  };
+}
+
+/** Network namespaces of this machine are as good as loopback. */
+export function trustedNetwork(address: string): Environment {
+  return address.startsWith('127.') ? {} : { MAESTRO_TRUSTED_NETWORK: `${address}/24` };
+}
+
+/** Where the output of a process of a local cluster goes. */
+export function logFile(dataDir: string, name: string): string {
+  return join(dataDir, 'logs', `${name}.log`);
+}
+
+/** The first of worker-a, worker-b, ..., worker-z, worker-a1, ... that is not taken. */
+export function freeWorkerName(taken: ReadonlySet<string>): string {
+  for (let i = 0; ; i++) {
+    const name = `worker-${String.fromCharCode(97 + (i % 26))}${i < 26 ? '' : Math.floor(i / 26)}`;
+    if (!taken.has(name)) return name;
+  }
+}

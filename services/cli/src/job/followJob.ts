@@ -1,0 +1,76 @@
+import type { JobClient } from '@maestro/client';
+import { errorMessage, isMaestroError, type Job, LOG_QUERY_LEVELS, readEnvironment } from '@maestro/protocol';
+import { Option } from 'commander';
+import { exitCodeOf } from '../terminal/exitCode.ts';
+import { logText } from './logText.ts';
+import { forTerminal, printResult } from '../terminal/printResult.ts';
+import { createProgressView, type ProgressView } from './progressView.ts';
+
+/** The last lines of a job may come so much later than its end. */
+const LAST_LINES_MS = 3000;
+
+/** What a command that follows a job is told. */
+export interface FollowOptions {
+  readonly json?: boolean | undefined;
+  /** The least urgent level of log lines that are shown, or `none`. */
+  readonly logs: string;
+}
+
+/** `--logs LEVEL`, for commands that follow a job. */
+export function logsOption(): Option {
+  return new Option('--logs <level>', 'log lines to show while following, from this level on')
+    .choices([...LOG_QUERY_LEVELS, 'none'])
+    .default('warn');
+}
+
+/**
+ * Shows a job's progress and log lines on standard error until it ends, then prints its outcome, which becomes the exit code. Ctrl-C leaves
+ * the job running and says how to come back.
+ */
+export async function followJob(client: JobClient, job: Job, { json, logs }: FollowOptions): Promise<void> {
+  const last = await follow(client, job, logs);
+  printResult(json, last, ({ id, state, message }) => `${id} ${state}: ${message}`);
+  process.exitCode = exitCodeOf(last);
+}
+
+async function follow(client: JobClient, job: Job, level: string): Promise<Job> {
+  const view = createProgressView(process.stderr);
+  const detach = (): void => {
+    view.end();
+    const { id } = job;
+    process.stderr.write(`detached; the job goes on. Come back with \`maestro follow ${id}\`, end it with \`maestro cancel ${id}\`\n`);
+    process.exit(0);
+  };
+  process.once('SIGINT', detach);
+  const over = new AbortController();
+  const lines = level === 'none' ? Promise.resolve() : showLines(client, job.id, { level, view, signal: over.signal });
+  let last = job;
+  try {
+    for await (const now of client.watchJob(job.id)) {
+      last = now;
+      view.show(forTerminal(now));
+    }
+    const timer = setTimeout(() => over.abort(), LAST_LINES_MS);
+    await lines;
+    clearTimeout(timer);
+  } finally {
+    over.abort();
+    view.end();
+    process.off('SIGINT', detach);
+  }
+  return last;
+}
+
+/** Shows log lines as they come, until the job is over. That there are none does not keep anybody from following the job. */
+async function showLines(
+  client: JobClient,
+  id: string,
+  { level, view, signal }: { readonly level: string; readonly view: ProgressView; readonly signal: AbortSignal },
+): Promise<void> {
+  const isColoured = process.stderr.isTTY === true && readEnvironment()['NO_COLOR'] === undefined;
+  try {
+    for await (const { json } of client.tailLogs(id, { follow: true, level, signal })) view.note(logText(json, { isColoured }));
+  } catch (error) {
+    if (!isMaestroError(error, 'cancelled')) view.note(`no more log lines: ${errorMessage(error)}`);
+  }
+}

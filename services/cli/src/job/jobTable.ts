@@ -1,0 +1,100 @@
+import { isTerminal, type Job, type StoredCheckpoint } from '@maestro/protocol';
+import { isTraining } from './isTraining.ts';
+import { duration } from './progressView.ts';
+import { textTable } from '../terminal/textTable.ts';
+
+/** Events that a description shows; `--json` has all that are kept. */
+const SHOWN_EVENTS = 25;
+
+/** A job's priority, by its job file. */
+export function priorityOf({ specJson }: Pick<Job, 'specJson'>): number {
+  return (JSON.parse(specJson) as { readonly priority?: number }).priority ?? 0;
+}
+
+/** A table of jobs, one line each, newest first. */
+export function jobTable(jobs: readonly Job[], nowMs: number = Date.now()): string {
+  return textTable([['ID', 'NAME', 'STATE', 'STEP', 'LOSS', 'AGE', 'PRIO', 'NOTE'], ...jobs.map((job) => cells(job, nowMs))]);
+}
+
+function cells(job: Job, nowMs: number): string[] {
+  const { id, name, state, message, progress, createdAt } = job;
+  const step = progress === null ? '-' : `${progress.step}/${progress.totalSteps}`;
+  const loss = progress === null || progress.images === 0 || !isTraining(job) ? '-' : progress.loss.toFixed(4);
+  const note = state === 'running' || state === 'succeeded' ? '' : message;
+  return [id, name, state, step, loss, duration((nowMs - Date.parse(createdAt)) / 1000), String(priorityOf(job)), note];
+}
+
+/**
+ * Everything about one job that a person asks for when something is odd, as indented lines. `stored`: the checkpoints that are there
+ * now; all that were written are told when it is left out.
+ */
+export function jobDescription(
+  job: Job,
+  { nowMs = Date.now(), stored }: { readonly nowMs?: number; readonly stored?: readonly StoredCheckpoint[] | undefined } = {},
+): string {
+  const { progress } = job;
+  const isOver = isTerminal(job.state);
+  const slow = job.conditions.find(({ type, status }) => type === 'Progressing' && !status);
+  const lines = [
+    `Job:        ${job.id} (${job.name})`,
+    `State:      ${job.state}: ${job.message}`,
+    ...(slow === undefined ? [] : [`Slow:       ${slow.message}`]),
+    ...(job.warnings ?? []).map((warning) => `Warning:    ${warning}`),
+    `Priority:   ${priorityOf(job)}`,
+    `Created:    ${job.createdAt}`,
+    `Started:    ${job.startedAt || '-'}`,
+    `Ended:      ${job.endedAt || '-'}`,
+    `Generation: ${job.generation}`,
+  ];
+  if (progress !== null) {
+    lines.push(
+      `Progress:   step ${progress.step} of ${progress.totalSteps}, epoch ${progress.epoch.toFixed(2)}, ${progress.images} images, ` +
+        `${progress.skippedImages} skipped`,
+      ...(isTraining(job) ? [lossLine(progress)] : []),
+      ...(isOver ? [] : [`Speed:      ${progress.imagesPerSecond.toFixed(1)} images/s, ${duration(progress.etaSeconds)} left`]),
+    );
+  }
+  const results = Object.entries(job.results ?? {});
+  if (results.length > 0) lines.push(`Results:    ${results.map(([name, value]) => `${name} ${value}`).join(', ')}`);
+  if (job.stepsRedone > 0)
+    lines.push(
+      `Redone:     ${job.stepsRedone} step${job.stepsRedone === 1 ? '' : 's'}, begun and given up when a view ended, or lost with all workers`,
+    );
+  // Nobody works for a job that has ended: what its members did last is no news.
+  if (!isOver) lines.push('Members:');
+  for (const { name, firstRank, ranks, status, phase, step, phaseSeconds, waitingFor, lastHeard } of isOver ? [] : job.members) {
+    const heardSeconds = Math.max(0, (nowMs - Date.parse(lastHeard)) / 1000);
+    const waits = waitingFor === '' ? '' : `, waiting for ${waitingFor}`;
+    const does =
+      lastHeard === ''
+        ? 'not heard yet'
+        : `step ${step}: in ${phase} for ${phaseSeconds.toFixed(1)} s${waits}; heard ${heardSeconds.toFixed(1)} s ago`;
+    lines.push(`  ${name}  ${status}  virtual ranks ${firstRank}..${firstRank + ranks - 1}  ${does}`);
+  }
+  lines.push('Conditions:');
+  for (const { type, status, reason, message, lastTransitionTime } of job.conditions) {
+    lines.push(`  ${type}=${status}  ${reason}  ${lastTransitionTime}  ${message}`);
+  }
+  const olderEvents = job.events.length - SHOWN_EVENTS;
+  const areSome = olderEvents > 0 || (job.events[0]?.generation ?? 1) > 1;
+  lines.push(
+    areSome ? `Events: (the newest; ${olderEvents > 0 ? `${olderEvents} older with --json` : 'older ones are not kept'})` : 'Events:',
+  );
+  for (const { time, generation, step, type, message } of job.events.slice(-SHOWN_EVENTS)) {
+    lines.push(`  ${time}  view ${generation}  step ${step}  ${type}: ${message}`);
+  }
+  const kept = job.checkpoints.filter(({ step, hash }) => stored?.some((found) => found.step === step && found.hash === hash) ?? true);
+  const written = job.checkpoints.length;
+  lines.push(kept.length === written ? 'Checkpoints:' : `Checkpoints: (${written} written, ${kept.length} of them on disk)`);
+  for (const { step, path, hash } of kept) lines.push(`  step ${step}  ${hash}  ${path}`);
+  for (const { step, path, problem } of (stored ?? []).filter(({ valid }) => !valid))
+    lines.push(`  step ${step}  INVALID: ${problem}  ${path}`);
+  return lines.join('\n');
+}
+
+function lossLine(progress: NonNullable<Job['progress']>): string {
+  return (
+    `Loss:       ${progress.loss.toFixed(6)} (first ${progress.lossFirst.toFixed(6)}), gradient norm ` +
+    `${progress.gradNorm.toPrecision(4)}, lr ${progress.lr.toExponential(3)}`
+  );
+}

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fastifyStatic from '@fastify/static';
+import type { FastifyReply } from 'fastify';
+import '../routeRole.ts';
+import type { HttpApp } from '../httpApp.ts';
+
+/** The dashboard's files, as they are served: plain modules, so that there is nothing to build. */
+const DASHBOARD = fileURLToPath(new URL('../../../dashboard/', import.meta.url));
+
+const PAGE = readFileSync(join(DASHBOARD, 'index.html'));
+
+/** Addresses that the dashboard draws by itself. */
+const PAGES = ['/', '/jobs/:id', '/jobs/:id/:tab', '/workers', '/submit', '/login'] as const;
+
+/** Serves the dashboard: its pages, and its files and libraries under /assets. Nothing is fetched from any other host. */
+export function addDashboardRoutes(app: HttpApp): void {
+  const library = createRequire(import.meta.url);
+  const roots = [
+    { root: DASHBOARD, prefix: '/assets/' },
+    { root: dirname(library.resolve('uplot')), prefix: '/assets/uplot/' },
+    { root: join(dirname(library.resolve('yaml/package.json')), 'browser/dist'), prefix: '/assets/yaml/' },
+  ];
+  app.register(async (files) => {
+    // The page that asks for a token is made of these files, so they need none.
+    files.addHook('onRoute', (route) => {
+      route.config = { ...route.config, role: 'public' };
+    });
+    for (const { root, prefix } of roots) {
+      // Asked for anew each time (a 304 when nothing changed): a coordinator of another version serves other files at the same address.
+      files.register(fastifyStatic, { root, prefix, allowedPath, decorateReply: false, index: false, cacheControl: false, setHeaders });
+    }
+  });
+  for (const path of PAGES) {
+    app.get(path, { config: { role: 'public' }, schema: { hide: true } }, (_, reply) => sendDashboard(reply));
+  }
+}
+
+/** Sends the one page of the dashboard, which looks at the address itself. */
+export function sendDashboard(reply: FastifyReply): FastifyReply {
+  return reply
+    .header('cache-control', 'no-cache')
+    .type('text/html; charset=utf-8')
+    .serializer((body: Buffer) => body as unknown as string)
+    .send(PAGE);
+}
+
+/** The compiler's part of the folder is nobody's to read. */
+function allowedPath(path: string): boolean {
+  return !/^\/(dist|types)\/|\/tsconfig\.json$/.test(path);
+}
+
+function setHeaders(reply: { header(name: string, value: string): unknown }): void {
+  reply.header('cache-control', 'no-cache');
+}

@@ -1,0 +1,123 @@
+import { exportQuerySchema, jobParamsSchema, STEP_PHASES, seriesListSchema, stepParamSchema, timelineSchema } from '@maestro/protocol';
+import { EXPOSITION_TYPE } from '@maestro/telemetry';
+import { z } from 'zod';
+import { EXPORT_FORMATS, exportRows } from '../../metrics/exports.ts';
+import { SERIES, SERIES_NAMES, type SeriesName, seriesPoints } from '../../metrics/series.ts';
+import { findStraggler } from '../../metrics/timeline.ts';
+import type { HttpApp } from '../httpApp.ts';
+import type { HttpDeps } from '../httpDeps.ts';
+import { PROBLEMS } from '../problemResponses.ts';
+
+const MOST_POINTS = 5000;
+const MOST_TIMELINE_STEPS = 256;
+
+const SERIES_LIST = new RegExp(`^(?:${SERIES_NAMES.join('|')})(?:,(?:${SERIES_NAMES.join('|')}))*$`);
+const seriesQuerySchema = z.strictObject({
+  series: z
+    .string()
+    .max(200)
+    .regex(SERIES_LIST, `expected some of ${SERIES_NAMES.join(', ')}, with commas between them`)
+    .optional()
+    .describe(`names with commas between them, of ${SERIES_NAMES.join(', ')}; all when left out`),
+  from: stepParamSchema.default(0).describe('first step'),
+  points: z.coerce.number().int().min(2).max(MOST_POINTS).default(500).describe('points of each series, at most'),
+});
+const timelineQuerySchema = z.strictObject({
+  steps: z.coerce.number().int().min(1).max(MOST_TIMELINE_STEPS).default(32).describe('last steps to look at'),
+});
+
+/** The bytes of a file; Fastify sends them as they are. */
+const file = { schema: z.string() };
+const EXPORTED = {
+  description: 'The file.',
+  content: Object.fromEntries(Object.values(EXPORT_FORMATS).map(({ contentType }) => [contentType.split(';')[0]!, file])),
+};
+
+/** Metrics: the page that Prometheus reads, and of a job its curves, where its steps' time goes, exports. */
+export function addMetricRoutes(app: HttpApp, { coordinator, observer }: HttpDeps): void {
+  const tags = ['metrics'];
+
+  app.get('/metrics', { schema: { hide: true } }, async (_, reply) => {
+    const { list, workers, unwrittenSteps, spec } = coordinator;
+    const page = await observer.page({ jobs: list(), workers: workers(), unwrittenSteps, spec });
+    return reply.type(EXPOSITION_TYPE).serializer(String).send(page);
+  });
+
+  app.get(
+    '/api/v1/jobs/:id/metrics',
+    {
+      schema: {
+        operationId: 'getJobMetrics',
+        summary: 'Curves of a job, thinned to so many points that no spike is lost.',
+        tags,
+        params: jobParamsSchema,
+        querystring: seriesQuerySchema,
+        response: { 200: seriesListSchema, ...PROBLEMS },
+      },
+    },
+    async (request) => {
+      const { id } = coordinator.get(request.params.id);
+      const { series, from, points } = request.query;
+      const names = series === undefined ? SERIES_NAMES : (series.split(',') as SeriesName[]);
+      const rows = (await observer.history(id)).filter(({ step }) => step >= from);
+      return {
+        series: names.map((name) => ({
+          name,
+          unit: SERIES[name].unit,
+          points: seriesPoints(rows, name, points).map(([...point]) => point),
+        })),
+      };
+    },
+  );
+
+  app.get(
+    '/api/v1/jobs/:id/timeline',
+    {
+      schema: {
+        operationId: 'getJobTimeline',
+        summary: "Where the time of a job's last steps went, by worker and phase, and whom the others wait for.",
+        tags,
+        params: jobParamsSchema,
+        querystring: timelineQuerySchema,
+        response: { 200: timelineSchema, ...PROBLEMS },
+      },
+    },
+    (request) => {
+      const { id } = coordinator.get(request.params.id);
+      const workers = observer.timeline(id, request.query.steps);
+      const straggler = findStraggler(workers);
+      return {
+        phases: [...STEP_PHASES],
+        workers: workers.map(({ name, steps }) => ({
+          name,
+          steps: steps.map(({ step, startMs, lag, ...durations }) => ({ step, startMs, durations, lag })),
+        })),
+        ...(straggler !== undefined && { straggler }),
+      };
+    },
+  );
+
+  app.get(
+    '/api/v1/jobs/:id/metrics/export',
+    {
+      schema: {
+        operationId: 'exportJobMetrics',
+        summary: "All that is kept of a job's steps, as CSV, as JSON lines, or as a TensorBoard event file.",
+        tags,
+        params: jobParamsSchema,
+        querystring: exportQuerySchema,
+        response: { 200: EXPORTED, ...PROBLEMS },
+      },
+    },
+    async (request, reply) => {
+      const job = coordinator.get(request.params.id);
+      const { format } = request.query;
+      const { contentType, fileName } = EXPORT_FORMATS[format];
+      const body = exportRows(format, await observer.history(job.id), Date.parse(job.createdAt));
+      return reply
+        .type(contentType)
+        .header('content-disposition', `attachment; filename="${job.id}.${fileName}"`)
+        .send(body as unknown as string);
+    },
+  );
+}
