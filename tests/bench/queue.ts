@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
-import { connectRedis } from '@maestro/data';
 import { isTerminal } from '@maestro/protocol';
+import { connectRedis } from '@maestro/redis';
 import { writeBlobs } from '../support/blobs.ts';
 import { smallJob } from '../support/smallJob.ts';
 

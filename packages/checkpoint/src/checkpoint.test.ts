@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { MaestroError } from '@maestro/protocol';
+import { encodeManifest } from './format/manifest.ts';
 import {
   checkpointHash,
   describeFallback,
@@ -15,7 +16,6 @@ import {
   verifyCheckpoint,
   writeCheckpoint,
 } from './index.ts';
-import { encodeManifest } from './format/manifest.ts';
 
 let root = '';
 beforeEach(async () => {

@@ -9,16 +9,23 @@ export {
   requireOwnOrigin,
   requireSameOrigin,
 } from './format/checkpointOrigin.ts';
-export { type CheckpointProblem, type CheckpointReport, describeProblems } from './read/checkpointReport.ts';
-export { checkpointRoot } from './write/checkpointRoot.ts';
-export { requireSpace } from './write/diskSpace.ts';
 export type { FileDigest } from './format/fileDigest.ts';
-export { folderStep, stepFolder } from './write/folderNames.ts';
 export { folderOwner } from './format/folderOwner.ts';
-export { type CheckpointGlance, glanceAtCheckpoint } from './read/glanceAtCheckpoint.ts';
-export { cleanLeftovers } from './write/leftovers.ts';
-export { type ListedCheckpoint, listCheckpoints } from './read/listCheckpoints.ts';
 export { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './format/manifest.ts';
+export {
+  type DecodedTensor,
+  decodeSafetensors,
+  encodeSafetensors,
+  readSafetensors,
+  type SafetensorsContent,
+  writeSafetensors,
+} from './format/safetensors.ts';
+export { DTYPE_BYTES, type Dtype, type TensorEntry } from './format/safetensorsHeader.ts';
+export { type CheckpointTar, tarCheckpoint } from './format/tarCheckpoint.ts';
+export { type FlatTensorLayout, flatTensors, type NamedTensor } from './format/tensor.ts';
+export { type CheckpointProblem, type CheckpointReport, describeProblems } from './read/checkpointReport.ts';
+export { type CheckpointGlance, glanceAtCheckpoint } from './read/glanceAtCheckpoint.ts';
+export { type ListedCheckpoint, listCheckpoints } from './read/listCheckpoints.ts';
 export {
   describeFallback,
   type NewestValidCheckpoint,
@@ -36,17 +43,10 @@ export {
   readParameters,
 } from './read/readCheckpoint.ts';
 export { readJobSpec } from './read/readJobSpec.ts';
-export { type RetainedCheckpoint, type Retention, retainCheckpoints, stepsToRemove } from './write/retainCheckpoints.ts';
-export {
-  type DecodedTensor,
-  decodeSafetensors,
-  encodeSafetensors,
-  readSafetensors,
-  type SafetensorsContent,
-  writeSafetensors,
-} from './format/safetensors.ts';
-export { DTYPE_BYTES, type Dtype, type TensorEntry } from './format/safetensorsHeader.ts';
-export { type CheckpointTar, tarCheckpoint } from './format/tarCheckpoint.ts';
-export { type FlatTensorLayout, flatTensors, type NamedTensor } from './format/tensor.ts';
 export { type VerifyOptions, verifyCheckpoint } from './read/verifyCheckpoint.ts';
+export { checkpointRoot } from './write/checkpointRoot.ts';
+export { requireSpace } from './write/diskSpace.ts';
+export { folderStep, stepFolder } from './write/folderNames.ts';
+export { cleanLeftovers } from './write/leftovers.ts';
+export { type RetainedCheckpoint, type Retention, retainCheckpoints, stepsToRemove } from './write/retainCheckpoints.ts';
 export { type CheckpointPhase, type WriteCheckpointOptions, type WrittenCheckpoint, writeCheckpoint } from './write/writeCheckpoint.ts';

@@ -1,13 +1,13 @@
 import { expect, test } from '@jest/globals';
-import { type ChunkMessage, type ChunkViews, decodeChunk } from './wire/codec.ts';
 import { openIntake } from './group/intake.ts';
 import type { Link } from './group/link.ts';
 import { openOutflow } from './group/outflow.ts';
 import { hasReceived, hasSent, openPeer, type Peer } from './group/peer.ts';
-import { planReduce } from './plan/plan.ts';
 import { openReducer } from './group/reducer.ts';
 import type { Round, RoundPosition } from './group/round.ts';
+import { planReduce } from './plan/plan.ts';
 import { openVector } from './plan/vector.ts';
+import { type ChunkMessage, type ChunkViews, decodeChunk } from './wire/codec.ts';
 
 const BLOCK = 4;
 /** Pieces hold four blocks: each of the two members owns a piece and a half. */

@@ -3,11 +3,11 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
 import { MaestroError } from '@maestro/protocol';
 import { beginCall } from './group/beginCall.ts';
-import { CLIENT_PREFACE, FRAME_HEADER_BYTES, FRAME_TYPES, SETTINGS, writeFrameHeader } from './wire/http2Frame.ts';
-import { type Collective, type Group, type GroupMember, openCollective, planReduce } from './index.ts';
 import { MEMBER_SETTING } from './group/memberServer.ts';
-import { COLLECTIVE_SERVICE, MOST_FRAME_BYTES } from './wire/service.ts';
 import { openMemberSession, openSession } from './group/session.ts';
+import { type Collective, type Group, type GroupMember, openCollective, planReduce } from './index.ts';
+import { CLIENT_PREFACE, FRAME_HEADER_BYTES, FRAME_TYPES, SETTINGS, writeFrameHeader } from './wire/http2Frame.ts';
+import { COLLECTIVE_SERVICE, MOST_FRAME_BYTES } from './wire/service.ts';
 
 const LENGTH = 2 * SUM_SQUARES_BLOCK;
 const keepalive = { timeMs: 1000, timeoutMs: 1000 };

@@ -1,26 +1,29 @@
-export { type AugmentConfig, augmentConfig } from './images/augment.ts';
-export type { BatchConfig, SkippedSample } from './loader/batchFiller.ts';
 export type { BoundedFolderOptions } from './blocks/boundedFolder.ts';
-export { mostBroken, tooManyBroken } from './loader/brokenSamples.ts';
-export { contentHash, contentText, sampleContent } from './contents/contentHash.ts';
-export { type ContentConflict, type ContentTable, openContentTable } from './contents/contentTable.ts';
-export { type Dataset, type DatasetSource, type DatasetSpec, datasetParts, type OpenDatasetOptions, openDataset } from './formats/dataset.ts';
-export { readEvictionRisk, requireNoEviction } from './evictionPolicy.ts';
 export { type DataExamination, type DataPlace, type ExamineDataOptions, examineData } from './examine/examineData.ts';
 export { examineJob, type JobExamination, type JobExaminationOptions } from './examine/examineJob.ts';
+export { imageCost, type PlanOptions, planJob, planWarnings, type WorkerAtHand } from './examine/planJob.ts';
+export { type DataSurvey, surveyData } from './examine/surveyData.ts';
+export {
+  type Dataset,
+  type DatasetSource,
+  type DatasetSpec,
+  datasetParts,
+  type OpenDatasetOptions,
+  openDataset,
+} from './formats/dataset.ts';
 export { type DatasetPart, PROBE_BYTES } from './formats/holdOut.ts';
-export { IMAGE_EXTENSIONS, imageBuild } from './images/imageCodec.ts';
-export { jobLearningRate, jobSchedule } from './schedule/jobSchedule.ts';
-export { type Loader, type LoaderOptions, type MicroBatch, openLoader } from './loader/loader.ts';
-export { type EvaluationImages, loadImages } from './loader/loadImages.ts';
-export { defaultNormalisation, type Normalisation } from './images/normalisation.ts';
 export { type PackedDataset, type PackOptions, packDataset } from './formats/packDataset.ts';
 export { INDEX_FILE } from './formats/packIndex.ts';
-export { imageCost, type PlanOptions, planJob, planWarnings, type WorkerAtHand } from './examine/planJob.ts';
-export { connectRedis, type RedisConnection } from './redisConnection.ts';
-export { type RedisServer, startRedisServer } from './redisServer.ts';
-export { requireRedisUrl } from './redisUrl.ts';
+export { type AugmentConfig, augmentConfig } from './images/augment.ts';
+export { IMAGE_EXTENSIONS, imageBuild } from './images/imageCodec.ts';
+export { defaultNormalisation, type Normalisation } from './images/normalisation.ts';
 export { type GridOptions, renderGrid } from './images/renderGrid.ts';
+export type { BatchConfig, SkippedSample } from './loader/batchFiller.ts';
+export { mostBroken, tooManyBroken } from './loader/brokenSamples.ts';
+export { contentHash, contentText, sampleContent } from './loader/contentHash.ts';
+export { type Loader, type LoaderOptions, type MicroBatch, openLoader } from './loader/loader.ts';
+export { type EvaluationImages, loadImages } from './loader/loadImages.ts';
+export { jobLearningRate, jobSchedule } from './schedule/jobSchedule.ts';
 export { addDigests, DIGEST_MODULUS, positionsDigest, type SampleSpace, sampleDigest, subtractDigests } from './schedule/sampleDigest.ts';
 export {
   type PositionRange,
@@ -36,5 +39,3 @@ export {
   stepsOfEpoch,
   windowOfStep,
 } from './schedule/schedule.ts';
-export { type Lease, listShardGenerations, loadBullmq, openShardQueue, type ShardDepth, type ShardQueue } from './shardQueue.ts';
-export { type DataSurvey, surveyData } from './examine/surveyData.ts';

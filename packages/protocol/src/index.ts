@@ -42,11 +42,6 @@ export { type RecipeResource, recipeResource, recipeResourceSchema } from './api
 export { type ViewResource, viewResourceSchema } from './api/viewResource.ts';
 export { type WorkerResource, workerResource, workerResourceSchema } from './api/workerResource.ts';
 export { AUDIT_VERDICTS, type AuditEpoch, type AuditReport, type AuditVerdict, type AuditWorker, type JobAudit } from './audit.ts';
-export { type Bind, type HostAndPort, requireSafeBind, splitAddress } from './process/bindRule.ts';
-export { formatBytes, parseByteSize } from './job/byteSize.ts';
-export { type PathRoots, readRoots, requireConfined, requireInside } from './job/confinedPath.ts';
-export { DEVICES, type Device, isDevice } from './process/device.ts';
-export { ENVIRONMENT, type EnvironmentVariable } from './process/environment.ts';
 export {
   assertInternal,
   ERROR_CODES,
@@ -56,12 +51,9 @@ export {
   isMaestroError,
   MaestroError,
 } from './errors.ts';
-export { DEFAULT_FAILURE_TIMEOUT_MS, DEFAULT_PREPARE_SECONDS, type FailureTimeouts, failureTimeouts } from './wire/failureTimeouts.ts';
 export { normalWord, type OurWord, ourWordFor } from './foreignWords.ts';
-export { channelOptions, controlChannelOptions, fromServiceError, loadProtos, loadService, tokenMetadata, toServiceError } from './wire/grpc.ts';
-export { newJobId } from './wire/ids.ts';
-export { isAlive } from './wire/isAlive.ts';
-export { homeRelativeAdvice, isHomeRelative } from './process/isHomeRelative.ts';
+export { formatBytes, parseByteSize } from './job/byteSize.ts';
+export { type PathRoots, readRoots, requireConfined, requireInside } from './job/confinedPath.ts';
 export { commonIdentity, identityDifferences, type JobIdentity, specDifferences } from './job/jobIdentity.ts';
 export {
   at,
@@ -95,7 +87,34 @@ export {
   type StoredCheckpoint,
   type WorkerInfo,
 } from './job/jobs.ts';
+export { nearest } from './job/nearest.ts';
+export type { JobIssue, JobSection, MetricInfo, RecipeInfo, SectionSchemas } from './job/recipe.ts';
+export { isTraining, recipeInfos, recipeOf, registerRecipes } from './job/recipeRegistry.ts';
+export { requireShallow } from './job/requireShallow.ts';
+export { describeIssues, pathsOf, type SchemaNode } from './job/schemaIssues.ts';
+export { printable } from './printable.ts';
+export { type Bind, type HostAndPort, requireSafeBind, splitAddress } from './process/bindRule.ts';
+export { DEVICES, type Device, isDevice } from './process/device.ts';
+export { ENVIRONMENT, type EnvironmentVariable } from './process/environment.ts';
+export { homeRelativeAdvice, isHomeRelative } from './process/isHomeRelative.ts';
 export { listenError } from './process/listenError.ts';
+export { identifyProcess, isRunning, mayRun, type ProcessIdentity, processStart } from './process/processIdentity.ts';
+export { readEnvironment, type Variables } from './process/readEnvironment.ts';
+export { isAllowed, ROLES, type Role } from './process/roles.ts';
+export { SECRET_VARIABLES, type SecretVariable, scrubEnvironment, withoutVariables } from './process/scrubEnvironment.ts';
+export { channelCredentials, readTls, serverCredentials, type TlsFiles } from './process/tls.ts';
+export { DEFAULT_FAILURE_TIMEOUT_MS, DEFAULT_PREPARE_SECONDS, type FailureTimeouts, failureTimeouts } from './wire/failureTimeouts.ts';
+export {
+  channelOptions,
+  controlChannelOptions,
+  fromServiceError,
+  loadProtos,
+  loadService,
+  tokenMetadata,
+  toServiceError,
+} from './wire/grpc.ts';
+export { newJobId } from './wire/ids.ts';
+export { isAlive } from './wire/isAlive.ts';
 export {
   type CheckpointFailed,
   type CheckpointWritten,
@@ -124,16 +143,5 @@ export {
   type Wire,
   type WorkerMessage,
 } from './wire/messages.ts';
-export { nearest } from './job/nearest.ts';
-export { printable } from './printable.ts';
-export { identifyProcess, isRunning, mayRun, type ProcessIdentity, processStart } from './process/processIdentity.ts';
-export { readEnvironment, type Variables } from './process/readEnvironment.ts';
-export type { JobIssue, JobSection, MetricInfo, RecipeInfo, SectionSchemas } from './job/recipe.ts';
-export { isTraining, recipeInfos, recipeOf, registerRecipes } from './job/recipeRegistry.ts';
-export { requireShallow } from './job/requireShallow.ts';
-export { isAllowed, ROLES, type Role } from './process/roles.ts';
-export { describeIssues, pathsOf, type SchemaNode } from './job/schemaIssues.ts';
-export { SECRET_VARIABLES, type SecretVariable, scrubEnvironment, withoutVariables } from './process/scrubEnvironment.ts';
 export { type CoveredPiece, coverRange, type ElementRange, newestWholeStep } from './wire/stateShards.ts';
-export { channelCredentials, readTls, serverCredentials, type TlsFiles } from './process/tls.ts';
 export { parseWorkerMessage } from './wire/workerMessages.ts';

@@ -12,7 +12,7 @@ import {
   requireOwnOrigin,
   verifyCheckpoint,
 } from '@maestro/checkpoint';
-import { connectRedis, loadBullmq, type Schedule } from '@maestro/data';
+import type { Schedule } from '@maestro/data';
 import { openLogArchive, openLogSink } from '@maestro/logs';
 import {
   DEFAULT_FAILURE_TIMEOUT_MS,
@@ -25,6 +25,8 @@ import {
   readEnvironment,
   scrubEnvironment,
 } from '@maestro/protocol';
+import { loadBullmq } from '@maestro/queue';
+import { connectRedis } from '@maestro/redis';
 import { isUrl, probeLocation, resolveLocation } from '@maestro/storage';
 import { createLogger, endWithParent, runService } from '@maestro/telemetry';
 import { type Bookkeeper, openBookkeeper } from './books/bookkeeper.ts';

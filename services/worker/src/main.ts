@@ -2,7 +2,6 @@ import '@maestro/recipes';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { openCollective } from '@maestro/collective';
-import { loadBullmq } from '@maestro/data';
 import { openLogSink } from '@maestro/logs';
 import {
   DEFAULT_FAILURE_TIMEOUT_MS,
@@ -16,6 +15,7 @@ import {
   scrubEnvironment,
   serverCredentials,
 } from '@maestro/protocol';
+import { loadBullmq } from '@maestro/queue';
 import { createLogger, endWithParent, type MetricsPages, printFamilies, runService, serveMetrics } from '@maestro/telemetry';
 import { readComputeSettings } from './process/computeSettings.ts';
 import { createFaults } from './process/faults.ts';

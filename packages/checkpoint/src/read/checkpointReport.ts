@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { errorMessage, isMaestroError, MaestroError, printable } from '@maestro/protocol';
 import { isUrl, joinLocation, lastName, openStorage, readStored, type StoredObject } from '@maestro/storage';
-import { folderStep } from '../write/folderNames.ts';
 import { MANIFEST_FILE, type Manifest, parseManifest, STATE_FILE } from '../format/manifest.ts';
+import { folderStep } from '../write/folderNames.ts';
 
 /** One thing that makes a checkpoint invalid. */
 export interface CheckpointProblem {

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { MaestroError } from '@maestro/protocol';
 import { isUrl, storageError } from '@maestro/storage';
-import { beginExamination, type CheckpointReport, type Examination, reportOf, requireWriter } from './checkpointReport.ts';
 import { MANIFEST_FILE } from '../format/manifest.ts';
+import { beginExamination, type CheckpointReport, type Examination, reportOf, requireWriter } from './checkpointReport.ts';
 
 /** What a look at a checkpoint found; `valid` when the manifest is whole and every file has its size. Bytes are for `verifyCheckpoint`. */
 export interface CheckpointGlance extends CheckpointReport {

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { isUrl, joinLocation, openStorage, resolveLocation, storageError } from '@maestro/storage';
-import { folderStep, stepFolder } from '../write/folderNames.ts';
 import { MANIFEST_FILE } from '../format/manifest.ts';
+import { folderStep, stepFolder } from '../write/folderNames.ts';
 
 /** A checkpoint that is listed, not examined. */
 export interface ListedCheckpoint {

@@ -1,8 +1,8 @@
 import { isMaestroError } from '@maestro/protocol';
 import { isUrl } from '@maestro/storage';
-import { type CheckpointProblem, type CheckpointReport, describeProblems } from './checkpointReport.ts';
 import { stepFolder } from '../write/folderNames.ts';
 import { cleanLeftovers } from '../write/leftovers.ts';
+import { type CheckpointProblem, type CheckpointReport, describeProblems } from './checkpointReport.ts';
 import { type ListedCheckpoint, listCheckpoints } from './listCheckpoints.ts';
 import { type VerifyOptions, verifyCheckpoint } from './verifyCheckpoint.ts';
 

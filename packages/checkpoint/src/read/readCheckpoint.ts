@@ -1,6 +1,11 @@
 import { isMaestroError, MaestroError } from '@maestro/protocol';
 import { joinLocation, readStored, resolveLocation } from '@maestro/storage';
 import { alignStored, checkpointHash, joinMoments, splitMoments, type TrainingTensors } from '../format/checkpointHash.ts';
+import { digestFile } from '../format/fileDigest.ts';
+import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from '../format/manifest.ts';
+import { openPart } from '../format/openPart.ts';
+import { readSafetensors } from '../format/safetensors.ts';
+import { elementCount, type NamedTensor } from '../format/tensor.ts';
 import {
   attempt,
   beginExamination,
@@ -11,11 +16,6 @@ import {
   readState,
   reportOf,
 } from './checkpointReport.ts';
-import { digestFile } from '../format/fileDigest.ts';
-import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from '../format/manifest.ts';
-import { openPart } from '../format/openPart.ts';
-import { readSafetensors } from '../format/safetensors.ts';
-import { elementCount, type NamedTensor } from '../format/tensor.ts';
 
 /** A checkpoint in memory, verified; tensors in name order. */
 export interface Checkpoint extends TrainingTensors {

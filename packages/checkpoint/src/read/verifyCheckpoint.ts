@@ -1,5 +1,10 @@
 import { joinLocation, type StoredFile } from '@maestro/storage';
 import { alignStored, hashTraining } from '../format/checkpointHash.ts';
+import { digestFile, readRange } from '../format/fileDigest.ts';
+import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from '../format/manifest.ts';
+import { openPart } from '../format/openPart.ts';
+import { readHeader, requireF32 } from '../format/safetensors.ts';
+import type { TensorEntry } from '../format/safetensorsHeader.ts';
 import {
   attempt,
   beginExamination,
@@ -10,11 +15,6 @@ import {
   reportOf,
   requireWriter,
 } from './checkpointReport.ts';
-import { digestFile, readRange } from '../format/fileDigest.ts';
-import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from '../format/manifest.ts';
-import { openPart } from '../format/openPart.ts';
-import { readHeader, requireF32 } from '../format/safetensors.ts';
-import type { TensorEntry } from '../format/safetensorsHeader.ts';
 
 /** What {@link verifyCheckpoint} takes. */
 export interface VerifyOptions {

@@ -3,10 +3,10 @@ import { join, resolve } from 'node:path';
 import { MaestroError } from '@maestro/protocol';
 import { isUrl, storageError } from '@maestro/storage';
 import { beginExamination } from '../read/checkpointReport.ts';
-import { passingFolder, stepFolder } from './folderNames.ts';
-import { withFolderInHand } from './leftovers.ts';
 import { type ListedCheckpoint, listCheckpoints } from '../read/listCheckpoints.ts';
 import { readCheckpointState } from '../read/readCheckpoint.ts';
+import { passingFolder, stepFolder } from './folderNames.ts';
+import { withFolderInHand } from './leftovers.ts';
 import { removeObjects } from './writeObjects.ts';
 
 /** Which checkpoints stay: what any of the rules keeps. */

@@ -4,8 +4,6 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { processStart } from '@maestro/protocol';
-import { requireSpace } from './diskSpace.ts';
-import { folderStep, parsePassingFolder, stepFolder } from './folderNames.ts';
 import {
   type CheckpointPhase,
   cleanLeftovers,
@@ -14,6 +12,8 @@ import {
   verifyCheckpoint,
   writeCheckpoint,
 } from '../index.ts';
+import { requireSpace } from './diskSpace.ts';
+import { folderStep, parsePassingFolder, stepFolder } from './folderNames.ts';
 import { isAbandoned } from './leftovers.ts';
 
 let root = '';

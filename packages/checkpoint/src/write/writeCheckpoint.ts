@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path';
 import { MaestroError } from '@maestro/protocol';
 import { isUrl, resolveLocation, storageError } from '@maestro/storage';
 import { alignTensors, checkpointHash, joinMoments, type TrainingTensors } from '../format/checkpointHash.ts';
-import { requireSpace } from './diskSpace.ts';
 import { type FileDigest, syncFolder, writeDurably } from '../format/fileDigest.ts';
-import { passingFolder, stepFolder } from './folderNames.ts';
-import { cleanLeftovers, withFolderInHand } from './leftovers.ts';
 import { encodeManifest, MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from '../format/manifest.ts';
 import { safetensorsParts } from '../format/safetensors.ts';
+import { requireSpace } from './diskSpace.ts';
+import { passingFolder, stepFolder } from './folderNames.ts';
+import { cleanLeftovers, withFolderInHand } from './leftovers.ts';
 import { type CheckpointFiles, writeObjects } from './writeObjects.ts';
 
 /** A moment of a write, for tests that stop it there: about to write a file, flush a file or folder, or rename a folder. */

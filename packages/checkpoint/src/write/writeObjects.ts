@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { isMaestroError, MaestroError } from '@maestro/protocol';
 import { abandonUploads, type ObjectDigest, openStorage, type Storage } from '@maestro/storage';
 import { checkpointHash } from '../format/checkpointHash.ts';
+import { encodeManifest, MANIFEST_FILE, STATE_FILE } from '../format/manifest.ts';
 import { beginExamination } from '../read/checkpointReport.ts';
 import { folderStep, stepFolder } from './folderNames.ts';
-import { encodeManifest, MANIFEST_FILE, STATE_FILE } from '../format/manifest.ts';
 import type { WriteCheckpointOptions, WrittenCheckpoint } from './writeCheckpoint.ts';
 
 /** The content of every file of a checkpoint but the manifest. */

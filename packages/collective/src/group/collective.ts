@@ -2,17 +2,17 @@ import type { SecureClientSessionOptions } from 'node:http2';
 import { Server, type ServerCredentials, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from '@grpc/grpc-js';
 import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
 import { ERROR_CODES, type ErrorCode, MaestroError } from '@maestro/protocol';
+import { type AllGather, type PlanMember, planReduce, type ReducePlan } from '../plan/plan.ts';
+import type { FloatVector } from '../plan/vector.ts';
+import { type PulledState, type PullStateOptions, pullState } from '../state/pullState.ts';
+import { openStateSource, type ServeStateOptions } from '../state/serveState.ts';
 import type { ChunkFrame } from '../wire/codec.ts';
 import { type Dialled, dial } from '../wire/dial.ts';
+import { type AbortRequest, COLLECTIVE_SERVICE, type PullRequest, SERVER_OPTIONS } from '../wire/service.ts';
 import { openDoor } from './door.ts';
 import { Group } from './group.ts';
 import type { Link, LinkEvents } from './link.ts';
 import { grpcOutbound, type Outbound } from './outbound.ts';
-import { type AllGather, type PlanMember, planReduce, type ReducePlan } from '../plan/plan.ts';
-import { type PulledState, type PullStateOptions, pullState } from '../state/pullState.ts';
-import { openStateSource, type ServeStateOptions } from '../state/serveState.ts';
-import { type AbortRequest, COLLECTIVE_SERVICE, type PullRequest, SERVER_OPTIONS } from '../wire/service.ts';
-import type { FloatVector } from '../plan/vector.ts';
 
 /** How a worker takes part in collectives. */
 export interface CollectiveOptions {

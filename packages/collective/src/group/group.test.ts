@@ -6,7 +6,6 @@ import { credentials, Server, ServerCredentials, type ServerWritableStream, type
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
 import { loadService, MaestroError } from '@maestro/protocol';
-import { beginCall } from './beginCall.ts';
 import {
   type Collective,
   type CollectiveOptions,
@@ -16,9 +15,10 @@ import {
   openCollective,
   planReduce,
 } from '../index.ts';
-import { MEMBER_SETTING } from './memberServer.ts';
 import { openMessageReader } from '../wire/messageReader.ts';
 import { COLLECTIVE_SERVICE, MOST_FRAME_BYTES, type PullRequest } from '../wire/service.ts';
+import { beginCall } from './beginCall.ts';
+import { MEMBER_SETTING } from './memberServer.ts';
 
 const LENGTH = 9 * SUM_SQUARES_BLOCK + 40;
 

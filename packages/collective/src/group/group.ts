@@ -1,15 +1,15 @@
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
+import type { Chunk, ReducePlan } from '../plan/plan.ts';
+import { type FloatVector, openVector } from '../plan/vector.ts';
 import { decodeChunk } from '../wire/codec.ts';
 import { type Intake, openIntake } from './intake.ts';
 import type { AbortNotice, Link, LinkEvents } from './link.ts';
 import { type Outflow, openOutflow } from './outflow.ts';
 import { hasReceived, hasSent, openPeer, type Peer, type Waiting, waitingFor } from './peer.ts';
-import type { Chunk, ReducePlan } from '../plan/plan.ts';
 import { openReducer, type Reducer } from './reducer.ts';
 import { parity, type Round, type RoundPosition, roundCode } from './round.ts';
 import { invalidCall, otherRound, peerLost, placeText, type RoundPlace, roundTimeout } from './roundErrors.ts';
 import { createRoundClock, type RoundTimes } from './roundTimes.ts';
-import { type FloatVector, openVector } from '../plan/vector.ts';
 
 const NO_VALUES = new Float64Array(0);
 /** Pieces that are reduced before other events get a turn: a few milliseconds of work. */

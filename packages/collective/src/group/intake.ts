@@ -1,12 +1,12 @@
+import type { ReducePlan } from '../plan/plan.ts';
+import type { OpenVector } from '../plan/vector.ts';
 import { chunkChecksum, payloadSum } from '../wire/checksum.ts';
 import type { ChunkMessage } from '../wire/codec.ts';
 import { gatheredBytes, type Piece } from './lane.ts';
 import { hasReceived, type Peer } from './peer.ts';
-import type { ReducePlan } from '../plan/plan.ts';
 import type { Reducer } from './reducer.ts';
 import { parity, partialsDue, type RoundPosition, reducedDue, roundOf } from './round.ts';
 import { corruptMessage, unexpectedMessage } from './roundErrors.ts';
-import type { OpenVector } from '../plan/vector.ts';
 
 /** Where what peers send goes. */
 export interface IntakeOptions {

@@ -1,10 +1,18 @@
 import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { errorMessage, MaestroError, toServiceError } from '@maestro/protocol';
-import { CLIENT_PREFACE, FIRST_STREAM, FRAME_HEADER_BYTES, FRAME_TYPES, readFrameHeader, readSettings, SETTINGS } from '../wire/http2Frame.ts';
-import type { Outbound } from './outbound.ts';
 import { type OutboundTap, openOutboundTap } from '../taps/outboundTap.ts';
+import {
+  CLIENT_PREFACE,
+  FIRST_STREAM,
+  FRAME_HEADER_BYTES,
+  FRAME_TYPES,
+  readFrameHeader,
+  readSettings,
+  SETTINGS,
+} from '../wire/http2Frame.ts';
 import { type AbortRequest, COLLECTIVE_SERVICE, MOST_FRAME_BYTES } from '../wire/service.ts';
+import type { Outbound } from './outbound.ts';
 
 /**
  * The setting by which a member says that it is one: it pulls on its first stream and takes whole messages as frames, so that its windows,

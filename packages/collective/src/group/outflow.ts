@@ -1,12 +1,12 @@
+import type { ReducePlan } from '../plan/plan.ts';
+import type { OpenVector } from '../plan/vector.ts';
 import { chunkChecksum, openSummable, payloadSum } from '../wire/checksum.ts';
 import { type ChunkHeader, encodeChunk } from '../wire/codec.ts';
 import { BLOCKS_PER_PIECE } from './lane.ts';
 import type { Link } from './link.ts';
 import type { Peer } from './peer.ts';
-import type { ReducePlan } from '../plan/plan.ts';
 import type { Reducer } from './reducer.ts';
 import { partialsDue, type RoundPosition, reducedDue, roundCode } from './round.ts';
-import type { OpenVector } from '../plan/vector.ts';
 
 const NO_VALUES = new Float64Array(0);
 const NO_PAYLOAD = new Uint8Array(0);

@@ -1,5 +1,5 @@
-import { type Lane, planLane } from './lane.ts';
 import type { ReducePlan } from '../plan/plan.ts';
+import { type Lane, planLane } from './lane.ts';
 import { partialsDue, type Round, reducedDue } from './round.ts';
 
 /** What a step still waits for. */

@@ -1,7 +1,7 @@
 import { openArena, sumLanes } from '@maestro/kernels';
-import { BLOCKS_PER_PIECE, gatheredBytes, type Piece, pieceAt, pieceCount } from './lane.ts';
 import type { ReducePlan } from '../plan/plan.ts';
 import type { OpenVector } from '../plan/vector.ts';
+import { BLOCKS_PER_PIECE, gatheredBytes, type Piece, pieceAt, pieceCount } from './lane.ts';
 
 /** Staging is as deep as fits in this, and at least {@link LEAST_DEPTH} pieces: it follows the number of partials, not the model's size. */
 const STAGING_BYTES = 64 << 20;

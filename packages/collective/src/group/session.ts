@@ -1,8 +1,8 @@
 import { type ClientHttp2Session, connect as connectHttp2, type SecureClientSessionOptions } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { type InboundTap, openInboundTap } from '../taps/inboundTap.ts';
-import { MEMBER_SETTING } from './memberServer.ts';
 import { MOST_FRAME_BYTES, MOST_PAYLOAD_BYTES } from '../wire/service.ts';
+import { MEMBER_SETTING } from './memberServer.ts';
 
 /** The flow-control window of a stream and of its connection: 2.4 times the throughput of the default 64 KiB. */
 const WINDOW_BYTES = 4 << 20;

@@ -6,8 +6,8 @@ import { credentials, Server, ServerCredentials, type ServerWritableStream } fro
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { loadService, MaestroError } from '@maestro/protocol';
 import { type Collective, type MemberState, openCollective, type PullStateOptions } from '../index.ts';
-import { openStateSource, type StateCall } from './serveState.ts';
 import { COLLECTIVE_SERVICE } from '../wire/service.ts';
+import { openStateSource, type StateCall } from './serveState.ts';
 
 const LENGTHS = [600_001, 3, 600_001];
 

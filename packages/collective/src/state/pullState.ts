@@ -1,12 +1,12 @@
 import type { ClientHttp2Session } from 'node:http2';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { beginCall } from '../group/beginCall.ts';
+import { openSession, type SessionOptions } from '../group/session.ts';
+import type { FloatVector } from '../plan/vector.ts';
 import { type InboundState, openInboundState, type StateSummary } from '../taps/inboundState.ts';
 import { openMessageReader } from '../wire/messageReader.ts';
 import { COLLECTIVE_SERVICE, type StateRangeRequest, type StateRequest } from '../wire/service.ts';
-import { openSession, type SessionOptions } from '../group/session.ts';
 import { MOST_STATE_MESSAGE_BYTES } from './stateMessages.ts';
-import type { FloatVector } from '../plan/vector.ts';
 
 /** Whose state to pull, and where to. */
 export interface PullStateOptions {

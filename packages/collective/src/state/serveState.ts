@@ -1,7 +1,7 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { MaestroError, toServiceError } from '@maestro/protocol';
-import type { ChunkFrame } from '../wire/codec.ts';
 import { type MemberState, type OutboundState, openOutboundState } from '../taps/outboundState.ts';
+import type { ChunkFrame } from '../wire/codec.ts';
 import type { StateRangeRequest, StateRequest } from '../wire/service.ts';
 
 /** What a member serves to the peers of a view. */

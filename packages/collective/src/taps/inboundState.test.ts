@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import type { FloatVector } from '../plan/vector.ts';
+import { encodeStateEnd, encodeStatePiece, MOST_STATE_MESSAGE_BYTES, STATE_PIECE_FLOATS } from '../state/stateMessages.ts';
 import type { ChunkFrame } from '../wire/codec.ts';
 import { openInboundState } from './inboundState.ts';
 import { type MemberState, openOutboundState } from './outboundState.ts';
-import { encodeStateEnd, encodeStatePiece, MOST_STATE_MESSAGE_BYTES, STATE_PIECE_FLOATS } from '../state/stateMessages.ts';
-import type { FloatVector } from '../plan/vector.ts';
 
 /** A message as it lies in a gRPC frame, after the 5 bytes before it. */
 function framed(frame: ChunkFrame): Buffer {

@@ -2,11 +2,11 @@ import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MaestroError } from '@maestro/protocol';
 import { beginCall } from '../group/beginCall.ts';
-import type { InboundTap } from '../taps/inboundTap.ts';
 import type { AbortNotice, LinkEvents } from '../group/link.ts';
+import { type MemberSession, openMemberSession, type SessionOptions } from '../group/session.ts';
+import type { InboundTap } from '../taps/inboundTap.ts';
 import { type MessageReader, openMessageReader } from './messageReader.ts';
 import { COLLECTIVE_SERVICE, MOST_MESSAGE_BYTES, type PullRequest } from './service.ts';
-import { type MemberSession, openMemberSession, type SessionOptions } from '../group/session.ts';
 
 /** How long a peer may take to acknowledge an abort. */
 const ABORT_DEADLINE_MS = 1000;

@@ -1,8 +1,8 @@
 import type { MethodDefinition, ServerOptions, ServiceDefinition } from '@grpc/grpc-js';
 import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
 import { loadService } from '@maestro/protocol';
-import { type ChunkFrame, chunkOverhead, MOST_VALUES } from './codec.ts';
 import { BLOCKS_PER_PIECE } from '../group/lane.ts';
+import { type ChunkFrame, chunkOverhead, MOST_VALUES } from './codec.ts';
 
 /** The request of `Pull`: field names as in proto/maestro/v1/collective.proto. */
 export interface PullRequest {

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { openStorage } from '@maestro/storage';
-import { BLOCK_BYTES } from './blockHashes.ts';
 import { type Dataset, openDataset, reopenDataset } from '../formats/dataset.ts';
 import { packDataset } from '../formats/packDataset.ts';
+import { BLOCK_BYTES } from './blockHashes.ts';
 
 const SIZE = 100_000;
 const COUNT = 6;

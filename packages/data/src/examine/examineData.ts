@@ -3,8 +3,8 @@ import { basename, dirname, isAbsolute, join } from 'node:path';
 import { type DataSpec, errorMessage, homeRelativeAdvice, isHomeRelative, isMaestroError, MaestroError, nearest } from '@maestro/protocol';
 import { isUrl } from '@maestro/storage';
 import { findIdxImages } from '../formats/idx.ts';
-import { countIdx, countImages, countPacked, formatOfFolder, type ListingLimits, noImage, type SampleCount } from './listData.ts';
 import { INDEX_FILE } from '../formats/packIndex.ts';
+import { countIdx, countImages, countPacked, formatOfFolder, type ListingLimits, noImage, type SampleCount } from './listData.ts';
 
 /** What a look at a job's data finds, without opening it. */
 export type DataExamination =

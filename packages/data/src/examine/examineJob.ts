@@ -1,8 +1,8 @@
 import { maeConfig } from '@maestro/mae';
 import { type ErrorCode, errorMessage, type JobSpec, jobData, MaestroError } from '@maestro/protocol';
 import { isUrl } from '@maestro/storage';
-import { type DataExamination, examineData } from './examineData.ts';
 import { jobSchedule } from '../schedule/jobSchedule.ts';
+import { type DataExamination, examineData } from './examineData.ts';
 
 /** What is known when a job file is examined. */
 export interface JobExaminationOptions {

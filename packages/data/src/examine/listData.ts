@@ -4,9 +4,9 @@ import { extname, join } from 'node:path';
 import { constants, gunzipSync } from 'node:zlib';
 import { type DataSpec, errorMessage, MaestroError } from '@maestro/protocol';
 import { findIdxImages, parseIdxHeader } from '../formats/idx.ts';
-import { IMAGE_EXTENSIONS } from '../images/imageCodec.ts';
 import { SYSTEM_FOLDERS } from '../formats/listImages.ts';
 import { INDEX_FILE, parsePackIndex } from '../formats/packIndex.ts';
+import { IMAGE_EXTENSIONS } from '../images/imageCodec.ts';
 
 /** Entries of a folder that are read together. */
 const READ_ENTRIES = 256;

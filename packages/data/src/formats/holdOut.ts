@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { MaestroError } from '@maestro/protocol';
-import { contentHash } from '../contents/contentHash.ts';
+import { contentHash } from '../loader/contentHash.ts';
 import type { Dataset, DatasetSource } from './dataset.ts';
 
 /** Which samples of a data set are opened: those that are trained on, those that are held out, or all. */

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { gunzip as gunzipWithCallback } from 'node:zlib';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { inFileTime, openRegularFile, READ_TIMEOUT_MS } from '@maestro/storage';
-import { contentHash } from '../contents/contentHash.ts';
+import { contentHash } from '../loader/contentHash.ts';
 import type { Dataset } from './dataset.ts';
 import { PROBE_BYTES } from './holdOut.ts';
 

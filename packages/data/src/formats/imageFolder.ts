@@ -3,11 +3,11 @@ import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { type FileDeadline, inFileTime, openRegularFile, READ_TIMEOUT_MS } from '@maestro/storage';
-import { contentHash } from '../contents/contentHash.ts';
+import { IMAGE_EXTENSIONS } from '../images/imageCodec.ts';
+import { contentHash } from '../loader/contentHash.ts';
 import type { Dataset } from './dataset.ts';
 import { filePath, nameBytes } from './fileName.ts';
 import { PROBE_BYTES } from './holdOut.ts';
-import { IMAGE_EXTENSIONS } from '../images/imageCodec.ts';
 import { listImages } from './listImages.ts';
 
 /** How many samples, spread evenly over the set, give their content to the fingerprint, and how much of each. */

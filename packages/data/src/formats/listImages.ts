@@ -3,8 +3,8 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, sep } from 'node:path';
 import { errorMessage, MaestroError } from '@maestro/protocol';
 import { type FileDeadline, inFileTime } from '@maestro/storage';
-import { filePath, nameOfBytes } from './fileName.ts';
 import { IMAGE_EXTENSIONS } from '../images/imageCodec.ts';
+import { filePath, nameOfBytes } from './fileName.ts';
 
 /** A larger file is refused when the folder is opened: no image of use is, and each loader thread reads whole files. */
 const MAX_FILE_BYTES = 512 * 2 ** 20;

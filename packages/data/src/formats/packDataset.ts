@@ -2,12 +2,12 @@ import { extname } from 'node:path';
 import { MaestroError } from '@maestro/protocol';
 import { abandonUploads, isS3, type Storage, TAR_BLOCK, tarHeader, tarPadding } from '@maestro/storage';
 import { BLOCK_BYTES, blockHashes } from '../blocks/blockHashes.ts';
+import { decodeImage, encodePng, IMAGE_RULE, reduceImage, withChannels } from '../images/imageCodec.ts';
+import { createResampler, type Resampler } from '../images/resample.ts';
 import { mostBroken, tooManyBroken } from '../loader/brokenSamples.ts';
 import type { Dataset, Sample } from './dataset.ts';
-import { decodeImage, encodePng, IMAGE_RULE, reduceImage, withChannels } from '../images/imageCodec.ts';
 import { NPY_HEADER_BYTES, npyHeader } from './npy.ts';
 import { encodePackIndex, INDEX_FILE, type PackIndex, SHARD_NAME } from './packIndex.ts';
-import { createResampler, type Resampler } from '../images/resample.ts';
 
 /** So that packing the same images again gives the same bytes. */
 const MTIME = new Date(0);

@@ -14,11 +14,11 @@ import {
 import { hashOf, openBlockCache } from '../blocks/blockCache.ts';
 import { type BlockedShard, openBlockReader, otherBytes } from '../blocks/blockReader.ts';
 import type { BoundedFolderOptions } from '../blocks/boundedFolder.ts';
-import { contentHash } from '../contents/contentHash.ts';
+import { blockChecks, openLocalShards } from '../blocks/localShards.ts';
+import { contentHash } from '../loader/contentHash.ts';
 import type { Dataset, OpenDatasetOptions } from './dataset.ts';
 import { PROBE_BYTES } from './holdOut.ts';
 import { indexShards } from './indexShards.ts';
-import { blockChecks, openLocalShards } from '../blocks/localShards.ts';
 import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
 
 /** An index of ten million samples has some 600 MB, and is read into one text. */

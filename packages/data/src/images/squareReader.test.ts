@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { openStorage } from '@maestro/storage';
-import { toThreeChannels } from './convertPixels.ts';
 import { type Dataset, openDataset } from '../formats/dataset.ts';
-import { loadImages } from '../loader/loadImages.ts';
 import { packDataset } from '../formats/packDataset.ts';
+import { loadImages } from '../loader/loadImages.ts';
+import { toThreeChannels } from './convertPixels.ts';
 import { createSquareReader } from './squareReader.ts';
 
 /** What Pillow makes of an image file: see tests/conformance/make_image_fixtures.py. */

@@ -1,5 +1,5 @@
-import type { CropBox } from './cropBox.ts';
 import type { Dataset } from '../formats/dataset.ts';
+import type { CropBox } from './cropBox.ts';
 import { type BrokenImage, type DecodedImage, decodeImage, withChannels } from './imageCodec.ts';
 import { createResampler } from './resample.ts';
 

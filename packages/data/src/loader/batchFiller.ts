@@ -1,13 +1,13 @@
 import { drawIdsShuffle, drawMaskNoise } from '@maestro/mae';
 import { permutation } from '@maestro/random';
-import { type AugmentConfig, drawCrop, drawFlip } from '../images/augment.ts';
-import { readingDigest, watchContents } from '../contents/contentHash.ts';
 import type { Dataset } from '../formats/dataset.ts';
-import { evaluationCrop } from './loadImages.ts';
+import { type AugmentConfig, drawCrop, drawFlip } from '../images/augment.ts';
 import { createPlaneWriter } from '../images/normalisation.ts';
+import { createSquareReader } from '../images/squareReader.ts';
 import { addDigests, sampleDigest } from '../schedule/sampleDigest.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
-import { createSquareReader } from '../images/squareReader.ts';
+import { readingDigest, watchContents } from './contentHash.ts';
+import { evaluationCrop } from './loadImages.ts';
 
 /** What, beside data set and positions, decides the content of a batch. All of it is part of the job's identity. */
 export interface BatchConfig {

@@ -1,5 +1,5 @@
-import type { FilledBatch } from './batchFiller.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
+import type { FilledBatch } from './batchFiller.ts';
 
 /** A batch that is wanted, being filled, or ready. */
 export interface BatchOrder {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import sharp from 'sharp';
 import { openDataset } from '../formats/dataset.ts';
-import { loadImages } from './loadImages.ts';
 import { renderGrid } from '../images/renderGrid.ts';
+import { loadImages } from './loadImages.ts';
 
 let dir: string;
 beforeAll(async () => {

@@ -1,9 +1,9 @@
 import { MaestroError } from '@maestro/protocol';
-import type { SkippedSample } from './batchFiller.ts';
-import { type CropBox, centralCropBox } from '../images/cropBox.ts';
 import type { Dataset } from '../formats/dataset.ts';
+import { type CropBox, centralCropBox } from '../images/cropBox.ts';
 import { createPlaneWriter, defaultNormalisation, type Normalisation } from '../images/normalisation.ts';
 import { createSquareReader } from '../images/squareReader.ts';
+import type { SkippedSample } from './batchFiller.ts';
 
 /** Images for evaluation. */
 export interface EvaluationImages {

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { permutation } from '@maestro/random';
 import sharp from 'sharp';
-import { augmentConfig } from '../images/augment.ts';
 import { type Dataset, openDataset } from '../formats/dataset.ts';
-import { type Loader, type LoaderOptions, openLoader } from './loader.ts';
-import { loadImages } from './loadImages.ts';
+import { augmentConfig } from '../images/augment.ts';
 import { defaultNormalisation } from '../images/normalisation.ts';
 import { addDigests, positionsDigest, sampleDigest } from '../schedule/sampleDigest.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
+import { type Loader, type LoaderOptions, openLoader } from './loader.ts';
+import { loadImages } from './loadImages.ts';
 
 const COUNT = 24;
 const BROKEN = 7;

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@maestro/protocol';
-import type { FilledBatch } from './batchFiller.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
+import type { FilledBatch } from './batchFiller.ts';
 
 /** The memory of one place in the loader's ring, shared with its threads. */
 export interface SlotMemory {

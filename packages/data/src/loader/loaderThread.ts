@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorMessage, isMaestroError } from '@maestro/protocol';
-import { type BatchConfig, createBatchFiller } from './batchFiller.ts';
 import { type DatasetSource, reopenDataset } from '../formats/dataset.ts';
+import { type BatchConfig, createBatchFiller } from './batchFiller.ts';
 import type { LoaderReply, LoaderRequest, SlotMemory } from './loaderMessages.ts';
 
 const { source, config, slots } = workerData as {

@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
+import { diagnoseDevice, openTrainer } from '../index.ts';
+import { TOY_IMAGE_SHAPE, TOY_PATCHES, toyLayout, toyTrainingModel } from '../testing/toyModel.ts';
 import { explainCudaFailure } from './cudaFailures.ts';
 import { cudaBuild } from './device.ts';
-import { diagnoseDevice, openTrainer } from '../index.ts';
 import { type CudaFacts, judgeCuda } from './judgeCuda.ts';
-import { TOY_IMAGE_SHAPE, TOY_PATCHES, toyLayout, toyTrainingModel } from '../testing/toyModel.ts';
 
 const ready: CudaFacts = {
   platform: 'linux/x64',

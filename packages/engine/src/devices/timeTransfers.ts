@@ -1,9 +1,9 @@
 import { maxSegmentFloats, openSegments, planSegments } from '@maestro/kernels';
-import { transferModel } from '../trainer/elementwiseModels.ts';
 import type { FlatLayout } from '../flatLayout.ts';
 import { bindOutputs, runInPlace } from '../gradients/outputPath.ts';
 import { parameterTensors, tensorViews } from '../gradients/parameterFeeds.ts';
 import { openSession, type SessionOptions } from '../session.ts';
+import { transferModel } from '../trainer/elementwiseModels.ts';
 
 /** What it takes to carry a whole vector over the bus, one way each, in seconds (medians). */
 export interface TransferTimes {

@@ -1,10 +1,10 @@
 import { maxSegmentFloats, planSegments } from '@maestro/kernels';
 import type { Device } from '@maestro/protocol';
-import { startComputeThread } from '../threads/computeThread.ts';
 import { requireDevice } from '../devices/device.ts';
-import type { Evaluation, EvaluationInput, EvaluatorCalls, EvaluatorHostOptions } from './evaluatorHost.ts';
 import type { FlatLayout } from '../flatLayout.ts';
 import type { ModelSource } from '../session.ts';
+import { startComputeThread } from '../threads/computeThread.ts';
+import type { Evaluation, EvaluationInput, EvaluatorCalls, EvaluatorHostOptions } from './evaluatorHost.ts';
 
 /** How to open an {@link Evaluator}. */
 export interface EvaluatorOptions {

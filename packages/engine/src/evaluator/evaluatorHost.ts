@@ -2,8 +2,8 @@ import { copyFloats, openSegments, type SegmentPlan } from '@maestro/kernels';
 import { type Device, errorMessage, MaestroError } from '@maestro/protocol';
 import type { FlatLayout } from '../flatLayout.ts';
 import { checkInputs, checkOutputs, parameterTensors, tensorViews } from '../gradients/parameterFeeds.ts';
-import type { ComputeHost } from '../threads/serveCompute.ts';
 import { floatTensor, int64Tensor, type ModelSource, openSession, type Session, type SessionTensor } from '../session.ts';
+import type { ComputeHost } from '../threads/serveCompute.ts';
 
 /** What the main thread sends to open the host. */
 export interface EvaluatorHostOptions {

@@ -1,4 +1,4 @@
-import { openEvaluatorHost } from './evaluatorHost.ts';
 import { serveCompute } from '../threads/serveCompute.ts';
+import { openEvaluatorHost } from './evaluatorHost.ts';
 
 await serveCompute(openEvaluatorHost);

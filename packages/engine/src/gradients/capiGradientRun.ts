@@ -5,10 +5,10 @@ import type { OrtApi } from '../capi/ortApi.ts';
 import { type OrtSession, openOrtSession } from '../capi/ortSession.ts';
 import { type OrtMemory, type OrtValue, openMemory } from '../capi/ortValue.ts';
 import { explainCudaFailure, isDeviceRefusal } from '../devices/cudaFailures.ts';
-import type { GradientRun, MicroBatchLoss } from './gradientRun.ts';
 import { MicroBatchMemory } from '../trainer/microBatch.ts';
-import { checkInputs, checkOutputs, tensorViews } from './parameterFeeds.ts';
 import type { MicroBatchInput, TrainerHostOptions } from '../trainer/trainerMessages.ts';
+import type { GradientRun, MicroBatchLoss } from './gradientRun.ts';
+import { checkInputs, checkOutputs, tensorViews } from './parameterFeeds.ts';
 
 type Values = Readonly<Record<string, OrtValue>>;
 

@@ -1,5 +1,5 @@
-import type { OutputPath } from './outputPath.ts';
 import type { MicroBatchInput } from '../trainer/trainerMessages.ts';
+import type { OutputPath } from './outputPath.ts';
 
 /** What a micro batch gave beside its gradient. */
 export interface MicroBatchLoss {

@@ -1,12 +1,12 @@
 import type { SegmentedFloats } from '@maestro/kernels';
 import { errorMessage, MaestroError } from '@maestro/protocol';
 import { explainCudaFailure } from '../devices/cudaFailures.ts';
-import type { GradientRun, MicroBatchLoss } from './gradientRun.ts';
+import { floatTensor, int64Tensor, openSession, type Session, type SessionTensor } from '../session.ts';
 import { MicroBatchMemory } from '../trainer/microBatch.ts';
+import type { MicroBatchInput, TrainerHostOptions } from '../trainer/trainerMessages.ts';
+import type { GradientRun, MicroBatchLoss } from './gradientRun.ts';
 import { bindOutputs, chooseOutputPath, type OutputBinding, type OutputPath, runCopying, runInPlace } from './outputPath.ts';
 import { checkInputs, checkOutputs, parameterTensors, tensorViews } from './parameterFeeds.ts';
-import { floatTensor, int64Tensor, openSession, type Session, type SessionTensor } from '../session.ts';
-import type { MicroBatchInput, TrainerHostOptions } from '../trainer/trainerMessages.ts';
 
 type Feeds = Readonly<Record<string, SessionTensor>>;
 

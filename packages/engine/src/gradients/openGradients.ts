@@ -2,11 +2,11 @@ import type { SegmentedFloats } from '@maestro/kernels';
 import { errorMessage } from '@maestro/protocol';
 import { openCapi } from '../capi/openCapi.ts';
 import type { OrtApi } from '../capi/ortApi.ts';
-import { CapiGradientRun, valuesOver } from './capiGradientRun.ts';
 import { DeviceState } from '../trainer/deviceState.ts';
 import { type GradientSlots, hostSlots } from '../trainer/gradientSlots.ts';
-import { NodeGradientRun } from './nodeGradientRun.ts';
 import type { StateVector, TrainerHostOptions, TrainerReady } from '../trainer/trainerMessages.ts';
+import { CapiGradientRun, valuesOver } from './capiGradientRun.ts';
+import { NodeGradientRun } from './nodeGradientRun.ts';
 
 /** By whose calls ONNX Runtime is run: onnxruntime-node's, or its C API's; `auto` takes what is best for the device. */
 export type Engine = 'node' | 'capi';

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { bindOutputs, chooseOutputPath, runInPlace } from './outputPath.ts';
 import { SELF_TEST_LENGTH, selfTestModel } from '../devices/selfTestModel.ts';
 import { floatTensor, openSession } from '../session.ts';
+import { bindOutputs, chooseOutputPath, runInPlace } from './outputPath.ts';
 
 const cpu = { threads: 1, device: 'cpu' } as const;
 

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { startComputeThread } from './computeThread.ts';
 import type { BreakableCalls } from '../testing/breakableMain.ts';
+import { startComputeThread } from './computeThread.ts';
 
 const start = (failAtStart = false) =>
   startComputeThread<BreakableCalls, string>({

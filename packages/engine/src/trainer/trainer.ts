@@ -8,15 +8,15 @@ import {
   type SegmentedFloats,
 } from '@maestro/kernels';
 import { type Device, MaestroError } from '@maestro/protocol';
-import { STAGING_FLOATS } from './applyAdamW.ts';
-import { startComputeThread } from '../threads/computeThread.ts';
 import { type DeviceBuild, requireDevice } from '../devices/device.ts';
 import type { EngineLogger } from '../engineLogger.ts';
 import type { FlatLayout } from '../flatLayout.ts';
 import type { Engine } from '../gradients/openGradients.ts';
-import type { OuterOptions } from './outerStep.ts';
 import type { OutputPath } from '../gradients/outputPath.ts';
 import type { CudaOptions, ModelSource } from '../session.ts';
+import { startComputeThread } from '../threads/computeThread.ts';
+import { STAGING_FLOATS } from './applyAdamW.ts';
+import type { OuterOptions } from './outerStep.ts';
 import { reserveSnapshot, type SnapshotMemory, touchPages } from './snapshotMemory.ts';
 import type { TrainerCalls } from './trainerHost.ts';
 import type {

@@ -10,11 +10,11 @@ import {
   sliceParts,
 } from '@maestro/kernels';
 import { assertInternal, MaestroError } from '@maestro/protocol';
-import { type AdamWChunk, adamWChunks, applyAdamW, STAGING_FLOATS } from './applyAdamW.ts';
 import type { MicroBatchLoss } from '../gradients/gradientRun.ts';
 import { openGradients } from '../gradients/openGradients.ts';
-import { applyOuterStep, type OuterOptions, subtractFloats } from './outerStep.ts';
 import type { ComputeHost } from '../threads/serveCompute.ts';
+import { type AdamWChunk, adamWChunks, applyAdamW, STAGING_FLOATS } from './applyAdamW.ts';
+import { applyOuterStep, type OuterOptions, subtractFloats } from './outerStep.ts';
 import type {
   ApplyResult,
   FlatState,

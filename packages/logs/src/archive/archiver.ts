@@ -1,5 +1,5 @@
-import type { RedisConnection } from '@maestro/data';
 import { errorMessage } from '@maestro/protocol';
+import type { RedisConnection } from '@maestro/redis';
 import type { Logger } from '@maestro/telemetry';
 import type { JobLog, LogPosition } from '../stream/jobLog.ts';
 import type { ArchiveState, Journal } from '../stream/journal.ts';

@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { connectRedis, type RedisConnection, type RedisServer, startRedisServer } from '@maestro/data';
+import { connectRedis, type RedisConnection, type RedisServer, startRedisServer } from '@maestro/redis';
 import { createLogger } from '@maestro/telemetry';
 import { lineFilter } from '../stream/lineFilter.ts';
-import { type LogArchive, openLogArchive } from './logArchive.ts';
 import { CLUSTER } from '../stream/logLine.ts';
 import { type LogSink, openLogSink } from '../stream/logSink.ts';
 import { appendBatch, STREAM_KEY } from '../stream/logStream.ts';
-import { histogramOf, readForward, readLast } from './scan.ts';
 import { readAll } from '../testing/readAll.ts';
+import { type LogArchive, openLogArchive } from './logArchive.ts';
+import { histogramOf, readForward, readLast } from './scan.ts';
 
 const JOB = 'job-01test';
 let dir: string;

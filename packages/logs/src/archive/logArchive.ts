@@ -1,12 +1,12 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RedisConnection } from '@maestro/data';
 import { MaestroError } from '@maestro/protocol';
+import type { RedisConnection } from '@maestro/redis';
 import type { Logger } from '@maestro/telemetry';
-import { startArchiver } from './archiver.ts';
 import { type JobLog, type JobLogBounds, openJobLog } from '../stream/jobLog.ts';
 import { openJournal } from '../stream/journal.ts';
 import { CLUSTER, type LogLine } from '../stream/logLine.ts';
+import { startArchiver } from './archiver.ts';
 
 /** Told of lines as they are archived. */
 export type LinesListener = (job: string, lines: readonly LogLine[]) => void;

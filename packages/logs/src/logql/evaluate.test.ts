@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { connectRedis, type RedisConnection, type RedisServer, startRedisServer } from '@maestro/data';
+import { connectRedis, type RedisConnection, type RedisServer, startRedisServer } from '@maestro/redis';
 import { createLogger } from '@maestro/telemetry';
 import fc from 'fast-check';
 import { type LogArchive, openLogArchive } from '../archive/logArchive.ts';

@@ -1,8 +1,8 @@
 import { MaestroError } from '@maestro/protocol';
-import { labelsKey } from '../stream/labels.ts';
-import { compileRe2 } from '../stream/linePattern.ts';
 import type { LogArchive } from '../archive/logArchive.ts';
 import { createTurns } from '../archive/scan.ts';
+import { labelsKey } from '../stream/labels.ts';
+import { compileRe2 } from '../stream/linePattern.ts';
 import { aggregate } from './aggregate.ts';
 import type { AggregateQuery, Aggregation, LabelReplaceQuery, MetricQuery, RangeFunction, RangeQuery } from './ast.ts';
 import { combineSeries, combineWithNumber } from './combineSeries.ts';

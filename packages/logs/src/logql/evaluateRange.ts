@@ -1,9 +1,9 @@
 import { MaestroError } from '@maestro/protocol';
-import { labelsKey, type QueryLabels } from '../stream/labels.ts';
 import type { LogArchive } from '../archive/logArchive.ts';
+import { readOrSkip } from '../archive/scan.ts';
+import { labelsKey, type QueryLabels } from '../stream/labels.ts';
 import type { LogLine } from '../stream/logLine.ts';
 import { readPushed } from '../stream/pushedLine.ts';
-import { readOrSkip } from '../archive/scan.ts';
 import { variance } from './aggregate.ts';
 import type { Grouping, RangeQuery, Stage, Unwrap } from './ast.ts';
 import { parseGoDuration } from './duration.ts';

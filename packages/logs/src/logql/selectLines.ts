@@ -1,8 +1,8 @@
 import { MaestroError } from '@maestro/protocol';
-import { labelsKey, type QueryLabels } from '../stream/labels.ts';
 import type { LogArchive } from '../archive/logArchive.ts';
-import { CLUSTER, type LogLine } from '../stream/logLine.ts';
 import { createTurns, type FoundBlock, findBlocks, readOrSkip } from '../archive/scan.ts';
+import { labelsKey, type QueryLabels } from '../stream/labels.ts';
+import { CLUSTER, type LogLine } from '../stream/logLine.ts';
 import type { LogQuery, Matcher } from './ast.ts';
 import { compileMatchers, compilePipeline } from './pipeline.ts';
 

@@ -1,6 +1,6 @@
 import { MaestroError } from '@maestro/protocol';
-import { labelsKey, type QueryLabels } from '../stream/labels.ts';
 import type { Turns } from '../archive/scan.ts';
+import { labelsKey, type QueryLabels } from '../stream/labels.ts';
 import type { Grouping } from './ast.ts';
 
 /** Numbers over time, one for each step; there is none where `isThere` is 0. */

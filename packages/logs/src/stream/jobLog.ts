@@ -1,8 +1,8 @@
 import { type FileHandle, mkdir, open, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LogLine, NewLine } from './logLine.ts';
 import { type Block, emptySegment, indexLine, openSegment, readBlock, type Segment, saveIndex, segmentFiles } from '../archive/segment.ts';
 import { syncFolder } from '../archive/syncFolder.ts';
+import type { LogLine, NewLine } from './logLine.ts';
 
 /** How far a job's lines are on disk for good. */
 export interface LogPosition {

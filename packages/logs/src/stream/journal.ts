@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { LogPosition } from './jobLog.ts';
 import { syncFolder } from '../archive/syncFolder.ts';
+import type { LogPosition } from './jobLog.ts';
 
 /** What is archived: the last entry of the stream, the number of the next line of each process, and how far each job's files go. */
 export interface ArchiveState {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { requireRedisUrl } from '@maestro/data';
 import { isMaestroError } from '@maestro/protocol';
+import { requireRedisUrl } from '@maestro/redis';
 import { Redis, type RedisOptions } from 'ioredis';
 import { createLineBuffer } from './lineBuffer.ts';
 import { appendBatch, type LogBatch } from './logStream.ts';

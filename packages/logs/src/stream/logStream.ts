@@ -1,4 +1,4 @@
-import type { RedisConnection } from '@maestro/data';
+import type { RedisConnection } from '@maestro/redis';
 
 /** The stream that every process writes to and the coordinator reads; beside it, how many bytes it has. */
 export const STREAM_KEY = 'maestro:logs';

@@ -1,4 +1,4 @@
-import { connectRedis } from '@maestro/data';
+import { connectRedis } from '@maestro/redis';
 import { createLogger } from '@maestro/telemetry';
 import { openLogArchive } from '../archive/logArchive.ts';
 

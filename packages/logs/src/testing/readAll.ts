@@ -1,7 +1,7 @@
-import { lineFilter } from '../stream/lineFilter.ts';
 import type { LogArchive } from '../archive/logArchive.ts';
-import type { LogLine } from '../stream/logLine.ts';
 import { readForward } from '../archive/scan.ts';
+import { lineFilter } from '../stream/lineFilter.ts';
+import type { LogLine } from '../stream/logLine.ts';
 
 /** Every line of a job. */
 export async function readAll(archive: LogArchive, job: string): Promise<LogLine[]> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { DEVICES } from '../process/device.ts';
 import { MaestroError } from '../errors.ts';
+import { DEVICES } from '../process/device.ts';
 import type { JobSection } from './recipe.ts';
 import { recipeInfos, recipeOf } from './recipeRegistry.ts';
 import { describeIssues } from './schemaIssues.ts';

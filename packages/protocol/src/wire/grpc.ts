@@ -10,8 +10,8 @@ import {
 } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { ERROR_CODES, type ErrorCode, errorMessage, isMaestroError, MaestroError } from '../errors.ts';
-import type { FailureTimeouts } from './failureTimeouts.ts';
 import { readEnvironment } from '../process/readEnvironment.ts';
+import type { FailureTimeouts } from './failureTimeouts.ts';
 
 const PROTO_ROOT = fileURLToPath(new URL('../../../../proto', import.meta.url));
 const LOADING = { includeDirs: [PROTO_ROOT], longs: Number, enums: String, defaults: true, oneofs: true, arrays: true };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { DEVICES } from '../process/device.ts';
 import { MaestroError } from '../errors.ts';
+import { DEVICES } from '../process/device.ts';
 import { fromWire, type Hello, type Standing, type StateShard, type StepCommitted, type Wire, type WorkerMessage } from './messages.ts';
 
 /** Bounds far above need and far below harm. */

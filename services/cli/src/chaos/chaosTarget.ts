@@ -2,14 +2,14 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectJobClient } from '@maestro/client';
 import { errorMessage, identifyProcess, isMaestroError, isRunning, MaestroError, type ProcessIdentity } from '@maestro/protocol';
-import { type ClusterFile, readClusterFile } from '../terminal/connection.ts';
 import { type KeptProcess, keepProcess } from '../cluster/keptProcess.ts';
 import { launchNode } from '../cluster/launchNode.ts';
+import { workerProgram } from '../cluster/workerProgram.ts';
 import { LOOPBACK } from '../network/hostNetwork.ts';
 import { cutOff, type Heal, shapeLink } from '../network/linkFaults.ts';
 import { type NamespaceNetwork, openNamespaceNetwork } from '../network/namespaceNetwork.ts';
 import type { NetworkId } from '../network/networkNames.ts';
-import { workerProgram } from '../cluster/workerProgram.ts';
+import { type ClusterFile, readClusterFile } from '../terminal/connection.ts';
 import type { ChaosAction } from './schedule.ts';
 
 /** A cluster of `maestro up`, as something that harm can be done to. */

@@ -1,6 +1,6 @@
 import { formatBytes } from '@maestro/protocol';
-import type { ExaminedCheckpoint } from './checkpointTable.ts';
 import { textTable } from '../terminal/textTable.ts';
+import type { ExaminedCheckpoint } from './checkpointTable.ts';
 
 /**
  * What `checkpoint verify` checked, for a terminal: each file with its bytes and SHA-256, the checkpoint hash, and the outcome at the end.

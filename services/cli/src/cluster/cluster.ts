@@ -2,13 +2,13 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectJobClient, type JobClientOptions } from '@maestro/client';
-import { startRedisServer } from '@maestro/data';
 import { type Device, isMaestroError, MaestroError, readEnvironment, readTls } from '@maestro/protocol';
-import { type Environment, type KeepOptions, type KeptProcess, keepProcess } from './keptProcess.ts';
-import { launchNode, type NodeProgram } from './launchNode.ts';
+import { startRedisServer } from '@maestro/redis';
 import { LOOPBACK } from '../network/hostNetwork.ts';
 import { makeNamespaceNetwork, type NamespaceNetwork } from '../network/namespaceNetwork.ts';
 import type { NetworkId } from '../network/networkNames.ts';
+import { type Environment, type KeepOptions, type KeptProcess, keepProcess } from './keptProcess.ts';
+import { launchNode, type NodeProgram } from './launchNode.ts';
 import { freeWorkerName, logFile, trustedNetwork, workerProgram } from './workerProgram.ts';
 
 /** A process that dies is told of at once; this is for a machine that is slow, so it is long. */

@@ -1,9 +1,9 @@
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { connectRedis, startRedisServer } from '@maestro/data';
 import { describeLacks, diagnoseDevice, runtimeBuild } from '@maestro/engine';
 import { type Device, errorMessage, readEnvironment } from '@maestro/protocol';
+import { connectRedis, startRedisServer } from '@maestro/redis';
 import { redactLine } from '@maestro/telemetry';
 import { networkLacks } from '../network/networkSupport.ts';
 

@@ -51,7 +51,7 @@ export async function launchNode({
 }: NodeProgram): Promise<Launched & { readonly listening: Promise<Listening> }> {
   const log = openLog(logFile);
   const firstByte = log === 'ignore' ? 0 : fstatSync(log).size;
-  const [command, ...args] = [...enter, process.execPath, fileURLToPath(new URL(`../../${entry}`, import.meta.url))];
+  const [command, ...args] = [...enter, process.execPath, fileURLToPath(new URL(`../../../${entry}`, import.meta.url))];
   const child = spawn(command!, args, {
     env: withoutVariables({ ...process.env, ...env }, hides),
     stdio: ['ignore', log, log, 'ipc'],

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Device } from '@maestro/protocol';
+import type { Place } from '../network/hostNetwork.ts';
 import type { Environment } from './keptProcess.ts';
 import type { NodeProgram } from './launchNode.ts';
-import type { Place } from '../network/hostNetwork.ts';
 
 /** What all workers of a local cluster have in common. */
 export interface WorkerSetup {

@@ -9,9 +9,9 @@ import { type Finding, goesOn, hasResult, isAudited, isBounded, isMeasurement, u
 import { recordJob } from '../chaos/recordJob.ts';
 import { runChaos, summarise } from '../chaos/runChaos.ts';
 import { type ChaosEvent, chaosSchedule } from '../chaos/schedule.ts';
-import { type ClusterFile, readClusterFile } from '../terminal/connection.ts';
 import { withExamples } from '../job/examples.ts';
 import { findJob, JOB_HELP } from '../job/findJob.ts';
+import { type ClusterFile, readClusterFile } from '../terminal/connection.ts';
 import { positiveInteger, positiveNumber, wholeNumber } from '../terminal/options.ts';
 import { withClient } from '../terminal/withClient.ts';
 

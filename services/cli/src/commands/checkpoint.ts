@@ -63,7 +63,10 @@ export function addCheckpointCommand(program: Command): void {
     .option('--out <file>', 'where it goes', 'encoder.onnx')
     .option('--json', 'print JSON')
     .action(async (target: string, { location, out, json }: ReadOptions & { out: string }) => {
-      const [{ newestFolder }, { exportEncoder }] = await Promise.all([import('../checkpoint/checkpointPlace.ts'), import('../checkpoint/exportEncoder.ts')]);
+      const [{ newestFolder }, { exportEncoder }] = await Promise.all([
+        import('../checkpoint/checkpointPlace.ts'),
+        import('../checkpoint/exportEncoder.ts'),
+      ]);
       const dir = await newestFolder(program, target, location);
       const report = await exportEncoder(dir, resolve(out));
       const { input, output, mean, std, step, file, sizeBytes } = report;

@@ -1,7 +1,7 @@
 import { isMaestroError, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { bashCompletion, zshCompletion } from '../terminal/completionScript.ts';
 import { withExamples } from '../job/examples.ts';
+import { bashCompletion, zshCompletion } from '../terminal/completionScript.ts';
 import { printable } from '../terminal/printResult.ts';
 import { withClient } from '../terminal/withClient.ts';
 

@@ -41,7 +41,8 @@ export function addSubmitCommand(program: Command): void {
     .option('--json', 'print the job as JSON; with --dry-run file, plan and warnings')
     .action(async (file: string | undefined, options: SubmitOptions) => {
       const { resume } = options;
-      const from = resume === undefined ? undefined : await (await import('../checkpoint/checkpointPlace.ts')).newestFolder(program, resume);
+      const from =
+        resume === undefined ? undefined : await (await import('../checkpoint/checkpointPlace.ts')).newestFolder(program, resume);
       const spec = await buildSpec(file, { ...options, resume: from });
       // Mistakes are told before a coordinator is looked for.
       const checked = parseJobSpec(spec);

@@ -3,12 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { JobClient } from '@maestro/client';
 import { isMaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { coordinatorAddress } from '../terminal/connection.ts';
 import { withExamples } from '../job/examples.ts';
 import { newestJobs } from '../job/newestJobs.ts';
+import { type TopFrame, topLines } from '../job/topView.ts';
+import { coordinatorAddress } from '../terminal/connection.ts';
 import { positiveNumber } from '../terminal/options.ts';
 import { forTerminal, printable } from '../terminal/printResult.ts';
-import { type TopFrame, topLines } from '../job/topView.ts';
 import { withClient } from '../terminal/withClient.ts';
 
 interface TopOptions {

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { DEVICES, errorMessage, isDevice, isRunning, MaestroError, readEnvironment } from '@maestro/protocol';
 import type { Command } from 'commander';
-import { readClusterFile, removeClusterFile, writeClusterFile } from '../terminal/connection.ts';
 import { withExamples } from '../job/examples.ts';
 import { networkLacks } from '../network/networkSupport.ts';
+import { readClusterFile, removeClusterFile, writeClusterFile } from '../terminal/connection.ts';
 import { portNumber, positiveInteger } from '../terminal/options.ts';
 
 const POLL_MS = 100;

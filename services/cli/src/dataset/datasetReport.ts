@@ -4,8 +4,8 @@ import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { contentText, type Dataset, datasetParts, loadImages, sampleContent } from '@maestro/data';
 import { spread } from '@maestro/evaluation';
-import { type DatasetFormat, openAnyDataset } from './openAnyDataset.ts';
 import { textTable } from '../terminal/textTable.ts';
+import { type DatasetFormat, openAnyDataset } from './openAnyDataset.ts';
 
 /** What `dataset inspect` finds. */
 export interface DatasetReport {

@@ -15,9 +15,9 @@ import {
 } from '@maestro/evaluation';
 import { type DataSpec, isMaestroError, type Job, MaestroError, parseJobSpec, readEnvironment } from '@maestro/protocol';
 import { startCluster } from '../cluster/cluster.ts';
-import { DEFAULT_DATA_DIR } from '../terminal/connection.ts';
 import { createProgressView } from '../job/progressView.ts';
 import { type StageView, startStage } from '../job/stageView.ts';
+import { DEFAULT_DATA_DIR } from '../terminal/connection.ts';
 import { demoJob, STEPS } from './demoJob.ts';
 import { fashionMnist } from './fashionMnist.ts';
 import { type DemoReport, reportText } from './report.ts';

@@ -2,8 +2,8 @@ import type { JobClient } from '@maestro/client';
 import { errorMessage, isMaestroError, type Job, LOG_QUERY_LEVELS, readEnvironment } from '@maestro/protocol';
 import { Option } from 'commander';
 import { exitCodeOf } from '../terminal/exitCode.ts';
-import { logText } from './logText.ts';
 import { forTerminal, printResult } from '../terminal/printResult.ts';
+import { logText } from './logText.ts';
 import { createProgressView, type ProgressView } from './progressView.ts';
 
 /** The last lines of a job may come so much later than its end. */

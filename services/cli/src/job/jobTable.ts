@@ -1,7 +1,7 @@
 import { isTerminal, type Job, type StoredCheckpoint } from '@maestro/protocol';
+import { textTable } from '../terminal/textTable.ts';
 import { isTraining } from './isTraining.ts';
 import { duration } from './progressView.ts';
-import { textTable } from '../terminal/textTable.ts';
 
 /** Events that a description shows; `--json` has all that are kept. */
 const SHOWN_EVENTS = 25;

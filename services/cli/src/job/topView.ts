@@ -1,9 +1,9 @@
 import type { Job, WorkerInfo } from '@maestro/protocol';
 import { isTerminal } from '@maestro/protocol';
+import { textTable } from '../terminal/textTable.ts';
 import { isTraining } from './isTraining.ts';
 import { priorityOf } from './jobTable.ts';
 import { duration } from './progressView.ts';
-import { textTable } from '../terminal/textTable.ts';
 
 /** What `maestro top` shows, at one moment. */
 export interface TopFrame {

@@ -19,8 +19,8 @@ import { addTopCommand } from '../commands/top.ts';
 import { addUpCommands } from '../commands/up.ts';
 import { addWaitCommand } from '../commands/wait.ts';
 import { addWorkerCommands } from '../commands/workers.ts';
-import { DEFAULT_DATA_DIR } from './connection.ts';
 import { withExamples } from '../job/examples.ts';
+import { DEFAULT_DATA_DIR } from './connection.ts';
 import { withOptionHint } from './optionHint.ts';
 import { readVersion } from './readVersion.ts';
 

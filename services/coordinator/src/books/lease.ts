@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import type { RedisConnection } from '@maestro/data';
 import {
   assertInternal,
   type FailureTimeouts,
@@ -11,6 +10,7 @@ import {
   mayRun,
   type ProcessIdentity,
 } from '@maestro/protocol';
+import type { RedisConnection } from '@maestro/redis';
 
 /** The right to write: held by one coordinator at a time. */
 export interface CoordinatorLease {

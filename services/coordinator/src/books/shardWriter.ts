@@ -1,13 +1,7 @@
-import {
-  listShardGenerations,
-  openShardQueue,
-  type RedisConnection,
-  type Schedule,
-  type ShardQueue,
-  shardsOfWindow,
-  windowOfStep,
-} from '@maestro/data';
+import { type Schedule, shardsOfWindow, windowOfStep } from '@maestro/data';
 import { MaestroError } from '@maestro/protocol';
+import { listShardGenerations, openShardQueue, type ShardQueue } from '@maestro/queue';
+import type { RedisConnection } from '@maestro/redis';
 
 /**
  * Keeps the queues of a job's generation filled with the shards of the window under way and of the next one. Everything may be called

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { RedisConnection, Schedule } from '@maestro/data';
+import type { Schedule } from '@maestro/data';
 import { failureTimeouts, type Job, type MaestroError } from '@maestro/protocol';
+import type { RedisConnection } from '@maestro/redis';
 import type { Logger } from '@maestro/telemetry';
 import { acquireLease, asidePrefix, FIRST_ARG, FIRST_KEY, type LeaseTimes, type ServedAt } from './lease.ts';
 import {

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { RedisConnection } from '@maestro/data';
+import type { RedisConnection } from '@maestro/redis';
 import { createLogger } from '@maestro/telemetry';
 import { type RedisProcess, startRedisProcess } from '../testing/redisProcess.ts';
 import { until } from '../testing/until.ts';

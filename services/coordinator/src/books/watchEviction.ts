@@ -1,5 +1,5 @@
-import { type RedisConnection, readEvictionRisk, requireNoEviction } from '@maestro/data';
 import { isMaestroError, MaestroError } from '@maestro/protocol';
+import { type RedisConnection, readEvictionRisk, requireNoEviction } from '@maestro/redis';
 import type { Logger } from '@maestro/telemetry';
 
 /** Whether Redis may drop keys by itself, as last looked at. */

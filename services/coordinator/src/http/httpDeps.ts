@@ -1,6 +1,6 @@
-import type { RedisConnection } from '@maestro/data';
 import type { LogSink } from '@maestro/logs';
 import type { PathRoots, TlsFiles } from '@maestro/protocol';
+import type { RedisConnection } from '@maestro/redis';
 import type { Logger } from '@maestro/telemetry';
 import type { Coordinator } from '../jobs/coordinator.ts';
 import type { JobLogs } from '../jobs/jobLogs.ts';

@@ -1,8 +1,8 @@
 import { errorMessage, isTerminal, type Job, type JobSpec, parseJobSpec } from '@maestro/protocol';
 import { type KeepRecordsOptions, recoverJobs } from '../books/keepRecords.ts';
+import { type JobRun, queuedRun } from '../run/state/runState.ts';
 import { readLedgerProgress } from '../run/step/brokenImages.ts';
 import type { LedgerProgress } from '../run/step/brokenRecord.ts';
-import { type JobRun, queuedRun } from '../run/state/runState.ts';
 import { type Admission, parseJobFile } from './admission.ts';
 
 /** Jobs that are asked for at once. */

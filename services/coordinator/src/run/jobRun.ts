@@ -1,15 +1,15 @@
 import { recipeOf } from '@maestro/protocol';
-import type { WorkerRef } from './view/assignRanks.ts';
+import { noteLastWrite } from './state/lastWrite.ts';
+import { type JobRun, newWorker, openPlaces, type RunContext, type RunEvent, type RunWorker, type Transition } from './state/runState.ts';
 import { nameBroken, takeLedger } from './step/brokenImages.ts';
 import { acknowledge, commit } from './step/commitStep.ts';
+import { pause, preempt, settleStop, stop } from './stopRun.ts';
+import type { WorkerRef } from './view/assignRanks.ts';
 import { leave } from './view/failView.ts';
 import { formView, go } from './view/formView.ts';
-import { noteLastWrite } from './state/lastWrite.ts';
 import { lose } from './view/loseWorker.ts';
 import { plan } from './view/planView.ts';
-import { type JobRun, newWorker, openPlaces, type RunContext, type RunEvent, type RunWorker, type Transition } from './state/runState.ts';
 import { stand } from './view/stand.ts';
-import { pause, preempt, settleStop, stop } from './stopRun.ts';
 import { effect, isOut, names, presentMembers, record, send, type Turn, update, updateWorker, workerOf } from './view/turn.ts';
 import { watch } from './watchRun.ts';
 

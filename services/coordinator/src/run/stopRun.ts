@@ -1,8 +1,8 @@
-import { hold } from './view/holdView.ts';
+import { release } from './release.ts';
 import { isLastWriteStuck } from './state/lastWrite.ts';
 import { isSharded } from './state/newestState.ts';
-import { release } from './release.ts';
 import type { Outcome } from './state/runState.ts';
+import { hold } from './view/holdView.ts';
 import { effect, isOut, presentMembers, record, removeWorker, seconds, type Turn, update } from './view/turn.ts';
 
 /** How long a last checkpoint may take, in milliseconds, while the worker gives signs of life. */

@@ -1,10 +1,10 @@
 import { dilocoOf } from '@maestro/protocol';
-import { hasBeenOpened } from './view/failView.ts';
-import { hold } from './view/holdView.ts';
 import { watchLastWrite } from './state/lastWrite.ts';
-import { evict, lose } from './view/loseWorker.ts';
 import type { RunWorker } from './state/runState.ts';
 import { stop } from './stopRun.ts';
+import { hasBeenOpened } from './view/failView.ts';
+import { hold } from './view/holdView.ts';
+import { evict, lose } from './view/loseWorker.ts';
 import { isBusy, presentMembers, seconds, type Turn } from './view/turn.ts';
 
 /** Sees who is gone, silent, or stands in the way. */

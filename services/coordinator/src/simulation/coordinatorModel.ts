@@ -2,9 +2,9 @@ import type { CoordinatorMessage, Hello, Left, Standing, StepCommitted } from '@
 import { createOutbox, isDecision } from '../books/outbox.ts';
 import { placeJobs } from '../placement/placement.ts';
 import { placementInput } from '../placement/placementInput.ts';
-import type { WorkerRef } from '../run/view/assignRanks.ts';
 import { transition } from '../run/jobRun.ts';
 import { type JobRun, newWorker, queuedRun, type RunEffect, type RunEvent } from '../run/state/runState.ts';
+import type { WorkerRef } from '../run/view/assignRanks.ts';
 import { judgeStanding, whyUnbelievable } from '../workers/judgeMessage.ts';
 import { workerEvent } from '../workers/workerEvent.ts';
 import type { CoordinatorEnd, Listener } from './control.ts';

@@ -1,4 +1,4 @@
-import { connectRedis, type RedisConnection, type RedisServer, startRedisServer } from '@maestro/data';
+import { connectRedis, type RedisConnection, type RedisServer, startRedisServer } from '@maestro/redis';
 
 /** A real Redis that tests kill and start again on the same port and data. */
 export interface RedisProcess {

@@ -1,8 +1,8 @@
 import { expect, jest, test } from '@jest/globals';
-import type { ContentConflict, ContentTable } from '@maestro/data';
 import { MaestroError } from '@maestro/protocol';
 import { createLogger } from '@maestro/telemetry';
 import { openContentCheck } from './contentCheck.ts';
+import type { ContentConflict, ContentTable } from './contentTable.ts';
 
 const { signal } = new AbortController();
 const dataset = { name: (index: number) => `${index}.png` };

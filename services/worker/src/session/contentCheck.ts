@@ -1,7 +1,8 @@
-import { type ContentConflict, type ContentTable, contentText, type Dataset } from '@maestro/data';
+import { contentText, type Dataset } from '@maestro/data';
 import { errorMessage, MaestroError } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { pause } from '../process/signals.ts';
+import type { ContentConflict, ContentTable } from './contentTable.ts';
 
 /**
  * Compares what this worker reads of a job's samples with what was read of them first, by whomever. The comparison goes on beside the

@@ -1,7 +1,8 @@
-import type { Dataset, Loader, RedisConnection, Schedule } from '@maestro/data';
+import type { Dataset, Loader, Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
 import type { FlatLayout, LearningRateSchedule, MaeConfig } from '@maestro/mae';
 import type { JobSpec, StateShard } from '@maestro/protocol';
+import type { RedisConnection } from '@maestro/redis';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import type { CheckpointRules } from '../checkpoint/checkpointRules.ts';
 import type { Collector } from '../state/collector.ts';

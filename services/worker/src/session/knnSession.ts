@@ -1,7 +1,8 @@
-import type { Dataset, RedisConnection, Schedule } from '@maestro/data';
+import type { Dataset, Schedule } from '@maestro/data';
 import type { FlatLayout, MaeConfig } from '@maestro/mae';
 import type { JobSpec } from '@maestro/protocol';
 import type { KnnSpec } from '@maestro/recipes';
+import type { RedisConnection } from '@maestro/redis';
 import type { SampleEncoder } from '../step/sampleEncoder.ts';
 import type { ContentCheck } from './contentCheck.ts';
 

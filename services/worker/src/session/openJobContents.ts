@@ -1,6 +1,8 @@
 import { readCheckpointState } from '@maestro/checkpoint';
-import { type ContentTable, type Dataset, openContentTable, type RedisConnection } from '@maestro/data';
+import type { Dataset } from '@maestro/data';
 import { isTraining } from '@maestro/protocol';
+import type { RedisConnection } from '@maestro/redis';
+import { type ContentTable, openContentTable } from './contentTable.ts';
 import type { JobSessionOptions } from './jobSessionOptions.ts';
 
 /**

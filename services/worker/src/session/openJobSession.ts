@@ -1,9 +1,10 @@
 import { checkpointRoot } from '@maestro/checkpoint';
 import { maxPartials, treeHeight } from '@maestro/collective';
-import { augmentConfig, connectRedis, jobLearningRate, jobSchedule, openDataset, openLoader } from '@maestro/data';
+import { augmentConfig, jobLearningRate, jobSchedule, openDataset, openLoader } from '@maestro/data';
 import { openTrainer } from '@maestro/engine';
 import { buildTrainingModel, flatLayout, maeConfig, parameterSpecs, patchCount } from '@maestro/mae';
 import { dilocoOf, specHash } from '@maestro/protocol';
+import { connectRedis } from '@maestro/redis';
 import { createCheckpointer } from '../checkpoint/checkpointer.ts';
 import { computeIdentity } from '../process/computeSettings.ts';
 import { runtimeIdentity } from '../process/runtimeIdentity.ts';

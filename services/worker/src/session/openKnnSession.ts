@@ -1,7 +1,8 @@
-import { augmentConfig, connectRedis, type Dataset, jobSchedule, openDataset } from '@maestro/data';
+import { augmentConfig, type Dataset, jobSchedule, openDataset } from '@maestro/data';
 import { loadParameters, openModel } from '@maestro/evaluation';
 import { MaestroError, specHash } from '@maestro/protocol';
 import { knnOf } from '@maestro/recipes';
+import { connectRedis } from '@maestro/redis';
 import { runtimeIdentity } from '../process/runtimeIdentity.ts';
 import { openSampleEncoder } from '../step/sampleEncoder.ts';
 import { openContentCheck } from './contentCheck.ts';

@@ -2,17 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import {
-  connectRedis,
-  openShardQueue,
-  planSchedule,
-  type RedisConnection,
-  type RedisServer,
-  type ShardQueue,
-  shardsOfWindow,
-  startRedisServer,
-  windowOfStep,
-} from '@maestro/data';
+import { planSchedule, shardsOfWindow, windowOfStep } from '@maestro/data';
+import { openShardQueue, type ShardQueue } from '@maestro/queue';
+import { connectRedis, type RedisConnection, type RedisServer, startRedisServer } from '@maestro/redis';
 import { openShardReader, type ShardReader } from './shardReader.ts';
 
 const schedule = planSchedule({ samples: 400, virtualRanks: 4, microBatch: 2, epochs: 2, windowSteps: 4 });

@@ -1,5 +1,6 @@
-import { type Lease, type Schedule, type Shard, type ShardQueue, type StepWindow, windowOfStep } from '@maestro/data';
+import { type Schedule, type Shard, type StepWindow, windowOfStep } from '@maestro/data';
 import { errorMessage, MaestroError } from '@maestro/protocol';
+import type { Lease, ShardQueue } from '@maestro/queue';
 import { pause } from '../process/signals.ts';
 
 /**

@@ -1,5 +1,5 @@
-import { openShardQueue } from '@maestro/data';
 import type { View } from '@maestro/protocol';
+import { openShardQueue } from '@maestro/queue';
 import type { JobSession } from '../session/jobSession.ts';
 import { openShardReader, type ShardReader } from './shardReader.ts';
 

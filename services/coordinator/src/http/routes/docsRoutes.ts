@@ -1,5 +1,5 @@
-import { apiPage } from '../openapi/apiPage.ts';
 import type { HttpApp } from '../httpApp.ts';
+import { apiPage } from '../openapi/apiPage.ts';
 
 /** The OpenAPI document (`/openapi.json`) and a page made of it (`/docs`), which needs no other host, and no script but for its colours. */
 export function addDocsRoutes(app: HttpApp): void {

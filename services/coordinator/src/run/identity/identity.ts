@@ -1,8 +1,8 @@
 import { commonIdentity, identityDifferences, type Standing } from '@maestro/protocol';
-import { identityAdvice } from './identityAdvice.ts';
-import { dismiss } from '../view/loseWorker.ts';
 import type { IdentityVote, JobRun, RunWorker } from '../state/runState.ts';
+import { dismiss } from '../view/loseWorker.ts';
 import { record, type Turn, update, updateWorker } from '../view/turn.ts';
+import { identityAdvice } from './identityAdvice.ts';
 
 /** Of a hash in a message. */
 const SHOWN_DIGITS = 12;

@@ -1,8 +1,8 @@
 import { jobSchedule } from '@maestro/data';
 import { dilocoOf } from '@maestro/protocol';
-import { isSharded } from './newestState.ts';
 import { release } from '../release.ts';
 import { presentMembers, record, type Turn, update } from '../view/turn.ts';
+import { isSharded } from './newestState.ts';
 
 /** A last checkpoint that takes so long is told of. */
 const TELL_MS = 5000;

@@ -1,6 +1,6 @@
 import { newestWholeStep, type StateHolder, type StateShard } from '@maestro/protocol';
-import type { JobRun, RunWorker } from './runState.ts';
 import { isOut } from '../view/turn.ts';
+import type { JobRun, RunWorker } from './runState.ts';
 
 /** The newest state that workers which wait can bring into a view, and who has it or a part of it. */
 export interface NewestState {

@@ -16,8 +16,8 @@ import type {
   ViewMember,
 } from '@maestro/protocol';
 import { mostWorkers } from '@maestro/protocol';
-import type { Deal, WorkerRef } from '../view/assignRanks.ts';
 import type { BrokenImages, LedgerProgress } from '../step/brokenRecord.ts';
+import type { Deal, WorkerRef } from '../view/assignRanks.ts';
 
 /** What of a job its run depends on. */
 export interface JobFacts {

@@ -7,8 +7,8 @@ import { parseJobSpec } from '@maestro/protocol';
 import { openStore, type Store } from '../../books/store.ts';
 import { plannedEntry } from '../../testing/plannedStep.ts';
 import { type RedisProcess, startRedisProcess } from '../../testing/redisProcess.ts';
-import { readLedgerProgress } from './brokenImages.ts';
 import { type JobRun, queuedRun } from '../state/runState.ts';
+import { readLedgerProgress } from './brokenImages.ts';
 
 let dir: string;
 let server: RedisProcess;

@@ -2,11 +2,11 @@ import { jobSchedule, mostBroken, positionsOfStep, type Schedule, stepsOfEpoch, 
 import type { SkippedImage, StepCommitted } from '@maestro/protocol';
 import type { ShardRow } from '../../books/ledger.ts';
 import type { Store } from '../../books/store.ts';
-import type { BrokenImages, LedgerProgress } from './brokenRecord.ts';
-import { rankSamples } from './plannedSamples.ts';
 import type { JobRun } from '../state/runState.ts';
 import { stop } from '../stopRun.ts';
 import { type Turn, update } from '../view/turn.ts';
+import type { BrokenImages, LedgerProgress } from './brokenRecord.ts';
+import { rankSamples } from './plannedSamples.ts';
 
 /** Broken images whose names a run remembers. */
 const MOST_NAMED = 5;

@@ -1,6 +1,6 @@
 import type { StepCommitted } from '@maestro/protocol';
-import { countBroken } from './brokenImages.ts';
 import { effect, type Turn, update } from '../view/turn.ts';
+import { countBroken } from './brokenImages.ts';
 
 /** How much the newest step counts in the mean step time. */
 const STEP_WEIGHT = 0.2;

@@ -1,8 +1,8 @@
 import type { Left, Standing } from '@maestro/protocol';
-import { breakView, hold } from './holdView.ts';
-import { evict, lose } from './loseWorker.ts';
 import type { JobRun, RunWorker } from '../state/runState.ts';
 import { stop } from '../stopRun.ts';
+import { breakView, hold } from './holdView.ts';
+import { evict, lose } from './loseWorker.ts';
 import { presentMembers, record, removeWorker, type Turn, update, withdrawVote } from './turn.ts';
 
 /** Views in a row that may fail without a committed step between them before the job is given up. */

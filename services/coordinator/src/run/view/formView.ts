@@ -1,10 +1,10 @@
 import { jobSchedule, windowOfStep } from '@maestro/data';
 import { dilocoOf, mostWorkers, ranksPerUnit, recipeOf, type ViewMember } from '@maestro/protocol';
-import { assignRanks } from './assignRanks.ts';
 import { agree, settle } from '../identity/identity.ts';
-import { holdersOf, isSharded, newestState, wholeStepOf } from '../state/newestState.ts';
 import { release } from '../release.ts';
+import { holdersOf, isSharded, newestState, wholeStepOf } from '../state/newestState.ts';
 import type { RunWorker } from '../state/runState.ts';
+import { assignRanks } from './assignRanks.ts';
 import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
 
 /** Views whose members are remembered. */

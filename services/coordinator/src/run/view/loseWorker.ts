@@ -1,6 +1,6 @@
-import { breakView } from './holdView.ts';
 import { release } from '../release.ts';
 import type { RunWorker } from '../state/runState.ts';
+import { breakView } from './holdView.ts';
 import { effect, record, removeWorker, seconds, type Turn, update, withdrawVote } from './turn.ts';
 
 /** An evicted worker is not taken back for so many failure timeouts. */

@@ -1,10 +1,10 @@
 import { jobSchedule, windowOfStep } from '@maestro/data';
 import { mostWorkers, ranksPerUnit } from '@maestro/protocol';
+import { release } from '../release.ts';
+import { isSharded } from '../state/newestState.ts';
+import type { RunWorker } from '../state/runState.ts';
 import { betterAssignment } from './assignRanks.ts';
 import { hold } from './holdView.ts';
-import { isSharded } from '../state/newestState.ts';
-import { release } from '../release.ts';
-import type { RunWorker } from '../state/runState.ts';
 import { isBusy, isOut, names, presentMembers, record, type Turn, update } from './turn.ts';
 
 /** A re-balancing must save this much in the next window, many times what a change of view costs. */

@@ -1,13 +1,13 @@
 import type { Standing } from '@maestro/protocol';
-import type { WorkerRef } from './assignRanks.ts';
-import { acknowledge, commit } from '../step/commitStep.ts';
-import { fail } from './failView.ts';
-import { resendView } from './formView.ts';
-import { hold, sendHold } from './holdView.ts';
 import { isAlike } from '../identity/identity.ts';
 import { release } from '../release.ts';
 import { newWorker, refusalOf } from '../state/runState.ts';
+import { acknowledge, commit } from '../step/commitStep.ts';
 import { stop } from '../stopRun.ts';
+import type { WorkerRef } from './assignRanks.ts';
+import { fail } from './failView.ts';
+import { resendView } from './formView.ts';
+import { hold, sendHold } from './holdView.ts';
 import { isOut, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
 
 const OVER = { isAbort: true, reason: 'the view is over' } as const;

@@ -2,9 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { connectRedis, type RedisConnection, type RedisServer, startRedisServer } from '@maestro/redis';
 import { openContentTable } from './contentTable.ts';
-import { connectRedis, type RedisConnection } from '../redisConnection.ts';
-import { type RedisServer, startRedisServer } from '../redisServer.ts';
 
 let dir: string;
 let server: RedisServer;

@@ -1,5 +1,5 @@
-import { contentText } from './contentHash.ts';
-import type { RedisConnection } from '../redisConnection.ts';
+import { contentText } from '@maestro/data';
+import type { RedisConnection } from '@maestro/redis';
 
 /** A sample that was read with other bytes than before. */
 export interface ContentConflict {

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { contentHash, readingDigest, sampleContent } from './contentHash.ts';
 import { addDigests, DIGEST_MODULUS, sampleDigest } from '../schedule/sampleDigest.ts';
+import { contentHash, readingDigest, sampleContent } from './contentHash.ts';
 
 test('a content hash is an integer in 1..2^52-1, the same wherever in memory the bytes lie', () => {
   fc.assert(

@@ -1,7 +1,7 @@
+import type { Shard } from '@maestro/data';
 import { isMaestroError, MaestroError } from '@maestro/protocol';
+import { connectRedis, type RedisConnection } from '@maestro/redis';
 import type { Queue, QueueOptions } from 'bullmq';
-import { connectRedis, type RedisConnection } from './redisConnection.ts';
-import type { Shard } from './schedule/schedule.ts';
 
 /**
  * Completed shards are remembered so long, per virtual rank, that enqueueing one again is a no-op; shards are enqueued at most two windows

@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { planSchedule, type Shard, shardsOfWindow, windowOfStep } from '@maestro/data';
+import { type RedisServer, startRedisServer } from '@maestro/redis';
 import { Redis } from 'ioredis';
-import { type RedisServer, startRedisServer } from './redisServer.ts';
-import { planSchedule, type Shard, shardsOfWindow, windowOfStep } from './schedule/schedule.ts';
 import { openShardQueue, type ShardQueue } from './shardQueue.ts';
 
 let dir: string;

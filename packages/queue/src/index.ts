@@ -1,0 +1,1 @@
+export { type Lease, listShardGenerations, loadBullmq, openShardQueue, type ShardDepth, type ShardQueue } from './shardQueue.ts';
