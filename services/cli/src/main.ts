@@ -3,8 +3,8 @@ import '@maestro/recipes';
 import { errorMessage, isMaestroError, scrubEnvironment } from '@maestro/protocol';
 import { hasAbandonedFileCalls } from '@maestro/storage';
 import { CommanderError } from 'commander';
+import { createProgram } from './program.ts';
 import { printableLines } from './terminal/printResult.ts';
-import { createProgram } from './terminal/program.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_BAD_INPUT = 2;

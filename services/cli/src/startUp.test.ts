@@ -22,5 +22,5 @@ test('the command line loads neither images nor models nor networks before a com
   expect(libraries.length).toBeGreaterThan(0);
   expect(libraries.filter((path) => HEAVY.test(path))).toEqual([]);
   // What does load them shows here.
-  expect((await librariesOf('./drawReconstruction.js')).filter((path) => HEAVY.test(path)).length).toBeGreaterThan(1);
+  expect((await librariesOf('./checkpoint/drawReconstruction.js')).filter((path) => HEAVY.test(path)).length).toBeGreaterThan(1);
 });

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createProgram } from '../program.ts';
 import { bashCompletion, zshCompletion } from './completionScript.ts';
-import { createProgram } from './program.ts';
 
 const run = promisify(execFile);
 let dir: string;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
 import type { Command } from 'commander';
-import { createProgram } from './program.ts';
+import { createProgram } from '../program.ts';
 import { referencePage } from './reference.ts';
 
 const PAGE = new URL('../../../../docs/reference/cli.md', import.meta.url);
