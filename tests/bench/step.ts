@@ -1,17 +1,8 @@
 import { openTrainer } from '@maestro/engine';
-import {
-  buildEvalModel,
-  buildOptimizerModel,
-  buildTrainingModel,
-  flatLayout,
-  keptPatches,
-  maeConfig,
-  parameterSpecs,
-  patchCount,
-  patchLength,
-} from '@maestro/mae';
+import { buildEvalModel, buildOptimizerModel, buildTrainingModel, flatLayout, maeConfig, maskedInputs, parameterSpecs } from '@maestro/mae';
 import type { PresetName } from '@maestro/protocol';
-import { formulaInputs, formulaParameters } from '../support/formula.ts';
+import { formulaParameters } from '../support/formula.ts';
+import { formulaBatch } from '../support/formulaTrainer.ts';
 import { median } from './median.ts';
 import { hasTorch, type LineServer, startLineServer } from './python.ts';
 
@@ -48,26 +39,23 @@ async function benchCase({ name, preset, batch, runs }: StepCase, torch: LineSer
     buildEvalModel(config),
     buildOptimizerModel(layout.tensors),
   ]);
-  const { channels, imageSize } = config;
   const { value: trainer, ms: loadMs } = await timed(() =>
     openTrainer({
       trainingModel: models[0]!,
       layout,
-      imageShape: [channels, imageSize, imageSize],
-      patches: patchCount(config),
+      inputs: maskedInputs(config),
       microBatch: batch,
       maxPartials: 1,
       treeDepth: 0,
     }),
   );
-  const inputs = formulaInputs(config, batch);
-  const gradScale = 2 / (patchLength(config) * (patchCount(config) - keptPatches(config)) * batch);
+  const inputs = formulaBatch(config, batch);
   await trainer.load({ parameters: formulaParameters(layout), step: 0 });
   const ours: number[] = [];
   const theirs: number[] = [];
   const ratios: number[] = [];
   for (let run = -WARM_UP_RUNS; run < runs; run++) {
-    const { seconds } = await trainer.forwardBackward({ ...inputs, count: batch, gradScale });
+    const { seconds } = await trainer.forwardBackward(inputs);
     const theirMs = torch === undefined ? Number.NaN : Number(JSON.parse(await torch.ask(name)).ms);
     if (run < 0) continue;
     ours.push(1000 * seconds);

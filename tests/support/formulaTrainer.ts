@@ -1,5 +1,5 @@
 import { openTrainer, type Trainer, type TrainerOptions } from '@maestro/engine';
-import { buildTrainingModel, type FlatLayout, keptPatches, type MaeConfig, patchCount, patchLength } from '@maestro/mae';
+import { buildTrainingModel, type FlatLayout, type MaeConfig, maskedInputs, maskedLossScale } from '@maestro/mae';
 import { formulaInputs, formulaParameters } from './formula.ts';
 
 /** A model of three channels that is smaller than any preset. */
@@ -20,12 +20,10 @@ export async function openFormulaTrainer(
   { config, layout }: { readonly config: MaeConfig; readonly layout: FlatLayout },
   options: Partial<TrainerOptions> & Pick<TrainerOptions, 'microBatch'>,
 ): Promise<Trainer> {
-  const { channels, imageSize } = config;
   const trainer = await openTrainer({
     trainingModel: buildTrainingModel(config),
     layout,
-    imageShape: [channels, imageSize, imageSize],
-    patches: patchCount(config),
+    inputs: maskedInputs(config),
     maxPartials: 1,
     treeDepth: 0,
     ...options,
@@ -36,6 +34,6 @@ export async function openFormulaTrainer(
 
 /** A batch by formula, scaled as one of `batches` that make a step. */
 export function formulaBatch(config: MaeConfig, count: number, batches = 1) {
-  const gradScale = 2 / (patchLength(config) * (patchCount(config) - keptPatches(config)) * count * batches);
-  return { ...formulaInputs(config, count), count, gradScale };
+  const { images, idsShuffle } = formulaInputs(config, count);
+  return { inputs: { images, ids_shuffle: idsShuffle }, count, gradScale: maskedLossScale(config, count * batches) };
 }

@@ -3,15 +3,14 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from '@jest/globals';
 import { copyFloats } from '@maestro/kernels';
 import { openTrainer, type Trainer, type TrainerOptions } from './index.ts';
-import { TOY_IMAGE_SHAPE, TOY_PATCHES, toyBatch, toyLayout, toyParameters, toyTrainingModel } from './testing/toyModel.ts';
+import { everyDtype, TOY_INPUTS, toyBatch, toyLayout, toyParameters, toyTrainingModel } from './testing/toyModel.ts';
 
 const layout = toyLayout();
 const adamW = { lr: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, gradScale: 0.7 };
 const toy = {
   trainingModel: toyTrainingModel(layout),
   layout,
-  imageShape: TOY_IMAGE_SHAPE,
-  patches: TOY_PATCHES,
+  inputs: TOY_INPUTS,
   microBatch: 4,
   maxPartials: 1,
   treeDepth: 2,
@@ -175,3 +174,31 @@ test('where koffi cannot be loaded, onnxruntime-node takes its place and the log
     message: 'onnxruntime-node takes the place of the C API',
   });
 });
+
+test.each(['node', 'capi'] as const)(
+  'inputs of every element type and rank reach the model of engine %s, and no others',
+  async (engine) => {
+    const { inputs, layout: own, trainingModel, batch, sum } = everyDtype();
+    const trainer = await openTrainer({ trainingModel, layout: own, inputs, microBatch: 3, maxPartials: 1, treeDepth: 0, engine });
+    opened.push(trainer);
+    await trainer.load({ parameters: new Float32Array(16).fill(1, 0, 2), step: 0 });
+    expect(trainer.engine).toBe(engine);
+    expect((await trainer.forwardBackward(batch)).loss).toBe(sum);
+    await trainer.pushLeaf();
+    await trainer.takePartial(0);
+    const gradient = new Float32Array(16);
+    copyFloats(gradient, trainer.partials[0]!);
+    expect([...gradient.subarray(0, 3)]).toEqual([sum / 2, sum / 2, 0]);
+    const more = { ...inputs[2], name: 'classes' };
+    const opening = openTrainer({
+      trainingModel,
+      layout: own,
+      inputs: [...inputs, more],
+      microBatch: 3,
+      maxPartials: 1,
+      treeDepth: 0,
+      engine,
+    });
+    await expect(opening).rejects.toThrow('training model: expected an input classes of [N], the model has none');
+  },
+);

@@ -7,7 +7,7 @@ export type { DeviceFinding } from './devices/judgeCuda.ts';
 export { type TransferTimes, timeTransfers } from './devices/timeTransfers.ts';
 export type { EngineLogger } from './engineLogger.ts';
 export { type Evaluator, type EvaluatorOptions, openEvaluator } from './evaluator/evaluator.ts';
-export type { Evaluation, EvaluationInput } from './evaluator/evaluatorHost.ts';
+export type { Evaluation, EvaluationInput, EvaluationModel } from './evaluator/evaluatorHost.ts';
 export type { FlatLayout, FlatTensor } from './flatLayout.ts';
 export type { Engine } from './gradients/openGradients.ts';
 export type { OutputPath } from './gradients/outputPath.ts';

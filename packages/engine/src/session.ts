@@ -1,4 +1,4 @@
-import { type Device, errorMessage, MaestroError } from '@maestro/protocol';
+import { type BatchView, type Device, dtypeOf, errorMessage, MaestroError } from '@maestro/protocol';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { explainCudaFailure, isDeviceRefusal } from './devices/cudaFailures.ts';
 
@@ -64,7 +64,7 @@ export function floatTensor(data: Float32Array, dims: readonly number[]): Sessio
   return new Tensor('float32', data, dims);
 }
 
-/** An int64 tensor over `data`, which must not be SharedArrayBuffer-backed. Nothing is copied. */
-export function int64Tensor(data: BigInt64Array, dims: readonly number[]): SessionTensor {
-  return new Tensor('int64', data, dims);
+/** A tensor over values of a batch, which must not be SharedArrayBuffer-backed. Nothing is copied. */
+export function tensorOver(data: BatchView, dims: readonly number[]): SessionTensor {
+  return new Tensor(dtypeOf(data)!, data as Float32Array, dims) as SessionTensor;
 }

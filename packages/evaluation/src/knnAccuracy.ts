@@ -2,6 +2,7 @@ import type { Dataset, Normalisation } from '@maestro/data';
 import { loadImages } from '@maestro/data';
 import type { Evaluator } from '@maestro/engine';
 import { accuracy, type KnnOptions, knnClassify, type MaeConfig } from '@maestro/mae';
+import { encodeImages } from './openModel.ts';
 
 /** Labelled samples as the encoder sees them. */
 export interface FeatureSet {
@@ -42,7 +43,7 @@ export async function encodeSamples({
   for (let first = 0; first < wanted.length; first += batch) {
     const loaded = await loadImages(dataset, wanted.slice(first, first + batch), { imageSize, channels: channels as 1 | 3, normalisation });
     const count = loaded.indices.length;
-    features.set(await evaluator.features(loaded.images, count), done * embedDim);
+    features.set(await encodeImages(evaluator, loaded.images, count), done * embedDim);
     labels.set(loaded.labels, done);
     done += count;
     onProgress?.(Math.min(batch, wanted.length - first));

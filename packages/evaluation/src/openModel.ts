@@ -6,11 +6,12 @@ import {
   buildEvalModel,
   type FlatLayout,
   flatLayout,
+  imagesOf,
   initParameters,
   type MaeConfig,
   maeConfig,
+  maskedInputs,
   parameterSpecs,
-  patchCount,
 } from '@maestro/mae';
 import type { Device, JobSpec } from '@maestro/protocol';
 
@@ -40,14 +41,14 @@ export async function openModel(
 ): Promise<OpenModel> {
   const config = maeConfig(spec.model);
   const layout = flatLayout(parameterSpecs(config));
-  const { channels, imageSize } = config;
+  const { channels } = config;
   const { mean, std } = augmentConfig(channels as 1 | 3, definedStatistics(spec));
   const evaluator = await openEvaluator({
-    evalModel: buildEvalModel(config),
-    ...(hasFeatures && { featureModel: buildEncoderModel(config) }),
+    models: {
+      masked: { model: buildEvalModel(config), inputs: maskedInputs(config), outputs: ['prediction', 'mask'] },
+      ...(hasFeatures && { features: { model: buildEncoderModel(config), inputs: [imagesOf(config)], outputs: ['features'] } }),
+    },
     layout,
-    imageShape: [channels, imageSize, imageSize],
-    patches: patchCount(config),
     device,
     threads,
   });
@@ -87,6 +88,29 @@ export async function loadParameters(
   const { step, checkpointHash } = await readParameters(dir, { into: flatTensors(layout, parameters) });
   await evaluator.load(parameters);
   return { step, checkpointHash };
+}
+
+/** Mean patch token of the normalised encoder output, all patches visible: [count, D]. `images` is [count, C, H, W], normalised. */
+export async function encodeImages(evaluator: Evaluator, images: Float32Array, count: number): Promise<Float32Array> {
+  const { features } = await evaluator.evaluate({ model: 'features', inputs: { images }, count });
+  return features!;
+}
+
+/** What an open model makes of masked images. */
+export interface MaskedEvaluation {
+  /** In target space: [count, L, P]. */
+  readonly prediction: Float32Array;
+  /** 1 where a patch was removed: [count, L]. */
+  readonly mask: Float32Array;
+}
+
+/** Masks images by `idsShuffle`, int64 [count, L], and predicts all patches. */
+export async function evaluateMasked(
+  evaluator: Evaluator,
+  { images, idsShuffle, count }: { readonly images: Float32Array; readonly idsShuffle: BigInt64Array; readonly count: number },
+): Promise<MaskedEvaluation> {
+  const { prediction, mask } = await evaluator.evaluate({ model: 'masked', inputs: { images, ids_shuffle: idsShuffle }, count });
+  return { prediction: prediction!, mask: mask! };
 }
 
 function definedStatistics({ augment: { mean, std } }: JobSpec): Partial<Normalisation> {

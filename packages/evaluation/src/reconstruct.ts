@@ -10,6 +10,7 @@ import {
   patchLength,
   unpatchify,
 } from '@maestro/mae';
+import { evaluateMasked } from './openModel.ts';
 
 /** Images with what the model made of them; every array is [count, C, H, W] on the normalised scale of the input. */
 export interface Reconstruction {
@@ -71,7 +72,7 @@ export async function reconstruct({
       drawIdsShuffle({ noise }, idsShuffle.subarray(i * L, (i + 1) * L));
     }
     const part = images.subarray(first * imageLength, (first + n) * imageLength);
-    const { prediction, mask } = await evaluator.evaluate({ images: part, idsShuffle, count: n });
+    const { prediction, mask } = await evaluateMasked(evaluator, { images: part, idsShuffle, count: n });
     const patches = maskedPatches.slice(first * L * P, (first + n) * L * P);
     const inPixels = config.normPixLoss ? denormalisePatches({ prediction, patches, length: P }) : prediction;
     predicted.set(inPixels, first * L * P);

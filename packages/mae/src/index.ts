@@ -5,6 +5,7 @@ export {
   parameterGroups,
   weightDecayOf,
 } from './adamW.ts';
+export { imagesOf, maskedInputs, maskedLossScale } from './batchInputs.ts';
 export {
   gridSize,
   keptPatches,

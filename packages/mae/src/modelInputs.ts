@@ -1,5 +1,7 @@
 import type { Graph, Tensor } from '@maestro/graph';
-import { type MaeConfig, patchCount } from './config.ts';
+import type { BatchInput } from '@maestro/protocol';
+import { imagesOf, maskedInputs } from './batchInputs.ts';
+import type { MaeConfig } from './config.ts';
 import { type ParameterSpec, parameterSpecs } from './parameters.ts';
 
 /** Looks a parameter up by its name in the checkpoints. */
@@ -34,11 +36,16 @@ export function parameterConstants(
 }
 
 /** Declares `images`, float32 [N, C, H, W]. */
-export function imagesInput(graph: Graph, { channels, imageSize }: MaeConfig): Tensor {
-  return graph.input('images', 'float32', [BATCH, channels, imageSize, imageSize]);
+export function imagesInput(graph: Graph, config: MaeConfig): Tensor {
+  return batchInput(graph, imagesOf(config));
 }
 
 /** Declares `ids_shuffle`, int64 [N, L]: the patches of each image in shuffled order, the kept ones first. */
 export function idsShuffleInput(graph: Graph, config: MaeConfig): Tensor {
-  return graph.input('ids_shuffle', 'int64', [BATCH, patchCount(config)]);
+  return batchInput(graph, maskedInputs(config)[1]);
+}
+
+/** Declares what each sample has as an input [N, ...shape]. */
+export function batchInput(graph: Graph, { name, dtype, shape }: BatchInput): Tensor {
+  return graph.input(name, dtype, [BATCH, ...shape]);
 }

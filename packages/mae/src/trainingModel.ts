@@ -8,8 +8,8 @@ import { parameterSpecs } from './parameters.ts';
 /**
  * The graph of one micro batch, forward and backward.
  *
- * Inputs: every parameter by its name; `images` float32 [N, C, H, W]; `ids_shuffle` int64 [N, L]; `grad_scale` float32 [], to be
- * 2 / (P * removed patches * images in the whole step), so that the losses and gradients of micro batches add up to those of the step.
+ * Inputs: every parameter by its name; `images` float32 [N, C, H, W]; `ids_shuffle` int64 [N, L]; `grad_scale` float32 [], see
+ * {@link maskedLossScale}.
  *
  * Outputs, in this order: `status`, a sequence (onnxruntime-node writes preallocated outputs and then refuses to return a sequence,
  * which saves it a copy of all of them); `loss` float32 [] = grad_scale / 2 * the sum of squared errors over removed patches;

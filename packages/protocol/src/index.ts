@@ -52,6 +52,17 @@ export {
   MaestroError,
 } from './errors.ts';
 export { normalWord, type OurWord, ourWordFor } from './foreignWords.ts';
+export {
+  BATCH_ARRAYS,
+  type BatchDtype,
+  type BatchInput,
+  type BatchView,
+  type BatchViews,
+  bytesPerSample,
+  dtypeOf,
+  elementsOf,
+  viewOf,
+} from './job/batchInput.ts';
 export { formatBytes, parseByteSize } from './job/byteSize.ts';
 export { type PathRoots, readRoots, requireConfined, requireInside } from './job/confinedPath.ts';
 export { commonIdentity, identityDifferences, type JobIdentity, specDifferences } from './job/jobIdentity.ts';

@@ -6,7 +6,7 @@ import { MaestroError } from '@maestro/protocol';
 export type Pointer = bigint;
 
 /** Memory that native code reads or writes in place, WebAssembly's and shared memory included. */
-export type NativeView = Float32Array | BigInt64Array | BigUint64Array | Uint8Array;
+export type NativeView = Float32Array | BigInt64Array | BigUint64Array | Int32Array | Uint8Array;
 
 /** The one version whose table this file knows: of onnxruntime-node, whose own library is called. */
 const VERSION = '1.29.0';

@@ -1,8 +1,8 @@
-import { MaestroError } from '@maestro/protocol';
+import { type BatchDtype, type BatchView, dtypeOf, MaestroError } from '@maestro/protocol';
 import type { OrtApi, Pointer } from './ortApi.ts';
 
 /** Element types that cross the boundary, as ONNX numbers them. */
-export const ELEMENT = { float32: 1, int64: 7 } as const;
+export const ELEMENT = { float32: 1, uint8: 2, int32: 6, int64: 7 } as const satisfies Readonly<Record<BatchDtype, number>>;
 export type Element = keyof typeof ELEMENT;
 
 /** A dense tensor of ONNX Runtime. `view` keeps the memory alive that it lies over; tensors on a device have none. */
@@ -10,7 +10,7 @@ export interface OrtValue {
   readonly pointer: Pointer;
   readonly element: Element;
   readonly dims: readonly number[];
-  readonly view: Float32Array | BigInt64Array | undefined;
+  readonly view: BatchView | undefined;
 }
 
 const CPU = 'Cpu';
@@ -18,7 +18,7 @@ const CPU = 'Cpu';
 /** Makes values over memory of this process. */
 export interface OrtMemory {
   /** A tensor over `view`, which stays where it is and is kept as long as the value. Nothing is copied. */
-  over(view: Float32Array | BigInt64Array, dims: readonly number[]): OrtValue;
+  over(view: BatchView, dims: readonly number[]): OrtValue;
   /** Frees all its values, to which nothing may be bound any more; the memory below them is their owner's. */
   close(): void;
 }
@@ -29,7 +29,7 @@ export function openMemory(api: OrtApi): OrtMemory {
   const values: OrtValue[] = [];
   return {
     over(view, dims) {
-      const element: Element = view.BYTES_PER_ELEMENT === 8 ? 'int64' : 'float32';
+      const element = dtypeOf(view)!;
       const size = sizeOf(dims);
       if (view.length !== size)
         throw new MaestroError('internal', `internal: capi: [${dims}] has ${size} elements, the view ${view.length}`);

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { diagnoseDevice, openTrainer } from '../index.ts';
-import { TOY_IMAGE_SHAPE, TOY_PATCHES, toyLayout, toyTrainingModel } from '../testing/toyModel.ts';
+import { TOY_INPUTS, toyLayout, toyTrainingModel } from '../testing/toyModel.ts';
 import { explainCudaFailure } from './cudaFailures.ts';
 import { cudaBuild } from './device.ts';
 import { type CudaFacts, judgeCuda } from './judgeCuda.ts';
@@ -138,8 +138,7 @@ test('opening a trainer on cuda works where the diagnosis says so, else fails at
   const opening = openTrainer({
     trainingModel: toyTrainingModel(layout),
     layout,
-    imageShape: TOY_IMAGE_SHAPE,
-    patches: TOY_PATCHES,
+    inputs: TOY_INPUTS,
     microBatch: 1,
     maxPartials: 1,
     treeDepth: 0,

@@ -5,7 +5,7 @@ import type { OrtApi } from '../capi/ortApi.ts';
 import { type OrtSession, openOrtSession } from '../capi/ortSession.ts';
 import { type OrtMemory, type OrtValue, openMemory } from '../capi/ortValue.ts';
 import { explainCudaFailure, isDeviceRefusal } from '../devices/cudaFailures.ts';
-import { MicroBatchMemory } from '../trainer/microBatch.ts';
+import { GRAD_SCALE, MicroBatchMemory } from '../trainer/microBatch.ts';
 import type { MicroBatchInput, TrainerHostOptions } from '../trainer/trainerMessages.ts';
 import type { GradientRun, MicroBatchLoss } from './gradientRun.ts';
 import { checkInputs, checkOutputs, tensorViews } from './parameterFeeds.ts';
@@ -95,7 +95,7 @@ export class CapiGradientRun implements GradientRun {
 }
 
 function openTrainingSession(api: OrtApi, options: TrainerHostOptions): OrtSession {
-  const { trainingModel, layout, device } = options;
+  const { trainingModel, layout, inputs, device } = options;
   let session: OrtSession;
   try {
     session = openOrtSession(api, trainingModel, options);
@@ -104,7 +104,7 @@ function openTrainingSession(api: OrtApi, options: TrainerHostOptions): OrtSessi
     const code = isDeviceRefusal(message) ? 'device-unavailable' : 'invalid-argument';
     throw new MaestroError(code, `training model: ONNX Runtime refused it on ${device}: ${message}`, { cause });
   }
-  checkInputs('training model', session, layout, ['images', 'ids_shuffle', 'grad_scale']);
+  checkInputs('training model', session, layout, { batch: inputs, others: [GRAD_SCALE] });
   checkOutputs('training model', session, ['loss', ...layout.tensors.map(({ name }) => `grad.${name}`)]);
   return session;
 }

@@ -1,8 +1,8 @@
 import type { SegmentedFloats } from '@maestro/kernels';
 import { errorMessage, MaestroError } from '@maestro/protocol';
 import { explainCudaFailure } from '../devices/cudaFailures.ts';
-import { floatTensor, int64Tensor, openSession, type Session, type SessionTensor } from '../session.ts';
-import { MicroBatchMemory } from '../trainer/microBatch.ts';
+import { floatTensor, openSession, type Session, type SessionTensor, tensorOver } from '../session.ts';
+import { GRAD_SCALE, MicroBatchMemory } from '../trainer/microBatch.ts';
 import type { MicroBatchInput, TrainerHostOptions } from '../trainer/trainerMessages.ts';
 import type { GradientRun, MicroBatchLoss } from './gradientRun.ts';
 import { bindOutputs, chooseOutputPath, type OutputBinding, type OutputPath, runCopying, runInPlace } from './outputPath.ts';
@@ -28,9 +28,9 @@ export class NodeGradientRun implements GradientRun {
     parameters: readonly SegmentedFloats[],
     slots: readonly SegmentedFloats[],
   ): Promise<NodeGradientRun> {
-    const { trainingModel, layout, outputPath } = options;
+    const { trainingModel, layout, inputs, outputPath } = options;
     const session = await openSession('training model', trainingModel, options);
-    checkInputs('training model', session, layout, ['images', 'ids_shuffle', 'grad_scale']);
+    checkInputs('training model', session, layout, { batch: inputs, others: [GRAD_SCALE] });
     checkOutputs('training model', session, ['loss', ...layout.tensors.map(({ name }) => `grad.${name}`)]);
     const status = session.outputMetadata[0];
     const choice =
@@ -97,9 +97,7 @@ export class NodeGradientRun implements GradientRun {
   #feedsOf({ count, replica = 0 }: MicroBatchInput): Feeds {
     const known = this.#feeds[replica]!.get(count);
     if (known !== undefined) return known;
-    const inputs = this.#inputs.inputs(count, (view, dims) =>
-      view instanceof BigInt64Array ? int64Tensor(view, dims) : floatTensor(view, dims),
-    );
+    const inputs = this.#inputs.inputs(count, tensorOver);
     const feeds: Feeds = { ...this.#parameters[replica], ...inputs };
     this.#feeds[replica]!.set(count, feeds);
     return feeds;

@@ -1,6 +1,6 @@
 import { copyFloats } from '@maestro/kernels';
 import { openTrainer } from '../index.ts';
-import { TOY_IMAGE_SHAPE, TOY_PATCHES, toyBatch, toyLayout, toyParameters, toyTrainingModel } from './toyModel.ts';
+import { TOY_INPUTS, toyBatch, toyLayout, toyParameters, toyTrainingModel } from './toyModel.ts';
 
 /**
  * `node packages/engine/dist/testing/benchTrainer.js [hidden] [steps]`: resident memory over many steps, which must stay flat,
@@ -15,8 +15,7 @@ for (const outputPath of ['in-place', 'copying'] as const) {
   const trainer = await openTrainer({
     trainingModel: toyTrainingModel(layout),
     layout,
-    imageShape: TOY_IMAGE_SHAPE,
-    patches: TOY_PATCHES,
+    inputs: TOY_INPUTS,
     microBatch: 4,
     maxPartials: 1,
     treeDepth: 1,

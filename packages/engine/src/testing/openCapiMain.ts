@@ -1,5 +1,5 @@
 import { openTrainer } from '../index.ts';
-import { TOY_IMAGE_SHAPE, TOY_PATCHES, toyLayout, toyTrainingModel } from './toyModel.ts';
+import { TOY_INPUTS, toyLayout, toyTrainingModel } from './toyModel.ts';
 
 /** Opens a trainer on the C API; prints what it warns of, a line of JSON each, and then which engine it has. */
 const layout = toyLayout();
@@ -7,8 +7,7 @@ const print = (text: string) => process.stdout.write(`${text}\n`);
 const trainer = await openTrainer({
   trainingModel: toyTrainingModel(layout),
   layout,
-  imageShape: TOY_IMAGE_SHAPE,
-  patches: TOY_PATCHES,
+  inputs: TOY_INPUTS,
   microBatch: 1,
   maxPartials: 1,
   treeDepth: 0,

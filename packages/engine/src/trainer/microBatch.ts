@@ -1,64 +1,61 @@
 import { type Arena, openArena } from '@maestro/kernels';
-import { MaestroError } from '@maestro/protocol';
+import { BATCH_ARRAYS, type BatchInput, type BatchView, type BatchViews, elementsOf, MaestroError, viewOf } from '@maestro/protocol';
+import { requireInput } from '../gradients/parameterFeeds.ts';
 import type { MicroBatchInput, TrainerHostOptions } from './trainerMessages.ts';
+
+/** The engine's own input of a training model: the weight of the micro batch. */
+export const GRAD_SCALE = 'grad_scale';
 
 /** Where the inputs of a micro batch lie while it is computed, and where its loss is written: one memory, for all batches. */
 export class MicroBatchMemory {
-  /** [count, C, H, W] at most. */
-  readonly images: Float32Array;
-  /** [count, L] at most. */
-  readonly idsShuffle: BigInt64Array;
-  readonly gradScale: Float32Array;
+  /** By input, room for the largest batch. */
+  readonly views: BatchViews;
   readonly loss: Float32Array;
-  readonly #options: TrainerHostOptions;
+  readonly #gradScale: Float32Array;
+  readonly #inputs: readonly BatchInput[];
+  readonly #microBatch: number;
 
-  constructor(options: TrainerHostOptions) {
-    const { imageShape, patches, microBatch } = options;
-    const sizes = { images: microBatch * sizeOf(imageShape), idsShuffle: 2 * microBatch * patches, gradScale: 1, loss: 1 };
-    const { ranges }: Arena<keyof typeof sizes> = openArena({ ranges: sizes });
-    this.#options = options;
-    this.images = ranges.images;
-    this.idsShuffle = new BigInt64Array(ranges.idsShuffle.buffer, ranges.idsShuffle.byteOffset, microBatch * patches);
-    this.gradScale = ranges.gradScale;
-    this.loss = ranges.loss;
+  constructor({ inputs, microBatch }: Pick<TrainerHostOptions, 'inputs' | 'microBatch'>) {
+    const floats = (input: BatchInput): number =>
+      Math.ceil((microBatch * elementsOf(input) * BATCH_ARRAYS[input.dtype].BYTES_PER_ELEMENT) / Float32Array.BYTES_PER_ELEMENT);
+    // Ranges go by their place, since an input may have any name.
+    const sizes = Object.fromEntries(inputs.map((input, i) => [String(i), floats(input)]));
+    const { ranges }: Arena = openArena({ ranges: { ...sizes, gradScale: 1, loss: 1 } });
+    this.#inputs = inputs;
+    this.#microBatch = microBatch;
+    this.views = Object.fromEntries(
+      inputs.map((input, i) => {
+        const { buffer, byteOffset } = ranges[String(i)]!;
+        return [input.name, viewOf(input, buffer, byteOffset, microBatch * elementsOf(input))];
+      }),
+    );
+    this.#gradScale = ranges['gradScale']!;
+    this.loss = ranges['loss']!;
   }
 
   /** Copies a batch in. @throws MaestroError `invalid-argument` when it does not fit. */
-  set({ images, idsShuffle, count, gradScale }: MicroBatchInput): void {
-    const { microBatch } = this.#options;
-    if (!Number.isInteger(count) || count < 1 || count > microBatch) {
-      throw new MaestroError('invalid-argument', `forwardBackward: count must be in 1..${microBatch}, found ${count}`);
+  set({ inputs, count, gradScale }: Pick<MicroBatchInput, 'inputs' | 'count' | 'gradScale'>): void {
+    if (!Number.isInteger(count) || count < 1 || count > this.#microBatch) {
+      throw new MaestroError('invalid-argument', `forwardBackward: count must be in 1..${this.#microBatch}, found ${count}`);
     }
-    const expected = this.#sizes(count);
-    if (images.length < expected.images || idsShuffle.length < expected.idsShuffle) {
-      throw new MaestroError(
-        'invalid-argument',
-        `forwardBackward: ${count} samples need ${expected.images} image floats and ${expected.idsShuffle} ids, found ` +
-          `${images.length} and ${idsShuffle.length}`,
-      );
+    for (const input of this.#inputs) {
+      const given = requireInput('forwardBackward', input, inputs, count);
+      copyElements(this.views[input.name]!, given, count * elementsOf(input));
     }
-    this.images.set(images.subarray(0, expected.images));
-    this.idsShuffle.set(idsShuffle.subarray(0, expected.idsShuffle));
-    this.gradScale[0] = gradScale;
+    this.#gradScale[0] = gradScale;
   }
 
   /** The inputs by name for `count` samples, as whoever runs the graph makes tensors. */
-  inputs<Tensor>(count: number, tensor: (view: Float32Array | BigInt64Array, dims: readonly number[]) => Tensor): Record<string, Tensor> {
-    const { imageShape, patches } = this.#options;
-    const sizes = this.#sizes(count);
-    return {
-      images: tensor(this.images.subarray(0, sizes.images), [count, ...imageShape]),
-      ids_shuffle: tensor(this.idsShuffle.subarray(0, sizes.idsShuffle), [count, patches]),
-      grad_scale: tensor(this.gradScale, []),
-    };
-  }
-
-  #sizes(count: number): { readonly images: number; readonly idsShuffle: number } {
-    const { imageShape, patches } = this.#options;
-    return { images: count * sizeOf(imageShape), idsShuffle: count * patches };
+  inputs<Tensor>(count: number, tensor: (view: BatchView, dims: readonly number[]) => Tensor): Record<string, Tensor> {
+    const own = this.#inputs.map((input) => {
+      const view = this.views[input.name]!.subarray(0, count * elementsOf(input));
+      return [input.name, tensor(view, [count, ...input.shape])] as const;
+    });
+    return { ...Object.fromEntries(own), [GRAD_SCALE]: tensor(this.#gradScale, []) };
   }
 }
 
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, dim) => product * dim, 1);
+/** Copies the first `length` elements; both arrays are of one type, which {@link requireInput} has seen. */
+function copyElements(target: BatchView, source: BatchView, length: number): void {
+  (target as Float32Array).set((source as Float32Array).subarray(0, length));
 }

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { adamWScalars, copyFloats, copyRange, openArena, openJavaScriptKernels, type SegmentedFloats } from '@maestro/kernels';
 import { type FlatLayout, openTrainer, runModel, type TensorValue, type Trainer, type TrainerOptions } from '../index.ts';
-import { TOY_IMAGE_SHAPE, TOY_PATCHES, toyBatch, toyLayout, toyParameters, toyTrainingModel } from '../testing/toyModel.ts';
+import { TOY_INPUTS, toyBatch, toyLayout, toyParameters, toyTrainingModel } from '../testing/toyModel.ts';
 
 const layout = toyLayout();
 const adamW = { lr: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05 };
@@ -15,8 +15,7 @@ async function toyTrainer(options: Partial<TrainerOptions> = {}, loaded: FlatLay
   const trainer = await openTrainer({
     trainingModel: toyTrainingModel(layout),
     layout,
-    imageShape: TOY_IMAGE_SHAPE,
-    patches: TOY_PATCHES,
+    inputs: TOY_INPUTS,
     microBatch: 4,
     maxPartials: 2,
     treeDepth: 2,
@@ -34,11 +33,11 @@ function flat(vector: SegmentedFloats): Float32Array {
 }
 
 /** The gradient of one toy micro batch by ONNX Runtime alone, in the flat layout. */
-async function referenceGradient({ images, idsShuffle, count, gradScale }: ReturnType<typeof toyBatch>): Promise<Float32Array> {
+async function referenceGradient({ inputs: { images, weights }, count, gradScale }: ReturnType<typeof toyBatch>): Promise<Float32Array> {
   const parameters = toyParameters(layout);
   const feeds: Record<string, TensorValue> = {
-    images: { type: 'float32', data: Float32Array.from(images), dims: [count, ...TOY_IMAGE_SHAPE] },
-    ids_shuffle: { type: 'int64', data: BigInt64Array.from(idsShuffle), dims: [count, TOY_PATCHES] },
+    images: { type: 'float32', data: Float32Array.from(images), dims: [count, 1, 4, 4] },
+    weights: { type: 'int64', data: BigInt64Array.from(weights), dims: [count, 16] },
     grad_scale: { type: 'float32', data: Float32Array.of(gradScale), dims: [] },
   };
   for (const { name, shape, offset, size } of layout.tensors) {
@@ -267,7 +266,7 @@ test('a micro batch that does not fit is refused before ONNX Runtime sees it', a
   const trainer = await toyTrainer();
   await expect(trainer.forwardBackward(toyBatch(5, 0))).rejects.toThrow('count must be in 1..4, found 5');
   await expect(trainer.forwardBackward({ ...toyBatch(2, 0), count: 3 })).rejects.toThrow(
-    '3 samples need 48 image floats and 48 ids, found 32 and 32',
+    '3 samples need 48 float32 of images, [3, 1, 4, 4], found 32 in a Float32Array',
   );
   await expect(trainer.load({ parameters: new Float32Array(3), step: 0 })).rejects.toThrow(
     `load: parameters has 3 floats, the layout ${layout.length}`,

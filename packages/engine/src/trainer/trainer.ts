@@ -7,7 +7,7 @@ import {
   type SegmentedArenaDescription,
   type SegmentedFloats,
 } from '@maestro/kernels';
-import { type Device, MaestroError } from '@maestro/protocol';
+import { type BatchInput, bytesPerSample, type Device, MaestroError } from '@maestro/protocol';
 import { type DeviceBuild, requireDevice } from '../devices/device.ts';
 import type { EngineLogger } from '../engineLogger.ts';
 import type { FlatLayout } from '../flatLayout.ts';
@@ -34,14 +34,12 @@ import type {
 /** How to open a {@link Trainer}. */
 export interface TrainerOptions {
   /**
-   * Inputs: every parameter by name, `images` [N,C,H,W], `ids_shuffle` int64 [N,L], `grad_scale` []. Outputs: a sequence first, `loss` [],
-   * `grad.<name>`.
+   * Inputs: every parameter by name, every one of `inputs`, and `grad_scale` []. Outputs: a sequence first, `loss` [], `grad.<name>`.
    */
   readonly trainingModel: ModelSource;
   readonly layout: FlatLayout;
-  readonly imageShape: readonly [channels: number, height: number, width: number];
-  /** Patches of an image, L. */
-  readonly patches: number;
+  /** What each sample has for the model. */
+  readonly inputs: readonly BatchInput[];
   /** Most samples in one `forwardBackward`. */
   readonly microBatch: number;
   /** Shared vectors for partial sums: the most maximal complete subtrees that this member's virtual ranks can form. */
@@ -183,8 +181,7 @@ export interface Trainer {
 export async function openTrainer({
   trainingModel,
   layout,
-  imageShape,
-  patches,
+  inputs,
   microBatch,
   maxPartials,
   treeDepth,
@@ -198,7 +195,7 @@ export async function openTrainer({
   outputPath = 'auto',
   segmentFloats,
 }: TrainerOptions): Promise<Trainer> {
-  for (const [name, value] of Object.entries({ patches, microBatch, maxPartials, threads })) {
+  for (const [name, value] of Object.entries({ microBatch, maxPartials, threads })) {
     if (!Number.isInteger(value) || value < 1)
       throw new MaestroError('invalid-argument', `openTrainer: ${name} must be at least 1, found ${value}`);
   }
@@ -213,8 +210,7 @@ export async function openTrainer({
     trainingModel,
     layout,
     plan,
-    imageShape,
-    patches,
+    inputs,
     microBatch,
     treeSlots,
     replicas,
@@ -303,7 +299,7 @@ export async function openTrainer({
       treeBytes: treeSlots * vectorBytes,
       sharedBytes: (maxPartials + 1) * vectorBytes,
       snapshotBytes: kept === undefined ? 0 : 3 * vectorBytes,
-      inputsBytes: microBatch * (4 * imageShape[0] * imageShape[1] * imageShape[2] + 8 * patches),
+      inputsBytes: microBatch * bytesPerSample(inputs),
     }),
     close: () => thread.close(),
   };

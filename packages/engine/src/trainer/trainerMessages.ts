@@ -1,4 +1,5 @@
 import type { FloatRange, SegmentedArenaDescription, SegmentPlan } from '@maestro/kernels';
+import type { BatchInput, BatchViews } from '@maestro/protocol';
 import type { FlatLayout } from '../flatLayout.ts';
 import type { Engine } from '../gradients/openGradients.ts';
 import type { OutputPath } from '../gradients/outputPath.ts';
@@ -9,8 +10,7 @@ export interface TrainerHostOptions extends SessionOptions {
   readonly trainingModel: ModelSource;
   readonly layout: FlatLayout;
   readonly plan: SegmentPlan;
-  readonly imageShape: readonly [channels: number, height: number, width: number];
-  readonly patches: number;
+  readonly inputs: readonly BatchInput[];
   readonly microBatch: number;
   readonly treeSlots: number;
   /** Replicas that train apart; 0: one set of parameters, and no outer ones. */
@@ -36,12 +36,10 @@ export interface TrainerReady {
 
 /** One micro batch of `count` samples; with none, its gradient and loss are zero. */
 export interface MicroBatchInput {
-  /** [count, C, H, W]. */
-  readonly images: Float32Array;
-  /** [count, L]. */
-  readonly idsShuffle: BigInt64Array;
+  /** `count` samples of each input, or more; backed by shared memory, they are not copied on the way. */
+  readonly inputs: BatchViews;
   readonly count: number;
-  /** Weight of the micro batch: 2 / (P * removed * globalSamples). */
+  /** The weight of the micro batch, for losses and gradients that add up to those of the step. */
   readonly gradScale: number;
   /** Whether the gradient is added to the leaf instead of beginning it. Default false. */
   readonly accumulate?: boolean;

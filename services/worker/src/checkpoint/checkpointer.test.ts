@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { type CheckpointPhase, listCheckpoints, newestValidCheckpoint, readCheckpoint } from '@maestro/checkpoint';
 import { openTrainer, type Trainer } from '@maestro/engine';
-import { buildTrainingModel, flatLayout, maeConfig, parameterSpecs, patchCount } from '@maestro/mae';
+import { buildTrainingModel, flatLayout, maeConfig, maskedInputs, parameterSpecs } from '@maestro/mae';
 import { createLogger } from '@maestro/telemetry';
 import {
   type Checkpointer,
@@ -33,8 +33,7 @@ beforeAll(async () => {
   trainer = await openTrainer({
     trainingModel: buildTrainingModel(config),
     layout,
-    imageShape: [config.channels, config.imageSize, config.imageSize],
-    patches: patchCount(config),
+    inputs: maskedInputs(config),
     microBatch: 1,
     maxPartials: 1,
     treeDepth: 0,

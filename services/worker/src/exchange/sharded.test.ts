@@ -7,7 +7,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { type Collective, type Group, type GroupMember, openCollective } from '@maestro/collective';
 import { planSchedule } from '@maestro/data';
 import { openTrainer, type StateVector, type Trainer } from '@maestro/engine';
-import { buildTrainingModel, flatLayout, maeConfig, parameterSpecs, patchCount } from '@maestro/mae';
+import { buildTrainingModel, flatLayout, maeConfig, maskedInputs, parameterSpecs } from '@maestro/mae';
 import { MaestroError, type StateHolder, type StateShard, type View } from '@maestro/protocol';
 import { createLogger } from '@maestro/telemetry';
 import { createCheckpointer } from '../checkpoint/checkpointer.ts';
@@ -46,8 +46,7 @@ async function open(): Promise<Trainer> {
   const trainer = await openTrainer({
     trainingModel: buildTrainingModel(config),
     layout,
-    imageShape: [config.channels, config.imageSize, config.imageSize],
-    patches: patchCount(config),
+    inputs: maskedInputs(config),
     microBatch: 1,
     maxPartials: 1,
     treeDepth: 0,

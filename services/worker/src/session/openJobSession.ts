@@ -2,7 +2,7 @@ import { checkpointRoot } from '@maestro/checkpoint';
 import { maxPartials, treeHeight } from '@maestro/collective';
 import { augmentConfig, jobLearningRate, jobSchedule, openDataset, openLoader } from '@maestro/data';
 import { openTrainer } from '@maestro/engine';
-import { buildTrainingModel, flatLayout, maeConfig, parameterSpecs, patchCount } from '@maestro/mae';
+import { buildTrainingModel, flatLayout, maeConfig, maskedInputs, parameterSpecs, patchCount } from '@maestro/mae';
 import { dilocoOf, specHash } from '@maestro/protocol';
 import { connectRedis } from '@maestro/redis';
 import { createCheckpointer } from '../checkpoint/checkpointer.ts';
@@ -47,8 +47,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       await openTrainer({
         trainingModel,
         layout,
-        imageShape: [channels, imageSize, imageSize],
-        patches,
+        inputs: maskedInputs(config),
         microBatch: schedule.microBatch,
         maxPartials: maxPartials(schedule.virtualRanks),
         treeDepth: treeHeight(schedule.virtualRanks),

@@ -82,10 +82,11 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
             const batch = await loader.batch(wanted[0]!, { signal });
             contents.note(batch.readings);
             onPhase(step, 'compute');
-            const { count, idsShuffle } = batch;
+            const { count } = batch;
+            const inputs = { images: batch.images, ids_shuffle: batch.idsShuffle };
             await faults.reach(step, 'forward');
             const accumulate = micro > 0;
-            const result = await trainer.forwardBackward({ images: batch.images, idsShuffle, count, gradScale, accumulate, replica });
+            const result = await trainer.forwardBackward({ inputs, count, gradScale, accumulate, replica });
             loss += result.loss;
             computeSeconds += result.seconds;
             images += count;

@@ -1,6 +1,6 @@
 import type { RoundTimes } from '@maestro/collective';
 import { positionsOfRank } from '@maestro/data';
-import { keptPatches, learningRateAt, patchCount, patchLength } from '@maestro/mae';
+import { learningRateAt, maskedLossScale } from '@maestro/mae';
 import { type DilocoSpec, MaestroError, ranksPerUnit } from '@maestro/protocol';
 import { deltaProgram, type ReplicaExchange, type ReplicaRange, replicaProgram } from '../exchange/replicaExchange.ts';
 import { openRankComputer } from './computeRanks.ts';
@@ -43,7 +43,6 @@ export async function dilocoLoop(options: DilocoLoopOptions): Promise<'finished'
   const { diloco, own, exchange, onRound, onRoundEnd } = options;
   const { totalSteps, stepsPerEpoch, virtualRanks } = schedule;
   const ranksEach = ranksPerUnit(spec);
-  const removed = patchCount(config) - keptPatches(config);
   const ranks = Array.from({ length: own.held * ranksEach }, (_, i) => own.first * ranksEach + i);
   const programs = Array.from({ length: own.held }, (_, replica) => replicaProgram({ spec }, own.first + replica));
   const outerProgram = deltaProgram({ spec }, own);
@@ -69,7 +68,7 @@ export async function dilocoLoop(options: DilocoLoopOptions): Promise<'finished'
     // Inner step: each replica's gradient over its own virtual ranks, and AdamW at once.
     let computeSeconds = 0;
     for (const [replica, program] of programs.entries()) {
-      const gradScale = 2 / (patchLength(config) * removed * plannedOf(step, ranks[replica * ranksEach]!));
+      const gradScale = maskedLossScale(config, plannedOf(step, ranks[replica * ranksEach]!));
       computeSeconds += await computer.run({ step, program, gradScale, replica });
       signal.throwIfAborted();
       onPhase(step, 'apply');

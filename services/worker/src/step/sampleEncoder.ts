@@ -1,6 +1,6 @@
 import { type AugmentConfig, type Dataset, openLoader, type PositionRange } from '@maestro/data';
 import type { Evaluator } from '@maestro/engine';
-import type { FeatureSet } from '@maestro/evaluation';
+import { encodeImages, type FeatureSet } from '@maestro/evaluation';
 import { type MaeConfig, patchCount, toUnitRows } from '@maestro/mae';
 import { MaestroError, type SkippedImage } from '@maestro/protocol';
 import { permutation } from '@maestro/random';
@@ -73,7 +73,7 @@ export function openSampleEncoder({
       const { images, count, digest, content, readings, skipped, release } = await loader.batch(positions, { signal });
       const startedMs = performance.now();
       // A micro-batch of a last step may have no sample.
-      const features = count === 0 ? new Float32Array(0) : await evaluator.features(images, count);
+      const features = count === 0 ? new Float32Array(0) : await encodeImages(evaluator, images, count);
       release();
       const broken = new Set(skipped.map(({ index }) => index));
       const read = Array.from({ length: positions.count }, (_, i) => sampleAt(positions.first + i)).filter((index) => !broken.has(index));

@@ -1,15 +1,7 @@
 import type { LocalStep } from '@maestro/collective';
 import { type Loader, positionsOfStep, type Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
-import {
-  type FlatLayout,
-  keptPatches,
-  type LearningRateSchedule,
-  learningRateAt,
-  type MaeConfig,
-  patchCount,
-  patchLength,
-} from '@maestro/mae';
+import { type FlatLayout, type LearningRateSchedule, learningRateAt, type MaeConfig, maskedLossScale } from '@maestro/mae';
 import type { JobSpec } from '@maestro/protocol';
 import type { Replication } from '../exchange/replication.ts';
 import { openRankComputer } from './computeRanks.ts';
@@ -57,7 +49,6 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     signal,
   } = options;
   const { totalSteps, stepsPerEpoch } = schedule;
-  const removed = patchCount(config) - keptPatches(config);
   const ranks = program.flatMap((local) => (local.op === 'leaf' ? [local.rank] : []));
   const computer = openRankComputer({ ...options, ranks });
 
@@ -65,8 +56,7 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     const startedMs = performance.now();
     const lr = learningRateAt(learningRate, step / stepsPerEpoch);
     const planned = positionsOfStep(schedule, step).count;
-    // d(loss)/d(prediction) = 2 error / (P * removed * B): micro-batch gradients sum to the global batch's.
-    const gradScale = 2 / (patchLength(config) * removed * planned);
+    const gradScale = maskedLossScale(config, planned);
 
     // Data: the window's shards are ours, and the next ones are asked for.
     onPhase(step, 'lease');
