@@ -1,8 +1,8 @@
 import type { CudaOptions } from '@maestro/engine';
 import type { Device } from '@maestro/protocol';
+import type { CheckPlan } from './checkPlan.ts';
 import { compare, type GradientError, readGradientFixture } from './fixture.ts';
 import { orFailed, type Settled } from './orFailed.ts';
-import type { CheckPlan } from './runCheck.ts';
 import { type CaseName, type DeviceOptions, gradientOf, type TrainingCase, trainingCase } from './trainingCase.ts';
 
 /** Largest error over the largest gradient of a tensor, in float32 on any device. */

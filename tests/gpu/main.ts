@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { DEVICES, errorMessage, isDevice, isMaestroError } from '@maestro/protocol';
-import { beginReport, type CheckPlan, type CheckReport, PARTS, type Part, runCheck } from './runCheck.ts';
+import { type CheckPlan, PARTS, type Part } from './checkPlan.ts';
+import { beginReport, type CheckReport, runCheck } from './runCheck.ts';
 import { CASE_NAMES, type CaseName } from './trainingCase.ts';
 
 /**

@@ -1,27 +1,13 @@
 import { arch, cpus, platform, release } from 'node:os';
 import { describeLacks, diagnoseDevice, runtimeBuild } from '@maestro/engine';
-import { type Device, errorMessage, MaestroError } from '@maestro/protocol';
+import { errorMessage, MaestroError } from '@maestro/protocol';
 import { checkGradients } from './checkGradients.ts';
+import { type CheckPlan, PARTS, type Part } from './checkPlan.ts';
 import { hashOf } from './fixture.ts';
 import { measureThroughput } from './throughput.ts';
 import { timeTorch } from './torchPeer.ts';
 import { type CaseName, gradientOf, trainingCase } from './trainingCase.ts';
 import { checkCurve } from './trainingCurve.ts';
-
-/** The parts of the check, in their order. */
-export const PARTS = ['gradients', 'repeatability', 'curve', 'throughput', 'torch'] as const;
-export type Part = (typeof PARTS)[number];
-
-/** What is checked, and how large. */
-export interface CheckPlan {
-  readonly device: Device;
-  readonly parts: readonly Part[];
-  readonly models: readonly CaseName[];
-  /** The model that is timed, in which batches, and how often each. */
-  readonly timedModel: CaseName;
-  readonly batches: readonly number[];
-  readonly runs: number;
-}
 
 /** What the check found so far. */
 export interface CheckReport {

@@ -1,8 +1,8 @@
 import { type CudaOptions, type TransferTimes, timeTransfers } from '@maestro/engine';
 import { copyFloats } from '@maestro/kernels';
 import { median } from '../bench/median.ts';
+import type { CheckPlan } from './checkPlan.ts';
 import { orFailed, type Settled } from './orFailed.ts';
-import type { CheckPlan } from './runCheck.ts';
 import { type DeviceOptions, formulaBatch, type TrainingCase, trainingCase } from './trainingCase.ts';
 
 /** Where the time of a training step goes, in milliseconds (medians). */

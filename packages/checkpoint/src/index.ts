@@ -44,9 +44,10 @@ export {
 } from './read/readCheckpoint.ts';
 export { readJobSpec } from './read/readJobSpec.ts';
 export { type VerifyOptions, verifyCheckpoint } from './read/verifyCheckpoint.ts';
+export type { CheckpointPhase, WriteCheckpointOptions, WrittenCheckpoint } from './write/checkpointFiles.ts';
 export { checkpointRoot } from './write/checkpointRoot.ts';
 export { requireSpace } from './write/diskSpace.ts';
 export { folderStep, stepFolder } from './write/folderNames.ts';
 export { cleanLeftovers } from './write/leftovers.ts';
 export { type RetainedCheckpoint, type Retention, retainCheckpoints, stepsToRemove } from './write/retainCheckpoints.ts';
-export { type CheckpointPhase, type WriteCheckpointOptions, type WrittenCheckpoint, writeCheckpoint } from './write/writeCheckpoint.ts';
+export { writeCheckpoint } from './write/writeCheckpoint.ts';

@@ -9,7 +9,7 @@ export type { EngineLogger } from './engineLogger.ts';
 export { type Evaluator, type EvaluatorOptions, openEvaluator } from './evaluator/evaluator.ts';
 export type { Evaluation, EvaluationInput, EvaluationModel } from './evaluator/evaluatorHost.ts';
 export type { FlatLayout, FlatTensor } from './flatLayout.ts';
-export type { Engine } from './gradients/openGradients.ts';
+export type { Engine } from './gradients/engine.ts';
 export type { OutputPath } from './gradients/outputPath.ts';
 export { runModel, type TensorValue } from './runModel.ts';
 export { type RuntimeBuild, runtimeBuild } from './runtimeBuild.ts';

@@ -5,7 +5,7 @@ import type { Composite, Graph, Node, Tensor } from './graph.ts';
 import { GraphError } from './graphError.ts';
 import { add } from './ops/elementwise.ts';
 import { zerosLike } from './ops/movement.ts';
-import { OPS } from './ops/table.ts';
+import { VJPS } from './vjps/table.ts';
 
 /**
  * Appends the gradient of the scalar `loss` to its graph and returns one tensor per entry of `wrt`, shaped like it (reverse mode).
@@ -62,10 +62,10 @@ function dependents({ composites }: Graph, nodes: readonly Node[], wrt: readonly
 function backNode(node: Node, active: ReadonlySet<Tensor>, cotangents: Map<Tensor, Tensor>): void {
   const { op, name, inputs, outputs, attributes } = node;
   if (!outputs.some((output) => cotangents.has(output)) || !inputs.some((input) => active.has(input))) return;
-  const rule = OPS[op];
-  if (rule?.vjp === undefined) throw new GraphError(`grad: op ${op} has no vjp, and a gradient must pass node '${name}'`);
+  const vjp = VJPS[op];
+  if (vjp === undefined) throw new GraphError(`grad: op ${op} has no vjp, and a gradient must pass node '${name}'`);
   const filled = outputs.map((output) => cotangents.get(output) ?? zerosLike(output));
-  const thunks = rule.vjp({ cotangents: filled, inputs, outputs, attributes });
+  const thunks = vjp({ cotangents: filled, inputs, outputs, attributes });
   inputs.forEach((input, at) => {
     if (!active.has(input)) return;
     const thunk = thunks[at];

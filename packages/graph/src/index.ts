@@ -32,6 +32,7 @@ export * from './ops/elementwise.ts';
 export * from './ops/linalg.ts';
 export * from './ops/movement.ts';
 export * from './ops/reduction.ts';
-export { OPS } from './ops/table.ts';
+export { SHAPES } from './ops/table.ts';
 export { printGraph } from './printGraph.ts';
 export { liveProgram, type Program } from './program.ts';
+export { VJPS } from './vjps/table.ts';

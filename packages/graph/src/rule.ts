@@ -14,45 +14,36 @@ export interface VjpSite {
   readonly attributes: Attributes;
 }
 
-/** One row of the op table: how an op's output types follow from its inputs, and how its gradient flows back. */
-export interface Rule {
-  readonly infer: (inputs: readonly Tensor[], attributes: Attributes) => ValueType | readonly ValueType[];
-  /** One thunk per input; an absent thunk, or no vjp at all, is an error when a gradient must pass there. */
-  readonly vjp?: (site: VjpSite) => readonly (Thunk | undefined)[];
+/** How the types of an op's outputs follow from its inputs. @throws GraphError for inputs that it cannot have. */
+export type Infer = (inputs: readonly Tensor[], attributes: Attributes) => ValueType | readonly ValueType[];
+
+/** Shape rules by ONNX op name. */
+export type ShapeRules = Readonly<Record<string, Infer>>;
+
+/** One thunk per input; an absent thunk, or no vjp at all, is an error when a gradient must pass there. */
+export type Vjp = (site: VjpSite) => readonly (Thunk | undefined)[];
+
+/** Derivatives by ONNX op name. */
+export type Vjps = Readonly<Record<string, Vjp>>;
+
+/** The vjp of an op of one tensor `x` with output `y` and its cotangent `d`; further inputs (axes, shapes) get no gradient. */
+export function unary(vjp: (d: Tensor, x: Tensor, y: Tensor, attributes: Attributes) => Tensor): Vjp {
+  return ({ cotangents, inputs, outputs, attributes }) => [() => vjp(cotangents[0]!, inputs[0]!, outputs[0]!, attributes)];
 }
 
-/** Rules by ONNX op name. */
-export type Rules = Readonly<Record<string, Rule>>;
-
-/** A rule for an op of one tensor `x` with output `y` and its cotangent `d`; further inputs (axes, shapes) get no gradient. */
-export function unary(infer: Rule['infer'], vjp?: (d: Tensor, x: Tensor, y: Tensor, attributes: Attributes) => Tensor): Rule {
-  if (vjp === undefined) return { infer };
-  return {
-    infer,
-    vjp: ({ cotangents, inputs, outputs, attributes }) => [() => vjp(cotangents[0]!, inputs[0]!, outputs[0]!, attributes)],
-  };
-}
-
-/** A rule for an op of two tensors `a` and `b` with output `y` and its cotangent `d`. */
-export function binary(
-  infer: Rule['infer'],
-  vjp?: (d: Tensor, a: Tensor, b: Tensor, y: Tensor) => readonly [(() => Tensor) | undefined, (() => Tensor)?],
-): Rule {
-  if (vjp === undefined) return { infer };
-  return {
-    infer,
-    vjp: ({ cotangents, inputs, outputs }) => vjp(cotangents[0]!, inputs[0]!, inputs[1]!, outputs[0]!),
-  };
+/** The vjp of an op of two tensors `a` and `b` with output `y` and its cotangent `d`. */
+export function binary(vjp: (d: Tensor, a: Tensor, b: Tensor, y: Tensor) => readonly [(() => Tensor) | undefined, (() => Tensor)?]): Vjp {
+  return ({ cotangents, inputs, outputs }) => vjp(cotangents[0]!, inputs[0]!, inputs[1]!, outputs[0]!);
 }
 
 /** Applies ops of one table: infers the output types, appends the node and returns all its outputs. */
-export function emitterOf<R extends Rules>(rules: R) {
+export function emitterOf<R extends ShapeRules>(rules: R) {
   return (op: keyof R & string, inputs: readonly Tensor[], attributes: Attributes = {}): readonly Tensor[] => {
     const { graph } = inputs[0]!;
     let types: ValueType | readonly ValueType[];
     try {
       if (inputs.some(({ sequence }) => sequence)) throw new GraphError('a sequence can only be an output');
-      types = (rules[op] as Rule).infer(inputs, attributes);
+      types = (rules[op] as Infer)(inputs, attributes);
     } catch (error) {
       if (!(error instanceof GraphError)) throw error;
       const operands = inputs.map((input) => `${input.name} ${input.dtype}${formatDims(input.dims)}`).join(', ');

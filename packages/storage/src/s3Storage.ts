@@ -1,29 +1,9 @@
-import { MaestroError } from '@maestro/protocol';
 import { bodyBytes, bodyWithin } from './request.ts';
 import { openS3Client, type S3Client, type S3Settings } from './s3Client.ts';
+import { keyOf, parseS3Location } from './s3Location.ts';
 import { uploadObject } from './s3Upload.ts';
 import { xmlElements, xmlText } from './s3Xml.ts';
 import type { Storage, StoredObject } from './storage.ts';
-
-/** A bucket and what the keys of a location begin with, without a slash at its end. */
-export interface S3Place {
-  readonly bucket: string;
-  readonly prefix: string;
-}
-
-/** Reads `s3://bucket/prefix`. @throws MaestroError `invalid-argument`. */
-export function parseS3Location(location: string): S3Place {
-  const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/.exec(location);
-  const prefix = (match?.[2] ?? '').replace(/\/+$/, '');
-  if (match === null || prefix.split('/').some((part) => part === '..' || part === '.'))
-    throw new MaestroError('invalid-argument', `${location}: expected s3://bucket/prefix`);
-  return { bucket: match[1]!, prefix };
-}
-
-/** The key of an object below a place. */
-export function keyOf({ prefix }: S3Place, name: string): string {
-  return prefix === '' ? name : `${prefix}/${name}`;
-}
 
 /** The storage below a prefix of a bucket. An object appears when its upload is complete. */
 export function openS3(location: string, settings: S3Settings): Storage {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { MaestroError } from '@maestro/protocol';
 import { pieces } from './chunks.ts';
 import { openS3Client, readS3Settings, type S3Client } from './s3Client.ts';
-import { keyOf, parseS3Location } from './s3Storage.ts';
+import { keyOf, parseS3Location } from './s3Location.ts';
 import { xmlElements, xmlEscape, xmlText } from './s3Xml.ts';
 import type { ObjectDigest, WriteObjectOptions } from './storage.ts';
 

@@ -2,43 +2,15 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { MaestroError } from '@maestro/protocol';
 import { isUrl, resolveLocation, storageError } from '@maestro/storage';
-import { alignTensors, checkpointHash, joinMoments, type TrainingTensors } from '../format/checkpointHash.ts';
+import { alignTensors, checkpointHash, joinMoments } from '../format/checkpointHash.ts';
 import { type FileDigest, syncFolder, writeDurably } from '../format/fileDigest.ts';
 import { encodeManifest, MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from '../format/manifest.ts';
 import { safetensorsParts } from '../format/safetensors.ts';
+import type { CheckpointFiles, WriteCheckpointOptions, WrittenCheckpoint } from './checkpointFiles.ts';
 import { requireSpace } from './diskSpace.ts';
 import { passingFolder, stepFolder } from './folderNames.ts';
 import { cleanLeftovers, withFolderInHand } from './leftovers.ts';
-import { type CheckpointFiles, writeObjects } from './writeObjects.ts';
-
-/** A moment of a write, for tests that stop it there: about to write a file, flush a file or folder, or rename a folder. */
-export interface CheckpointPhase {
-  readonly name: 'write' | 'fsync' | 'rename';
-  /** The file's name, or the folder's. */
-  readonly target: string;
-}
-
-/** What {@link writeCheckpoint} takes. */
-export interface WriteCheckpointOptions extends TrainingTensors {
-  /** The job's checkpoint folder, made if missing, or `s3://bucket/prefix`. One writer at a time. */
-  readonly root: string;
-  /** Steps that were taken. */
-  readonly step: number;
-  /** All else that a resume needs, as JSON values; the step is added. */
-  readonly state: Readonly<Record<string, unknown>>;
-  /** `__metadata__` of the model file. Default `{ format: 'pt' }`, which other readers ask for. */
-  readonly metadata?: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal;
-  readonly onPhase?: (phase: CheckpointPhase) => void | Promise<void>;
-}
-
-/** A checkpoint that is on the device, or in the object store. */
-export interface WrittenCheckpoint {
-  readonly dir: string;
-  readonly step: number;
-  readonly checkpointHash: string;
-  readonly sizeBytes: number;
-}
+import { writeObjects } from './writeObjects.ts';
 
 /**
  * Writes the checkpoint of a step so that it is there whole or not at all: into a folder beside the others, every file flushed to the

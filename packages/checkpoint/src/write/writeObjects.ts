@@ -4,11 +4,8 @@ import { abandonUploads, type ObjectDigest, openStorage, type Storage } from '@m
 import { checkpointHash } from '../format/checkpointHash.ts';
 import { encodeManifest, MANIFEST_FILE, STATE_FILE } from '../format/manifest.ts';
 import { beginExamination } from '../read/checkpointReport.ts';
+import type { CheckpointFiles, WriteCheckpointOptions, WrittenCheckpoint } from './checkpointFiles.ts';
 import { folderStep, stepFolder } from './folderNames.ts';
-import type { WriteCheckpointOptions, WrittenCheckpoint } from './writeCheckpoint.ts';
-
-/** The content of every file of a checkpoint but the manifest. */
-export type CheckpointFiles = Readonly<Record<string, readonly Uint8Array[]>>;
 
 /**
  * Writes a checkpoint into an object store, the manifest last; what writers that were killed left there is cleared first. The same

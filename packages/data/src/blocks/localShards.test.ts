@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { openStorage } from '@maestro/storage';
-import { type Dataset, openDataset, reopenDataset } from '../formats/dataset.ts';
+import type { Dataset } from '../formats/dataset.ts';
+import { openDataset, reopenDataset } from '../formats/openDataset.ts';
 import { packDataset } from '../formats/packDataset.ts';
 import { BLOCK_BYTES } from './blockHashes.ts';
 

@@ -1,27 +1,5 @@
-import { assertInternal, MaestroError } from '@maestro/protocol';
 import type { BoundedFolderOptions } from '../blocks/boundedFolder.ts';
-import { chooseHeldOut, type DatasetPart, partIndices, type SubsetSource, subsetDataset } from './holdOut.ts';
-import { type IdxSource, idxDataset, readIdx } from './idx.ts';
-import { type ImageFolderSource, imageFolderDataset, scanImageFolder } from './imageFolder.ts';
-import { readWebDataset, type WebDatasetSource, webDataset } from './webdataset.ts';
-
-/** Where a data set lies and how to read it (the `data` part of a job file). */
-export type DatasetSpec =
-  | {
-      readonly format: 'idx';
-      readonly path: string;
-      readonly split?: 'train' | 'test';
-    }
-  | ({ readonly format: 'image-folder'; readonly path: string } & HoldOutSpec)
-  | ({ readonly format: 'webdataset'; readonly path: string } & HoldOutSpec);
-
-/** How a data set without a test split of its own is divided. */
-interface HoldOutSpec {
-  /** Share of the samples that is held out: see {@link chooseHeldOut}. Default 0. */
-  readonly holdOut?: number | undefined;
-  /** Which samples are opened. Default: those that are trained on. */
-  readonly part?: DatasetPart | undefined;
-}
+import type { DatasetSource } from './datasetSource.ts';
 
 /** One sample as it is stored: pixels, the bytes of an image file, or what is known to be no image. */
 export type Sample =
@@ -37,11 +15,6 @@ export type Sample =
     }
   | { readonly kind: 'encoded'; readonly bytes: Uint8Array }
   | { readonly kind: 'broken'; readonly reason: string };
-
-/** What describes an open data set to another thread: structured-cloneable, pixels shared and not copied. */
-export type DatasetSource = WholeSource | SubsetSource<WholeSource>;
-
-type WholeSource = IdxSource | ImageFolderSource | WebDatasetSource;
 
 /** A data set: samples 0..length-1 in an order that is the same on every machine. */
 export interface Dataset {
@@ -78,68 +51,4 @@ export interface OpenDatasetOptions {
   readonly cache?: BoundedFolderOptions | undefined;
   /** For how long a server of a packed data set that stops answering is asked again, in milliseconds. Default: five minutes. */
   readonly patienceMs?: number | undefined;
-}
-
-/**
- * Opens the data set that `spec` names: lists it, checks its form and takes its fingerprint; of one that holds samples out, the part that
- * is asked for. A part is told from all others by its fingerprint.
- *
- * @throws MaestroError `not-found` when the path does not exist, `data-invalid` when what is there is no such data set, `cancelled`.
- */
-export async function openDataset(spec: DatasetSpec, { signal, cache, patienceMs }: OpenDatasetOptions = {}): Promise<Dataset> {
-  const options = signal === undefined ? {} : { signal };
-  switch (spec.format) {
-    case 'idx':
-      return idxDataset(await readIdx(spec, options));
-    case 'image-folder':
-      return partOf(imageFolderDataset(await scanImageFolder(spec, options)), spec, options);
-    case 'webdataset':
-      return partOf(webDataset(await readWebDataset(spec, { ...options, cache, patienceMs })), spec, options);
-  }
-}
-
-/**
- * What a job with this `holdOut` trains on, and what it holds out, which is empty where nothing can be.
- *
- * @throws MaestroError `data-invalid` when a sample cannot be read, `cancelled`.
- */
-export async function datasetParts(
-  whole: Dataset,
-  holdOut: number,
-  options: { readonly signal?: AbortSignal } = {},
-): Promise<{ readonly training: Dataset; readonly heldOut: Dataset }> {
-  const { source } = whole;
-  assertInternal(source.format !== 'subset', 'datasetParts: a whole data set');
-  const chosen = await chooseHeldOut(whole, holdOut, options);
-  const part = (name: DatasetPart): Dataset => subsetDataset(whole, { of: source, part: name, indices: partIndices(whole, chosen, name) });
-  return { training: part('training'), heldOut: part('held-out') };
-}
-
-async function partOf(
-  whole: Dataset,
-  { holdOut = 0, part = 'training' }: HoldOutSpec,
-  options: { readonly signal?: AbortSignal },
-): Promise<Dataset> {
-  const { source } = whole;
-  if (holdOut === 0 || part === 'all' || source.format === 'subset') return whole;
-  const { training, heldOut } = await datasetParts(whole, holdOut, options);
-  if (part === 'held-out' && heldOut.length === 0) {
-    const why = 'it is too small, or nearly all of its images are the same';
-    throw new MaestroError('data-invalid', `data set: none of its ${whole.length} samples can be held out: ${why}`);
-  }
-  return part === 'training' ? training : heldOut;
-}
-
-/** The data set that `source` describes, without reading or checking anything again. */
-export function reopenDataset(source: DatasetSource): Dataset {
-  switch (source.format) {
-    case 'idx':
-      return idxDataset(source);
-    case 'image-folder':
-      return imageFolderDataset(source);
-    case 'webdataset':
-      return webDataset(source);
-    case 'subset':
-      return subsetDataset(reopenDataset(source.of), source);
-  }
 }

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { openStorage } from '@maestro/storage';
 import fc from 'fast-check';
 import sharp from 'sharp';
-import { openDataset, reopenDataset } from './dataset.ts';
 import { chooseHeldOut } from './holdOut.ts';
+import { openDataset, reopenDataset } from './openDataset.ts';
 import { packDataset } from './packDataset.ts';
 
 const COUNT = 200;

@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
 import { MaestroError } from '@maestro/protocol';
 import { contentHash } from '../loader/contentHash.ts';
-import type { Dataset, DatasetSource } from './dataset.ts';
-
-/** Which samples of a data set are opened: those that are trained on, those that are held out, or all. */
-export type DatasetPart = 'training' | 'held-out' | 'all';
+import type { Dataset } from './dataset.ts';
+import type { DatasetPart, DatasetSource, SubsetSource } from './datasetSource.ts';
 
 /** How much of a large sample tells it apart from others of its size. */
 export const PROBE_BYTES = 2 ** 16;
@@ -91,15 +89,6 @@ function groupBy(indices: readonly number[], groupOf: (index: number) => number)
     else group.push(index);
   }
   return groups;
-}
-
-/** A part of another data set. */
-export interface SubsetSource<Whole> {
-  readonly format: 'subset';
-  readonly of: Whole;
-  readonly part: DatasetPart;
-  /** The samples, by their index in the other one, in shared memory. */
-  readonly indices: Uint32Array;
 }
 
 /** `part` of `dataset`, in the order in which the samples are there; `heldOut` are those of {@link chooseHeldOut}. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { openDataset, reopenDataset } from './dataset.ts';
+import { openDataset, reopenDataset } from './openDataset.ts';
 
 let dir: string;
 beforeEach(async () => {

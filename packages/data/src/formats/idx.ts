@@ -7,6 +7,7 @@ import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { inFileTime, openRegularFile, READ_TIMEOUT_MS } from '@maestro/storage';
 import { contentHash } from '../loader/contentHash.ts';
 import type { Dataset } from './dataset.ts';
+import type { IdxSource } from './datasetSource.ts';
 import { PROBE_BYTES } from './holdOut.ts';
 
 const gunzip = promisify(gunzipWithCallback);
@@ -14,20 +15,6 @@ const gunzip = promisify(gunzipWithCallback);
 /** No unpacked file may be larger: a small .gz must not fill the memory. */
 const MAX_UNPACKED_BYTES = 2 ** 31;
 const SPLIT_PREFIXES = { train: ['train'], test: ['t10k', 'test'] } as const;
-
-/** An IDX data set in shared memory. */
-export interface IdxSource {
-  readonly format: 'idx';
-  readonly split: 'train' | 'test';
-  readonly length: number;
-  readonly height: number;
-  readonly width: number;
-  /** [length, height, width], one byte a pixel. */
-  readonly pixels: SharedArrayBuffer;
-  /** [length], or undefined where there is no label file. */
-  readonly labels: SharedArrayBuffer | undefined;
-  readonly fingerprint: string;
-}
 
 /**
  * Reads grey images in MNIST's IDX format (yann.lecun.com/exdb/mnist), plain or gzipped, with labels where a label file lies beside.

@@ -3,8 +3,9 @@ import { cp, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { type Dataset, openDataset } from './dataset.ts';
+import type { Dataset } from './dataset.ts';
 import { listImages } from './listImages.ts';
+import { openDataset } from './openDataset.ts';
 
 let dir: string;
 let root: string;

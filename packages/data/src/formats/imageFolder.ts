@@ -6,6 +6,7 @@ import { type FileDeadline, inFileTime, openRegularFile, READ_TIMEOUT_MS } from 
 import { IMAGE_EXTENSIONS } from '../images/imageCodec.ts';
 import { contentHash } from '../loader/contentHash.ts';
 import type { Dataset } from './dataset.ts';
+import type { ImageFolderSource } from './datasetSource.ts';
 import { filePath, nameBytes } from './fileName.ts';
 import { PROBE_BYTES } from './holdOut.ts';
 import { listImages } from './listImages.ts';
@@ -13,20 +14,6 @@ import { listImages } from './listImages.ts';
 /** How many samples, spread evenly over the set, give their content to the fingerprint, and how much of each. */
 const FINGERPRINT_SAMPLES = 64;
 const FINGERPRINT_BYTES = 2 ** 20;
-
-/** A listed image folder. */
-export interface ImageFolderSource {
-  readonly format: 'image-folder';
-  /** Absolute and free of links. */
-  readonly root: string;
-  /** Paths under `root` with `/` between folders, sorted by UTF-16 code unit. */
-  readonly names: readonly string[];
-  /** The size of each file in bytes; a file whose size has changed is not the file that was fingerprinted. */
-  readonly sizes: readonly number[];
-  /** The first folder of the names, sorted; a name's class is its position here. */
-  readonly classes: readonly string[];
-  readonly fingerprint: string;
-}
 
 /**
  * Lists the images under `path`: see {@link listImages}.

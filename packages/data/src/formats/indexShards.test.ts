@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { openStorage } from '@maestro/storage';
-import { type Dataset, openDataset } from './dataset.ts';
+import type { Dataset } from './dataset.ts';
+import { openDataset } from './openDataset.ts';
 import { packDataset } from './packDataset.ts';
 
 let dir: string;

@@ -17,6 +17,7 @@ import type { BoundedFolderOptions } from '../blocks/boundedFolder.ts';
 import { blockChecks, openLocalShards } from '../blocks/localShards.ts';
 import { contentHash } from '../loader/contentHash.ts';
 import type { Dataset, OpenDatasetOptions } from './dataset.ts';
+import type { WebDatasetSource } from './datasetSource.ts';
 import { PROBE_BYTES } from './holdOut.ts';
 import { indexShards } from './indexShards.ts';
 import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
@@ -27,39 +28,6 @@ const MOST_INDEX_BYTES = 500e6;
 const MOST_AHEAD = 32;
 /** How many blocks of a local copy, spread evenly over its shards, are read when it is opened. */
 const CHECKED_BLOCKS = 64;
-
-/** A packed data set that was opened. */
-export interface WebDatasetSource {
-  readonly format: 'webdataset';
-  /** Of the shards: a folder, or a URL. */
-  readonly location: string;
-  readonly content: 'encoded' | 'pixels';
-  readonly channels: 1 | 3;
-  readonly isPadded: boolean;
-  readonly imageRule?: number | undefined;
-  readonly classes: readonly string[];
-  readonly blockBytes: number;
-  readonly shards: readonly BlockedShard[];
-  readonly names: readonly string[];
-  /** For each sample, in shared memory: its shard, where it is in it, its class or -1, and its extent where it is pixels. */
-  readonly shardOf: Uint32Array;
-  readonly offsets: Float64Array;
-  readonly sizes: Uint32Array;
-  readonly labels: Int32Array;
-  readonly widths: Uint32Array;
-  readonly heights: Uint32Array;
-  readonly broken: ReadonlyMap<number, string>;
-  /** Size and probe of each image as it was packed; undefined in packs of older versions, which are told apart by what is in them. */
-  readonly sourceSizes: Uint32Array | undefined;
-  readonly sourceProbes: Float64Array | undefined;
-  readonly fingerprint: string;
-  /** Which blocks of a folder's shards were read and found right: {@link blockChecks}. */
-  readonly checks: Float64Array;
-  /** Where blocks from elsewhere are kept; undefined: nowhere. */
-  readonly cache: BoundedFolderOptions | undefined;
-  /** For how long a server that does not answer is asked again; undefined: five minutes. */
-  readonly patienceMs: number | undefined;
-}
 
 /**
  * Reads the index of a packed data set: `path` is its folder, `s3://bucket/prefix` or `http(s)://...`, with or without the index's name at

@@ -8,6 +8,7 @@ import { addDigests, sampleDigest } from '../schedule/sampleDigest.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
 import { readingDigest, watchContents } from './contentHash.ts';
 import { evaluationCrop } from './loadImages.ts';
+import type { SkippedSample } from './skippedSample.ts';
 
 /** What, beside data set and positions, decides the content of a batch. All of it is part of the job's identity. */
 export interface BatchConfig {
@@ -22,13 +23,6 @@ export interface BatchConfig {
   readonly seed: number;
   /** Patches per image: the length of idsShuffle. */
   readonly patches: number;
-}
-
-/** A sample that could not be decoded. */
-export interface SkippedSample {
-  readonly index: number;
-  readonly name: string;
-  readonly reason: string;
 }
 
 /** What came of a batch: `count` images at its front, and the samples that were left out. */

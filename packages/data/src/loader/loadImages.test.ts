@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import sharp from 'sharp';
-import { openDataset } from '../formats/dataset.ts';
+import { openDataset } from '../formats/openDataset.ts';
 import { renderGrid } from '../images/renderGrid.ts';
 import { loadImages } from './loadImages.ts';
 

@@ -3,7 +3,7 @@ import type { Dataset } from '../formats/dataset.ts';
 import { type CropBox, centralCropBox } from '../images/cropBox.ts';
 import { createPlaneWriter, defaultNormalisation, type Normalisation } from '../images/normalisation.ts';
 import { createSquareReader } from '../images/squareReader.ts';
-import type { SkippedSample } from './batchFiller.ts';
+import type { SkippedSample } from './skippedSample.ts';
 
 /** Images for evaluation. */
 export interface EvaluationImages {

@@ -2,9 +2,10 @@ import { Worker } from 'node:worker_threads';
 import { errorMessage, MaestroError } from '@maestro/protocol';
 import type { Dataset } from '../formats/dataset.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
-import type { BatchConfig, SkippedSample } from './batchFiller.ts';
+import type { BatchConfig } from './batchFiller.ts';
 import { type BatchOrder, createBatchRing } from './batchRing.ts';
 import type { LoaderReply, LoaderRequest, SlotMemory } from './loaderMessages.ts';
+import type { SkippedSample } from './skippedSample.ts';
 
 /** How to load, beside what ({@link BatchConfig}): none of it changes a bit of any batch. */
 export interface LoaderOptions extends BatchConfig {

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorMessage, isMaestroError } from '@maestro/protocol';
-import { type DatasetSource, reopenDataset } from '../formats/dataset.ts';
+import type { DatasetSource } from '../formats/datasetSource.ts';
+import { reopenDataset } from '../formats/openDataset.ts';
 import { type BatchConfig, createBatchFiller } from './batchFiller.ts';
 import type { LoaderReply, LoaderRequest, SlotMemory } from './loaderMessages.ts';
 

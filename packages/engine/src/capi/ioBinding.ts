@@ -1,6 +1,6 @@
 import { assertInternal, MaestroError } from '@maestro/protocol';
 import type { OrtApi, Pointer } from './ortApi.ts';
-import type { OrtPort } from './ortSession.ts';
+import type { OrtPort } from './ortPort.ts';
 import { ELEMENT, type OrtValue } from './ortValue.ts';
 
 /**

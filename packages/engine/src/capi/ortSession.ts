@@ -1,16 +1,9 @@
 import type { SessionOptions } from '../session.ts';
 import { IoBinding } from './ioBinding.ts';
 import type { NativeView, OrtApi, Pointer } from './ortApi.ts';
+import type { OrtPort } from './ortPort.ts';
 import { allocate, type OrtValue } from './ortValue.ts';
 import { deviceMemory, providerOf } from './providers.ts';
-
-/** An input or output of a graph. `shape` has -1 for what is open; a value that is no tensor has no element type. */
-export interface OrtPort {
-  readonly name: string;
-  readonly isTensor: boolean;
-  readonly element: number;
-  readonly shape: readonly number[];
-}
 
 /** An opened graph. */
 export interface OrtSession {

@@ -8,9 +8,6 @@ import type { StateVector, TrainerHostOptions, TrainerReady } from '../trainer/t
 import { CapiGradientRun, valuesOver } from './capiGradientRun.ts';
 import { NodeGradientRun } from './nodeGradientRun.ts';
 
-/** By whose calls ONNX Runtime is run: onnxruntime-node's, or its C API's; `auto` takes what is best for the device. */
-export type Engine = 'node' | 'capi';
-
 /** Where gradients are computed and summed; with `device`, parameters and moments are there too. */
 export interface Gradients {
   readonly slots: GradientSlots;

@@ -11,7 +11,7 @@ import { type BatchInput, bytesPerSample, type Device, MaestroError } from '@mae
 import { type DeviceBuild, requireDevice } from '../devices/device.ts';
 import type { EngineLogger } from '../engineLogger.ts';
 import type { FlatLayout } from '../flatLayout.ts';
-import type { Engine } from '../gradients/openGradients.ts';
+import type { Engine } from '../gradients/engine.ts';
 import type { OutputPath } from '../gradients/outputPath.ts';
 import type { CudaOptions, ModelSource } from '../session.ts';
 import { startComputeThread } from '../threads/computeThread.ts';

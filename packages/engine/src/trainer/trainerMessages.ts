@@ -1,7 +1,7 @@
 import type { FloatRange, SegmentedArenaDescription, SegmentPlan } from '@maestro/kernels';
 import type { BatchInput, BatchViews } from '@maestro/protocol';
 import type { FlatLayout } from '../flatLayout.ts';
-import type { Engine } from '../gradients/openGradients.ts';
+import type { Engine } from '../gradients/engine.ts';
 import type { OutputPath } from '../gradients/outputPath.ts';
 import type { ModelSource, SessionOptions } from '../session.ts';
 

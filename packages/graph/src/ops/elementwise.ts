@@ -3,9 +3,8 @@ import { broadcastDims, type Dims, sameDims } from '../dim.ts';
 import { DTYPES, type DType, isFloat } from '../dtype.ts';
 import type { Attributes, Tensor, ValueType } from '../graph.ts';
 import { GraphError } from '../graphError.ts';
-import { binary, emitterOf, type Rules, unary } from '../rule.ts';
+import { emitterOf, type ShapeRules } from '../rule.ts';
 import { expand } from './movement.ts';
-import { unbroadcast } from './reduction.ts';
 
 /** A tensor, or a number that becomes a scalar constant of the other operand's dtype. */
 export type Operand = Tensor | number;
@@ -50,53 +49,36 @@ function inferCast([x]: readonly Tensor[], { to }: Attributes): ValueType {
   return { dtype: entry[0] as DType, dims: x!.dims };
 }
 
-/** Shape rules and vjps of the ops that work element by element. `d` is the cotangent of the output `y`. */
-export const elementwiseRules = {
-  Add: binary(broadcast, (d, a, b) => [() => unbroadcast(d, a), () => unbroadcast(d, b)]),
-  Sub: binary(broadcast, (d, a, b) => [() => unbroadcast(d, a), () => unbroadcast(neg(d), b)]),
-  Mul: binary(broadcast, (d, a, b) => [() => unbroadcast(mul(d, b), a), () => unbroadcast(mul(d, a), b)]),
-  Div: binary(broadcast, (d, a, b, y) => [() => unbroadcast(div(d, b), a), () => unbroadcast(neg(div(mul(d, y), b)), b)]),
-  // The exponent's own gradient is y·ln(a), which no model here needs.
-  Pow: binary(broadcast, (d, a, b) => [() => unbroadcast(mul(d, mul(b, pow(a, sub(b, 1)))), a)]),
-  Max: binary(broadcast, (d, a, b) => [
-    () => unbroadcast(where(greaterOrEqual(a, b), d, 0), a),
-    () => unbroadcast(where(less(a, b), d, 0), b),
-  ]),
-  Min: binary(broadcast, (d, a, b) => [
-    () => unbroadcast(where(lessOrEqual(a, b), d, 0), a),
-    () => unbroadcast(where(greater(a, b), d, 0), b),
-  ]),
+/** Shape rules of the ops that work element by element. */
+export const elementwiseShapes = {
+  Add: broadcast,
+  Sub: broadcast,
+  Mul: broadcast,
+  Div: broadcast,
+  Pow: broadcast,
+  Max: broadcast,
+  Min: broadcast,
+  Neg: same,
+  Reciprocal: sameFloat,
+  Sqrt: sameFloat,
+  Exp: sameFloat,
+  Log: sameFloat,
+  Tanh: sameFloat,
+  Erf: sameFloat,
+  Identity: same,
+  Cast: inferCast,
+  Where: inferWhere,
+  Equal: compare,
+  Greater: compare,
+  GreaterOrEqual: compare,
+  Less: compare,
+  LessOrEqual: compare,
+  And: logical,
+  Or: logical,
+  Not: logical,
+} satisfies ShapeRules;
 
-  Neg: unary(same, (d) => neg(d)),
-  Reciprocal: unary(sameFloat, (d, _, y) => neg(mul(d, mul(y, y)))),
-  Sqrt: unary(sameFloat, (d, _, y) => div(mul(d, 0.5), y)),
-  Exp: unary(sameFloat, (d, _, y) => mul(d, y)),
-  Log: unary(sameFloat, (d, x) => div(d, x)),
-  Tanh: unary(sameFloat, (d, _, y) => mul(d, sub(1, mul(y, y)))),
-  Erf: unary(sameFloat, (d, x) => mul(d, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI)))),
-  Identity: unary(same, (d) => d),
-  Cast: unary(inferCast, (d, x) => cast(d, x.dtype)),
-
-  Where: {
-    infer: inferWhere,
-    vjp: ({ cotangents: [d], inputs: [condition, a, b] }) => [
-      undefined,
-      () => unbroadcast(where(condition!, d!, 0), a!),
-      () => unbroadcast(where(condition!, 0, d!), b!),
-    ],
-  },
-
-  Equal: binary(compare),
-  Greater: binary(compare),
-  GreaterOrEqual: binary(compare),
-  Less: binary(compare),
-  LessOrEqual: binary(compare),
-  And: binary(logical),
-  Or: binary(logical),
-  Not: unary(logical),
-} satisfies Rules;
-
-const emit = emitterOf(elementwiseRules);
+const emit = emitterOf(elementwiseShapes);
 
 /** The operand as a tensor, in the dtype and graph of `other`. */
 function operand(x: Operand, other: Operand): Tensor {
@@ -109,7 +91,7 @@ function operand(x: Operand, other: Operand): Tensor {
  * The op on two tensors, with any Expand moved behind it or left out where broadcasting does its work for free.
  * Cotangents of reductions are Expands, so this keeps them small until they meet a full-sized tensor.
  */
-function pair(op: keyof typeof elementwiseRules, a: Operand, b: Operand): Tensor {
+function pair(op: keyof typeof elementwiseShapes, a: Operand, b: Operand): Tensor {
   const left = operand(a, b);
   const right = operand(b, a);
   const [small, large] = left.node?.op === 'Expand' ? [left, right] : [right, left];

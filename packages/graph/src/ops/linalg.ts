@@ -2,10 +2,8 @@ import { broadcastDims, formatDims } from '../dim.ts';
 import { isFloat } from '../dtype.ts';
 import type { Attributes, Tensor, ValueType } from '../graph.ts';
 import { GraphError } from '../graphError.ts';
-import { emitterOf, type Rules } from '../rule.ts';
-import { mul } from './elementwise.ts';
-import { reshape, swapLastAxes } from './movement.ts';
-import { unbroadcast } from './reduction.ts';
+import { emitterOf, type ShapeRules } from '../rule.ts';
+import { reshape } from './movement.ts';
 
 function checkFloats(inputs: readonly Tensor[]): void {
   const { dtype } = inputs[0]!;
@@ -38,45 +36,13 @@ function inferGemm(inputs: readonly Tensor[], { transA, transB }: Attributes): V
   return { dtype: a!.dtype, dims };
 }
 
-const floatOf = (attribute: Attributes[string] | undefined): number => (attribute as { readonly float: number }).float;
+/** Shape rules of the matrix products. */
+export const linalgShapes = {
+  MatMul: inferMatMul,
+  Gemm: inferGemm,
+} satisfies ShapeRules;
 
-/** Shape rules and vjps of the matrix products. */
-export const linalgRules = {
-  MatMul: {
-    infer: inferMatMul,
-    vjp: ({ cotangents, inputs }) => {
-      const [d, a, b] = [cotangents[0]!, inputs[0]!, inputs[1]!];
-      return [
-        () => unbroadcast(matMul(d, swapLastAxes(b)), a),
-        () => {
-          // A shared right-hand matrix: one product over all rows instead of a batch of products that are then summed.
-          if (b.dims.length === 2)
-            return gemm(flattenRows(a), flattenRows(d), undefined, {
-              transA: true,
-            });
-          return unbroadcast(matMul(swapLastAxes(a), d), b);
-        },
-      ];
-    },
-  },
-  Gemm: {
-    infer: inferGemm,
-    vjp: ({ cotangents, inputs, attributes }) => {
-      const [d, a, b, c] = [cotangents[0]!, inputs[0]!, inputs[1]!, inputs[2]];
-      const alpha = floatOf(attributes.alpha);
-      const beta = floatOf(attributes.beta);
-      const transA = attributes.transA === 1;
-      const transB = attributes.transB === 1;
-      return [
-        () => (transA ? gemm(b, d, undefined, { alpha, transA: transB, transB: true }) : gemm(d, b, undefined, { alpha, transB: !transB })),
-        () => (transB ? gemm(d, a, undefined, { alpha, transA: true, transB: transA }) : gemm(a, d, undefined, { alpha, transA: !transA })),
-        c && (() => unbroadcast(beta === 1 ? d : mul(d, beta), c)),
-      ];
-    },
-  },
-} satisfies Rules;
-
-const emit = emitterOf(linalgRules);
+const emit = emitterOf(linalgShapes);
 
 /** [..., M, K] times [..., K, N]; the leading axes broadcast. */
 export const matMul = (a: Tensor, b: Tensor): Tensor => emit('MatMul', [a, b])[0]!;

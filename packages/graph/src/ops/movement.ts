@@ -12,11 +12,10 @@ import {
 } from '../dim.ts';
 import type { Attributes, Tensor, ValueType } from '../graph.ts';
 import { GraphError } from '../graphError.ts';
-import { emitterOf, type Rules, unary } from '../rule.ts';
-import { unbroadcast } from './reduction.ts';
+import { emitterOf, type ShapeRules } from '../rule.ts';
 
 /** What a shape operand holds. */
-function shapeOperand(tensor: Tensor | undefined): Dims {
+export function shapeOperand(tensor: Tensor | undefined): Dims {
   if (tensor?.shapeValue === undefined)
     throw new GraphError(`the values of the shape operand '${tensor?.name}' are not known while building`);
   return tensor.shapeValue;
@@ -71,7 +70,7 @@ function inferSplit([x, sizes]: readonly Tensor[], { axis }: Attributes): readon
 }
 
 /** Start, end and step along the one axis of a Slice, with the axis's size. */
-function sliceRange(inputs: readonly Tensor[]) {
+export function sliceRange(inputs: readonly Tensor[]) {
   const [x, starts, ends, axes, steps] = inputs;
   const axis = shapeOperand(axes)[0] as number;
   const size = staticDim(x!.dims[axis], `slicing axis ${axis}`);
@@ -174,63 +173,26 @@ function inferSequence(inputs: readonly Tensor[]): ValueType {
   return { dtype, dims, sequence: true };
 }
 
-/** Shape rules and vjps of the ops that move elements without computing. */
-export const movementRules = {
-  Reshape: unary(inferReshape, (d, x) => reshape(d, x.dims)),
-  Transpose: unary(inferTranspose, (d, _x, _y, { perm }) => transpose(d, inverseOrder(perm as readonly number[]))),
-  Concat: {
-    infer: inferConcat,
-    vjp: ({ cotangents: [d], inputs, attributes: { axis } }) => {
-      const at = normalAxis(axis as number, d!.dims.length);
-      let end = 0;
-      return inputs.map(({ dims }) => {
-        const start = end;
-        end += dims[at] as number;
-        const stop = end;
-        return () => slice(d!, { axis: at, start, end: stop });
-      });
-    },
-  },
-  Split: {
-    infer: inferSplit,
-    vjp: ({ cotangents, attributes: { axis } }) => [() => concat(cotangents, axis as number)],
-  },
-  Slice: {
-    infer: inferSlice,
-    vjp: ({ cotangents: [d], inputs }) => {
-      const { axis, size, start, end, step } = sliceRange(inputs);
-      // A stride would need zeros between the elements.
-      return step === 1 ? [() => pad(d!, { axis, before: start, after: size - end })] : [];
-    },
-  },
-  Pad: {
-    infer: inferPad,
-    vjp: ({ cotangents: [d], inputs }) => {
-      const [x, pads] = inputs;
-      const amounts = shapeOperand(pads) as readonly number[];
-      return [
-        () =>
-          x!.dims.reduce<Tensor>((rest, dim, axis) => {
-            if (rest.dims[axis] === dim) return rest;
-            const start = amounts[axis]!;
-            return slice(rest, { axis, start, end: start + (dim as number) });
-          }, d!),
-      ];
-    },
-  },
-  Expand: unary(inferExpand, (d, x) => unbroadcast(d, x)),
-  Squeeze: unary(inferSqueeze, (d, x) => reshape(d, x.dims)),
-  Unsqueeze: unary(inferUnsqueeze, (d, x) => reshape(d, x.dims)),
-  // The gradient of a gather is a scatter, whose order of sums is not fixed: use permuteRows, or gather what needs no gradient.
-  Gather: { infer: inferGather },
-  GatherElements: { infer: inferGatherElements },
-  GatherND: { infer: inferGatherND },
-  Shape: { infer: inferShape },
-  Range: { infer: inferRange },
-  SequenceConstruct: { infer: inferSequence },
-} satisfies Rules;
+/** Shape rules of the ops that move elements without computing. */
+export const movementShapes = {
+  Reshape: inferReshape,
+  Transpose: inferTranspose,
+  Concat: inferConcat,
+  Split: inferSplit,
+  Slice: inferSlice,
+  Pad: inferPad,
+  Expand: inferExpand,
+  Squeeze: inferSqueeze,
+  Unsqueeze: inferUnsqueeze,
+  Gather: inferGather,
+  GatherElements: inferGatherElements,
+  GatherND: inferGatherND,
+  Shape: inferShape,
+  Range: inferRange,
+  SequenceConstruct: inferSequence,
+} satisfies ShapeRules;
 
-const emit = emitterOf(movementRules);
+const emit = emitterOf(movementShapes);
 
 /** A shape for {@link reshape}: -1 stands for what is left over, once. */
 export type ReshapeDims = readonly Dim[];
@@ -357,11 +319,3 @@ function squeezeSize(size: Tensor): Tensor {
 
 /** A sequence that holds the given tensors of one dtype; it can only be an output. */
 export const sequenceConstruct = (tensors: readonly Tensor[]): Tensor => emit('SequenceConstruct', tensors)[0]!;
-
-function inverseOrder(perm: readonly number[]): readonly number[] {
-  const inverse = new Array<number>(perm.length);
-  perm.forEach((axis, at) => {
-    inverse[axis] = at;
-  });
-  return inverse;
-}

@@ -1,10 +1,8 @@
-import { type Dim, dimProduct, normalAxis, sameDims } from '../dim.ts';
+import { normalAxis } from '../dim.ts';
 import { isFloat } from '../dtype.ts';
 import type { Attributes, Tensor, ValueType } from '../graph.ts';
 import { GraphError } from '../graphError.ts';
-import { emitterOf, type Rules, unary } from '../rule.ts';
-import { cast, div, exp, mul, sub } from './elementwise.ts';
-import { expand, reshape } from './movement.ts';
+import { emitterOf, type ShapeRules } from '../rule.ts';
 
 /** Which axes to reduce (default: all; negative counts from the end), and whether they stay as size 1. */
 export interface ReduceOptions {
@@ -12,7 +10,8 @@ export interface ReduceOptions {
   readonly keepDims?: boolean;
 }
 
-function reducedAxes(inputs: readonly Tensor[]): readonly number[] {
+/** The axes that a reduction goes over, counted from the front. */
+export function reducedAxes(inputs: readonly Tensor[]): readonly number[] {
   const [x, axes] = inputs;
   return axes!.shapeValue!.map((axis) => normalAxis(axis as number, x!.dims.length));
 }
@@ -39,44 +38,20 @@ function inferSoftmax([x]: readonly Tensor[], { axis }: Attributes): ValueType {
   return { dtype: x!.dtype, dims: x!.dims };
 }
 
-/** The cotangent of a reduced value, spread over the shape of `x` again. */
-function spread(d: Tensor, x: Tensor, axes: readonly number[]): Tensor {
-  const kept = x.dims.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
-  return expand(d.dims.length === 0 ? d : reshape(d, kept), x.dims);
-}
+/** Shape rules of the ops that combine the elements along axes. */
+export const reductionShapes = {
+  ReduceSum: inferReduce,
+  ReduceMean: inferReduce,
+  ReduceMax: inferReduce,
+  ArgMax: inferArgMax,
+  Softmax: inferSoftmax,
+  LogSoftmax: inferSoftmax,
+} satisfies ShapeRules;
 
-/** How many elements of `x` go into one element of a reduction, as a number or a scalar tensor. */
-function reducedCount(x: Tensor, axes: readonly number[]): Tensor | number {
-  const count: Dim = dimProduct(...axes.map((axis) => x.dims[axis]!));
-  return typeof count === 'number' ? count : cast(reshape(x.graph.shapeTensor([count]), []), x.dtype);
-}
-
-/** Shape rules and vjps of the ops that combine the elements along axes. */
-export const reductionRules = {
-  ReduceSum: {
-    infer: inferReduce,
-    vjp: ({ cotangents: [d], inputs }) => [() => spread(d!, inputs[0]!, reducedAxes(inputs))],
-  },
-  ReduceMean: {
-    infer: inferReduce,
-    vjp: ({ cotangents: [d], inputs }) => {
-      const axes = reducedAxes(inputs);
-      return [() => spread(div(d!, reducedCount(inputs[0]!, axes)), inputs[0]!, axes)];
-    },
-  },
-  ReduceMax: { infer: inferReduce },
-  ArgMax: { infer: inferArgMax },
-  Softmax: unary(inferSoftmax, (d, _, y, { axis }) => {
-    const t = mul(d, y);
-    return sub(t, mul(y, reduceSum(t, { axes: [axis as number], keepDims: true })));
-  }),
-  LogSoftmax: unary(inferSoftmax, (d, _, y, { axis }) => sub(d, mul(exp(y), reduceSum(d, { axes: [axis as number], keepDims: true })))),
-} satisfies Rules;
-
-const emit = emitterOf(reductionRules);
+const emit = emitterOf(reductionShapes);
 
 function reduce(
-  op: keyof typeof reductionRules,
+  op: keyof typeof reductionShapes,
   x: Tensor,
   { axes = x.dims.map((_, axis) => axis), keepDims = false }: ReduceOptions,
 ): Tensor {
@@ -104,11 +79,3 @@ export const softmax = (x: Tensor, axis = -1): Tensor => emit('Softmax', [x], { 
 
 /** The logarithm of {@link softmax}, computed stably. */
 export const logSoftmax = (x: Tensor, axis = -1): Tensor => emit('LogSoftmax', [x], { axis })[0]!;
-
-/** Sums `d`, which has the shape of a broadcast, down to the shape of the operand `x`. */
-export function unbroadcast(d: Tensor, x: Tensor): Tensor {
-  if (sameDims(d.dims, x.dims)) return d;
-  const added = d.dims.length - x.dims.length;
-  const axes = d.dims.map((_, axis) => axis).filter((axis) => axis < added || (x.dims[axis - added] === 1 && d.dims[axis] !== 1));
-  return reshape(reduceSum(d, { axes }), x.dims);
-}

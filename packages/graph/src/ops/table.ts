@@ -1,13 +1,8 @@
-import type { Rule } from '../rule.ts';
-import { elementwiseRules } from './elementwise.ts';
-import { linalgRules } from './linalg.ts';
-import { movementRules } from './movement.ts';
-import { reductionRules } from './reduction.ts';
+import type { ShapeRules } from '../rule.ts';
+import { elementwiseShapes } from './elementwise.ts';
+import { linalgShapes } from './linalg.ts';
+import { movementShapes } from './movement.ts';
+import { reductionShapes } from './reduction.ts';
 
-/** Every op of the package: ONNX name to shape rule and vjp. To add an op, add a row in its file and one to the tests. */
-export const OPS: Readonly<Record<string, Rule>> = {
-  ...elementwiseRules,
-  ...linalgRules,
-  ...movementRules,
-  ...reductionRules,
-};
+/** The shape rules of every op of the package, by ONNX name. To add an op, add a row in its file, its derivative and a row to the tests. */
+export const SHAPES: ShapeRules = { ...elementwiseShapes, ...linalgShapes, ...movementShapes, ...reductionShapes };

@@ -3,9 +3,10 @@ import type { RedisConnection } from '@maestro/redis';
 import type { Logger } from '@maestro/telemetry';
 import type { JobLog, LogPosition } from '../stream/jobLog.ts';
 import type { ArchiveState, Journal } from '../stream/journal.ts';
-import { type LogLine, type NewLine, parseLine } from '../stream/logLine.ts';
+import type { LogLine, NewLine } from '../stream/logLine.ts';
 import { isBefore, type LogEntry, newestId, readEntries, trimStream } from '../stream/logStream.ts';
 import { parseFields, scalars } from '../stream/parseFields.ts';
+import { parseLine } from '../stream/parseLine.ts';
 
 /** Moves lines from Redis to the disk. */
 export interface Archiver {

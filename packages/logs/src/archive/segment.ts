@@ -1,6 +1,7 @@
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { type LogLabels, labelsKey, queryLabelsOf } from '../stream/labels.ts';
-import { type LogLine, type NewLine, parseLine } from '../stream/logLine.ts';
+import type { LogLine, NewLine } from '../stream/logLine.ts';
+import { parseLine } from '../stream/parseLine.ts';
 
 /** Bytes after which an index entry begins: what is read at once. */
 export const BLOCK_BYTES = 64 * 1024;

@@ -10,13 +10,24 @@ import { mergeRecords } from './keepRecords.ts';
 
 let dataDir: string;
 let lines: string[];
-const open = (): Promise<JobRecords> =>
-  openJobRecords({ dataDir, log: createLogger({ role: 'test', destination: { write: (line) => lines.push(line) } }) });
+const opened: JobRecords[] = [];
+const open = async (): Promise<JobRecords> => {
+  const records = await openJobRecords({
+    dataDir,
+    log: createLogger({ role: 'test', destination: { write: (line) => lines.push(line) } }),
+  });
+  opened.push(records);
+  return records;
+};
 beforeEach(async () => {
   lines = [];
   dataDir = await mkdtemp(join(tmpdir(), 'maestro-records-'));
 });
-afterEach(() => rm(dataDir, { recursive: true }));
+afterEach(async () => {
+  // What is still being written would come into the folder while it is removed.
+  for (const records of opened.splice(0)) await records.close();
+  await rm(dataDir, { recursive: true });
+});
 const job = (id: string, more: Partial<Job> = {}) =>
   ({ id, name: id, specJson: '{}', state: 'queued', generation: 0, checkpoints: [], endedAt: '', ...more }) as unknown as Job;
 

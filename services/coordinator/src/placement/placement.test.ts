@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type ModelJob, playQueue } from '../testing/queueModel.ts';
-import { effectivePriority, type Placement, placeJobs } from './placement.ts';
+import { effectivePriority } from './effectivePriority.ts';
+import { type Placement, placeJobs } from './placement.ts';
 import type { SchedulableJob } from './schedulableJob.ts';
 
 const workers = (names: string, device = 'cpu') => [...names].map((name) => ({ name, id: `${name}:1`, address: '', device }));

@@ -1,7 +1,8 @@
 import { mostWorkers } from '@maestro/protocol';
 import { type JobRun, refusalOf, stayingWorkers } from '../run/state/runState.ts';
 import { type Caution, hasStood } from './caution.ts';
-import { effectivePriority, type PlacementInput } from './placement.ts';
+import { effectivePriority } from './effectivePriority.ts';
+import type { PlacementInput } from './placement.ts';
 import type { FreeWorker, SchedulableJob } from './schedulableJob.ts';
 
 /** A worker that is connected; `jobId` is empty while it has no job. */

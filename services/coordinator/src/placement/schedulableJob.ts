@@ -1,5 +1,5 @@
 import type { WorkerRef } from '../run/view/assignRanks.ts';
-import { effectivePriority } from './placement.ts';
+import { effectivePriority } from './effectivePriority.ts';
 
 /** A worker that can be given to a job. */
 export interface FreeWorker extends WorkerRef {

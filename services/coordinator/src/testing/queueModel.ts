@@ -1,4 +1,5 @@
-import { effectivePriority, type Placement, placeJobs } from '../placement/placement.ts';
+import { effectivePriority } from '../placement/effectivePriority.ts';
+import { type Placement, placeJobs } from '../placement/placement.ts';
 import type { FreeWorker, SchedulableJob } from '../placement/schedulableJob.ts';
 
 /** A job of the model: it ends when its workers have, between them, worked for `work` ticks; it works while it has its minimum. */

@@ -2,9 +2,8 @@ import type { JobSpec } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { TimedCheckpoint } from '../checkpoint/checkpointer.ts';
 import type { WorkerOptions } from '../process/workerOptions.ts';
-import { openJobSession } from './openJobSession.ts';
 
-/** What {@link openJobSession} takes beside the worker's options. */
+/** What opening a job's session takes beside the worker's options. */
 export interface JobSessionOptions extends WorkerOptions {
   readonly jobId: string;
   readonly spec: JobSpec;

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { createLineBuffer } from './lineBuffer.ts';
-import { folderOf, parseLine } from './logLine.ts';
+import { folderOf, parseLine } from './parseLine.ts';
 
 test('a line that is nested too deep to be written anew stays, as a message, with where it comes from', () => {
   const deep = `{"job":"job-1","role":"worker","x":${'['.repeat(32_000)}${']'.repeat(32_000)}}`;
