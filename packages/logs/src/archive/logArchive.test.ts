@@ -202,10 +202,8 @@ test('a sink whose Redis is away drops beyond its bound, with one line that coun
   await sink.flush();
   process.kill(server.pid, 'SIGKILL');
   await server.exited;
-  const startedMs = performance.now();
-  for (let step = 1; step < 20_000; step++) sink.push(line(step));
-  const elapsedMs = performance.now() - startedMs;
-  expect(elapsedMs).toBeLessThan(500);
+  // Nothing else runs between these: what had to wait for Redis would not return.
+  for (let step = 1; step < 20_000; step++) expect(sink.push(line(step))).toBeUndefined();
   expect(sink.dropped).toBeGreaterThan(15_000);
   await sink.flush(); // returns, since nothing can be done
   server = await startRedisServer({ dir: join(dir, 'redis'), port: Number(new URL(server.url).port) });
