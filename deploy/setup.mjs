@@ -9,8 +9,8 @@
 // This file keeps to old syntax, so that an old Node can say which Node is wanted; the rest is in deploy/setup/.
 
 const [major, minor] = process.versions.node.split('.').map(Number);
-if (major < 20 || (major === 20 && minor < 12)) {
-  process.stderr.write(`setup: maestro needs Node 20.12 or later, this is ${process.version} (${process.execPath}): https://nodejs.org\n`);
+if (major < 20 || (major === 20 && minor < 15)) {
+  process.stderr.write(`setup: maestro needs Node 20.15 or later, this is ${process.version} (${process.execPath}): https://nodejs.org\n`);
   process.exit(1);
 }
 import('./setup/main.mjs').then((setup) => setup.main(process.argv.slice(2)));

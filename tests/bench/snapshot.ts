@@ -14,7 +14,7 @@ const WINDOW = 10;
 const COLD = 2;
 
 /**
- * What a snapshot of ViT-B costs a job whose moments are dealt to two workers, each with half: how long steps stand still for it, and what
+ * What a snapshot of ViT-B costs a job whose moments are sharded over two workers, each with half: how long steps stand still for it, and what
  * a step takes beside its writing and copying, in a job that takes one every ten steps and in one that takes none. Real processes and
  * sockets.
  */

@@ -17,7 +17,7 @@ export interface Scenario {
   readonly steps?: number;
   /** Steps between checkpoints. Default 10. */
   readonly everySteps?: number;
-  /** Whether moments are dealt to their owners; the reference is a job of full replicas in any case. Default false. */
+  /** Whether moments are sharded over the workers; the reference is a job of full replicas in any case. Default false. */
   readonly isSharded?: boolean;
   /** Faults that strike workers of these names at exact steps and phases, as MAESTRO_FAULTS has them. */
   readonly faults?: Readonly<Record<string, string>>;

@@ -18,5 +18,4 @@ export type { FloatVector } from './plan/vector.ts';
 export type { PulledState, PullStateOptions } from './state/pullState.ts';
 export type { ServeStateOptions } from './state/serveState.ts';
 export type { MemberState } from './taps/outboundState.ts';
-export { crc32 } from './wire/crc32.ts';
 export type { StateRangeRequest } from './wire/service.ts';

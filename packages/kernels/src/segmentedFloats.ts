@@ -140,7 +140,7 @@ export function addFloats(target: SegmentedFloats, source: SegmentedFloats): voi
 /**
  * The sum of squares of each block of {@link SUM_SQUARES_BLOCK} elements of `start .. start + length`, in float64, to `out`
  * (one number a block; the last block may be short). The bits depend on the elements alone: not on segments, nor on how a vector
- * is dealt to several callers. A block is finite exactly when all its elements are, since no float32 square overflows float64.
+ * is split over several callers. A block is finite exactly when all its elements are, since no float32 square overflows float64.
  *
  * @throws RangeError when `start` is not a multiple of the block, or the parts are not cut at multiples of 8.
  */

@@ -28,7 +28,7 @@ scrubEnvironment();
  * `MAESTRO_WORKER_NAME`, and what it computes with by the variables of `readComputeSettings`. Where peers reach it by another address than
  * the one it listens at (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is what they are told.
  * `MAESTRO_METRICS_LISTEN` (host:port) is where it serves its metrics for Prometheus and its health; left out, the coordinator alone shows
- * them. `MAESTRO_SCRATCH_DIR` is for snapshots of moments that are dealt to their owners: a folder on a local disk, `scratch` in the data
+ * them. `MAESTRO_SCRATCH_DIR` is for snapshots of sharded moments: a folder on a local disk, `scratch` in the data
  * folder when it is left out. `MAESTRO_CACHE_DIR`, `MAESTRO_CACHE_SIZE` and `MAESTRO_DATA_PATIENCE_SECONDS` are for parts of data sets that
  * lie on other machines. `MAESTRO_FAULT_TOLERANCE=off` (coordinator too) is for the bench alone: it shows what surviving failures costs.
  */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { MaestroError } from '@maestro/protocol';
 import { type FloatVector, openVector } from '../plan/vector.ts';
 import { decodeStateMessage, type StateEnd, type StateMessage } from '../state/stateMessages.ts';
-import { crc32 } from '../wire/crc32.ts';
 
 /** What a state proved to be when all of it had come. */
 export interface StateSummary {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import type { FloatVector } from '../plan/vector.ts';
 import { encodeStateEnd, encodeStatePiece, STATE_PIECE_FLOATS } from '../state/stateMessages.ts';
 import type { ChunkFrame } from '../wire/codec.ts';
-import { crc32 } from '../wire/crc32.ts';
 
 /** A member's state after `step` optimiser steps. */
 export interface MemberState {

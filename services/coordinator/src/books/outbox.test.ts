@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { createOutbox } from './outbox.ts';
 
-test('what follows from a decision is told once that is written down, in order', () => {
+test('what follows from a decision is told once that is persisted, in order', () => {
   const outbox = createOutbox();
   const told: string[] = [];
   const tell = (what: string): void => outbox.tell(() => told.push(what));

@@ -1,12 +1,12 @@
 import type { JobRun } from '../run/state/runState.ts';
 
-/** What others are told, in order, none of it before the decisions that it follows from are written down. */
+/** What others are told, in order, none of it before the decisions that it follows from are persisted. */
 export interface Outbox {
-  /** Tells at once, or once all decisions up to now are written down. */
+  /** Tells at once, or once all decisions up to now are persisted. */
   tell(action: () => void): void;
-  /** A decision: what is told from now on waits for it. Gives what is to be called when it is written down. */
+  /** A decision: what is told from now on waits for it. Gives what is to be called when it is persisted. */
   decide(): () => void;
-  /** Whether a decision is not written down yet. */
+  /** Whether a decision is not persisted yet. */
   readonly isWaiting: boolean;
 }
 

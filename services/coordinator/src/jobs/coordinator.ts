@@ -40,7 +40,7 @@ import { createSubmissions, type Submission } from './submissions.ts';
 const TICK_MS = 250;
 /** More starts of coordinators than Redis can have forgotten. */
 const MOST_FORGOTTEN_STARTS = 1000;
-/** So long whoever decides about a job waits for it to be written down. */
+/** So long whoever decides about a job waits for it to be persisted. */
 const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
 const CLOSE_MS = 3000;
@@ -224,15 +224,15 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   });
 
   /** Workers that jobs have by this name, whether or not they are connected. */
-  const shadowsOf = (name: string): RunWorker[] =>
+  const previousOf = (name: string): RunWorker[] =>
     [...jobs.values()].flatMap(({ run }) => run.workers.filter((each) => each.name === name));
 
   /** A worker that was started again: what its earlier process had of a job is lost. */
   const replaceShadows = ({ name, id }: Hello): void => {
     for (const { run, dispatch } of jobs.values()) {
-      for (const shadow of run.workers) {
-        if (shadow.name !== name || shadow.id === id) continue;
-        dispatch({ type: 'disconnected', workerId: shadow.id, evidence: 'it was started again', isDead: true });
+      for (const previous of run.workers) {
+        if (previous.name !== name || previous.id === id) continue;
+        dispatch({ type: 'disconnected', workerId: previous.id, evidence: 'it was started again', isDead: true });
       }
     }
   };
@@ -335,7 +335,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
           `worker ${hello.name} has seen incarnation ${hello.incarnation}; this is ${store.incarnation}`,
         );
       }
-      workers.requireName(hello, shadowsOf(hello.name));
+      workers.requireName(hello, previousOf(hello.name));
       replaceShadows(hello);
       const worker: ConnectedWorker = { hello, connection, jobId: hello.standing?.jobId ?? '', isDrained: false };
       workers.add(worker);

@@ -13,7 +13,7 @@ export const DEFAULT_KEEP_JOBS = 1000;
 /** Which jobs that have ended are kept at hand, and the others, which are read from disk for whoever asks for them by their id. */
 export interface RetiredJobs {
   /**
-   * A job has ended, and all of it is written down: those that ended first may be retired. Told again of a job, it does nothing. It never
+   * A job has ended, and all of it is persisted: those that ended first may be retired. Told again of a job, it does nothing. It never
    * rejects.
    */
   ended(jobId: string): Promise<void>;

@@ -3,7 +3,7 @@ import type { CheckpointWritten, FailureTimeouts, Standing, StepCommitted, Worke
 import type { JobRun } from '../run/state/runState.ts';
 
 /**
- * After a coordinator took a job over, its workers may be ahead of what was written down: for so many failure timeouts, or until all are
+ * After a coordinator took a job over, its workers may be ahead of what was persisted: for so many failure timeouts, or until all are
  * back.
  */
 const FORGETFUL_TIMEOUTS = 4;
@@ -141,7 +141,7 @@ function wasMember({ pastViews, workers }: JobRun, workerId: string): boolean {
   return isIn || workers.some(({ id, generation }) => id === workerId && generation > 0);
 }
 
-/** Whether the run may lack what was not written down before its coordinator or Redis died. */
+/** Whether the run may lack what was not persisted before its coordinator or Redis died. */
 function isForgetful({ recoveredMs, view, workers }: JobRun, { nowMs, timeouts }: JudgeContext): boolean {
   if (recoveredMs === undefined || nowMs - recoveredMs > FORGETFUL_TIMEOUTS * timeouts.silenceMs) return false;
   const isBack = (id: string): boolean => workers.some((worker) => worker.id === id && worker.awaySinceMs === undefined);

@@ -8,10 +8,10 @@ import { createWorkerRegistry, workerInfo } from './workerRegistry.ts';
 function open() {
   const told: string[] = [];
   const registry = createWorkerRegistry({ onGone: (id) => void told.push(`gone ${id}`) });
-  const add = (hello: Partial<Hello>, shadows: readonly Partial<RunWorker>[] = []) => {
+  const add = (hello: Partial<Hello>, previous: readonly Partial<RunWorker>[] = []) => {
     const of = { name: 'a', id: 'a:1', pid: process.pid, host: hostname(), sessionKey: 'k1', ...hello } as Hello;
     const connection = { send: () => undefined, close: () => void told.push(`closed ${of.id}`) };
-    registry.requireName(of, shadows as readonly RunWorker[]);
+    registry.requireName(of, previous as readonly RunWorker[]);
     const worker = { hello: of, connection, jobId: '', isDrained: false };
     registry.add(worker);
     return worker;
@@ -55,14 +55,14 @@ test('a name and an id are those of the session that has them, connected or on i
   add({ sessionKey: 'k1' });
   expect(told).toEqual(['gone a:1', 'closed a:1']);
   const [host, pid] = ['elsewhere', 7];
-  const shadow = { name: 'b', id: 'b:1', sessionKey: 'k3', host, pid };
-  expect(() => add({ name: 'b', id: 'b:1', sessionKey: 'k4' }, [shadow])).toThrow(
+  const previous = { name: 'b', id: 'b:1', sessionKey: 'k3', host, pid };
+  expect(() => add({ name: 'b', id: 'b:1', sessionKey: 'k4' }, [previous])).toThrow(
     'taken by process 7 on elsewhere; it is free once that one is lost',
   );
-  expect(() => add({ name: 'b', id: 'b:2', sessionKey: 'k4', host }, [shadow])).toThrow('it is free once that one is lost');
-  add({ name: 'b', id: 'b:1', sessionKey: 'k3', host }, [shadow]);
+  expect(() => add({ name: 'b', id: 'b:2', sessionKey: 'k4', host }, [previous])).toThrow('it is free once that one is lost');
+  add({ name: 'b', id: 'b:1', sessionKey: 'k3', host }, [previous]);
   const dead = spawnSync('true').pid;
-  add({ name: 'c', id: 'c:2', sessionKey: 'k5' }, [{ ...shadow, name: 'c', id: 'c:1', host: hostname(), pid: dead }]);
+  add({ name: 'c', id: 'c:2', sessionKey: 'k5' }, [{ ...previous, name: 'c', id: 'c:1', host: hostname(), pid: dead }]);
   // As an older version wrote it.
   add({ name: 'd', id: 'd:2', sessionKey: 'k6' }, [{ name: 'd', id: 'd:1' }]);
 });

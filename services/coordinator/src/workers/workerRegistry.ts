@@ -26,10 +26,10 @@ export interface WorkerRegistry {
   named(name: string): ConnectedWorker;
   /**
    * Makes room for a worker: one that has its name is closed when it is the same, or its process is known to be gone. A name and an id
-   * belong to the session that has them until it is lost: to `shadows` as well, workers by this name that jobs have and that may come back.
+   * belong to the session that has them until it is lost: to `previous` as well, workers by this name that jobs have and that may come back.
    * @throws MaestroError `conflict` when another process has the name.
    */
-  requireName(hello: Hello, shadows: readonly RunWorker[]): void;
+  requireName(hello: Hello, previous: readonly RunWorker[]): void;
   add(worker: ConnectedWorker): void;
   /** Whether it is connected, and by this stream. */
   has(worker: ConnectedWorker): boolean;
@@ -52,7 +52,7 @@ export function createWorkerRegistry({ onGone }: { readonly onGone: (id: string)
       if (worker === undefined) throw new MaestroError('not-found', `worker ${name}: not connected; \`maestro workers\` lists all`);
       return worker;
     },
-    requireName(hello, shadows) {
+    requireName(hello, previous) {
       const { name, id } = hello;
       const taken = (by: { readonly pid: number; readonly host: string }, advice: string): MaestroError =>
         new MaestroError('conflict', `worker ${name}: the name is taken by process ${by.pid} on ${by.host}; ${advice}`);
@@ -62,7 +62,7 @@ export function createWorkerRegistry({ onGone }: { readonly onGone: (id: string)
           throw taken(other, 'give each worker a name of its own');
         }
       }
-      for (const { id: other, sessionKey, pid, host } of shadows) {
+      for (const { id: other, sessionKey, pid, host } of previous) {
         // Records of older versions do not say whose they are.
         if (sessionKey === undefined || pid === undefined || host === undefined) continue;
         if (other === id ? sessionKey !== hello.sessionKey : !isGone({ pid, host }, hello)) {

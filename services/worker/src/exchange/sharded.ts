@@ -22,7 +22,7 @@ export interface ShardedOptions {
 }
 
 /**
- * Training with moments that are dealt to their owners: the gradient is summed to the owner of each chunk, who applies AdamW to it, and the
+ * Training with sharded moments: the gradient is summed to the owner of each chunk, who applies AdamW to it, and the
  * parameters are gathered. Nobody applies anything before all owners have told the sums of squares of what they have summed, so that a step
  * that is not finite leaves all members as they were.
  */

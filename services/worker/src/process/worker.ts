@@ -9,7 +9,7 @@ import type { WorkerOptions } from './workerOptions.ts';
 
 /** Messages that wait for a coordinator that is away; the oldest go first. Steps are not among them: members keep those themselves. */
 const MOST_WAITING = 1000;
-/** A worker that was started again may meet its own shadow, which a coordinator that was started again gives time to come back. */
+/** A worker that was started again may meet its own previous incarnation, which a coordinator that was started again gives time to come back. */
 const REFUSED_TIMEOUTS = 4;
 /** How often the worker tells the coordinator its metrics, while it works for a job and while it is free. */
 const METRICS_MS = 5000;

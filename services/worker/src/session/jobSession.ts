@@ -27,7 +27,7 @@ export interface JobSession {
   readonly contents: ContentCheck;
   readonly checkpointer: Checkpointer;
   readonly collector: Collector;
-  /** Its part and its neighbour's at the ends of windows, when the moments are dealt to their owners. */
+  /** Its part and its neighbour's at the ends of windows, when the moments are sharded. */
   readonly snapshots: Snapshots;
   /** Whether each member keeps the moments of its chunk alone. */
   readonly isSharded: boolean;
@@ -37,7 +37,7 @@ export interface JobSession {
   readonly identityJson: string;
   /** Steps that the trainer's state has been through; -1 while it holds none that a view could start from. */
   state: number;
-  /** Of which states the trainer holds what, when the moments are dealt to their owners: what this member can give to others. */
+  /** Of which states the trainer holds what, when the moments are sharded: what this member can give to others. */
   shards: readonly StateShard[];
   close(): Promise<void>;
 }

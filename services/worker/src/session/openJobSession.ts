@@ -53,7 +53,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         treeDepth: treeHeight(schedule.virtualRanks),
         replicas: dilocoOf(spec)?.replicas ?? 0,
         ...compute,
-        // Moments that are dealt to owners are on the host; so is everything where devices are mixed, so that all apply a step alike.
+        // Sharded moments are on the host; so is everything where devices are mixed, so that all apply a step alike.
         ...((isSharded || spec.resources.allowMixedDevices) && { isResident: false }),
         logger,
       }),

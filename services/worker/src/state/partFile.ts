@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { requireSpace } from '@maestro/checkpoint';
-import { crc32 } from '@maestro/collective';
 import { type ElementRange, MaestroError } from '@maestro/protocol';
 
 /** Elements that are written, and checked, at a time: 1 MiB. */

@@ -25,7 +25,7 @@ export function watchLastWrite(turn: Turn): boolean {
   const since = new Date(lastWrite.sinceMs).toISOString().slice(11, 19);
   const why = lastWrite.error === undefined ? '' : `; it could not: ${lastWrite.error}`;
   update(turn, { lastWrite, message: `all ${step} steps are done; ${writer.name} writes the last checkpoint since ${since}${why}` });
-  // Where the state is dealt to its owners, or replicas train apart, another try asks the others for it again.
+  // Where the state is sharded, or replicas train apart, another try asks the others for it again.
   if (!isLastWriteStuck(turn) || isSharded(turn.run) || dilocoOf(facts.spec) !== undefined) return true;
   for (const worker of others) {
     if (worker.isReleased || worker.status !== 'finished') continue;

@@ -82,7 +82,7 @@ export interface RunView {
   readonly sinceMs: number;
   /** Whether its members give up the step under way. */
   readonly isAbort: boolean;
-  /** Steps done before which it does not end, and whether its state is written down then; absent until it ends on purpose. */
+  /** Steps done before which it does not end, and whether its state is persisted then; absent until it ends on purpose. */
   readonly notBefore?: number;
   readonly writeCheckpoint?: boolean;
   /** Why it ends; empty until it does. */
@@ -159,7 +159,7 @@ export interface JobRun {
   readonly shortSinceMs?: number;
   /** The newest view's; rises with each view and is never used again. */
   readonly generation: number;
-  /** When a coordinator took it over: until its workers are back, what they say may be ahead of what was written down. */
+  /** When a coordinator took it over: until its workers are back, what they say may be ahead of what was persisted. */
   readonly recoveredMs?: number;
   /** The coordinator's that works on it, and the numbers up to which views of earlier ones may be in use that nobody wrote down. */
   readonly incarnation: number;

@@ -4,7 +4,7 @@ import { assignRanks } from './assignRanks.ts';
 
 const free = (...names: string[]) => names.map((name) => ({ name, id: `${name}:1`, address: '' }));
 
-test('virtual ranks are dealt in contiguous ranges that cover all of them and differ by one at most', () => {
+test('virtual ranks are assigned in contiguous ranges that cover all of them and differ by one at most', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: 64 }), (virtualRanks, count) => {
       fc.pre(count <= virtualRanks);
@@ -21,7 +21,7 @@ test('virtual ranks are dealt in contiguous ranges that cover all of them and di
   );
 });
 
-test('replicas that train apart are dealt whole, by measured speed too', () => {
+test('replicas that train apart are assigned whole, by measured speed too', () => {
   const deal = (rankSeconds: readonly number[]) => {
     const workers = free(...rankSeconds.map((_, i) => `w${i}`)).map((worker, i) => ({ ...worker, rankSeconds: rankSeconds[i]! }));
     return assignRanks({ workers, virtualRanks: 12, ranksPerUnit: 3 }).map(({ firstRank, ranks }) => [firstRank, ranks]);

@@ -14,7 +14,7 @@ export interface MeasuredWorker extends WorkerRef {
   readonly rankSeconds?: number;
 }
 
-/** What is dealt: virtual ranks, in units of so many (default 1) that stay together. */
+/** What is assigned: virtual ranks, in units of so many (default 1) that stay together. */
 export interface RanksToDeal {
   readonly virtualRanks: number;
   readonly ranksPerUnit?: number;

@@ -7,7 +7,7 @@ export interface HoldOrder {
   readonly reason: string;
   /** Steps done before which it does not end. */
   readonly notBefore?: number;
-  /** Whether the state is written down at its end: one in parts cannot be collected later. */
+  /** Whether the state is persisted at its end: one in parts cannot be collected later. */
   readonly writeCheckpoint?: boolean;
 }
 
