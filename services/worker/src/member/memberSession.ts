@@ -26,8 +26,10 @@ export interface MemberSession {
    * has nothing to give.
    */
   serve(options: Omit<ShardServiceOptions, 'session'>): (() => void) | undefined;
-  /** Writes a checkpoint of its state, and resolves when that is on disk; absent where it has none to write. */
-  readonly save: (() => Promise<void>) | undefined;
+  /** Whether it has a state that a checkpoint can be written of. */
+  readonly canSave: boolean;
+  /** Writes a checkpoint of its state, and resolves when that is on disk. */
+  save(): Promise<void>;
   /** What a view cost, for the log. */
   costs(): Readonly<Record<string, unknown>>;
   close(): Promise<void>;
@@ -47,10 +49,10 @@ export function trainingSession(session: JobSession): MemberSession {
     offers: () => [...session.shards, ...snapshots.offers()],
     run: (options) => runView({ ...options, session }),
     serve: (options) => serveShards({ ...options, session }),
-    get save() {
-      const { state } = session;
-      return state < 0 ? undefined : () => checkpointer.write(state);
+    get canSave() {
+      return session.state >= 0;
     },
+    save: () => checkpointer.write(session.state),
     costs: () => (session.isSharded ? { snapshots: snapshots.cost() } : {}),
     close: () => session.close(),
   };
@@ -72,7 +74,8 @@ export function measuringSession(session: KnnSession): MemberSession {
     offers: () => [],
     run: (options) => runKnnView({ ...options, session }),
     serve: () => undefined,
-    save: undefined,
+    canSave: false,
+    save: async () => undefined,
     costs: () => ({}),
     close: () => session.close(),
   };

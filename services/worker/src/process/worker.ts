@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type CoordinatorMessage, type Heartbeat, isMaestroError, MaestroError, type WorkerMessage } from '@maestro/protocol';
-import { type Member, startMember } from '../member/member.ts';
+import { openMember, type WorkerMember } from '../member/openMember.ts';
 import { type ControlStream, openControlStream } from './controlStream.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
 import { pause } from './signals.ts';
@@ -27,7 +27,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const { name, coordinator, compute, collective, timeouts, metrics, onAttached = () => undefined, logger, signal } = options;
   const id = `${name}:${randomUUID()}`;
   const sessionKey = randomBytes(16).toString('hex');
-  let member: Member | undefined;
+  let member: WorkerMember | undefined;
   /** The last job has nothing open any more. */
   let closed: Promise<void> = Promise.resolve();
   let stream: ControlStream | undefined;
@@ -78,7 +78,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       send({ kind: 'standing', ...member.standing() });
       return;
     }
-    const started = startMember({ ...options, jobId, specJson, self: id, before: closed, send });
+    const started = openMember({ ...options, jobId, specJson, self: id, before: closed, send });
     member = started;
     closed = started.closed;
     void started.ended.then(() => {
@@ -121,7 +121,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   });
   stuck.catch(() => undefined); // the loop below tells of it
   /** A member that was released, mostly because it stood still, and cannot leave: only a new process can help. */
-  const expectToLeave = (leaving: Member): void => {
+  const expectToLeave = (leaving: WorkerMember): void => {
     const tell = (): void => {
       const { phase, step } = leaving.heartbeat();
       const message =

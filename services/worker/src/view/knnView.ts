@@ -13,7 +13,7 @@ export type KnnViewOptions = Omit<ViewRunOptions, 'session'> & { readonly sessio
  * @throws the signal's reason, or a MaestroError of what broke the view; `session.state` says which steps the features are of.
  */
 export async function runKnnView(options: KnnViewOptions): Promise<'finished' | 'held'> {
-  const { session, view, reports, logger, before, started, onPhase, signal } = options;
+  const { session, view, room, logger, before, started, onPhase, signal } = options;
   const { jobId, schedule, checkpoint } = session;
   const { generation, startStep } = view;
   onPhase(startStep, 'forming');
@@ -35,7 +35,7 @@ export async function runKnnView(options: KnnViewOptions): Promise<'finished' | 
       shards,
       async onStep({ rankSeconds, ...report }) {
         options.onStep({ jobId, generation, ...report }, rankSeconds);
-        await reports.room(signal, () => onPhase(report.step, 'report'));
+        await room(signal, () => onPhase(report.step, 'report'));
       },
     });
     if (outcome === 'finished') logger.info({ results: session.results }, 'measured');

@@ -6,7 +6,7 @@ import { openRoundCheckpoints } from '../checkpoint/roundCheckpoints.ts';
 import { joinReplicas, type ReplicaExchange, replicasOf } from '../exchange/replicaExchange.ts';
 import { createAlone, createReplicated, withoutTake } from '../exchange/replicated.ts';
 import { createSharded } from '../exchange/sharded.ts';
-import type { Reports } from '../member/reports.ts';
+import type { ReportRoom } from '../member/reportRoom.ts';
 import type { Faults } from '../process/faults.ts';
 import { aborted } from '../process/signals.ts';
 import type { JobSession } from '../session/jobSession.ts';
@@ -33,7 +33,8 @@ export interface ViewRunOptions {
   readonly dataDir: string;
   readonly isFaultTolerant: boolean;
   readonly faults: Faults;
-  readonly reports: Reports;
+  /** Waits while too many steps are not in the ledger yet. */
+  readonly room: ReportRoom['wait'];
   readonly logger: Logger;
   /** What an earlier view had under way in the trainer; nothing is asked of the trainer before it has ended. */
   readonly before: Promise<unknown>;
@@ -49,6 +50,8 @@ export interface ViewRunOptions {
   /** The member is connected to all its peers; `stateHash` when it restored or initialised its state itself. */
   readonly onFormed: (stateHash: string) => void;
   readonly onWaiting: (reason: string | undefined) => void;
+  /** This member has applied its part of a step: from here on the step may be what others go on from. */
+  readonly onApplied: (report: StepCommitted) => void;
   readonly onStep: (report: StepCommitted, rankSeconds: number) => void;
   readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
   readonly onCheckpointFailed: (step: number, error: unknown) => void;
@@ -63,7 +66,7 @@ export interface ViewRunOptions {
  * @throws the signal's reason, or a MaestroError of what broke the view; `session.state` says what the trainer holds then.
  */
 export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
-  const { session, view, self, collective, timeouts, faults, reports, logger, before, started, onPhase, onRound, signal } = options;
+  const { session, view, self, collective, timeouts, faults, room, logger, before, started, onPhase, onRound, signal } = options;
   const { schedule, trainer, checkpointer, jobId, isSharded, snapshots } = session;
   const { generation, members, startStep, sources, holders } = view;
   const me = members.find(({ id }) => id === self)!;
@@ -142,7 +145,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
         const { step, loss } = report;
         if (diloco === undefined) session.state = step;
         options.onStep(committed(report), report.rankSeconds);
-        await reports.room(signal, () => onPhase(step, 'report'));
+        await room(signal, () => onPhase(step, 'report'));
         if (!isFirst || diloco !== undefined) return;
         onPhase(step - 1, 'checkpoint');
         // The last one is written below, and waited for.
@@ -169,9 +172,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
           group,
           isWriter: isFirst,
           isSaveAsked: options.isSaveWanted,
-          onApplied: (report) => {
-            if (options.isFaultTolerant) reports.add(committed(report));
-          },
+          onApplied: (report) => options.onApplied(committed(report)),
           onRound,
           onState: windows.onState,
           faults,
