@@ -283,7 +283,7 @@ function stage() {
   };
 }
 
-const draws = fc.array(fc.tuple(fc.nat(9999), fc.nat(9999)), { maxLength: 60 });
+const draws = fc.array(fc.tuple(fc.nat(9999), fc.nat(9999)), { maxLength: 80, size: 'max' });
 
 test('whatever happens in whatever order, a member works for one view at a time, answers each, and leaves when released', () => {
   fc.assert(
@@ -295,7 +295,7 @@ test('whatever happens in whatever order, a member works for one view at a time,
       expect(is()).toEqual({ isLeft: true, isEnded: true, isClosed: true });
       check();
     }),
-    { numRuns: 800 },
+    { numRuns: 1000 },
   );
 });
 
@@ -313,6 +313,6 @@ test('a member that is released without a checkpoint leaves in bounded time, wha
       expect(is()).toEqual({ isLeft: true, isEnded: true, isClosed: true });
       check();
     }),
-    { numRuns: 600 },
+    { numRuns: 1000 },
   );
 });

@@ -322,8 +322,9 @@ function turnTo(turn: Turn, status: MemberState['status']): void {
   tell(turn);
 }
 
+/** One that has failed is in no view any more, and about to say so. */
 function tell(turn: Turn): void {
-  effect(turn, { type: 'tell', told: toldBy(turn.state) });
+  if (turn.state.fault === undefined) effect(turn, { type: 'tell', told: toldBy(turn.state) });
 }
 
 function update(turn: Turn, changes: Partial<MemberState>): void {
