@@ -1,27 +1,36 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { root, say } from './environment.mjs';
 import { processStart } from './processStart.mjs';
 
 const LOCK = join(root, '.maestro/setup.lock');
 const POLL_MS = 100;
+const RELEASED = 'released';
 
-/** Runs `work` while no other set-up of this clone works. The lock of a process that died is taken over. */
-export async function withLock(work, path = LOCK) {
+/**
+ * Runs `work` while no other set-up of this clone works. The lock is a folder of numbered claims, and belongs to the highest one: who finds
+ * that released, or its process gone, makes the next, which only one process can. Nobody removes a claim that may be in use.
+ */
+export async function withLock(work, folder = LOCK) {
   const self = [process.pid, processStart(process.pid)].join('\n');
+  mkdirSync(folder, { recursive: true });
   let hasSaid = false;
-  while (!tryLock(path, self)) {
-    const owner = ownerOf(path);
-    if (owner !== undefined && !isRunning(owner)) takeAway(path, owner);
+  let claim;
+  while (claim === undefined) {
+    const last = lastClaim(folder);
+    const owner = last === 0 ? RELEASED : ownerOf(folder, last);
+    if (owner === RELEASED || (owner !== undefined && !isRunning(owner))) claim = takeClaim(folder, last + 1, self);
     else {
       if (!hasSaid) say(`waiting for another set-up of this clone${owner === undefined ? '' : ` (process ${owner.split('\n')[0]})`}`);
       hasSaid = true;
       await setTimeout(POLL_MS);
     }
   }
-  // The name of a lock that is let go changes before its content goes, so that it is never seen half removed.
-  const release = () => takeAway(path, self);
+  const release = () => {
+    writeFileSync(scratch(folder), RELEASED);
+    renameSync(scratch(folder), join(folder, String(claim)));
+  };
   process.once('exit', release);
   try {
     return await work();
@@ -31,44 +40,39 @@ export async function withLock(work, path = LOCK) {
   }
 }
 
-/** A folder with the owner's number and start in it appears whole, by a rename, or not at all: a rename onto a filled folder fails. */
-function tryLock(path, self) {
-  const mine = `${path}.${process.pid}`;
-  mkdirSync(mine, { recursive: true });
-  writeFileSync(join(mine, 'pid'), self);
-  try {
-    renameSync(mine, path);
-    return true;
-  } catch {
-    rmSync(mine, { recursive: true, force: true });
-    return false;
-  }
+const scratch = (folder) => join(folder, `new.${process.pid}`);
+
+/** The number of the highest claim, or 0. */
+function lastClaim(folder) {
+  return Math.max(0, ...readdirSync(folder).map(Number).filter(Number.isInteger));
 }
 
-/** Removes the lock if it is still that owner's; another may have taken it over since we looked, and then gets it back. */
-function takeAway(path, owner) {
-  const aside = join(dirname(path), `setup.unlock.${process.pid}`);
+/** The claim's number, or undefined when another process was faster. A claim appears with its content, by a link that fails where one is. */
+function takeClaim(folder, number, self) {
+  const path = join(folder, String(number));
+  writeFileSync(scratch(folder), self);
   try {
-    renameSync(path, aside);
-  } catch {
-    return; // It is gone already.
+    linkSync(scratch(folder), path);
+  } catch (error) {
+    if (error.code === 'EEXIST') return undefined;
+    throw error;
+  } finally {
+    rmSync(scratch(folder), { force: true });
   }
-  if (ownerOf(aside) !== owner) {
-    try {
-      renameSync(aside, path);
-      return;
-    } catch {
-      // A third has locked meanwhile: two set-ups then work at once, which costs time and breaks nothing that npm and tsc do not mend.
-    }
-  }
-  rmSync(aside, { recursive: true, force: true });
-}
-
-function ownerOf(path) {
-  try {
-    return readFileSync(join(path, 'pid'), 'utf8');
-  } catch {
+  // The number may have been used and removed since we looked: then there is a higher one.
+  if (lastClaim(folder) !== number) {
+    rmSync(path, { force: true });
     return undefined;
+  }
+  for (const name of readdirSync(folder)) if (Number(name) < number) rmSync(join(folder, name), { force: true });
+  return number;
+}
+
+function ownerOf(folder, claim) {
+  try {
+    return readFileSync(join(folder, String(claim)), 'utf8');
+  } catch {
+    return undefined; // A newer claim has taken its place.
   }
 }
 

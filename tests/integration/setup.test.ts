@@ -146,12 +146,15 @@ const lockProgram = `import { appendFileSync } from 'node:fs'; import { setTimeo
 test('set-ups of one clone work one after the other, and a lock of a dead one does not hold them', async () => {
   // A process that is gone, and one whose number is another's by now.
   for (const owner of ['999999999', `${process.pid}\nlong ago`]) {
-    await mkdir(join(folder, 'lock'));
-    await writeFile(join(folder, 'lock/pid'), owner);
+    await mkdir(join(folder, 'lock'), { recursive: true });
+    await writeFile(join(folder, 'lock/1000000'), owner);
     const ended = await Promise.all(Array.from({ length: 4 }, () => runScript(lockProgram, [folder])));
     expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
     expect(await readFile(join(folder, 'journal'), 'utf8')).toBe('in out '.repeat(4));
-    expect(await readdir(folder)).toEqual(['journal']);
+    // One claim is left, and it is released.
+    expect(await readdir(join(folder, 'lock'))).toEqual(['1000004']);
+    expect(await readFile(join(folder, 'lock/1000004'), 'utf8')).toBe('released');
     await rm(join(folder, 'journal'));
+    await rm(join(folder, 'lock'), { recursive: true });
   }
 });
