@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { augmentConfig, type Dataset, type Loader, loadImages, openDataset, openLoader, packDataset, sampleContent } from '@maestro/data';
+import { parseJobSpec } from '@maestro/protocol';
 import { randomStream } from '@maestro/random';
+import { planRecipe, planSource, recipeFiller } from '@maestro/recipes';
 import { openStorage } from '@maestro/storage';
 import sharp from 'sharp';
 import { writeBlobs } from '../support/blobs.ts';
@@ -13,7 +15,6 @@ const COUNT = 256;
 const WIDTH = 500;
 const HEIGHT = 375;
 const IMAGE_SIZE = 224;
-const PATCHES = 196;
 const MICRO_BATCH = 32;
 const ROUNDS = 5;
 const SHORTER_SIDE = 256;
@@ -51,6 +52,9 @@ export async function benchDataset(): Promise<void> {
     };
     const small = await openDataset({ format: 'idx', path: await writeBlobs(join(dir, 'blobs'), { count: COUNT }) });
     const rates = new Map<string, { readonly rate: number; readonly cpuMs: number }[]>();
+    const spec = parseJobSpec({ data: { format: 'image-folder', path }, schedule: { epochs: 1 } });
+    const source = planSource(spec, { samples: COUNT, classes: [] });
+    const plan = await planRecipe(spec, source.data);
     const opened = Object.entries(cases).map(([name, dataset]) => {
       const augment = augmentConfig(3);
       const loader = openLoader({
@@ -59,7 +63,8 @@ export async function benchDataset(): Promise<void> {
         channels: 3,
         augment,
         seed: 0,
-        patches: PATCHES,
+        inputs: plan.inputs,
+        filler: recipeFiller(source),
         microBatch: MICRO_BATCH,
       });
       loaders.push(loader);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { augmentConfig, type Dataset, openDataset, openLoader, packDataset } from '@maestro/data';
+import { augmentConfig, type Dataset, imageFiller, openDataset, openLoader, packDataset } from '@maestro/data';
 import { openStorage } from '@maestro/storage';
 import sharp from 'sharp';
 import { type RangeServer, serveFolder } from '../support/rangeServer.ts';
@@ -58,14 +58,24 @@ const samplesOf = (dataset: Dataset): Promise<unknown[]> =>
 async function epochOf(
   dataset: Dataset,
 ): Promise<{ readonly bytes: Buffer; readonly skipped: readonly string[]; readonly digests: readonly number[] }> {
-  const loader = openLoader({ dataset, imageSize: 32, channels: 3, augment: augmentConfig(3), seed: 5, patches: 64, microBatch: 10 });
+  const loader = openLoader({
+    dataset,
+    imageSize: 32,
+    channels: 3,
+    augment: augmentConfig(3),
+    seed: 5,
+    inputs: [{ name: 'images', dtype: 'float32', shape: [3, 32, 32] }],
+    filler: imageFiller({ crop: 'random' }),
+    microBatch: 10,
+  });
   const parts: Buffer[] = [];
   const skipped: string[] = [];
   const digests: number[] = [];
   try {
     for (let first = 0; first < IMAGES; first += 10) {
       const batch = await loader.batch({ epoch: 1, first, count: 10 });
-      parts.push(Buffer.from(new Uint8Array(batch.images.buffer, batch.images.byteOffset, batch.images.byteLength)));
+      const { buffer, byteOffset, byteLength } = batch.inputs['images']!;
+      parts.push(Buffer.from(new Uint8Array(buffer, byteOffset, byteLength)));
       skipped.push(...batch.skipped.map(({ name }) => name));
       digests.push(batch.digest);
       batch.release();

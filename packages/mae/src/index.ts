@@ -5,6 +5,7 @@ export {
   parameterGroups,
   weightDecayOf,
 } from './adamW.ts';
+export { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
 export { imagesOf, maskedInputs, maskedLossScale } from './batchInputs.ts';
 export {
   gridSize,
@@ -18,7 +19,7 @@ export {
 } from './config.ts';
 export { buildEncoderModel, buildEvalModel, buildPackedEncoder, encoderGraph, evalGraph } from './evalModel.ts';
 export { blockFlops, type ForwardFlops, forwardFlops } from './flops.ts';
-export { initParameters, initTensor } from './initialise.ts';
+export { drawTensor, initParameters, initTensor } from './initialise.ts';
 export {
   accuracy,
   type FeatureTable,
@@ -28,17 +29,20 @@ export {
   openKnnClassifier,
   toUnitRows,
 } from './knn.ts';
+export { linearLayer, normLayer } from './layers.ts';
 export {
   type LearningRateSchedule,
   learningRateAt,
   peakLearningRate,
 } from './learningRate.ts';
+export { squaredErrorLoss, targetOf } from './loss.ts';
 export {
   drawIdsShuffle,
   drawMaskNoise,
   idsRestore,
   type MaskAddress,
 } from './masking.ts';
+export { BATCH } from './modelInputs.ts';
 export { buildOptimizerModel, type OptimizerParameters, optimizerGraph } from './optimizerModel.ts';
 export {
   FLAT_ALIGNMENT,

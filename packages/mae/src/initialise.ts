@@ -40,8 +40,11 @@ export function initTensor(
   },
   out: Float32Array,
 ): void {
-  const stream = randomStream({ seed, purpose: 'init', index });
-  const { name, shape } = tensor;
+  drawTensor(config, tensor, randomStream({ seed, purpose: 'init', index }), out);
+}
+
+/** Draws a tensor from its own stream into `out` (as long as the tensor). See {@link initParameters}. */
+export function drawTensor(config: MaeConfig, { name, shape }: ParameterSpec, stream: RandomStream, out: Float32Array): void {
   if (name === 'cls_token' || name === 'mask_token') {
     for (let i = 0; i < out.length; i++) out[i] = TOKEN_STD * stream.normal();
   } else if (name === 'patch_embed.proj.bias') {

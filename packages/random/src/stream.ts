@@ -9,11 +9,14 @@ export const PURPOSES = { init: 0, permutation: 1, crop: 2, flip: 3, mask: 4, pr
 /** A name in {@link PURPOSES}. */
 export type Purpose = keyof typeof PURPOSES;
 
+/** What a recipe draws for, by a name of its own: {@link purposeNumber}. */
+export type RecipePurpose = `recipe.${string}`;
+
 /** Names one stream of random numbers: the same address gives the same numbers on every machine, in any order of use. */
 export interface StreamAddress {
   /** The job's seed, an integer in 0..2^53-1. */
   readonly seed: number;
-  readonly purpose: Purpose;
+  readonly purpose: Purpose | RecipePurpose;
   /** The epoch, an integer in 0..2^32-1. */
   readonly epoch?: number;
   /** The sample's index in the data set, or the tensor's index; an integer in 0..2^32-1. */
@@ -33,7 +36,7 @@ export interface RandomStream {
 /** Opens the stream at `address`. Cheap: two small arrays, no warm-up. */
 export function randomStream({ seed, purpose, epoch = 0, index = 0 }: StreamAddress): RandomStream {
   const key = Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0);
-  const counter = Uint32Array.of(0, index >>> 0, epoch >>> 0, PURPOSES[purpose]);
+  const counter = Uint32Array.of(0, index >>> 0, epoch >>> 0, purposeNumber(purpose));
   const words = new Uint32Array(4);
   let used = 4;
   let spareNormal = Number.NaN;
@@ -63,4 +66,15 @@ export function randomStream({ seed, purpose, epoch = 0, index = 0 }: StreamAddr
       return radius * Math.cos(angle);
     },
   };
+}
+
+/**
+ * The number of a purpose. Those of recipes are the FNV-1a hash of their name with the highest bit set, so that no list must hold them and
+ * none meets one of {@link PURPOSES}.
+ */
+function purposeNumber(purpose: Purpose | RecipePurpose): number {
+  if (purpose in PURPOSES) return PURPOSES[purpose as Purpose];
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(purpose)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return (hash | 0x80000000) >>> 0;
 }

@@ -1,13 +1,15 @@
-import { drawIdsShuffle, drawMaskNoise } from '@maestro/mae';
-import { permutation } from '@maestro/random';
+import { type BatchInput, type BatchViews, elementsOf } from '@maestro/protocol';
+import { permutation, randomStream } from '@maestro/random';
 import type { Dataset } from '../formats/dataset.ts';
 import { type AugmentConfig, drawCrop, drawFlip } from '../images/augment.ts';
+import type { BrokenImage } from '../images/imageCodec.ts';
 import { createPlaneWriter } from '../images/normalisation.ts';
 import { createSquareReader } from '../images/squareReader.ts';
 import { addDigests, sampleDigest } from '../schedule/sampleDigest.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
 import { readingDigest, watchContents } from './contentHash.ts';
 import { evaluationCrop } from './loadImages.ts';
+import type { SampleAddress, SampleFiller, SampleToFill } from './sampleFiller.ts';
 import type { SkippedSample } from './skippedSample.ts';
 
 /** What, beside data set and positions, decides the content of a batch. All of it is part of the job's identity. */
@@ -16,13 +18,9 @@ export interface BatchConfig {
   readonly imageSize: number;
   readonly channels: 1 | 3;
   readonly augment: AugmentConfig;
-  /**
-   * `random`: crops and flips drawn for each epoch, and a patch order (the default). `central`: as for an evaluation, and no patch order.
-   */
-  readonly crop?: 'random' | 'central';
   readonly seed: number;
-  /** Patches per image: the length of idsShuffle. */
-  readonly patches: number;
+  /** What each sample has for the model. */
+  readonly inputs: readonly BatchInput[];
 }
 
 /** What came of a batch: `count` images at its front, and the samples that were left out. */
@@ -51,17 +49,19 @@ const SAMPLES_PER_CHECK = 32;
 const CHECK_EPOCH = 2 ** 32 - 1;
 
 /** Fills a batch's memory: a pure function of (data set, config, positions), whoever calls it and whatever was filled before. */
-export type BatchFiller = (positions: PositionRange, images: Float32Array, idsShuffle: BigInt64Array) => Promise<FilledBatch>;
+export type BatchFiller = (positions: PositionRange, views: BatchViews) => Promise<FilledBatch>;
 
 /**
- * A filler that writes normalised images [count, C, H, W] and patch orders [count, patches]. A broken sample takes no place: those after
- * it move up.
+ * A filler that lets `fillSample` fill in the inputs of one sample after the other, [count, ...shape] each. A broken sample takes no place:
+ * those after it move up.
  *
- * @throws MaestroError (from the filler) when a sample cannot be read at all, which is no property of the sample.
+ * @throws MaestroError (from the filler) when a sample cannot be read at all, which is no property of the sample; whatever `fillSample`
+ *   throws.
  */
 export function createBatchFiller(
   dataset: Dataset,
-  { imageSize, channels, augment, crop = 'random', seed, patches }: BatchConfig,
+  { imageSize, channels, augment, seed, inputs }: BatchConfig,
+  fillSample: SampleFiller,
 ): BatchFiller {
   let content = 0;
   const watched = watchContents(dataset, (_index, hash) => {
@@ -69,10 +69,6 @@ export function createBatchFiller(
   });
   const reader = createSquareReader(watched, imageSize, channels);
   const writePlanes = createPlaneWriter(imageSize, augment);
-  const imageLength = channels * imageSize * imageSize;
-  const noise = new Float32Array(patches);
-  const keys = new Float64Array(patches);
-  const isRandom = crop === 'random';
   const centralBox = evaluationCrop(dataset);
   let order = permutation({ seed, epoch: 0, length: dataset.length });
   let orderEpoch = 0;
@@ -93,7 +89,36 @@ export function createBatchFiller(
     return readings;
   };
 
-  return async ({ epoch, first, count: asked }, images, idsShuffle) => {
+  /** Why the image of the sample that is being filled is broken; `unread` before it was read. */
+  let image: 'unread' | 'read' | BrokenImage = 'unread';
+  const readImage = async (address: SampleAddress, out: Float32Array, crop: 'random' | 'central'): Promise<void> => {
+    const isRandom = crop === 'random';
+    const pixels = await reader.read(address.index, (width, height) =>
+      isRandom ? drawCrop(address, { width, height }, augment) : centralBox(width, height),
+    );
+    image = 'broken' in pixels ? pixels : 'read';
+    if ('broken' in pixels) return;
+    writePlanes(pixels, { out, offset: 0, isFlipped: isRandom && augment.flip && drawFlip(address) });
+  };
+  const sampleAt = (address: SampleAddress): SampleToFill => ({
+    ...address,
+    label: dataset.label(address.index),
+    readImage: (out, crop = 'random') => readImage(address, out, crop),
+    random: (name) => randomStream({ ...address, purpose: `recipe.${name}` }),
+  });
+  /** The inputs of the sample at a place of a batch, zero. */
+  const placeOf = (views: BatchViews, place: number): BatchViews =>
+    Object.fromEntries(
+      inputs.map((input) => {
+        const length = elementsOf(input);
+        const own = views[input.name]!.subarray(place * length, (place + 1) * length);
+        if (own instanceof BigInt64Array) own.fill(0n);
+        else own.fill(0);
+        return [input.name, own];
+      }),
+    );
+
+  return async ({ epoch, first, count: asked }, views) => {
     if (epoch !== orderEpoch) {
       order = permutation({ seed, epoch, length: dataset.length });
       orderEpoch = epoch;
@@ -109,25 +134,20 @@ export function createBatchFiller(
       for (; announced < Math.min(first + asked, position + READ_AHEAD); announced++) dataset.prefetch?.(order(announced));
       const own = sampleDigest(epoch, index);
       digest = addDigests(digest, own);
-      const address = { seed, epoch, index };
-      const pixels = await reader.read(index, (width, height) =>
-        isRandom ? drawCrop(address, { width, height }, augment) : centralBox(width, height),
-      );
+      image = 'unread';
+      await fillSample(sampleAt({ seed, epoch, index }), placeOf(views, count));
+      const found = image as 'unread' | 'read' | BrokenImage;
+      // Its bytes count, whether they are used or not.
+      if (found === 'unread') await watched.read(index);
       contents = addDigests(contents, readingDigest(own, content));
       if (isCompared) readings.push(index, content);
-      if ('broken' in pixels) {
+      if (typeof found === 'object') {
         skipped.push({
           index,
           name: dataset.name(index),
-          reason: pixels.broken,
+          reason: found.broken,
         });
         continue;
-      }
-      const isFlipped = isRandom && augment.flip && drawFlip(address);
-      writePlanes(pixels, { out: images, offset: count * imageLength, isFlipped });
-      if (isRandom) {
-        drawMaskNoise(address, noise);
-        drawIdsShuffle({ noise, keys }, idsShuffle.subarray(count * patches, (count + 1) * patches));
       }
       count++;
     }

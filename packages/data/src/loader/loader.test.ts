@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { permutation } from '@maestro/random';
+import { permutation, randomStream } from '@maestro/random';
 import sharp from 'sharp';
 import type { Dataset } from '../formats/dataset.ts';
 import { openDataset } from '../formats/openDataset.ts';
@@ -10,6 +10,8 @@ import { augmentConfig } from '../images/augment.ts';
 import { defaultNormalisation } from '../images/normalisation.ts';
 import { addDigests, positionsDigest, sampleDigest } from '../schedule/sampleDigest.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
+import { DRAWN_INPUTS, UNFLAGGED } from '../testing/drawingFiller.ts';
+import { imageFiller } from './imageFiller.ts';
 import { type Loader, type LoaderOptions, openLoader } from './loader.ts';
 import { loadImages } from './loadImages.ts';
 
@@ -48,7 +50,8 @@ function load(dataset: Dataset, options: Partial<LoaderOptions> = {}): Loader {
     channels,
     augment: augmentConfig(channels),
     seed: 5,
-    patches: 16,
+    inputs: [{ name: 'images', dtype: 'float32', shape: [channels, 16, 16] }],
+    filler: imageFiller({ crop: 'random' }),
     microBatch: 4,
     ...options,
   });
@@ -59,8 +62,9 @@ const at = (first: number, epoch = 0, count = 4): PositionRange => ({ epoch, fir
 
 /** A copy of the batch, which is released. */
 async function contentOf(loader: Loader, positions: PositionRange) {
-  const { images, idsShuffle, count, skipped, digest, release } = await loader.batch(positions);
-  const content = { images: images.slice(), idsShuffle: idsShuffle.slice(), count, skipped, digest };
+  const { inputs, count, skipped, digest, release } = await loader.batch(positions);
+  const copies = Object.fromEntries(Object.entries(inputs).map(([name, values]) => [name, values.slice()]));
+  const content = { ...copies, images: copies['images'] as Float32Array, count, skipped, digest };
   release();
   return content;
 }
@@ -88,22 +92,53 @@ test.each(['idx', 'image-folder'] as const)(
     const order = permutation({ seed: 5, epoch: 0, length: COUNT });
     const wanted = [3, 4, 5, 6].map(order);
     const { images } = await loadImages(dataset, wanted, { imageSize: 16, channels: 1, normalisation: defaultNormalisation(1) });
-    const content = await contentOf(load(dataset, { crop: 'central' }), at(3));
+    const content = await contentOf(load(dataset, { filler: imageFiller({ crop: 'central' }) }), at(3));
     expect(content.images).toEqual(images);
     expect(content.digest).toBe(positionsDigest(at(3), { seed: 5, samples: COUNT }));
     expect((await contentOf(load(dataset), at(3))).images).not.toEqual(images);
   },
 );
 
-test('images are normalised planes and idsShuffle holds one order of the patches per image, both in shared memory', async () => {
-  const batch = await load(idx, { channels: 3 }).batch(at(0));
-  expect(batch.images).toHaveLength(4 * 3 * 16 * 16);
-  expect(batch.images.buffer).toBeInstanceOf(SharedArrayBuffer);
-  expect(batch.idsShuffle.buffer).toBeInstanceOf(SharedArrayBuffer);
-  for (let n = 0; n < 4; n++) {
-    const order = Array.from(batch.idsShuffle.subarray(n * 16, (n + 1) * 16), Number);
-    expect(order.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 16 }, (_, patch) => patch));
+const drawing = (failAt?: number): Partial<LoaderOptions> => ({
+  inputs: DRAWN_INPUTS,
+  filler: { module: new URL('../testing/drawingFiller.js', import.meta.url).href, options: { failAt } },
+});
+
+test('every declared input is filled in for each sample, in shared memory, by sample, seed and epoch alone', async () => {
+  const batch = await load(idx, { channels: 3, inputs: [{ name: 'images', dtype: 'float32', shape: [3, 16, 16] }] }).batch(at(0));
+  expect(batch.inputs['images']).toHaveLength(4 * 3 * 16 * 16);
+  expect(batch.inputs['images']!.buffer).toBeInstanceOf(SharedArrayBuffer);
+
+  const samples = [0, 1].map((epoch) => Array.from({ length: COUNT }, (_, i) => permutation({ seed: 5, epoch, length: COUNT })(i)));
+  for (const threads of [1, 3]) {
+    const loader = load(idx, { ...drawing(), threads });
+    for (const [epoch, first] of [
+      [1, 8],
+      [0, 4],
+      [0, 0],
+      [1, 20],
+    ] as const) {
+      const content = (await contentOf(loader, at(first, epoch))) as Record<string, unknown>;
+      const own = samples[epoch]!.slice(first, first + 4);
+      expect(content).toMatchObject({ index: Int32Array.from(own), label: BigInt64Array.from(own, () => -1n) });
+      // A place of the ring holds nothing of the sample that was there before.
+      expect(content['flags']).toEqual(Uint8Array.from(own.flatMap((index) => new Array(3).fill(index < UNFLAGGED ? 0 : 1))));
+      const weights = own.flatMap((index) => {
+        const stream = randomStream({ seed: 5, purpose: 'recipe.weights', epoch, index });
+        return [stream.uniform(), stream.uniform()];
+      });
+      expect(content['weights']).toEqual(Float32Array.from(weights));
+      expect(content['images']).toEqual((await contentOf(load(idx), at(first, epoch))).images);
+    }
   }
+});
+
+test('a filler that throws, or cannot be loaded, ends the loader with its words', async () => {
+  await expect(load(idx, drawing(permutation({ seed: 5, epoch: 0, length: COUNT })(2))).batch(at(0))).rejects.toThrow(
+    'no filling for sample',
+  );
+  const nowhere = load(idx, { filler: { module: new URL('./nowhere.js', import.meta.url).href, options: {} } });
+  await expect(nowhere.batch(at(0))).rejects.toThrow(/Cannot find module .*nowhere\.js/);
 });
 
 test('seed and epoch each change what a batch holds', async () => {
@@ -152,7 +187,7 @@ test('the ring is reused: a thousand batches take the memory of three', async ()
   for (let i = 0; i < 1000; i++) {
     loader.prefetch([1, 2, 3, 4].map((next) => at(((i + next) % 6) * 4, Math.floor((i + next) / 6))));
     const batch = await loader.batch(at((i % 6) * 4, Math.floor(i / 6)));
-    buffers.add(batch.images.buffer);
+    buffers.add(batch.inputs['images']!.buffer);
     batch.release();
   }
   expect(buffers.size).toBeLessThanOrEqual(3);
@@ -161,12 +196,12 @@ test('the ring is reused: a thousand batches take the memory of three', async ()
 test('a held batch is not overwritten, and holding all of them is reported instead of waiting for ever', async () => {
   const loader = load(idx, { aheadBatches: 2 });
   const held = await loader.batch(at(0));
-  const copy = held.images.slice();
+  const copy = held.inputs['images']!.slice();
   loader.prefetch([at(4), at(8), at(12), at(16)]);
   await contentOf(loader, at(4));
   const others = [await loader.batch(at(8)), await loader.batch(at(12))];
   await expect(loader.batch(at(16))).rejects.toThrow('all 3 batches of the loader are held; release one');
-  expect(held.images).toEqual(copy);
+  expect(held.inputs['images']).toEqual(copy);
   for (const { release } of [held, held, ...others]) release();
   expect((await contentOf(loader, at(16))).count).toBe(4);
 });

@@ -1,20 +1,23 @@
 import { Worker } from 'node:worker_threads';
-import { errorMessage, MaestroError } from '@maestro/protocol';
+import { type BatchViews, errorMessage, MaestroError } from '@maestro/protocol';
 import type { Dataset } from '../formats/dataset.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
 import type { BatchConfig } from './batchFiller.ts';
 import { type BatchOrder, createBatchRing } from './batchRing.ts';
-import type { LoaderReply, LoaderRequest, SlotMemory } from './loaderMessages.ts';
+import { allocateSlot, type LoaderReply, type LoaderRequest, type SlotMemory, slotViews } from './loaderMessages.ts';
+import type { FillerSource } from './sampleFiller.ts';
 import type { SkippedSample } from './skippedSample.ts';
 
 /** How to load, beside what ({@link BatchConfig}): none of it changes a bit of any batch. */
 export interface LoaderOptions extends BatchConfig {
   readonly dataset: Dataset;
+  /** What fills in the inputs of a sample. */
+  readonly filler: FillerSource;
   /** Most samples in a batch. */
   readonly microBatch: number;
   /** Threads that decode, 1 or more (default 1). sharp works in libuv's pool: above 4, raise UV_THREADPOOL_SIZE with it. */
   readonly threads?: number;
-  /** Batches made ahead of the one in use, 1 or more (default 2). Memory: (ahead + 1) x microBatch images in float32. */
+  /** Batches made ahead of the one in use, 1 or more (default 2). Memory: (ahead + 1) x microBatch samples of all inputs. */
   readonly aheadBatches?: number;
   /** Closes the loader; whoever waits gets `cancelled`. */
   readonly signal?: AbortSignal;
@@ -22,11 +25,9 @@ export interface LoaderOptions extends BatchConfig {
 
 /** One loaded batch, valid until it is released. */
 export interface MicroBatch {
-  /** [count, C, H, W], normalised, backed by shared memory. */
-  readonly images: Float32Array;
-  /** [count, patches], backed by shared memory. */
-  readonly idsShuffle: BigInt64Array;
-  /** Images in the batch: the positions asked for less the broken ones. */
+  /** By name, [count, ...shape], backed by shared memory. */
+  readonly inputs: BatchViews;
+  /** Samples in the batch: the positions asked for less the broken ones. */
   readonly count: number;
   /** The samples that could not be decoded. */
   readonly skipped: readonly SkippedSample[];
@@ -65,36 +66,20 @@ interface Waiter {
 
 /** Starts a loader. */
 export function openLoader(options: LoaderOptions): Loader {
-  const {
-    dataset,
-    imageSize,
-    channels,
-    augment,
-    crop = 'random',
-    seed,
-    patches,
-    microBatch,
-    threads = 1,
-    aheadBatches = 2,
-    signal,
-  } = options;
-  for (const [name, value] of Object.entries({ imageSize, patches, microBatch, threads, aheadBatches })) {
+  const { dataset, imageSize, channels, augment, seed, inputs, filler, microBatch, threads = 1, aheadBatches = 2, signal } = options;
+  for (const [name, value] of Object.entries({ imageSize, microBatch, threads, aheadBatches })) {
     if (!Number.isSafeInteger(value) || value < 1) {
       throw new MaestroError('invalid-argument', `openLoader: ${name} must be a whole number of at least 1, found ${value}`);
     }
   }
-  const imageLength = channels * imageSize * imageSize;
-  const slots: SlotMemory[] = Array.from({ length: aheadBatches + 1 }, () => ({
-    images: new SharedArrayBuffer(microBatch * imageLength * Float32Array.BYTES_PER_ELEMENT),
-    idsShuffle: new SharedArrayBuffer(microBatch * patches * BigInt64Array.BYTES_PER_ELEMENT),
-  }));
+  const slots: SlotMemory[] = Array.from({ length: aheadBatches + 1 }, () => allocateSlot(inputs, microBatch));
   const ring = createBatchRing(slots.length);
-  const config: BatchConfig = { imageSize, channels, augment, crop, seed, patches };
+  const config: BatchConfig = { imageSize, channels, augment, seed, inputs };
   const workers = Array.from(
     { length: threads },
     () =>
       new Worker(new URL('./loaderThread.js', import.meta.url), {
-        workerData: { source: dataset.source, config, slots },
+        workerData: { source: dataset.source, config, filler, slots, microBatch },
       }),
   );
   const idle = [...workers];
@@ -194,8 +179,7 @@ export function openLoader(options: LoaderOptions): Loader {
       const { count, skipped, digest, content, readings } = order.filled!;
       let isReleased = false;
       return {
-        images: new Float32Array(slots[slot]!.images, 0, count * imageLength),
-        idsShuffle: new BigInt64Array(slots[slot]!.idsShuffle, 0, count * patches),
+        inputs: slotViews(inputs, slots[slot]!, count),
         count,
         skipped,
         digest,

@@ -2,25 +2,30 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { errorMessage, isMaestroError } from '@maestro/protocol';
 import type { DatasetSource } from '../formats/datasetSource.ts';
 import { reopenDataset } from '../formats/openDataset.ts';
-import { type BatchConfig, createBatchFiller } from './batchFiller.ts';
-import type { LoaderReply, LoaderRequest, SlotMemory } from './loaderMessages.ts';
+import { type BatchConfig, type BatchFiller, createBatchFiller } from './batchFiller.ts';
+import { type LoaderReply, type LoaderRequest, type SlotMemory, slotViews } from './loaderMessages.ts';
+import type { FillerSource, OpenSampleFiller } from './sampleFiller.ts';
 
-const { source, config, slots } = workerData as {
-  source: DatasetSource;
-  config: BatchConfig;
-  slots: readonly SlotMemory[];
+const { source, config, filler, slots, microBatch } = workerData as {
+  readonly source: DatasetSource;
+  readonly config: BatchConfig;
+  readonly filler: FillerSource;
+  readonly slots: readonly SlotMemory[];
+  readonly microBatch: number;
 };
-const fill = createBatchFiller(reopenDataset(source), config);
-const images = slots.map((slot) => new Float32Array(slot.images));
-const idsShuffle = slots.map((slot) => new BigInt64Array(slot.idsShuffle));
+const views = slots.map((slot) => slotViews(config.inputs, slot, microBatch));
+const opening = open();
+// Whoever asks for a batch is told.
+opening.catch(() => undefined);
 
 parentPort!.on('message', async ({ slot, positions }: LoaderRequest) => {
   let reply: LoaderReply;
   try {
+    const fill = await opening;
     reply = {
       slot,
       positions,
-      ...(await fill(positions, images[slot]!, idsShuffle[slot]!)),
+      ...(await fill(positions, views[slot]!)),
     };
   } catch (error) {
     reply = {
@@ -31,3 +36,8 @@ parentPort!.on('message', async ({ slot, positions }: LoaderRequest) => {
   }
   parentPort!.postMessage(reply);
 });
+
+async function open(): Promise<BatchFiller> {
+  const { openSampleFiller } = (await import(filler.module)) as { readonly openSampleFiller: OpenSampleFiller };
+  return createBatchFiller(reopenDataset(source), config, await openSampleFiller(filler.options as never));
+}

@@ -1,8 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeModel, type ModelValue } from '@maestro/engine';
-import { buildTrainingModel, flatLayout, initParameters, maeConfig, parameterSpecs } from '@maestro/mae';
+import { encodeModel } from '@maestro/graph';
+import { flatLayout } from '@maestro/mae';
 import { errorMessage, formatBytes, isTraining, type JobSpec, MaestroError } from '@maestro/protocol';
+import { drawParameters, planRecipe } from '@maestro/recipes';
 import { ARTIFACT_FILES, writeArtifacts } from '@maestro/worker';
 import { textTable } from '../terminal/textTable.ts';
 
@@ -35,10 +37,11 @@ export async function buildArtifacts(dir: string, spec: JobSpec): Promise<Artifa
     );
   }
   if (await exists(dir)) throw new MaestroError('conflict', `artifacts build: ${dir} is there already; remove it, or give another --out`);
-  const config = maeConfig(spec.model);
-  const layout = flatLayout(parameterSpecs(config));
-  const parameters = initParameters(config, layout, spec.seed);
-  await writeArtifacts({ dir, config, layout, spec, trainingModel: buildTrainingModel(config), parameters });
+  // Graphs and first parameters are the same for any data.
+  const plan = await planRecipe(spec, { samples: 0, classes: [] });
+  const layout = flatLayout(plan.parameters);
+  const parameters = drawParameters(plan, layout, spec.seed, new Float32Array(layout.length));
+  await writeArtifacts({ dir, plan, layout, spec, trainingModel: encodeModel(plan.buildTraining()), parameters });
   return inspectArtifacts(dir);
 }
 
@@ -47,7 +50,12 @@ export async function buildArtifacts(dir: string, spec: JobSpec): Promise<Artifa
  * @throws MaestroError `not-found` when it is none.
  */
 export async function inspectArtifacts(dir: string): Promise<ArtifactsReport> {
-  let manifest: { config: Record<string, unknown>; parameters: readonly { name: string; size: number }[]; format?: string };
+  let manifest: {
+    config: Record<string, unknown>;
+    files: Record<string, string>;
+    parameters: readonly { name: string; size: number }[];
+    format?: string;
+  };
   try {
     manifest = JSON.parse(await readFile(join(dir, ARTIFACT_FILES.manifest), 'utf8'));
   } catch (error) {
@@ -55,7 +63,7 @@ export async function inspectArtifacts(dir: string): Promise<ArtifactsReport> {
   }
   const names = new Set(manifest.parameters.map(({ name }) => name));
   const files: ArtifactReport[] = [];
-  for (const name of Object.values(ARTIFACT_FILES)) {
+  for (const name of Object.values({ ...manifest.files, manifest: ARTIFACT_FILES.manifest })) {
     const path = join(dir, name);
     const { size } = await stat(path);
     const isModel = name.endsWith('.onnx');

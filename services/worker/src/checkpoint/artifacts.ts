@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { flatTensors, writeSafetensors } from '@maestro/checkpoint';
-import { buildEvalModel, buildOptimizerModel, type FlatLayout, type MaeConfig } from '@maestro/mae';
+import { encodeModel } from '@maestro/graph';
+import { buildOptimizerModel, type FlatLayout } from '@maestro/mae';
 import type { JobSpec } from '@maestro/protocol';
+import type { RecipePlan } from '@maestro/recipes';
 
 /** The files of a job's artifacts folder. */
 export const ARTIFACT_FILES = {
@@ -18,7 +20,7 @@ export const ARTIFACT_FILES = {
 export interface ArtifactOptions {
   /** Folder to make; left alone when it is there. */
   readonly dir: string;
-  readonly config: MaeConfig;
+  readonly plan: RecipePlan;
   readonly layout: FlatLayout;
   readonly spec: JobSpec;
   readonly trainingModel: Uint8Array;
@@ -33,7 +35,7 @@ export interface ArtifactOptions {
  */
 export async function writeArtifacts({
   dir,
-  config,
+  plan,
   layout,
   spec: { optimizer },
   trainingModel,
@@ -45,11 +47,15 @@ export async function writeArtifacts({
   try {
     await mkdir(partial);
     await writeFile(join(partial, ARTIFACT_FILES.training), trainingModel);
-    await writeFile(join(partial, ARTIFACT_FILES.evaluation), buildEvalModel(config));
+    const evaluation = plan.buildEvaluation?.();
+    if (evaluation !== undefined) await writeFile(join(partial, ARTIFACT_FILES.evaluation), encodeModel(evaluation));
     await writeFile(join(partial, ARTIFACT_FILES.optimizer), buildOptimizerModel(layout.tensors, optimizer));
     await mkdir(join(partial, 'checkpoint'));
     await writeSafetensors(join(partial, ARTIFACT_FILES.checkpoint), flatTensors(layout, parameters), { metadata: { format: 'pt' } });
-    const manifest = { format: 'maestro-artifacts-1', files: ARTIFACT_FILES, config, parameters: layout.tensors };
+    const { evaluation: evaluationFile, ...others } = ARTIFACT_FILES;
+    const files = { ...others, ...(evaluation !== undefined && { evaluation: evaluationFile }) };
+    const { inputs, model: config } = plan;
+    const manifest = { format: 'maestro-artifacts-1', files, config, inputs, parameters: layout.tensors };
     await writeFile(join(partial, ARTIFACT_FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
     await rename(partial, dir);
   } catch (error) {

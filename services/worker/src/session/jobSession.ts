@@ -1,7 +1,8 @@
 import type { Dataset, Loader, Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
-import type { FlatLayout, LearningRateSchedule, MaeConfig } from '@maestro/mae';
+import type { FlatLayout, LearningRateSchedule } from '@maestro/mae';
 import type { JobSpec, StateShard } from '@maestro/protocol';
+import type { PlanSource, RecipePlan } from '@maestro/recipes';
 import type { RedisConnection } from '@maestro/redis';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import type { CheckpointRules } from '../checkpoint/checkpointRules.ts';
@@ -16,7 +17,10 @@ export const REDIS_TIMEOUT_MS = 10_000;
 export interface JobSession {
   readonly jobId: string;
   readonly spec: JobSpec;
-  readonly config: MaeConfig;
+  /** What the recipe makes of the job. */
+  readonly plan: RecipePlan;
+  /** What a thread makes the plan from again. */
+  readonly planSource: PlanSource;
   readonly layout: FlatLayout;
   readonly dataset: Dataset;
   readonly schedule: Schedule;

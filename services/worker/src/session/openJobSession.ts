@@ -2,8 +2,10 @@ import { checkpointRoot } from '@maestro/checkpoint';
 import { maxPartials, treeHeight } from '@maestro/collective';
 import { augmentConfig, jobLearningRate, jobSchedule, openDataset, openLoader } from '@maestro/data';
 import { openTrainer } from '@maestro/engine';
-import { buildTrainingModel, flatLayout, maeConfig, maskedInputs, parameterSpecs, patchCount } from '@maestro/mae';
+import { encodeModel } from '@maestro/graph';
+import { flatLayout } from '@maestro/mae';
 import { dilocoOf, specHash } from '@maestro/protocol';
+import { planRecipe, planSource, recipeFiller, recipeIdentity } from '@maestro/recipes';
 import { connectRedis } from '@maestro/redis';
 import { createCheckpointer } from '../checkpoint/checkpointer.ts';
 import { computeIdentity } from '../process/computeSettings.ts';
@@ -31,23 +33,22 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
   };
 
   try {
-    const config = maeConfig(spec.model);
     const isSharded = spec.optimizer.state === 'sharded';
-    const layout = flatLayout(parameterSpecs(config));
     onStage(`it opens the data set ${spec.data.path}`);
     const dataset = await openDataset(spec.data, { signal, cache: options.cache, patienceMs: options.patienceMs });
     const schedule = jobSchedule(spec, dataset.length);
     onStage('it builds the training graph');
-    const trainingModel = buildTrainingModel(config);
-    const { imageSize } = config;
-    const channels = config.channels as 1 | 3;
-    const patches = patchCount(config);
+    const source = planSource(spec, { samples: dataset.length, classes: dataset.classes });
+    const plan = await planRecipe(spec, source.data);
+    const layout = flatLayout(plan.parameters);
+    const { inputs, image } = plan;
+    const trainingModel = encodeModel(plan.buildTraining());
     // Room for whatever virtual ranks a view may give this member; memory that is not written is not taken.
     const trainer = opened(
       await openTrainer({
         trainingModel,
         layout,
-        inputs: maskedInputs(config),
+        inputs,
         microBatch: schedule.microBatch,
         maxPartials: maxPartials(schedule.virtualRanks),
         treeDepth: treeHeight(schedule.virtualRanks),
@@ -58,14 +59,16 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         logger,
       }),
     );
-    const augment = augmentConfig(channels, withoutUndefined(spec.augment));
-    const loader = opened(openLoader({ dataset, imageSize, channels, augment, seed: spec.seed, patches, microBatch: schedule.microBatch }));
+    const augment = augmentConfig(image.channels, withoutUndefined(spec.augment));
+    const filler = recipeFiller(source);
+    const loader = opened(openLoader({ dataset, ...image, augment, seed: spec.seed, inputs, filler, microBatch: schedule.microBatch }));
     onStage('it connects to Redis');
     const redis = opened(await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS }));
     const table = await openJobContents({ ...options, dataset, redis });
     const contents = opened(openContentCheck({ table, dataset, reader: options.name, logger }));
     const identity = {
       ...runtimeIdentity(),
+      ...recipeIdentity(spec),
       specHash: specHash(spec),
       ...computeIdentity(compute, trainer),
       datasetFingerprint: dataset.fingerprint,
@@ -94,7 +97,8 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const session: JobSession = {
       jobId,
       spec,
-      config,
+      plan,
+      planSource: source,
       layout,
       dataset,
       schedule,

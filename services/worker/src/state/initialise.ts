@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
-import type { FlatLayout, MaeConfig } from '@maestro/mae';
+import type { FlatLayout } from '@maestro/mae';
 import { MaestroError } from '@maestro/protocol';
+import type { PlanSource } from '@maestro/recipes';
 
 /** Initial parameters of a job. */
 export interface InitialState {
@@ -16,13 +17,13 @@ export interface InitialState {
  * @throws the signal's reason when it aborts; the thread is then ended.
  */
 export async function initialise(
-  config: MaeConfig,
+  plan: PlanSource,
   layout: FlatLayout,
-  { seed, signal }: { readonly seed: number; readonly signal: AbortSignal },
+  { signal }: { readonly signal: AbortSignal },
 ): Promise<InitialState> {
   signal.throwIfAborted();
   const memory = new SharedArrayBuffer(layout.length * Float32Array.BYTES_PER_ELEMENT);
-  const thread = new Worker(new URL('./initialiseThread.js', import.meta.url), { workerData: { config, seed, memory } });
+  const thread = new Worker(new URL('./initialiseThread.js', import.meta.url), { workerData: { plan, memory } });
   const stop = (): void => void thread.terminate();
   signal.addEventListener('abort', stop, { once: true });
   try {

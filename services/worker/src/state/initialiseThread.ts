@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
-import { flatLayout, initParameters, type MaeConfig, parameterSpecs } from '@maestro/mae';
+import { flatLayout } from '@maestro/mae';
+import { drawParameters, type PlanSource, planInThread } from '@maestro/recipes';
 
-const { config, seed, memory } = workerData as { readonly config: MaeConfig; readonly seed: number; readonly memory: SharedArrayBuffer };
-const parameters = initParameters(config, flatLayout(parameterSpecs(config)), seed, new Float32Array(memory));
+const { plan: source, memory } = workerData as { readonly plan: PlanSource; readonly memory: SharedArrayBuffer };
+const plan = await planInThread(source);
+const parameters = drawParameters(plan, flatLayout(plan.parameters), source.spec.seed, new Float32Array(memory));
 parentPort!.postMessage(createHash('sha256').update(new Uint8Array(parameters.buffer)).digest('hex'));

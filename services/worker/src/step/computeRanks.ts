@@ -82,8 +82,7 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
             const batch = await loader.batch(wanted[0]!, { signal });
             contents.note(batch.readings);
             onPhase(step, 'compute');
-            const { count } = batch;
-            const inputs = { images: batch.images, ids_shuffle: batch.idsShuffle };
+            const { count, inputs } = batch;
             await faults.reach(step, 'forward');
             const accumulate = micro > 0;
             const result = await trainer.forwardBackward({ inputs, count, gradScale, accumulate, replica });

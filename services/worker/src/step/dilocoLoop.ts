@@ -1,6 +1,6 @@
 import type { RoundTimes } from '@maestro/collective';
 import { positionsOfRank } from '@maestro/data';
-import { learningRateAt, maskedLossScale } from '@maestro/mae';
+import { learningRateAt } from '@maestro/mae';
 import { type DilocoSpec, MaestroError, ranksPerUnit } from '@maestro/protocol';
 import { deltaProgram, type ReplicaExchange, type ReplicaRange, replicaProgram } from '../exchange/replicaExchange.ts';
 import { openRankComputer } from './computeRanks.ts';
@@ -39,7 +39,7 @@ const NO_SCALARS = new Float64Array(0);
  * @throws MaestroError `non-finite`, `data-invalid`, `peer-lost`, `redis-unavailable`.
  */
 export async function dilocoLoop(options: DilocoLoopOptions): Promise<'finished' | 'held'> {
-  const { spec, config, layout, schedule, learningRate, startStep, trainer, shards, onPhase, faults, onStep, signal } = options;
+  const { spec, plan, layout, schedule, learningRate, startStep, trainer, shards, onPhase, faults, onStep, signal } = options;
   const { diloco, own, exchange, onRound, onRoundEnd } = options;
   const { totalSteps, stepsPerEpoch, virtualRanks } = schedule;
   const ranksEach = ranksPerUnit(spec);
@@ -68,7 +68,7 @@ export async function dilocoLoop(options: DilocoLoopOptions): Promise<'finished'
     // Inner step: each replica's gradient over its own virtual ranks, and AdamW at once.
     let computeSeconds = 0;
     for (const [replica, program] of programs.entries()) {
-      const gradScale = maskedLossScale(config, plannedOf(step, ranks[replica * ranksEach]!));
+      const gradScale = plan.lossScale(plannedOf(step, ranks[replica * ranksEach]!));
       computeSeconds += await computer.run({ step, program, gradScale, replica });
       signal.throwIfAborted();
       onPhase(step, 'apply');

@@ -1,7 +1,7 @@
-import { type AugmentConfig, type Dataset, openLoader, type PositionRange } from '@maestro/data';
+import { type AugmentConfig, type Dataset, imageFiller, openLoader, type PositionRange } from '@maestro/data';
 import type { Evaluator } from '@maestro/engine';
 import { encodeImages, type FeatureSet } from '@maestro/evaluation';
-import { type MaeConfig, patchCount, toUnitRows } from '@maestro/mae';
+import { imagesOf, type MaeConfig, toUnitRows } from '@maestro/mae';
 import { MaestroError, type SkippedImage } from '@maestro/protocol';
 import { permutation } from '@maestro/random';
 
@@ -60,8 +60,9 @@ export function openSampleEncoder({
 }: SampleEncoderOptions): SampleEncoder {
   const { embedDim: dim, imageSize } = config;
   const channels = config.channels as 1 | 3;
-  const patches = patchCount(config);
-  const loader = openLoader({ dataset, imageSize, channels, augment, crop: 'central', seed, patches, microBatch });
+  const filler = imageFiller({ crop: 'central' });
+  const loader = openLoader({ dataset, imageSize, channels, augment, seed, inputs: [imagesOf(config)], filler, microBatch });
+
   const sampleAt = permutation({ seed, epoch: 0, length: dataset.length });
   const rows = sharedFloats(dataset.length * dim);
   const isEncoded = new Uint8Array(dataset.length);
@@ -70,10 +71,10 @@ export function openSampleEncoder({
     async encode(wanted, signal) {
       loader.prefetch(wanted);
       const positions = wanted[0]!;
-      const { images, count, digest, content, readings, skipped, release } = await loader.batch(positions, { signal });
+      const { inputs, count, digest, content, readings, skipped, release } = await loader.batch(positions, { signal });
       const startedMs = performance.now();
       // A micro-batch of a last step may have no sample.
-      const features = count === 0 ? new Float32Array(0) : await encodeImages(evaluator, images, count);
+      const features = count === 0 ? new Float32Array(0) : await encodeImages(evaluator, inputs['images'] as Float32Array, count);
       release();
       const broken = new Set(skipped.map(({ index }) => index));
       const read = Array.from({ length: positions.count }, (_, i) => sampleAt(positions.first + i)).filter((index) => !broken.has(index));

@@ -1,8 +1,9 @@
 import type { LocalStep } from '@maestro/collective';
 import { type Loader, positionsOfStep, type Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
-import { type FlatLayout, type LearningRateSchedule, learningRateAt, type MaeConfig, maskedLossScale } from '@maestro/mae';
+import { type FlatLayout, type LearningRateSchedule, learningRateAt } from '@maestro/mae';
 import type { JobSpec } from '@maestro/protocol';
+import type { RecipePlan } from '@maestro/recipes';
 import type { Replication } from '../exchange/replication.ts';
 import { openRankComputer } from './computeRanks.ts';
 import { nonFinite } from './nonFinite.ts';
@@ -12,7 +13,7 @@ import { HOLD, imagesOf, LOSS, SAVE, sharesOf, sumOverRanks } from './stepScalar
 /** Everything a member trains with. */
 export interface TrainLoopOptions extends StepLoopOptions {
   readonly spec: JobSpec;
-  readonly config: MaeConfig;
+  readonly plan: RecipePlan;
   readonly layout: FlatLayout;
   readonly schedule: Schedule;
   readonly learningRate: LearningRateSchedule;
@@ -32,22 +33,8 @@ export interface TrainLoopOptions extends StepLoopOptions {
  * @throws MaestroError `non-finite`, `data-invalid`, `peer-lost`, `redis-unavailable`.
  */
 export async function trainLoop(options: TrainLoopOptions): Promise<'finished' | 'held'> {
-  const {
-    spec,
-    config,
-    layout,
-    schedule,
-    learningRate,
-    startStep,
-    program,
-    trainer,
-    shards,
-    replication,
-    onPhase,
-    faults,
-    onStep,
-    signal,
-  } = options;
+  const { spec, plan, layout, schedule, learningRate, startStep, program, trainer, shards, replication, onPhase, faults, onStep, signal } =
+    options;
   const { totalSteps, stepsPerEpoch } = schedule;
   const ranks = program.flatMap((local) => (local.op === 'leaf' ? [local.rank] : []));
   const computer = openRankComputer({ ...options, ranks });
@@ -56,7 +43,7 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     const startedMs = performance.now();
     const lr = learningRateAt(learningRate, step / stepsPerEpoch);
     const planned = positionsOfStep(schedule, step).count;
-    const gradScale = maskedLossScale(config, planned);
+    const gradScale = plan.lossScale(planned);
 
     // Data: the window's shards are ours, and the next ones are asked for.
     onPhase(step, 'lease');

@@ -40,13 +40,13 @@ export interface RestoreOptions {
  */
 export async function restore(options: RestoreOptions): Promise<string> {
   const { session, view, dataDir, isFirst, signal } = options;
-  const { config, layout, spec, trainingModel, jobId } = session;
+  const { plan, layout, spec, trainingModel, jobId } = session;
   const restoreState = dilocoOf(spec) === undefined ? fromCheckpoint : replicasFromCheckpoint;
   const { parameters, hash } = view.restoreFrom === '' ? await fromSeed(options) : await restoreState(options);
   // A member's replicas are not the whole state: no view can start from what it holds.
   session.state = dilocoOf(spec) === undefined ? view.startStep : -1;
   signal.throwIfAborted();
-  if (isFirst) await writeArtifacts({ dir: join(dataDir, 'jobs', jobId, 'artifacts'), config, layout, spec, trainingModel, parameters });
+  if (isFirst) await writeArtifacts({ dir: join(dataDir, 'jobs', jobId, 'artifacts'), plan, layout, spec, trainingModel, parameters });
   return hash;
 }
 
@@ -56,8 +56,8 @@ interface StartState {
 }
 
 async function fromSeed({ session, view, self, signal }: RestoreOptions): Promise<StartState> {
-  const { config, layout, spec, trainer } = session;
-  const state = await initialise(config, layout, { seed: spec.seed, signal });
+  const { planSource, layout, spec, trainer } = session;
+  const state = await initialise(planSource, layout, { signal });
   const { parameters } = state;
   session.state = -1;
   session.shards = [];

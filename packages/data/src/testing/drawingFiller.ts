@@ -1,0 +1,27 @@
+import type { BatchInput } from '@maestro/protocol';
+import type { SampleFiller } from '../loader/sampleFiller.ts';
+
+/** Inputs of each element type, beside images. */
+export const DRAWN_INPUTS = [
+  { name: 'images', dtype: 'float32', shape: [1, 16, 16] },
+  { name: 'weights', dtype: 'float32', shape: [2] },
+  { name: 'label', dtype: 'int64', shape: [] },
+  { name: 'index', dtype: 'int32', shape: [] },
+  { name: 'flags', dtype: 'uint8', shape: [3] },
+] as const satisfies readonly BatchInput[];
+
+/** Of samples below this number the flags are left as they are. */
+export const UNFLAGGED = 12;
+
+/** Fills in {@link DRAWN_INPUTS}; fails at sample `failAt`. */
+export function openSampleFiller({ failAt }: { readonly failAt?: number }): SampleFiller {
+  return async (sample, out) => {
+    if (sample.index === failAt) throw new RangeError(`no filling for sample ${failAt}`);
+    const weights = sample.random('weights');
+    for (let i = 0; i < 2; i++) out['weights']![i] = weights.uniform();
+    (out['label'] as BigInt64Array)[0] = BigInt(sample.label ?? -1);
+    out['index']![0] = sample.index;
+    if (sample.index >= UNFLAGGED) out['flags']!.fill(1 as never);
+    await sample.readImage(out['images'] as Float32Array);
+  };
+}

@@ -1,0 +1,50 @@
+import { Graph, grad, sequenceConstruct, type Tensor } from '@maestro/graph';
+import { BATCH, type ParameterSpec } from '@maestro/mae';
+import { type BatchInput, MaestroError } from '@maestro/protocol';
+
+/** What a loss is made from. */
+export interface LossInputs {
+  readonly graph: Graph;
+  /** A parameter by its name. */
+  parameter(name: string): Tensor;
+  /** An input by its name, [N, ...shape]. */
+  input(name: string): Tensor;
+  /** The weight of the micro batch: float32 []. A loss that has it as a factor adds up over micro batches as it should. */
+  readonly gradScale: Tensor;
+}
+
+/** What {@link trainingGraph} is made from. */
+export interface TrainingGraphOptions {
+  readonly parameters: readonly ParameterSpec[];
+  readonly inputs: readonly BatchInput[];
+  /** The loss of a micro batch, float32 []. */
+  readonly loss: (given: LossInputs) => Tensor;
+}
+
+/** The graph of one micro batch from its loss: declares the inputs, differentiates the loss by every parameter, and names the outputs. */
+export function trainingGraph({ parameters, inputs, loss: lossOf }: TrainingGraphOptions): Graph {
+  const graph = new Graph('training_model');
+  const named = (what: string, entries: readonly (readonly [string, Tensor])[]) => {
+    const tensors = new Map(entries);
+    return (name: string): Tensor => {
+      const tensor = tensors.get(name);
+      if (tensor === undefined) {
+        throw new MaestroError('invalid-argument', `training graph: no ${what} '${name}'; there are ${[...tensors.keys()].join(', ')}`);
+      }
+      return tensor;
+    };
+  };
+  const weights = parameters.map(({ name, shape }) => [name, graph.input(name, 'float32', shape)] as const);
+  const samples = inputs.map(({ name, dtype, shape }) => [name, graph.input(name, dtype, [BATCH, ...shape])] as const);
+  const gradScale = graph.input('grad_scale', 'float32', []);
+  const loss = lossOf({ graph, parameter: named('parameter', weights), input: named('input', samples), gradScale });
+  const gradients = grad(
+    loss,
+    weights.map(([, tensor]) => tensor),
+  );
+  // A sequence first: see trainingGraph of the masked autoencoder.
+  graph.output('status', sequenceConstruct([loss]));
+  graph.output('loss', loss);
+  for (const [i, [name]] of weights.entries()) graph.output(`grad.${name}`, gradients[i]!);
+  return graph;
+}

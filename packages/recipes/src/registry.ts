@@ -1,0 +1,31 @@
+import { MaestroError, type RecipeInfo, registerRecipes } from '@maestro/protocol';
+import type { PlanRecipe } from './plan/recipePlan.ts';
+
+/** A recipe: what everybody knows of it, and how to come to what workers need. */
+export interface RecipeEntry {
+  readonly info: RecipeInfo;
+  /** What makes its plans, loaded by workers alone; absent where its jobs measure. */
+  readonly loadPlan?: () => Promise<PlanRecipe>;
+  /** What of a recipe that is no part of maestro decides the bits of its jobs; empty for others, whose version is maestro's. */
+  readonly identity?: Readonly<Record<string, string>>;
+}
+
+const entries = new Map<string, RecipeEntry>();
+
+/** Makes recipes known to this process. @throws MaestroError `conflict` when a name is taken. */
+export function addRecipes(added: readonly RecipeEntry[]): void {
+  registerRecipes(added.map(({ info }) => info));
+  for (const entry of added) entries.set(entry.info.id, entry);
+}
+
+/** The recipe of a job. @throws MaestroError `not-found`. */
+export function entryOf({ recipe: id }: { readonly recipe: string }): RecipeEntry {
+  const entry = entries.get(id);
+  if (entry === undefined) throw new MaestroError('not-found', `recipe ${id}: unknown here; there are ${[...entries.keys()].join(', ')}`);
+  return entry;
+}
+
+/** What of a job's recipe is part of the job's identity. */
+export function recipeIdentity(spec: { readonly recipe: string }): Readonly<Record<string, string>> {
+  return entryOf(spec).identity ?? {};
+}
