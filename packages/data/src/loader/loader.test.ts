@@ -110,7 +110,8 @@ test('every declared input is filled in for each sample, in shared memory, by sa
   expect(batch.inputs['images']!.buffer).toBeInstanceOf(SharedArrayBuffer);
 
   const samples = [0, 1].map((epoch) => Array.from({ length: COUNT }, (_, i) => permutation({ seed: 5, epoch, length: COUNT })(i)));
-  for (const threads of [1, 3]) {
+  const plain = load(idx);
+  for (const threads of [1, 2]) {
     const loader = load(idx, { ...drawing(), threads });
     for (const [epoch, first] of [
       [1, 8],
@@ -128,7 +129,7 @@ test('every declared input is filled in for each sample, in shared memory, by sa
         return [stream.uniform(), stream.uniform()];
       });
       expect(content['weights']).toEqual(Float32Array.from(weights));
-      expect(content['images']).toEqual((await contentOf(load(idx), at(first, epoch))).images);
+      expect(content['images']).toEqual((await contentOf(plain, at(first, epoch))).images);
     }
   }
 });
