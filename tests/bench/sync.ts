@@ -71,7 +71,7 @@ async function runCase(
     let job: Job = await client.submitJob({ spec: file });
     for await (const now of client.watchJob(job.id)) {
       job = now;
-      const { step = 0, loss = 0 } = now.progress ?? {};
+      const { step = 0, metrics: { loss = 0 } = {} } = now.progress ?? {};
       if (step > STEPS - LAST_STEPS) losses[step] = loss;
     }
     if (!isTerminal(job.state) || job.state !== 'succeeded') throw new Error(`bench sync: ${job.message}`);

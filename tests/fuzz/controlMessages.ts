@@ -161,9 +161,7 @@ function committed(dice: Dice, target: ControlTarget, step: number): Record<stri
     jobId: jobOf(dice, target),
     generation: generationNear(dice, target),
     step,
-    loss: 1,
-    gradNorm: 1,
-    lr: 0.1,
+    metrics: { loss: 1, [dice.oneIn(8) ? 'nobodys' : 'gradNorm']: 1 },
     images: 64,
     stepSeconds: 0.1,
     ranks: Array.from({ length: dice.oneIn(8) ? dice.whole(20) : 8 }, () => ({

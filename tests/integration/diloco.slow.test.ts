@@ -40,7 +40,7 @@ const watch: TestCluster['watch'] = (...parameters) => shared.watch(...parameter
 /** The job ends with the reference's bits, and every sample of every epoch in one committed step. */
 async function expectExact(job: Job): Promise<Job> {
   const ended = await shared.expectExact(job, { hash: hashOf(reference, STEPS), steps: STEPS });
-  expect(ended.progress!.loss).toBe(reference.progress!.loss);
+  expect(ended.progress!.metrics['loss']!).toBe(reference.progress!.metrics['loss']!);
   return ended;
 }
 
@@ -62,7 +62,7 @@ test(
     ]);
     // Due every 7 steps, written at the end of the round.
     expect(three.checkpoints.map(({ step }) => step)).toEqual([10, 15, 25, 30, 35, 43].slice(-three.checkpoints.length));
-    expect(three.progress!.loss).toBeLessThan(three.progress!.lossFirst);
+    expect(three.progress!.metrics['loss']!).toBeLessThan(three.progress!.firstMetrics['loss']!);
   },
   TIMEOUT_MS,
 );
@@ -174,9 +174,9 @@ test(
       watch(await submit({ maxWorkers: 1 }, { steps: 12, sync: { mode: 'diloco', replicas: 1, innerSteps: 12 } })),
       watch(await submit({ maxWorkers: 1 }, { steps: 12, sync: { mode: 'allReduce' } })),
     ]);
-    expect(apart.progress!.gradNorm).toBe(together.progress!.gradNorm);
-    expect(apart.progress!.lr).toBe(together.progress!.lr);
-    expect(apart.progress!.loss).toBeCloseTo(together.progress!.loss, 12);
+    expect(apart.progress!.metrics['gradNorm']!).toBe(together.progress!.metrics['gradNorm']!);
+    expect(apart.progress!.metrics['learningRate']).toBe(together.progress!.metrics['learningRate']);
+    expect(apart.progress!.metrics['loss']!).toBeCloseTo(together.progress!.metrics['loss']!, 12);
     expect(hashOf(apart, 12)).not.toBe(hashOf(together, 12));
   },
   TIMEOUT_MS,
@@ -190,7 +190,7 @@ test.each([{ mode: 'allReduce' }, SYNC])(
     expect(hashOf(three, 12)).toBe(hashOf(one, 12));
     const plain = await watch(await submit({ maxWorkers: 1 }, { steps: 12, sync }));
     expect(hashOf(plain, 12)).not.toBe(hashOf(one, 12));
-    expect(Math.abs(one.progress!.loss / plain.progress!.loss - 1)).toBeLessThan(0.01);
+    expect(Math.abs(one.progress!.metrics['loss']! / plain.progress!.metrics['loss']! - 1)).toBeLessThan(0.01);
   },
   TIMEOUT_MS,
 );

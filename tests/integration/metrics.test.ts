@@ -127,7 +127,7 @@ test(
     expect(steps).toEqual([...new Set(steps)].sort((a, b) => a - b));
     expect(steps.at(-1)).toBe(STEPS);
     expect(steps.length).toBeGreaterThan(STEPS - 5);
-    expect(series[0]!.points.at(-1)![2]).toBe(ended.progress!.loss);
+    expect(series[0]!.points.at(-1)![2]).toBe(ended.progress!.metrics['loss']!);
     const few = (await getJson<Series>('/metrics?series=loss&points=20&from=100')).series[0]!.points;
     expect(few.length).toBeLessThanOrEqual(20);
     expect([few[0]![0], few.at(-1)![0]]).toEqual([100, STEPS]);

@@ -35,8 +35,8 @@ test(
     await cluster.connected(1);
     const alone = await shared.expectExact(await submit({}), { hash, steps: STEPS });
     // The norm is that of float32, which shows that the gradient was not on the host.
-    expect(alone.progress!.gradNorm).not.toBe(host.progress!.gradNorm);
-    expect(alone.progress!.gradNorm / host.progress!.gradNorm).toBeCloseTo(1, 5);
+    expect(alone.progress!.metrics['gradNorm']!).not.toBe(host.progress!.metrics['gradNorm']!);
+    expect(alone.progress!.metrics['gradNorm']! / host.progress!.metrics['gradNorm']!).toBeCloseTo(1, 5);
     expect(hashOf(await shared.watch(await submit({}, { sync: { allGather: 'bf16' } })), STEPS)).toBe(rounded);
 
     await cluster.addWorker({ env: RESIDENT });

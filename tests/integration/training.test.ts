@@ -53,9 +53,9 @@ test(
     expect(jobs.map(({ state, message }) => [state, message])).toEqual(jobs.map(() => ['succeeded', 'finished after 12 steps']));
     const hashes = jobs.map(({ checkpoints }) => checkpoints.at(-1)!.hash);
     expect(new Set(hashes).size).toBe(1);
-    const losses = jobs.map(({ progress }) => progress!.loss);
+    const losses = jobs.map(({ progress }) => progress!.metrics['loss']!);
     expect(new Set(losses).size).toBe(1);
-    expect(losses[0]).toBeLessThan(jobs[0]!.progress!.lossFirst);
+    expect(losses[0]).toBeLessThan(jobs[0]!.progress!.firstMetrics['loss']!);
     expect(jobs[3]!.members.map(({ name, firstRank, ranks }) => [name, firstRank, ranks])).toEqual([
       ['worker-a', 0, 3],
       ['worker-b', 3, 3],

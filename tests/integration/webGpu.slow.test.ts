@@ -84,7 +84,7 @@ withGpu('a job trains on WebGPU workers, is exact among them, and takes workers 
       expect.stringContaining('equal bits are not promised'),
     ]);
     expect(mixed.conditions).toContainEqual(expect.objectContaining({ type: 'Exact', status: false, reason: 'MixedDevices' }));
-    expect(mixed.progress!.loss).toBeCloseTo(alone.progress!.loss, 4);
+    expect(mixed.progress!.metrics['loss']!).toBeCloseTo(alone.progress!.metrics['loss']!, 4);
   } finally {
     await shared.stop();
   }

@@ -87,6 +87,8 @@ export {
 } from './job/jobSpec.ts';
 export {
   type Condition,
+  type FormerProgress,
+  formerProgress,
   isTerminal,
   JOB_STATES,
   type Job,
@@ -98,6 +100,7 @@ export {
   type StoredCheckpoint,
   type WorkerInfo,
 } from './job/jobs.ts';
+export { COMMON_SERIES, exportName, type Metrics, MOST_SERIES, metricsOf, shortLabel, whyNoSeries } from './job/metrics.ts';
 export { nearest } from './job/nearest.ts';
 export type { JobIssue, JobSection, MetricInfo, RecipeInfo, SectionSchemas } from './job/recipe.ts';
 export { isTraining, recipeInfos, recipeOf, registerRecipes } from './job/recipeRegistry.ts';

@@ -19,8 +19,15 @@ export function measure(value) {
 /** A number that a job tells, in the unit that its recipe gives. @param {{ unit: string }} metric @param {number | undefined} value */
 export function metricText({ unit }, value) {
   if (unit === 'count') return count(value);
+  if (unit === 'rate') return rate(value);
   if (unit === 'share') return value === undefined || !Number.isFinite(value) ? NONE : `${(100 * value).toFixed(2)} %`;
   return measure(value);
+}
+
+/** The metric that a job is judged by, as a number and what that is; undefined before it has told one. @param {import('./types/api.d.ts').Job} job @returns {[string, string] | undefined} */
+export function headline({ recipe, progress }) {
+  const told = recipe.series.find(({ name }) => progress?.metrics[name] !== undefined);
+  return told && [metricText(told, progress?.metrics[told.name]), told.shortLabel ?? told.label.toLowerCase()];
 }
 
 /** A learning rate, as papers write it. @param {number | undefined | null} value */

@@ -131,7 +131,7 @@ function finishing() {
   for (const name of ['a', 'b']) job.stand(name, 'ready');
   for (const name of ['a', 'b']) job.stand(name, 'formed', 0);
   for (let step = 1; step <= STEPS; step++) {
-    const committed = { jobId: JOB, generation: 1, step, loss: 1, gradNorm: 1, lr: 1, images: 8, stepSeconds: 1, ranks: [] };
+    const committed = { jobId: JOB, generation: 1, step, metrics: { loss: 1 }, images: 8, stepSeconds: 1, ranks: [] };
     job.take({ type: 'committed', workerId: 'a:1', committed });
   }
   job.stand('b', 'finished', STEPS);

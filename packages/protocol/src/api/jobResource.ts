@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type JobSpec, jobSpecSchema } from '../job/jobSpec.ts';
-import { JOB_STATES, type Job } from '../job/jobs.ts';
+import { formerProgress, JOB_STATES, type Job, type JobProgress } from '../job/jobs.ts';
 import { recipeOf } from '../job/recipeRegistry.ts';
 import { countSchema, jobIdSchema, timeSchema } from './primitives.ts';
 import { recipeResource, recipeResourceSchema } from './recipeResource.ts';
@@ -26,18 +26,20 @@ const memberSchema = z.object({
   lastHeardAt: timeSchema.optional(),
 });
 
+const metricsSchema = z.record(z.string(), z.number());
+
 const progressSchema = z.object({
   step: countSchema.describe('steps committed'),
   totalSteps: countSchema,
   epoch: z.number().describe('epochs done, with a fraction'),
   totalEpochs: z.number(),
   images: countSchema,
-  lossFirst: z.number(),
-  loss: z
-    .number()
-    .describe('mean over the images that the last step read; its gradient was divided by the images planned, broken ones too'),
-  learningRate: z.number(),
-  gradNorm: z.number(),
+  metrics: metricsSchema.describe("the newest value of each of the recipe's series; none that was not told"),
+  firstMetrics: metricsSchema.describe('the same of the first step'),
+  lossFirst: z.number().optional().meta({ deprecated: true }).describe('firstMetrics.loss'),
+  loss: z.number().optional().meta({ deprecated: true }).describe('metrics.loss'),
+  learningRate: z.number().optional().meta({ deprecated: true }).describe('metrics.learningRate'),
+  gradNorm: z.number().optional().meta({ deprecated: true }).describe('metrics.gradNorm'),
   imagesPerSecond: z.number(),
   etaSeconds: z.number(),
   skippedImages: countSchema.describe('broken images that were left out'),
@@ -71,7 +73,7 @@ export const jobResourceSchema = z
     events: z.array(eventSchema).describe('newest last, bounded'),
     stepsRedone: countSchema.describe('steps that were begun and given up, or lost with all workers, and computed again'),
     reconstructedStep: countSchema.optional().describe('step of the newest checkpoint of which there is a picture'),
-    results: z.record(z.string(), z.number()).optional().describe('what the job measured, by name; absent until it has'),
+    results: metricsSchema.optional().describe('what the job measured, by name; absent until it has'),
     warnings: z.array(z.string()).optional().describe('what did not keep the job from being taken, but may not be meant'),
   })
   .meta({ id: 'Job' });
@@ -109,6 +111,7 @@ export function jobResource(job: Job, spec: JobSpec): JobResource {
   };
 }
 
-function progressOf({ lr, ...progress }: NonNullable<Job['progress']>): z.infer<typeof progressSchema> {
-  return { ...progress, learningRate: lr };
+function progressOf(progress: JobProgress): z.infer<typeof progressSchema> {
+  const { lr, ...former } = formerProgress(progress);
+  return { ...progress, ...former, ...(lr !== undefined && { learningRate: lr }) };
 }

@@ -1,12 +1,16 @@
 import { z } from 'zod';
-import type { RecipeInfo } from '../job/recipe.ts';
+import { METRIC_UNITS, type RecipeInfo } from '../job/recipe.ts';
 
 const metricSchema = z.object({
   name: z.string(),
   label: z.string(),
-  unit: z.enum(['number', 'share', 'count']).describe('a share is of 1'),
+  shortLabel: z.string().optional().describe('the label in a line of text; in lower case where absent'),
+  exportName: z.string().optional().describe('the name in Prometheus and TensorBoard; in snake_case where absent'),
+  unit: z.enum(METRIC_UNITS).describe('a share is of 1, a rate is small'),
+  about: z.string().optional().describe('what is measured'),
   better: z.enum(['higher', 'lower']).optional().describe('absent where neither is'),
   note: z.string().optional().describe('name of another result that belongs to this one'),
+  isDetail: z.boolean().optional().describe('whether it is not among the numbers at a glance'),
 });
 
 /** A recipe as the HTTP API gives it: what a job can be for. */

@@ -1,5 +1,7 @@
 /** Messages of proto/maestro/v1/jobs.proto; quantities and meaning are documented there. */
 
+import type { Metrics } from './metrics.ts';
+
 /** Every state of a job. The last three are terminal. */
 export const JOB_STATES = ['queued', 'starting', 'running', 'pausing', 'paused', 'succeeded', 'failed', 'cancelled'] as const;
 
@@ -52,13 +54,31 @@ export interface JobProgress {
   readonly epoch: number;
   readonly totalEpochs: number;
   readonly images: number;
-  readonly lossFirst: number;
-  readonly loss: number;
-  readonly lr: number;
-  readonly gradNorm: number;
+  /** What the job's recipe tells of a step, by name: the newest value of each, and the first. */
+  readonly metrics: Metrics;
+  readonly firstMetrics: Metrics;
   readonly imagesPerSecond: number;
   readonly etaSeconds: number;
   readonly skippedImages: number;
+}
+
+/** Names that a loss and an optimiser's numbers have in a job's progress beside the map of metrics, where scripts look for them. */
+export interface FormerProgress {
+  readonly lossFirst?: number;
+  readonly loss?: number;
+  readonly lr?: number;
+  readonly gradNorm?: number;
+}
+
+/** The numbers of a job's progress under their {@link FormerProgress} names; what the job does not tell is absent. */
+export function formerProgress({ metrics, firstMetrics }: Pick<JobProgress, 'metrics' | 'firstMetrics'>): FormerProgress {
+  const { loss, learningRate, gradNorm } = metrics;
+  return {
+    ...(firstMetrics['loss'] !== undefined && { lossFirst: firstMetrics['loss'] }),
+    ...(loss !== undefined && { loss }),
+    ...(learningRate !== undefined && { lr: learningRate }),
+    ...(gradNorm !== undefined && { gradNorm }),
+  };
 }
 
 /** A checkpoint of a job on disk. */
@@ -98,7 +118,7 @@ export interface Job {
   /** Step of the newest checkpoint of which there is a picture; absent or 0 when there is none. */
   readonly reconstructedStep?: number;
   /** What a job measured, by name; absent or empty until it has, and of jobs that train. */
-  readonly results?: Readonly<Record<string, number>>;
+  readonly results?: Metrics;
   /** What did not keep the job from being taken, but may not be meant; absent or empty when there is nothing. */
   readonly warnings?: readonly string[];
   /** Changes with every change of the record; compared for equality only. */

@@ -15,16 +15,27 @@ export interface SectionSchemas {
   readonly testData: z.ZodType;
 }
 
+/** Units of a {@link MetricInfo}: a `share` is of 1 and shown in percent, a `rate` is small and shown with an exponent. */
+export const METRIC_UNITS = ['number', 'share', 'count', 'rate'] as const;
+
 /** A number that a job tells at each step, or one that it ends with. */
 export interface MetricInfo {
+  /** In camelCase: a letter, then letters and digits, at most 40. */
   readonly name: string;
   readonly label: string;
-  /** `share` is of 1 and shown in percent. */
-  readonly unit: 'number' | 'share' | 'count';
+  /** The label in a line of text; when left out, the label in lower case. */
+  readonly shortLabel?: string;
+  /** The name in Prometheus (after `maestro_`) and TensorBoard (after `train/`); when left out, `name` in snake_case. */
+  readonly exportName?: string;
+  readonly unit: (typeof METRIC_UNITS)[number];
+  /** What is measured, in a clause that stands beside the label of its curve. */
+  readonly about?: string;
   /** Which way is better; absent where neither is. */
   readonly better?: 'higher' | 'lower';
   /** Name of another result that is told beside this one. */
   readonly note?: string;
+  /** Not among the numbers at a glance: descriptions, exports and monitoring have it. */
+  readonly isDetail?: boolean;
 }
 
 /**
@@ -46,7 +57,10 @@ export interface RecipeInfo {
   readonly defaults?: (file: JobSection) => JobSection;
   /** What of a job file does not go with this recipe. `defaults` are the sections as they are when left out. */
   readonly issues?: (spec: JobSection, defaults: JobSection) => JobIssue[];
-  /** What is told at each step beside the speed, in the order in which it is shown. */
+  /**
+   * What is told at each step beside the speed, in the order in which it is shown. The first one is what a job is judged by. A worker may
+   * leave one out at a step; what is not named here is not taken.
+   */
   readonly series: readonly MetricInfo[];
   /** What its jobs end with beside weights, in the order in which it is shown. */
   readonly results: readonly MetricInfo[];

@@ -1,15 +1,18 @@
 import { MaestroError } from '../errors.ts';
+import { whyNoSeries } from './metrics.ts';
 import type { RecipeInfo } from './recipe.ts';
 
 const recipes = new Map<string, RecipeInfo>();
 
 /**
  * Makes recipes known to this process, before it reads the first job file. @throws MaestroError `conflict` when a name is taken by another
- * one.
+ * one, `invalid-argument` when a series has a name that cannot be shown everywhere.
  */
 export function registerRecipes(added: readonly RecipeInfo[]): void {
   for (const recipe of added) {
     if ((recipes.get(recipe.id) ?? recipe) !== recipe) throw new MaestroError('conflict', `recipe ${recipe.id}: the name is taken`);
+    const problem = whyNoSeries(recipe.series);
+    if (problem !== undefined) throw new MaestroError('invalid-argument', `recipe ${recipe.id}: ${problem}`);
     recipes.set(recipe.id, recipe);
   }
 }

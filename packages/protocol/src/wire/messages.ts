@@ -1,5 +1,7 @@
 /** Messages of proto/maestro/v1/coordinator.proto as discriminated unions; quantities and meaning are documented there. */
 
+import type { Metrics } from '../job/metrics.ts';
+
 /** The first message of a worker. */
 export interface Hello {
   readonly name: string;
@@ -86,7 +88,7 @@ export interface Standing extends OfView {
   readonly suspect: string;
   readonly shards: readonly StateShard[];
   readonly stateLength: number;
-  readonly results: Readonly<Record<string, number>>;
+  readonly results: Metrics;
 }
 
 /** An image that could not be read, and why. */
@@ -105,9 +107,8 @@ export interface RankShare {
 /** What the first member of a view reports of a step that it has applied; `step` counts the steps done. */
 export interface StepCommitted extends OfView {
   readonly step: number;
-  readonly loss: number;
-  readonly gradNorm: number;
-  readonly lr: number;
+  /** What the job's recipe tells of a step, by name. */
+  readonly metrics: Metrics;
   readonly images: number;
   readonly stepSeconds: number;
   readonly ranks: readonly RankShare[];

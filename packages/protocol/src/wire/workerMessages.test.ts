@@ -22,9 +22,10 @@ const hello = {
   sessionKey: 'k',
 };
 const committed = {
-  ...{ jobId: 'job-1', generation: 2, step: 5, loss: 0.5, gradNorm: 1, lr: 0.1, images: 64, stepSeconds: 0.2 },
+  ...{ jobId: 'job-1', generation: 2, step: 5, metrics: { loss: 0.5, gradNorm: 1, learningRate: 0.1 }, images: 64, stepSeconds: 0.2 },
   ranks: [{ images: 64, digest: 2 ** 52 - 1, content: 7 }],
 };
+const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`m${i}`, i]));
 const heartbeat = { jobId: 'job-1', generation: 2, step: 5, phase: 'compute', phaseSeconds: 1, waitingFor: '', rankSeconds: 0 };
 const standing = {
   ...{ jobId: 'job-1', generation: 2, status: 'working', step: -1, datasetLength: 300, identityJson: '{"device":"cpu"}', stateHash: '' },
@@ -56,7 +57,12 @@ describe('a message of a worker', () => {
     ['hello.standing.step', { hello: { ...hello, standing: { ...standing, step: -2 } } }],
     ['committed.step', { committed: { ...committed, step: '9223372036854775807' } }],
     ['committed.step', { committed: { ...committed, step: 0 } }],
-    ['committed.loss', { committed: { ...committed, loss: Number.NaN } }],
+    ['committed.metrics.loss', { committed: { ...committed, metrics: { loss: Number.NaN } } }],
+    ['committed.metrics.loss', { committed: { ...committed, metrics: { loss: Number.NEGATIVE_INFINITY } } }],
+    [`committed.metrics.${'x'.repeat(201)}`, { committed: { ...committed, metrics: { ['x'.repeat(201)]: 1 } } }],
+    ['committed.metrics', { committed: { ...committed, metrics: many(33) } }],
+    ['standing.reports.0.metrics', { standing: { ...standing, reports: [{ ...committed, metrics: many(33) }] } }],
+    ['standing.results', { standing: { ...standing, results: many(101) } }],
     ['committed.ranks.0.digest', { committed: { ...committed, ranks: [{ images: 1, digest: '4503599627370496' }] } }],
     ['heartbeat.phaseSeconds', { heartbeat: { ...heartbeat, phaseSeconds: Number.POSITIVE_INFINITY } }],
     ['heartbeat.rankSeconds', { heartbeat: { ...heartbeat, rankSeconds: -1 } }],

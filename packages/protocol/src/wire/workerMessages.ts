@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MaestroError } from '../errors.ts';
+import { MOST_SERIES } from '../job/metrics.ts';
 import { DEVICES } from '../process/device.ts';
 import { fromWire, type Hello, type Standing, type StateShard, type StepCommitted, type Wire, type WorkerMessage } from './messages.ts';
 
@@ -8,6 +9,7 @@ const MOST_NAME = 200;
 const MOST_TEXT = 4096;
 const MOST_JSON = 256 * 1024;
 const MOST_ITEMS = 65_536;
+const MOST_RESULTS = 100;
 const MOST_SECONDS = 1e9;
 /** Views and steps rise by one: no job comes near. */
 const MOST_RISING = 2 ** 40;
@@ -37,6 +39,10 @@ const json = z
   .max(MOST_JSON)
   .refine((text) => text === '' || isJsonObject(text), 'expected a JSON object');
 
+/** Finite numbers by name; which names a job has is judged where its recipe is known. */
+const numbers = (most: number, what: string) =>
+  z.record(short, z.number()).refine((found) => Object.keys(found).length <= most, `expected at most ${most} ${what}`);
+
 const ofJob = { jobId };
 const ofView = { jobId, generation: rising };
 
@@ -51,9 +57,7 @@ const shard = z.object({
 const committed = z.object({
   ...ofView,
   step: step.min(1),
-  loss: z.number(),
-  gradNorm: z.number().min(0),
-  lr: z.number().min(0),
+  metrics: numbers(MOST_SERIES, 'metrics'),
   images: small,
   stepSeconds: seconds,
   ranks: z.array(z.object({ images: small, digest: count.max(DIGESTS - 1), content: count.max(DIGESTS - 1) })).max(MOST_ITEMS),
@@ -72,7 +76,7 @@ const standing = z.object({
   suspect: short,
   shards: z.array(shard).max(MOST_ITEMS),
   stateLength: count,
-  results: z.record(short, z.number()).refine((results) => Object.keys(results).length <= 100, 'expected at most 100 results'),
+  results: numbers(MOST_RESULTS, 'results'),
 }) satisfies z.ZodType<Standing>;
 
 const hello = z

@@ -7,8 +7,9 @@ export const pretrainInfo: RecipeInfo = {
   verb: 'training',
   dataPlaces: [],
   series: [
-    { name: 'loss', label: 'Loss', unit: 'number', better: 'lower' },
-    { name: 'learningRate', label: 'Learning rate', unit: 'number' },
+    { name: 'loss', label: 'Loss', unit: 'number', better: 'lower', about: 'mean squared error on hidden patches' },
+    { name: 'learningRate', label: 'Learning rate', shortLabel: 'lr', unit: 'rate' },
+    { name: 'gradNorm', label: 'Gradient norm', exportName: 'gradient_norm', unit: 'number', isDetail: true },
   ],
   results: [],
 };

@@ -61,7 +61,7 @@ export function addJobCommands(program: Command): void {
     });
   withExamples(describe, [
     ['maestro describe JOB', 'where each member is, who joined and left, and why'],
-    ['maestro describe JOB --json | jq .progress.loss', 'one number'],
+    ['maestro describe JOB --json | jq .progress.metrics.loss', 'one number'],
   ]);
 
   const verbs = [

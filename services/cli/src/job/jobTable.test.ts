@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import '@maestro/recipes';
 import type { Job } from '@maestro/protocol';
 import { jobDescription } from './jobTable.ts';
 
@@ -9,7 +10,7 @@ const job = {
   name: 'n',
   state: 'succeeded',
   message: 'finished',
-  specJson: '{}',
+  specJson: '{"recipe":"mae-pretrain"}',
   createdAt: at,
   startedAt: at,
   endedAt: at,
@@ -23,10 +24,8 @@ const job = {
     skippedImages: 0,
     imagesPerSecond: 5,
     etaSeconds: 2,
-    loss: 1,
-    lossFirst: 1,
-    gradNorm: 1,
-    lr: 1,
+    metrics: { loss: 1, learningRate: 1, gradNorm: 1 },
+    firstMetrics: { loss: 2 },
   },
   members: [
     { name: 'w', firstRank: 0, ranks: 8, status: 'active', phase: 'compute', step: 4, phaseSeconds: 0, waitingFor: '', lastHeard: at },
@@ -50,6 +49,12 @@ test('checkpoints count as there by their hash, and what else lies at their step
 test('what only a job that runs has is left out of one that has ended', () => {
   expect(jobDescription({ ...job, state: 'running' }, { nowMs })).toMatch(/Speed: [\s\S]*Members:\n {2}w /);
   expect(jobDescription(job, { nowMs })).not.toMatch(/Speed:|Members:|in compute/);
+});
+
+test('metrics have a line of their own, and none where the job told none', () => {
+  expect(jobDescription(job, { nowMs })).toContain('\nLoss:       1.000000 (first 2.000000), lr 1.000e+0, gradient norm 1.000\n');
+  const silent = { ...job, progress: { ...job.progress!, metrics: {}, firstMetrics: {} } };
+  expect(jobDescription(silent, { nowMs })).not.toMatch(/loss/i);
 });
 
 test('that events are left out is said, and where the others are', () => {

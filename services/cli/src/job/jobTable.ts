@@ -1,7 +1,7 @@
 import { isTerminal, type Job, type StoredCheckpoint } from '@maestro/protocol';
 import { textTable } from '../terminal/textTable.ts';
-import { isTraining } from './isTraining.ts';
 import { duration } from './progressView.ts';
+import { headlineColumn, metricsLine } from './toldMetrics.ts';
 
 /** Events that a description shows; `--json` has all that are kept. */
 const SHOWN_EVENTS = 25;
@@ -13,15 +13,16 @@ export function priorityOf({ specJson }: Pick<Job, 'specJson'>): number {
 
 /** A table of jobs, one line each, newest first. */
 export function jobTable(jobs: readonly Job[], nowMs: number = Date.now()): string {
-  return textTable([['ID', 'NAME', 'STATE', 'STEP', 'LOSS', 'AGE', 'PRIO', 'NOTE'], ...jobs.map((job) => cells(job, nowMs))]);
+  const { title, cells: headlines } = headlineColumn(jobs);
+  const rows = jobs.map((job, i) => cells(job, headlines[i]!, nowMs));
+  return textTable([['ID', 'NAME', 'STATE', 'STEP', title, 'AGE', 'PRIO', 'NOTE'], ...rows]);
 }
 
-function cells(job: Job, nowMs: number): string[] {
+function cells(job: Job, headline: string, nowMs: number): string[] {
   const { id, name, state, message, progress, createdAt } = job;
   const step = progress === null ? '-' : `${progress.step}/${progress.totalSteps}`;
-  const loss = progress === null || progress.images === 0 || !isTraining(job) ? '-' : progress.loss.toFixed(4);
   const note = state === 'running' || state === 'succeeded' ? '' : message;
-  return [id, name, state, step, loss, duration((nowMs - Date.parse(createdAt)) / 1000), String(priorityOf(job)), note];
+  return [id, name, state, step, headline, duration((nowMs - Date.parse(createdAt)) / 1000), String(priorityOf(job)), note];
 }
 
 /**
@@ -47,10 +48,11 @@ export function jobDescription(
     `Generation: ${job.generation}`,
   ];
   if (progress !== null) {
+    const told = metricsLine(job);
     lines.push(
       `Progress:   step ${progress.step} of ${progress.totalSteps}, epoch ${progress.epoch.toFixed(2)}, ${progress.images} images, ` +
         `${progress.skippedImages} skipped`,
-      ...(isTraining(job) ? [lossLine(progress)] : []),
+      ...(told === undefined ? [] : [`${`${told.label}:`.padEnd(11)} ${told.text}`]),
       ...(isOver ? [] : [`Speed:      ${progress.imagesPerSecond.toFixed(1)} images/s, ${duration(progress.etaSeconds)} left`]),
     );
   }
@@ -90,11 +92,4 @@ export function jobDescription(
   for (const { step, path, problem } of (stored ?? []).filter(({ valid }) => !valid))
     lines.push(`  step ${step}  INVALID: ${problem}  ${path}`);
   return lines.join('\n');
-}
-
-function lossLine(progress: NonNullable<Job['progress']>): string {
-  return (
-    `Loss:       ${progress.loss.toFixed(6)} (first ${progress.lossFirst.toFixed(6)}), gradient norm ` +
-    `${progress.gradNorm.toPrecision(4)}, lr ${progress.lr.toExponential(3)}`
-  );
 }

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import '@maestro/recipes';
 import type { Job } from '@maestro/protocol';
 import { createProgressView, duration } from './progressView.ts';
 
@@ -7,7 +8,7 @@ const job = (step: number, state: Job['state'] = 'running'): Job => ({
   name: 'demo',
   state,
   message: 'training on a',
-  specJson: '{}',
+  specJson: '{"recipe":"mae-pretrain"}',
   createdAt: '',
   startedAt: '',
   endedAt: '',
@@ -24,10 +25,8 @@ const job = (step: number, state: Job['state'] = 'running'): Job => ({
     epoch: step / 100,
     totalEpochs: 2,
     images: step * 8,
-    lossFirst: 2,
-    loss: 0.51234,
-    lr: 1e-3,
-    gradNorm: 1,
+    metrics: { loss: 0.51234, learningRate: 1e-3, gradNorm: 1 },
+    firstMetrics: { loss: 2 },
     imagesPerSecond: 812.4,
     etaSeconds: 65,
     skippedImages: 0,

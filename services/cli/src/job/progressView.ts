@@ -1,5 +1,5 @@
-import type { Job } from '@maestro/protocol';
-import { isTraining } from './isTraining.ts';
+import type { Job, JobProgress } from '@maestro/protocol';
+import { glance } from './toldMetrics.ts';
 
 const BAR_WIDTH = 28;
 const PLAIN_EVERY_MS = 5000;
@@ -53,7 +53,7 @@ export function createProgressView(output: ProgressOutput, now: () => number = D
       const isLast = progress.step >= progress.totalSteps;
       const nowMs = now();
       if (!isLast && nowMs - lastMs < (isLive ? MIN_REDRAW_MS : PLAIN_EVERY_MS)) return;
-      const line = progressLine(progress, { hasLoss: isTraining(job) });
+      const line = progressLine(job, progress);
       if (line === lastLine) return;
       lastMs = nowMs;
       lastLine = line;
@@ -68,16 +68,16 @@ export function createProgressView(output: ProgressOutput, now: () => number = D
   };
 }
 
-/** One line: bar, step, epoch, loss and learning rate where there is training, speed and time left. */
-export function progressLine(progress: NonNullable<Job['progress']>, { hasLoss = true }: { readonly hasLoss?: boolean } = {}): string {
-  const { step, totalSteps, epoch, totalEpochs, loss, lr, imagesPerSecond, etaSeconds } = progress;
+/** One line: bar, step, epoch, what the job tells of its steps, speed and time left. */
+export function progressLine(job: Pick<Job, 'specJson' | 'progress'>, progress: JobProgress): string {
+  const { step, totalSteps, epoch, totalEpochs, imagesPerSecond, etaSeconds } = progress;
   const share = totalSteps === 0 ? 1 : step / totalSteps;
   const width = String(totalSteps).length;
   return [
     bar(share),
     `step ${String(step).padStart(width)}/${totalSteps}`,
     `epoch ${epoch.toFixed(2)}/${Number(totalEpochs.toFixed(2))}`,
-    ...(hasLoss ? [`loss ${loss.toFixed(4)}`, `lr ${lr.toExponential(2)}`] : []),
+    ...glance(job),
     `${imagesPerSecond.toFixed(0)} images/s`,
     `ETA ${duration(etaSeconds)}`,
   ].join('  ');

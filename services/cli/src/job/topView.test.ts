@@ -11,7 +11,7 @@ const job = (changes: Partial<Job>): Job =>
     message: 'training on a',
     specJson: '{"priority":5}',
     createdAt: '2026-01-01T00:00:00Z',
-    progress: { step: 30, totalSteps: 120, images: 100, loss: 0.51234, imagesPerSecond: 41.25, etaSeconds: 75 },
+    progress: { step: 30, totalSteps: 120, images: 100, metrics: { loss: 0.51234 }, imagesPerSecond: 41.25, etaSeconds: 75 },
     members: [{ ...member, name: 'a', id: 'a:1', phase: 'forward', step: 30 }],
     ...changes,
   }) as Job;

@@ -1,9 +1,9 @@
 import type { Job, WorkerInfo } from '@maestro/protocol';
 import { isTerminal } from '@maestro/protocol';
 import { textTable } from '../terminal/textTable.ts';
-import { isTraining } from './isTraining.ts';
 import { priorityOf } from './jobTable.ts';
 import { duration } from './progressView.ts';
+import { headlineColumn } from './toldMetrics.ts';
 
 /** What `maestro top` shows, at one moment. */
 export interface TopFrame {
@@ -35,16 +35,17 @@ export function topLines({ coordinator, nowMs, jobs, areAll = true, workers }: T
     `${workers.length} worker${workers.length === 1 ? '' : 's'}, ${free} free`,
     `${speed.toFixed(1)} images/s`,
   ].join('   ');
-  const jobRows = [...active, ...ended].map((job) => jobRow(job));
+  const shown = [...active, ...ended];
+  const { title, cells } = headlineColumn(shown);
+  const jobRows = shown.map((job, i) => jobRow(job, cells[i]!));
   return [
     summary,
     '',
     ...(jobs.length === 0
       ? ['no jobs yet; submit one with `maestro submit FILE`']
-      : textTable(
-          [['JOB', 'NAME', 'PRIO', 'STATE', 'STEP', 'DONE', 'LOSS', 'IMG/S', 'LEFT', 'NOTE'], ...jobRows],
-          [2, 4, 5, 6, 7, 8],
-        ).split('\n')),
+      : textTable([['JOB', 'NAME', 'PRIO', 'STATE', 'STEP', 'DONE', title, 'IMG/S', 'LEFT', 'NOTE'], ...jobRows], [2, 4, 5, 6, 7, 8]).split(
+          '\n',
+        )),
     '',
     ...(workers.length === 0
       ? ['no workers are connected; `maestro up` starts some']
@@ -54,18 +55,18 @@ export function topLines({ coordinator, nowMs, jobs, areAll = true, workers }: T
   ].map((line) => (line.length > columns ? `${line.slice(0, Math.max(0, columns - 1))}…` : line));
 }
 
-function jobRow(job: Job): string[] {
+function jobRow(job: Job, headline: string): string[] {
   const { id, name, state, progress, message } = job;
   const isMoving = state === 'running' || state === 'pausing';
   const told = state === 'running' || state === 'succeeded' ? '' : message;
   const head = [id, name, String(priorityOf(job)), state];
   if (progress === null) return [...head, '-', '-', '-', '-', '-', told];
-  const { step, totalSteps, images, loss, imagesPerSecond, etaSeconds } = progress;
+  const { step, totalSteps, imagesPerSecond, etaSeconds } = progress;
   return [
     ...head,
     `${step}/${totalSteps}`,
     `${Math.floor((100 * step) / totalSteps)} %`,
-    images === 0 || !isTraining(job) ? '-' : loss.toFixed(4),
+    headline,
     isMoving ? imagesPerSecond.toFixed(1) : '-',
     isMoving ? duration(etaSeconds) : '-',
     told,

@@ -1,7 +1,7 @@
 // @ts-check
 import { request } from '../api.js';
 import { h } from '../dom.js';
-import { age, count, duration, measure, metricText, moment, rate, speed } from '../format.js';
+import { age, count, duration, metricText, moment, speed } from '../format.js';
 import { ask, toast } from '../parts/dialog.js';
 import { icon } from '../parts/icon.js';
 import { hasEnded, progressBar, stateBadge } from '../parts/jobState.js';
@@ -92,7 +92,7 @@ function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec
     startedAt === undefined ? undefined : ((endedAt === undefined ? Date.now() : Date.parse(endedAt)) - Date.parse(startedAt)) / 1000;
   /** @type {[string, string, string | undefined][]} */
   const values = [
-    ...recipe.series.map((metric) => seriesTile(metric, has ? progress : undefined)),
+    ...recipe.series.filter(({ isDetail }) => isDetail !== true).map((metric, i) => seriesTile(metric, progress, i === 0)),
     ...recipe.results.filter(({ note }) => note !== undefined).map((metric) => resultTile(recipe, metric, results)),
     isOver
       ? ['Images', count(progress?.images), has && elapsed ? `${speed(progress.images / elapsed)} a second in the mean` : undefined]
@@ -122,12 +122,11 @@ function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec
   );
 }
 
-/** What a job tells at each step. @param {Metric} metric @param {Job['progress']} progress @returns {[string, string, string | undefined]} */
-function seriesTile({ name, label }, progress) {
-  if (name === 'learningRate') return [label, rate(progress?.learningRate), undefined];
-  const values = /** @type {Record<string, any> | undefined} */ (progress);
-  const first = values?.[`${name}First`];
-  return [label, measure(values?.[name]), first === undefined ? undefined : `${measure(first)} at first`];
+/** What a job tells at each step. @param {Metric} metric @param {Job['progress']} progress @param {boolean} isJudged whether the job is judged by it @returns {[string, string, string | undefined]} */
+function seriesTile(metric, progress, isJudged) {
+  const { name, label } = metric;
+  const first = isJudged ? progress?.firstMetrics[name] : undefined;
+  return [label, metricText(metric, progress?.metrics[name]), first === undefined ? undefined : `${metricText(metric, first)} at first`];
 }
 
 /** What a job ends with, and the number that belongs to it. @param {Job['recipe']} recipe @param {Metric} metric @param {Job['results']} results @returns {[string, string, string | undefined]} */

@@ -1,7 +1,7 @@
 // @ts-check
 import { errorText, request } from '../api.js';
 import { h, onceAFrame, patch } from '../dom.js';
-import { age, count, duration, measure, metricText, moment, plural, speed } from '../format.js';
+import { age, count, duration, headline, metricText, moment, plural, speed } from '../format.js';
 import { pollInto } from '../live.js';
 import { icon } from '../parts/icon.js';
 import { hasEnded, progressBar, stateBadge } from '../parts/jobState.js';
@@ -187,11 +187,12 @@ function progressCells(job) {
 }
 
 /** What a job has come to, and what that is. @param {Job} job @returns {[string, string]} */
-function resultOf({ progress, recipe, results }) {
+function resultOf(job) {
+  const { recipe, results } = job;
   const [first] = recipe.results;
   const value = first && results?.[first.name];
   if (first !== undefined && value !== undefined) return [metricText(first, value), first.label];
-  return recipe.series.length > 0 && progress !== undefined && progress.images > 0 ? [measure(progress.loss), 'loss'] : ['–', ''];
+  return headline(job) ?? ['–', ''];
 }
 
 /** A click anywhere in a row opens it, unless text is being selected. @param {MouseEvent} event @param {string} href */

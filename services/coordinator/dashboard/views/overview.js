@@ -1,7 +1,7 @@
 // @ts-check
 import { request } from '../api.js';
 import { h, keep, patch } from '../dom.js';
-import { measure, rate, speed } from '../format.js';
+import { metricText, speed } from '../format.js';
 import { poll } from '../live.js';
 import { createChart } from '../parts/chart.js';
 import { hasEnded } from '../parts/jobState.js';
@@ -10,61 +10,50 @@ import { openReconstructions } from './reconstructions.js';
 import { openTimeline } from './timeline.js';
 import { viewChange } from './viewChange.js';
 
-/** @typedef {import('../types/api.d.ts').Job} Job @typedef {import('../types/api.d.ts').Series} Series @typedef {import('../types/api.d.ts').JobViewItem} JobViewItem */
+/** @typedef {import('../types/api.d.ts').Job} Job @typedef {import('../types/api.d.ts').Series} Series @typedef {import('../types/api.d.ts').JobViewItem} JobViewItem @typedef {import('../types/api.d.ts').Metric} Metric */
 
-const SERIES = ['loss', 'learningRate', 'imagesPerSecond'];
 const POINTS = 800;
 const POLL_MS = 2000;
+/** Colours of the curves beside the first one and the speed, by turns. */
+const COLOURS = ['--line-4', '--line-3'];
 
 /** Curves, timeline and reconstructions. @param {Job} job @returns {import('./jobPage.js').Tab} */
 export function openOverview(job) {
-  const charts = {
-    loss: createChart({
-      title: 'Loss',
-      unit: 'mean squared error on hidden patches',
-      lines: withMean('loss', '--line-1'),
-      format: measure,
-      hasLogScale: true,
-      height: 268,
-    }),
-    learningRate: createChart({
-      title: 'Learning rate',
-      unit: '',
-      lines: [{ label: 'learning rate', colour: '--line-4' }],
-      format: rate,
-      tick: (value) => (value === 0 ? '0' : value.toExponential()),
-      startsAtZero: true,
-      height: 150,
-    }),
-    imagesPerSecond: createChart({
-      title: 'Speed',
-      unit: 'images per second',
-      lines: withMean('images/s', '--line-2'),
-      format: speed,
-      startsAtZero: true,
-      height: 150,
-    }),
-  };
+  const curves = job.recipe.series.filter(({ isDetail }) => isDetail !== true);
+  const charts = new Map([
+    ...curves.map((metric, i) => /** @type {const} */ ([metric.name, { chart: metricChart(metric, i), hasMean: metric.unit !== 'rate' }])),
+    /** @type {const} */ ([
+      'imagesPerSecond',
+      {
+        chart: createChart({
+          title: 'Speed',
+          unit: 'images per second',
+          lines: withMean('images/s', '--line-2'),
+          format: speed,
+          startsAtZero: true,
+          height: 150,
+        }),
+        hasMean: true,
+      },
+    ]),
+  ]);
   const reconstructions = openReconstructions(job.id);
   const timeline = openTimeline(job.id);
   const isTraining = job.recipe.verb === 'training';
-  const parts = [
-    ...(isTraining ? [charts.loss.element, reconstructions.element, charts.learningRate.element] : []),
-    charts.imagesPerSecond.element,
-    timeline.element,
-  ];
+  const [first, ...others] = [...charts.values()].map(({ chart }) => chart.element);
+  const parts = [first, ...(isTraining ? [reconstructions.element] : []), ...others, timeline.element];
   const element = keep(h('div', { class: isTraining ? 'overview' : 'overview is-measuring' }));
   let isOver = false;
   const polling = poll(async (signal) => {
     const [metrics, views] = await Promise.all([
-      request(`/api/v1/jobs/${job.id}/metrics?series=${SERIES.join(',')}&points=${POINTS}`, { signal }),
+      request(`/api/v1/jobs/${job.id}/metrics?series=${[...charts.keys()].join(',')}&points=${POINTS}`, { signal }),
       request(`/api/v1/jobs/${job.id}/views?limit=200`, { signal }),
     ]);
     const markers = markersOf(views.items);
     for (const { name, points } of /** @type {Series[]} */ (metrics.series)) {
-      const chart = charts[/** @type {keyof typeof charts} */ (name)];
+      const shown = charts.get(name);
       const values = points.map(([, , value]) => value);
-      chart?.setData([points.map(([step]) => step), values, ...(name === 'learningRate' ? [] : [runningMean(values)])], markers);
+      shown?.chart.setData([points.map(([step]) => step), values, ...(shown.hasMean ? [runningMean(values)] : [])], markers);
     }
     await Promise.all([reconstructions.refresh(signal), timeline.refresh(signal)]);
     if (isOver) polling.stop();
@@ -78,11 +67,29 @@ export function openOverview(job) {
     },
     dispose() {
       polling.stop();
-      for (const chart of Object.values(charts)) chart.dispose();
+      for (const { chart } of charts.values()) chart.dispose();
       reconstructions.dispose();
       timeline.dispose();
     },
   };
+}
+
+/** The curve of what a job tells at each step; the first one is what it is judged by. @param {Metric} metric @param {number} place */
+function metricChart(metric, place) {
+  const { label, unit, about = '', better } = metric;
+  const isFirst = place === 0;
+  const colour = isFirst ? '--line-1' : /** @type {string} */ (COLOURS[(place - 1) % COLOURS.length]);
+  const short = metric.shortLabel ?? label.toLowerCase();
+  const isRate = unit === 'rate';
+  return createChart({
+    title: label,
+    unit: about,
+    lines: isRate ? [{ label: label.toLowerCase(), colour }] : withMean(short, colour),
+    format: (value) => metricText(metric, value),
+    ...(isRate && { tick: (/** @type {number} */ value) => (value === 0 ? '0' : value.toExponential()), startsAtZero: true }),
+    hasLogScale: better === 'lower',
+    height: isFirst ? 268 : 150,
+  });
 }
 
 /** What stands in the place of curves that have no point. @param {Job} job */

@@ -3,6 +3,7 @@ import { checkpointRoot } from '@maestro/checkpoint';
 import {
   describeIssues,
   exportQuerySchema,
+  formerProgress,
   isTerminal,
   JOB_STATES,
   type Job,
@@ -10,6 +11,7 @@ import {
   MaestroError,
   pageOf,
   pageQuerySchema,
+  recipeOf,
   type StoredCheckpoint,
   toServiceError,
 } from '@maestro/protocol';
@@ -55,7 +57,7 @@ export function addJobService(server: Server, { coordinator, observer, logs, dat
   /** Sends the newest record when the client is ready for it; records in between are skipped, the last one never. */
   const watchJob: handleServerStreamingCall<{ id: string }, Job> = (call) => {
     const newest = newestOf<Job>((job) => {
-      const takesMore = call.write(job);
+      const takesMore = call.write(jobMessage(job));
       if (isTerminal(job.state)) {
         unwatch();
         call.end();
@@ -74,20 +76,19 @@ export function addJobService(server: Server, { coordinator, observer, logs, dat
   };
 
   server.addService(service, {
-    SubmitJob: unary(
-      async ({ specJson, idempotencyKey }: { specJson: string; idempotencyKey: string }) =>
-        (await coordinator.submit(specJson, idempotencyKey)).job,
+    SubmitJob: unary(async ({ specJson, idempotencyKey }: { specJson: string; idempotencyKey: string }) =>
+      jobMessage((await coordinator.submit(specJson, idempotencyKey)).job),
     ),
     CheckJob: unary(async ({ specJson }: { specJson: string }) => {
       const { spec, ...check } = await coordinator.check(specJson);
       return { specJson: JSON.stringify(spec), ...check };
     }),
-    GetJob: ofJob(({ id }: { id: string }) => coordinator.get(id)),
+    GetJob: ofJob(({ id }: { id: string }) => jobMessage(coordinator.get(id))),
     ListJobs: unary((request: { limit: number; cursor: string; state: string }) => {
       const { state, ...page } = readQuery(listQuerySchema, request);
       const jobs = coordinator.list().filter((job) => state === undefined || job.state === state);
       const { items, nextCursor = '' } = pageOf(jobs, page, ({ id }) => id, 'descending');
-      return { jobs: items, nextCursor };
+      return { jobs: items.map(jobMessage), nextCursor };
     }),
     ListCheckpoints: ofJob(async ({ id, ...request }: { id: string; limit: number; cursor: string }) => {
       const page = readQuery(pageQuerySchema, request);
@@ -103,17 +104,23 @@ export function addJobService(server: Server, { coordinator, observer, logs, dat
     ExportMetrics: ofJob(async (request: { id: string; format: string }) => {
       const { format } = readQuery(exportQuerySchema, { format: request.format });
       const job = coordinator.get(request.id);
-      return { content: exportRows(format, await observer.history(job.id), Date.parse(job.createdAt)) };
+      const recipe = recipeOf(coordinator.spec(job.id));
+      return { content: exportRows(format, await observer.history(job.id), { recipe, startMs: Date.parse(job.createdAt) }) };
     }),
     WatchJob: watchJob,
-    CancelJob: ofJob(({ id }: { id: string }) => coordinator.cancel(id)),
+    CancelJob: ofJob(async ({ id }: { id: string }) => jobMessage(await coordinator.cancel(id))),
     AuditJob: ofJob(({ id }: { id: string }) => coordinator.audit(id)),
-    PauseJob: ofJob(({ id }: { id: string }) => coordinator.pause(id)),
-    ResumeJob: ofJob(({ id }: { id: string }) => coordinator.resume(id)),
+    PauseJob: ofJob(async ({ id }: { id: string }) => jobMessage(await coordinator.pause(id))),
+    ResumeJob: ofJob(async ({ id }: { id: string }) => jobMessage(await coordinator.resume(id))),
     DrainWorker: unary(({ name }: { name: string }) => coordinator.drainWorker(name)),
     TailLogs: tailLogs(logs, coordinator.locate),
     ListWorkers: unary(() => ({ workers: coordinator.workers() })),
   });
+}
+
+/** A job as it goes over the wire: with the fields that a loss and an optimiser's numbers had before there were metrics by name. */
+function jobMessage(job: Job): Job {
+  return job.progress === null ? job : { ...job, progress: { ...job.progress, ...formerProgress(job.progress) } };
 }
 
 /** What protobuf gives for a field that was left out counts as left out. */

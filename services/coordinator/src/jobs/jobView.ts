@@ -60,10 +60,8 @@ export function initialProgress({ totalSteps, stepsPerEpoch }: StepCounts, start
     epoch: startStep / stepsPerEpoch,
     totalEpochs: totalSteps / stepsPerEpoch,
     images: 0,
-    lossFirst: 0,
-    loss: 0,
-    lr: 0,
-    gradNorm: 0,
+    metrics: {},
+    firstMetrics: {},
     imagesPerSecond: 0,
     etaSeconds: 0,
     skippedImages: 0,
@@ -73,7 +71,7 @@ export function initialProgress({ totalSteps, stepsPerEpoch }: StepCounts, start
 /** Progress after one more committed step. The speed is an exponential mean over steps of images per second. */
 export function advanceProgress(progress: JobProgress, committed: StepCommitted, schedule: Schedule): JobProgress {
   const { stepsPerEpoch, totalSteps } = schedule;
-  const { step, loss, lr, gradNorm, images, stepSeconds } = committed;
+  const { step, metrics, images, stepSeconds } = committed;
   const isFirst = progress.images === 0;
   const speed = images / Math.max(stepSeconds, 1e-9);
   const imagesPerSecond = isFirst ? speed : progress.imagesPerSecond * (1 - SPEED_WEIGHT) + speed * SPEED_WEIGHT;
@@ -83,10 +81,8 @@ export function advanceProgress(progress: JobProgress, committed: StepCommitted,
     epoch: step / stepsPerEpoch,
     totalEpochs: totalSteps / stepsPerEpoch,
     images: progress.images + images,
-    lossFirst: isFirst ? loss : progress.lossFirst,
-    loss,
-    lr,
-    gradNorm,
+    metrics: { ...progress.metrics, ...metrics },
+    firstMetrics: { ...metrics, ...progress.firstMetrics },
     imagesPerSecond,
     etaSeconds: ((totalSteps - step) * images) / Math.max(imagesPerSecond, 1e-9),
     skippedImages: progress.skippedImages + positionsOfStep(schedule, step - 1).count - images,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { failureTimeouts, type Job, MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
+import '@maestro/recipes';
 import { openJobRecords } from '../books/jobRecords.ts';
 import { openStore } from '../books/store.ts';
 import { queuedRun } from '../run/state/runState.ts';
@@ -90,6 +91,28 @@ test('whatever lies in the place of the lease, the incarnation, the records or a
   const again = await start();
   expect(again.told).toEqual([]);
   expect([again.incarnation, again.jobs.length]).toEqual([2, 2]);
+});
+
+test('progress that an older version wrote has its numbers as metrics: those that the recipe names, and none before the first step', async () => {
+  const former = { step: 4, totalSteps: 20, images: 32, lossFirst: 2, loss: 0.5, lr: 0.001, gradNorm: 3, imagesPerSecond: 8 };
+  const measuring = parseJobSpec({ recipe: 'knn', data: { format: 'idx', path: '/a' }, checkpoint: { resumeFrom: '/c/gone' } });
+  const metrics = { loss: 0.5, learningRate: 0.001, gradNorm: 3 };
+  const jobs = [
+    record('job-1', { progress: former }),
+    record('job-2', { progress: { ...former, images: 0, loss: 0 } }),
+    record('job-3', { progress: { ...former, loss: 0, lossFirst: 0 }, specJson: JSON.stringify(measuring) }),
+    record('job-4', { progress: { step: 4, totalSteps: 20, images: 32, metrics, firstMetrics: { loss: 7 } } }),
+  ].map((job) => ({ ...job, state: 'succeeded' as const }));
+  const { client } = await redis.connect();
+  for (const job of jobs) await client.hset('maestro:jobs', job.id, JSON.stringify(job));
+  const restored = (await start()).jobs.map(({ job }) => job.progress!);
+  expect(restored.map((progress) => [progress.metrics, progress.firstMetrics])).toEqual([
+    [metrics, { loss: 2 }],
+    [{}, {}],
+    [{}, {}],
+    [metrics, { loss: 7 }],
+  ]);
+  expect(restored[0]).not.toHaveProperty('loss');
 });
 
 test('a run that is none is put aside, and its job begins where its checkpoints are; incarnations go on above what runs have seen', async () => {

@@ -1,4 +1,14 @@
-import { errorMessage, isTerminal, type Job, type JobSpec, parseJobSpec } from '@maestro/protocol';
+import {
+  errorMessage,
+  type FormerProgress,
+  isTerminal,
+  type Job,
+  type JobProgress,
+  type JobSpec,
+  metricsOf,
+  parseJobSpec,
+  recipeOf,
+} from '@maestro/protocol';
 import { type KeepRecordsOptions, recoverJobs } from '../books/keepRecords.ts';
 import { type JobRun, queuedRun } from '../run/state/runState.ts';
 import { readLedgerProgress } from '../run/step/brokenImages.ts';
@@ -65,10 +75,23 @@ export async function restoreJob(job: Job, kept: JobRun | undefined, admission: 
   }
   return {
     // A record that an older version wrote lacks what came later.
-    job: { ...job, resourceVersion: job.resourceVersion ?? '0-0' },
+    job: { ...job, resourceVersion: job.resourceVersion ?? '0-0', progress: withMetrics(job.progress, spec) },
     spec,
     run: isOver ? { ...run, phase: 'ended', message } : run,
     ...(fault !== undefined && { fault }),
+  };
+}
+
+/** Its progress. An older version wrote a loss and an optimiser's numbers as fields of their own, 0 where the recipe had none. */
+function withMetrics(progress: JobProgress | (JobProgress & Required<FormerProgress>) | null, spec: JobSpec): JobProgress | null {
+  if (progress === null || !('loss' in progress)) return progress;
+  const { loss, lossFirst, lr: learningRate, gradNorm, ...others } = progress;
+  const { series } = recipeOf(spec);
+  const isAny = others.images > 0;
+  return {
+    ...others,
+    metrics: isAny ? metricsOf(series, { loss, learningRate, gradNorm }) : {},
+    firstMetrics: isAny ? metricsOf(series, { loss: lossFirst }) : {},
   };
 }
 

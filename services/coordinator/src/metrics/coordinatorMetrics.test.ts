@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Job } from '@maestro/protocol';
+import '@maestro/recipes';
+import { exportName, type Job, recipeInfos, whyNoSeries } from '@maestro/protocol';
 import { openCoordinatorMetrics } from './coordinatorMetrics.ts';
 
 const worker = (name: string, jobId = '') => ({
@@ -20,7 +21,7 @@ const job = (name: string, loss: number): Job =>
     state: 'running',
     generation: 3,
     members: [],
-    progress: { loss, lr: 1, gradNorm: 1, imagesPerSecond: 9, step: 4, totalSteps: 8 },
+    progress: { metrics: { loss, learningRate: 1, gradNorm: 1 }, imagesPerSecond: 9, step: 4, totalSteps: 8 },
   }) as unknown as Job;
 const gauges = (of: Job, workers = 8) => ({ job: of, unwrittenSteps: 0, goodput: undefined, wants: { device: 'cpu', workers } });
 const families = JSON.stringify([{ name: 'maestro_images_total', help: 'x', type: 'counter', values: [{ labels: {}, value: 5 }] }]);
@@ -50,6 +51,23 @@ describe('coordinator metrics', () => {
     const labels = new Set([...text.matchAll(/[{,]([a-z_]+)="/g)].map(([, name]) => name));
     expect([...labels].sort()).toEqual(['device', 'job', 'le', 'phase', 'state']);
     metrics.close();
+  });
+
+  test('have a family for each metric of a recipe, without a value for a job that does not tell it; no recipe can take one of the others', async () => {
+    const metrics = openCoordinatorMetrics();
+    const measuring = { ...job('measuring', 7), progress: { ...job('', 7).progress!, metrics: {} } };
+    const text = await metrics.print({ jobs: [gauges(job('training', 0.5)), gauges(measuring)], workers: [] });
+    metrics.close();
+    expect(text.split('\n').filter((line) => /^maestro_(loss|learning_rate|gradient_norm)/.test(line))).toEqual([
+      'maestro_loss{job="training"} 0.5',
+      'maestro_learning_rate{job="training"} 1',
+      'maestro_gradient_norm{job="training"} 1',
+    ]);
+    const told = recipeInfos().flatMap(({ series }) => series.map(exportName));
+    const others = [...text.matchAll(/^# TYPE maestro_([a-z0-9_]+) /gm)].map(([, name]) => name!).filter((name) => !told.includes(name));
+    expect(others.length).toBeGreaterThan(15);
+    const free = others.filter((name) => whyNoSeries([{ name: 'own', label: 'Own', unit: 'number', exportName: name }]) === undefined);
+    expect(free).toEqual([]);
   });
 
   test('tell how many workers the jobs that wait or run could use, and none for a job that a person has paused', async () => {

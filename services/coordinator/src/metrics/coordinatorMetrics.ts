@@ -1,4 +1,4 @@
-import { isTerminal, JOB_STATES, type Job, type JobState, type WorkerInfo } from '@maestro/protocol';
+import { exportName, isTerminal, JOB_STATES, type Job, type JobState, recipeInfos, type WorkerInfo } from '@maestro/protocol';
 import {
   addProcessMetrics,
   Counter,
@@ -168,9 +168,7 @@ export function stateFamilies({
       type: 'gauge',
       values: DEVICES.map((device) => ({ labels: { device }, value: wanted(device) })),
     },
-    perJob('maestro_loss', 'Loss of the last committed step.', ({ job }) => job.progress?.loss),
-    perJob('maestro_learning_rate', 'Learning rate of the last committed step.', ({ job }) => job.progress?.lr),
-    perJob('maestro_gradient_norm', 'Euclidean norm of the gradient of the last committed step.', ({ job }) => job.progress?.gradNorm),
+    ...recipeFamilies(perJob),
     perJob('maestro_images_per_second', 'Speed, mean of the last steps.', ({ job }) => job.progress?.imagesPerSecond),
     perJob('maestro_step', 'Steps committed.', ({ job }) => job.progress?.step),
     perJob('maestro_steps', 'Steps in all.', ({ job }) => job.progress?.totalSteps),
@@ -183,6 +181,19 @@ export function stateFamilies({
       ({ goodput }) => goodput,
     ),
   ];
+}
+
+/** What recipes tell of a step: a family for each name, whichever recipes have it. */
+function recipeFamilies(
+  perJob: (name: string, help: string, value: (of: JobGauges) => number | undefined) => MetricFamily,
+): readonly MetricFamily[] {
+  const told = recipeInfos().flatMap(({ series }) => series);
+  return [...new Set(told.map(exportName))].map((exported) => {
+    const metrics = told.filter((metric) => exportName(metric) === exported);
+    const newest = ({ job: { progress } }: JobGauges): number | undefined =>
+      metrics.map(({ name }) => progress?.metrics[name]).find((value) => value !== undefined);
+    return perJob(`maestro_${exported}`, `${metrics[0]!.label} of the last committed step.`, newest);
+  });
 }
 
 function withUniqueNames(jobs: readonly JobGauges[]): { readonly name: string; readonly of: JobGauges }[] {

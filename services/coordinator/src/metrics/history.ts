@@ -1,16 +1,15 @@
-import type { StepCommitted } from '@maestro/protocol';
+import type { Metrics, StepCommitted } from '@maestro/protocol';
 
 /** What is kept of a committed step: `step` counts it, times are in seconds except where the name says otherwise. */
 export interface StepRow {
   readonly step: number;
   /** When the coordinator heard of it, milliseconds since 1970. */
   readonly timeMs: number;
-  readonly loss: number;
-  readonly learningRate: number;
-  readonly gradNorm: number;
   /** Images of the global batch. */
   readonly images: number;
   readonly stepSeconds: number;
+  /** What the job's recipe tells, by name. */
+  readonly metrics: Metrics;
 }
 
 /** Rows of a job, at most: enough that no curve on a screen shows that some are missing. */
@@ -19,8 +18,8 @@ export const MOST_ROWS = 4096;
 const KEPT_PER_RANGE = 4;
 
 /** The row of a committed step. */
-export function rowOf({ step, loss, lr, gradNorm, images, stepSeconds }: StepCommitted, timeMs: number): StepRow {
-  return { step, timeMs, loss, learningRate: lr, gradNorm, images, stepSeconds };
+export function rowOf({ step, images, stepSeconds, metrics }: StepCommitted, timeMs: number): StepRow {
+  return { step, timeMs, images, stepSeconds, metrics };
 }
 
 /**
@@ -36,11 +35,14 @@ export function addRow(rows: StepRow[], row: StepRow, most: number = MOST_ROWS):
 }
 
 /**
- * At most half of `most` rows: of each of equally wide ranges of steps the lowest and the highest loss, the longest step and the last one.
- * So early steps are shown as finely as late ones, spikes stay where they are, and the newest row always does.
+ * At most half of `most` rows: of each of equally wide ranges of steps the lowest and the highest of what the job is judged by (the first
+ * metric that its newest row has), the longest step and the last one. So early steps are shown as finely as late ones, spikes stay where
+ * they are, and the newest row always does.
  */
 export function thinned(rows: readonly StepRow[], most: number): StepRow[] {
   const ranges = Math.max(1, Math.floor(most / 2 / KEPT_PER_RANGE));
+  const [headline] = Object.keys(rows.at(-1)!.metrics);
+  const judged = ({ metrics }: StepRow): number => (headline === undefined ? 0 : (metrics[headline] ?? 0));
   const first = rows[0]!.step;
   const width = (rows.at(-1)!.step - first + 1) / ranges;
   const kept: StepRow[] = [];
@@ -50,8 +52,8 @@ export function thinned(rows: readonly StepRow[], most: number): StepRow[] {
     while (end < rows.length && Math.floor((rows[end]!.step - first) / width) === range) end++;
     const group = rows.slice(at, end);
     const chosen = new Set([
-      extreme(group, ({ loss }) => -loss),
-      extreme(group, ({ loss }) => loss),
+      extreme(group, (row) => -judged(row)),
+      extreme(group, judged),
       extreme(group, ({ stepSeconds }) => stepSeconds),
       group.at(-1)!,
     ]);

@@ -1,12 +1,12 @@
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createLogger } from '@maestro/telemetry';
 import type { StepRow } from './history.ts';
 import { openHistoryFile } from './historyFile.ts';
 
-const row = (step: number, loss = 1): StepRow => ({ step, timeMs: step, loss, learningRate: 1, gradNorm: 1, images: 1, stepSeconds: 1 });
+const row = (step: number, loss = 1): StepRow => ({ step, timeMs: step, images: 1, stepSeconds: 1, metrics: { loss, gradNorm: 1 } });
 
 let dir: string;
 let logged: string[];
@@ -31,7 +31,7 @@ describe('openHistoryFile', () => {
     for (const step of [3, 4, 5]) second.add(row(step, 2));
     await second.flush();
     expect(await steps(second)).toEqual([1, 2, 3, 4, 5]);
-    expect((await open().rows()).map(({ loss }) => loss)).toEqual([1, 1, 2, 2, 2]);
+    expect((await open().rows()).map(({ metrics }) => metrics['loss'])).toEqual([1, 1, 2, 2, 2]);
   });
 
   test('a line that was cut off costs its own step alone', async () => {
@@ -45,6 +45,20 @@ describe('openHistoryFile', () => {
     await second.flush();
     expect(await steps()).toEqual([1, 2, 4]);
     expect((await readFile(path, 'utf8')).split('\n').filter(Boolean)).toHaveLength(3);
+  });
+
+  test('what an older version wrote is read, and goes on in the form of this one', async () => {
+    const path = join(dir, 'jobs', 'a', 'history.jsonl');
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, '[1,1000,0.5,0.001,2,64,0.25]\n[2,2000,0.4,0.002,3,64,0.5]\n');
+    const file = open();
+    file.add(row(3));
+    await file.flush();
+    const former = { step: 1, timeMs: 1000, images: 64, stepSeconds: 0.25, metrics: { loss: 0.5, learningRate: 0.001, gradNorm: 2 } };
+    const rows = await open().rows();
+    expect(rows[0]).toEqual(former);
+    expect(rows.map(({ step }) => step)).toEqual([1, 2, 3]);
+    expect(rows[2]).toEqual(row(3));
   });
 
   test('the file stays bounded', async () => {

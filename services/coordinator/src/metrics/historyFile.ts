@@ -2,6 +2,7 @@ import { appendFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises
 import { dirname, join } from 'node:path';
 import { MaestroError } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
+import { z } from 'zod';
 import { addRow, MOST_ROWS, type StepRow } from './history.ts';
 
 /** The history of a job's steps, on disk. What is added is in the file milliseconds later, and survives the coordinator. */
@@ -12,7 +13,11 @@ export interface HistoryFile {
   flush(): Promise<void>;
 }
 
-/** Where a job's history is: one JSON array for each row, in any order, where a later line replaces an earlier one of the same step. */
+/**
+ * Where a job's history is: a line for each row, in any order, where a later one replaces an earlier one of the same step. A line is the
+ * JSON array `[step, time in ms, images, step in s, { metric: value }]`; an older version wrote `[step, time in ms, loss, learning rate,
+ * gradient norm, images, step in s]`, which is read as well.
+ */
 export function historyPath(dataDir: string, jobId: string): string {
   return join(dataDir, 'jobs', jobId, 'history.jsonl');
 }
@@ -111,26 +116,25 @@ async function readRows(
   return { rows, lines: lines.length, isWhole: read.length === lines.length && (text === '' || text.endsWith('\n')) };
 }
 
-function lineOf({ step, timeMs, loss, learningRate, gradNorm, images, stepSeconds }: StepRow): string {
-  return `${JSON.stringify([step, timeMs, loss, learningRate, gradNorm, images, stepSeconds])}\n`;
+function lineOf({ step, timeMs, images, stepSeconds, metrics }: StepRow): string {
+  return `${JSON.stringify([step, timeMs, images, stepSeconds, metrics])}\n`;
 }
 
+const rowSchema = z
+  .tuple([z.number(), z.number(), z.number(), z.number(), z.record(z.string(), z.number())])
+  .transform(([step, timeMs, images, stepSeconds, metrics]): StepRow => ({ step, timeMs, images, stepSeconds, metrics }));
+const formerRowSchema = z.tuple([z.number(), z.number(), z.number(), z.number(), z.number(), z.number(), z.number()]).transform(
+  ([step, timeMs, loss, learningRate, gradNorm, images, stepSeconds]): StepRow => ({
+    ...{ step, timeMs, images, stepSeconds },
+    metrics: { loss, learningRate, gradNorm },
+  }),
+);
+const lineSchema = z.union([rowSchema, formerRowSchema]);
+
 function parseRow(line: string): StepRow | undefined {
-  let found: unknown;
   try {
-    found = JSON.parse(line);
+    return lineSchema.safeParse(JSON.parse(line)).data;
   } catch {
     return undefined;
   }
-  if (!Array.isArray(found) || found.length !== 7 || !found.every((value) => typeof value === 'number')) return undefined;
-  const [step, timeMs, loss, learningRate, gradNorm, images, stepSeconds] = found as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  return { step, timeMs, loss, learningRate, gradNorm, images, stepSeconds };
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
+import '@maestro/recipes';
 import { openCoordinatorMetrics } from './coordinatorMetrics.ts';
 
 test('the reference names every metric of the coordinator', async () => {
@@ -11,7 +12,7 @@ test('the reference names every metric of the coordinator', async () => {
     state: 'running',
     generation: 1,
     members: [],
-    progress: { loss: 1, lr: 1, gradNorm: 1, imagesPerSecond: 1, step: 1, totalSteps: 1 },
+    progress: { metrics: { loss: 1, learningRate: 1, gradNorm: 1 }, imagesPerSecond: 1, step: 1, totalSteps: 1 },
   };
   const page = await metrics.print({
     jobs: [{ job: job as never, unwrittenSteps: 0, goodput: 0.5, wants: { device: 'cpu', workers: 1 } }],

@@ -1,30 +1,54 @@
+import { COMMON_SERIES, exportName, type RecipeInfo } from '@maestro/protocol';
 import type { StepRow } from './history.ts';
 
-/** Every series of a job, with its unit. */
-export const SERIES = {
-  loss: { unit: '', of: ({ loss }: StepRow) => loss },
-  learningRate: { unit: '', of: ({ learningRate }: StepRow) => learningRate },
-  gradNorm: { unit: '', of: ({ gradNorm }: StepRow) => gradNorm },
-  imagesPerSecond: { unit: 'images/s', of: ({ images, stepSeconds }: StepRow) => images / Math.max(stepSeconds, 1e-9) },
-  stepSeconds: { unit: 's', of: ({ stepSeconds }: StepRow) => stepSeconds },
-} as const satisfies Readonly<Record<string, { readonly unit: string; readonly of: (row: StepRow) => number }>>;
+/** A quantity of a job that has a value at its steps. */
+export interface Series {
+  readonly name: string;
+  /** Empty where it has none. */
+  readonly unit: string;
+  /** Tag in TensorBoard. */
+  readonly tag: string;
+  /** Undefined at a step that did not tell it. */
+  readonly of: (row: StepRow) => number | undefined;
+}
 
-/** A name in {@link SERIES}. */
-export type SeriesName = keyof typeof SERIES;
+/** How fast the images of a step went by. */
+export function imagesPerSecond({ images, stepSeconds }: StepRow): number {
+  return images / Math.max(stepSeconds, 1e-9);
+}
 
-/** All names, in their order. */
-export const SERIES_NAMES = Object.keys(SERIES) as [SeriesName, ...SeriesName[]];
+/** What every job has. */
+const COMMON: { readonly [Name in (typeof COMMON_SERIES)[number]]: Omit<Series, 'name'> } = {
+  imagesPerSecond: { unit: 'images/s', tag: 'speed/images_per_second', of: imagesPerSecond },
+  stepSeconds: { unit: 's', tag: 'speed/step_seconds', of: ({ stepSeconds }) => stepSeconds },
+};
+
+/** Every series of a job: those of its recipe, then what every job has. */
+export function seriesOf({ series, verb }: Pick<RecipeInfo, 'series' | 'verb'>): Series[] {
+  const group = verb === 'training' ? 'train' : 'measure';
+  return [
+    ...series.map((metric) => ({
+      name: metric.name,
+      unit: '',
+      tag: `${group}/${exportName(metric)}`,
+      of: ({ metrics }: StepRow) => metrics[metric.name],
+    })),
+    ...COMMON_SERIES.map((name) => ({ name, ...COMMON[name] })),
+  ];
+}
 
 /** Step, time in milliseconds since 1970, value. */
 export type SeriesPoint = readonly [step: number, timeMs: number, value: number];
 
 /**
  * At most `points` points of a series: where there are more rows, the lowest and the highest of each of equally many neighbours, so that no
- * spike is lost. The first and the last row are always among them.
+ * spike is lost. The first and the last row that have a value are always among them.
  */
-export function seriesPoints(rows: readonly StepRow[], name: SeriesName, points: number): SeriesPoint[] {
-  const { of } = SERIES[name];
-  const all = rows.map((row): SeriesPoint => [row.step, row.timeMs, of(row)]);
+export function seriesPoints(rows: readonly StepRow[], { of }: Pick<Series, 'of'>, points: number): SeriesPoint[] {
+  const all = rows.flatMap((row): SeriesPoint[] => {
+    const value = of(row);
+    return value === undefined ? [] : [[row.step, row.timeMs, value]];
+  });
   if (all.length <= points) return all;
   const inner = all.slice(1, -1);
   const buckets = Math.max(1, Math.floor((points - 2) / 2));

@@ -1,27 +1,28 @@
 import { maskedCrc32c } from './crc32c.ts';
 import type { StepRow } from './history.ts';
+import type { Series } from './series.ts';
 
-/** Tags of a row's values, as TensorBoard groups them. */
-const TAGS: readonly (readonly [tag: string, of: (row: StepRow) => number])[] = [
-  ['train/loss', ({ loss }) => loss],
-  ['train/learning_rate', ({ learningRate }) => learningRate],
-  ['train/gradient_norm', ({ gradNorm }) => gradNorm],
-  ['speed/images_per_second', ({ images, stepSeconds }) => images / Math.max(stepSeconds, 1e-9)],
-  ['speed/step_seconds', ({ stepSeconds }) => stepSeconds],
-];
+type Tagged = Pick<Series, 'tag' | 'of'>;
 
 /**
  * A TensorBoard event file: a record for the version, then one for each row. Records are those of TFRecord (length as 64-bit little-endian
  * and its masked CRC-32C, data and its own), the data is the protobuf message tensorflow.Event.
  */
-export function eventFile(rows: readonly StepRow[], startMs: number): Buffer {
+export function eventFile(
+  rows: readonly StepRow[],
+  { series, startMs }: { readonly series: readonly Tagged[]; readonly startMs: number },
+): Buffer {
   const version = message(doubleField(1, startMs / 1000), bytesField(3, Buffer.from('brain.Event:2')));
-  return Buffer.concat([version, ...rows.map(rowEvent)].map(record));
+  return Buffer.concat([version, ...rows.map((row) => rowEvent(row, series))].map(record));
 }
 
 /** Event: wall_time = 1 (double), step = 2 (int64), file_version = 3 (string), summary = 5. */
-function rowEvent(row: StepRow): Buffer {
-  const summary = message(...TAGS.map(([tag, of]) => bytesField(1, scalar(tag, of(row)))));
+function rowEvent(row: StepRow, series: readonly Tagged[]): Buffer {
+  const scalars = series.flatMap(({ tag, of }) => {
+    const value = of(row);
+    return value === undefined ? [] : [bytesField(1, scalar(tag, value))];
+  });
+  const summary = message(...scalars);
   return message(doubleField(1, row.timeMs / 1000), varintField(2, row.step), bytesField(5, summary));
 }
 

@@ -118,7 +118,7 @@ export function startCoordinatorModel(
   const enter = (): void => {
     if (!world.isRedisUp) return after(100, enter);
     for (let next = offered.get(ledger + 1); next !== undefined; next = offered.get(ledger + 1)) {
-      if (next.loss !== lineageOf(next.step)) violate(`the ledger is given another step ${next.step} than there is`);
+      if (next.metrics['loss'] !== lineageOf(next.step)) violate(`the ledger is given another step ${next.step} than there is`);
       offered.delete(++ledger);
     }
     stored.ledger = Math.max(stored.ledger, ledger);

@@ -109,7 +109,7 @@ export function createStepsModel(world: World, host: StepsHost): StepsModel {
       if (lineage !== lineageOf(step + 1)) violate(`${id} has diverged at step ${step + 1}`);
       const isFirst = here.view.members[0]!.id === id;
       const { generation } = here.view;
-      const report = { jobId, generation, step: step + 1, loss: lineage, gradNorm: 1, lr: 1, images: 8, stepSeconds: 0.3, ranks: [] };
+      const report = { jobId, generation, step: step + 1, metrics: { loss: lineage }, images: 8, stepSeconds: 0.3, ranks: [] };
       host.addReport(report);
       if (isFirst) send({ kind: 'committed', ...report });
       if (isFirst && (step + 1) % CHECKPOINT_STEPS === 0 && step + 1 < totalSteps) later(dice.between(20, 600), () => write(step + 1));

@@ -32,7 +32,7 @@ const recovered: JobRun = {
 };
 
 const commit = (step: number, generation = 3, changes: object = {}): StepCommitted => ({
-  ...{ jobId: 'job-1', generation, step, loss: 1, gradNorm: 1, lr: 1, images: 8, stepSeconds: 1 },
+  ...{ jobId: 'job-1', generation, step, metrics: { loss: 1 }, images: 8, stepSeconds: 1 },
   ranks: Array.from({ length: 8 }, () => ({ images: 1, digest: 1, content: 1 })),
   ...changes,
 });
@@ -65,6 +65,8 @@ describe('a committed step', () => {
     expect(why('a', committed(11), { ...run, view: { ...run.view!, status: 'forming' } })).toBe('view 3 is not formed yet');
     expect(why('a', committed(101), { ...run, step: 100 })).toBe("step 101 is beyond the job's 100");
     expect(why('a', committed(11, 3, { images: 9 }))).toBe('step 11 has 8 samples, not 9');
+    expect(why('a', committed(11, 3, { metrics: {} }))).toBeUndefined();
+    expect(why('a', committed(11, 3, { metrics: { loss: 1, psnr: 20 } }))).toBe('recipe mae-pretrain has no series psnr');
     expect(why('a', committed(11, 3, { ranks: [{ images: 8, digest: 1, content: 1 }] }))).toBe('a step of 1 virtual ranks, the job has 8');
   });
 

@@ -1,5 +1,12 @@
 import { jobSchedule, positionsOfStep, type Schedule } from '@maestro/data';
-import type { CheckpointWritten, FailureTimeouts, Standing, StepCommitted, WorkerMessage } from '@maestro/protocol';
+import {
+  type CheckpointWritten,
+  type FailureTimeouts,
+  recipeOf,
+  type Standing,
+  type StepCommitted,
+  type WorkerMessage,
+} from '@maestro/protocol';
 import type { JobRun } from '../run/state/runState.ts';
 
 /**
@@ -109,10 +116,17 @@ function whyNotCommitted(run: JobRun, workerId: string, committed: StepCommitted
   return whyNotOfPlan(committed, run, scheduleOf(run));
 }
 
-/** Whether a step has the shape that the job's schedule gives it. */
-function whyNotOfPlan({ step, images, ranks }: StepCommitted, { facts }: JobRun, schedule: Schedule | undefined): string | undefined {
+/** Whether a step has the shape that the job's schedule gives it, and tells what the job's recipe does. */
+function whyNotOfPlan(
+  { step, images, ranks, metrics }: StepCommitted,
+  { facts }: JobRun,
+  schedule: Schedule | undefined,
+): string | undefined {
   const { virtualRanks } = facts.spec.resources;
   if (ranks.length > 0 && ranks.length !== virtualRanks) return `a step of ${ranks.length} virtual ranks, the job has ${virtualRanks}`;
+  const recipe = recipeOf(facts.spec);
+  const undeclared = Object.keys(metrics).find((name) => !recipe.series.some((metric) => metric.name === name));
+  if (undeclared !== undefined) return `recipe ${recipe.id} has no series ${undeclared}`;
   if (schedule === undefined) return undefined;
   if (step > schedule.totalSteps) return `step ${step} is beyond the job's ${schedule.totalSteps}`;
   const { count } = positionsOfStep(schedule, step - 1);

@@ -35,7 +35,7 @@ const adamW = { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05 
 const logger = createLogger({ role: 'worker', destination: { write: () => undefined } });
 const faults = createFaults(undefined);
 const schedule = planSchedule({ samples: 1000, virtualRanks: 1, microBatch: 1, epochs: 1, windowSteps: 2 });
-const report = (): StepReport => ({ step: 0, loss: 1, gradNorm: 1, lr: 1, images: 1, stepSeconds: 1, ranks: [], rankSeconds: 1 });
+const report = (): StepReport => ({ step: 0, metrics: {}, images: 1, stepSeconds: 1, ranks: [], rankSeconds: 1 });
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

@@ -8,6 +8,7 @@ import { nonFinite } from './nonFinite.ts';
 import { isRoundEnd } from './rounds.ts';
 import { settleContents } from './stepLoop.ts';
 import { HOLD, imagesOf, LOSS, SCALARS_PER_RANK, SUM_SQUARES, sharesOf, sumOverRanks } from './stepScalars.ts';
+import { toldMetrics } from './toldMetrics.ts';
 import type { TrainLoopOptions } from './trainLoop.ts';
 
 /** Everything a member trains its replicas with. */
@@ -47,6 +48,7 @@ export async function dilocoLoop(options: DilocoLoopOptions): Promise<'finished'
   const programs = Array.from({ length: own.held }, (_, replica) => replicaProgram({ spec }, own.first + replica));
   const outerProgram = deltaProgram({ spec }, own);
   const computer = openRankComputer({ ...options, ranks });
+  const told = toldMetrics(spec);
 
   /** Images that the replica of a virtual rank is due in a step. */
   const plannedOf = (step: number, rank: number): number => {
@@ -118,7 +120,8 @@ export async function dilocoLoop(options: DilocoLoopOptions): Promise<'finished'
     await shards.leave(step);
     const stepSeconds = (performance.now() - startedMs) / 1000;
     const rankSeconds = computeSeconds / ranks.length;
-    await onStep({ step: done, loss, gradNorm, lr, images, stepSeconds, ranks: shares, rankSeconds });
+    const metrics = told({ loss, learningRate: lr, gradNorm });
+    await onStep({ step: done, loss, metrics, images, stepSeconds, ranks: shares, rankSeconds });
     if (!isEnd) continue;
     await onRoundEnd(done, loss, done === totalSteps ? 'finished' : isHeld ? 'held' : 'round');
     if (isHeld && done < totalSteps) return 'held';

@@ -55,7 +55,7 @@ export async function knnLoop(options: KnnLoopOptions): Promise<'finished' | 'he
     // Content: the samples have the bytes that they had for whoever read them first.
     await settleContents(options, step, totalSteps);
 
-    // Commit: nothing is learned, so there is no loss.
+    // Commit: nothing is learned, so there is nothing to tell but the images.
     await faults.reach(step, 'apply');
     signal.throwIfAborted();
     session.state = step + 1;
@@ -63,7 +63,7 @@ export async function knnLoop(options: KnnLoopOptions): Promise<'finished' | 'he
     const images = shares.reduce((sum, share) => sum + share.images, 0);
     const stepSeconds = (performance.now() - startedMs) / 1000;
     const rankSeconds = encodeSeconds / virtualRanks;
-    await onStep({ step: step + 1, loss: 0, gradNorm: 0, lr: 0, images, stepSeconds, ranks: shares, rankSeconds });
+    await onStep({ step: step + 1, metrics: {}, images, stepSeconds, ranks: shares, rankSeconds });
     if (isHoldWanted(step)) return 'held';
   }
   return classify(options);

@@ -8,6 +8,8 @@ import type { Phase } from './phase.ts';
 export interface StepReport extends Omit<StepCommitted, 'jobId' | 'generation'> {
   /** Computing time of one of this member's virtual ranks. */
   readonly rankSeconds: number;
+  /** What training minimises, whether the recipe tells it or not; absent where nothing is trained. */
+  readonly loss?: number;
 }
 
 /** What every loop over steps is given, whatever a step is. */

@@ -9,6 +9,7 @@ import { openRankComputer } from './computeRanks.ts';
 import { nonFinite } from './nonFinite.ts';
 import { type StepLoopOptions, type StepReport, settleContents } from './stepLoop.ts';
 import { HOLD, imagesOf, LOSS, SAVE, sharesOf, sumOverRanks } from './stepScalars.ts';
+import { toldMetrics } from './toldMetrics.ts';
 
 /** Everything a member trains with. */
 export interface TrainLoopOptions extends StepLoopOptions {
@@ -38,6 +39,7 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
   const { totalSteps, stepsPerEpoch } = schedule;
   const ranks = program.flatMap((local) => (local.op === 'leaf' ? [local.rank] : []));
   const computer = openRankComputer({ ...options, ranks });
+  const told = toldMetrics(spec);
 
   for (let step = startStep; step < totalSteps; step++) {
     const startedMs = performance.now();
@@ -74,10 +76,11 @@ export async function trainLoop(options: TrainLoopOptions): Promise<'finished' |
     const isHeld = sumOverRanks(total.scalars, HOLD) > 0;
     const isSaved = sumOverRanks(total.scalars, SAVE) > 0;
     const shares = sharesOf(total.scalars);
+    const metrics = told({ loss, learningRate: lr, gradNorm });
     const rankSeconds = computeSeconds / ranks.length;
     const report = (): StepReport => {
       const stepSeconds = (performance.now() - startedMs) / 1000;
-      return { step: step + 1, loss, gradNorm, lr, images, stepSeconds, ranks: shares, rankSeconds };
+      return { step: step + 1, loss, metrics, images, stepSeconds, ranks: shares, rankSeconds };
     };
     onPhase(step, 'apply');
     await faults.reach(step, 'apply');

@@ -131,7 +131,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
       await heal({ session, view, self, collective, faults, onProgress: () => onPhase(startStep, 'heal'), logger, signal });
     }
     await trainer.clearTree();
-    const committed = ({ rankSeconds: _own, ...report }: StepReport): StepCommitted => ({ jobId, generation, ...report });
+    const committed = ({ rankSeconds: _own, loss: _kept, ...report }: StepReport): StepCommitted => ({ jobId, generation, ...report });
     const loop = {
       ...session,
       startStep,
@@ -150,8 +150,9 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
         onPhase(step - 1, 'checkpoint');
         // The last one is written below, and waited for.
         if (step === schedule.totalSteps) return;
-        if (!isSharded) await checkpointer.stepDone(step, { loss });
-        else if (isSaved) await checkpointer.begin(step, { loss });
+        const facts = loss === undefined ? {} : { loss };
+        if (!isSharded) await checkpointer.stepDone(step, facts);
+        else if (isSaved) await checkpointer.begin(step, facts);
       },
       signal,
     };

@@ -1,8 +1,18 @@
-import { exportQuerySchema, jobParamsSchema, STEP_PHASES, seriesListSchema, stepParamSchema, timelineSchema } from '@maestro/protocol';
+import {
+  COMMON_SERIES,
+  exportQuerySchema,
+  jobParamsSchema,
+  MaestroError,
+  recipeOf,
+  STEP_PHASES,
+  seriesListSchema,
+  stepParamSchema,
+  timelineSchema,
+} from '@maestro/protocol';
 import { EXPOSITION_TYPE } from '@maestro/telemetry';
 import { z } from 'zod';
 import { EXPORT_FORMATS, exportRows } from '../../metrics/exports.ts';
-import { SERIES, SERIES_NAMES, type SeriesName, seriesPoints } from '../../metrics/series.ts';
+import { type Series, seriesOf, seriesPoints } from '../../metrics/series.ts';
 import { findStraggler } from '../../metrics/timeline.ts';
 import type { HttpApp } from '../httpApp.ts';
 import type { HttpDeps } from '../httpDeps.ts';
@@ -11,14 +21,13 @@ import { PROBLEMS } from '../problemResponses.ts';
 const MOST_POINTS = 5000;
 const MOST_TIMELINE_STEPS = 256;
 
-const SERIES_LIST = new RegExp(`^(?:${SERIES_NAMES.join('|')})(?:,(?:${SERIES_NAMES.join('|')}))*$`);
 const seriesQuerySchema = z.strictObject({
   series: z
     .string()
-    .max(200)
-    .regex(SERIES_LIST, `expected some of ${SERIES_NAMES.join(', ')}, with commas between them`)
+    .max(2000)
+    .regex(/^[A-Za-z0-9]+(?:,[A-Za-z0-9]+)*$/, 'expected names with commas between them')
     .optional()
-    .describe(`names with commas between them, of ${SERIES_NAMES.join(', ')}; all when left out`),
+    .describe(`names with commas between them, of the series of the job's recipe and of ${COMMON_SERIES.join(', ')}; all when left out`),
   from: stepParamSchema.default(0).describe('first step'),
   points: z.coerce.number().int().min(2).max(MOST_POINTS).default(500).describe('points of each series, at most'),
 });
@@ -58,13 +67,13 @@ export function addMetricRoutes(app: HttpApp, { coordinator, observer }: HttpDep
     async (request) => {
       const { id } = coordinator.get(request.params.id);
       const { series, from, points } = request.query;
-      const names = series === undefined ? SERIES_NAMES : (series.split(',') as SeriesName[]);
+      const wanted = wantedSeries(seriesOf(recipeOf(coordinator.spec(id))), series?.split(','));
       const rows = (await observer.history(id)).filter(({ step }) => step >= from);
       return {
-        series: names.map((name) => ({
-          name,
-          unit: SERIES[name].unit,
-          points: seriesPoints(rows, name, points).map(([...point]) => point),
+        series: wanted.map((each) => ({
+          name: each.name,
+          unit: each.unit,
+          points: seriesPoints(rows, each, points).map(([...point]) => point),
         })),
       };
     },
@@ -113,11 +122,27 @@ export function addMetricRoutes(app: HttpApp, { coordinator, observer }: HttpDep
       const job = coordinator.get(request.params.id);
       const { format } = request.query;
       const { contentType, fileName } = EXPORT_FORMATS[format];
-      const body = exportRows(format, await observer.history(job.id), Date.parse(job.createdAt));
+      const recipe = recipeOf(coordinator.spec(job.id));
+      const body = exportRows(format, await observer.history(job.id), { recipe, startMs: Date.parse(job.createdAt) });
       return reply
         .type(contentType)
         .header('content-disposition', `attachment; filename="${job.id}.${fileName}"`)
         .send(body as unknown as string);
     },
+  );
+}
+
+/** The series of these names; all when none are given. @throws MaestroError `invalid-argument` naming what there is. */
+function wantedSeries(all: readonly Series[], names: readonly string[] | undefined): readonly Series[] {
+  return (
+    names?.map((name) => {
+      const found = all.find((each) => each.name === name);
+      if (found !== undefined) return found;
+      const known = all.map((each) => each.name).join(', ');
+      throw new MaestroError(
+        'invalid-argument',
+        `series: the job has no series ${name}, expected some of ${known}, with commas between them`,
+      );
+    }) ?? all
   );
 }

@@ -1,0 +1,56 @@
+import type { MetricInfo } from './recipe.ts';
+
+/** Numbers by name: what a step tells, or what a job ends with. */
+export type Metrics = Readonly<Record<string, number>>;
+
+/** Names of one recipe's series, at most. */
+export const MOST_SERIES = 32;
+
+/** Names of series that every job has beside those of its recipe. */
+export const COMMON_SERIES = ['imagesPerSecond', 'stepSeconds'] as const;
+
+/** Names that no recipe can give to a series: columns of the exports, and what the coordinator itself shows of a job to Prometheus. */
+const TAKEN: ReadonlySet<string> = new Set([
+  ...[...COMMON_SERIES, 'step', 'time', 'timeMs', 'images'].map(snakeCase),
+  ...['jobs', 'workers', 'workers_wanted', 'steps', 'generation', 'members', 'ledger_steps_waiting', 'goodput_ratio'],
+  ...['committed_step_seconds', 'recovery_seconds', 'heartbeat_gap_seconds', 'reconstruction_seconds', 'step_duration_seconds'],
+  ...['barrier_lag_seconds', 'checkpoint_stall_seconds', 'checkpoint_write_seconds', 'steps_unacknowledged'],
+  ...['event_loop_delay_p99_seconds', 'event_loop_delay_max_seconds'],
+]);
+
+/** The name of a metric in Prometheus and TensorBoard, without their prefix. */
+export function exportName({ name, exportName: given }: Pick<MetricInfo, 'name' | 'exportName'>): string {
+  return given ?? snakeCase(name);
+}
+
+/** The label of a metric in a line of text. */
+export function shortLabel({ label, shortLabel: given }: Pick<MetricInfo, 'label' | 'shortLabel'>): string {
+  return given ?? label.toLowerCase();
+}
+
+/** Why series cannot be those of a recipe; undefined when they can. */
+export function whyNoSeries(series: readonly MetricInfo[]): string | undefined {
+  if (series.length > MOST_SERIES) return `it has ${series.length} series, at most ${MOST_SERIES} are kept`;
+  for (const [index, metric] of series.entries()) {
+    const { name } = metric;
+    const exported = exportName(metric);
+    if (!/^[a-z][A-Za-z0-9]{0,39}$/.test(name)) return `series "${name}": expected a name in camelCase of at most 40 letters and digits`;
+    if (!/^[a-z][a-z0-9_]{0,59}$/.test(exported)) return `series ${name}: expected an exportName in snake_case, found "${exported}"`;
+    if (TAKEN.has(snakeCase(name)) || TAKEN.has(exported) || exported.endsWith('_total'))
+      return `series ${name}: the name is taken by maestro`;
+    const others = series.slice(0, index);
+    if (others.some((other) => other.name === name || exportName(other) === exported)) return `series ${name}: it is named twice`;
+  }
+  return undefined;
+}
+
+/** The values of those metrics that a recipe has, in its order; none where one was not told. */
+export function metricsOf(series: readonly Pick<MetricInfo, 'name'>[], told: Metrics): Metrics {
+  const values: Record<string, number> = {};
+  for (const { name } of series) if (Object.hasOwn(told, name)) values[name] = told[name]!;
+  return values;
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]+/g, (letters) => `_${letters.toLowerCase()}`);
+}

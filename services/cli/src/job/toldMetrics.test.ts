@@ -1,0 +1,31 @@
+import '@maestro/recipes';
+import { expect, test } from '@jest/globals';
+import type { Job } from '@maestro/protocol';
+import { glance, headlineColumn, metricsLine } from './toldMetrics.ts';
+
+const job = (recipe: string, metrics: Record<string, number>, firstMetrics = metrics): Job =>
+  ({ specJson: JSON.stringify({ recipe }), progress: { images: 8, metrics, firstMetrics } }) as unknown as Job;
+const pretrain = job('mae-pretrain', { loss: 0.51234, learningRate: 1e-3, gradNorm: 1.25 }, { loss: 2 });
+
+test('a job is told by what its recipe names, in its order and units', () => {
+  expect(glance(pretrain)).toEqual(['loss 0.5123', 'lr 1.00e-3']);
+  expect(metricsLine(pretrain)).toEqual({ label: 'Loss', text: '0.512340 (first 2.000000), lr 1.000e-3, gradient norm 1.250' });
+});
+
+test('a job that told no metric is told by none, before its first step and after', () => {
+  for (const none of [job('knn', {}), job('mae-pretrain', {}), { ...pretrain, progress: null }]) {
+    expect([glance(none), metricsLine(none)]).toEqual([[], undefined]);
+  }
+});
+
+test('a recipe that only the coordinator knows has its metrics by their names', () => {
+  const foreign = job('restore', { psnr: 21.5, own: 3 });
+  expect(glance(foreign)).toEqual(['psnr 21.5000', 'own 3.0000']);
+  expect(metricsLine(foreign)).toEqual({ label: 'psnr', text: '21.500000 (first 21.500000), own 3.000' });
+});
+
+test('a list has the name of the metric in its head where that is one for all, else beside each number', () => {
+  expect(headlineColumn([])).toEqual({ title: 'LOSS', cells: [] });
+  expect(headlineColumn([pretrain, job('knn', {})])).toEqual({ title: 'LOSS', cells: ['0.5123', '-'] });
+  expect(headlineColumn([pretrain, job('restore', { psnr: 21.5 })])).toEqual({ title: 'METRIC', cells: ['loss 0.5123', 'psnr 21.5000'] });
+});

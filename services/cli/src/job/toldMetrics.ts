@@ -1,0 +1,53 @@
+import { type Job, type JobProgress, type MetricInfo, recipeInfos, shortLabel } from '@maestro/protocol';
+
+/** The metrics that a job's steps have told, in the order of its recipe. Of a recipe that only the coordinator knows, each by its name. */
+export function toldMetrics({ specJson, progress }: Pick<Job, 'specJson' | 'progress'>): readonly MetricInfo[] {
+  const metrics = progress?.metrics ?? {};
+  const { recipe } = JSON.parse(specJson) as { readonly recipe?: string };
+  const known = recipeInfos().find(({ id }) => id === recipe)?.series;
+  const all = known ?? Object.keys(metrics).map((name): MetricInfo => ({ name, label: name, unit: 'number' }));
+  return all.filter(({ name }) => metrics[name] !== undefined);
+}
+
+/** What a list says of each job: the metric by which it is judged. The column has its name where that is the same for all jobs. */
+export function headlineColumn(jobs: readonly Job[]): { readonly title: string; readonly cells: readonly string[] } {
+  const headlines = jobs.map((job) => toldMetrics(job)[0]);
+  const names = [...new Set(headlines.flatMap((metric) => (metric === undefined ? [] : [shortLabel(metric)])))];
+  const isOne = names.length < 2;
+  const cells = jobs.map(({ progress }, i) => {
+    const metric = headlines[i];
+    if (metric === undefined) return '-';
+    const text = metricText(metric, progress!.metrics[metric.name]!);
+    return isOne ? text : `${shortLabel(metric)} ${text}`;
+  });
+  return { title: isOne ? (names[0] ?? 'loss').toUpperCase() : 'METRIC', cells };
+}
+
+/** The metrics at a glance, as parts of a line: `loss 0.5123`. */
+export function glance(job: Pick<Job, 'specJson' | 'progress'>): string[] {
+  return toldMetrics(job)
+    .filter(({ isDetail }) => isDetail !== true)
+    .map((metric) => `${shortLabel(metric)} ${metricText(metric, job.progress!.metrics[metric.name]!)}`);
+}
+
+/** All metrics in a line, the first with the value of the first step: `0.512340 (first 2.000000), lr 1.000e-3`; none where none was told. */
+export function metricsLine(job: Pick<Job, 'specJson' | 'progress'>): { readonly label: string; readonly text: string } | undefined {
+  const [headline, ...others] = toldMetrics(job);
+  if (headline === undefined) return undefined;
+  const { metrics, firstMetrics } = job.progress as JobProgress;
+  const first = firstMetrics[headline.name];
+  const parts = [
+    metricText(headline, metrics[headline.name]!, 'whole') +
+      (first === undefined ? '' : ` (first ${metricText(headline, first, 'whole')})`),
+    ...others.map((metric) => `${shortLabel(metric)} ${metricText(metric, metrics[metric.name]!, 'fine')}`),
+  ];
+  return { label: headline.label, text: parts.join(', ') };
+}
+
+/** A number in the unit of its metric. */
+export function metricText({ unit }: Pick<MetricInfo, 'unit'>, value: number, digits: 'few' | 'fine' | 'whole' = 'few'): string {
+  if (unit === 'count') return String(value);
+  if (unit === 'share') return `${(100 * value).toFixed(2)} %`;
+  if (unit === 'rate') return value.toExponential(digits === 'few' ? 2 : 3);
+  return digits === 'few' ? value.toFixed(4) : digits === 'whole' ? value.toFixed(6) : value.toPrecision(4);
+}
