@@ -136,7 +136,8 @@ function grpcPage(proto: string): string {
     const [, comment] = /^\/\/ ?(.*)$/.exec(line) ?? [];
     const [, kind, name] = /^(service|message) (\w+) \{/.exec(line) ?? [];
     const [, rpc, request, stream, response] = /^rpc (\w+)\((\w+)\) returns \((stream )?(\w+)\)/.exec(line) ?? [];
-    const [, repeated, type, field] = /^(repeated )?([\w.]+) (\w+) = \d+;/.exec(line) ?? [];
+    const [, label, type, field, isDeprecated] =
+      /^(repeated |optional )?(map<\w+, \w+>|[\w.]+) (\w+) = \d+( \[deprecated = true\])?;/.exec(line) ?? [];
     if (comment !== undefined) comments.push(comment);
     else if (name !== undefined) {
       title = `## ${kind} ${name}\n\n${comments.join(' ')}${comments.length > 0 ? '\n\n' : ''}`;
@@ -147,7 +148,8 @@ function grpcPage(proto: string): string {
       rows.push([`\`${rpc}\``, `${request} → ${stream ?? ''}${response}`, comments.join(' ')]);
       comments = [];
     } else if (field !== undefined && type !== 'package') {
-      rows.push([`\`${field}\``, `${repeated ?? ''}${type}`, comments.join(' ')]);
+      const words = type!.replace(/^map<(\w+), (\w+)>$/, 'map of $1 to $2');
+      rows.push([`\`${field}\``, `${label ?? ''}${words}${isDeprecated === undefined ? '' : ', deprecated'}`, comments.join(' ')]);
       comments = [];
     } else if (line === '}') sections.push(`${title}${table(['', 'type', ''], rows)}`);
     else comments = [];

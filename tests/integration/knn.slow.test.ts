@@ -167,5 +167,8 @@ test('HTTP takes a file that says of the model what is true, and gives the job w
   expect(answer.status).toBe(201);
   const { id } = (await answer.json()) as { readonly id: string };
   await shared.watch({ id });
-  expect(await (await fetch(`${url}/${id}`)).json()).toMatchObject({ state: 'succeeded', results: { knnAccuracy: direct } });
+  const resource = (await (await fetch(`${url}/${id}`)).json()) as { readonly progress: object };
+  // Nothing is trained: it tells no metric of its steps, under no name.
+  expect(resource).toMatchObject({ state: 'succeeded', results: { knnAccuracy: direct }, progress: { metrics: {}, firstMetrics: {} } });
+  for (const name of ['loss', 'lossFirst', 'learningRate', 'gradNorm']) expect(resource.progress).not.toHaveProperty(name);
 });

@@ -128,6 +128,18 @@ test(
     expect(steps.at(-1)).toBe(STEPS);
     expect(steps.length).toBeGreaterThan(STEPS - 5);
     expect(series[0]!.points.at(-1)![2]).toBe(ended.progress!.metrics['loss']!);
+    // Under their former names as well, over HTTP and gRPC.
+    const { metrics, firstMetrics } = ended.progress!;
+    const former = { loss: metrics['loss'], lossFirst: firstMetrics['loss'], gradNorm: metrics['gradNorm'] };
+    expect(Object.keys(metrics)).toEqual(['loss', 'learningRate', 'gradNorm']);
+    expect(ended.progress).toMatchObject({ ...former, lr: metrics['learningRate'] });
+    const resource = await (await get(`/api/v1/jobs/${job.id}`)).json();
+    expect(resource).toMatchObject({ progress: { ...former, learningRate: metrics['learningRate'], metrics, firstMetrics } });
+    const unknown = await get(`/api/v1/jobs/${job.id}/metrics?series=loss,psnr`);
+    expect([unknown.status, ((await unknown.json()) as { detail: string }).detail]).toEqual([
+      400,
+      'series: the job has no series psnr, expected some of loss, learningRate, gradNorm, imagesPerSecond, stepSeconds, with commas between them',
+    ]);
     const few = (await getJson<Series>('/metrics?series=loss&points=20&from=100')).series[0]!.points;
     expect(few.length).toBeLessThanOrEqual(20);
     expect([few[0]![0], few.at(-1)![0]]).toEqual([100, STEPS]);

@@ -9,7 +9,7 @@ test('reflection tells the entry of a map under the name that protoc gives it, i
   );
   expect(files.length).toBeGreaterThan(0);
   for (const file of files) {
-    expect(file.includes('ResultsEntry')).toBe(true);
+    for (const entry of ['ResultsEntry', 'MetricsEntry', 'FirstMetricsEntry']) expect(file.includes(entry)).toBe(true);
     // A name alone, with its length before it (field 1 of DescriptorProto).
     expect(file.includes(Buffer.from('\x0a\x07Results', 'latin1'))).toBe(false);
   }
