@@ -1,5 +1,4 @@
 import { expect, test } from '@jest/globals';
-import '@maestro/recipes';
 import type { Job } from '@maestro/protocol';
 import { createProgressView, duration } from './progressView.ts';
 

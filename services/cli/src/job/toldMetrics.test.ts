@@ -1,4 +1,3 @@
-import '@maestro/recipes';
 import { expect, test } from '@jest/globals';
 import type { Job } from '@maestro/protocol';
 import { glance, headlineColumn, metricsLine } from './toldMetrics.ts';

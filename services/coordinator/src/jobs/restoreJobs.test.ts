@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { failureTimeouts, type Job, MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
-import '@maestro/recipes';
 import { openJobRecords } from '../books/jobRecords.ts';
 import { openStore } from '../books/store.ts';
 import { queuedRun } from '../run/state/runState.ts';

@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals';
-import '@maestro/recipes';
 import { exportName, type Job, recipeInfos, whyNoSeries } from '@maestro/protocol';
 import { openCoordinatorMetrics } from './coordinatorMetrics.ts';
 

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
-import '@maestro/recipes';
 import { openCoordinatorMetrics } from './coordinatorMetrics.ts';
 
 test('the reference names every metric of the coordinator', async () => {

@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
 import { crc32c, maskedCrc32c } from './crc32c.ts';
-import '@maestro/recipes';
 import { recipeOf } from '@maestro/protocol';
 import { exportRows } from './exports.ts';
 import type { StepRow } from './history.ts';
