@@ -187,7 +187,7 @@ function stage() {
   });
 
   const report = ({ view: { generation } }: Run): StepCommitted => {
-    const zero = { loss: 0, gradNorm: 0, lr: 0, images: 0, stepSeconds: 0, ranks: [] };
+    const zero = { metrics: {}, images: 0, stepSeconds: 0, ranks: [] };
     return { jobId: 'job-1', generation, step: ++step, ...zero };
   };
   const end = (run: Run, detail: number): void => {
