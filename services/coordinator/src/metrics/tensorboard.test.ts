@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { crc32c, maskedCrc32c } from './crc32c.ts';
 import { recipeOf } from '@maestro/protocol';
+import { crc32c, maskedCrc32c } from './crc32c.ts';
 import { exportRows } from './exports.ts';
 import type { StepRow } from './history.ts';
 
