@@ -105,7 +105,7 @@ function describeEffect(effect: MemberEffect): string {
       }
       case 'send': {
         const { kind, jobId: _job, ...rest } = effect.message as { kind: string; jobId: string };
-        const shown = Object.entries(rest).filter(([key]) => !['loss', 'gradNorm', 'lr', 'images', 'stepSeconds', 'ranks'].includes(key));
+        const shown = Object.entries(rest).filter(([key]) => !['metrics', 'images', 'stepSeconds', 'ranks'].includes(key));
         return [kind, ...shown.map(([key, value]) => `${key}=${value}`)];
       }
       case 'run':
