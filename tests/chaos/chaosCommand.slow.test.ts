@@ -42,12 +42,12 @@ test(
     const report = JSON.parse(stdout);
     expect(report.events.map(({ event }: { event: unknown }) => event)).toEqual(planned);
     expect(report.findings.map(({ name, isOk }: { name: string; isOk: boolean }) => [name, isOk])).toEqual([
-      ['the job goes on', true],
+      ['the job continues', true],
       ['recovery is bounded', true],
       ['the audit is clean', true],
     ]);
     expect(report.goodput).toBeGreaterThan(0);
-    expect(stderr).toContain('the job went on after');
+    expect(stderr).toContain('the job resumed after');
     expect(code).toBe(0);
     expect(JSON.parse((await maestro('describe', id, '--json')).stdout).state).toBe('running');
   },
@@ -95,7 +95,7 @@ test(
     expect(stderr).toMatch(new RegExp(`knnAccuracy 0\\.\\d+, trainSamples ${SAMPLES}, .*, as the undisturbed job`));
     expect(await maestro('chaos', id, '--reference', OTHER)).toMatchObject({
       code: 2,
-      stderr: `maestro: chaos: job ${id} measures a checkpoint and leaves no hash to compare; use --verify\n`,
+      stderr: `maestro: chaos: job ${id} evaluates a checkpoint and has no hash to compare; use --verify\n`,
     });
   },
   TIMEOUT_MS,

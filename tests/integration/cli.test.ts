@@ -159,7 +159,9 @@ test(
       if (/step +[1-9]/.test(told) && !follower.killed) follower.kill('SIGINT');
     }
     expect((await exit)[0]).toBe(0);
-    const [, id] = /detached; the job goes on\. Come back with `maestro follow (job-\w+)`, end it with `maestro cancel \1`/.exec(told)!;
+    const [, id] = /detached; the job keeps running\. Reattach with `maestro follow (job-\w+)`, cancel with `maestro cancel \1`/.exec(
+      told,
+    )!;
     expect(JSON.parse((await maestro('jobs', '--state', 'running', '--json')).stdout)).toMatchObject([{ id }]);
     const back = runCli(['follow', id!], dir);
     expect((await maestro('cancel', id!)).code).toBe(0);
@@ -268,13 +270,13 @@ test(
     );
     expect(await maestro('artifacts', 'build', 'job.json', '--out', 'graphs')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('is there already; remove it, or give another --out'),
+      stderr: expect.stringContaining('already exists; remove it or choose another --out'),
     });
     const measured = { recipe: 'knn', data: { format: 'idx', path: 'blobs' }, checkpoint: { resumeFrom: 'somewhere' } };
     await writeFile(join(dir, 'knn.json'), JSON.stringify(measured));
     expect(await maestro('artifacts', 'build', 'knn.json', '--out', 'none')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('trains nothing, so it has no graphs; `maestro checkpoint export` writes the encoder'),
+      stderr: expect.stringContaining('does not train, so it has no graphs; `maestro checkpoint export` writes the encoder'),
     });
 
     const inspected = JSON.parse((await maestro('dataset', 'inspect', 'blobs', '--json')).stdout);
@@ -319,14 +321,14 @@ test(
     );
     expect(code).toBe(0);
     expect(stderr).toMatch(
-      /^Data: +300 samples\nBatch: +64 images a step: 8 virtual ranks x 8 x 1\nSteps: +4 an epoch, 3 in all, 0\.75 epochs$/m,
+      /^Data: +300 samples\nBatch: +64 images per step: 8 virtual ranks x 8 x 1\nSteps: +4 an epoch, 3 in all, 0\.75 epochs$/m,
     );
     expect(stderr).toMatch(
-      /^Workers: +2 at hand that it can use, 1 needed\nTime: +about [\d:]+ on the workers at hand, as fast as an earlier job here$/m,
+      /^Workers: +2 available, 1 needed\nTime: +about [\d:]+ on the available workers, at the speed of an earlier job here$/m,
     );
     expect(stderr).toContain('maestro: warning: schedule.baseLr: the learning rate becomes 3.75e-5');
     const local = await maestro('--coordinator', '127.0.0.1:9', 'submit', 'job.json', '--dry-run', '--json');
-    expect(local.stderr).toBe('maestro: no coordinator answers: checked by what this machine sees, without workers\n');
+    expect(local.stderr).toBe('maestro: no coordinator answers; checked against this machine only, without workers\n');
     expect(JSON.parse(local.stdout)).toMatchObject({ plan: { samples: 300, workers: 0 }, spec: { name: 'small' } });
     expect(JSON.parse(stdout)).toMatchObject({
       recipe: 'mae-pretrain',
@@ -356,17 +358,17 @@ test(
         2,
         'model.imageSize: expected a multiple of patchSize (4), found 17',
       ],
-      [['submit', 'none.yaml'], 1, 'job file none.yaml: there is no such file'],
+      [['submit', 'none.yaml'], 1, 'job file none.yaml: no such file'],
       [['pause', 'tried'], 1, 'is succeeded: only a job that has not ended can be paused'],
-      [['submit'], 2, 'give a job file, or keys with --set'],
+      [['submit'], 2, 'name a job file, or set keys with --set'],
       [['describe', 'job-none'], 1, 'job job-none: not found; `maestro jobs` lists jobs, and old ones are found by their whole id'],
-      [['checkpoint', 'verify', 'nowhere'], 1, 'there is no such folder'],
+      [['checkpoint', 'verify', 'nowhere'], 1, 'no such folder'],
       [['--coordinator', '127.0.0.1:9', 'jobs'], 1, 'no coordinator answers at 127.0.0.1:9; start one with `maestro up`'],
       [['up', '--workers', '0'], 2, 'Expected a whole number of at least 1.'],
       [['jbos'], 2, "unknown command 'jbos'\n(Did you mean jobs?)"],
       [['jobs', '--stat', 'running'], 2, "unknown option '--stat'\n(Did you mean --state?)"],
       [['jobs', '--state', 'done'], 2, 'Allowed choices are queued, starting, running'],
-      [['submit', 'jbo.json'], 1, 'job file jbo.json: there is no such file; did you mean job.json?'],
+      [['submit', 'jbo.json'], 1, 'job file jbo.json: no such file; did you mean job.json?'],
       [
         ['describe', 'tride'],
         1,
@@ -376,9 +378,9 @@ test(
       [['checkpoint', 'ls', '@lats'], 1, 'job @lats: not found'],
       [['workers', 'drain', 'worker-q'], 1, 'worker worker-q: not connected; `maestro workers` lists all; did you mean worker-'],
       [['completion', 'fish'], 2, 'completion: fish: expected bash or zsh'],
-      [['dataset', 'inspect', 'nowhere'], 1, 'nowhere: there is no such folder'],
-      [['dataset', 'pack', 'nowhere', '--out', 'packed'], 1, 'nowhere: there is no such folder'],
-      [['artifacts', 'inspect', 'blobs'], 1, 'is no artifacts folder'],
+      [['dataset', 'inspect', 'nowhere'], 1, 'nowhere: no such folder'],
+      [['dataset', 'pack', 'nowhere', '--out', 'packed'], 1, 'nowhere: no such folder'],
+      [['artifacts', 'inspect', 'blobs'], 1, 'is not an artifacts folder'],
       [['checkpoint', 'export', 'job-none'], 1, 'no valid checkpoint in '],
       [['checkpoint', 'export', 'x', '--format', 'hf'], 2, 'Allowed choices are onnx'],
       [['submit', 'job.json', '--set', 'priority=1000'], 2, 'priority: too big: expected number to be <=100, found 1000'],

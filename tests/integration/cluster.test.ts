@@ -58,8 +58,8 @@ test(
       cluster.kill(name);
       await eventually(`${name} to be back`, () => lines.length === 2);
       expect(lines).toEqual([
-        `${name} (process ${before}) ended: SIGKILL; it is started again in 0.2 s`,
-        `${name} is started again (process ${pidOf(name)})`,
+        `${name} (process ${before}) ended: SIGKILL; restarting in 0.2 s`,
+        `${name} restarted (process ${pidOf(name)})`,
       ]);
       expect(pidOf(name)).not.toBe(before);
       await cluster.connected(1);
@@ -80,7 +80,7 @@ test(
     cluster = await startCluster({ workers: 1, dataDir: dir });
     expect(await cluster.addWorker()).toBe('worker-b');
     expect(await cluster.addWorker({ name: 'mine' })).toBe('mine');
-    await expect(cluster.addWorker({ name: 'mine' })).rejects.toThrow('there is a process mine already');
+    await expect(cluster.addWorker({ name: 'mine' })).rejects.toThrow('process mine already exists');
     await cluster.connected(3);
     const ended = cluster.ended('worker-b');
     cluster.kill('worker-b');
@@ -102,7 +102,7 @@ test(
     const pids = cluster.processes.map(({ pid }) => pid);
     await cluster.stop();
     expect(pids.filter(isAlive)).toEqual([]);
-    expect(() => cluster!.kill('nobody')).toThrow('no process nobody; there are redis, coordinator, worker-a, worker-b, mine');
+    expect(() => cluster!.kill('nobody')).toThrow('no process nobody; the processes are redis, coordinator, worker-a, worker-b, mine');
   },
   TIMEOUT_MS,
 );
@@ -167,8 +167,8 @@ test(
       return pid !== before && pid;
     });
     expect(lines.slice(-2)).toEqual([
-      `worker-a (process ${before}) ended: SIGKILL; it is started again in 0.2 s`,
-      `worker-a is started again (process ${after})`,
+      `worker-a (process ${before}) ended: SIGKILL; restarting in 0.2 s`,
+      `worker-a restarted (process ${after})`,
     ]);
     const { processes } = await file();
     expect(processes.map(({ pid }) => isAlive(pid))).toEqual([true, true, true]);

@@ -127,7 +127,7 @@ test(
     const cli = ['--coordinator', cluster.coordinator, 'audit', job.id];
     const printed = await runCli(cli, tmpdir());
     expect(printed).toMatchObject({ code: 0, stderr: '' });
-    expect(printed.stdout).toContain('Verdict:  clean: 3 840 samples were due, and each was taken exactly once\n');
+    expect(printed.stdout).toContain('Verdict:  clean: 3 840 samples were due, and each was consumed exactly once\n');
     expect(JSON.parse((await runCli([...cli, '--json'], tmpdir())).stdout)).toEqual(audit);
   },
   TIMEOUT_MS,

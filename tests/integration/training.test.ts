@@ -153,9 +153,7 @@ test('bad input is refused by name, and creates nothing', async () => {
   await expect(client.submitJob({ spec: { ...spec, schedule: { epoch: 3 } } })).rejects.toThrow(
     'schedule.epoch: unknown key, did you mean epochs?',
   );
-  await expect(client.submitJob({ spec: { ...spec, checkpoint: { resumeFrom: join(dir, 'nowhere') } } })).rejects.toThrow(
-    'there is no such folder',
-  );
+  await expect(client.submitJob({ spec: { ...spec, checkpoint: { resumeFrom: join(dir, 'nowhere') } } })).rejects.toThrow('no such folder');
   await expect(client.getJob('job-nothing')).rejects.toThrow('job job-nothing: not found');
   expect(await client.listJobs()).toEqual(before);
 });

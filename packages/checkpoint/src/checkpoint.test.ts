@@ -293,7 +293,7 @@ test('a folder that is not there is not found', async () => {
   for (const read of [verifyCheckpoint, readCheckpoint]) {
     expect(await thrownBy(read(join(root, 'step-00000007')))).toMatchObject({
       code: 'not-found',
-      message: expect.stringContaining('there is no such folder'),
+      message: expect.stringContaining('no such folder'),
     });
   }
 });

@@ -30,8 +30,8 @@ import { readVersion } from './terminal/readVersion.ts';
  */
 export function createProgram(): Command {
   const program = new Command('maestro')
-    .description('Pre-trains Masked Autoencoders on your images; the weights do not depend on how many workers there are.')
-    .option('--coordinator <host:port>', 'coordinator to talk to (default: the cluster of `maestro up` here, or MAESTRO_COORDINATOR)')
+    .description('Pre-trains Masked Autoencoders on your images; the weights do not depend on the number of workers.')
+    .option('--coordinator <host:port>', 'address of the coordinator (default: the cluster of `maestro up` here, or MAESTRO_COORDINATOR)')
     .option(
       '--data-dir <dir>',
       `folder for Redis, checkpoints and logs of a local cluster (default: ${DEFAULT_DATA_DIR}, or MAESTRO_DATA_DIR)`,
@@ -39,7 +39,7 @@ export function createProgram(): Command {
     .configureOutput({ outputError: (text, write) => write(withOptionHint(text)) })
     .showHelpAfterError('(add --help for the options)')
     .helpOption('-h, --help', 'explain a command, with examples')
-    .option('--version', 'tell the version and the commit that it was built from')
+    .option('--version', 'print the version and the commit it was built from')
     .on('option:version', () => {
       process.stdout.write(`${readVersion()}\n`);
       process.exit();
@@ -50,7 +50,7 @@ export function createProgram(): Command {
     ['maestro up --workers 2', 'a cluster on this machine'],
     ['maestro submit job.yaml --follow', 'train, and watch (in another terminal)'],
     ['maestro top', 'everything that happens, live'],
-    ['maestro describe JOB', 'where a job is, what happened and why'],
+    ['maestro describe JOB', 'what a job is doing, what happened and why'],
   ]);
 
   addDemoCommand(program);

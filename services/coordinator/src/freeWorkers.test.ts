@@ -102,7 +102,7 @@ test('a data set that does not answer has its name in the message, and ends the 
   });
 });
 
-test('where others have opened it, the one that does not is sent away, and the job goes on', () => {
+test('where others have opened it, the one that does not is sent away, and the job continues', () => {
   const job = openRun();
   job.take({ type: 'assigned', workers: [ref('a'), ref('b')] });
   job.stand('a', 'ready');

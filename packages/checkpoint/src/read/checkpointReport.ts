@@ -53,7 +53,7 @@ export interface Examination {
 /** Begins to examine a checkpoint: manifest, presence and size of the files; nothing large is read. */
 export async function beginExamination(dir: string): Promise<Examination> {
   const files = new Map((await openStorage(dir).list()).map((file) => [file.name, file]));
-  if (files.size === 0 && !(await isFolder(dir))) throw new MaestroError('not-found', `checkpoint ${dir}: there is no such folder`);
+  if (files.size === 0 && !(await isFolder(dir))) throw new MaestroError('not-found', `checkpoint ${dir}: no such folder`);
   const problems: CheckpointProblem[] = [];
   const readable = new Set<string>();
   if (!files.has(MANIFEST_FILE)) {

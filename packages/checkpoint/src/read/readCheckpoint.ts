@@ -47,7 +47,7 @@ export interface ReadCheckpointOptions {
  *
  * @throws MaestroError `checkpoint-invalid` naming every problem found (`details.problems`)
  * @throws MaestroError `conflict` when the checkpoint is sound but of another model than `into`
- * @throws MaestroError `not-found` when there is no such folder
+ * @throws MaestroError `not-found` when no such folder
  */
 export async function readCheckpoint(dir: string, { into, signal }: ReadCheckpointOptions = {}): Promise<Checkpoint> {
   const examination = await beginExamination(resolveLocation(dir));

@@ -28,7 +28,7 @@ export interface VerifyOptions {
  * checkpoint hash over the tensors themselves. It needs a megabyte of memory whatever the model's size.
  *
  * @returns a report with each problem; it does not throw for a bad checkpoint
- * @throws MaestroError `not-found` when there is no such folder
+ * @throws MaestroError `not-found` when no such folder
  */
 export async function verifyCheckpoint(dir: string, { signal, job }: VerifyOptions = {}): Promise<CheckpointReport> {
   const examination = await beginExamination(dir);

@@ -17,7 +17,7 @@ export const jobPlanSchema = z
     encoderParameters: countSchema.describe('of the encoder alone, which is what is kept in the end'),
     memoryBytes: countSchema.describe('of a worker, about'),
     workers: countSchema.describe('workers at hand that it could use'),
-    seconds: z.number().optional().describe('from the first step to the last on the workers at hand, about'),
+    seconds: z.number().optional().describe('from the first step to the last on the available workers, about'),
     secondsBy: z.enum(['earlierJob', 'guess']).optional().describe('whether an earlier job here was measured, or speed was guessed'),
   })
   .meta({ id: 'JobPlan' });

@@ -25,7 +25,7 @@ const flagSchema = z
 /** Which lines of a job. */
 export const logFilterSchema = z.strictObject({
   worker: z.string().min(1).max(100).optional().describe('only lines of this worker'),
-  level: z.enum(LOG_QUERY_LEVELS).optional().describe('the least urgent level'),
+  level: z.enum(LOG_QUERY_LEVELS).optional().describe('lowest level to show'),
   search: z.string().max(1000).meta({ format: 'regex' }).optional().describe("a pattern in RE2's syntax that is found in the line"),
   from: z.iso.datetime({ offset: true }).optional().describe('inclusive, RFC 3339'),
   to: z.iso.datetime({ offset: true }).optional().describe('exclusive, RFC 3339'),
@@ -47,7 +47,7 @@ export const logCursorSchema = z.string().max(200).regex(LOG_CURSOR, 'not one th
 export const logQuerySchema = logFilterSchema.extend({
   follow: flagSchema.describe('go on with new lines until the job is over'),
   cursor: logCursorSchema.optional().describe('go on behind the line with this cursor'),
-  tail: z.coerce.number().int().min(0).max(MOST_LOG_LINES).optional().describe('begin with the last so many lines'),
+  tail: z.coerce.number().int().min(0).max(MOST_LOG_LINES).optional().describe('start with this many of the newest lines'),
   limit: z.coerce.number().int().min(1).max(MOST_LOG_LINES).optional().describe('lines at most: 1000 unless it follows'),
 });
 

@@ -21,5 +21,5 @@ test('without namespaces, or without root, the network is left alone, and the re
 test("another's Redis is not restarted", () => {
   const { restartable, lacks } = abilitiesOf({ processes: processes.slice(1) }, { isRoot: true });
   expect(restartable).toEqual(['coordinator']);
-  expect(lacks[0]).toEqual({ what: 'restart redis', reason: 'it is not of this cluster' });
+  expect(lacks[0]).toEqual({ what: 'restart redis', reason: 'it does not belong to this cluster' });
 });

@@ -37,6 +37,6 @@ export function abilitiesOf(
   return {
     restartable,
     network: NETWORK_ABILITIES.filter((ability) => lackOf(ability) === undefined),
-    lacks: [...others.map((name) => ({ what: `restart ${name}`, reason: 'it is not of this cluster' })), ...lacking],
+    lacks: [...others.map((name) => ({ what: `restart ${name}`, reason: 'it does not belong to this cluster' })), ...lacking],
   };
 }

@@ -32,7 +32,7 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
 
   const cluster = async (): Promise<ClusterFile> => {
     const file = await readClusterFile(dataDir);
-    if (file === undefined) throw new MaestroError('not-found', `chaos: no cluster runs with the data folder ${dataDir}`);
+    if (file === undefined) throw new MaestroError('not-found', `chaos: no cluster is running with the data folder ${dataDir}`);
     return file;
   };
 
@@ -95,7 +95,7 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
   /** Harms a worker's network for a while. */
   const onNetwork = async (forMs: number, harm: (id: NetworkId) => Promise<Heal>): Promise<string | undefined> => {
     const { network: id } = await cluster();
-    if (id === undefined) throw new MaestroError('conflict', 'chaos: the cluster has no network of its own');
+    if (id === undefined) throw new MaestroError('conflict', 'chaos: the cluster was started without --network-namespaces');
     let doIt: Heal;
     try {
       doIt = await harm(id);

@@ -22,11 +22,11 @@ function what(event: ChaosEvent): string {
     case 'delay':
       return `deliver what ${event.worker} sends ${event.delayMs} ms later for ${(event.forMs / 1000).toFixed(1)} s`;
     case 'loss':
-      return `lose ${event.percent} % of what ${event.worker} sends for ${(event.forMs / 1000).toFixed(1)} s`;
+      return `drop ${event.percent} % of what ${event.worker} sends for ${(event.forMs / 1000).toFixed(1)} s`;
     case 'throttle':
-      return `let ${event.worker} send ${(event.kilobits / 1000).toFixed(0)} Mbit/s for ${(event.forMs / 1000).toFixed(1)} s`;
+      return `limit ${event.worker} to ${(event.kilobits / 1000).toFixed(0)} Mbit/s for ${(event.forMs / 1000).toFixed(1)} s`;
     case 'restart':
-      return `kill ${event.process}, which is started again`;
+      return `kill ${event.process}, which is then restarted`;
   }
 }
 

@@ -18,7 +18,7 @@ const DAY_MS = 86_400_000;
 /** Whether the job has neither failed nor been cancelled. */
 export function goesOn({ state, message, progress }: Job): Finding {
   const isOk = state !== 'failed' && state !== 'cancelled';
-  return { name: 'the job goes on', isOk, detail: `${state} at step ${progress?.step ?? 0}, ${message}` };
+  return { name: 'the job continues', isOk, detail: `${state} at step ${progress?.step ?? 0}, ${message}` };
 }
 
 /** Whether a step was committed after each event, in time. */
@@ -30,8 +30,8 @@ export function isBounded({ unrecovered, recoveryMsMax }: ChaosSummary): Finding
 export async function isAudited(client: JobClient, id: string): Promise<Finding> {
   const { isClean, images, skipped, missing, duplicates, mismatches, redoneSteps, problems } = await client.auditJob(id);
   const detail = isClean
-    ? `${images + skipped} samples, each taken once; ${redoneSteps} steps were computed again`
-    : `${missing} missing, ${duplicates} twice, ${mismatches} rows with other samples: ${problems[0] ?? ''}`;
+    ? `${images + skipped} samples, each consumed once; ${redoneSteps} steps were recomputed`
+    : `${missing} missing, ${duplicates} duplicated, ${mismatches} rows with unplanned samples: ${problems[0] ?? ''}`;
   return { name: 'the audit is clean', isOk: isClean, detail };
 }
 

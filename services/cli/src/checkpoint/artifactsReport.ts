@@ -32,11 +32,11 @@ export async function buildArtifacts(dir: string, spec: JobSpec): Promise<Artifa
   if (!isTraining(spec)) {
     throw new MaestroError(
       'invalid-argument',
-      `artifacts build: a job of recipe ${spec.recipe} trains nothing, so it has no graphs; \`maestro checkpoint export\` writes the ` +
+      `artifacts build: a job of recipe ${spec.recipe} does not train, so it has no graphs; \`maestro checkpoint export\` writes the ` +
         'encoder that it measures',
     );
   }
-  if (await exists(dir)) throw new MaestroError('conflict', `artifacts build: ${dir} is there already; remove it, or give another --out`);
+  if (await exists(dir)) throw new MaestroError('conflict', `artifacts build: ${dir} already exists; remove it or choose another --out`);
   // Graphs and first parameters are the same for any data.
   const plan = await planRecipe(spec, { samples: 0, classes: [] });
   const layout = flatLayout(plan.parameters);
@@ -59,7 +59,7 @@ export async function inspectArtifacts(dir: string): Promise<ArtifactsReport> {
   try {
     manifest = JSON.parse(await readFile(join(dir, ARTIFACT_FILES.manifest), 'utf8'));
   } catch (error) {
-    throw new MaestroError('not-found', `artifacts inspect: ${dir} is no artifacts folder: ${errorMessage(error)}`, { cause: error });
+    throw new MaestroError('not-found', `artifacts inspect: ${dir} is not an artifacts folder: ${errorMessage(error)}`, { cause: error });
   }
   const names = new Set(manifest.parameters.map(({ name }) => name));
   const files: ArtifactReport[] = [];

@@ -62,8 +62,8 @@ async function placeOf(program: Command, job: string, location: string | undefin
 /** The error of a place that has no checkpoints; `isJob`: it was named by its job. */
 export function noCheckpoints(what: string, root: string, { isJob }: { readonly isJob: boolean }): MaestroError {
   const advice = isJob
-    ? "`maestro jobs` tells how far a job is; name another place with --location (as the job's file does) or --data-dir"
-    : "name the folder that a job's checkpoints are in";
+    ? 'run `maestro jobs` to see how far the job is; if its checkpoints are elsewhere, name the place with --location or --data-dir'
+    : "name the folder that holds a job's checkpoints";
   return new MaestroError('not-found', `no ${what} in ${root}; ${advice}`);
 }
 

@@ -18,7 +18,7 @@ export async function examineAll(program: Command, target: string, location?: st
   const listed = await listCheckpoints(root);
   if (listed.length === 0) {
     if (folderStep(lastName(root)) === undefined) throw noCheckpoints('checkpoints', root, { isJob: root !== resolveLocation(target) });
-    throw new MaestroError('not-found', `no checkpoints in ${root}, which is one itself: use checkpoint verify`);
+    throw new MaestroError('not-found', `${root} is itself a checkpoint; use checkpoint verify`);
   }
   const examined: ExaminedCheckpoint[] = [];
   for (const { dir } of listed) examined.push(await examine(dir));

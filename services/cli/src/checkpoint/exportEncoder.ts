@@ -42,7 +42,7 @@ export async function exportEncoder(dir: string, file: string): Promise<Exported
   if (encoderBytes > 0.99 * MOST_BYTES) {
     throw new MaestroError(
       'invalid-argument',
-      `checkpoint export: an encoder of ${(encoderBytes / 1e9).toFixed(1)} GB does not fit into one ONNX file (2 GB at most); use ` +
+      `checkpoint export: an encoder of ${(encoderBytes / 1e9).toFixed(1)} GB does not fit into one ONNX file (limit 2 GB); use ` +
         'model.safetensors',
     );
   }

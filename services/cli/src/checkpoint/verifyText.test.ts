@@ -22,7 +22,7 @@ test('what was checked is listed file by file, with the outcome at the end', () 
     `FILE                    BYTES  SHA-256 IN MANIFEST${' '.repeat(45)}  FOUND`,
     `model.safetensors  33 100 000  ${'01'.repeat(32)}  as written`,
     `state.json              1 234  ${'23'.repeat(32)}  as written`,
-    `checkpoint hash ${'ab'.repeat(32)}: equal to that of the tensors read`,
+    `checkpoint hash ${'ab'.repeat(32)}: matches the tensors`,
     'valid: step 200, 2 files, 33.1 MB, every byte read',
   ]);
 });

@@ -15,7 +15,7 @@ export function verifyText({ dir, step, valid, files, problems, extraFiles, chec
   const table = rows.length === 0 ? [] : [textTable([['FILE', 'BYTES', 'SHA-256 IN MANIFEST', 'FOUND'], ...rows], [1])];
   const outcome = valid
     ? [
-        `checkpoint hash ${checkpointHash}: equal to that of the tensors read`,
+        `checkpoint hash ${checkpointHash}: matches the tensors`,
         `valid: step ${step}, ${files.length} files, ${formatBytes(sizeBytes!)}, every byte read`,
       ]
     : [

@@ -24,7 +24,10 @@ export interface CertificateFiles {
 export async function initAuthority(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   if (await exists(join(dir, 'ca-key.pem'))) {
-    throw new MaestroError('conflict', `certs: ${dir} has an authority already; \`maestro certs issue\` makes more certificates with it`);
+    throw new MaestroError(
+      'conflict',
+      `certs: ${dir} already has a certificate authority; use \`maestro certs issue\` to issue more certificates`,
+    );
   }
   await makeKey(join(dir, 'ca-key.pem'));
   const config = join(dir, 'ca.cnf');
@@ -66,7 +69,7 @@ export async function issueCertificate(dir: string, name: string, hosts: readonl
   if (wrong !== undefined) throw new MaestroError('invalid-argument', `certs: host ${wrong}: expected a host name or an IP address`);
   const ca = join(dir, 'ca.pem');
   if (!(await exists(ca)))
-    throw new MaestroError('not-found', `certs: no authority in ${dir}; make one with \`maestro certs init ${dir}\``);
+    throw new MaestroError('not-found', `certs: no certificate authority in ${dir}; create one with \`maestro certs init ${dir}\``);
   const files = { cert: join(dir, `${name}.pem`), key: join(dir, `${name}-key.pem`), ca };
   const [request, config] = [join(dir, `${name}.csr`), join(dir, `${name}.cnf`)];
   const names = all.map((host) => `${isIP(host) === 0 ? 'DNS' : 'IP'}:${host}`).join(',');
@@ -116,7 +119,7 @@ async function openssl(...args: readonly string[]): Promise<void> {
     if (code === 'ENOENT')
       throw new MaestroError(
         'unavailable',
-        'certs: openssl is not installed; install it (apt-get install openssl), or bring certificates of your own',
+        'certs: openssl is not installed; install it (apt-get install openssl) or use your own certificates',
         { cause },
       );
     throw new MaestroError('internal', `internal: openssl ${args[0]} failed: ${(stderr ?? '').trim().split('\n').at(-1)}`, { cause });

@@ -98,10 +98,7 @@ export async function startCluster({
   onMessage = () => undefined,
 }: ClusterOptions): Promise<Cluster> {
   if (networkNamespaces && givenRedisUrl !== undefined)
-    throw new MaestroError(
-      'invalid-argument',
-      'up: workers in network namespaces cannot reach the Redis that REDIS_URL names; leave it out',
-    );
+    throw new MaestroError('invalid-argument', 'up: workers in network namespaces cannot reach the Redis at REDIS_URL; unset REDIS_URL');
   await mkdir(join(dataDir, 'logs'), { recursive: true });
   const namespaces: NamespaceNetwork | undefined = networkNamespaces ? await makeNamespaceNetwork() : undefined;
   const network = namespaces ?? LOOPBACK;
@@ -182,7 +179,8 @@ export async function startCluster({
 
   const find = (name: string): KeptProcess => {
     const process = kept.get(name);
-    if (process === undefined) throw new MaestroError('not-found', `cluster: no process ${name}; there are ${[...kept.keys()].join(', ')}`);
+    if (process === undefined)
+      throw new MaestroError('not-found', `cluster: no process ${name}; the processes are ${[...kept.keys()].join(', ')}`);
     return process;
   };
 
@@ -208,7 +206,7 @@ export async function startCluster({
   };
 
   try {
-    await inTime((signal) => Promise.race([start(signal), startFailed]), 'the cluster to come up');
+    await inTime((signal) => Promise.race([start(signal), startFailed]), 'the cluster to start');
     isUp = true;
   } catch (error) {
     await stop();
@@ -223,9 +221,9 @@ export async function startCluster({
       return [...kept.values()].map(({ name, pid, isRunning }) => ({ name, pid, isRunning }));
     },
     async addWorker({ name = freeWorkerName(new Set(kept.keys())), env: ownEnv = {} } = {}) {
-      if (kept.has(name)) throw new MaestroError('conflict', `cluster: there is a process ${name} already`);
+      if (kept.has(name)) throw new MaestroError('conflict', `cluster: process ${name} already exists`);
       await keepWorker(name, ownEnv);
-      onChange(`${name} is started (process ${find(name).pid})`);
+      onChange(`${name} started (process ${find(name).pid})`);
       return name;
     },
     kill: (name, signal = 'SIGKILL') => find(name).kill(signal),

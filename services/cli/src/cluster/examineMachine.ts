@@ -51,7 +51,7 @@ async function redis(): Promise<MachineFinding> {
         name: 'Redis',
         ok: true,
         required: true,
-        detail: `${version} ${url === undefined ? '(started here to try it)' : `at ${redactLine(url)}`}`,
+        detail: `${version} ${url === undefined ? '(started here as a test)' : `at ${redactLine(url)}`}`,
       };
     } finally {
       await server.stop();
@@ -75,9 +75,9 @@ async function runtime(device: Device, required: boolean): Promise<MachineFindin
 async function network(): Promise<MachineFinding[]> {
   const { namespaces, delay, throttle } = await networkLacks();
   const uses = [
-    ['Namespaces', namespaces, 'each process of `up --network-namespaces` gets an address of its own, and can be cut off'],
-    ['Net delay', delay, 'links can be slow to deliver and lossy (netem, or a wire of our own over TAP devices)'],
-    ['Net rate', throttle, 'links can be narrow (tbf)'],
+    ['Namespaces', namespaces, '`up --network-namespaces` gives each process its own address and can cut it off'],
+    ['Net delay', delay, 'links can be delayed and lossy (netem, or our own relay between TAP devices)'],
+    ['Net rate', throttle, 'links can be bandwidth-limited (tbf)'],
   ] as const;
   return uses.map(([name, lack, detail]) => ({ name, ok: lack === undefined, required: false, detail: lack ?? detail }));
 }

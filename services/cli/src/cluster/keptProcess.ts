@@ -89,14 +89,14 @@ export function keepProcess({ name, env: firstEnv = {}, launch, isSupervised, on
     }
     delayMs = restartDelayMs({ previousMs: delayMs, livedMs: Date.now() - startedMs });
     timer = setTimeout(() => void revive(), delayMs);
-    onChange(`${what}; it is started again in ${delayMs / 1000} s`);
+    onChange(`${what}; restarting in ${delayMs / 1000} s`);
   };
 
   const revive = async (): Promise<void> => {
     const before = current;
     try {
       await start();
-      if (!isStopping) onChange(`${name} is started again (process ${current!.pid})`);
+      if (!isStopping) onChange(`${name} restarted (process ${current!.pid})`);
     } catch (error) {
       // A process that came to life and ended has been told of already.
       if (!isStopping && current === before) retire(`${name} does not start: ${errorMessage(error)}`, false);
@@ -136,7 +136,7 @@ export function keepProcess({ name, env: firstEnv = {}, launch, isSupervised, on
       await current?.exited;
       isRestarting = false;
       await start();
-      onChange(`${name} is started again (process ${current!.pid})`);
+      onChange(`${name} restarted (process ${current!.pid})`);
     },
     async stop() {
       isStopping = true;

@@ -73,8 +73,8 @@ export async function launchNode({
       onMessage?.(message);
     });
     void exited.then((how) => {
-      const why = lastWords() ?? `it said nothing (${how})`;
-      reject(new MaestroError('unavailable', `${name} ended before it listened: ${why}; see ${logFile}`));
+      const why = lastWords() ?? `it printed nothing (${how})`;
+      reject(new MaestroError('unavailable', `${name} exited before it was listening: ${why}; see ${logFile}`));
     });
   });
   listening.catch(() => undefined); // only some callers wait for it

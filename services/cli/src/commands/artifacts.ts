@@ -13,11 +13,11 @@ interface BuildOptions {
 
 /** `maestro artifacts build|inspect`: the ONNX graphs of a job, without a cluster. */
 export function addArtifactCommands(program: Command): void {
-  const artifacts = program.command('artifacts').description("build and look at a job's ONNX graphs; other tools can run them too");
+  const artifacts = program.command('artifacts').description("build and inspect a job's ONNX graphs, which other tools can run too");
 
   const build = artifacts
     .command('build')
-    .description('write the training, evaluation and optimizer graphs of a job file, with the parameters that the job starts from')
+    .description("write the training, evaluation and optimizer graphs of a job file, with the job's initial parameters")
     .argument('<file>', 'job file (YAML or JSON)')
     .option('--out <dir>', 'folder to make', 'artifacts')
     .option('--set <key=value>', 'set a key of the job file, such as model.depth=6; may be repeated', collect, [])
@@ -32,12 +32,12 @@ export function addArtifactCommands(program: Command): void {
     });
   withExamples(build, [
     ['maestro artifacts build job.yaml --out graphs', 'what the workers of this job would run'],
-    ['maestro artifacts build job.yaml --set model.depth=6', 'the same of another model'],
+    ['maestro artifacts build job.yaml --set model.depth=6', 'the same for a different model'],
   ]);
 
   const look = artifacts
     .command('inspect')
-    .description('files, shapes, inputs and outputs of an artifacts folder; each graph is opened in ONNX Runtime')
+    .description('show the files, shapes, inputs and outputs of an artifacts folder; opens each graph in ONNX Runtime')
     .argument('<folder>', 'an artifacts folder, such as .maestro/jobs/JOB/artifacts')
     .option('--json', 'print JSON')
     .action(async (folder: string, { json }: { json?: boolean }) => {
@@ -45,5 +45,5 @@ export function addArtifactCommands(program: Command): void {
       const report = await inspectArtifacts(resolve(folder));
       printResult(json, report, artifactsText);
     });
-  withExamples(look, [['maestro artifacts inspect .maestro/jobs/JOB/artifacts', 'the graphs that a job was trained with']]);
+  withExamples(look, [['maestro artifacts inspect .maestro/jobs/JOB/artifacts', 'the graphs that a job trained with']]);
 }

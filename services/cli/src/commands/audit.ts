@@ -9,7 +9,7 @@ import { withClient } from '../terminal/withClient.ts';
 export function addAuditCommand(program: Command): void {
   const command = program
     .command('audit')
-    .description('whether every sample of a job was taken exactly once, and by whom; the exit code tells')
+    .description('check that every sample of a job was consumed exactly once, and by which worker; exit code 1 if not')
     .argument('<job>', JOB_HELP)
     .option('--json', 'print JSON')
     .action(async (id: string, { json }: { json?: boolean }) => {
@@ -18,7 +18,7 @@ export function addAuditCommand(program: Command): void {
       if (!audit.isClean) process.exitCode = 1;
     });
   withExamples(command, [
-    ['maestro audit JOB', 'at any time, also after kills and restarts'],
-    ['maestro audit JOB --json | jq .problems', 'what is wrong, if anything is'],
+    ['maestro audit JOB', 'at any time, even after crashes and restarts'],
+    ['maestro audit JOB --json | jq .problems', 'list the problems, if any'],
   ]);
 }

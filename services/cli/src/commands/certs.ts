@@ -8,31 +8,31 @@ import { collect } from '../terminal/options.ts';
 export function addCertsCommands(program: Command): void {
   const certs = program
     .command('certs')
-    .description('make the certificates with which coordinator, workers and clients know each other (mutual TLS)');
+    .description('create the certificates that coordinator, workers and clients authenticate with (mutual TLS)');
 
   const init = certs
     .command('init')
-    .description('make a private authority in a folder, and a first certificate `service` that names this machine')
-    .argument('<dir>', 'folder; keep its ca-key.pem to yourself')
-    .option('--host <name>', 'host name or IP address that the certificate also holds for; may be given several times', collect, [])
+    .description('create a private certificate authority in a folder, and a first certificate `service` for this machine')
+    .argument('<dir>', 'folder; keep its ca-key.pem secret')
+    .option('--host <name>', 'additional host name or IP address that the certificate is valid for; may be repeated', collect, [])
     .action(async (dir: string, { host }: { host: string[] }) => {
       const folder = resolve(dir);
       await initAuthority(folder);
       const files = await issueCertificate(folder, 'service', host);
-      process.stdout.write(`authority in ${folder}; give every service and client:\n${settings(files)}`);
+      process.stdout.write(`certificate authority in ${folder}; set for every service and client:\n${settings(files)}`);
     });
 
   const issue = certs
     .command('issue')
-    .description('issue one more certificate, for a service that is reached by other names')
+    .description('issue another certificate, for a service at other host names')
     .argument('<dir>', 'folder of `certs init`')
-    .argument('<name>', 'what the files are called')
-    .option('--host <name>', 'host name or IP address that it holds for; may be given several times', collect, [])
+    .argument('<name>', 'base name of the files')
+    .option('--host <name>', 'host name or IP address that it is valid for; may be repeated', collect, [])
     .action(async (dir: string, name: string, { host }: { host: string[] }) => {
       process.stdout.write(settings(await issueCertificate(resolve(dir), name, host)));
     });
   withExamples(init, [
-    ['maestro certs init certs --host coordinator.example', 'an authority, and a certificate that holds for this machine and that name'],
+    ['maestro certs init certs --host coordinator.example', 'an authority, and a certificate valid for this machine and that name'],
   ]);
   withExamples(issue, [['maestro certs issue certs worker-a --host 10.0.0.5', 'a certificate for a worker on another machine']]);
 }

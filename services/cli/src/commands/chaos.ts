@@ -36,21 +36,21 @@ export function addChaosCommand(program: Command): void {
   const command = program
     .command('chaos')
     .description(
-      'kill, stop, cut off, drain and add workers, restart coordinator and redis while a job runs; then audit it and compare its weights',
+      'inject faults while a job runs (kill, stop, cut off, drain and add workers; restart coordinator and redis), then audit the job',
     )
     .argument('<job>', JOB_HELP)
     .option('--seed <n>', 'the same seed gives the same events', wholeNumber, 0)
     .option('--minutes <m>', 'how long', positiveNumber, 2)
-    .option('--min-workers <n>', 'workers that are always left', positiveInteger, 1)
-    .option('--reference <hash>', 'checkpoint hash that the job must end with')
-    .option('--verify', 'afterwards run the same job undisturbed, on one worker, and compare hashes (of a job that measures, its numbers)')
-    .option('--dry-run', 'only print the events')
-    .option('--json', 'end with one JSON object on standard output')
+    .option('--min-workers <n>', 'minimum number of workers to leave running', positiveInteger, 1)
+    .option('--reference <hash>', 'expected final checkpoint hash')
+    .option('--verify', 'afterwards run the same job without faults on one worker and compare hashes (for an evaluation job, its results)')
+    .option('--dry-run', 'print the events without injecting them')
+    .option('--json', 'print one JSON object to standard output at the end')
     .action(async (reference: string, options: ChaosCommandOptions) => {
       const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
       const file = await readClusterFile(dataDir);
       if (file === undefined)
-        throw new MaestroError('not-found', `chaos: no cluster of \`maestro up\` runs with the data folder ${dataDir}`);
+        throw new MaestroError('not-found', `chaos: no cluster started by \`maestro up\` is running with the data folder ${dataDir}`);
       const failureTimeoutMs = Number(readEnvironment()['MAESTRO_FAILURE_TIMEOUT_MS'] ?? DEFAULT_FAILURE_TIMEOUT_MS);
       const abilities = abilitiesOf(file, { isRoot: process.getuid?.() === 0 });
       const events = scheduleFor(file, { ...options, ...abilities, failureTimeoutMs });
@@ -66,8 +66,8 @@ export function addChaosCommand(program: Command): void {
       if (!ok) process.exitCode = 1;
     });
   withExamples(command, [
-    ['maestro chaos JOB --minutes 5 --verify', 'does it end with the bits of an undisturbed run?'],
-    ['maestro chaos JOB --seed 7 --dry-run', 'what would happen to it'],
+    ['maestro chaos JOB --minutes 5 --verify', 'does it end with the same bits as a run without faults?'],
+    ['maestro chaos JOB --seed 7 --dry-run', 'list the faults without injecting them'],
   ]);
 }
 
@@ -109,7 +109,7 @@ async function chaos({
   const say = (line: string): void => void screen.write(`${line}\n`);
   const submitted = await client.getJob(id);
   if (reference !== undefined && isMeasurement(submitted)) {
-    throw new MaestroError('invalid-argument', `chaos: job ${id} measures a checkpoint and leaves no hash to compare; use --verify`);
+    throw new MaestroError('invalid-argument', `chaos: job ${id} evaluates a checkpoint and has no hash to compare; use --verify`);
   }
   if (isTerminal(submitted.state)) throw new MaestroError('conflict', `chaos: job ${id} has ended (${submitted.state})`);
 
@@ -129,7 +129,7 @@ async function chaos({
       patienceMs,
       signal: aborter.signal,
       onEvent: (event, skipped) => say(`${describeEvent(event)}${skipped === undefined ? '' : `: not done, ${skipped}`}`),
-      onOutcome: ({ event, recoveryMs }) => say(`${describeEvent(event)}: the job went on after ${seconds(recoveryMs)}`),
+      onOutcome: ({ event, recoveryMs }) => say(`${describeEvent(event)}: the job resumed after ${seconds(recoveryMs)}`),
     });
     const summary = summarise(outcomes, record);
     for (const line of describeSummary(summary)) say(line);
@@ -139,7 +139,7 @@ async function chaos({
     if (reference !== undefined) findings.push(await hasResult(record, reference, 'the reference'));
     if (verify) {
       const ended = await record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: MOST_WAIT_MS });
-      say('running the same job undisturbed, on one worker');
+      say('running the same job without faults, on one worker');
       findings.push(await hasResult(record, await undisturbedResult(client, file.coordinator, ended), 'the undisturbed job'));
     }
     for (const { name, isOk, detail } of findings) say(`  ${isOk ? 'ok  ' : 'FAIL'}  ${name}: ${detail}`);

@@ -19,8 +19,8 @@ export function addCheckpointCommand(program: Command): void {
 
   const ls = checkpoint
     .command('ls')
-    .description("a job's checkpoints, oldest first, each examined to the byte: step, size, age, hash, or what is wrong")
-    .argument('<job>', 'a job (id, the beginning of it, name, or @last), or where checkpoints are: a folder, or s3://bucket/prefix')
+    .description("list a job's checkpoints, oldest first, with step, size, age and hash; verifies every byte and reports damage")
+    .argument('<job>', 'a job (id, unique prefix, name, or @last), or a place with checkpoints: a folder, or s3://bucket/prefix')
     .option('--location <place>', LOCATION_HELP)
     .option('--json', 'print JSON')
     .action(async (job: string, { location, json }: ReadOptions) => {
@@ -31,8 +31,8 @@ export function addCheckpointCommand(program: Command): void {
 
   const verify = checkpoint
     .command('verify')
-    .description('check every byte of a checkpoint, or of all checkpoints of a job, against its manifest; the exit code tells')
-    .argument('<checkpoint>', 'a checkpoint, such as step-00000100 or s3://bucket/prefix/job/step-00000100; or a job for all of its')
+    .description('verify every byte of a checkpoint, or of all checkpoints of a job, against its manifest; exit code 1 if damaged')
+    .argument('<checkpoint>', 'a checkpoint, such as step-00000100 or s3://bucket/prefix/job/step-00000100, or a job (all its checkpoints)')
     .option('--location <place>', LOCATION_HELP)
     .option('--json', 'print JSON')
     .action(async (target: string, { location, json }: ReadOptions) => {
@@ -45,19 +45,19 @@ export function addCheckpointCommand(program: Command): void {
     });
 
   withExamples(ls, [
-    ['maestro checkpoint ls JOB', 'all of a job, oldest first, wherever its file puts them'],
-    ['maestro checkpoint ls /backup/checkpoints --json', 'those of any folder'],
-    ['maestro checkpoint ls s3://bucket/prefix/JOB', 'those in an object store'],
+    ['maestro checkpoint ls JOB', 'all checkpoints of a job, oldest first, wherever its job file puts them'],
+    ['maestro checkpoint ls /backup/checkpoints --json', 'checkpoints in any folder'],
+    ['maestro checkpoint ls s3://bucket/prefix/JOB', 'checkpoints in an object store'],
   ]);
-  withExamples(verify, [['maestro checkpoint verify step-00000100 && cp -r step-00000100 /backup', 'copy only what is valid']]);
+  withExamples(verify, [['maestro checkpoint verify step-00000100 && cp -r step-00000100 /backup', 'copy it only if it is valid']]);
 
   const exported = checkpoint
     .command('export')
     .description(
-      'write the encoder of a checkpoint as an ONNX model with its weights inside: `images` float32 [N, C, H, W] in, each pixel ' +
-        '(value / 255 - mean) / std; `features` float32 [N, D] out, the mean over patch tokens',
+      'export the encoder of a checkpoint as a self-contained ONNX model: input `images` float32 [N, C, H, W], each pixel ' +
+        '(value / 255 - mean) / std; output `features` float32 [N, D], the mean over patch tokens',
     )
-    .argument('<checkpoint>', 'a checkpoint folder, or a job (id, the beginning of it, name, or @last) for its newest valid checkpoint')
+    .argument('<checkpoint>', 'a checkpoint folder, or a job (id, unique prefix, name, or @last) for its newest valid checkpoint')
     .addOption(new Option('--format <format>', 'what to write').choices(['onnx']).default('onnx'))
     .option('--location <place>', LOCATION_HELP)
     .option('--out <file>', 'where it goes', 'encoder.onnx')
@@ -80,7 +80,7 @@ export function addCheckpointCommand(program: Command): void {
     });
   withExamples(exported, [
     ['maestro checkpoint export JOB --out encoder.onnx', "a job's newest checkpoint, for any ONNX runtime"],
-    ['maestro checkpoint export step-00000100 --json', 'with the normalisation to use, as JSON'],
+    ['maestro checkpoint export step-00000100 --json', 'print the normalisation to apply, as JSON'],
   ]);
 }
 

@@ -19,7 +19,7 @@ export function addCompletionCommand(program: Command): void {
       process.stdout.write(shell === 'bash' ? bashCompletion(program) : zshCompletion(program));
     });
   withExamples(command, [
-    ['source <(maestro completion bash)', 'in this shell; put the line into ~/.bashrc for all'],
+    ['source <(maestro completion bash)', 'for this shell; add the line to ~/.bashrc for all shells'],
     ['maestro completion zsh > ~/.zsh/_maestro', 'with ~/.zsh in fpath, before compinit'],
   ]);
 

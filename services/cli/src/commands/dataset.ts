@@ -16,22 +16,22 @@ interface InspectOptions {
 
 /** `maestro dataset inspect|pack`: what a job would find in a folder, and shards of it; needs no cluster. */
 export function addDatasetCommand(program: Command): void {
-  const dataset = program.command('dataset').description('look at images before a job trains on them, and pack them');
+  const dataset = program.command('dataset').description('inspect a data set before training on it, and pack it into shards');
   const command = dataset
     .command('inspect')
-    .description('what is in a data set: format, samples, classes, fingerprint, and whether a sample of its images can be read')
+    .description("show a data set's format, samples, classes and fingerprint, and test-decode some of its images")
     .argument(
       '<folder>',
       'folder of images (sub-folders are classes), of IDX files, or a packed data set: a folder, s3://bucket/prefix, ' +
         'http(s)://.../index.json',
     )
-    .option('--split <split>', 'of an IDX set: train or test', 'train')
-    .option('--sample <n>', 'images to decode, spread evenly over the set', positiveInteger, 200)
-    .option('--hash', 'read every sample, and print the SHA-256 of all names and bytes')
-    .option('--list <file>', 'read every sample, and write a line for each: content hash, bytes, name; to be compared with another copy')
+    .option('--split <split>', 'for an IDX set: train or test', 'train')
+    .option('--sample <n>', 'number of images to decode, spread evenly over the set', positiveInteger, 200)
+    .option('--hash', 'read every sample and print the SHA-256 of all names and bytes')
+    .option('--list <file>', 'read every sample and write one line each (content hash, bytes, name), to compare with another copy')
     .option(
       '--hold-out <share>',
-      'data.holdOut of the job, whose fingerprint workers compare; 0 holds nothing out',
+      "the job's data.holdOut, which is part of the fingerprint that workers compare; 0 holds nothing out",
       share,
       DEFAULT_HOLD_OUT,
     )
@@ -44,8 +44,8 @@ export function addDatasetCommand(program: Command): void {
     });
   withExamples(command, [
     ['maestro dataset inspect /data/images', 'before the first job'],
-    ['maestro dataset inspect /data/images --sample 100000', 'decode (up to) every image'],
-    ['maestro dataset inspect DIR --hash', 'on each machine: whether two copies are the same to the byte'],
+    ['maestro dataset inspect /data/images --sample 100000', 'decode every image (up to this many)'],
+    ['maestro dataset inspect DIR --hash', 'run on each machine to check that copies are identical'],
   ]);
   addPackCommand(dataset);
 }

@@ -7,10 +7,10 @@ export function addDoctorCommand(program: Command): void {
   const doctor = program
     .command('doctor')
     .description(
-      'look at Node, Redis, ONNX Runtime, CUDA, WebGPU, memory, disk and network namespaces; exit code 1 when something that is ' +
+      'check Node, Redis, ONNX Runtime, CUDA, WebGPU, memory, disk and network namespaces; exit code 1 when something that is ' +
         'needed is missing',
     )
-    .option('--device <device>', 'cuda or webgpu makes that a need', 'cpu')
+    .option('--device <device>', 'also require cuda or webgpu', 'cpu')
     .option('--json', 'print JSON')
     .action(async ({ device, json }: { device: string; json?: boolean }) => {
       if (!isDevice(device)) throw new MaestroError('invalid-argument', `doctor: --device ${device}: expected ${DEVICES.join(', ')}`);
@@ -24,7 +24,7 @@ export function addDoctorCommand(program: Command): void {
     });
   withExamples(doctor, [
     ['maestro doctor', 'before the first cluster'],
-    ['maestro doctor --device cuda', 'why an NVIDIA GPU is not used'],
-    ['maestro doctor --device webgpu', 'why any other is not'],
+    ['maestro doctor --device cuda', 'find out why an NVIDIA GPU is not used'],
+    ['maestro doctor --device webgpu', 'find out why another GPU is not used'],
   ]);
 }

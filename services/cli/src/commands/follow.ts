@@ -8,16 +8,16 @@ import { withClient } from '../terminal/withClient.ts';
 export function addFollowCommand(program: Command): void {
   const command = program
     .command('follow')
-    .description('show progress and log lines of a job until it ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
+    .description("show a job's progress and log lines until it ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)")
     .argument('<job>', JOB_HELP)
     .addOption(logsOption())
-    .option('--json', 'end with the job as JSON on standard output')
+    .option('--json', 'print the job as JSON to standard output at the end')
     .action((id: string, options: FollowOptions) =>
       withClient(program, async (client) => followJob(client, await client.getJob(id), options)),
     );
   withExamples(command, [
-    ['maestro follow JOB', 'come back to a job; Ctrl-C leaves it running'],
-    ['maestro follow JOB --logs info', 'with everything that its workers say'],
-    ['maestro follow JOB --json | jq .checkpoints', 'wait for it in a script'],
+    ['maestro follow JOB', 'reattach to a job; Ctrl-C leaves it running'],
+    ['maestro follow JOB --logs info', 'include all log lines of its workers'],
+    ['maestro follow JOB --json | jq .checkpoints', 'wait for a job in a script'],
   ]);
 }

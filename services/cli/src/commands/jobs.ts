@@ -20,30 +20,32 @@ interface ReadOptions {
 export function addJobCommands(program: Command): void {
   const list = program
     .command('jobs')
-    .description('list jobs, newest first: state, progress, and why one waits or has ended')
+    .description('list jobs, newest first, with state, progress, and why a job waits or has ended')
     .addOption(new Option('--state <state>', 'only jobs in this state').choices(JOB_STATES))
     .addOption(
-      new Option('--limit <jobs>', 'the newest so many, and those that have workers').default(SHOWN_JOBS).argParser(positiveInteger),
+      new Option('--limit <jobs>', 'show this many of the newest jobs, plus those that have workers')
+        .default(SHOWN_JOBS)
+        .argParser(positiveInteger),
     )
     .option('--all', 'all jobs, however many')
-    .option('--json', 'print JSON; all jobs, unless --limit is given')
+    .option('--json', 'print all jobs as JSON (or --limit of them)')
     .action(async ({ json, state, limit, all }: ReadOptions & { state?: JobState; limit: number; all?: boolean }) => {
       const isBounded = all !== true && (json !== true || list.getOptionValueSource('limit') !== 'default');
       const { jobs, areAll } = await withClient(program, (client) =>
         newestJobs(client, { limit: isBounded ? limit : Number.POSITIVE_INFINITY, state }),
       );
       const none = state === undefined ? 'no jobs yet; submit one with `maestro submit FILE`' : `no jobs are ${state}`;
-      const more = areAll ? '' : '\nthere are older jobs; `maestro jobs --all` lists them too';
+      const more = areAll ? '' : '\nolder jobs are not shown; list them with `maestro jobs --all`';
       printResult(json, jobs, (shown) => (shown.length === 0 ? none : `${jobTable(shown)}${more}`));
     });
   withExamples(list, [
-    ['maestro jobs', 'what there is, and why a job waits'],
+    ['maestro jobs', 'list jobs, and why each one waits'],
     ['maestro jobs --state running --json | jq -r .[].id', 'for scripts'],
   ]);
 
   const describe = program
     .command('describe')
-    .description('everything about one job: state and why, members, progress, events, checkpoints')
+    .description('show one job in full: state and reason, members, progress, events, checkpoints')
     .argument('<job>', JOB_HELP)
     .option('--json', 'print JSON')
     .action(async (id: string, { json }: ReadOptions) => {
@@ -52,7 +54,7 @@ export function addJobCommands(program: Command): void {
           job: await client.getJob(found),
           // A disk or server that does not answer hides nothing else of the job.
           stored: await client.listCheckpoints(found).catch((error: unknown) => {
-            process.stderr.write(`maestro: which checkpoints are there cannot be told: ${errorMessage(error)}\n`);
+            process.stderr.write(`maestro: cannot list the checkpoints: ${errorMessage(error)}\n`);
             return undefined;
           }),
         })),
@@ -60,28 +62,28 @@ export function addJobCommands(program: Command): void {
       printResult(json, job, (shown) => jobDescription(shown, { stored: forTerminal(stored) }));
     });
   withExamples(describe, [
-    ['maestro describe JOB', 'where each member is, who joined and left, and why'],
+    ['maestro describe JOB', 'see what each member is doing, who joined and left, and why'],
     ['maestro describe JOB --json | jq .progress.metrics.loss', 'one number'],
   ]);
 
   const verbs = [
     {
       name: 'cancel',
-      description: 'end a job at the next step boundary; it writes a checkpoint first',
+      description: 'cancel a job at the next step boundary, after writing a checkpoint',
       act: (client: JobClient, id: string) => client.cancelJob(id),
-      example: 'end it; `maestro submit FILE --resume CHECKPOINT` goes on from its last checkpoint',
+      example: 'cancel it; `maestro submit FILE --resume CHECKPOINT` continues from its last checkpoint',
     },
     {
       name: 'pause',
-      description: 'hold a job at the next step boundary, with a checkpoint, and free its workers',
+      description: 'pause a job at the next step boundary, after writing a checkpoint, and free its workers',
       act: (client: JobClient, id: string) => client.pauseJob(id),
-      example: 'its workers are free meanwhile; the weights will be the same',
+      example: 'its workers are free meanwhile; the final weights do not change',
     },
     {
       name: 'resume',
-      description: 'go on with a paused job, from its newest valid checkpoint',
+      description: 'resume a paused job from its newest valid checkpoint',
       act: (client: JobClient, id: string) => client.resumeJob(id),
-      example: 'it is queued again, where it was by priority and age',
+      example: 'it is queued again with its priority and age',
     },
   ] as const;
   for (const { name, description, act, example } of verbs) {

@@ -23,15 +23,19 @@ interface LogsOptions {
 export function addLogsCommand(program: Command): void {
   const command = program
     .command('logs')
-    .description('log lines of a job, of its workers and the coordinator')
+    .description("show a job's log lines from its workers and the coordinator")
     .argument('<job>', JOB_HELP)
-    .option('-f, --follow', 'go on until the job is over; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
+    .option('-f, --follow', 'follow until the job ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
     .option('--worker <name>', 'only lines of this worker')
-    .addOption(new Option('--level <level>', 'the least urgent level').choices(LOG_QUERY_LEVELS))
-    .option('--grep <regex>', "only lines in which a pattern (RE2's syntax) is found, such as 'checkpoint|restored' or '(?i)error'")
-    .option('--since <time>', 'only lines since then: a duration such as 90s, 10m or 2h, or a time such as 2025-01-31T12:00:00Z', sinceTime)
-    .option('--tail <n>', 'begin with the last so many lines', wholeNumber)
-    .option('--json', 'print the lines as they were written, JSON')
+    .addOption(new Option('--level <level>', 'lowest level to show').choices(LOG_QUERY_LEVELS))
+    .option('--grep <regex>', "only lines that match a pattern (RE2 syntax), such as 'checkpoint|restored' or '(?i)error'")
+    .option(
+      '--since <time>',
+      'only lines since a time: a duration such as 90s, 10m or 2h, or a timestamp such as 2025-01-31T12:00:00Z',
+      sinceTime,
+    )
+    .option('--tail <n>', 'start with this many of the newest lines', wholeNumber)
+    .option('--json', 'print the lines as written, in JSON')
     .action(async (reference: string, { follow = false, worker, level, grep, since, tail, json = false }: LogsOptions) => {
       const isColoured = process.stdout.isTTY === true && readEnvironment()['NO_COLOR'] === undefined;
       await withClient(program, async (client) => {
@@ -49,10 +53,10 @@ export function addLogsCommand(program: Command): void {
       });
     });
   withExamples(command, [
-    ['maestro logs JOB -f --tail 20', 'the newest lines, and those to come; outlives restarts of the coordinator'],
-    ['maestro logs JOB --level warn --since 1h', 'what went wrong lately'],
+    ['maestro logs JOB -f --tail 20', 'the newest lines, then new ones as they arrive; survives coordinator restarts'],
+    ['maestro logs JOB --level warn --since 1h', 'recent warnings and errors'],
     ['maestro logs JOB --worker worker-a --grep "checkpoint|restored"', 'one worker, one subject'],
-    ['maestro logs JOB --json | jq .msg', 'with all fields, for a script'],
+    ['maestro logs JOB --json | jq .msg', 'all fields, for a script'],
   ]);
 }
 

@@ -15,7 +15,7 @@ interface MetricsOptions {
 export function addMetricsCommand(program: Command): void {
   const command = program
     .command('metrics')
-    .description("loss, learning rate, gradient norm and speed of a job's steps, as CSV, JSON lines or for TensorBoard")
+    .description('export loss, learning rate, gradient norm and speed per step as CSV, JSON lines or TensorBoard events')
     .argument('<job>', JOB_HELP)
     .addOption(new Option('--format <format>', 'what to write').choices(METRIC_FORMATS).default('csv'))
     .option('--out <path>', 'file to write; for tensorboard a log folder (default: standard output, and ./runs for tensorboard)')
@@ -34,7 +34,7 @@ export function addMetricsCommand(program: Command): void {
       } catch (error) {
         throw new MaestroError('storage', `metrics: cannot write ${path}: ${errorMessage(error)}`, { cause: error });
       }
-      const hint = format === 'tensorboard' ? `; look at it with: tensorboard --logdir ${resolve(out ?? 'runs')}` : '';
+      const hint = format === 'tensorboard' ? `; view it with: tensorboard --logdir ${resolve(out ?? 'runs')}` : '';
       process.stderr.write(`${path}${hint}\n`);
     });
   withExamples(command, [

@@ -23,16 +23,16 @@ export function addPackCommand(dataset: Command): void {
       '<source>',
       'folder of images (sub-folders are classes), of IDX files, of tar shards with or without an index, or a packed data set elsewhere',
     )
-    .requiredOption('--out <place>', 'where shards go: a folder, or s3://bucket/prefix')
-    .option('--shard-size <size>', 'size at which a shard is ended', '256MB')
-    .option('--packed-u8', 'decode images once and pack their pixels: more bytes, no decoding in any epoch')
-    .option('--size <pixels>', 'with --packed-u8: shorter side that images are reduced to; their shape stays', positiveInteger, 256)
-    .option('--split <split>', 'of an IDX set: train or test', 'train')
-    .option('--overwrite', 'replace a packed data set that is there')
+    .requiredOption('--out <place>', 'where to write the shards: a folder, or s3://bucket/prefix')
+    .option('--shard-size <size>', 'size at which a new shard is started', '256MB')
+    .option('--packed-u8', 'decode images once and pack their pixels: more bytes, but no decoding during training')
+    .option('--size <pixels>', 'with --packed-u8: resize images to this shorter side, keeping the aspect ratio', positiveInteger, 256)
+    .option('--split <split>', 'for an IDX set: train or test', 'train')
+    .option('--overwrite', 'replace an existing packed data set')
     .option('--json', 'print JSON')
     .action(async (source: string, { out, shardSize, packedU8 = false, size, split, overwrite, json }: PackCommandOptions) => {
       const shardBytes = parseByteSize(shardSize, 'dataset pack: --shard-size');
-      if (shardBytes < 1) throw new MaestroError('invalid-argument', 'dataset pack: --shard-size must be more than nothing');
+      if (shardBytes < 1) throw new MaestroError('invalid-argument', 'dataset pack: --shard-size must be greater than 0');
       const [{ packDataset }, { openStorage, resolveLocation }, { openAnyDataset }] = await Promise.all([
         import('@maestro/data'),
         import('@maestro/storage'),
@@ -59,8 +59,8 @@ export function addPackCommand(dataset: Command): void {
       printResult(json, { ...packed, seconds }, () => forTerminal(lines).join('\n'));
     });
   withExamples(command, [
-    ['maestro dataset pack /data/images --out /data/packed', 'image files as they are, in tar shards'],
-    ['maestro dataset pack /data/images --out s3://bucket/images', 'into an object store, for workers on other machines'],
-    ['maestro dataset pack /data/images --out /data/pixels --packed-u8 --size 256', 'for many epochs: nothing is decoded again'],
+    ['maestro dataset pack /data/images --out /data/packed', 'pack image files unchanged into tar shards'],
+    ['maestro dataset pack /data/images --out s3://bucket/images', 'pack into an object store, for workers on other machines'],
+    ['maestro dataset pack /data/images --out /data/pixels --packed-u8 --size 256', 'for many epochs: images are decoded only once'],
   ]);
 }

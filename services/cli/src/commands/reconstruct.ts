@@ -16,11 +16,11 @@ interface ReconstructOptions {
 export function addReconstructCommand(program: Command): void {
   const command = program
     .command('reconstruct')
-    .description('draw what a checkpoint makes of masked images (a PNG: original, masked, prediction, pasted)')
-    .argument('<checkpoint>', 'a checkpoint folder, or a job (id, the beginning of it, name, or @last) for its newest valid checkpoint')
-    .option('--data <folder>', "images to take (default: those of the job's own data that it was not trained on)")
+    .description("draw a checkpoint's reconstructions of masked images (a PNG: original, masked, prediction, pasted)")
+    .argument('<checkpoint>', 'a checkpoint folder, or a job (id, unique prefix, name, or @last) for its newest valid checkpoint')
+    .option('--data <folder>', "images to draw (default: held-out images of the job's own data)")
     .option('--location <place>', LOCATION_HELP)
-    .option('--out <file>', 'where the picture goes', 'reconstruction.png')
+    .option('--out <file>', 'path of the picture', 'reconstruction.png')
     .option('--count <n>', 'images', positiveInteger, 8)
     .option('--json', 'print JSON')
     .action(async (target: string, { data, location, out, count, json }: ReconstructOptions) => {
@@ -32,12 +32,12 @@ export function addReconstructCommand(program: Command): void {
       const { step, maskedMse, meanFillMse, images, areHeldOut, picture } = report;
       const which = `${areHeldOut === true ? 'held-out ' : ''}image${images === 1 ? '' : 's'}${areHeldOut === false ? ' trained on' : ''}`;
       const text =
-        `step ${step}: squared error on masked patches ${maskedMse.toFixed(5)} over ${images} ${which} (filled with the ` +
+        `step ${step}: squared error on masked patches ${maskedMse.toFixed(5)} over ${images} ${which} (filling in the ` +
         `visible mean: ${meanFillMse.toFixed(5)})\n${picture}`;
       printResult(json, report, () => text);
     });
   withExamples(command, [
-    ['maestro reconstruct JOB', 'see what its newest checkpoint makes of hidden patches'],
-    ['maestro reconstruct step-00000100 --data DIR --out a.png', 'any checkpoint, on your own images'],
+    ['maestro reconstruct JOB', 'draw the reconstructions of its newest checkpoint'],
+    ['maestro reconstruct step-00000100 --data DIR --out a.png', 'use any checkpoint, on your own images'],
   ]);
 }

@@ -23,21 +23,21 @@ export function addSubmitCommand(program: Command): void {
   const command = program
     .command('submit')
     .description('submit a job file (YAML or JSON)')
-    .argument('[file]', 'job file; leave it out to give everything with --set')
-    .option('--recipe <name>', 'what the job does: mae-pretrain, or knn to measure the encoder of a checkpoint')
+    .argument('[file]', 'job file; omit it to give every key with --set')
+    .option('--recipe <name>', 'recipe: mae-pretrain, or knn to evaluate the encoder of a checkpoint')
     .option('--set <key=value>', 'set a key of the job file, such as schedule.epochs=3; may be repeated', collect, [])
     .option(
       '--resume <checkpoint>',
-      'checkpoint folder to go on from, or that recipe knn measures; of a job (id, name, @last) the newest valid one on this machine',
+      'checkpoint folder to continue from, or to evaluate with knn; a job (id, name, @last) stands for its newest valid checkpoint here',
     )
-    .option('--resume-anyway', 'go on from that checkpoint even if its job file, data or versions are others')
+    .option('--resume-anyway', 'continue from that checkpoint even if its job file, data or versions differ')
     .option('--follow', 'show progress and log lines until the job ends; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled)')
     .addOption(logsOption())
     .option(
       '--dry-run',
-      'only check the file, print it with all defaults, and on standard error what follows: steps, learning rate, memory, time',
+      'only check the file: print it with all defaults, and the plan (steps, learning rate, memory, time) to standard error',
     )
-    .option('--idempotency-key <key>', 'submitting twice with the same key gives the same job')
+    .option('--idempotency-key <key>', 'submitting again with the same key returns the same job')
     .option('--json', 'print the job as JSON; with --dry-run file, plan and warnings')
     .action(async (file: string | undefined, options: SubmitOptions) => {
       const { resume } = options;
@@ -61,13 +61,13 @@ export function addSubmitCommand(program: Command): void {
       });
     });
   withExamples(command, [
-    ['maestro submit job.yaml --follow', 'train, and watch; Ctrl-C leaves the job running'],
-    ['maestro submit job.yaml --set priority=5 --set seed=1', 'with keys changed; lower priorities make way'],
-    ['maestro submit job.yaml --dry-run', 'only check it, and see all defaults and what follows from them'],
+    ['maestro submit job.yaml --follow', 'train and watch; Ctrl-C leaves the job running'],
+    ['maestro submit job.yaml --set priority=5 --set seed=1', 'override keys; jobs of lower priority are preempted'],
+    ['maestro submit job.yaml --dry-run', 'only check it, and print all defaults and the plan'],
     ['maestro submit --recipe mae-pretrain --set data.format=image-folder --set data.path=DIR --set schedule.epochs=10', 'without a file'],
     [
       'maestro submit --recipe knn --resume JOB --set data.format=idx --set data.path=DIR --follow',
-      'how well the encoder of a job tells classes apart: those of test samples, by their nearest training samples',
+      "k-NN accuracy of a job's encoder: classify test samples by their nearest training samples",
     ],
     ['maestro submit job.yaml --idempotency-key nightly', 'safe to repeat'],
   ]);
@@ -89,7 +89,7 @@ async function dryRun(
     const plan = planJob(spec, { samples, workers: [] });
     check = { spec, plan, warnings: [...warnings, ...planWarnings(plan, spec)] };
     isLocal = true;
-    process.stderr.write('maestro: no coordinator answers: checked by what this machine sees, without workers\n');
+    process.stderr.write('maestro: no coordinator answers; checked against this machine only, without workers\n');
   }
   if (isJson) {
     process.stdout.write(`${JSON.stringify(check)}\n`);
@@ -110,7 +110,7 @@ async function buildSpec(file: string | undefined, { recipe, set, resume, resume
   if (file === undefined && set.length === 0) {
     throw new MaestroError(
       'invalid-argument',
-      'submit: give a job file, or keys with --set (such as --set data.format=image-folder --set data.path=DIR)',
+      'submit: name a job file, or set keys with --set (such as --set data.format=image-folder --set data.path=DIR)',
     );
   }
   const { readJobFile, setKeys, withAbsolutePaths } = await import('../job/jobFile.ts');

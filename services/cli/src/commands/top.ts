@@ -30,9 +30,9 @@ const INTERRUPT = '\x03';
 export function addTopCommand(program: Command): void {
   const command = program
     .command('top')
-    .description('jobs and workers, live: loss, images/s, who does what; q quits. Prints once where the output is no terminal')
-    .option('--interval <seconds>', 'time between two looks', positiveNumber, 1)
-    .option('--once', 'print once and end, also on a terminal')
+    .description('live view of jobs and workers: loss, images/s, current phase; q quits. Prints once if the output is not a terminal')
+    .option('--interval <seconds>', 'seconds between refreshes', positiveNumber, 1)
+    .option('--once', 'print once and exit, even on a terminal')
     .option('--json', 'print once, as JSON')
     .action(async ({ interval, once, json }: TopOptions) => {
       const { coordinator: flag, dataDir } = program.opts<{ coordinator?: string; dataDir: string }>();
@@ -45,9 +45,9 @@ export function addTopCommand(program: Command): void {
       });
     });
   withExamples(command, [
-    ['maestro top', 'live; q or Ctrl-C ends it, jobs go on'],
+    ['maestro top', 'live; quit with q or Ctrl-C, jobs keep running'],
     ['maestro top | grep worker-a', 'one look, in a pipe'],
-    ['watch -n 10 maestro top --once', 'one look every ten seconds'],
+    ['watch -n 10 maestro top --once', 'refresh every ten seconds'],
   ]);
 }
 
@@ -86,7 +86,7 @@ async function showLive(client: JobClient, first: TopFrame, intervalMs: number):
         trouble = '';
       } catch (error) {
         if (!isMaestroError(error, 'unavailable') && !isMaestroError(error, 'timeout')) throw error;
-        trouble = 'the coordinator does not answer; trying again (workers go on without it)';
+        trouble = 'the coordinator does not answer; retrying (workers keep running)';
       }
     }
   } finally {

@@ -24,7 +24,7 @@ interface UpOptions {
 export function addUpCommands(program: Command): void {
   const up = program
     .command('up')
-    .description('start redis, a coordinator and workers on this machine; ends them all on Ctrl-C')
+    .description('start redis, a coordinator and workers on this machine; Ctrl-C stops them all')
     .option('--workers <n>', 'worker processes', positiveInteger, 2)
     .option('--threads <n>', "threads per worker; part of a job's identity", positiveInteger, 1)
     .option('--device <device>', 'cpu, cuda or webgpu', 'cpu')
@@ -34,7 +34,7 @@ export function addUpCommands(program: Command): void {
       `port of the dashboard and the HTTP API; 0 picks a free one (default: ${DEFAULT_HTTP_PORT}, or 0 with --port 0)`,
       portNumber,
     )
-    .option('--network-namespaces', 'give each process a network namespace with an address of its own; needs root on Linux')
+    .option('--network-namespaces', 'give each process its own network namespace and address; needs root on Linux')
     .action(async ({ workers, threads, device, port, httpPort, networkNamespaces = false }: UpOptions) => {
       // The cluster ends with this process: it outlasts a full disk, a reader that leaves and a terminal that is gone.
       for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
@@ -43,7 +43,7 @@ export function addUpCommands(program: Command): void {
       if (running !== undefined) {
         throw new MaestroError(
           'conflict',
-          `up: a cluster runs already (process ${running.pid}, ${running.coordinator}); end it with \`maestro down\`, or give ` +
+          `up: a cluster is already running (process ${running.pid}, ${running.coordinator}); stop it with \`maestro down\`, or choose ` +
             'another --data-dir',
         );
       }
@@ -89,7 +89,7 @@ export function addUpCommands(program: Command): void {
       process.stdout.write(`coordinator at ${coordinator}, redis at ${redactLine(redisUrl)}, data in ${dataDir}\n`);
       process.stdout.write(`dashboard at http://${http}/\n`);
       for (const { name, pid } of cluster.processes) process.stdout.write(`  ${name}  process ${pid}\n`);
-      process.stdout.write('ready; submit a job from another terminal with `maestro submit FILE --follow`, Ctrl-C ends the cluster\n');
+      process.stdout.write('ready; submit a job from another terminal with `maestro submit FILE --follow`; Ctrl-C stops the cluster\n');
       await new Promise<void>((done) => {
         process.once('SIGINT', () => done());
         process.once('SIGTERM', () => done());
@@ -100,27 +100,27 @@ export function addUpCommands(program: Command): void {
       await removeClusterFile(dataDir);
     });
   withExamples(up, [
-    ['maestro up', 'Redis, a coordinator and two workers; Ctrl-C ends them'],
+    ['maestro up', 'Redis, a coordinator and two workers; Ctrl-C stops them'],
     ['maestro up --workers 4 --threads 2', 'more of them'],
-    ['maestro up --port 0 --data-dir /tmp/try', 'a second cluster beside the first'],
+    ['maestro up --port 0 --data-dir /tmp/try', 'a second cluster on the same machine'],
   ]);
 
   const down = program
     .command('down')
-    .description('end the cluster that `maestro up` started')
+    .description('stop the cluster that `maestro up` started')
     .action(async () => {
       const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
       const running = await readClusterFile(dataDir);
-      if (running === undefined) throw new MaestroError('not-found', `down: no cluster runs with the data folder ${dataDir}`);
+      if (running === undefined) throw new MaestroError('not-found', `down: no cluster is running with the data folder ${dataDir}`);
       process.kill(running.pid, 'SIGTERM');
       const deadlineMs = Date.now() + DOWN_TIMEOUT_MS;
       while (isRunning(running)) {
         if (Date.now() > deadlineMs)
-          throw new MaestroError('timeout', `down: process ${running.pid} did not end within ${DOWN_TIMEOUT_MS / 1000} s`);
+          throw new MaestroError('timeout', `down: process ${running.pid} did not exit within ${DOWN_TIMEOUT_MS / 1000} s`);
         await new Promise((done) => setTimeout(done, POLL_MS));
       }
       await removeClusterFile(dataDir);
       process.stdout.write('stopped\n');
     });
-  withExamples(down, [['maestro down', 'jobs go on where they were with the next `maestro up`']]);
+  withExamples(down, [['maestro down', 'jobs continue with the next `maestro up`']]);
 }

@@ -24,13 +24,13 @@ export function addWaitCommand(program: Command): void {
   const command = program
     .command('wait')
     .description(
-      'wait until a job has ended; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled). With --for: until it is in ' +
-        'that state, 0 then; a job that ended otherwise ends the wait with the code of its outcome, or 1',
+      'wait until a job has ended; the exit code is its outcome (0 succeeded, 1 failed, 3 cancelled). With --for, wait until it is in ' +
+        'that state and exit with 0; if the job ends in another state first, exit with the code of its outcome, or 1',
     )
     .argument('<job>', JOB_HELP)
     .option('--for <state>', `wait for this state: ${STATES.join(', ')}`)
-    .option('--timeout <seconds>', `give up after so long, with exit code ${EXIT_TIMEOUT}`, positiveNumber)
-    .option('--json', 'end with the job as JSON on standard output')
+    .option('--timeout <seconds>', `give up after this long, with exit code ${EXIT_TIMEOUT}`, positiveNumber)
+    .option('--json', 'print the job as JSON to standard output at the end')
     .action(async (id: string, { for: state, timeout, json }: WaitOptions) => {
       if (state !== undefined && !STATES.some((known) => known === state))
         throw new MaestroError('invalid-argument', `wait: --for ${state}: expected ${STATES.join(', ')}`);
@@ -43,8 +43,8 @@ export function addWaitCommand(program: Command): void {
       });
     });
   withExamples(command, [
-    ['maestro wait JOB && maestro checkpoint export JOB', 'go on only where it succeeded'],
-    ['maestro pause JOB && maestro wait JOB --for paused --timeout 60', 'its workers are free then'],
+    ['maestro wait JOB && maestro checkpoint export JOB', 'continue only if it succeeded'],
+    ['maestro pause JOB && maestro wait JOB --for paused --timeout 60', 'until its workers are free'],
   ]);
 }
 

@@ -14,7 +14,7 @@ interface ReadOptions {
 export function addWorkerCommands(program: Command): void {
   const workers = program
     .command('workers')
-    .description('list the workers that are connected, and what they work for')
+    .description('list connected workers and the job each one works on')
     .option('--json', 'print JSON')
     .action(async ({ json }: ReadOptions) => {
       const all = await withClient(program, (client) => client.listWorkers());
@@ -23,12 +23,12 @@ export function addWorkerCommands(program: Command): void {
 
   withExamples(workers, [
     ['maestro workers', 'who is there'],
-    ['maestro workers drain worker-b', 'take one out, such as before its machine is shut down'],
+    ['maestro workers drain worker-b', 'remove a worker, for example before its machine is shut down'],
   ]);
 
   const drain = workers
     .command('drain')
-    .description('take a worker out of its job at the next step boundary; it gets no other job until it is started again')
+    .description('remove a worker from its job at the next step boundary; it gets no other job until it is restarted')
     .argument('<name>', "a worker's name")
     .option('--json', 'print JSON')
     .action(async (name: string, _options: ReadOptions, command: Command) => {
@@ -36,7 +36,7 @@ export function addWorkerCommands(program: Command): void {
       const { json } = command.optsWithGlobals<ReadOptions>();
       printResult(json, worker, ({ jobId }) => (jobId === '' ? `${name} is drained` : `${name} leaves ${jobId} at the next step boundary`));
     });
-  withExamples(drain, [['maestro workers drain worker-b', 'its job goes on without it, with the same weights']]);
+  withExamples(drain, [['maestro workers drain worker-b', 'its job continues without it, with the same weights']]);
 }
 
 function workerTable(workers: readonly WorkerInfo[]): string {

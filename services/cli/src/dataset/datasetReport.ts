@@ -145,9 +145,9 @@ export function datasetText({
           `Held out:    ${parts.heldOut.samples}${parts.heldOut.samples === 0 ? '' : `, fingerprint ${parts.heldOut.fingerprint}`}`,
         ]),
     ...(contentSha256 === undefined ? [] : [`Content:     sha256 ${contentSha256}`]),
-    `Read:        ${tried - broken.length} of ${tried} that were tried`,
+    `Read:        ${tried - broken.length} of ${tried} tried`,
     ...broken.map(({ name, reason }) => `  broken: ${name}: ${reason}`),
-    ...(classes.length === 0 ? [] : [`Classes:     ${classes.length} (used to measure only, never to pre-train)`]),
+    ...(classes.length === 0 ? [] : [`Classes:     ${classes.length} (used for evaluation only, never for pre-training)`]),
     ...(shown.length === 0 ? [] : [textTable([['CLASS', 'SAMPLES'], ...shown.map((each) => [each.name, String(each.samples)])], [1])]),
     ...(classes.length > shown.length ? [`and ${classes.length - shown.length} more classes`] : []),
   ].join('\n');

@@ -21,7 +21,7 @@ export async function openAnyDataset(
 async function formatOf(path: string): Promise<DatasetFormat> {
   if (isUrl(path) || path.endsWith('.json')) return 'webdataset';
   try {
-    if (!(await inFileTime(stat(path), `dataset ${path}`)).isDirectory()) throw new Error('it is a file; name the folder that it is in');
+    if (!(await inFileTime(stat(path), `dataset ${path}`)).isDirectory()) throw new Error('it is a file; name the folder that contains it');
     const names = await inFileTime(readdir(path), `dataset ${path}`);
     if (names.includes(INDEX_FILE) && (names.length === 1 || names.some((name) => name.endsWith('.tar')))) return 'webdataset';
     const isImage = (name: string): boolean => IMAGE_EXTENSIONS.some((extension) => name.toLowerCase().endsWith(extension));
@@ -31,7 +31,7 @@ async function formatOf(path: string): Promise<DatasetFormat> {
   } catch (error) {
     if (isMaestroError(error)) throw error;
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    const said = isMissing ? 'there is no such folder' : errorMessage(error);
+    const said = isMissing ? 'no such folder' : errorMessage(error);
     throw new MaestroError('not-found', `dataset: ${path}: ${said}`, { cause: error });
   }
 }

@@ -4,9 +4,9 @@ import { positiveInteger } from '../terminal/options.ts';
 /** What `npm run demo` and `maestro demo` take. */
 export function withDemoOptions(command: Command): Command {
   return command
-    .description('Pre-trains a small Masked Autoencoder on this machine, and shows what it learned.')
-    .option('--workers <n>', 'worker processes; the result is the same for any number', positiveInteger, 2)
+    .description('Pre-trains a small Masked Autoencoder on this machine and shows what it learned.')
+    .option('--workers <n>', 'number of worker processes; the result does not depend on it', positiveInteger, 2)
     .option('--steps <n>', 'training steps', positiveInteger)
     .option('--data <dir>', 'train on the images in this folder instead of Fashion-MNIST')
-    .option('--json', 'end with one JSON object on standard output');
+    .option('--json', 'print one JSON object to standard output at the end');
 }

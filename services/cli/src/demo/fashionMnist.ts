@@ -47,7 +47,7 @@ export async function fashionMnist(cacheDir: string, note: (text: string) => voi
   }
   throw new MaestroError(
     'unavailable',
-    `Fashion-MNIST could not be had (${failures.join('; ')}); put its four .gz files into ${target}, or train on images of your own ` +
+    `could not download Fashion-MNIST (${failures.join('; ')}); put its four .gz files into ${target}, or train on your own images ` +
       'with --data DIR',
   );
 }
@@ -63,7 +63,7 @@ async function fromDebian(dir: string): Promise<string> {
     await download(options);
   });
   const archive = (await readdir(dir)).find((name) => name.endsWith('.deb'));
-  if (archive === undefined) throw new Error('apt-get download left no file');
+  if (archive === undefined) throw new Error('apt-get download produced no file');
   await run('dpkg', ['-x', archive, '.'], { cwd: dir });
   return join(dir, PACKAGE_DIR);
 }

@@ -32,11 +32,11 @@ test('the end of the demo is a table with what each figure is of, and says in wo
   expect(lines.slice(1, 5)).toEqual([
     '                           UNTRAINED  TRAINED',
     '  training loss               3.5867   0.1234  first and last step',
-    '  error on hidden patches     0.9000   0.0357  1000 test images; 0.1085 with the mean of the visible pixels filled in',
+    '  error on hidden patches     0.9000   0.0357  1000 test images; 0.1085 when filling in the mean of the visible pixels',
     '  k-NN accuracy               47.4 %   68.9 %  1000 test images; 10.0 % by chance',
   ]);
   expect(lines).toContain(
-    'The model has learned: its error on hidden patches is 32.9 % of that of filling in the mean of the visible pixels.',
+    'The model has learned: its error on hidden patches is 32.9 % of the baseline that fills in the mean of the visible pixels.',
   );
   expect(lines).toContain('Try next:');
 });
@@ -44,7 +44,7 @@ test('the end of the demo is a table with what each figure is of, and says in wo
 test('a run that learned nothing says so, and what to do instead of what to try next', () => {
   const text = verdict({ ...REPORT, steps: 40, images: 2560, evalMaskedMse: 0.11 }, SETTING);
   expect(text).toEqual([
-    'The model has learned nothing yet: its error on hidden patches is 101.4 % of that of filling in the mean of the visible pixels.',
+    'The model has learned nothing yet: its error on hidden patches is 101.4 % of the baseline that fills in the mean of the visible pixels.',
     '40 steps are too few. Train longer: run the demo without --steps (640 steps), about 1:42 at this speed.',
   ]);
 });

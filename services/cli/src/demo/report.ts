@@ -52,7 +52,7 @@ export function reportText(report: DemoReport, setting: DemoSetting): string {
       'error on hidden patches',
       evalMaskedMseBefore.toFixed(4),
       evalMaskedMse.toFixed(4),
-      `${setting.evaluatedOn}; ${meanFillMse.toFixed(4)} with the mean of the visible pixels filled in`,
+      `${setting.evaluatedOn}; ${meanFillMse.toFixed(4)} when filling in the mean of the visible pixels`,
     ],
     knnBefore === null || knnAfter === null
       ? ['k-NN accuracy', '-', '-', 'no labels: put images into one sub-folder per class']
@@ -71,7 +71,7 @@ export function reportText(report: DemoReport, setting: DemoSetting): string {
 export function verdict(report: DemoReport, { defaultSteps, isOwnData }: DemoSetting): string[] {
   const { evalMaskedMse, meanFillMse, knnBefore, knnAfter, steps, imagesPerSecond, images } = report;
   const share = evalMaskedMse / meanFillMse;
-  const error = `its error on hidden patches is ${percent(share)} of that of filling in the mean of the visible pixels`;
+  const error = `its error on hidden patches is ${percent(share)} of the baseline that fills in the mean of the visible pixels`;
   const more = Math.max(defaultSteps, steps * 4);
   const time = duration((more * images) / steps / imagesPerSecond);
   const option = more === defaultSteps ? `without --steps (${more} steps)` : `with --steps ${more}`;
@@ -81,9 +81,7 @@ export function verdict(report: DemoReport, { defaultSteps, isOwnData }: DemoSet
     return [
       `The model has learned nothing yet: ${error}.`,
       steps < defaultSteps ? `${steps} steps are too few. ${longer}` : longer,
-      ...(steps >= defaultSteps && isOwnData
-        ? ['If that does not help, look at what it sees: npm run maestro -- dataset inspect DIR']
-        : []),
+      ...(steps >= defaultSteps && isOwnData ? ['If that does not help, check the data: npm run maestro -- dataset inspect DIR'] : []),
     ];
   if (share >= LEARNED) return [`The model has begun to learn: ${error}.`, longer, ...next(report, isOwnData)];
   const classes =
@@ -98,8 +96,8 @@ export function verdict(report: DemoReport, { defaultSteps, isOwnData }: DemoSet
 
 function next({ checkpointPath }: DemoReport, isOwnData: boolean): string[] {
   const commands = [
-    [`npm run maestro -- reconstruct ${checkpointPath} --out mine.png`, isOwnData ? 'draw other images' : 'draw other test images'],
-    [`npm run maestro -- checkpoint verify ${checkpointPath}`, 'check every byte of it'],
+    [`npm run maestro -- reconstruct ${checkpointPath} --out mine.png`, isOwnData ? 'draw other images' : 'draw more test images'],
+    [`npm run maestro -- checkpoint verify ${checkpointPath}`, 'verify every byte'],
     ['npm run demo -- --data DIR', 'train on your own images'],
     ['npm run demo -- --workers 3', 'more workers, the same bits'],
     ['npm run maestro -- up', 'a cluster that takes jobs'],

@@ -184,7 +184,7 @@ async function trainOnCluster({
     const job = await lastState(client, submitted, view.show);
     view.end();
     if (wasInterrupted)
-      throw new MaestroError('cancelled', `interrupted; its checkpoints stay in ${join(dataDir, 'jobs', job.id, 'checkpoints')}`);
+      throw new MaestroError('cancelled', `interrupted; its checkpoints are kept in ${join(dataDir, 'jobs', job.id, 'checkpoints')}`);
     if (job.state !== 'succeeded') {
       const last = job.checkpoints.at(-1);
       const rescue = last === undefined ? '' : `\ndemo: the state after step ${last.step} is in ${last.path}`;

@@ -56,9 +56,9 @@ test('a clean audit says so first, folds what lies long past, and ends with who 
   expect(lines.slice(0, 10)).toEqual([
     'Job:      job-1 (faces), running',
     'Steps:    128 committed, of 500 in all; generation 3',
-    'Verdict:  clean: 12 800 samples were due, and each was taken exactly once (12 799 read, 1 broken)',
+    'Verdict:  clean: 12 800 samples were due, and each was consumed exactly once (12 799 read, 1 broken)',
     'Redone:   7 committed steps, because all workers had gone; the ledger counts each once',
-    'Data:     digest 00c0ffee12345 of the bytes that were read; another run of this job has the same if it read the same',
+    'Data:     digest 00c0ffee12345 of the bytes read; another run of this job that read the same bytes has the same digest',
     'Ledger:   7.7 kB in Redis',
     '',
     'EPOCH  STEPS       DUE   READ  BROKEN  MISSING  TWICE  SAMPLES',
@@ -79,7 +79,7 @@ test('an audit that is not clean says what is wrong, shows the epoch however old
   const epochs = Array.from({ length: 20 }, (_, epoch) => epochAt(epoch, epoch === 1 ? { missing: 8, mismatches: 1, images: 992 } : {}));
   const text = auditText(audit({ verdict: 'unclean', isClean: false, missing: 8, mismatches: 1, problems, problemCount: 31, epochs }));
   expect(text).toContain(
-    'Verdict:  NOT CLEAN: 8 samples missing, 1 row of other samples than planned, 31 problems in all; 12 800 samples were due\n',
+    'Verdict:  NOT CLEAN: 8 samples missing, 1 row with samples other than planned, 31 problems in all; 12 800 samples were due\n',
   );
   expect(text).toMatch(/^1 {6}10\.\.19 +1 000 +992 +0 +8 +0 {2}DIFFER$/m);
   expect(text).toMatch(/^2\.\.9 +20\.\.99 +8 000/m);
@@ -90,13 +90,13 @@ test('an audit that is not clean says what is wrong, shows the epoch however old
 test('resumed and unknown steps are told', () => {
   const text = auditText(audit({ firstStep: 100, unknownSteps: 1, redoneSteps: 0, epochs: [], workers: [] }));
   expect(text).toContain('Steps:    28 committed after the 100 it resumed from, of 500 in all');
-  expect(text).toContain('Unknown:  who did 1 step was lost with Redis and all workers; the schedule fills in');
-  expect(text).toContain('no step is committed yet');
+  expect(text).toContain('Unknown:  1 step with no recorded worker (lost with Redis and all workers); samples come from the schedule');
+  expect(text).toContain('no step has been committed yet');
 });
 
 test('a record that lacks steps is incomplete, and not clean', () => {
   const problems = ['incomplete: the ledger has 128 steps, the job has done 500; steps 128 to 499 (epochs 12 to 49) are not in it'];
   const text = auditText(audit({ verdict: 'incomplete', isClean: false, state: 'succeeded', dueStep: 500, problems, problemCount: 1 }));
-  expect(text).toContain('Verdict:  INCOMPLETE: the record of 372 steps is missing (the job has done 500); what is there is sound\n');
+  expect(text).toContain('Verdict:  INCOMPLETE: the record of 372 steps is missing (the job has committed 500); the rest is consistent\n');
   expect(text).toContain(`Problems (1):\n  ${problems[0]}`);
 });

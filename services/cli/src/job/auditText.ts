@@ -17,10 +17,12 @@ export function auditText(audit: JobAudit): string {
     `Redone:   ${count(redoneSteps, 'committed step')}${redoneSteps === 0 ? '' : ', because all workers had gone; the ledger counts each once'}`,
   ];
   if (unknownSteps > 0)
-    lines.push(`Unknown:  who did ${count(unknownSteps, 'step')} was lost with Redis and all workers; the schedule fills in`);
+    lines.push(
+      `Unknown:  ${count(unknownSteps, 'step')} with no recorded worker (lost with Redis and all workers); samples come from the schedule`,
+    );
   if (audit.dataDigest !== '')
     lines.push(
-      `Data:     digest ${audit.dataDigest} of the bytes that were read; another run of this job has the same if it read the same`,
+      `Data:     digest ${audit.dataDigest} of the bytes read; another run of this job that read the same bytes has the same digest`,
     );
   lines.push(`Ledger:   ${formatBytes(audit.ledgerBytes)} in Redis`, '', epochTable(audit.epochs));
   if (workers.length > 0) {
@@ -39,21 +41,21 @@ export function auditText(audit: JobAudit): string {
 function verdict(audit: JobAudit): string {
   const { isClean, expected, images, skipped, missing, duplicates, mismatches, problemCount, dueStep, step } = audit;
   const broken = skipped === 0 ? '' : ` (${number(images)} read, ${number(skipped)} broken)`;
-  if (isClean) return `clean: ${number(expected)} samples were due, and each was taken exactly once${broken}`;
+  if (isClean) return `clean: ${number(expected)} samples were due, and each was consumed exactly once${broken}`;
   if (audit.verdict === 'incomplete') {
-    return `INCOMPLETE: the record of ${count(dueStep - step, 'step')} is missing (the job has done ${dueStep}); what is there is sound`;
+    return `INCOMPLETE: the record of ${count(dueStep - step, 'step')} is missing (the job has committed ${dueStep}); the rest is consistent`;
   }
   const found = [
     missing > 0 && `${count(missing, 'sample')} missing`,
     duplicates > 0 && `${count(duplicates, 'sample')} taken twice`,
-    mismatches > 0 && `${count(mismatches, 'row')} of other samples than planned`,
+    mismatches > 0 && `${count(mismatches, 'row')} with samples other than planned`,
   ].filter((part) => part !== false);
   return `NOT CLEAN: ${[...found, `${count(problemCount, 'problem')} in all`].join(', ')}; ${number(expected)} samples were due`;
 }
 
 /** Clean epochs long past share a line. */
 function epochTable(epochs: readonly AuditEpoch[]): string {
-  if (epochs.length === 0) return 'no step is committed yet';
+  if (epochs.length === 0) return 'no step has been committed yet';
   const isShown = (epoch: AuditEpoch, at: number): boolean => at >= epochs.length - SHOWN_EPOCHS || !isSound(epoch);
   const rows: string[][] = [];
   for (let at = 0; at < epochs.length; at++) {

@@ -2,7 +2,7 @@ import type { JobClient } from '@maestro/client';
 import { isMaestroError, MaestroError, nearest } from '@maestro/protocol';
 
 /** How jobs can be named. */
-export const JOB_HELP = 'job: its id, the beginning of it, its name, or @last for the newest';
+export const JOB_HELP = 'job: its id, a unique prefix of it, its name, or @last for the newest';
 
 /** Asks something about a job by its id, which stays the same job while others are submitted. */
 export async function findJob<Result>(client: JobClient, reference: string, ask: (id: string) => Promise<Result>): Promise<Result> {

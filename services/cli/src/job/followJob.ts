@@ -18,7 +18,7 @@ export interface FollowOptions {
 
 /** `--logs LEVEL`, for commands that follow a job. */
 export function logsOption(): Option {
-  return new Option('--logs <level>', 'log lines to show while following, from this level on')
+  return new Option('--logs <level>', 'lowest level of log lines to show while following')
     .choices([...LOG_QUERY_LEVELS, 'none'])
     .default('warn');
 }
@@ -38,7 +38,7 @@ async function follow(client: JobClient, job: Job, level: string): Promise<Job> 
   const detach = (): void => {
     view.end();
     const { id } = job;
-    process.stderr.write(`detached; the job goes on. Come back with \`maestro follow ${id}\`, end it with \`maestro cancel ${id}\`\n`);
+    process.stderr.write(`detached; the job keeps running. Reattach with \`maestro follow ${id}\`, cancel with \`maestro cancel ${id}\`\n`);
     process.exit(0);
   };
   process.once('SIGINT', detach);
@@ -71,6 +71,6 @@ async function showLines(
   try {
     for await (const { json } of client.tailLogs(id, { follow: true, level, signal })) view.note(logText(json, { isColoured }));
   } catch (error) {
-    if (!isMaestroError(error, 'cancelled')) view.note(`no more log lines: ${errorMessage(error)}`);
+    if (!isMaestroError(error, 'cancelled')) view.note(`cannot read more log lines: ${errorMessage(error)}`);
   }
 }

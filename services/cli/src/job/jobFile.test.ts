@@ -23,9 +23,9 @@ test('a job file is YAML or JSON', async () => {
 });
 
 test('a file that is not there, or no mapping, is refused with its name and place', async () => {
-  await expect(readJobFile(join(dir, 'none.yaml'))).rejects.toThrow(/job file .*none\.yaml: there is no such file/);
+  await expect(readJobFile(join(dir, 'none.yaml'))).rejects.toThrow(/job file .*none\.yaml: no such file/);
   await expect(readJobFile(await written('a: [1,\nb: 2'))).rejects.toThrow(/job file .*job\.yaml: .* at line \d/);
-  await expect(readJobFile(dir)).rejects.toThrow(/^job file .*: it is a folder; name the job file in it$/);
+  await expect(readJobFile(dir)).rejects.toThrow(/^job file .*: it is a folder; name the job file inside it$/);
   await expect(readJobFile(await written('- 1'))).rejects.toThrow('expected a mapping of keys');
 });
 
@@ -33,7 +33,7 @@ test('what is no YAML is shown with its line and a mark at the place', async () 
   await expect(readJobFile(await written('name: a\nschedule:\n  epochs: 1: 2\n'))).rejects.toThrow(
     /job\.yaml: Nested mappings are not allowed in compact mappings at line 3, column 11\n {4}epochs: 1: 2\n {12}\^$/,
   );
-  expect(() => setKeys({}, ['seed=[1'])).toThrow('--set seed=[1: the value is no YAML: ');
+  expect(() => setKeys({}, ['seed=[1'])).toThrow('--set seed=[1: the value is not valid YAML: ');
 });
 
 test('a path of ~ is left for whoever can tell that only a shell knows it', () => {
@@ -78,7 +78,7 @@ test('hostile or mistaken files are refused in words: nested without end, two do
   const read = async (text: string): Promise<string> =>
     readJobFile(await written(text)).then(String, (error: { code: string; message: string }) => `${error.code} ${error.message}`);
   expect(await read('['.repeat(100_000))).toMatch(/^invalid-argument job file .*nested more than 64 levels deep/);
-  expect(await read('name: a\n---\nname: b\n')).toMatch(/^invalid-argument job file .*more than one document/);
+  expect(await read('name: a\n---\nname: b\n')).toMatch(/^invalid-argument job file .*more than one YAML document/);
   expect(await read('optimizer: { lr: .nan }\n')).toMatch(/^invalid-argument job file .*optimizer\.lr: expected a number, found NaN/);
   expect(await read('optimizer:\n  lr: 1e400\n')).toMatch(/optimizer\.lr: expected a number, found Infinity/);
   expect(() => setKeys({}, ['optimizer.lr=.inf'])).toThrow(/optimizer\.lr: expected a number, found Infinity/);

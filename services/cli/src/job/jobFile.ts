@@ -21,9 +21,9 @@ export async function readJobFile(path: string): Promise<JobFile> {
     const { code } = error as NodeJS.ErrnoException;
     const problem =
       code === 'ENOENT'
-        ? `there is no such file${hint}`
+        ? `no such file${hint}`
         : code === 'EISDIR'
-          ? 'it is a folder; name the job file in it'
+          ? 'it is a folder; name the job file inside it'
           : `it cannot be read: ${errorMessage(error)}`;
     throw new MaestroError('not-found', `job file ${path}: ${problem}`, { cause: error });
   }
@@ -37,7 +37,7 @@ export async function readJobFile(path: string): Promise<JobFile> {
     if ((error as { readonly code?: unknown }).code === 'MULTIPLE_DOCS') {
       throw new MaestroError(
         'invalid-argument',
-        `job file ${path}: it has more than one document (lines of ---); put each job into a file of its own`,
+        `job file ${path}: it has more than one YAML document (separated by ---); use one file per job`,
       );
     }
     throw new MaestroError('invalid-argument', `job file ${path}: ${withExcerpt(error)}`, { cause: error });
@@ -81,7 +81,7 @@ export function setKeys(file: JobFile, pairs: readonly string[]): JobFile {
       requireShallow(pair, '--set');
       put(node, last, parse(pair.slice(at + 1)));
     } catch (error) {
-      throw new MaestroError('invalid-argument', `--set ${pair}: the value is no YAML: ${withExcerpt(error)}`, { cause: error });
+      throw new MaestroError('invalid-argument', `--set ${pair}: the value is not valid YAML: ${withExcerpt(error)}`, { cause: error });
     }
     requireFinite(own(node, last), [pair.slice(0, at)]);
   }

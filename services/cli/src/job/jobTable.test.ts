@@ -57,7 +57,7 @@ test('metrics have a line of their own, and none where the job told none', () =>
 });
 
 test('that events are left out is said, and where the others are', () => {
-  expect(jobDescription(job, { nowMs })).toContain('Events: (the newest; older ones are not kept)\n');
+  expect(jobDescription(job, { nowMs })).toContain('Events: (the newest; older events are not kept)\n');
   const [event] = job.events;
   expect(jobDescription({ ...job, events: [{ ...event!, generation: 1 }] }, { nowMs })).toContain('Events:\n');
   expect(jobDescription({ ...job, events: Array.from({ length: 30 }, () => event!) }, { nowMs })).toContain('5 older with --json');

@@ -60,7 +60,7 @@ export function jobDescription(
   if (results.length > 0) lines.push(`Results:    ${results.map(([name, value]) => `${name} ${value}`).join(', ')}`);
   if (job.stepsRedone > 0)
     lines.push(
-      `Redone:     ${job.stepsRedone} step${job.stepsRedone === 1 ? '' : 's'}, begun and given up when a view ended, or lost with all workers`,
+      `Redone:     ${job.stepsRedone} step${job.stepsRedone === 1 ? '' : 's'}, discarded when a view ended or lost with all workers`,
     );
   // Nobody works for a job that has ended: what its members did last is no news.
   if (!isOver) lines.push('Members:');
@@ -80,7 +80,7 @@ export function jobDescription(
   const olderEvents = job.events.length - SHOWN_EVENTS;
   const areSome = olderEvents > 0 || (job.events[0]?.generation ?? 1) > 1;
   lines.push(
-    areSome ? `Events: (the newest; ${olderEvents > 0 ? `${olderEvents} older with --json` : 'older ones are not kept'})` : 'Events:',
+    areSome ? `Events: (the newest; ${olderEvents > 0 ? `${olderEvents} older with --json` : 'older events are not kept'})` : 'Events:',
   );
   for (const { time, generation, step, type, message } of job.events.slice(-SHOWN_EVENTS)) {
     lines.push(`  ${time}  view ${generation}  step ${step}  ${type}: ${message}`);

@@ -13,23 +13,21 @@ export function planText({ plan, spec }: Pick<JobCheck, 'plan' | 'spec'>): strin
   ];
   const lines: [string, string | undefined][] = [
     ['Data', samples === undefined ? 'not counted' : `${count(samples)} samples`],
-    ['Batch', `${count(globalBatch)} images a step: ${virtualRanks} virtual ranks x ${microBatch} x ${accumulation}`],
+    ['Batch', `${count(globalBatch)} images per step: ${virtualRanks} virtual ranks x ${microBatch} x ${accumulation}`],
     ['Steps', steps.join(', ')],
     [
       'Learning rate',
-      learningRate === undefined
-        ? undefined
-        : `${learningRate.toPrecision(3)} at its highest: baseLr ${baseLr} x batch / 256${warmUp(warmupSteps)}`,
+      learningRate === undefined ? undefined : `${learningRate.toPrecision(3)} peak: baseLr ${baseLr} x batch / 256${warmUp(warmupSteps)}`,
     ],
-    ['Parameters', `${millions(plan.parameters)}, of which the encoder has ${millions(plan.encoderParameters)}`],
-    ['Memory', `about ${formatBytes(plan.memoryBytes)} a worker`],
-    ['Workers', `${workers} at hand that it can use, ${spec.resources.minWorkers} needed`],
+    ['Parameters', `${millions(plan.parameters)}, ${millions(plan.encoderParameters)} of them in the encoder`],
+    ['Memory', `about ${formatBytes(plan.memoryBytes)} per worker`],
+    ['Workers', `${workers} available, ${spec.resources.minWorkers} needed`],
     [
       'Time',
       seconds === undefined
         ? undefined
-        : `about ${duration(seconds)} on the workers at hand, ` +
-          `${secondsBy === 'guess' ? 'a guess: no job was measured here yet' : 'as fast as an earlier job here'}`,
+        : `about ${duration(seconds)} on the available workers, ` +
+          `${secondsBy === 'guess' ? 'a guess: no job has been timed here yet' : 'at the speed of an earlier job here'}`,
     ],
   ];
   const width = Math.max(...lines.map(([name]) => name.length)) + 2;

@@ -109,7 +109,7 @@ linkTest('a link is slow and narrow at once', async () => {
 });
 
 linkTest('two shapes at a time are refused, and leave the first as it is', async () => {
-  const taken = /the link of worker-a has a shape already/;
+  const taken = /the link of worker-a is already shaped/;
   const heal = await shapeLink(network.id, 'worker-a', { delayMs: 30, kilobits: 100_000 });
   for (const shape of [{ delayMs: 90 }, { kilobits: 1000 }]) await expect(shapeLink(network.id, 'worker-a', shape)).rejects.toThrow(taken);
   expect(least(await echoes(WINDOW))).toBeLessThan(70);

@@ -60,7 +60,7 @@ export async function shapeLink(id: NetworkId, name: string, shape: LinkShape): 
   } catch (error) {
     await heal();
     if (!isTaken(error)) throw error;
-    throw new MaestroError('conflict', `network: the link of ${name} has a shape already`, { cause: error });
+    throw new MaestroError('conflict', `network: the link of ${name} is already shaped`, { cause: error });
   }
 }
 

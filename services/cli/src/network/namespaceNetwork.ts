@@ -17,7 +17,7 @@ export interface NamespaceNetwork extends HostNetwork {
 export async function makeNamespaceNetwork(): Promise<NamespaceNetwork> {
   await removeNetworks((owner) => owner === process.pid || !isAlive(owner));
   const subnet = freeSubnet(process.pid, `${await ip('-4 -o addr')}${await ip('-4 route')}`);
-  if (subnet === undefined) throw new MaestroError('unavailable', 'no subnet of 10.231.0.0/16 is free on this machine');
+  if (subnet === undefined) throw new MaestroError('unavailable', 'no free subnet in 10.231.0.0/16 on this machine');
   const id = { owner: process.pid, subnet };
   const [hub, uplink] = [switchOf(id), uplinkOf(id)];
   await ip(`netns add ${hub}`);
@@ -79,7 +79,7 @@ async function addCable(id: NetworkId, namespace: string, octets: readonly numbe
       if (!(error as Error).message.includes('File exists')) throw error;
     }
   }
-  throw new MaestroError('conflict', `network: no address is left for ${namespace}`);
+  throw new MaestroError('conflict', `network: no free address for ${namespace}`);
 }
 
 /** Removes what is left of the networks of some owners. Processes in a namespace live on without a network. */

@@ -24,9 +24,9 @@ export async function networkLacks(): Promise<NetworkLacks> {
       () => undefined,
       (error: unknown) => (isMaestroError(error) ? String(error.details['said']) : errorMessage(error)),
     );
-  if (process.platform !== 'linux') return allFor(`network namespaces are Linux's; this is ${process.platform}`);
+  if (process.platform !== 'linux') return allFor(`network namespaces need Linux; this is ${process.platform}`);
   const made = await failure(() => ip(`netns add ${name}`));
-  if (made !== undefined) return allFor(process.getuid?.() === 0 ? made : `only root may make network namespaces (${made})`);
+  if (made !== undefined) return allFor(process.getuid?.() === 0 ? made : `creating network namespaces needs root (${made})`);
   try {
     const namespaces = await failure(async () => {
       await ip(`-n ${name} link add cable type veth peer name end`);

@@ -12,7 +12,7 @@ export function runTool(command: string, args: readonly string[]): Promise<strin
     execFile(command, args, { timeout: TIMEOUT_MS }, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout);
       const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      const why = isMissing ? 'no such program; it is part of iproute2' : stderr.trim().split('\n')[0] || error.message;
+      const why = isMissing ? 'not installed; it is part of iproute2' : stderr.trim().split('\n')[0] || error.message;
       reject(new MaestroError('unavailable', `${[command, ...args].join(' ')}: ${why}`, { cause: error, details: { said: why } }));
     });
   });

@@ -56,7 +56,7 @@ export function openTap(name: string, { isWhole }: { readonly isWhole: boolean }
   if (endianness() === 'LE') request.writeUInt16LE(flags, IFREQ_FLAGS);
   else request.writeUInt16BE(flags, IFREQ_FLAGS);
   if (ioctlPointer(fd, TUNSETIFF, request) !== 0) throw fail(`no TAP device ${name}`);
-  if (isWhole && ioctlNumber(fd, TUNSETOFFLOAD, OFFLOADS) !== 0) throw fail(`${name} takes no large frames`);
+  if (isWhole && ioctlNumber(fd, TUNSETOFFLOAD, OFFLOADS) !== 0) throw fail(`${name} does not support large frames`);
   return {
     fd,
     readInto(buffer) {

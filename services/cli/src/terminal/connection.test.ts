@@ -48,7 +48,7 @@ test('a file that a dead cluster left is none: `maestro down` ends no stranger, 
   }
   await writeFile(join(dir, 'cluster.json'), JSON.stringify({ ...cluster, pid: stranger.pid, started: '0123456789ab' }));
   const ended = promisify(execFile)(process.execPath, [main, '--data-dir', dir, 'down']);
-  await expect(ended).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('down: no cluster runs') });
+  await expect(ended).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('down: no cluster is running') });
   expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
   expect(await readFile(join(dir, 'cluster.json'), 'utf8')).toContain(String(stranger.pid));
 });

@@ -2,8 +2,8 @@ import { expect, test } from '@jest/globals';
 import { withOptionHint } from './optionHint.ts';
 
 test.each([
-  ['--job', 'the job is named without an option: maestro describe JOB'],
-  ['--job-id', 'the job is named without an option: maestro describe JOB'],
+  ['--job', 'the job is an argument, not an option: maestro describe JOB'],
+  ['--job-id', 'the job is an argument, not an option: maestro describe JOB'],
   ['--batch-size', 'a key of the job file: maestro submit --set schedule.microBatch=...'],
   ['--lr', 'a key of the job file: maestro submit --set schedule.baseLr=...'],
   ['--epochs', 'a key of the job file: maestro submit --set schedule.epochs=...'],

@@ -6,7 +6,7 @@ const JOB_WORDS = ['job', 'jobid', 'id', 'run', 'runid'];
 export function withOptionHint(text: string): string {
   const [, option] = /unknown option '--([^'=]+)/.exec(text) ?? [];
   if (option === undefined) return text;
-  const hint = JOB_WORDS.includes(normalWord(option)) ? 'the job is named without an option: maestro describe JOB' : keyHint(option);
+  const hint = JOB_WORDS.includes(normalWord(option)) ? 'the job is an argument, not an option: maestro describe JOB' : keyHint(option);
   // In place of an option of ours that is only spelled like it.
   return hint === undefined ? text : `${text.replace(/\n\(Did you mean [^)]*\)/, '').trimEnd()}\n(${hint})\n`;
 }

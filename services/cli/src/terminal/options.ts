@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 
 /** Explains `--location` of commands that look for a job's checkpoints. */
-export const LOCATION_HELP = "of a job: where its file or its cluster puts checkpoints, if the coordinator can't be asked";
+export const LOCATION_HELP = "where the job's checkpoints are, if the coordinator cannot be asked";
 
 /** Reads an option as a whole number of at least 1. */
 export function positiveInteger(text: string): number {

@@ -14,10 +14,10 @@ export async function withClient<Result>(program: Command, work: (client: JobCli
   } catch (error) {
     if (!isMaestroError(error, 'unavailable')) throw error;
     const proxy = readEnvironment()['grpc_proxy'];
-    const way = proxy === undefined ? '' : ` through the proxy of grpc_proxy (unset it to connect without one)`;
+    const way = proxy === undefined ? '' : ` through the proxy of grpc_proxy (unset it to connect directly)`;
     throw new MaestroError(
       'unavailable',
-      `no coordinator answers at ${address}${way}; start one with \`maestro up\`, or name it with --coordinator (${error.message})`,
+      `no coordinator answers at ${address}${way}; start one with \`maestro up\`, or give its address with --coordinator (${error.message})`,
       { cause: error },
     );
   } finally {

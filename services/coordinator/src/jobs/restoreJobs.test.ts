@@ -25,7 +25,7 @@ afterEach(async () => {
 
 const spec = parseJobSpec({ data: { format: 'idx', path: '/a' }, schedule: { steps: 20 }, checkpoint: { resumeFrom: '/c/gone' } });
 const admission = {
-  startPoint: () => Promise.reject(new MaestroError('not-found', 'checkpoint /c/gone: there is no such folder')),
+  startPoint: () => Promise.reject(new MaestroError('not-found', 'checkpoint /c/gone: no such folder')),
 } as unknown as Admission;
 
 function record(id: string, changes: object = {}): Job {
@@ -66,7 +66,7 @@ test('whatever lies in the place of the lease, the incarnation, the records or a
   await client.set('maestro:job:job-1:ledger', 'a string');
   const { jobs, told, incarnation } = await start();
   expect(jobs.map(({ job, run, fault }) => [job.id, run.phase, fault])).toEqual([
-    ['job-1', 'queued', 'checkpoint /c/gone: there is no such folder'],
+    ['job-1', 'queued', 'checkpoint /c/gone: no such folder'],
     ['job-6', 'ended', undefined],
   ]);
   expect(incarnation).toBe(1);

@@ -26,7 +26,7 @@ const submitHeadersSchema = z.object({
     .max(200)
     .regex(/^[\x21-\x7e]+$/, 'expected printable ASCII without spaces')
     .optional()
-    .describe('submitting twice with the same key gives the same job'),
+    .describe('submitting again with the same key returns the same job'),
 });
 
 const submitQuerySchema = z.strictObject({
