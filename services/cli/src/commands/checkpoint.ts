@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { formatBytes } from '@maestro/protocol';
+import { WEIGHT_FORMATS, weightFormat } from '@maestro/weights';
 import { type Command, Option } from 'commander';
 import { withExamples } from '../job/examples.ts';
 import { LOCATION_HELP } from '../terminal/options.ts';
@@ -54,21 +55,16 @@ export function addCheckpointCommand(program: Command): void {
   const exported = checkpoint
     .command('export')
     .description(
-      'export the encoder of a checkpoint as a self-contained ONNX model: input `images` float32 [N, C, H, W], each pixel ' +
-        '(value / 255 - mean) / std; output `features` float32 [N, D], the mean over patch tokens',
+      `export the weights of a checkpoint. ${WEIGHT_FORMATS.map(({ id, does }) => `${id}: ${does}`).join('; ')}`,
     )
     .argument('<checkpoint>', 'a checkpoint folder, or a job (id, unique prefix, name, or @last) for its newest valid checkpoint')
-    .addOption(new Option('--format <format>', 'what to write').choices(['onnx']).default('onnx'))
+    .addOption(new Option('--format <format>', 'what to write').choices(WEIGHT_FORMATS.map(({ id }) => id)).default(WEIGHT_FORMATS[0].id))
     .option('--location <place>', LOCATION_HELP)
-    .option('--out <file>', 'where it goes', 'encoder.onnx')
+    .option('--out <file>', 'where it goes', WEIGHT_FORMATS[0].fileName)
     .option('--json', 'print JSON')
-    .action(async (target: string, { location, out, json }: ReadOptions & { out: string }) => {
-      const [{ newestFolder }, { exportEncoder }] = await Promise.all([
-        import('../checkpoint/checkpointPlace.ts'),
-        import('../checkpoint/exportEncoder.ts'),
-      ]);
-      const dir = await newestFolder(program, target, location);
-      const report = await exportEncoder(dir, resolve(out));
+    .action(async (target: string, { location, format, out, json }: ReadOptions & { format: string; out: string }) => {
+      const { newestFolder } = await import('../checkpoint/checkpointPlace.ts');
+      const report = await weightFormat(format).write(await newestFolder(program, target, location), resolve(out));
       const { input, output, mean, std, step, file, sizeBytes } = report;
       const lines = [
         `${file}  ${formatBytes(sizeBytes)}, step ${step}`,

@@ -1,26 +1,14 @@
-import { randomUUID } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
-import { describeProblems, MODEL_FILE, readJobSpec, readSafetensors, verifyCheckpoint } from '@maestro/checkpoint';
+import { MODEL_FILE, readSafetensors } from '@maestro/checkpoint';
 import { augmentConfig } from '@maestro/data';
 import { buildPackedEncoder, isEncoderParameter, maeConfig, parameterSpecs } from '@maestro/mae';
 import { type JobSpec, MaestroError } from '@maestro/protocol';
 import { joinLocation } from '@maestro/storage';
+import { openTrained } from './openTrained.ts';
+import type { ExportedWeights } from './weightFormat.ts';
+import { writeAside } from './writeAside.ts';
 
 /** An ONNX file is one protobuf message, which cannot be larger than this. */
 const MOST_BYTES = 2 ** 31 - 1;
-
-/** What was written. */
-export interface ExportedEncoder {
-  readonly file: string;
-  readonly sizeBytes: number;
-  readonly step: number;
-  readonly checkpointHash: string;
-  readonly input: { readonly name: 'images'; readonly shape: readonly (number | string)[] };
-  readonly output: { readonly name: 'features'; readonly shape: readonly (number | string)[] };
-  /** Pixels are to be given as (value / 255 - mean) / std, per channel. */
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-}
 
 /**
  * Writes the encoder of a checkpoint as an ONNX model with its weights inside: `images` float32 [N, C, H, W], normalised, in; `features`
@@ -29,11 +17,8 @@ export interface ExportedEncoder {
  * @throws MaestroError `checkpoint-invalid` when the checkpoint does not verify, `invalid-argument` when the encoder is too large for one
  *   file.
  */
-export async function exportEncoder(dir: string, file: string): Promise<ExportedEncoder> {
-  const report = await verifyCheckpoint(dir);
-  if (!report.valid) throw new MaestroError('checkpoint-invalid', `checkpoint ${dir}: ${describeProblems(report.problems)}`);
-  const { step = 0, checkpointHash = '' } = report;
-  const spec = await readJobSpec(dir);
+export async function writeOnnxEncoder(dir: string, file: string): Promise<ExportedWeights> {
+  const { spec, step, checkpointHash } = await openTrained(dir);
   const config = maeConfig(spec.model);
   const { channels, imageSize, embedDim } = config;
   const encoderBytes = parameterSpecs(config)
@@ -76,26 +61,4 @@ export async function exportEncoder(dir: string, file: string): Promise<Exported
 
 function statisticsOf({ augment: { mean, std } }: JobSpec): { mean?: readonly number[]; std?: readonly number[] } {
   return { ...(mean !== undefined && { mean }), ...(std !== undefined && { std }) };
-}
-
-/** Readers see no part of the file. */
-async function writeAside(file: string, chunks: readonly Uint8Array[]): Promise<number> {
-  const aside = `${file}.${randomUUID()}`;
-  try {
-    const handle = await open(aside, 'w');
-    let sizeBytes = 0;
-    try {
-      for (const chunk of chunks) {
-        await handle.writeFile(chunk);
-        sizeBytes += chunk.length;
-      }
-    } finally {
-      await handle.close();
-    }
-    await rename(aside, file);
-    return sizeBytes;
-  } catch (error) {
-    await rm(aside, { force: true });
-    throw error;
-  }
 }
