@@ -54,9 +54,7 @@ export function addCheckpointCommand(program: Command): void {
 
   const exported = checkpoint
     .command('export')
-    .description(
-      `export the weights of a checkpoint. ${WEIGHT_FORMATS.map(({ id, does }) => `${id}: ${does}`).join('; ')}`,
-    )
+    .description(`export the weights of a checkpoint. ${WEIGHT_FORMATS.map(({ id, does }) => `${id}: ${does}`).join('; ')}`)
     .argument('<checkpoint>', 'a checkpoint folder, or a job (id, unique prefix, name, or @last) for its newest valid checkpoint')
     .addOption(new Option('--format <format>', 'what to write').choices(WEIGHT_FORMATS.map(({ id }) => id)).default(WEIGHT_FORMATS[0].id))
     .option('--location <place>', LOCATION_HELP)
