@@ -1,6 +1,6 @@
 /**
- * Every code an error of maestro can carry, with the gRPC status name and the HTTP status it becomes at the edge, and what it means.
- * The set is closed: clients may switch over it.
+ * Every code that an error of maestro can carry, with its gRPC status name and HTTP status at the edge, and its meaning. The set is closed:
+ * clients may switch over it.
  */
 export const ERROR_CODES = {
   'invalid-argument': { grpc: 'INVALID_ARGUMENT', http: 400, title: 'The request is not valid' },
@@ -28,7 +28,7 @@ export const ERROR_CODES = {
 /** A key of {@link ERROR_CODES}. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** What may accompany an error: where it came from, and values that a program can read. */
+/** Optional data of an error: its cause, and machine-readable details. */
 export interface ErrorOptionsWithDetails {
   readonly cause?: unknown;
   readonly details?: Readonly<Record<string, unknown>>;
@@ -47,20 +47,20 @@ export class MaestroError extends Error {
   }
 }
 
-/** Whether `error` is a {@link MaestroError} (of `code`, when given); true across realms and copies of this module. */
+/** Returns true when `error` is a {@link MaestroError} (of `code`, when given); works across realms and copies of this module. */
 export function isMaestroError(error: unknown, code?: ErrorCode): error is MaestroError {
   const found = error as { name?: unknown; code?: unknown } | null;
   return typeof found === 'object' && found !== null && found.name === 'MaestroError' && (code === undefined || found.code === code);
 }
 
-/** The text of anything that was thrown. */
+/** Returns the message of any thrown value. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error || (typeof error === 'object' && error !== null && 'message' in error)
     ? String((error as { message: unknown }).message)
     : String(error);
 }
 
-/** Fails with `internal: ...` unless `condition` holds: for what only a bug of ours can break. */
+/** Throws `internal: ...` unless `condition` holds: for conditions that only our own bug can break. */
 export function assertInternal(condition: unknown, message: string): asserts condition {
   if (!condition) throw new MaestroError('internal', `internal: ${message}`);
 }

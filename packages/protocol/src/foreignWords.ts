@@ -1,13 +1,13 @@
-/** A key of our job file, and what to know about it. */
+/** A key of our job file, with advice. */
 export interface OurWord {
-  /** Dotted path, or several with `and` between. */
+  /** Dotted path, or several joined by `and`. */
   readonly path: string;
   readonly note?: string;
 }
 
 /**
- * Our words, each with those that other training programs use for it (the MAE reference implementation, timm, Lightning, the Hugging Face
- * Trainer, torchrun), as {@link normalWord} has them.
+ * Our keys, each with the names that other training programs use for it (the MAE reference implementation, timm, Lightning, the Hugging
+ * Face Trainer, torchrun), in the form of {@link normalWord}.
  */
 const KNOWN: readonly (OurWord & { readonly words: string })[] = [
   {
@@ -54,12 +54,12 @@ const FOREIGN: ReadonlyMap<string, OurWord> = new Map(
   KNOWN.flatMap(({ words, ...ours }) => words.split(' ').map((word) => [word, ours] as const)),
 );
 
-/** A word without what spellings differ in: case, dashes, underscores. */
+/** Normalises a word: removes case, dashes and underscores. */
 export function normalWord(word: string): string {
   return word.toLowerCase().replace(/[-_\s]/g, '');
 }
 
-/** Our word for a key that another program would call so, or that stands in another section of ours; `paths` are all of our keys. */
+/** Returns our key for one that another program would use, or that belongs to another section of ours; `paths` are all of our keys. */
 export function ourWordFor(key: string, paths: readonly string[]): OurWord | undefined {
   const word = normalWord(key);
   const elsewhere = paths.find((path) => normalWord(path.slice(path.lastIndexOf('.') + 1)) === word);

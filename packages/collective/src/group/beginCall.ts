@@ -2,17 +2,17 @@ import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { Metadata } from '@grpc/grpc-js';
 import { errorMessage, fromServiceError, isMaestroError, MaestroError } from '@maestro/protocol';
 
-/** What a call reports. */
+/** Callbacks of {@link beginCall}. */
 export interface CallEvents {
-  /** The server has taken the call on. */
+  /** The server has accepted the call. */
   readonly accepted: () => void;
-  /** Once; without an error when the server ended the call with status OK. */
+  /** Called once; without an error when the server ended the call with status OK. */
   readonly ended: (error: MaestroError | undefined) => void;
 }
 
 /**
- * Begins a gRPC call with one request message on an HTTP/2 session (gRPC over HTTP/2, github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md).
- * The caller reads the bytes of the stream that it returns. Throws when the session is closed.
+ * Begins a gRPC call with one request message on an HTTP/2 session (gRPC over HTTP/2, github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md). The
+ * caller reads the response bytes from the returned stream. Throws when the session is closed.
  */
 export function beginCall(session: ClientHttp2Session, path: string, request: Buffer, { accepted, ended }: CallEvents): ClientHttp2Stream {
   const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
@@ -51,7 +51,7 @@ export function beginCall(session: ClientHttp2Session, path: string, request: Bu
   return stream;
 }
 
-/** A `grpc-message`, which is percent-encoded; one that is not is taken as it is (as gRPC asks: a message must not hide the status). */
+/** Decodes a percent-encoded `grpc-message`. Returns a malformed one unchanged, as gRPC requires: a message must not hide the status. */
 function decodeMessage(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -14,75 +14,79 @@ import { Group } from './group.ts';
 import type { Link, LinkEvents } from './link.ts';
 import { grpcOutbound, type Outbound } from './outbound.ts';
 
-/** How a worker takes part in collectives. */
+/** Options of {@link openCollective}. */
 export interface CollectiveOptions {
-  /** Where peers dial: `host:port` (port 0: any free one) or `unix:path`. Without it only views of one member can be joined. */
+  /**
+   * Address that peers dial: `host:port` (port 0: any free one) or `unix:path`. Without it the worker can join only views of one member.
+   */
   readonly address?: string;
-  /** Transport security of both directions. Default: none, for networks that are trusted or secured below. */
+  /** TLS credentials for both directions. Default: none, for networks that are trusted or secured at a lower layer. */
   readonly credentials?: { readonly server: ServerCredentials; readonly client: SecureClientSessionOptions };
-  /** Quiet time after which a peer is asked for a sign of life. Default 1000; below 100 costs more than it finds. */
+  /** Idle time after which a peer is pinged. Default 1000; below 100 the pings cost more than they find. */
   readonly keepaliveTimeMs?: number;
-  /** Time in which it must answer; longer than any pause of a worker's event loop. Default 1000. */
+  /** Deadline for the answer to a ping; must exceed any pause of a worker's event loop. Default 1000. */
   readonly keepaliveTimeoutMs?: number;
-  /** Whether this worker's messages carry checksums. Those that carry one are always checked. Default true. */
+  /** True when this worker's messages carry checksums. Received checksums are always verified. Default true. */
   readonly checksums?: boolean;
 }
 
-/** A member of a view, with the address that its own collective gave. */
+/** A member of a view, with the address that its own collective reported. */
 export interface GroupMember extends PlanMember {
   readonly address: string;
 }
 
-/** What a member brings to a view. */
+/** Options of {@link Collective.join}. */
 export interface JoinOptions {
   readonly job: string;
-  /** Rises with each view of a job; nothing of another generation is taken in. */
+  /** Increases with each view of a job; messages of another generation are discarded. */
   readonly generation: number;
   /** In rank order. */
   readonly members: readonly GroupMember[];
   /** Id of this member. */
   readonly self: string;
-  /** This member's partial sums, in the order of `treeSubtrees`; more are ignored. Shared memory or not, in segments or not. */
+  /**
+   * This member's partial sums, in the order of `treeSubtrees`; extra ones are ignored. May be in shared memory and split into segments.
+   */
   readonly partials: readonly FloatVector[];
-  /** Where the sum goes. */
+  /** Receives the sum. */
   readonly reduced: FloatVector;
-  /** What the sum is gathered as. Default `f32`. */
+  /** Number format in which the sum is gathered. Default `f32`. */
   readonly allGather?: AllGather;
-  /** Scalars that travel with each virtual rank. Default 0. */
+  /** Scalars sent with each virtual rank. Default 0. */
   readonly scalarsPerRank?: number;
-  /** How long peers may take to join the same view. Default 30,000. */
+  /** Deadline for peers to join the same view. Default 30,000. */
   readonly joinTimeoutMs?: number;
-  /** How long one all-reduce may take; longer than the members' compute times can differ. Default 600,000. */
+  /** Deadline of one all-reduce; must exceed the spread of the members' compute times. Default 600,000. */
   readonly stepTimeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
-/** A worker's end of all its collectives. */
+/** A worker's endpoint for all its collectives. */
 export interface Collective {
-  /** Where peers dial, with the port that was found; undefined when it serves nobody. */
+  /** Address that peers dial, with the port that was bound; undefined when this worker serves nobody. */
   readonly address: string | undefined;
   /**
-   * Connects to every peer of the view, in both directions, and checks that all planned alike.
-   * Rejects with `timeout` naming the peers that did not come, `conflict` when a peer is in another view or planned otherwise.
+   * Connects to every peer of the view, in both directions, and checks that all members have the same plan. Rejects with `timeout` naming
+   * the peers that did not connect, `conflict` when a peer is in another view or has another plan.
    */
   readonly join: (options: JoinOptions) => Promise<Group>;
   /**
-   * Serves this member's state to peers of a view until the returned function is called; requests that came before are answered now.
+   * Serves this member's state to peers of a view until the returned function is called; requests that arrived earlier are answered now.
    * Throws `conflict` when this view or a later one was served before.
    */
   readonly serveState: (options: ServeStateOptions) => () => void;
   /**
    * Pulls a peer's state into `into`. Rejects, with `details.member`, with `unavailable` when the peer cannot be reached, `peer-lost` when
    * the connection breaks, `conflict` when the peer does not serve that view, `protocol-violation` when sizes, a checksum or the hash
-   * differ, `timeout` when nothing comes, what `provide` rejected with, or the signal's reason. What `into` holds then is undefined; the
-   * caller starts over.
+   * differ, `timeout` when the stream is idle for too long, the error of `provide`, or the signal's reason. The contents of `into` are
+   * undefined after an error; the caller starts over.
    */
   readonly pullState: (options: PullStateOptions) => Promise<PulledState>;
-  /** Ends all groups, all serving and pulling, and the server. */
+  /** Ends all groups, stops serving and pulling, and closes the server. */
   readonly close: () => Promise<void>;
 }
 
-/** A view that this worker is in or joining. */
+/** A view that this worker has joined or is joining. */
 interface Membership {
   readonly job: string;
   readonly generation: number;
@@ -94,10 +98,10 @@ interface Membership {
   arrived: () => void;
 }
 
-/** Pulls that may wait for this worker to join the view that they name. */
+/** Limits the pulls that wait for this worker to join the view they name. */
 const MOST_EARLY_PULLS = 256;
 
-/** Opens a worker's end of collectives; see {@link Collective}. Rejects with `unavailable` when the address cannot be bound. */
+/** Opens a worker's endpoint for collectives; see {@link Collective}. Rejects with `unavailable` when the address cannot be bound. */
 export async function openCollective({
   address,
   credentials,
@@ -255,7 +259,7 @@ export async function openCollective({
   };
 }
 
-/** Why a pull cannot be served in a view that this worker is in; undefined when it can. */
+/** Returns the reason to refuse a pull in a view that this worker has joined; undefined when it can be served. */
 function whyRefused({ member, target, plan }: PullRequest, membership: Membership): string | undefined {
   if (target !== membership.self) return `this worker is ${membership.self}`;
   if (plan !== membership.plan.digest) return 'it planned with other members, virtual ranks or vector length';
@@ -263,7 +267,7 @@ function whyRefused({ member, target, plan }: PullRequest, membership: Membershi
   return membership.pulls.has(member) ? 'it pulls already' : undefined;
 }
 
-/** The two streams of a peer as one link. */
+/** Combines the two streams of a peer into one link. */
 function openLink(inbound: Dialled, outbound: Outbound): Link {
   return {
     send: outbound.send,
@@ -280,7 +284,7 @@ function vectorLength(vector: FloatVector): number {
   return vector instanceof Float32Array ? vector.length : vector.reduce((sum, segment) => sum + segment.length, 0);
 }
 
-/** `promise`, or the reason of `signal` when that comes first. */
+/** Settles as `promise` does, or rejects with the reason of `signal` when it aborts first. */
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);

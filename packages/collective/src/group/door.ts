@@ -5,20 +5,20 @@ import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import { listenError } from '@maestro/protocol';
 import { type MemberService, sortConnection } from './memberServer.ts';
 
-/** How long streams that have ended may take to drain at the end. */
+/** Deadline for ended streams to drain on close. */
 const DRAIN_MS = 1000;
 
-/** Where a collective listens. */
+/** The listening end of a collective. */
 export interface Door {
-  /** With the port that was given. */
+  /** The bound address, with the actual port. */
   readonly address: string;
-  /** Lets ended streams drain, so that peers see a member leave and not a broken connection; for a bounded time. */
+  /** Lets ended streams drain, for a bounded time, so that peers see a member leave and not a broken connection. */
   readonly close: () => Promise<void>;
 }
 
-/** What a door leads to. */
+/** Options of {@link openDoor}. */
 export interface DoorOptions {
-  /** Serves everybody over TLS, and without it all who are no members. */
+  /** Serves all connections over TLS; without TLS, those of clients that are not members. */
   readonly server: Server;
   /** `host:port` or `unix:path`. */
   readonly address: string;
@@ -27,7 +27,7 @@ export interface DoorOptions {
   readonly members: Omit<MemberService, 'connected'>;
 }
 
-/** Listens on an address. Rejects with `unavailable` when it cannot. */
+/** Listens on an address. Rejects with `unavailable` when it cannot be bound. */
 export async function openDoor({ server, address, credentials, members }: DoorOptions): Promise<Door> {
   if (credentials !== undefined) return { address: await bind(server, address, credentials), close: () => shutDown(server) };
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -91,7 +91,7 @@ async function shutDown(server: Server): Promise<void> {
   server.forceShutdown();
 }
 
-/** Waits for `promise`, but not long. */
+/** Waits for `promise`, for {@link DRAIN_MS} at most. */
 async function unlessLate(promise: Promise<void>): Promise<void> {
   const patience = new AbortController();
   await Promise.race([promise, delay(DRAIN_MS, undefined, { signal: patience.signal }).catch(() => {})]);

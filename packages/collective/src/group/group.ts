@@ -12,36 +12,36 @@ import { invalidCall, otherRound, peerLost, placeText, type RoundPlace, roundTim
 import { createRoundClock, type RoundTimes } from './roundTimes.ts';
 
 const NO_VALUES = new Float64Array(0);
-/** Pieces that are reduced before other events get a turn: a few milliseconds of work. */
+/** Limits the pieces reduced before other events get a turn: a few milliseconds of work. */
 const PIECES_PER_TURN = 8;
 
-/** What a group works on. */
+/** Options of {@link Group}. */
 export interface GroupOptions {
   readonly plan: ReducePlan;
   /** Index of this member in the plan. */
   readonly self: number;
   readonly generation: number;
-  /** This member's partial sums, one for each of its subtrees in rank order; more are ignored. Read, never written. */
+  /** This member's partial sums, one for each of its subtrees in rank order; extra ones are ignored. Read, never written. */
   readonly partials: readonly FloatVector[];
-  /** Where every member finds the sum, or its chunk of it; what is gathered lies here too. */
+  /** Receives the sum, or this member's chunk of it; also holds the vector that is gathered. */
   readonly reduced: FloatVector;
   /** Scalars that travel with each virtual rank's gradient. */
   readonly scalarsPerRank: number;
-  /** Whether messages carry checksums; those that carry one are always checked. */
+  /** True when messages carry checksums; received checksums are always verified. */
   readonly checksums: boolean;
-  /** How long one round may take before it fails, naming the members it waits for. */
+  /** Deadline of one round; on expiry it fails, naming the members it waits for. */
   readonly stepTimeoutMs: number;
 }
 
-/** What every member knows after a reduction, equal bit for bit. The arrays are reused: valid until the next call. */
+/** Result of a reduction, bit-identical on every member. The arrays are reused: valid until the next call. */
 export interface AllReduceResult {
-  /** k for each virtual rank, in rank order. */
+  /** `scalarsPerRank` values for each virtual rank, in rank order. */
   readonly scalars: Float64Array;
   /** Sum of squares of each block of the reduced vector. */
   readonly blockSumSquares: Float64Array;
-  /** Their sum, in order. */
+  /** Sum of `blockSumSquares`, in order. */
   readonly sumSquares: number;
-  /** Whether every element of the reduced vector is finite. */
+  /** True when every element of the reduced vector is finite. */
   readonly finite: boolean;
 }
 
@@ -55,16 +55,19 @@ interface Pending {
 /**
  * The members of one view, summing vectors step by step.
  *
- * A step sends each peer the own partials of its chunk and, piece by piece as it is added up, the own chunk. Nothing waits in a
- * circle: reduced pieces are always taken in, partials are taken in unless their sender is ahead of the slowest member, and the
- * partials of a step depend on nothing that is received in it. A peer may be one step ahead at most, since its next step
- * begins after it has this member's chunk, by when this member's staging is empty; what it sends early is staged, or waits in its stream.
+ * A step sends each peer this member's partials of the peer's chunk and, piece by piece as it is reduced, this member's own chunk. There is
+ * no circular wait: reduced pieces are always accepted, partials are accepted unless their sender is ahead of the slowest member, and the
+ * partials of a step depend on nothing received in that step. A peer can be at most one step ahead: its next step begins only after it has
+ * this member's chunk, and by then this member's staging is empty. Messages that arrive early are staged, or wait in their stream.
  *
- * The same in two rounds, for members that share the optimiser's state: {@link reduceScatter} leaves the sum of a chunk with its owner
- * alone, and {@link gather} then gives all members what the owners made of it.
+ * Members that shard the optimiser's state do the same in two rounds: {@link reduceScatter} leaves the sum of a chunk with its owner only,
+ * and {@link gather} then sends the owners' results to all members.
  */
 export class Group {
-  /** Aborted, with the error as its reason, when the group ends: by a failure, also between steps, or `cancelled` by {@link close}. */
+  /**
+   * Aborts, with the error as its reason, when the group ends: on a failure, including one between steps, or with `cancelled` on {@link
+   * close}.
+   */
   readonly signal: AbortSignal;
   readonly #options: GroupOptions;
   readonly #controller = new AbortController();
@@ -72,7 +75,7 @@ export class Group {
   readonly #intake: Intake;
   readonly #outflow: Outflow;
   readonly #blockSumSquares: Float64Array;
-  /** By parity of the reductions. */
+  /** Indexed by the {@link parity} of the reductions. */
   readonly #scalars: readonly [Float64Array, Float64Array];
   readonly #peers: readonly Peer[];
   readonly #position: RoundPosition = { round: 0, kind: { op: 'allReduce' }, reductions: 0, step: 0 };
@@ -134,7 +137,7 @@ export class Group {
     });
   }
 
-  /** What links report to. */
+  /** Callbacks that links report to. */
   get events(): LinkEvents {
     return {
       message: (index, bytes) => this.#receive(this.#peer(index), bytes),
@@ -152,41 +155,41 @@ export class Group {
     };
   }
 
-  /** Gives the group its links, by member index; called once, before the first step. */
+  /** Attaches the group's links, by member index; called once, before the first step. */
   connect(links: readonly (Link | undefined)[]): void {
     this.#links = links;
   }
 
-  /** The elements that this member owns. */
+  /** The chunk that this member owns. */
   get chunk(): Chunk {
     return this.chunks[this.#options.self]!;
   }
 
-  /** What each member owns, in the view's order. */
+  /** The chunk that each member owns, in the view's order. */
   get chunks(): readonly Chunk[] {
     return this.#options.plan.chunks;
   }
 
   /**
-   * Sums the members' partials into every member's `reduced`. `scalars` holds k for each of this member's virtual ranks.
-   * One call at a time; the partials must not change and `reduced` must not be read until it resolves.
-   * Rejects with `peer-lost`, `timeout`, `protocol-violation`, or the error given to {@link abort}; the group is over then.
+   * Sums the members' partials into every member's `reduced`. `scalars` holds `scalarsPerRank` values for each of this member's virtual
+   * ranks. One call at a time; until it resolves, the partials must not change and `reduced` must not be read. Rejects with `peer-lost`,
+   * `timeout`, `protocol-violation`, or the error given to {@link abort}; the group has then ended.
    */
   allReduce({ step, scalars }: { readonly step: number; readonly scalars: Float64Array }): Promise<AllReduceResult> {
     return this.#begin({ op: 'allReduce' }, step, scalars);
   }
 
   /**
-   * As {@link allReduce}, but of the sum only the own chunk comes to `reduced`. Outside of it `reduced` must not be read any more, from the
-   * call on to the end of the next {@link gather}: what others give there may come early.
+   * Like {@link allReduce}, but writes only this member's own chunk of the sum to `reduced`. The rest of `reduced` must not be read from
+   * this call until the next {@link gather} ends: gathered pieces of other members may arrive early.
    */
   reduceScatter({ step, scalars }: { readonly step: number; readonly scalars: Float64Array }): Promise<AllReduceResult> {
     return this.#begin({ op: 'reduceScatter' }, step, scalars);
   }
 
   /**
-   * Gives every member, or member `root` alone (its index in the view), what lies in each owner's chunk of `reduced`. Rejects as
-   * {@link allReduce}.
+   * Sends each owner's chunk of `reduced` to every member, or only to member `root` (its index in the view). Rejects like {@link
+   * allReduce}.
    */
   async gather({ step, root }: { readonly step: number; readonly root?: number }): Promise<void> {
     await this.#begin({ op: 'gather', ...(root !== undefined && { root }) }, step, NO_VALUES);
@@ -224,33 +227,33 @@ export class Group {
     return result;
   }
 
-  /** Bytes of all messages that were put on the streams to peers, without what gRPC and HTTP/2 put around them. */
+  /** Bytes of all messages sent to peers, without gRPC and HTTP/2 framing. */
   get sentBytes(): number {
     return this.#outflow.sentBytes;
   }
 
-  /** The same of messages that came from peers. */
+  /** Bytes of all messages received from peers, counted likewise. */
   get receivedBytes(): number {
     return this.#receivedBytes;
   }
 
-  /** How long the parts of the last round that ended took; where one is in progress it does not show. */
+  /** Durations of the parts of the last completed round; a round in progress is not included. */
   get times(): RoundTimes {
     return this.#clock.times;
   }
 
-  /** What the step in progress still waits for; empty between steps. For "step 812: waiting for worker b at all-gather". */
+  /** Returns what the step in progress still waits for; empty between steps. Shown as "step 812: waiting for worker b at all-gather". */
   waiting(): Waiting[] {
     if (this.#pending === undefined) return [];
     return this.#peers.flatMap((peer) => waitingFor(peer, this.#position.round, this.#position.kind) ?? []);
   }
 
-  /** Ends the group at once: a step in progress rejects with `error`, and the peers are told. */
+  /** Ends the group at once: a step in progress rejects with `error`, and the peers are notified. */
   abort(error: MaestroError): void {
     this.#fail(error);
   }
 
-  /** Leaves the group. Peers that have what they need from this member may finish their step. */
+  /** Leaves the group. Peers that already have this member's data may finish their step. */
   async close(): Promise<void> {
     this.#fail(new MaestroError('cancelled', 'allReduce: the group is closed'), { isTold: true });
     await this.#closing;
@@ -259,7 +262,7 @@ export class Group {
   #receive(peer: Peer, bytes: Uint8Array): boolean {
     if (this.#error !== undefined) return true;
     try {
-      // A message that found no room comes again, and counts once.
+      // A message that found no room is delivered again; it counts once.
       if (!peer.isHeld) this.#receivedBytes += bytes.length;
       const chunk = decodeChunk(bytes);
       if (chunk.generation !== this.#options.generation) return true;
@@ -279,7 +282,7 @@ export class Group {
     return !peer.isHeld;
   }
 
-  /** A peer has opened this member's round. */
+  /** Checks that a peer which has opened this member's round is doing the same. */
   #meet(peer: Peer): void {
     const { step, kind } = this.#position;
     this.#clock.arrived(peer.arrivedMs);
@@ -287,13 +290,13 @@ export class Group {
     this.#fail(otherRound(peer, this.#position, this.#options.generation));
   }
 
-  /** Gives each peer what it is due, and asks again for what found no room. */
+  /** Sends each peer its next message and resumes the peers whose message found no room. */
   #sendAll(): void {
     for (const peer of this.#peers) this.#outflow.send(peer);
     for (const peer of this.#peers) if (peer.isHeld) this.#links[peer.index]?.resume();
   }
 
-  /** Adds up what is ready, a few pieces a turn, and passes it on. */
+  /** Reduces the pieces that are ready, a few per turn, and passes them on. */
   #reduce(): void {
     if (this.#error !== undefined || this.#pending === undefined || this.#hasTurn) return;
     const reducer = this.#reducer;
@@ -345,7 +348,7 @@ export class Group {
     this.#fail(peerLost(peer, this.waiting(), this.#place));
   }
 
-  /** Ends the group with `error`: first the caller, then the peers, then the streams. */
+  /** Ends the group with `error`: notifies the caller first, then the peers, then closes the streams. */
   #fail(error: MaestroError, { isTold = false } = {}): void {
     if (this.#error !== undefined) return;
     this.#error = error;

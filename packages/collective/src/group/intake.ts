@@ -8,26 +8,26 @@ import type { Reducer } from './reducer.ts';
 import { parity, partialsDue, type RoundPosition, reducedDue, roundOf } from './round.ts';
 import { corruptMessage, unexpectedMessage } from './roundErrors.ts';
 
-/** Where what peers send goes. */
+/** Options of {@link openIntake}. */
 export interface IntakeOptions {
   readonly plan: ReducePlan;
   readonly scalarsPerRank: number;
-  /** Where this member is. */
+  /** This member's position in its rounds. */
   readonly position: Readonly<RoundPosition>;
   readonly reducer: Reducer;
   readonly reduced: OpenVector;
   readonly blockSumSquares: Float64Array;
-  /** By {@link parity} of the reductions: k for each virtual rank. */
+  /** Indexed by {@link parity} of the reductions: `scalarsPerRank` values for each virtual rank. */
   readonly scalars: readonly [Float64Array, Float64Array];
-  /** A peer has opened its next round. */
+  /** Called when a peer has opened its next round. */
   readonly onOpened: (peer: Peer) => void;
 }
 
-/** Takes in what peers send, each message at its turn: both ends know from the plan which one is due. */
+/** Accepts messages from peers, each in its turn: both ends derive the expected order from the plan. */
 export interface Intake {
   /**
-   * Takes in one message of a peer; false when there is no room for it yet.
-   * @throws MaestroError `protocol-violation` when it is not the one that is due, or `corrupt`.
+   * Accepts one message of a peer; returns false when there is no room for it yet.
+   * @throws MaestroError `protocol-violation` when it is not the expected message, or is corrupt.
    */
   take(peer: Peer, chunk: ChunkMessage): boolean;
 }
@@ -52,7 +52,7 @@ export function openIntake(options: IntakeOptions): Intake {
   const takeReduced = (peer: Peer, chunk: ChunkMessage): boolean => {
     const { op } = peer.kind;
     const isEarly = peer.round === position.round + 1 && op === 'gather';
-    // Others' chunks are free from the reduce-scatter on; in any other round the caller may still read them.
+    // Other members' chunks may be overwritten from the reduce-scatter on; in any other round the caller may still read them.
     if (isEarly && position.kind.op !== 'reduceScatter') return false;
     const isDue = peer.reducedReceived < reducedDue(peer.inbound, peer.kind, peer.self);
     if (!isDue || !(isEarly || peer.round === position.round)) throw unexpectedMessage(chunk);
@@ -71,7 +71,7 @@ export function openIntake(options: IntakeOptions): Intake {
     const { firstRank, ranks } = plan.members[peer.index]!;
     const kind = roundOf(chunk.slot);
     const isReduction = kind.op !== 'gather';
-    // Every round ends after all have opened it, so that nobody is further ahead.
+    // A round ends only after all members have opened it, so that no peer gets further ahead.
     const isNext = peer.round <= position.round && (peer.round === 0 || hasReceived(peer, peer.round));
     if (!isNext || chunk.values.length !== (isReduction ? ranks * scalarsPerRank : 0)) throw unexpectedMessage(chunk);
     peer.round++;

@@ -15,29 +15,30 @@ import { type AbortRequest, COLLECTIVE_SERVICE, MOST_FRAME_BYTES } from '../wire
 import type { Outbound } from './outbound.ts';
 
 /**
- * The setting by which a member says that it is one: it pulls on its first stream and takes whole messages as frames, so that its windows,
- * also that of the connection, hold one. Others ignore the setting, as they must (RFC 9113, section 6.5.2).
+ * SETTINGS identifier by which a client announces that it is a member: it pulls on its first stream and accepts whole messages as frames,
+ * so that its windows, including the connection's, hold at least one. Other peers ignore the setting, as they must (RFC 9113, section
+ * 6.5.2).
  */
 export const MEMBER_SETTING = 0x6d61;
-/** Bytes of a first SETTINGS frame and of a request, at most. */
+/** Limits the bytes of a first SETTINGS frame, and of a request. */
 const MOST_FIRST_BYTES = 1 << 10;
 const MOST_REQUEST_BYTES = 1 << 16;
 
-/** Who answers the calls of members. */
+/** Handlers for the calls of members. */
 export interface MemberService {
   readonly pull: (outbound: Outbound) => void;
   readonly abort: (request: AbortRequest) => void;
-  /** A member's connection, for whoever closes the server. */
+  /** Called with a member's connection, so that it can be closed with the server. */
   readonly connected: (session: ServerHttp2Session) => void;
 }
 
 /**
- * Sorts a new connection by its first frame: members' are served here, by node:http2 and a tap, every other is given to `others` with what
- * was read of it put back. The stream of chunks is plain gRPC all the same.
+ * Routes a new connection by its first frame: members are served here, by node:http2 and a tap; all others are passed to `others`, with the
+ * bytes already read put back. The stream of chunks is plain gRPC in both cases.
  */
 export function sortConnection(socket: Socket, service: MemberService, others: (socket: Socket) => void): void {
   let first = Buffer.alloc(0);
-  // Until a server owns the socket, its end is nobody's concern.
+  // Ignores socket errors until a server owns the socket.
   const ignore = () => {};
   const sort = (bytes: Buffer): void => {
     first = Buffer.concat([first, bytes]);
@@ -60,7 +61,7 @@ export function sortConnection(socket: Socket, service: MemberService, others: (
   socket.on('error', ignore);
 }
 
-/** The client's first settings, when it speaks HTTP/2; `more` when they are not there yet. */
+/** Returns the client's first settings when it speaks HTTP/2; `more` when they have not arrived yet. */
 function firstSettings(bytes: Buffer): ReadonlyMap<number, number> | 'more' | undefined {
   const begin = CLIENT_PREFACE.length;
   if (!bytes.subarray(0, begin).equals(CLIENT_PREFACE.subarray(0, bytes.length))) return undefined;
@@ -74,7 +75,7 @@ function firstSettings(bytes: Buffer): ReadonlyMap<number, number> | 'more' | un
 function serve(tap: OutboundTap, { pull, abort, connected }: MemberService): void {
   const session = performServerHandshake(tap.channel);
   connected(session);
-  // Streams report it; without a listener it would end the process.
+  // Streams report the error; without a listener it would end the process.
   session.on('error', () => {});
   session.on('stream', (stream, headers) => {
     stream.on('error', () => {});
@@ -90,7 +91,7 @@ function serve(tap: OutboundTap, { pull, abort, connected }: MemberService): voi
   });
 }
 
-/** Gives the bytes of the one message of a request. */
+/** Passes the bytes of a request's single message to `take`. */
 function readRequest(stream: ServerHttp2Stream, take: (bytes: Buffer) => void): void {
   const parts: Buffer[] = [];
   let size = 0;
@@ -108,12 +109,12 @@ function readRequest(stream: ServerHttp2Stream, take: (bytes: Buffer) => void): 
   });
 }
 
-/** Whether nothing can be sent on a stream any more: node:http2 throws at who tries. A peer may end it at any time. */
+/** True when nothing can be sent on a stream any more: node:http2 throws on an attempt. A peer may end it at any time. */
 function isGone(stream: ServerHttp2Stream): boolean {
   return stream.destroyed || stream.closed;
 }
 
-/** Begins a response whose status, OK, follows what is written. */
+/** Begins a response; status OK follows as a trailer. */
 function respond(stream: ServerHttp2Stream): void {
   if (isGone(stream) || stream.headersSent) return;
   stream.once('wantTrailers', () => isGone(stream) || stream.sendTrailers({ 'grpc-status': '0' }));
@@ -123,7 +124,7 @@ function respond(stream: ServerHttp2Stream): void {
 function refuse(stream: ServerHttp2Stream, error: MaestroError): void {
   if (isGone(stream) || stream.headersSent) return;
   const { code, details, metadata } = toServiceError(error);
-  // Half a surrogate pair, as a hostile name may hold, cannot be encoded.
+  // An unpaired surrogate, which a hostile name may contain, cannot be encoded.
   const status = { 'grpc-status': String(code), 'grpc-message': encodeURI(Buffer.from(details ?? '').toString()) };
   stream.respond(
     { ':status': 200, 'content-type': 'application/grpc+proto', ...metadata?.toHttp2Headers(), ...status },

@@ -3,20 +3,20 @@ import { errorMessage, type MaestroError, toServiceError } from '@maestro/protoc
 import type { ChunkFrame, ChunkViews } from '../wire/codec.ts';
 import type { PullRequest } from '../wire/service.ts';
 
-/** A peer's pull, from the end that sends: to be accepted or refused once, then written to. */
+/** The sending end of a peer's pull: accepted or refused once, then written to. */
 export interface Outbound {
   readonly request: PullRequest;
   readonly accept: () => void;
   readonly refuse: (error: MaestroError) => void;
-  /** Puts a message on the stream. `sent` is called when its memory is free again and there is room for the next. One at a time. */
+  /** Writes a message to the stream. Calls `sent` when its memory is free again and there is room for the next. One at a time. */
   readonly send: (frame: ChunkViews, sent: () => void) => void;
-  /** Ends the stream with status OK, after what was sent. */
+  /** Ends the stream with status OK, after everything already sent. */
   readonly end: () => void;
-  /** Calls `listener` when the stream ends otherwise, perhaps more than once. */
+  /** Calls `listener` when the stream ends in any other way, possibly more than once. */
   readonly onClosed: (listener: (reason: string) => void) => void;
 }
 
-/** A pull by grpc-js: by any gRPC client, or over TLS. */
+/** Wraps a pull served by grpc-js: from any gRPC client, or over TLS. */
 export function grpcOutbound(call: ServerWritableStream<PullRequest, ChunkFrame>): Outbound {
   return {
     request: call.request,

@@ -11,13 +11,13 @@ import { partialsDue, type RoundPosition, reducedDue, roundCode } from './round.
 const NO_VALUES = new Float64Array(0);
 const NO_PAYLOAD = new Uint8Array(0);
 
-/** What goes to peers, and where from. */
+/** Options of {@link openOutflow}. */
 export interface OutflowOptions {
   readonly plan: ReducePlan;
   readonly generation: number;
   readonly checksums: boolean;
   readonly peers: readonly Peer[];
-  /** Where this member is. */
+  /** This member's position in its rounds. */
   readonly position: Readonly<RoundPosition>;
   readonly partials: readonly OpenVector[];
   readonly reduced: OpenVector;
@@ -26,17 +26,20 @@ export interface OutflowOptions {
   readonly linkOf: (peer: Peer) => Link | undefined;
   /** This member's scalars of the round in progress; undefined while there is none. */
   readonly scalars: () => Float64Array | undefined;
-  /** A message is on its stream, and its memory free again. */
+  /** Called when a message is on its stream and its memory is free again. */
   readonly onSent: () => void;
 }
 
-/** Puts what peers are due on their streams, one message at a time for each. */
+/** Sends peers the messages they are due, one at a time for each peer. */
 export interface Outflow {
-  /** Bytes of all messages so far, without what gRPC and HTTP/2 put around them. */
+  /** Bytes of all messages so far, without gRPC and HTTP/2 framing. */
   readonly sentBytes: number;
-  /** Pieces of the own chunk that can be given on in this round. */
+  /** Returns the number of pieces of the own chunk that can be sent in this round. */
   reducedPieces(): number;
-  /** Sends the next message to a peer when its stream has room: reduced pieces first, they are still in the cache and all wait for them. */
+  /**
+   * Sends the next message to a peer when its stream has room: reduced pieces first, since they are still in the cache and all peers wait
+   * for them.
+   */
   send(peer: Peer): void;
 }
 
@@ -44,7 +47,7 @@ export interface Outflow {
 export function openOutflow(options: OutflowOptions): Outflow {
   const { plan, generation, checksums, peers, position, partials, reduced, reducer, blockSumSquares, linkOf, scalars, onSent } = options;
   const payloadBytes = BLOCKS_PER_PIECE * plan.blockSize * Float32Array.BYTES_PER_ELEMENT;
-  /** By peer, where a payload is copied that cannot be sent from its vector. */
+  /** Copy buffers by peer, for payloads that cannot be sent from their vector in place. */
   const outgoing = new Map(peers.map((peer) => [peer, openSummable(payloadBytes)]));
   let sentBytes = 0;
 
@@ -93,7 +96,7 @@ export function openOutflow(options: OutflowOptions): Outflow {
       const { slot, piece } = peer.outbound.partial(peer.partialsSent++);
       const partial = partials[plan.partials[slot]!.index]!;
       const { first, count } = piece;
-      // The checksum needs a copy, and what is in the cache then costs less to send.
+      // The checksum needs a copy anyway, and sending from a copy in the cache is cheaper.
       const payload = (checksums ? undefined : partial.view(first, count)) ?? copied(peer, partial, first, count);
       put({ ...header, kind: 'partial', slot, first }, payload);
     } else {

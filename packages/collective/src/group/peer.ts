@@ -2,47 +2,47 @@ import type { ReducePlan } from '../plan/plan.ts';
 import { type Lane, planLane } from './lane.ts';
 import { partialsDue, type Round, reducedDue } from './round.ts';
 
-/** What a step still waits for. */
+/** A peer and phase that a step still waits for. */
 export interface Waiting {
   readonly member: string;
   /** `send`: this member has not yet put everything on its stream. */
   readonly phase: 'reduce-scatter' | 'all-gather' | 'send';
-  /** Messages. */
+  /** Messages done and due. */
   readonly done: number;
   readonly due: number;
 }
 
-/** How far the exchange with one peer is. Rounds count from 1 on in each view. */
+/** Progress of the exchange with one peer. Rounds count from 1 in each view. */
 export interface Peer {
-  /** Index of this member in the view; index of the peer, and its id. */
+  /** Index of this member in the view; index and id of the peer. */
   readonly self: number;
   readonly index: number;
   readonly id: string;
   readonly inbound: Lane;
   readonly outbound: Lane;
-  /** The round that its messages are in, what that is, the step that they name, and how much of that round has arrived. */
+  /** The round that the peer's messages belong to, its kind, the step they name, and how much of that round has arrived. */
   round: number;
   kind: Round;
-  /** Its rounds that reduced something, this one included. */
+  /** Number of the peer's rounds that reduced something, this one included. */
   reductions: number;
   step: number;
-  /** When it opened that round. */
+  /** Time at which the peer opened that round. */
   arrivedMs: number;
   partialsReceived: number;
   reducedReceived: number;
-  /** How much of this member's round has been sent to it. */
+  /** How much of this member's round has been sent to the peer. */
   areScalarsSent: boolean;
   partialsSent: number;
   reducedSent: number;
-  /** Whether a message is on its way to the stream: its memory is in use, and there is no room for a further one. */
+  /** True while a message is being written: its memory is in use, and there is no room for another. */
   isSending: boolean;
-  /** Whether it has a message that was not taken. */
+  /** True when a message of the peer was not accepted yet. */
   isHeld: boolean;
-  /** Why no more comes from it or reaches it. */
+  /** Reason why the connection with the peer has ended. */
   gone: string | undefined;
 }
 
-/** The exchange between member `self` and member `index`, before its first step. */
+/** Returns the state of the exchange between members `self` and `index` before its first step. */
 export function openPeer(plan: ReducePlan, self: number, index: number): Peer {
   return {
     self,
@@ -66,19 +66,19 @@ export function openPeer(plan: ReducePlan, self: number, index: number): Peer {
   };
 }
 
-/** Whether everything that the peer is due in this member's round `kind` is on its stream, and no memory in use for it. */
+/** True when everything due to the peer in this member's round `kind` is on its stream, and none of its memory is in use. */
 export function hasSent({ isSending, areScalarsSent, reducedSent, partialsSent, outbound, index }: Peer, kind: Round): boolean {
   const isAllSent = reducedSent === reducedDue(outbound, kind, index) && partialsSent === partialsDue(outbound, kind);
   return !isSending && areScalarsSent && isAllSent;
 }
 
-/** Whether everything that is due from the peer in round `of` has arrived. */
+/** True when everything due from the peer in round `of` has arrived. */
 export function hasReceived({ round, kind, partialsReceived, reducedReceived, inbound, self }: Peer, of: number): boolean {
   if (round !== of) return round > of;
   return partialsReceived === partialsDue(inbound, kind) && reducedReceived === reducedDue(inbound, kind, self);
 }
 
-/** What round `round` of this member, `kind`, still waits for from or towards the peer; undefined when nothing. */
+/** Returns what round `round` of this member, of kind `kind`, still waits for from or towards the peer; undefined when nothing. */
 export function waitingFor(peer: Peer, round: number, kind: Round): Waiting | undefined {
   const { id: member, inbound, outbound, self, index } = peer;
   if (!hasReceived(peer, round)) {

@@ -3,52 +3,55 @@ import type { ReducePlan } from '../plan/plan.ts';
 import type { OpenVector } from '../plan/vector.ts';
 import { BLOCKS_PER_PIECE, gatheredBytes, type Piece, pieceAt, pieceCount } from './lane.ts';
 
-/** Staging is as deep as fits in this, and at least {@link LEAST_DEPTH} pieces: it follows the number of partials, not the model's size. */
+/**
+ * Staging is as deep as fits in these bytes, at least {@link LEAST_DEPTH} pieces: it depends on the number of partials, not on the model's
+ * size.
+ */
 const STAGING_BYTES = 64 << 20;
 const LEAST_DEPTH = 2;
 const MOST_DEPTH = 8;
 
-/** The owner's part of the reduce-scatter: stages partials of the own chunk and adds them in the plan's order, piece by piece. */
+/** The owner's part of the reduce-scatter: stages partials of its chunk and adds them in the plan's order, piece by piece. */
 export interface Reducer {
   /** Pieces of the own chunk in a step. */
   readonly pieces: number;
   /** Pieces reduced since the reducer was opened, over all steps. */
   readonly done: () => number;
   /**
-   * Copies a received partial of piece `piece` (counted over all steps) to its place. False when there is no room yet: the sender
-   * is ahead of the slowest member by more than the staging holds, and must be held back until {@link reduceNext}.
+   * Copies a received partial of piece `piece` (counted over all steps) to its slot. Returns false when there is no room yet: the sender is
+   * ahead of the slowest member by more than the staging holds, and must be held back until {@link reduceNext}.
    */
   readonly stage: (slot: number, piece: number, payload: Uint8Array) => boolean;
-  /** Whether every partial of the next piece is there. */
+  /** True when every partial of the next piece has arrived. */
   readonly isReady: () => boolean;
-  /** The payload's part of the checksum of piece `n` of this step; only when {@link ReducerOptions.checksums} are taken. */
+  /** The payload's part of the checksum of piece `n` of this step; undefined unless {@link ReducerOptions.checksums} is set. */
   readonly payloadSum: (n: number) => bigint | undefined;
   /**
-   * Adds up the next piece, writes it to `reduced` and its sums of squares to `blockSumSquares`. Where sums are gathered as bfloat16 it is
-   * rounded before that.
+   * Sums the next piece, writes it to `reduced` and its sums of squares to `blockSumSquares`. When sums are gathered as bfloat16, the piece
+   * is rounded first.
    */
   readonly reduceNext: () => Piece;
-  /** Piece `n` of this step as it goes on the wire, where that is not as it lies in `reduced`. */
+  /** Returns piece `n` of this step in its wire format; undefined when that is the same as in `reduced`. */
   readonly packed: (n: number) => Uint8Array | undefined;
-  /** Writes a piece of another member's chunk, as it came, to `reduced`. */
+  /** Writes a received piece of another member's chunk to `reduced`. */
   readonly takeReduced: (piece: Piece, payload: Uint8Array) => void;
 }
 
-/** What {@link openReducer} works on. */
+/** Options of {@link openReducer}. */
 export interface ReducerOptions {
   readonly plan: ReducePlan;
-  /** Index of the member whose chunk is reduced here. */
+  /** Index of the member that owns the chunk. */
   readonly self: number;
   /** The member's own partials. Read, never written. */
   readonly partials: readonly OpenVector[];
   /** Written in the own chunk only. */
   readonly reduced: OpenVector;
-  /** One float64 a block of the whole vector. Written for the blocks of the own chunk only. */
+  /** One float64 per block of the whole vector. Only the blocks of the own chunk are written. */
   readonly blockSumSquares: Float64Array;
   readonly checksums: boolean;
 }
 
-/** Opens the reducer with its staging memory. All of its memory is taken here. */
+/** Opens the reducer and allocates all of its staging memory. */
 export function openReducer({ plan, self, partials, reduced, blockSumSquares, checksums }: ReducerOptions): Reducer {
   const { blockSize } = plan;
   const pieceFloats = BLOCKS_PER_PIECE * blockSize;
@@ -66,7 +69,7 @@ export function openReducer({ plan, self, partials, reduced, blockSumSquares, ch
     ranges: {
       own: own.length * pieceFloats,
       staging: depth * remote.length * pieceFloats,
-      // What is being sent must lie still, so each piece of the own chunk has its place.
+      // Memory must not change while it is being sent, so each piece of the own chunk has its own place.
       packed: packedFloats * (plan.members.length > 1 ? pieces : 1),
       received: packedFloats,
       unpacked: isRounded ? pieceFloats : 0,

@@ -1,30 +1,30 @@
-/** How long the parts of one round took a member, in seconds. */
+/** Durations of the parts of one round of a member, in seconds. */
 export interface RoundTimes {
-  /** From this member's arrival to the last peer's: the barrier. 0 for whoever comes last. */
+  /** From this member's arrival to the last peer's: the barrier wait. 0 for the last to arrive. */
   readonly wait: number;
-  /** From the first peer's arrival to this member's; 0 for whoever comes first. */
+  /** From the first peer's arrival to this member's; 0 for the first to arrive. */
   readonly lag: number;
-  /** From there until the own chunk was summed; 0 where nothing is summed. */
+  /** From the barrier until the own chunk was summed; 0 when nothing is summed. */
   readonly reduceScatter: number;
   /** The rest of the round. */
   readonly allGather: number;
 }
 
-/** What a round's times follow from, in milliseconds by any one clock. */
+/** Time marks from which a round's durations follow, in milliseconds of one clock. */
 export interface RoundMarks {
   readonly startedMs: number;
-  /** When the first and the last peer opened the round; infinite where there are no peers. */
+  /** Times at which the first and the last peer opened the round; infinite when there are no peers. */
   readonly firstArrivalMs: number;
   readonly lastArrivalMs: number;
-  /** When the own chunk was summed; undefined where nothing was. */
+  /** Time at which the own chunk was summed; undefined when nothing was. */
   readonly summedMs: number | undefined;
   readonly endedMs: number;
 }
 
-/** The times of a member that has done no round. */
+/** Times of a member that has completed no round. */
 export const NO_TIMES: RoundTimes = { wait: 0, lag: 0, reduceScatter: 0, allGather: 0 };
 
-/** The times of a round that has ended; they add up to its duration, without the lag, which came before it. */
+/** Returns the times of a completed round; they add up to its duration, without the lag, which precedes it. */
 export function roundTimes({ startedMs, firstArrivalMs, lastArrivalMs, summedMs, endedMs }: RoundMarks): RoundTimes {
   const openMs = Math.min(endedMs, Math.max(startedMs, lastArrivalMs));
   const gatherMs = Math.min(endedMs, Math.max(openMs, summedMs ?? openMs));
@@ -36,20 +36,20 @@ export function roundTimes({ startedMs, firstArrivalMs, lastArrivalMs, summedMs,
   };
 }
 
-/** Takes the marks of one round after the other. */
+/** Records the marks of one round after another. */
 export interface RoundClock {
-  /** Of the last round that was closed. */
+  /** Times of the last round that was closed. */
   readonly times: RoundTimes;
-  /** This member opens a round. */
+  /** Marks that this member opens a round. */
   open(): void;
-  /** A peer has opened it, at `atMs`; that may have been before this member did. */
+  /** Marks that a peer opened it, at `atMs`; possibly before this member did. */
   arrived(atMs: number): void;
-  /** The own chunk is summed; the first call counts. */
+  /** Marks that the own chunk is summed; the first call counts. */
   summed(): void;
   close(): void;
 }
 
-/** A clock that has seen no round; `nowMs` tells the time. */
+/** Creates a clock that has seen no round; `nowMs` returns the time. */
 export function createRoundClock(nowMs: () => number = () => performance.now()): RoundClock {
   let times = NO_TIMES;
   let startedMs = 0;

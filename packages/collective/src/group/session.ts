@@ -7,35 +7,35 @@ import { MEMBER_SETTING } from './memberServer.ts';
 /** The flow-control window of a stream and of its connection: 2.4 times the throughput of the default 64 KiB. */
 const WINDOW_BYTES = 4 << 20;
 
-/** The connection of a member that pulls: DATA of its first stream is read from `tap`. */
+/** The connection of a pulling member: DATA of its first stream is read from `tap`. */
 export interface MemberSession {
   readonly session: ClientHttp2Session;
   readonly tap: InboundTap;
 }
 
-/** The same between members, whose messages are sent whole: room for four. */
+/** The window between members, which send each message whole: room for four. */
 const MEMBER_WINDOW_BYTES = 4 * (MOST_PAYLOAD_BYTES + (1 << 16));
 
-/** How a connection is watched. */
+/** Liveness check of a connection. */
 export interface Keepalive {
-  /** Time between two questions for a sign of life. */
+  /** Time between two pings. */
   readonly timeMs: number;
-  /** Time in which one must come. A stopped or unreachable peer is noticed within the sum of the two. */
+  /** Deadline of the answer to a ping. A stopped or unreachable peer is noticed within the sum of the two. */
   readonly timeoutMs: number;
 }
 
-/** Where and how to connect. */
+/** Options of {@link openSession}. */
 export interface SessionOptions {
   /** `host:port` or `unix:path`. */
   readonly address: string;
   readonly keepalive: Keepalive;
-  /** TLS; without it the connection is plain. */
+  /** TLS options; without them the connection is plain text. */
   readonly tls?: SecureClientSessionOptions;
 }
 
 /**
- * Opens an HTTP/2 connection for gRPC whose receive windows fit gradients, and which is destroyed when its peer gives no sign of
- * life. Rejects with what the socket said.
+ * Opens an HTTP/2 connection for gRPC with receive windows sized for gradients. It is destroyed when its peer stops responding. Rejects
+ * with the socket's error.
  */
 export function openSession({ address, keepalive, tls }: SessionOptions): Promise<ClientHttp2Session> {
   const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
@@ -52,7 +52,7 @@ export function openSession({ address, keepalive, tls }: SessionOptions): Promis
       if (session.destroyed) return;
       session.setLocalWindowSize(WINDOW_BYTES);
       session.off('error', reject);
-      // Streams report it; without a listener it would end the process.
+      // Streams report the error; without a listener it would end the process.
       session.on('error', () => {});
       watch(session, keepalive, () => session.socket.bytesRead);
       resolve(session);
@@ -60,7 +60,7 @@ export function openSession({ address, keepalive, tls }: SessionOptions): Promis
   });
 }
 
-/** Opens a connection for one pull, its first stream, and says that a member is at its end; otherwise as {@link openSession}. */
+/** Opens a connection for one pull, its first stream, and announces this end as a member; otherwise like {@link openSession}. */
 export async function openMemberSession({ address, keepalive, tls }: SessionOptions): Promise<MemberSession> {
   const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
   const { hostname, port } = new URL(`http://${path === undefined ? address : 'localhost'}`);
@@ -80,9 +80,9 @@ export async function openMemberSession({ address, keepalive, tls }: SessionOpti
     },
     createConnection: () => tap.channel,
   });
-  // Streams report it; without a listener it would end the process.
+  // Streams report the error; without a listener it would end the process.
   session.on('error', () => {});
-  // A session that is destroyed before it has connected says `connect` all the same.
+  // A session destroyed before it has connected still emits `connect`.
   session.once('connect', () => session.destroyed || session.setLocalWindowSize(MEMBER_WINDOW_BYTES));
   watch(session, keepalive, tap.bytesRead);
   return { session, tap };
@@ -101,7 +101,7 @@ function watch(session: ClientHttp2Session, { timeMs, timeoutMs }: Keepalive, by
       isAnswered = true;
       if (error === null && !session.destroyed) later(ask, timeMs);
     });
-    // A gradient on its way is a sign of life as good as the answer behind it.
+    // Bytes of a gradient in flight prove liveness as well as the answer queued behind them.
     let heard = bytesRead();
     const judge = () => {
       if (isAnswered || session.destroyed) return;
@@ -113,7 +113,7 @@ function watch(session: ClientHttp2Session, { timeMs, timeoutMs }: Keepalive, by
       heard = total;
       later(expire, timeoutMs);
     };
-    // When it was this process that stood still, the answer lies unread in the socket; an immediate runs after it is read.
+    // When this process itself was stalled, the answer lies unread in the socket; an immediate runs after it is read.
     const expire = () => void setImmediate(judge);
     later(expire, timeoutMs);
   };

@@ -9,16 +9,16 @@ export interface PlanMember {
   readonly ranks: number;
 }
 
-/** One partial sum: what one member holds for one maximal complete subtree of its ranks. */
+/** One partial sum: held by one member for one maximal complete subtree of its ranks. */
 export interface Partial extends RankRange {
-  /** Position among the partials of all members, in rank order: its name on the wire and in programs. */
+  /** Position among the partials of all members, in rank order; identifies the partial on the wire and in programs. */
   readonly slot: number;
   /** Index of the member that computes it, and its index among that member's partials. */
   readonly member: number;
   readonly index: number;
 }
 
-/** One add of a program: slot `into` becomes `left + right`; it is one of the two. */
+/** One addition of a program: slot `into`, which is `left` or `right`, becomes `left + right`. */
 export interface Addition {
   readonly into: number;
   readonly left: number;
@@ -31,13 +31,13 @@ export interface Chunk {
   readonly length: number;
 }
 
-/** What the owner of a chunk does with the partials of it: the adds in order, and the slot that then holds the sum. */
+/** The additions that a chunk's owner performs on its partials, in order, and the slot that then holds the sum. */
 export interface AddProgram {
   readonly additions: readonly Addition[];
   readonly result: number;
 }
 
-/** Who holds what, who owns what, and in which order it is added. The same on every member. */
+/** The partials, chunk owners and order of additions of a view. The same on every member. */
 export interface ReducePlan {
   readonly members: readonly PlanMember[];
   readonly virtualRanks: number;
@@ -46,25 +46,26 @@ export interface ReducePlan {
   readonly allGather: AllGather;
   /** Every partial, by slot. */
   readonly partials: readonly Partial[];
-  /** Chunk `i` is owned by member `i`; together they cover `0 .. length - 1` in order. Short vectors leave some empty. */
+  /** Chunk `i` is owned by member `i`; together they cover `0 .. length - 1` in order. Short vectors leave some chunks empty. */
   readonly chunks: readonly Chunk[];
-  /** Program `i` is what member `i` runs on its chunk. It never writes into a partial of member `i`, which stays as computed. */
+  /** Program `i` is run by member `i` on its chunk. It never writes into a partial of member `i`, which stays as computed. */
   readonly programs: readonly AddProgram[];
-  /** SHA-256 (hex) over everything above; members with different plans must not exchange anything. */
+  /** SHA-256 (hex) over all of the above; members with different plans must not exchange anything. */
   readonly digest: string;
 }
 
 /**
- * What sums are gathered as. `bf16` halves those bytes: the owner of a chunk rounds its own copy too, so that all members have equal bits,
- * and what a sum is rounded from does not depend on who owns it. Partial sums are never rounded: where they are cut depends on the members.
+ * Number format in which sums are gathered. `bf16` halves those bytes: the owner of a chunk also rounds its own copy, so that all members
+ * have equal bits, and the unrounded sum does not depend on its owner. Partial sums are never rounded: where they are cut depends on the
+ * members.
  */
 export type AllGather = 'f32' | 'bf16';
 
-/** What {@link planReduce} decides from. */
+/** Options of {@link planReduce}. */
 export interface PlanOptions {
   /** In rank order; their ranges are contiguous and cover `0 .. V - 1`. */
   readonly members: readonly PlanMember[];
-  /** Elements of the flat vector. */
+  /** Number of elements of the flat vector. */
   readonly length: number;
   /** Chunks are cut at multiples of this many elements, so a block's sum of squares has one owner. */
   readonly blockSize: number;
@@ -73,8 +74,8 @@ export interface PlanOptions {
 }
 
 /**
- * Plans a direct reduce-scatter and all-gather whose sum is the fixed tree's, for any split of the virtual ranks.
- * Throws `invalid-argument` when the members do not cover the ranks once each, in order.
+ * Plans a direct reduce-scatter and all-gather whose sum equals the fixed tree's for any split of the virtual ranks. Throws
+ * `invalid-argument` when the members do not cover each rank exactly once, in order.
  */
 export function planReduce({ members, length, blockSize, allGather = 'f32' }: PlanOptions): ReducePlan {
   const virtualRanks = checkMembers(members);
@@ -109,7 +110,7 @@ export function planReduce({ members, length, blockSize, allGather = 'f32' }: Pl
   };
 }
 
-/** Checks that the members' ranges follow each other from 0 on; returns V. */
+/** Checks that the members' ranges are consecutive from 0; returns V. */
 function checkMembers(members: readonly PlanMember[]): number {
   let next = 0;
   for (const { id, firstRank, ranks } of members) {
@@ -126,7 +127,7 @@ function invalid(message: string): MaestroError {
   return new MaestroError('invalid-argument', `planReduce: ${message}`);
 }
 
-/** The adds of the tree above the partials, children before parents, left before right. */
+/** Returns the additions of the tree above the partials, children before parents, left before right. */
 function addProgram(partials: readonly Partial[], owner: number, virtualRanks: number): AddProgram {
   const slotOf = new Map(partials.map(({ first, count, slot }) => [`${first}+${count}`, slot]));
   const additions: Addition[] = [];
@@ -136,7 +137,7 @@ function addProgram(partials: readonly Partial[], owner: number, virtualRanks: n
     const leftSize = leftCount(count);
     const left = sum(first, leftSize);
     const right = sum(first + leftSize, count - leftSize);
-    // One side is always free to be written: were both the owner's own partials, they would have been merged into one.
+    // One side is always free to be written: two partials of the owner would already have been merged into one.
     const into = partials[left]!.member === owner ? right : left;
     additions.push({ into, left, right });
     return into;

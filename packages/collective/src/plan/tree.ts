@@ -15,23 +15,23 @@ export type LocalStep =
   | { readonly op: 'merge' }
   | { readonly op: 'take'; readonly index: number };
 
-/** What one member does before any byte is sent. */
+/** A member's local sums, before it sends anything. */
 export interface LocalProgram {
   /** The maximal complete subtrees of the range, in rank order: partial `i` is the sum over `subtrees[i]`. */
   readonly subtrees: readonly RankRange[];
   readonly steps: readonly LocalStep[];
-  /** Most slots in use at once. */
+  /** Maximum number of slots in use at once. */
   readonly stackDepth: number;
 }
 
-/** Where the fixed tree splits a node of `count` ranks: the left child has this many. The whole numeric contract hangs on it. */
+/** Returns the size of the left child of a node of `count` ranks in the fixed tree. The whole numeric contract rests on it. */
 export function leftCount(count: number): number {
   return count >> 1;
 }
 
 /**
- * The local part of the tree sum for one member's contiguous ranks on the fixed binary tree over `0 .. virtualRanks - 1`.
- * Throws `invalid-argument` when the range is empty or outside the tree.
+ * Plans the local part of the tree sum for one member's contiguous ranks on the fixed binary tree over `0 .. virtualRanks - 1`. Throws
+ * `invalid-argument` when the range is empty or outside the tree.
  */
 export function treeSubtrees(first: number, count: number, virtualRanks: number): LocalProgram {
   const fits = Number.isSafeInteger(first) && Number.isSafeInteger(count) && first >= 0 && count >= 1 && first + count <= virtualRanks;
@@ -73,13 +73,16 @@ export function treeSubtrees(first: number, count: number, virtualRanks: number)
   return { subtrees, steps, stackDepth };
 }
 
-/** The most partials that a contiguous range of a tree over `virtualRanks` can leave, so the number that a trainer makes room for. */
+/**
+ * Returns the maximum number of partials that a contiguous range of a tree over `virtualRanks` can leave; a trainer makes room for that
+ * many.
+ */
 export function maxPartials(virtualRanks: number): number {
-  // Going down from the node that holds the whole range, each side of the cut leaves at most one subtree a level.
+  // Below the node that holds the whole range, each side of the cut leaves at most one subtree per level.
   return Math.max(1, 2 * Math.ceil(Math.log2(virtualRanks)) - 2);
 }
 
-/** Merges between the root of the tree over `virtualRanks` and its deepest leaf. */
+/** Returns the number of merges between the root of the tree over `virtualRanks` and its deepest leaf. */
 export function treeHeight(virtualRanks: number): number {
   return Math.ceil(Math.log2(virtualRanks));
 }

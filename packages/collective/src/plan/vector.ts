@@ -1,26 +1,26 @@
 import { MaestroError } from '@maestro/protocol';
 
 /**
- * A flat float32 vector: one array, or several that follow each other, for vectors larger than one memory.
- * Segments may end anywhere; blocks and chunks are counted over the whole vector.
+ * A flat float32 vector: one array, or several in sequence, for vectors larger than one memory. Segments may end anywhere; blocks and
+ * chunks are counted over the whole vector.
  */
 export type FloatVector = Float32Array | readonly Float32Array[];
 
-/** A vector made ready for byte copies: see {@link openVector}. */
+/** A vector opened for byte copies: see {@link openVector}. */
 export interface OpenVector {
-  /** Elements. */
+  /** Number of elements. */
   readonly length: number;
-  /** Copies elements `first .. first + count - 1` to `target`, from byte `at` on. */
+  /** Copies elements `first .. first + count - 1` to `target`, starting at byte `at`. */
   readonly read: (first: number, count: number, target: Uint8Array, at: number) => void;
-  /** The bytes of elements `first .. first + count - 1` where they are; undefined when they lie in several segments. */
+  /** Returns a view of the bytes of elements `first .. first + count - 1`; undefined when they span several segments. */
   readonly view: (first: number, count: number) => Uint8Array | undefined;
-  /** Copies `count` elements from byte `at` of `source` to element `first` on. */
+  /** Copies `count` elements from byte `at` of `source` to element `first` onwards. */
   readonly write: (first: number, count: number, source: Uint8Array, at: number) => void;
 }
 
 /**
- * Views a vector as bytes. Copies from and to shared memory are word by word when both sides lie alike modulo 8 bytes and byte by
- * byte, three times slower, when they do not; callers keep their side a multiple of 8.
+ * Opens a vector as bytes. Copies from and to shared memory run word by word when both sides have the same alignment modulo 8 bytes;
+ * otherwise byte by byte, three times slower. Callers keep their side aligned to 8.
  */
 export function openVector(vector: FloatVector): OpenVector {
   const segments = vector instanceof Float32Array ? [vector] : vector;
@@ -32,7 +32,7 @@ export function openVector(vector: FloatVector): OpenVector {
     ends.push(length);
   }
 
-  /** Calls `copy` for each run of elements that lies in one segment. */
+  /** Calls `copy` for each run of elements within one segment. */
   const walk = (first: number, count: number, at: number, copy: (segment: Uint8Array, from: number, size: number, at: number) => void) => {
     if (first < 0 || first + count > length) {
       throw new MaestroError('internal', `internal: elements ${first}..${first + count - 1} do not lie in a vector of ${length}`);

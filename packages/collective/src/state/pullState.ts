@@ -8,35 +8,35 @@ import { openMessageReader } from '../wire/messageReader.ts';
 import { COLLECTIVE_SERVICE, type StateRangeRequest, type StateRequest } from '../wire/service.ts';
 import { MOST_STATE_MESSAGE_BYTES } from './stateMessages.ts';
 
-/** Whose state to pull, and where to. */
+/** Options of {@link pullState}. */
 export interface PullStateOptions {
   readonly job: string;
   readonly generation: number;
-  /** The peer that has the state, with the address that its own collective gave. */
+  /** The peer that has the state, with the address that its own collective reported. */
   readonly member: { readonly id: string; readonly address: string };
   /** Id of this member. */
   readonly self: string;
-  /** What to ask for. Default: everything that the peer serves. */
+  /** Ranges to request. Default: everything that the peer serves. */
   readonly ranges?: readonly StateRangeRequest[];
-  /** Of the state after which step. Default 0: that of the view's beginning. */
+  /** Step after which the state is wanted. Default 0: the state at the view's beginning. */
   readonly step?: number;
-  /** As many vectors, of the same lengths, as the peer serves, or as there are ranges. */
+  /** One vector for each that the peer serves, or for each range, of the same lengths. */
   readonly into: readonly FloatVector[];
-  /** How long nothing may come; longer than a source lets a request wait for its view, which is 20,000. Default 30,000. */
+  /** Deadline for the next message; longer than the 20,000 for which a source lets a request wait for its view. Default 30,000. */
   readonly idleTimeoutMs?: number;
   readonly signal?: AbortSignal;
-  /** Called with the bytes of vectors that have come, message by message. */
+  /** Called after each message with the bytes of vectors received. */
   readonly onProgress?: (bytes: number) => void;
 }
 
-/** A state that was pulled, whole and checked. */
+/** Result of a pull whose state is complete and verified. */
 export interface PulledState extends StateSummary {
-  /** Bytes of all vectors. */
+  /** Total bytes of the vectors. */
   readonly bytes: number;
   readonly seconds: number;
 }
 
-/** Pulls a peer's state over a connection of its own; see `Collective.pullState`. */
+/** Pulls a peer's state over a separate connection; see `Collective.pullState`. */
 export async function pullState(options: PullStateOptions, connection: Omit<SessionOptions, 'address'>): Promise<PulledState> {
   const { job, generation, member, self, ranges = [], step = 0, into, idleTimeoutMs = 30_000, signal, onProgress = () => {} } = options;
   signal?.throwIfAborted();
@@ -44,7 +44,7 @@ export async function pullState(options: PullStateOptions, connection: Omit<Sess
   const inbound = openInboundState(into);
   let session: ClientHttp2Session | undefined;
   const failure = (error: MaestroError): MaestroError => {
-    // A peer that could not be reached was not lost.
+    // A peer that was never reached is not reported as lost.
     const code = error.code === 'unavailable' && session !== undefined ? 'peer-lost' : error.code;
     const message = `pullState: ${member.id} at ${member.address} (job ${job}, generation ${generation}): ${error.message}`;
     return new MaestroError(code, message, { cause: error, details: { member: member.id, generation, bytes: inbound.bytes() } });
@@ -71,7 +71,7 @@ export async function pullState(options: PullStateOptions, connection: Omit<Sess
   }
 }
 
-/** Opens a session; rejects when `stop` is aborted first, and lets go of the session that may still come. */
+/** Opens a session; rejects when `stop` aborts first, and destroys the session if it still opens. */
 function connect(options: SessionOptions, stop: AbortSignal): Promise<ClientHttp2Session> {
   return new Promise((resolve, reject) => {
     stop.addEventListener('abort', () => reject(stop.reason), { once: true });
@@ -85,7 +85,7 @@ function connect(options: SessionOptions, stop: AbortSignal): Promise<ClientHttp
   });
 }
 
-/** Lets `inbound` take the messages of one call; resolves when the call has ended well and the state is whole. */
+/** Feeds the messages of one call to `inbound`; resolves when the call has ended with status OK and the state is complete. */
 function receive(
   session: ClientHttp2Session,
   request: StateRequest,

@@ -4,39 +4,42 @@ import { type MemberState, type OutboundState, openOutboundState } from '../taps
 import type { ChunkFrame } from '../wire/codec.ts';
 import type { StateRangeRequest, StateRequest } from '../wire/service.ts';
 
-/** What a member serves to the peers of a view. */
+/** State that a member serves to the peers of a view. */
 export interface ServeStateOptions {
   readonly job: string;
-  /** Rises with each view of a job: a view is served once, and serving it ends serving those before it. */
+  /** Increases with each view of a job: a view is served once, and serving it stops serving earlier ones. */
   readonly generation: number;
   /** Id of this member. */
   readonly self: string;
   /**
-   * Called at the first request for everything, whose answer serves all further ones, and at each request for ranges: it then gives a
-   * vector a range, of the state after `step` (0: that of the view's beginning). What it gives must not change until serving ends. What it
-   * rejects with is told to who asked.
+   * Called at the first request for everything, whose answer serves all later ones, and at each request for ranges: it then returns one
+   * vector per range, of the state after `step` (0: at the view's beginning). The returned vectors must not change until serving ends. A
+   * rejection is reported to the requester.
    */
   readonly provide: (ranges: readonly StateRangeRequest[], step: number) => Promise<MemberState>;
 }
 
-/** A call of `PullState` as its server sees it. */
+/** A call of `PullState` as seen by its server. */
 export type StateCall = ServerWritableStream<StateRequest, ChunkFrame>;
 
 /** The serving side of `PullState`. */
 export interface StateSource {
-  /** Handles a call: streams the state, keeps the call until its view is served, or refuses it. */
+  /** Handles a call: streams the state, holds the call until its view is served, or refuses it. */
   readonly admit: (call: StateCall) => void;
   /** See `Collective.serveState`. */
   readonly serve: (options: ServeStateOptions) => () => void;
-  /** Ends all serving, and all calls. */
+  /** Ends all serving and all calls. */
   readonly close: () => void;
 }
 
-/** What a source needs to know. */
+/** Options of {@link openStateSource}. */
 export interface StateSourceOptions {
-  /** Whether this worker is in a later view of the job. */
+  /** True when this worker is in a later view of the job. */
   readonly isOver: (job: string, generation: number) => boolean;
-  /** How long a request may wait for its view to be served: less than the puller's patience, so that it learns why. Default 20,000. */
+  /**
+   * Time a request may wait for its view to be served: shorter than the puller's deadline, so that the puller learns the reason. Default
+   * 20,000.
+   */
   readonly earlyWaitMs?: number;
 }
 
@@ -45,10 +48,10 @@ interface Serving extends ServeStateOptions {
   state: Promise<OutboundState> | undefined;
 }
 
-/** Requests that may wait for their view to be served. */
+/** Limits the requests that wait for their view to be served. */
 const MOST_EARLY_PULLS = 64;
 
-/** Opens the serving side. */
+/** Opens the serving side of `PullState`. */
 export function openStateSource({ isOver, earlyWaitMs = 20_000 }: StateSourceOptions): StateSource {
   const servings = new Map<string, Serving>();
   const newest = new Map<string, number>();
@@ -114,7 +117,7 @@ export function openStateSource({ isOver, earlyWaitMs = 20_000 }: StateSourceOpt
   };
 }
 
-/** Streams the state to one puller: a message a turn of the event loop, when the one before it has left. */
+/** Streams the state to one puller: one message per turn of the event loop, each after the previous one has left. */
 function begin(call: StateCall, serving: Serving): void {
   const { pulls, provide } = serving;
   const { ranges, step } = call.request;

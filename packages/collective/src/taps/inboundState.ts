@@ -4,25 +4,25 @@ import { MaestroError } from '@maestro/protocol';
 import { type FloatVector, openVector } from '../plan/vector.ts';
 import { decodeStateMessage, type StateEnd, type StateMessage } from '../state/stateMessages.ts';
 
-/** What a state proved to be when all of it had come. */
+/** Summary of a state that has arrived completely. */
 export interface StateSummary {
-  /** Optimiser steps applied. */
+  /** Number of optimiser steps applied. */
   readonly step: number;
   /** SHA-256 over all vectors in order, in hexadecimal. */
   readonly hash: string;
 }
 
-/** A state that is coming in; see {@link openInboundState}. */
+/** A state being received; see {@link openInboundState}. */
 export interface InboundState {
-  /** Takes the next message in. Throws `protocol-violation` when it is not what is due, or damaged. */
+  /** Accepts the next message. Throws `protocol-violation` when it is unexpected or damaged. */
   readonly take: (message: Buffer) => void;
-  /** Bytes of vectors that have come. */
+  /** Bytes of vectors received so far. */
   readonly bytes: () => number;
-  /** Once the end has come and agrees with what came before it. */
+  /** Defined once the last message has arrived and agrees with the ones before it. */
   readonly summary: () => StateSummary | undefined;
 }
 
-/** Writes the messages of a state's stream into vectors, which must have the lengths of the source's, and checks every byte. */
+/** Writes the messages of a state's stream into vectors, which must have the lengths of the source's, and verifies every byte. */
 export function openInboundState(into: readonly FloatVector[]): InboundState {
   const vectors = into.map(openVector);
   const hash = createHash('sha256');

@@ -14,50 +14,53 @@ import {
   windowUpdates,
 } from '../wire/http2Frame.ts';
 
-/** Frames begin here in the buffer, so that the payload of a frame lies on a multiple of 8 bytes. */
+/** Offset in the buffer at which frames begin, so that a frame's payload is aligned to 8 bytes. */
 const BEGIN = 16 - FRAME_HEADER_BYTES;
-/** What is read beyond the end of a frame, at most; it is moved, and is the next frame's header or several small frames. */
+/** Limits the bytes read beyond the end of a frame. They are moved; they are the next frame's header or several small frames. */
 const BEYOND_BYTES = 1 << 10;
 const LEAST_READ_BYTES = 32 << 10;
-/** Buffers that are kept for data that must wait: as many messages as the window holds. */
+/** Number of spare buffers kept for data that must wait: as many as messages fit in the window. */
 const MOST_SPARE = 4;
 const LEAST_SPARE_BYTES = 1 << 18;
 
-/** A connection whose first stream's DATA frames go past node:http2; see {@link openInboundTap}. */
+/** A connection that reads its first stream's DATA frames past node:http2; see {@link openInboundTap}. */
 export interface InboundTap {
-  /** What node:http2 takes for the connection. */
+  /** The stream that node:http2 uses as the connection. */
   readonly channel: Duplex;
   readonly bytesRead: () => number;
-  /** From now on calls `data` with the DATA of the first stream. `bytes` are valid until it returns; false: no more before `resume`. */
+  /**
+   * Starts calling `data` with the DATA of the first stream. `bytes` are valid until it returns; on false, nothing more is delivered before
+   * `resume`.
+   */
   readonly start: (data: (bytes: Buffer) => boolean) => void;
-  /** Delivers what has come since `data` gave false. */
+  /** Delivers what has arrived since `data` returned false. */
   readonly resume: () => void;
 }
 
-/** Where to connect, and how much a peer may send. */
+/** Options of {@link openInboundTap}. */
 export interface InboundTapOptions {
   readonly target: { readonly path: string } | { readonly host: string; readonly port: number };
   readonly tls?: ConnectionOptions;
-  /** The flow-control window of the first stream, as announced to the peer: what it may send and is not yet taken. */
+  /** The flow-control window of the first stream, as announced to the peer: how much it may send ahead of what was consumed. */
   readonly windowBytes: number;
   /** The largest frame, as announced to the peer. */
   readonly mostFrameBytes: number;
 }
 
 /**
- * Connects, and reads HTTP/2 frames into one buffer that is reused. node:http2 allocates 64 KiB for each read and calls for
- * each 16 KiB of DATA; collecting that garbage took a third of the time of an all-reduce. DATA frames of the first stream are handed
- * on where they lie, and their window is given back when they are taken; all other frames go to node:http2.
+ * Connects, and reads HTTP/2 frames into one reused buffer. node:http2 allocates 64 KiB for each read and makes a call for each 16 KiB of
+ * DATA; collecting that garbage took a third of the time of an all-reduce. DATA frames of the first stream are delivered in place, and
+ * their window is returned once they are consumed; all other frames go to node:http2.
  */
 export async function openInboundTap({ target, tls, windowBytes, mostFrameBytes }: InboundTapOptions): Promise<InboundTap> {
   const buffer = openSummable(BEGIN + FRAME_HEADER_BYTES + mostFrameBytes + LEAST_READ_BYTES);
   let end = BEGIN;
-  /** Where the next read should end, at least: the end of the frame that has begun. */
+  /** Where the next read should end, at least: at the end of the frame in progress. */
   let wanted = BEGIN + FRAME_HEADER_BYTES;
   let deliver: ((bytes: Buffer) => boolean) | undefined;
-  /** What has come and is not taken: bounded by the window, since that is not given back before. */
+  /** Data received but not consumed: bounded by the window, which is not returned earlier. */
   const waiting: Buffer[] = [];
-  /** Memory of what was delivered from there. */
+  /** Buffers freed once their data was delivered. */
   const spare: Buffer[] = [];
   let isHeld = true;
   let owed = 0;
@@ -149,7 +152,7 @@ export async function openInboundTap({ target, tls, windowBytes, mostFrameBytes 
   };
 }
 
-/** A DATA frame of no bytes that ends the first stream. */
+/** Returns an empty DATA frame that ends the first stream. */
 function emptyEnd(): Buffer {
   return Buffer.from([0, 0, 0, FRAME_TYPES.data, DATA_FLAGS.endStream, 0, 0, 0, FIRST_STREAM]);
 }

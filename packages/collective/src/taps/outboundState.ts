@@ -7,19 +7,17 @@ import type { ChunkFrame } from '../wire/codec.ts';
 /** A member's state after `step` optimiser steps. */
 export interface MemberState {
   readonly step: number;
-  /** Parameters, first moments, second moments; shared memory or not, in segments or not. */
+  /** Parameters, first moments, second moments; may be in shared memory and split into segments. */
   readonly vectors: readonly FloatVector[];
-  /** Called once nothing of `vectors` is read any more, where one request alone has them: that for ranges. */
+  /** Called once `vectors` are no longer read, for vectors that belong to one request: a request for ranges. */
   readonly release?: () => void;
 }
 
-/** A state as the messages of its stream. */
+/** A state cut into the messages of its stream. */
 export interface OutboundState {
-  /** Messages, the end included. */
+  /** Number of messages, the end included. */
   readonly count: number;
-  /**
-   * Message `n`, whose bytes are read when gRPC copies them. Nobody may ask for a message before somebody has asked for the one before it.
-   */
+  /** Returns message `n`, whose bytes are read when gRPC copies them. Message `n - 1` must have been requested before, by any puller. */
   readonly message: (n: number) => ChunkFrame;
 }
 
@@ -30,8 +28,8 @@ interface Piece {
 }
 
 /**
- * Cuts a state into pieces of at most 1 MiB, each in one segment. Checksums and the hash are computed piece by piece as the
- * first puller gets there, so that a turn of the event loop hashes 1 MiB at most, and all pullers share them.
+ * Cuts a state into pieces of at most 1 MiB, each within one segment. Checksums and the hash are computed piece by piece as the first
+ * puller reaches them, so that a turn of the event loop hashes at most 1 MiB, and all pullers share them.
  */
 export function openOutboundState({ step, vectors }: MemberState): OutboundState {
   const lengths: number[] = [];

@@ -13,25 +13,25 @@ import {
   writeFrameHeader,
 } from '../wire/http2Frame.ts';
 
-/** Bytes that gRPC puts before a message: a flag and the length. */
+/** Bytes of gRPC's prefix in front of a message: a flag and the length. */
 const PREFIX_BYTES = 5;
-/** The largest frame that a server takes which has announced no other (RFC 9113, section 6.5.2). */
+/** The largest frame accepted by a server that has announced no other size (RFC 9113, section 6.5.2). */
 const MOST_FRAME_BYTES = 1 << 14;
-/** A WINDOW_UPDATE frame's payload, and the most that it can add (RFC 9113, section 6.9). */
+/** Payload size of a WINDOW_UPDATE frame, and the largest window (RFC 9113, section 6.9). */
 const WINDOW_UPDATE_BYTES = 4;
 const MOST_WINDOW_BYTES = 0x7fffffff;
 
-/** A connection whose first stream's DATA frames are written past node:http2; see {@link openOutboundTap}. */
+/** A connection that writes its first stream's DATA frames past node:http2; see {@link openOutboundTap}. */
 export interface OutboundTap {
-  /** What node:http2 takes for the connection. */
+  /** The stream that node:http2 uses as the connection. */
   readonly channel: Duplex;
-  /** Writes a gRPC message as one DATA frame, when the peer's window has room for it; then calls `sent`. One at a time. */
+  /** Writes a gRPC message as one DATA frame when the peer's window has room for it; then calls `sent`. One at a time. */
   readonly send: (frame: ChunkViews, sent: () => void) => void;
 }
 
 /**
- * Takes over a connection of which `first` was read already: the client's preface and more. The memory of messages goes to the
- * socket as it is, without a copy in this process. `windowBytes` is what the client announced for a stream.
+ * Takes over a connection from which `first` was already read: the client's preface and more. Messages are written to the socket from their
+ * own memory, without a copy in this process. `windowBytes` is the stream window that the client announced.
  */
 export function openOutboundTap(socket: Socket, first: Buffer, windowBytes: number): OutboundTap {
   const windows = { connection: DEFAULT_WINDOW_BYTES, stream: windowBytes };
@@ -68,7 +68,7 @@ export function openOutboundTap(socket: Socket, first: Buffer, windowBytes: numb
     flush();
   });
 
-  /** node:http2 must not hear of windows that are opened for bytes that it does not send: it would count beyond what is allowed. */
+  /** node:http2 must not see window updates for bytes that it does not send: its count would exceed the allowed maximum. */
   const take = (bytes: Buffer): void => {
     if (channel.destroyed) return;
     rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);

@@ -1,18 +1,18 @@
 import { type Kernels, openArena } from '@maestro/kernels';
 
-/** Memories that the checksum kernel reaches, by their buffer. */
+/** Memories that the checksum kernel can reach, by their buffer. */
 const kernelsOf = new WeakMap<ArrayBufferLike, Kernels>();
 const MASK = (1n << 64n) - 1n;
 let scratch = openSummable(0);
 
-/** Memory whose bytes {@link payloadSum} reads where they are; those of any other it has to copy first. */
+/** Allocates memory whose bytes {@link payloadSum} reads in place; it has to copy those of any other memory first. */
 export function openSummable(sizeBytes: number): Buffer {
   const { memory, kernels, ranges } = openArena({ ranges: { bytes: Math.ceil(sizeBytes / 4) } });
   kernelsOf.set(memory.buffer, kernels);
   return Buffer.from(memory.buffer as ArrayBuffer, ranges.bytes.byteOffset, sizeBytes);
 }
 
-/** The payload's part of a chunk's checksum. */
+/** Computes the payload's part of a chunk's checksum. */
 export function payloadSum(payload: Uint8Array): bigint {
   const kernels = kernelsOf.get(payload.buffer);
   if (kernels !== undefined) return kernels.checksum(payload.byteOffset, payload.length / 4);
@@ -21,7 +21,7 @@ export function payloadSum(payload: Uint8Array): bigint {
   return payloadSum(scratch.subarray(0, payload.length));
 }
 
-/** The part of the values, of which there are few. */
+/** Computes the values' part of a chunk's checksum; there are few values. */
 function valuesSum(values: Float64Array): bigint {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length * 2);
   let sum = 0n;
@@ -33,7 +33,7 @@ function valuesSum(values: Float64Array): bigint {
   return weighted & MASK;
 }
 
-/** The checksum of a chunk, as proto/maestro/v1/collective.proto defines it, from the payload's part. */
+/** Combines the checksum of a chunk, as proto/maestro/v1/collective.proto defines it, from the payload's part and the values. */
 export function chunkChecksum(payload: bigint, values: Float64Array): bigint {
   return (payload + valuesSum(values)) & MASK;
 }

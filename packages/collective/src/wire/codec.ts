@@ -6,7 +6,7 @@ export const CHUNK_KINDS = { scalars: 1, partial: 2, reduced: 3 } as const;
 /** A key of {@link CHUNK_KINDS}. */
 export type ChunkKind = keyof typeof CHUNK_KINDS;
 
-/** Everything of a chunk message but its payload. */
+/** A chunk message without its payload. */
 export interface ChunkHeader {
   readonly generation: number;
   readonly step: number;
@@ -15,21 +15,21 @@ export interface ChunkHeader {
   readonly slot: number;
   /** First element of the payload in the flat vector. */
   readonly first: number;
-  /** Scalars, or sums of squares a block. */
+  /** Scalars, or the sum of squares of each block. */
   readonly values: Float64Array;
-  /** Of values and payload, see proto/maestro/v1/collective.proto; absent from those who do not say it. */
+  /** Checksum of values and payload, see proto/maestro/v1/collective.proto; absent when the sender computes none. */
   readonly checksum?: bigint;
 }
 
-/** A decoded chunk message. `payload` views the bytes that were decoded. */
+/** A decoded chunk message. `payload` is a view of the decoded bytes. */
 export interface ChunkMessage extends ChunkHeader {
-  /** float32, little-endian, or bfloat16 where the view gathers sums as that; a multiple of 4 bytes. */
+  /** float32, little-endian, or bfloat16 when the view gathers sums in it; a multiple of 4 bytes. */
   readonly payload: Uint8Array;
 }
 
 /**
- * What gRPC needs of a serialised message and nothing more: it asks for the size, makes the frame, and has the message copied in.
- * So the payload goes from the vector into the frame in one copy.
+ * The part of a Buffer that gRPC needs of a serialised message: it reads the size, allocates the frame, and has the message copied in. The
+ * payload therefore goes from the vector into the frame in one copy.
  */
 export interface ChunkFrame {
   readonly length: number;
@@ -37,30 +37,28 @@ export interface ChunkFrame {
   readonly copy: (target: Uint8Array, at: number) => void;
 }
 
-/** A serialised chunk that may also be sent from where it lies. */
+/** A serialised chunk that can also be sent from its own memory. */
 export interface ChunkViews extends ChunkFrame {
   /** The message up to its payload. */
   readonly head: Uint8Array;
-  /** What {@link encodeChunk} was given. */
+  /** The payload given to {@link encodeChunk}. */
   readonly payload: Uint8Array;
 }
 
-/** Bytes that gRPC puts before a message in its frame; with them the payload lies on a multiple of 8. */
+/** Bytes of gRPC's prefix in front of a message; with them the payload is aligned to 8 bytes. */
 const FRAME_PREFIX = 5;
-/** Most values of a message: far above need, far below harm. */
+/** Limits the values of a message: far above need, far below harm. */
 export const MOST_VALUES = 1 << 16;
 const EMPTY_VALUES = new Float64Array(0);
 const EMPTY_PAYLOAD = new Uint8Array(0);
 const KIND_NAMES: readonly (ChunkKind | undefined)[] = [undefined, 'scalars', 'partial', 'reduced'];
 
-/** Bytes that a message may have around a payload, values included: the bound for gRPC's largest message is this plus the payload. */
+/** Returns the maximum bytes of a message around its payload, values included: gRPC's message limit is this plus the payload. */
 export function chunkOverhead(values: number): number {
   return 96 + values * 8;
 }
 
-/**
- * Encodes a chunk message. The payload, float32, is read when it is copied or written to a socket.
- */
+/** Encodes a chunk message. The float32 payload is read only when it is copied or written to a socket. */
 export function encodeChunk(header: ChunkHeader, payload: Uint8Array = EMPTY_PAYLOAD): ChunkViews {
   const head = Buffer.allocUnsafe(chunkOverhead(header.values.length));
   let at = 0;
@@ -104,8 +102,8 @@ export function encodeChunk(header: ChunkHeader, payload: Uint8Array = EMPTY_PAY
 
 /**
  * Decodes a chunk message from any protobuf encoder: fields in any order, the last of a repeated scalar field wins, unknown fields are
- * skipped. Throws `protocol-violation` on truncated bytes, a wrong wire type, a number beyond 2^53, an unknown kind or a payload of part
- * elements.
+ * skipped. Throws `protocol-violation` on truncated bytes, a wrong wire type, a number beyond 2^53, an unknown kind or a payload with a
+ * partial element.
  */
 export function decodeChunk(bytes: Uint8Array): ChunkMessage {
   const reader: Reader = {
@@ -177,7 +175,7 @@ function writeVarint(target: Uint8Array, at: number, value: number): number {
   return next;
 }
 
-/** As proto3 does, a zero is left out. */
+/** Omits a zero, as proto3 does. */
 function writeVarintField(target: Uint8Array, at: number, field: number, value: number): number {
   if (value === 0) return at;
   target[at] = tag(field, 0);

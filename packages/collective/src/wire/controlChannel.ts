@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
 /**
- * The stream that node:http2 gets in a socket's place when the DATA frames of that socket are handled beside it. What http2 writes goes
- * to the socket at once, whole frames at a time; what it is to read is pushed by the owner. It ends with the socket and the socket with it.
+ * Opens the stream that node:http2 gets in place of a socket whose DATA frames are handled separately. Bytes written by http2 go to the
+ * socket at once, whole frames at a time; the owner pushes the bytes it is to read. The stream and the socket end together.
  */
 export function openControlChannel(socket: Socket, onWrite: (frames: Buffer) => void = () => {}): Duplex {
   const pass = (frames: Buffer): void => {
@@ -25,7 +25,7 @@ export function openControlChannel(socket: Socket, onWrite: (frames: Buffer) => 
       done();
     },
     destroy: (error, done) => {
-      // What was written must still go out, such as why a connection ends.
+      // Written data must still go out, such as the reason why a connection ends.
       if (error === null) socket.destroySoon();
       else socket.destroy();
       done(error);

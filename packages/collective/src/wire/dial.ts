@@ -8,14 +8,14 @@ import type { InboundTap } from '../taps/inboundTap.ts';
 import { type MessageReader, openMessageReader } from './messageReader.ts';
 import { COLLECTIVE_SERVICE, MOST_MESSAGE_BYTES, type PullRequest } from './service.ts';
 
-/** How long a peer may take to acknowledge an abort. */
+/** Deadline for a peer to acknowledge an abort. */
 const ABORT_DEADLINE_MS = 1000;
-/** Time between attempts to reach a peer that is not there yet. */
+/** Time between attempts to reach a peer that is not up yet. */
 const RETRY_MS = 100;
 
 /** The stream from one peer, which this member dialled. */
 export interface Dialled {
-  /** Resolves when the peer has accepted; rejects with its reason. */
+  /** Resolves when the peer has accepted; rejects with the peer's reason. */
   readonly connected: Promise<void>;
   readonly isConnected: () => boolean;
   readonly resume: () => void;
@@ -23,10 +23,10 @@ export interface Dialled {
   readonly close: () => void;
 }
 
-/** Whom to dial, and how. */
+/** Options of {@link dial}. */
 export interface DialOptions {
   readonly member: { readonly id: string; readonly address: string };
-  /** Index of the member in the view, for events. */
+  /** Index of the member in the view, passed to events. */
   readonly peer: number;
   readonly request: PullRequest;
   readonly events: LinkEvents;
@@ -34,10 +34,10 @@ export interface DialOptions {
 }
 
 /**
- * Dials a peer, again and again until it answers, and pulls its messages.
+ * Dials a peer, retrying until it answers, and pulls its messages.
  *
- * This end speaks gRPC over node:http2 itself, and reads DATA past it (see {@link openMemberSession}): receiving is what bounds an
- * all-reduce. What it says is plain gRPC, to a member or to any other server.
+ * This end speaks gRPC over node:http2 itself, and reads DATA past it (see {@link openMemberSession}): receiving is the bottleneck of an
+ * all-reduce. The bytes are plain gRPC, for a member or any other server.
  */
 export function dial({ member, peer, request, events, connection }: DialOptions): Dialled {
   let session: ClientHttp2Session | undefined;
@@ -51,7 +51,10 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
     if (!closing.signal.aborted) events.inboundClosed(peer, error?.message ?? 'it left', error === undefined);
   };
 
-  /** Lets the reader take what there is; what it refuses to read ends the stream. False when it holds a message that was not taken. */
+  /**
+   * Lets the reader consume what has arrived; an error of the reader ends the stream. Returns false while it holds a message that was not
+   * accepted.
+   */
   const read = (take: (messages: MessageReader) => boolean): boolean => {
     try {
       return reader === undefined || take(reader);
@@ -81,7 +84,7 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
     });
   };
   const connected = connect();
-  // Whoever joins awaits it; when the join has failed for another reason, nobody does.
+  // `join` awaits this promise; after a join that failed for another reason, nobody does.
   connected.catch(() => {});
 
   return {
@@ -90,7 +93,7 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
     resume: () => void (read((messages) => messages.retry()) && tap?.resume()),
     abort: ({ code, message, lost = '' }) =>
       new Promise((resolve) => {
-        // A peer that cannot be told notices by itself that the streams end.
+        // A peer that cannot be notified sees the streams end.
         if (session === undefined || session.destroyed || session.closed) return resolve();
         const { job, generation, member: self } = request;
         const notice = { job, generation, member: self, code, message, lost };
@@ -107,7 +110,7 @@ export function dial({ member, peer, request, events, connection }: DialOptions)
   };
 }
 
-/** A session with the peer, however long it takes to come up; undefined when `signal` is aborted first. */
+/** Opens a session with the peer, however long that takes; undefined when `signal` aborts first. */
 async function untilOpen(options: SessionOptions, signal: AbortSignal): Promise<MemberSession | undefined> {
   for (;;) {
     const opened = await openMemberSession(options).catch(() => undefined);

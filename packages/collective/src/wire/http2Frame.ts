@@ -1,13 +1,13 @@
 /** Bytes before the payload of every HTTP/2 frame (RFC 9113, section 4.1). */
 export const FRAME_HEADER_BYTES = 9;
-/** What every HTTP/2 client says first (RFC 9113, section 3.4). */
+/** The bytes that every HTTP/2 client sends first (RFC 9113, section 3.4). */
 export const CLIENT_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
-/** Flow-control window of a connection, and of a stream whose peer set no other, before any update (RFC 9113, section 6.9.2). */
+/** Initial flow-control window of a connection, and of a stream whose peer set no other (RFC 9113, section 6.9.2). */
 export const DEFAULT_WINDOW_BYTES = 65_535;
 /** The first stream that a client opens (RFC 9113, section 5.1.1). */
 export const FIRST_STREAM = 1;
 
-/** Frame types that are told apart here (RFC 9113, section 6). */
+/** Frame types distinguished here (RFC 9113, section 6). */
 export const FRAME_TYPES = { data: 0, headers: 1, settings: 4, windowUpdate: 8 } as const;
 /** Flags of DATA frames. */
 export const DATA_FLAGS = { endStream: 1, padded: 8 } as const;
@@ -41,7 +41,7 @@ export function writeFrameHeader(target: Buffer, at: number, { length, type, fla
   return target.writeUInt32BE(stream, at + 5);
 }
 
-/** The frames that give back `bytes` of the window of `stream` and of its connection. */
+/** Encodes the frames that return `bytes` to the windows of `stream` and of its connection. */
 export function windowUpdates(stream: number, bytes: number): Buffer {
   const frames = Buffer.allocUnsafe(2 * (FRAME_HEADER_BYTES + 4));
   let at = 0;
@@ -52,7 +52,7 @@ export function windowUpdates(stream: number, bytes: number): Buffer {
   return frames;
 }
 
-/** The values of a SETTINGS payload by identifier. */
+/** Returns the values of a SETTINGS payload by identifier. */
 export function readSettings(payload: Buffer): ReadonlyMap<number, number> {
   const settings = new Map<number, number>();
   for (let at = 0; at + 6 <= payload.length; at += 6) settings.set(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));

@@ -5,18 +5,19 @@ const PREFIX_BYTES = 5;
 
 /** Cuts a gRPC stream into messages; see {@link openMessageReader}. */
 export interface MessageReader {
-  /** Takes the next bytes of the stream. False when a message was not taken: then nothing may be pushed until `retry` gives true. */
+  /**
+   * Accepts the next bytes of the stream. Returns false when a message was not accepted: nothing may be pushed until `retry` returns true.
+   */
   readonly push: (bytes: Buffer) => boolean;
-  /** Offers the message that was not taken again, then what followed it. */
+  /** Offers the refused message again, then what followed it. */
   readonly retry: () => boolean;
 }
 
 /**
- * Passes messages that come in one piece on where they lie. Assembles others in one buffer that is reused, in which a message begins 5
- * bytes after a multiple of 8, as in its frame. HTTP/2 delivers 16 KiB at a time: gathering those in private memory and moving whole
- * messages on is what makes copies to shared memory run word by word.
- * `take` gets each message, valid until it returns, and says whether it took it.
- * Throws `protocol-violation` for compressed messages and those over `mostBytes`.
+ * Cuts a gRPC stream into messages. A message that arrives in one piece is passed on in place. Others are assembled in one reused buffer,
+ * in which a message begins 5 bytes after a multiple of 8, as in its frame. HTTP/2 delivers 16 KiB at a time: gathering these in private
+ * memory and then moving whole messages lets copies to shared memory run word by word. `take` receives each message, valid until it
+ * returns, and returns whether it accepted the message. Throws `protocol-violation` for compressed messages and those over `mostBytes`.
  */
 export function openMessageReader(mostBytes: number, take: (message: Buffer) => boolean): MessageReader {
   let buffer = Buffer.allocUnsafeSlow(1 << 12);
@@ -33,7 +34,7 @@ export function openMessageReader(mostBytes: number, take: (message: Buffer) => 
     makeRoom(PREFIX_BYTES + length);
   };
 
-  /** Lets the buffer hold a message of `bytes`, with its prefix. */
+  /** Sizes the buffer for a message of `bytes`, prefix included. */
   const makeRoom = (bytes: number): void => {
     size = bytes;
     if (size <= buffer.length) return;
@@ -42,7 +43,7 @@ export function openMessageReader(mostBytes: number, take: (message: Buffer) => 
     buffer = larger;
   };
 
-  /** Bytes of the message at `at` with its prefix, when it is all there and may be taken. */
+  /** Returns the bytes of the message at `at`, prefix included; 0 unless it is complete and valid. */
   const wholeAt = (bytes: Buffer, at: number): number => {
     if (bytes.length - at < PREFIX_BYTES || bytes[at] !== 0) return 0;
     const length = bytes.readUInt32BE(at + 1);

@@ -23,7 +23,7 @@ export interface AbortRequest {
   readonly lost: string;
 }
 
-/** A part of a state: elements of vector 0 (parameters), 1 (first moments) or 2 (second moments). */
+/** A range of a state: elements of vector 0 (parameters), 1 (first moments) or 2 (second moments). */
 export interface StateRangeRequest {
   readonly vector: number;
   readonly first: number;
@@ -37,17 +37,17 @@ export interface StateRequest {
   readonly member: string;
   readonly target: string;
   readonly ranges: readonly StateRangeRequest[];
-  /** 0: the step that the view begins with. */
+  /** 0: the step at the view's beginning. */
   readonly step: number;
 }
 
 const loaded = loadService('collective.proto', 'Collective').service;
 
-/** The service as grpc-js takes it: chunks go through our own codec, everything else through proto-loader. */
+/** The service definition for grpc-js: chunks use our own codec, everything else proto-loader's. */
 export const COLLECTIVE_SERVICE = {
   Pull: {
     ...loaded.Pull,
-    // gRPC calls only `length`, `byteLength` and `copy` of what a serialiser returns, so a frame need not be a Buffer.
+    // gRPC only calls `length`, `byteLength` and `copy` on a serialiser's result, so a frame need not be a Buffer.
     responseSerialize: (frame: ChunkFrame) => frame as unknown as Buffer,
     responseDeserialize: (bytes: Buffer) => bytes,
   } as MethodDefinition<PullRequest, Buffer>,
@@ -68,7 +68,5 @@ export const MOST_MESSAGE_BYTES = MOST_PAYLOAD_BYTES + chunkOverhead(MOST_VALUES
 /** Bytes of such a message as one HTTP/2 frame, without the frame's header: members send each other whole messages as frames. */
 export const MOST_FRAME_BYTES = 5 + MOST_MESSAGE_BYTES;
 
-/**
- * Options of the server. It does not ask for signs of life: each pair of members has a connection each way, and the client of each asks.
- */
+/** Options of the server. It sends no pings: each pair of members has a connection in each direction, and the client of each pings. */
 export const SERVER_OPTIONS: ServerOptions = { 'grpc.max_send_message_length': -1, 'grpc.enable_channelz': 0 };

@@ -6,33 +6,33 @@ import { promisify } from 'node:util';
 import { type BoundedFolderOptions, openBoundedFolder } from './boundedFolder.ts';
 
 /**
- * Blocks by their SHA-256: what is in the cache is what was asked for, whoever put it there. Each is checked when it is first read, and
- * again when its file has changed since; one that is damaged is removed, and not there.
+ * Cache of blocks, keyed by their SHA-256: the content matches the key, whoever wrote it. Each block is verified on its first read, and
+ * again when its file has changed since; a damaged one is removed and reported as absent.
  */
 export interface BlockCache {
-  /** A block, checked, if it is there. */
+  /** Returns a verified block; undefined when it is absent. */
   read(sha256: string): Promise<Uint8Array | undefined>;
-  /** Fills `target` from byte `from` of a block on, where that was checked before. @returns whether it did */
+  /** Fills `target` from byte `from` of a block, if the block was verified before. @returns true when it did */
   readPart(sha256: string, from: number, target: Uint8Array): Promise<boolean>;
-  /** Keeps a block; does nothing where the disk refuses it. */
+  /** Stores a block; does nothing when the disk refuses it. */
   write(sha256: string, bytes: Uint8Array): Promise<void>;
 }
 
-/** A block that is read again counts as new only after so long: a system call for each read is too much. */
+/** Minimum interval between updates of a block's access time: one system call per read is too much. */
 const TOUCH_MS = 60_000;
 
 const openFile = promisify(open);
 const readFrom = promisify(read);
 
-/** A cache in a folder that others may share, and that is bounded for all of them together. */
+/** Opens a cache in a folder that other processes may share; the size limit applies to all of them together. */
 export function openBlockCache(options: BoundedFolderOptions): BlockCache {
   const { dir } = options;
   const folder = openBoundedFolder(options);
-  /** When the files of blocks that were found whole had been changed last. */
+  /** Modification time of each block's file when the block was verified. */
   const checked = new Map<string, number>();
   const pathOf = (sha256: string): string => join(dir, groupOf(sha256), sha256);
 
-  /** Notes that a block was used, so that others go first. */
+  /** Marks a block as used, so that others are evicted first. */
   const touch = async (sha256: string, mtimeMs: number): Promise<void> => {
     const now = new Date();
     if (now.getTime() - mtimeMs <= TOUCH_MS) return;
@@ -54,14 +54,14 @@ export function openBlockCache(options: BoundedFolderOptions): BlockCache {
         await touch(sha256, mtimeMs);
         return bytes;
       } catch {
-        return undefined; // It is not there, or the cache cannot be read, and so is none.
+        return undefined; // Absent, or the cache cannot be read and counts as empty.
       }
     },
     async readPart(sha256, from, target) {
       const known = checked.get(sha256);
       if (known === undefined) return false;
       try {
-        // What may have to wait for the disk is left to other threads; the rest is not worth the way there.
+        // Only calls that may wait for the disk run on other threads; for the rest the hand-over costs more than it saves.
         const file = await openFile(pathOf(sha256), 'r');
         try {
           const { mtimeMs } = fstatSync(file);
@@ -78,7 +78,7 @@ export function openBlockCache(options: BoundedFolderOptions): BlockCache {
       }
     },
     async write(sha256, bytes) {
-      // Where the disk refuses it: the block is in memory, and used all the same.
+      // When the disk refuses it: the block is in memory and still usable.
       await folder.put(groupOf(sha256), sha256, bytes).catch(() => undefined);
     },
   };
@@ -86,7 +86,7 @@ export function openBlockCache(options: BoundedFolderOptions): BlockCache {
 
 const groupOf = (sha256: string): string => sha256.slice(0, 2);
 
-/** SHA-256 in lower-case hexadecimal. */
+/** Returns the SHA-256 in lower-case hexadecimal. */
 export function hashOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }

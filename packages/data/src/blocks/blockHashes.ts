@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 
-/** What a part of a shard is checked by, and what is fetched and cached of it at a time. */
+/** Size of a block: the unit in which parts of a shard are verified, fetched and cached. */
 export const BLOCK_BYTES = 256 * 1024;
 
-/** SHA-256 of each {@link BLOCK_BYTES} of what is added, in turn. */
+/** Computes the SHA-256 of each {@link BLOCK_BYTES} of the added bytes, in order. */
 export function blockHashes(): { add(part: Uint8Array): void; end(): string[] } {
   const hashes: string[] = [];
   let hash = createHash('sha256');

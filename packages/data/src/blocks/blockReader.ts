@@ -3,19 +3,20 @@ import { MaestroError } from '@maestro/protocol';
 import { isPassing, type Source } from '@maestro/storage';
 import { type BlockCache, hashOf } from './blockCache.ts';
 
-/** A shard as blocks know it. */
+/** The part of a shard's description that blocks need. */
 export interface BlockedShard {
   readonly name: string;
   readonly sizeBytes: number;
   readonly blocks: readonly string[];
 }
 
-/** Blocks that are asked for at a time. */
+/** Limits concurrent block requests. */
 const AT_ONCE = 8;
-/** Blocks that stay in memory after they were read. */
+/** Number of blocks kept in memory after they were read. */
 const KEPT = 32;
 /**
- * A server that does not answer is asked again for so long by default: a job has nothing else to do, and no image may be left out for it.
+ * Default time for which requests to an unresponsive server are retried: a job has nothing else to do, and no image may be left out because
+ * of it.
  */
 const PATIENCE_MS = 5 * 60_000;
 const FIRST_PAUSE_MS = 500;
@@ -26,13 +27,13 @@ interface HeldBlock {
   isRead: boolean;
 }
 
-/** Reads parts of shards that lie elsewhere, block by block, each checked against its SHA-256. */
+/** Reads parts of remote shards block by block, verifying each against its SHA-256. */
 export interface BlockReader {
-  /** @throws MaestroError `data-invalid` when the server has other bytes than the index says, `storage` when it does not answer. */
+  /** @throws MaestroError `data-invalid` when the server's bytes differ from the index, `storage` when it does not answer. */
   read(shard: BlockedShard, begin: number, end: number): Promise<Uint8Array>;
 }
 
-/** A reader; blocks come from the cache where they are in it. */
+/** Opens a reader that takes blocks from the cache when they are in it. */
 export function openBlockReader({
   source,
   blockBytes,
@@ -42,10 +43,10 @@ export function openBlockReader({
   readonly source: Source;
   readonly blockBytes: number;
   readonly cache: BlockCache | undefined;
-  /** For how long a server that does not answer is asked again. */
+  /** Time for which requests to an unresponsive server are retried. */
   readonly patienceMs?: number | undefined;
 }): BlockReader {
-  /** Blocks that were asked for and not read yet, and the last few that were: samples lie side by side in them. */
+  /** Blocks requested but not yet read, and the last few that were read: neighbouring samples share blocks. */
   const held = new Map<string, HeldBlock>();
   const queue: (() => void)[] = [];
   let active = 0;
@@ -80,7 +81,7 @@ export function openBlockReader({
     if (known !== undefined) return known;
     const asked: HeldBlock = { bytes: inTurn(() => fetchBlock(shard, at)), isRead: false };
     held.set(key, asked);
-    // Whoever reads it is told; the next one asks again.
+    // The reader gets the error; the next request fetches again.
     asked.bytes.catch(() => held.delete(key));
     return asked;
   };
@@ -110,7 +111,7 @@ export function openBlockReader({
   };
 }
 
-/** The error of a shard that has other bytes in the block at `begin` than its index says. */
+/** Error for a shard whose block at `begin` differs from its index. */
 export function otherBytes(location: string, shard: string, begin: number): MaestroError {
   return new MaestroError(
     'data-invalid',
@@ -118,7 +119,7 @@ export function otherBytes(location: string, shard: string, begin: number): Maes
   );
 }
 
-/** Tries again while a server does not answer; what it refuses for good is told at once. */
+/** Retries while a server does not answer; throws a permanent refusal at once. */
 async function patiently<T>(patienceMs: number, work: () => Promise<T>): Promise<T> {
   const endMs = Date.now() + patienceMs;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {

@@ -3,35 +3,35 @@ import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { openWriteLog } from './writeLog.ts';
 
-/** A folder on a local disk for what can be had again. Processes and threads can share it. */
+/** A folder on a local disk for data that can be fetched again. Processes and threads can share it. */
 export interface BoundedFolderOptions {
   readonly dir: string;
-  /** What all files in it may take, in bytes. */
+  /** Limit of the total size of its files, in bytes. */
   readonly limitBytes: number;
 }
 
-/** Files of one folder, `GROUP/NAME` each; of those used longest ago (by their times) some go when there is no more room. */
+/** Files of one folder, named `GROUP/NAME`. When space runs out, the least recently used (by file time) are evicted. */
 export interface BoundedFolder {
   /**
-   * Puts a file in place at once. Files are put one after the other. When it resolves, all files together take no more than the limit,
-   * whoever put them; meanwhile each that puts files may have one there beyond it.
+   * Writes a file atomically. Writes run one after another. When it resolves, all files together are within the limit, whoever wrote them;
+   * while writing, each writer may exceed it by one file.
    *
-   * @throws whatever the disk says; then the file is not there.
+   * @throws the disk's error; the file is then absent.
    */
   put(group: string, name: string, bytes: Uint8Array): Promise<void>;
 }
 
-/** Room is made down to this share of the limit, so that it is made seldom. */
+/** Eviction goes down to this share of the limit, so that it happens rarely. */
 const LEAST_SHARE = 0.9;
-/** A file that was being written is abandoned after so long. */
+/** Age at which an unfinished file counts as abandoned. */
 const ABANDONED_MS = 10 * 60_000;
-/** Sizes of what was put into the folder; no file of a group. */
+/** Log of the sizes written to the folder; belongs to no group. */
 const LOG = 'written.log';
 
-/** The folder `dir`, which is made when something is first put there. */
+/** Opens the folder `dir`, which is created at the first write. */
 export function openBoundedFolder({ dir, limitBytes }: BoundedFolderOptions): BoundedFolder {
   const log = openWriteLog(join(dir, LOG));
-  /** What was there when this process counted it, and all that anyone has put there since: what is there, or more. */
+  /** Size counted by this process, plus everything written by anyone since: an upper bound of the actual size. */
   let mostBytes = 0;
   let last: Promise<unknown> = Promise.resolve();
 
@@ -41,7 +41,7 @@ export function openBoundedFolder({ dir, limitBytes }: BoundedFolderOptions): Bo
     let total = files.reduce((sum, { size }) => sum + size, 0);
     if (total > limitBytes) {
       files.sort((a, b) => a.usedMs - b.usedMs);
-      // Another process is about to put what it still writes in place.
+      // Files that another process is still writing stay: it is about to move them into place.
       for (const { path, size } of files.filter(({ isWhole }) => isWhole)) {
         if (total <= LEAST_SHARE * limitBytes) break;
         await rm(path, { force: true });
@@ -62,7 +62,7 @@ export function openBoundedFolder({ dir, limitBytes }: BoundedFolderOptions): Bo
       mostBytes += added ?? 0;
       if (added === undefined || mostBytes > limitBytes) await makeRoom();
     } catch (error) {
-      // What is not counted must not stay.
+      // An uncounted file must not stay.
       for (const each of [aside, path]) await rm(each, { force: true }).catch(() => undefined);
       throw error;
     }
@@ -81,17 +81,17 @@ interface FoundFile {
   readonly path: string;
   readonly size: number;
   readonly usedMs: number;
-  /** False for one that is being written. */
+  /** False while the file is being written. */
   readonly isWhole: boolean;
 }
 
-/** All files of all groups, less those that were abandoned half-written, which are removed. */
+/** Lists the files of all groups, and removes abandoned unfinished ones. */
 async function listFiles(dir: string): Promise<FoundFile[]> {
   const files: FoundFile[] = [];
   for (const group of await readdir(dir)) {
     for (const name of await readdir(join(dir, group)).catch(() => [])) {
       const path = join(dir, group, name);
-      const found = await stat(path).catch(() => undefined); // Another process makes room too.
+      const found = await stat(path).catch(() => undefined); // Another process may be evicting too.
       if (found === undefined) continue;
       const isWhole = !name.startsWith('.');
       if (!isWhole && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(path, { force: true });

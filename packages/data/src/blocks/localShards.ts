@@ -5,8 +5,8 @@ import { type BlockedShard, otherBytes } from './blockReader.ts';
 import { openShardFiles } from './shardFiles.ts';
 
 /**
- * When the file of each block, over all shards in turn, had been changed last as the block was found to be what the index says; 0 where it
- * was not read yet. In memory that all threads share: a block is hashed once for all of them.
+ * Creates the table of modification times at which each block, over all shards in order, was verified against the index; 0 when it was not
+ * read yet. In shared memory: each block is hashed once for all threads.
  */
 export function blockChecks(shards: readonly BlockedShard[]): Float64Array {
   const blocks = shards.reduce((sum, shard) => sum + shard.blocks.length, 0);
@@ -14,8 +14,8 @@ export function blockChecks(shards: readonly BlockedShard[]): Float64Array {
 }
 
 /**
- * A reader of bytes `begin..end` of the shard at `at`, in a folder. Nothing is handed out that differs from the index: the blocks of a part
- * are hashed when it is the first that is read of them, and again when their file was changed since.
+ * Opens a reader of bytes `begin..end` of the shard at `at`, in a folder. It never returns bytes that differ from the index: blocks are
+ * hashed on the first read of any part of them, and again when their file has changed since.
  */
 export function openLocalShards({
   folder,
@@ -26,7 +26,7 @@ export function openLocalShards({
   readonly folder: Storage;
   readonly shards: readonly BlockedShard[];
   readonly blockBytes: number;
-  /** {@link blockChecks}. */
+  /** The table of {@link blockChecks}. */
   readonly checks: Float64Array;
 }): (at: number, begin: number, end: number) => Promise<Uint8Array> {
   const files = openShardFiles(folder);
@@ -37,7 +37,7 @@ export function openLocalShards({
     blocks += shard.blocks.length;
   }
 
-  /** The blocks from `first` to `last`, hashed; a part of them. */
+  /** Hashes the blocks from `first` to `last` and returns a part of them. */
   const checked = async (at: number, [first, last]: readonly [number, number], begin: number, end: number): Promise<Uint8Array> => {
     const { name, sizeBytes, blocks } = shards[at]!;
     const range = { begin: first * blockBytes, end: Math.min(sizeBytes, (last + 1) * blockBytes) };
@@ -46,7 +46,7 @@ export function openLocalShards({
       const start = (block - first) * blockBytes;
       if (hashOf(bytes.subarray(start, start + blockBytes)) !== blocks[block]) throw otherBytes(folder.location, name, block * blockBytes);
     }
-    // What was hashed is right, whatever the file has by now; what is read later is trusted only if nobody wrote meanwhile.
+    // The hashed bytes are right, whatever the file holds by now; later reads are trusted only if nobody wrote meanwhile.
     if (isSteady) checks.fill(changedMs, firstBlocks[at]! + first, firstBlocks[at]! + last + 1);
     return bytes.slice(begin - range.begin, end - range.begin);
   };
@@ -66,7 +66,7 @@ export function openLocalShards({
     try {
       return await inFileTime(read(at, begin, end), `packed data set: ${shards[at]!.name}`, { timeoutMs: READ_TIMEOUT_MS });
     } catch (cause) {
-      // No broken image: other workers may see it well.
+      // Not a broken image: other workers may read it correctly.
       const { message } = cause as Error;
       throw new MaestroError('data-invalid', message.startsWith('packed data set') ? message : `packed data set: ${message}`, { cause });
     }

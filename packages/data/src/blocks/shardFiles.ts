@@ -1,28 +1,28 @@
 import { MaestroError } from '@maestro/protocol';
 import type { Storage, StoredFile } from '@maestro/storage';
 
-/** Files that are open at a time. Large sets have hundreds of shards, and samples are taken from all of them in turn. */
+/** Limits open files. Large sets have hundreds of shards, and samples are read from all of them in turn. */
 const MOST_OPEN = 64;
-/** A file is closed when nothing was read from it for so long. */
+/** Idle time after which a file is closed. */
 const IDLE_MS = 5_000;
 
 interface OpenShard {
   readonly file: Promise<StoredFile>;
-  /** Reads under way. */
+  /** Number of reads in progress. */
   users: number;
   usedMs: number;
 }
 
-/** What was read of a shard, and when the file's bytes had been changed last, before and after that. */
+/** Bytes read from a shard, and the file's modification time before and after the read. */
 export interface ShardPart {
   readonly bytes: Uint8Array;
   readonly changedMs: number;
-  /** Whether they were not changed while it was read. */
+  /** True when the file did not change during the read. */
   readonly isSteady: boolean;
 }
 
 /**
- * Reads bytes `begin..end` of a shard; `isWatched`: the file is also looked at before it is read. @throws MaestroError `not-found`,
+ * Reads bytes `begin..end` of a shard; with `isWatched` the file's time is also taken before the read. @throws MaestroError `not-found`,
  * `storage`.
  */
 export type ShardFiles = (
@@ -38,7 +38,7 @@ export function openShardFiles(folder: Storage): ShardFiles {
 
   const close = (name: string, { file }: OpenShard): void => {
     shards.delete(name);
-    // A file that could not be opened was told to whoever read it.
+    // The reader already got the error of a file that could not be opened.
     void file.then((opened) => opened.close()).catch(() => undefined);
   };
   const closeIdle = (): void => {
@@ -52,7 +52,7 @@ export function openShardFiles(folder: Storage): ShardFiles {
     const known = shards.get(name);
     const shard = known ?? { file: folder.open(name), users: 0, usedMs: 0 };
     shards.delete(name);
-    shards.set(name, shard); // the last in order is the last used
+    shards.set(name, shard); // the last in order is the most recently used
     if (known === undefined) {
       const idle = [...shards].find(([, { users }]) => users === 0);
       if (shards.size > MOST_OPEN && idle !== undefined && idle[1] !== shard) close(...idle);

@@ -2,37 +2,38 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, rename, rm, writeFile } from 'node:fs/promises';
 
-/** The sizes of all files that any process has put into a folder: each knows how full it is without a look at every file. */
+/** Sizes of all files that any process has written to a folder: each process knows how full it is without listing it. */
 export interface WriteLog {
   /**
-   * Adds the size of a file that was put into the folder.
+   * Appends the size of a file that was written to the folder.
    *
-   * @returns bytes that all processes have added since the last call of `add` or `follow`, these included; undefined where that is not
-   *   known, since the log is not followed yet or was begun anew.
+   * @returns the bytes that all processes have appended since the last call of `add` or `follow`, including these; undefined when unknown,
+   * because the log is not followed yet or was restarted.
    */
   add(sizeBytes: number): Promise<number | undefined>;
   /**
-   * Follows the log from here on; begins a new one where it is missing or long. All that was in the folder before has to be counted after.
+   * Follows the log from its current end; starts a new log when it is missing or too long. The folder's content must be counted after this
+   * call.
    */
   follow(): Promise<void>;
 }
 
-/** A log begins with random bytes, which tell it from the one before. */
+/** A log begins with random bytes, which distinguish it from its predecessor. */
 const ID_BYTES = 16;
 /** A size is an unsigned 32-bit integer, little-endian. */
 const ENTRY_BYTES = 4;
-/** A longer log is begun anew, after some 16,000 files; all who follow it count what is in the folder then. */
+/** A longer log is restarted, after some 16,000 files; its followers then count the folder's content. */
 const MOST_BYTES = 64 * 1024;
 
 /**
- * The log at `path`, on a local disk: entries are appended, which is atomic there. A file has to be in place before its size is added, so
- * that whoever begins a new log and then counts the files sees those whose entries went to the old one.
+ * Opens the log at `path`, on a local disk: entries are appended, which is atomic there. A file must be in place before its size is
+ * appended, so that whoever restarts the log and then counts the files sees those whose entries went to the old one.
  */
 export function openWriteLog(path: string): WriteLog {
-  /** The log that is followed, and how far it was read. */
+  /** Id of the followed log, and the offset read so far. */
   let followed: { readonly id: string; readonly end: number } | undefined;
 
-  /** The log now, after `entry` was appended, if any: what it has from byte `from` on. Undefined when there is none. */
+  /** Reads the log from byte `from`, after appending `entry` if given. Undefined when there is no log. */
   const read = async ({ from, entry }: { readonly from: number; readonly entry?: Uint8Array }) => {
     const flags = entry === undefined ? constants.O_RDONLY : constants.O_RDWR | constants.O_APPEND;
     const file = await open(path, flags).catch(undefinedIfMissing);

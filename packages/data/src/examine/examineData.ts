@@ -6,37 +6,37 @@ import { findIdxImages } from '../formats/idx.ts';
 import { INDEX_FILE } from '../formats/packIndex.ts';
 import { countIdx, countImages, countPacked, formatOfFolder, type ListingLimits, noImage, type SampleCount } from './listData.ts';
 
-/** What a look at a job's data finds, without opening it. */
+/** Result of a look at a job's data, without opening it. */
 export type DataExamination =
-  /** So many samples at least; `isAll`: there are no more. */
+  /** At least this many samples; exactly this many when `isAll`. */
   | { readonly kind: 'seen'; readonly samples: number; readonly isAll: boolean }
-  /** It could not be looked at from here: it is on a server, or did not answer in time. */
+  /** It could not be inspected from here: it is on a server, or did not answer in time. */
   | { readonly kind: 'unseen'; readonly reason: string }
-  /** There is nothing at this place, as seen from this machine; another one may have something there. */
+  /** This machine sees nothing at the path; another one may. */
   | { readonly kind: 'absent'; readonly reason: string }
-  /** What is there is no such data set. */
+  /** The path holds something other than such a data set. */
   | { readonly kind: 'wrong'; readonly reason: string };
 
-/** Where data lies, of whichever part of a job file. */
+/** Location of a data set, from any section of a job file. */
 export interface DataPlace {
   readonly format: DataSpec['format'];
   readonly path: string;
-  /** Of an IDX folder. Default: train. */
+  /** For IDX folders. Default: train. */
   readonly split?: 'train' | 'test' | undefined;
 }
 
-/** How far to look. */
+/** Limits of {@link examineData}. */
 export interface ExamineDataOptions {
-  /** Stops when so many samples were found. Default: all. */
+  /** Stops after finding this many samples. Default: all. */
   readonly enough?: number;
-  /** Stops after this time, with what was found until then. Default: 3 s. */
+  /** Stops after this time, with the samples found so far. Default: 3 s. */
   readonly deadlineMs?: number;
 }
 
 const DEADLINE_MS = 3000;
 /**
- * Looks whether a job's data is there and counts its samples. It lists names and reads headers; no image is decoded. It never throws, and
- * never takes much longer than the deadline, whatever the file system does.
+ * Checks that a job's data exists and counts its samples. Lists names and reads headers; decodes no image. Never throws, and hardly exceeds
+ * the deadline, whatever the file system does.
  */
 export async function examineData(
   spec: DataPlace,
@@ -64,7 +64,7 @@ async function look(spec: DataPlace, limits: ListingLimits): Promise<DataExamina
   const { path, split = 'train' } = spec;
   const there = await stat(path).catch((error: unknown) => missing(path, error));
   const isFolder = there.isDirectory();
-  // A pipe or a device could keep whoever opens it for ever.
+  // Opening a pipe or a device could block forever.
   if (!isFolder && !there.isFile()) throw new MaestroError('data-invalid', `${path} is neither a folder nor a file`);
   switch (spec.format) {
     case 'image-folder': {
@@ -86,12 +86,12 @@ async function look(spec: DataPlace, limits: ListingLimits): Promise<DataExamina
 
 function seen(count: SampleCount): DataExamination {
   if ('uncounted' in count) return { kind: 'unseen', reason: count.uncounted };
-  // What ended for want of time before it found anything says nothing.
+  // A count of zero that ran out of time says nothing.
   if (count.samples === 0 && !count.isAll) return { kind: 'unseen', reason: 'no image was found in the time for it' };
   return { kind: 'seen', samples: count.samples, isAll: count.isAll };
 }
 
-/** Whatever names the folder that does not exist, and one that was meant. */
+/** Throws an error that names the missing folder, and the one that may have been meant. */
 async function missing(path: string, error: unknown): Promise<never> {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'ENOTDIR') throw new MaestroError('data-invalid', `${path} leads through a file`);
@@ -100,14 +100,14 @@ async function missing(path: string, error: unknown): Promise<never> {
   let next = basename(path);
   for (; dirname(there) !== there && (await stat(there).catch(() => undefined)) === undefined; there = dirname(there))
     next = basename(there);
-  // Of a short name too many others are near.
+  // A short name has too many near neighbours.
   const near = next.length < 5 ? undefined : nearest(next, await readdir(there).catch(() => []));
   const hint = near === undefined ? '' : `; did you mean ${join(there, near)}?`;
   const where = isAbsolute(path) ? '' : ` in ${process.cwd()}; write the whole path`;
   throw new MaestroError('not-found', `there is nothing at ${path}${where}${hint}`);
 }
 
-/** That a folder holds nothing of the job's format, with the format that it does hold. */
+/** Throws an error that a folder holds nothing in the job's format, naming the format that it does hold. */
 async function otherFormat({ format, path, split = 'train' }: DataPlace): Promise<never> {
   const wanted = {
     'image-folder': noImage(path),

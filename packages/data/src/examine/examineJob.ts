@@ -4,26 +4,26 @@ import { isUrl } from '@maestro/storage';
 import { jobSchedule } from '../schedule/jobSchedule.ts';
 import { type DataExamination, examineData } from './examineData.ts';
 
-/** What is known when a job file is examined. */
+/** Options of {@link examineJob}. */
 export interface JobExaminationOptions {
-  /** Whether no worker can see other files than this machine: what is not here is then nowhere. */
+  /** True when no worker can see other files than this machine: what is missing here is then missing everywhere. */
   readonly isCertain: boolean;
-  /** Steps that the checkpoint has done from which the job goes on; 0 when it begins anew. */
+  /** Steps done by the checkpoint that the job resumes from; 0 when it starts afresh. */
   readonly startStep: number;
-  /** Counts all samples, and not only as many as a step needs. */
+  /** Counts all samples, not just as many as a step needs. */
   readonly countsAll?: boolean;
 }
 
-/** What an examination finds that does not keep a job from being taken. */
+/** Findings of an examination that do not prevent admission of the job. */
 export interface JobExamination {
-  /** Samples of its data; undefined when they were not counted to the end. */
+  /** Number of samples in its data; undefined when they were not all counted. */
   readonly samples: number | undefined;
   readonly warnings: readonly string[];
 }
 
 /**
- * Checks a job file against what can be seen here: the model's sizes, whether the data is there and fills a step, and whether there is
- * anything to do. @throws MaestroError `invalid-argument`, or `data-invalid` when the data alone is to blame, with every problem in
+ * Checks a job file against what this machine can see: the model's sizes, whether the data exists and fills a step, and whether any work
+ * remains. @throws MaestroError `invalid-argument`, or `data-invalid` when only the data is at fault, with every problem in
  * `details.issues`.
  */
 export async function examineJob(

@@ -8,28 +8,28 @@ import { SYSTEM_FOLDERS } from '../formats/listImages.ts';
 import { INDEX_FILE, parsePackIndex } from '../formats/packIndex.ts';
 import { IMAGE_EXTENSIONS } from '../images/imageCodec.ts';
 
-/** Entries of a folder that are read together. */
+/** Number of folder entries read together. */
 const READ_ENTRIES = 256;
-/** A larger index is not parsed only to count its samples. */
+/** A larger index is not parsed just to count its samples. */
 const MOST_INDEX_BYTES = 32 * 2 ** 20;
-/** Of an IDX file: enough to have its header, also packed. */
+/** Bytes read from an IDX file: enough for its header, even when gzipped. */
 const FIRST_BYTES = 4096;
 const IDX_HEADER_BYTES = 16;
 
-/** Samples that a listing counts; or why only workers can count them, which is no fault. */
+/** Number of samples found by a listing; or the reason why only workers can count them, which is not an error. */
 export type SampleCount =
   | { readonly samples: number; readonly isAll: boolean; readonly classes?: ReadonlyMap<string, number> }
   | { readonly uncounted: string };
 
-/** How far a listing goes. */
+/** Limits of a listing. */
 export interface ListingLimits {
-  /** It ends after this time, with what was found until then. */
+  /** Stops at this time, with the samples found so far. */
   readonly endMs: number;
-  /** It ends when so many samples were found. Default: all. */
+  /** Stops after finding this many samples. Default: all. */
   readonly enough?: number;
 }
 
-/** The format of what a folder holds; undefined when it holds nothing that is known. @throws Error when the folder cannot be listed. */
+/** Detects the format of a folder's content; undefined when it is unknown. @throws Error when the folder cannot be listed. */
 export async function formatOfFolder(path: string): Promise<DataSpec['format'] | undefined> {
   const names: string[] = await readdir(path);
   const hasShards = names.some(isShardName);
@@ -39,18 +39,18 @@ export async function formatOfFolder(path: string): Promise<DataSpec['format'] |
     const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
     if (entries.some((entry) => !entry.name.startsWith('.') && isImage(entry))) return 'image-folder';
   }
-  // An archive beside a folder of images is what they came in.
+  // An archive next to image folders is their original download.
   return hasShards ? 'webdataset' : undefined;
 }
 
-/** The split that an IDX folder has, training first. */
+/** Returns the split that an IDX folder has; training takes precedence. */
 export async function findSplit(path: string): Promise<'train' | 'test' | undefined> {
   for (const split of ['train', 'test'] as const) if ((await findIdxImages(path, split)) !== undefined) return split;
   return undefined;
 }
 
 /**
- * Counts the images of a folder and its sub-folders by their names; `classes` are those of its sub-folders.
+ * Counts the images of a folder and its sub-folders by file name; `classes` are its sub-folders.
  *
  * @throws MaestroError `not-found` for a folder that cannot be listed.
  */
@@ -83,8 +83,8 @@ export async function countImages(
 }
 
 /**
- * The samples of an IDX set by the header of its images, plain or packed. @throws MaestroError `data-invalid`; Error when it cannot be
- * read.
+ * Reads the number of samples of an IDX set from the header of its image file, plain or gzipped. @throws MaestroError `data-invalid`; Error
+ * when it cannot be read.
  */
 export async function countIdx(file: string): Promise<SampleCount> {
   const handle = await open(file, 'r');
@@ -101,9 +101,10 @@ export async function countIdx(file: string): Promise<SampleCount> {
 }
 
 /**
- * The samples of packed data by its index, `path` or in the folder `path`; undefined where there is neither an index nor an archive.
+ * Reads the number of samples of packed data from its index, at `path` or in the folder `path`; undefined when there is neither an index
+ * nor an archive.
  *
- * @throws MaestroError `data-invalid` for a wrong index.
+ * @throws MaestroError `data-invalid` for an invalid index.
  */
 export async function countPacked(path: string): Promise<SampleCount | undefined> {
   const isFolder = (await stat(path)).isDirectory();
@@ -117,7 +118,7 @@ export async function countPacked(path: string): Promise<SampleCount | undefined
   return { samples: parsePackIndex(await readFile(index), path).names.length, isAll: true };
 }
 
-/** That a folder has no image. */
+/** Message for a folder without images. */
 export const noImage = (path: string): string => `no image in ${path}; files ending in ${IMAGE_EXTENSIONS.join(' ')} are looked for`;
 
 const isImage = (entry: Dirent): boolean =>
@@ -125,7 +126,7 @@ const isImage = (entry: Dirent): boolean =>
 
 const isShardName = (name: string): boolean => /^[^.].*\.tar$/.test(name);
 
-/** What the first bytes of a gzip file hold. */
+/** Decompresses the first bytes of a gzip file. */
 function unpackStart(packed: Uint8Array, file: string): Uint8Array {
   try {
     return gunzipSync(packed, { finishFlush: constants.Z_SYNC_FLUSH });

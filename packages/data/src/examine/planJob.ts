@@ -13,41 +13,47 @@ import { jobLearningRate, jobSchedule } from '../schedule/jobSchedule.ts';
 
 /** The paper's learning rate: 1.5e-4 at a batch of 4096 (He et al. 2021, table 8). */
 const RECIPE_RATE = 2.4e-3;
-/** A rate so many times below or above the recipe's is told: AdamW bears a wide range, and learns little or nothing beyond. */
+/**
+ * A rate that differs from the recipe's by these factors draws a warning: AdamW tolerates a wide range, and learns little or nothing
+ * outside it.
+ */
 const FAR_BELOW = 20;
 const FAR_ABOVE = 3;
-/** For a smaller batch no rate is fitting. */
+/** Below this batch size no learning rate is suggested. */
 const SMALL_BATCH = 32;
-/** Fewer steps in all teach a model next to nothing. */
+/** Fewer steps than this in total teach a model next to nothing. */
 const FEW_STEPS = 100;
-/** Multiply-adds a second of one thread, where nothing was measured: a judgement, between what ViT-B and the tiny preset reach. */
+/**
+ * Assumed multiply-adds per second of one thread when nothing was measured: a judgement, between the speeds of ViT-B and the tiny preset.
+ */
 const GUESSED_SPEED = 30e9;
-/** Forward and backward, in forward passes. */
+/** Cost of forward and backward together, in forward passes. */
 const PASSES = 3;
-/** Memory of a worker beside the model: Node, ONNX Runtime, the loader. */
+/** Memory of a worker apart from the model: Node, ONNX Runtime, the loader. */
 const BASE_BYTES = 250e6;
-/** What the backward pass and the allocator add to activations; the test holds the estimate to -20 and +25 % of docs/measurements.md. */
+/**
+ * Overhead of the backward pass and the allocator on top of activations; the test holds the estimate to -20 and +25 % of
+ * docs/measurements.md.
+ */
 const ACTIVATION_SHARE = 1.5;
 const FLOAT_BYTES = 4;
 
-/** A worker that is at hand. */
+/** An available worker. */
 export interface WorkerAtHand {
   readonly device: string;
   readonly threads: number;
 }
 
-/** What a plan is made from. */
+/** Options of {@link planJob}. */
 export interface PlanOptions {
-  /** Samples of the data set; undefined when they are not known. */
+  /** Samples of the data set; undefined when unknown. */
   readonly samples: number | undefined;
   readonly workers: readonly WorkerAtHand[];
-  /** Multiply-adds a second of one worker of the job's device, as an earlier job had them. */
+  /** Multiply-adds per second of one worker with the job's device, measured in an earlier job. */
   readonly measuredSpeed?: number | undefined;
 }
 
-/**
- * What follows from a job file: batch, steps, learning rate, parameters, memory and time. `spec` is valid, and its data set fills a step.
- */
+/** Derives batch, steps, learning rate, parameters, memory and time from a job file. `spec` is valid, and its data set fills a step. */
 export function planJob(spec: JobSpec, { samples, workers, measuredSpeed }: PlanOptions): JobPlan {
   const config = maeConfig(spec.model);
   const trains = isTraining(spec);
@@ -78,14 +84,14 @@ export function planJob(spec: JobSpec, { samples, workers, measuredSpeed }: Plan
   };
 }
 
-/** Samples that are trained on, about, where some are held out: which ones is told by their content, which nobody reads for a plan. */
+/** Estimates the number of training samples when some are held out: the choice depends on content, which a plan does not read. */
 function trainedSamples({ data, schedule, resources }: JobSpec, samples: number): number {
   const share = 'holdOut' in data && typeof data.holdOut === 'number' ? data.holdOut : 0;
   const trained = Math.round(samples * (1 - share));
   return trained < resources.virtualRanks * schedule.microBatch * schedule.accumulation ? samples : trained;
 }
 
-/** What of a plan may not be meant. */
+/** Warns about values of a plan that are probably not intended. */
 export function planWarnings({ learningRate, globalBatch, totalSteps }: JobPlan, { schedule }: JobSpec): string[] {
   const warnings: string[] = [];
   if (learningRate !== undefined && learningRate > 0) {
@@ -109,16 +115,16 @@ export function planWarnings({ learningRate, globalBatch, totalSteps }: JobPlan,
   return warnings;
 }
 
-/** Three digits at most, without a row of zeros. */
+/** Formats with three digits at most, without a row of zeros. */
 const rate = (value: number): string => {
   const short = Number(value.toPrecision(3));
   return value >= 0.1 ? String(short) : short.toExponential();
 };
 
-/** Images of one optimiser step: those of a replica, where replicas train apart. */
+/** Returns the images of one optimiser step: those of one replica when replicas train apart. */
 const batchOfRate = (spec: JobSpec, globalBatch: number): number => globalBatch / (dilocoOf(spec)?.replicas ?? 1);
 
-/** Multiply-adds of one image: of training it, or of encoding all of it. */
+/** Returns the multiply-adds for one image: to train on it, or to encode all of it. */
 export function imageCost(spec: JobSpec): number {
   const config = maeConfig(spec.model);
   return isTraining(spec) ? forwardFlops(config).total * PASSES : forwardFlops(config, { encodesMaskTokens: true }).encoder;
@@ -138,7 +144,7 @@ function secondsOf(
   return { seconds: (images * imageCost(spec)) / speed, secondsBy: measuredSpeed === undefined ? 'guess' : 'earlierJob' };
 }
 
-/** Parameters, moments, gradients on their way up the tree, the copy that a checkpoint is written from, and activations. */
+/** Sums parameters, moments, gradients on their way up the tree, the copy from which a checkpoint is written, and activations. */
 function memoryOf(
   spec: JobSpec,
   config: MaeConfig,
@@ -154,7 +160,9 @@ function memoryOf(
   return Math.round(BASE_BYTES + FLOAT_BYTES * (vectors * parameters + ACTIVATION_SHARE * activations(config, true) * microBatch));
 }
 
-/** Values that one image leaves for the backward pass: about 16 of its width a token and block, and the attention's weights. */
+/**
+ * Returns the values that one image leaves for the backward pass: about 16 times the width per token and block, and the attention weights.
+ */
 function activations(config: MaeConfig, trains: boolean): number {
   const { embedDim, depth, numHeads, decoderEmbedDim, decoderDepth, decoderNumHeads } = config;
   const block = (tokens: number, width: number, heads: number): number => tokens * (16 * width + heads * tokens);

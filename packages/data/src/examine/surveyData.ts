@@ -5,22 +5,22 @@ import { isUrl } from '@maestro/storage';
 import { findIdxImages } from '../formats/idx.ts';
 import { countIdx, countImages, countPacked, findSplit, formatOfFolder, noImage, type SampleCount } from './listData.ts';
 
-/** What is at a place, for whoever has not said what is to be there. */
+/** Description of the data at a path, when no format was given. */
 export interface DataSurvey {
   readonly path: string;
-  /** Absent when nothing that is known was found. */
+  /** Absent when no known format was found. */
   readonly format?: DataSpec['format'];
   /** Absent when they could not be counted from here. */
   readonly samples?: number;
-  /** Whether `samples` are all there are; else there are more. */
+  /** True when `samples` is the exact number; otherwise there are more. */
   readonly isAll: boolean;
-  /** Of an image folder: its sub-folders with images, in order; at most {@link MOST_CLASSES}. */
+  /** For an image folder: its sub-folders with images, in order; at most {@link MOST_CLASSES}. */
   readonly classes: readonly { readonly name: string; readonly samples: number }[];
-  /** How many classes there are. */
+  /** Total number of classes. */
   readonly classCount: number;
-  /** Why a job could not train on it, in words. */
+  /** Reason why a job could not train on it. */
   readonly problem?: string;
-  /** Why it could not be looked at, though it may be fine. */
+  /** Reason why it could not be inspected, though it may be fine. */
   readonly note?: string;
 }
 
@@ -28,8 +28,8 @@ const DEADLINE_MS = 3000;
 const MOST_CLASSES = 20;
 
 /**
- * Looks at a path: which format, how many samples, which class folders, or what is wrong with it. It lists names and reads headers; no
- * image is decoded. It never throws, and answers within `deadlineMs` or so whatever the file system does.
+ * Surveys a path: its format, number of samples and class folders, or what is wrong with it. Lists names and reads headers; decodes no
+ * image. Never throws, and answers within about `deadlineMs` whatever the file system does.
  */
 export async function surveyData(path: string, { deadlineMs = DEADLINE_MS }: { readonly deadlineMs?: number } = {}): Promise<DataSurvey> {
   const nothing = { path, isAll: false, classes: [], classCount: 0 } as const;
@@ -55,7 +55,7 @@ async function look(path: string, endMs: number): Promise<DataSurvey> {
     if (!there.isDirectory() && !(there.isFile() && path.endsWith('.json')))
       return { ...nothing, problem: `${path} is a file; name the folder that it is in` };
     format = there.isFile() ? 'webdataset' : await formatOfFolder(path);
-    // The first image may lie deeper than where the format is looked for.
+    // The first image may lie deeper than the format detection looks.
     const count = await countOf(format ?? 'image-folder', path, endMs);
     if ('uncounted' in count) return { ...nothing, format: format!, note: count.uncounted };
     const { samples, isAll } = count;

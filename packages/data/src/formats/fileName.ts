@@ -1,11 +1,15 @@
 import { isUtf8 } from 'node:buffer';
 
-/** Bytes that are no UTF-8 stand in names as U+DC80 to U+DCFF, which no valid text has alone (as in Python's `surrogateescape`). */
+/**
+ * Bytes that are not valid UTF-8 are represented as U+DC80 to U+DCFF, which valid text never contains alone (like Python's
+ * `surrogateescape`).
+ */
 const ESCAPED = /(?<![\ud800-\udbff])[\udc80-\udcff]/;
 const ESCAPE_BASE = 0xdc00;
 
 /**
- * The name of a file by its bytes, which need not be UTF-8: two files never get the same one, and {@link nameBytes} gives the bytes back.
+ * Converts the bytes of a file name, which need not be UTF-8, to a string: two files never get the same one, and {@link nameBytes} is the
+ * inverse.
  */
 export function nameOfBytes(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString();
@@ -18,7 +22,7 @@ export function nameOfBytes(bytes: Buffer): string {
   return name;
 }
 
-/** The bytes of a name or path: text in UTF-8 but for what {@link nameOfBytes} escaped. */
+/** Returns the bytes of a name or path: UTF-8, except for what {@link nameOfBytes} escaped. */
 export function nameBytes(name: string): Buffer {
   if (!ESCAPED.test(name)) return Buffer.from(name);
   return Buffer.concat(
@@ -29,7 +33,7 @@ export function nameBytes(name: string): Buffer {
   );
 }
 
-/** A path for calls of node:fs: text as it is, bytes where text cannot say them. */
+/** Converts a path for calls of node:fs: a string as it is, or bytes when a string cannot represent it. */
 export function filePath(path: string): string | Buffer {
   return ESCAPED.test(path) ? nameBytes(path) : path;
 }

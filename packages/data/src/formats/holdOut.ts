@@ -4,17 +4,17 @@ import { contentHash } from '../loader/contentHash.ts';
 import type { Dataset } from './dataset.ts';
 import type { DatasetPart, DatasetSource, SubsetSource } from './datasetSource.ts';
 
-/** How much of a large sample tells it apart from others of its size. */
+/** Number of bytes that distinguish a large sample from others of the same size. */
 export const PROBE_BYTES = 2 ** 16;
-/** Samples of one size are kept together unread while they are no more than this share of what is held out. */
+/** Samples of equal size are grouped without reading them as long as the group is at most this share of the held-out set. */
 const GROUP_SHARE = 1 / 8;
-/** Samples looked at together; hides the latency of network file systems. */
+/** Number of samples read concurrently; hides the latency of network file systems. */
 const AT_ONCE = 32;
 
 /**
- * The samples that are held out, in their order: the `share` of the data set that comes first by a hash of content, rounded up. Samples
- * with the same bytes fall on the same side, whatever their names. Content is the size, and where many samples have one size, the first
- * {@link PROBE_BYTES} too: so of a set of photographs nothing has to be read. The choice does not depend on the job.
+ * Chooses the held-out samples, in order: the first `share` of the data set by a hash of content, rounded up. Samples with equal bytes fall
+ * on the same side, whatever their names. Content means the size and, when many samples have the same size, also the first {@link
+ * PROBE_BYTES}: a set of photographs need not be read at all. The choice does not depend on the job.
  *
  * @throws MaestroError `data-invalid` when a sample cannot be read, `cancelled`.
  */
@@ -50,7 +50,7 @@ interface Unit {
   readonly indices: readonly number[];
 }
 
-/** The units that come first by their keys and fit; where none fits, the smallest that leaves at least half of the data set. */
+/** Takes the units that come first by key and fit; when none fits, the smallest that leaves at least half of the data set. */
 function take(units: readonly Unit[], wanted: number, length: number): number[] {
   const inOrder = [...units].sort((a, b) => a.key - b.key || a.indices[0]! - b.indices[0]!);
   const taken: number[] = [];
@@ -91,7 +91,7 @@ function groupBy(indices: readonly number[], groupOf: (index: number) => number)
   return groups;
 }
 
-/** `part` of `dataset`, in the order in which the samples are there; `heldOut` are those of {@link chooseHeldOut}. */
+/** Returns the indices of `part` of `dataset`, in the order of the data set; `heldOut` comes from {@link chooseHeldOut}. */
 export function partIndices(dataset: Pick<Dataset, 'length'>, heldOut: readonly number[], part: DatasetPart): Uint32Array {
   const isHeldOut = new Uint8Array(dataset.length);
   for (const index of heldOut) isHeldOut[index] = 1;
@@ -103,7 +103,7 @@ export function partIndices(dataset: Pick<Dataset, 'length'>, heldOut: readonly 
   return shared;
 }
 
-/** The samples of `dataset`, whose source is `of`, that are at `indices`. */
+/** Wraps the samples of `dataset`, whose source is `of`, at `indices` as a data set. */
 export function subsetDataset<Whole extends Exclude<DatasetSource, { readonly format: 'subset' }>>(
   dataset: Dataset,
   { of, indices, part }: Pick<SubsetSource<Whole>, 'of' | 'indices' | 'part'>,

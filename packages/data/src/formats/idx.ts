@@ -12,13 +12,13 @@ import { PROBE_BYTES } from './holdOut.ts';
 
 const gunzip = promisify(gunzipWithCallback);
 
-/** No unpacked file may be larger: a small .gz must not fill the memory. */
+/** Limits the size of a decompressed file: a small .gz must not fill the memory. */
 const MAX_UNPACKED_BYTES = 2 ** 31;
 const SPLIT_PREFIXES = { train: ['train'], test: ['t10k', 'test'] } as const;
 
 /**
- * Reads grey images in MNIST's IDX format (yann.lecun.com/exdb/mnist), plain or gzipped, with labels where a label file lies beside.
- * `path` is a directory (`train-images-idx3-ubyte` and the like are looked up) or the image file itself.
+ * Reads grey images in MNIST's IDX format (yann.lecun.com/exdb/mnist), plain or gzipped, with labels when there is a label file next to
+ * them. `path` is a directory (searched for `train-images-idx3-ubyte` and variants) or the image file itself.
  *
  * @throws MaestroError `not-found`, `data-invalid`, `cancelled`.
  */
@@ -60,7 +60,7 @@ export async function readIdx(
   };
 }
 
-/** The data set over `source`. */
+/** Opens `source` as a data set. */
 export function idxDataset(source: IdxSource): Dataset {
   const { length, height, width } = source;
   const size = height * width;
@@ -105,8 +105,8 @@ const imageNames = (split: 'train' | 'test'): string[] =>
   SPLIT_PREFIXES[split].flatMap((prefix) => [`${prefix}-images-idx3-ubyte`, `${prefix}-images.idx3-ubyte`]);
 
 /**
- * The image file of a split: `path` itself where it is a file; undefined when the folder has none. @throws Error when `path` cannot be
- * looked at.
+ * Finds the image file of a split: `path` itself when it is a file; undefined when the folder has none. @throws Error when `path` cannot be
+ * inspected.
  */
 export async function findIdxImages(path: string, split: 'train' | 'test'): Promise<string | undefined> {
   if (!(await stat(path)).isDirectory()) return path;
@@ -147,7 +147,7 @@ async function readMaybeGzipped(file: string, signal: AbortSignal | undefined): 
 }
 
 /**
- * The dimensions of an IDX file by its header: two zero bytes, type (8 = unsigned byte), number of dimensions, then each dimension as a
+ * Parses the dimensions in an IDX header: two zero bytes, type (8 = unsigned byte), number of dimensions, then each dimension as a
  * big-endian uint32. @throws MaestroError `data-invalid`.
  */
 export function parseIdxHeader(bytes: Uint8Array, rank: number, file: string): number[] {

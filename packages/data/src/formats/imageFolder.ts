@@ -11,7 +11,7 @@ import { filePath, nameBytes } from './fileName.ts';
 import { PROBE_BYTES } from './holdOut.ts';
 import { listImages } from './listImages.ts';
 
-/** How many samples, spread evenly over the set, give their content to the fingerprint, and how much of each. */
+/** Number of samples, spread evenly over the set, whose content enters the fingerprint, and the bytes taken of each. */
 const FINGERPRINT_SAMPLES = 64;
 const FINGERPRINT_BYTES = 2 ** 20;
 
@@ -19,7 +19,7 @@ const FINGERPRINT_BYTES = 2 ** 20;
  * Lists the images under `path`: see {@link listImages}.
  *
  * @throws MaestroError `not-found`, `data-invalid` (no image, a refused link, an oversized file), `storage` (the file system does not
- *   answer), `cancelled`.
+ * answer), `cancelled`.
  */
 export async function scanImageFolder({ path }: { readonly path: string }, deadline: FileDeadline = {}): Promise<ImageFolderSource> {
   const root = await inFileTime(realpath(path), `image folder ${path}`, deadline).catch((cause: unknown) => {
@@ -44,7 +44,7 @@ export async function scanImageFolder({ path }: { readonly path: string }, deadl
   };
 }
 
-/** The data set over `source`: labels are the first-level sub-folders; files in the root itself have none. */
+/** Opens `source` as a data set: labels are the first-level sub-folders; files in the root itself have none. */
 export function imageFolderDataset(source: ImageFolderSource): Dataset {
   const { root, names, sizes, classes, fingerprint } = source;
   const labels = new Map(classes.map((name, label) => [name, label]));
@@ -66,7 +66,7 @@ export function imageFolderDataset(source: ImageFolderSource): Dataset {
   };
 }
 
-/** The first folder of a name; the name itself, which is no class, for a file in the root. */
+/** Returns the first folder of a name; for a file in the root the name itself, which is not a class. */
 const firstFolder = (name: string): string => name.split('/', 1)[0]!;
 
 async function fingerprintOf(root: string, names: readonly string[], sizes: readonly number[], deadline: FileDeadline): Promise<string> {
@@ -86,8 +86,8 @@ async function fingerprintOf(root: string, names: readonly string[], sizes: read
 }
 
 /**
- * The file's bytes, or the first `most` of them. A file that cannot be read now, or has another size than it had, is an error and no broken
- * image: other workers may see it well, and skipping it here alone would change the weights.
+ * Reads the file's bytes, or the first `most` of them. A file that cannot be read now, or whose size has changed, is an error and not a
+ * broken image: other workers may read it correctly, and skipping it only here would change the weights.
  */
 function readSample(root: string, name: string, sizeBytes: number, most = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
   return inFileTime(readFile(root, name, sizeBytes, most), `image folder ${root}: ${name}`, { timeoutMs: READ_TIMEOUT_MS });

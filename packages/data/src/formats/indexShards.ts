@@ -8,23 +8,24 @@ import { type BoundedFolderOptions, openBoundedFolder } from '../blocks/boundedF
 import { IMAGE_EXTENSIONS } from '../images/imageCodec.ts';
 import { encodePackIndex, type PackIndex, SHARD_NAME } from './packIndex.ts';
 
-/** Of the cache's files. */
+/** Group of these files in the cache. */
 const GROUP = 'indexes';
-/** Read at a time. */
+/** Bytes read at a time. */
 const CHUNK_BYTES = 16 * BLOCK_BYTES;
-/** A class is a number; longer files of that name are something else. */
+/** A class is a number; a longer file of that name is something else. */
 const MOST_CLASS_BYTES = 16;
-/** A larger number is an id, no class. */
+/** A larger number is an id and not a class. */
 const MOST_CLASSES = 1_000_000;
 
 /**
- * The text of an index of tar shards that have none, such as WebDataset's: all `*.tar` of a place, by name, each read once from beginning
- * to end. Members with one name up to the first dot are a sample: its image, and its class where there is a `cls` with a number. The text
- * is kept in `cache` under names, sizes and times of the shards, so that it is made once; it is the same on every machine.
+ * Builds the text of an index for tar shards without one, such as WebDataset's: all `*.tar` of a location, by name, each read once from
+ * beginning to end. Members with the same name up to the first dot form a sample: its image, and its class when there is a `cls` with a
+ * number. The text is kept in `cache`, keyed by names, sizes and times of the shards, so that it is built once; it is the same on every
+ * machine.
  *
- * @returns undefined where there are no shards.
- * @throws MaestroError `data-invalid` where a shard is no tar, is cut off, or none holds an image; `not-found` for shards of our own, which
- *   without their index may be half of a set; `storage`; `cancelled`
+ * @returns undefined when there are no shards.
+ * @throws MaestroError `data-invalid` when a shard is not a tar archive, is truncated, or none holds an image; `not-found` for shards of
+ * our own, which without their index may be half of a set; `storage`; `cancelled`
  */
 export async function indexShards(
   folder: Storage,
@@ -62,7 +63,7 @@ export async function indexShards(
     throw new MaestroError('data-invalid', `shards ${folder.location}: no image found in ${shards.length} archives; ${EXPECTED}`);
   index.classes = Array.from({ length: 1 + index.labels.reduce((most, label) => Math.max(most, label), -1) }, (_, label) => String(label));
   const text = encodePackIndex(index);
-  // A disk that refuses it costs that the index is made again.
+  // When the disk refuses it, the index is merely built again next time.
   if (cache !== undefined)
     await openBoundedFolder(cache)
       .put(GROUP, name, text)
@@ -72,7 +73,7 @@ export async function indexShards(
 
 const EXPECTED = `members ending in ${IMAGE_EXTENSIONS.join(' ')} are looked for`;
 
-/** Whether shards are our own, by their names and that of their first image. Without an index they may be half of a set. */
+/** True when shards are our own, judged by their names and the name of their first image. Without an index they may be half of a set. */
 async function areOurs(folder: Storage, shards: readonly StoredObject[]): Promise<boolean> {
   const { name, sizeBytes } = shards[0]!;
   if (sizeBytes === 0 || !shards.every((shard) => SHARD_NAME.test(shard.name))) return false;
@@ -80,14 +81,14 @@ async function areOurs(folder: Storage, shards: readonly StoredObject[]): Promis
   return /^\d{9}\.\w+\0/.test(Buffer.from(header).toString('latin1'));
 }
 
-/** The archives of a place, by name; none where it is no folder. */
+/** Lists the archives of a location by name; none when it is not a folder. */
 async function shardsOf(folder: Storage, signal: AbortSignal | undefined): Promise<readonly StoredObject[]> {
   const { location } = folder;
   const found = isUrl(location) ? await folder.list('', signal) : await inFileTime(archivesIn(location), `shards ${location}`, { signal });
   return found.filter(({ name }) => /^[^/.][^/]*\.tar$/.test(name)).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** A folder may have millions of other files, which nothing is asked of. */
+/** Stats only archives: a folder may have millions of other files. */
 async function archivesIn(path: string): Promise<StoredObject[]> {
   const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
   const names = entries.filter((entry) => !entry.isDirectory() && entry.name.endsWith('.tar')).map(({ name }) => name);
@@ -136,7 +137,7 @@ async function addShard(
     if (stem !== key) [key, hasImage, label] = [stem, false, -1];
     if (member.content !== undefined) {
       label = classOf(member.content);
-      // The class may come after its image.
+      // The class may follow its image.
       if (hasImage) index.labels[index.labels.length - 1] = label;
     } else if (IMAGE_EXTENSIONS.includes(`.${extension}`) && !hasImage) {
       hasImage = true;
@@ -149,7 +150,7 @@ async function addShard(
   index.shards.push({ name: shard, sizeBytes, sha256: sha256.digest('hex'), blocks: blocks.end(), offsets, sizes });
 }
 
-/** As WebDataset splits names: at the first dot after the last slash. */
+/** Splits a name as WebDataset does: at the first dot after the last slash. */
 function splitName(name: string): { readonly stem: string; readonly extension: string } {
   const dot = name.indexOf('.', name.lastIndexOf('/') + 1);
   return dot < 0 ? { stem: name, extension: '' } : { stem: name.slice(0, dot), extension: name.slice(dot + 1).toLowerCase() };

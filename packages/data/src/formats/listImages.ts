@@ -6,11 +6,11 @@ import { type FileDeadline, inFileTime } from '@maestro/storage';
 import { IMAGE_EXTENSIONS } from '../images/imageCodec.ts';
 import { filePath, nameOfBytes } from './fileName.ts';
 
-/** A larger file is refused when the folder is opened: no image of use is, and each loader thread reads whole files. */
+/** A larger file is refused when the folder is opened: no useful image is that large, and each loader thread reads whole files. */
 const MAX_FILE_BYTES = 512 * 2 ** 20;
-/** Files looked at together while listing; hides the latency of network file systems without exhausting descriptors. */
+/** Number of files inspected concurrently while listing; hides the latency of network file systems without exhausting descriptors. */
 const STAT_CONCURRENCY = 64;
-/** Folders that systems keep for themselves: thumbnails and bins of network storage, of Windows, macOS and ext4. */
+/** Folders reserved by systems: thumbnails and recycle bins of network storage, Windows, macOS and ext4. */
 export const SYSTEM_FOLDERS: ReadonlySet<string> = new Set([
   '@eaDir',
   '@Recycle',
@@ -23,22 +23,21 @@ export const SYSTEM_FOLDERS: ReadonlySet<string> = new Set([
   'lost+found',
 ]);
 
-/** The images of a folder. */
+/** Images found in a folder. */
 export interface ListedImages {
   /** Paths under the root with `/` between folders, sorted by UTF-16 code unit. */
   readonly names: readonly string[];
-  /** The size of each in bytes. */
+  /** Size of each file in bytes. */
   readonly sizes: readonly number[];
 }
 
 /**
- * Lists the images under `root` (absolute, free of links), folders within folders included. Passed over are hidden files and folders,
- * folders that systems keep for themselves, files that are no images by their names, what is no regular file, and what goes while the list
- * is made. A link to a file inside the root counts as that file; an image's link that leaves the root or leads nowhere, and any link to a
- * folder, is refused.
+ * Lists the images under `root` (absolute, without links), including nested folders. Skips hidden files and folders, system folders, files
+ * without an image extension, anything that is not a regular file, and files that disappear while the list is made. A link to a file inside
+ * the root counts as that file; an image link that leaves the root or dangles, and any link to a folder, is refused.
  *
  * @throws MaestroError `data-invalid` (a refused link, an oversized file, a folder that cannot be listed), `storage` (no answer in time),
- *   `cancelled`.
+ * `cancelled`.
  */
 export async function listImages(root: string, deadline: FileDeadline = {}): Promise<ListedImages> {
   const { signal } = deadline;
@@ -91,7 +90,7 @@ async function list(root: string, folder: string): Promise<readonly Entry[]> {
   try {
     const entries = await readdir(path, { withFileTypes: true });
     if (!entries.some(({ name }) => name.includes('\ufffd'))) return entries;
-    // Some name may be no UTF-8: once more, as bytes.
+    // Some name may not be UTF-8: list again, as bytes.
     return (await readdir(path, { withFileTypes: true, encoding: 'buffer' })).map((entry) => ({
       name: nameOfBytes(entry.name),
       isDirectory: () => entry.isDirectory(),
@@ -123,7 +122,7 @@ async function isImageInside(root: string, name: string): Promise<boolean> {
   return true;
 }
 
-/** A file's size; undefined where it is gone, or no regular file any more. */
+/** Returns a file's size; undefined when it is gone, or no longer a regular file. */
 async function sizeOf(root: string, name: string): Promise<number | undefined> {
   try {
     const found = await stat(filePath(join(root, name)));

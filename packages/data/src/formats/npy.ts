@@ -1,11 +1,11 @@
 import { MaestroError } from '@maestro/protocol';
 
-/** Bytes before the pixels: the format wants a multiple of 64, and any image's shape fits into the first two. */
+/** Bytes before the pixels: the format requires a multiple of 64, and any image's shape fits into the first two. */
 export const NPY_HEADER_BYTES = 128;
 
 /**
- * The header of a NumPy file (format version 1.0) of bytes of the given shape, row-major: what `numpy.load` and WebDataset read as an
- * array.
+ * Encodes the header of a NumPy file (format version 1.0) of bytes with the given shape, row-major: `numpy.load` and WebDataset read it as
+ * an array.
  */
 export function npyHeader(shape: readonly number[]): Buffer {
   const header = Buffer.alloc(NPY_HEADER_BYTES, ' ');

@@ -6,7 +6,7 @@ import { idxDataset, readIdx } from './idx.ts';
 import { imageFolderDataset, scanImageFolder } from './imageFolder.ts';
 import { readWebDataset, webDataset } from './webdataset.ts';
 
-/** Where a data set lies and how to read it (the `data` part of a job file). */
+/** Location and format of a data set (the `data` section of a job file). */
 export type DatasetSpec =
   | {
       readonly format: 'idx';
@@ -16,19 +16,19 @@ export type DatasetSpec =
   | ({ readonly format: 'image-folder'; readonly path: string } & HoldOutSpec)
   | ({ readonly format: 'webdataset'; readonly path: string } & HoldOutSpec);
 
-/** How a data set without a test split of its own is divided. */
+/** Splits a data set without a test split of its own. */
 interface HoldOutSpec {
-  /** Share of the samples that is held out: see {@link chooseHeldOut}. Default 0. */
+  /** Share of the samples to hold out: see {@link chooseHeldOut}. Default 0. */
   readonly holdOut?: number | undefined;
-  /** Which samples are opened. Default: those that are trained on. */
+  /** Part to open. Default: the training samples. */
   readonly part?: DatasetPart | undefined;
 }
 
 /**
- * Opens the data set that `spec` names: lists it, checks its form and takes its fingerprint; of one that holds samples out, the part that
- * is asked for. A part is told from all others by its fingerprint.
+ * Opens the data set that `spec` names: lists it, checks its form and takes its fingerprint; when samples are held out, opens the requested
+ * part. Each part has a fingerprint of its own.
  *
- * @throws MaestroError `not-found` when the path does not exist, `data-invalid` when what is there is no such data set, `cancelled`.
+ * @throws MaestroError `not-found` when the path does not exist, `data-invalid` when it holds no such data set, `cancelled`.
  */
 export async function openDataset(spec: DatasetSpec, { signal, cache, patienceMs }: OpenDatasetOptions = {}): Promise<Dataset> {
   const options = signal === undefined ? {} : { signal };
@@ -43,7 +43,7 @@ export async function openDataset(spec: DatasetSpec, { signal, cache, patienceMs
 }
 
 /**
- * What a job with this `holdOut` trains on, and what it holds out, which is empty where nothing can be.
+ * Returns the training samples of a job with this `holdOut`, and the held-out ones, which are empty when nothing can be held out.
  *
  * @throws MaestroError `data-invalid` when a sample cannot be read, `cancelled`.
  */
@@ -74,7 +74,7 @@ async function partOf(
   return part === 'training' ? training : heldOut;
 }
 
-/** The data set that `source` describes, without reading or checking anything again. */
+/** Reopens the data set that `source` describes, without reading or checking anything again. */
 export function reopenDataset(source: DatasetSource): Dataset {
   switch (source.format) {
     case 'idx':

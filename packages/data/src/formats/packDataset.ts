@@ -9,28 +9,28 @@ import type { Dataset, Sample } from './dataset.ts';
 import { NPY_HEADER_BYTES, npyHeader } from './npy.ts';
 import { encodePackIndex, INDEX_FILE, type PackIndex, SHARD_NAME } from './packIndex.ts';
 
-/** So that packing the same images again gives the same bytes. */
+/** Fixed, so that packing the same images again gives the same bytes. */
 const MTIME = new Date(0);
-/** Images that are decoded at a time. */
+/** Number of images decoded concurrently. */
 const AT_ONCE = 4;
 
-/** How a data set is packed. */
+/** Options of {@link packDataset}. */
 export interface PackOptions {
   readonly dataset: Dataset;
-  /** An empty place in a folder or object store; what an interrupted call left there is replaced. */
+  /** An empty location in a folder or object store; the remains of an interrupted call are replaced. */
   readonly to: Storage;
-  /** Whether a packed data set that is there may be replaced. It is none from the beginning on: its index goes first. Default false. */
+  /** True to replace an existing packed data set. Its index is deleted first, so that it is invalid from the start. Default false. */
   readonly overwrite?: boolean | undefined;
-  /** A shard is ended once it has so many bytes. */
+  /** Size at which a shard is closed. */
   readonly shardBytes: number;
   /** The shorter side to which images are decoded into pixels, once; undefined: image files stay as they are. */
   readonly pixels?: { readonly shorterSide: number } | undefined;
-  /** Told after each shard. */
+  /** Called after each shard. */
   readonly onShard?: (shard: { readonly name: string; readonly samples: number; readonly sizeBytes: number }) => void;
   readonly signal?: AbortSignal;
 }
 
-/** What was packed. */
+/** Result of {@link packDataset}. */
 export interface PackedDataset {
   readonly location: string;
   readonly samples: number;
@@ -39,23 +39,23 @@ export interface PackedDataset {
   readonly broken: PackIndex['broken'];
 }
 
-/** One sample as it goes into a shard: files by their extension. */
+/** One sample's files in a shard, by extension. */
 interface Packed {
   readonly files: readonly { readonly extension: string; readonly parts: readonly Uint8Array[] }[];
   readonly width: number;
   readonly height: number;
   readonly broken: string | undefined;
-  /** Of what it was before: {@link Dataset.probe}. */
+  /** The sample's {@link Dataset.probe} before packing. */
   readonly probe: number;
 }
 
 /**
- * Packs a data set into tar archives whose members are named by the samples' places (`000000017.jpg`, and `000000017.cls` where it has a
- * class), which is what WebDataset readers expect, and an index of them. Samples keep their places, so a job takes them in the order in
- * which it takes those of the original. Broken image files are packed as they are; where pixels are wanted, they are listed in the index,
- * and the rule of training holds: more than one in a hundred is refused.
+ * Packs a data set into tar archives, with an index. Members are named by the samples' positions (`000000017.jpg`, and `000000017.cls` when
+ * it has a class), as WebDataset readers expect. Samples keep their positions, so a job takes them in the same order as from the original.
+ * Broken image files are packed as they are; when decoding to pixels, they are listed in the index, and the rule of training applies: more
+ * than one in a hundred is refused.
  *
- * @throws MaestroError `data-invalid`, `storage`; `conflict` when there is something else at the place
+ * @throws MaestroError `data-invalid`, `storage`; `conflict` when the location holds anything else
  */
 export async function packDataset({
   dataset,
@@ -116,7 +116,7 @@ export async function packDataset({
           index.widths.push(width);
           index.heights.push(height);
         }
-        // Where the image is; the class comes after it.
+        // Offset of the image; the class follows it.
         const skipped = pixels === undefined ? 0 : NPY_HEADER_BYTES;
         const imageBytes = (files[0]?.parts ?? []).reduce((sum, part) => sum + part.length, 0);
         offsets.push(files.length === 0 ? 0 : written + TAR_BLOCK + skipped);
@@ -136,13 +136,13 @@ export async function packDataset({
   }
   const names = new Set(index.shards.map(({ name }) => name));
   for (const name of left) if (!names.has(name)) await to.remove(name);
-  // Whoever sees the index finds every shard.
+  // The index comes last: whoever sees it finds every shard.
   await to.write(INDEX_FILE, [encodePackIndex(index)], { signal });
   const sizeBytes = index.shards.reduce((sum, shard) => sum + shard.sizeBytes, 0);
   return { location: to.location, samples: length, shards: index.shards.length, sizeBytes, broken: index.broken };
 }
 
-/** The rule by which pixels were decoded from files: now, or when the set that is packed again was. */
+/** Returns the rule by which pixels were decoded from files: now, or when the set that is packed again was. */
 function ruleOf({ source }: Dataset, { kind }: Sample): number | undefined {
   if (kind === 'encoded') return IMAGE_RULE;
   return source.format === 'webdataset' ? source.imageRule : undefined;
@@ -150,7 +150,7 @@ function ruleOf({ source }: Dataset, { kind }: Sample): number | undefined {
 
 const shardName = (at: number): string => `shard-${String(at).padStart(6, '0')}.tar`;
 
-/** Makes sure that nothing is lost and nothing mixed. @returns shards that were there, which are to be replaced or removed */
+/** Ensures that nothing is lost or mixed. @returns existing shards, which are to be replaced or removed */
 async function clearPlace(to: Storage, overwrite: boolean, signal: AbortSignal | undefined): Promise<string[]> {
   const names = (await to.list('', signal)).map(({ name }) => name);
   const abandoned = names.filter((name) => name.startsWith('.writing-'));
@@ -170,19 +170,19 @@ async function clearPlace(to: Storage, overwrite: boolean, signal: AbortSignal |
   return names.filter((name) => SHARD_NAME.test(name));
 }
 
-/** How image files become pixels. */
+/** Settings for decoding image files to pixels. */
 interface PixelOptions {
   readonly shorterSide: number;
   readonly resampler: Resampler;
 }
 
-/** The samples in order, a few of them prepared at a time. */
+/** Yields the samples in order, preparing a few concurrently. */
 async function* packedSamples(dataset: Dataset, pixels: PixelOptions | undefined): AsyncGenerator<Packed> {
   const ahead: Promise<Packed>[] = [];
   for (let at = 0; at < dataset.length || ahead.length > 0; ) {
     for (; at < dataset.length && ahead.length < AT_ONCE; at++) {
       const coming = packSample(dataset, at, pixels);
-      coming.catch(() => undefined); // told when its turn comes
+      coming.catch(() => undefined); // thrown when its turn comes
       ahead.push(coming);
     }
     yield await ahead.shift()!;

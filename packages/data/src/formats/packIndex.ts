@@ -2,69 +2,69 @@ import { createHash } from 'node:crypto';
 import { MaestroError } from '@maestro/protocol';
 import { z } from 'zod';
 
-/** The name of the index beside the shards. It is written last: shards without it are no data set. */
+/** Name of the index next to the shards. It is written last: shards without it are not a data set. */
 export const INDEX_FILE = 'index.json';
 
-/** What `packDataset` names shards. */
+/** Shard names as `packDataset` writes them. */
 export const SHARD_NAME: RegExp = /^shard-\d{6,}\.tar$/;
 
 const FORMAT = 'maestro-webdataset';
-/** Version 2 tells what images were before they were packed. */
+/** Version 2 adds the size and probe of images before packing. */
 const VERSION = 2;
 
 const count = z.int().nonnegative();
 const counts = z.array(count);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const shard = z.strictObject({
-  /** Beside the index, and nowhere else. */
+  /** A plain file name: shards lie next to the index and nowhere else. */
   name: z.string().regex(/^[\w-][\w.-]*$/, 'expected a plain file name'),
   sizeBytes: count,
   sha256,
-  /** SHA-256 of each `blockBytes` of the shard in turn: what a part of it is checked by. */
+  /** SHA-256 of each `blockBytes` of the shard in order, by which parts of it are verified. */
   blocks: z.array(sha256),
-  /** Of each sample: where its image begins in the shard, and how many bytes it has. A broken sample has none. */
+  /** For each sample: the offset of its image in the shard, and its size in bytes. A broken sample has size 0. */
   offsets: counts,
   sizes: counts,
 });
 const schema = z.strictObject({
   format: z.literal(FORMAT),
   version: z.literal([1, VERSION]),
-  /** Image files as they were, or pixels: one byte a value, row by row, after the header of a NumPy file. */
+  /** Original image files, or pixels: one byte per value, row by row, after a NumPy header. */
   content: z.enum(['encoded', 'pixels']),
   channels: z.literal([1, 3]),
-  /** Of pixels: whether images smaller than a model's are centred on black, as those of IDX files are, instead of being enlarged. */
+  /** For pixels: true when images smaller than the model's are centred on black, like those of IDX files, instead of being enlarged. */
   isPadded: z.boolean(),
-  /** Of pixels: the rule by which they were decoded from files (`IMAGE_RULE`); missing where it is not known. */
+  /** For pixels: the rule by which they were decoded from files (`IMAGE_RULE`); missing when unknown. */
   imageRule: z.int().positive().optional(),
   classes: z.array(z.string()),
   blockBytes: count.min(4096),
   shards: z.array(shard).min(1),
-  /** Of each sample over all shards. -1 is no class. */
+  /** For each sample over all shards. -1 means no class. */
   names: z.array(z.string()),
   labels: z.array(z.int().min(-1)),
-  /** Of pixels. */
+  /** For pixels. */
   widths: counts,
   heights: counts,
-  /** Images that could not be decoded into pixels, by their place: they keep it, so that all others do. */
+  /** Images that could not be decoded into pixels, by position: they keep it, so that all others do. */
   broken: z.array(z.strictObject({ index: count, reason: z.string() })),
   /**
-   * Of each sample, what it was before it was packed: its size in bytes, and a content hash of its beginning. By these samples are held
-   * out.
+   * For each sample, its image before packing: size in bytes, and a content hash of its beginning. The choice of held-out samples is based
+   * on these.
    */
   sourceSizes: counts.optional(),
   sourceProbes: counts.optional(),
 });
 
-/** What a packed data set consists of. */
+/** Content of a packed data set's index. */
 export type PackIndex = Omit<z.infer<typeof schema>, 'format' | 'version'>;
 
-/** The text of an index: the same bytes for the same data set. */
+/** Encodes an index: equal data sets give equal bytes. */
 export function encodePackIndex(index: PackIndex): Buffer {
   return Buffer.from(`${JSON.stringify({ format: FORMAT, version: VERSION, ...index })}\n`);
 }
 
 /**
- * Reads an index, and trusts nothing in it.
+ * Parses and validates an untrusted index.
  * @throws MaestroError `data-invalid` that says what is wrong
  */
 export function parsePackIndex(bytes: Uint8Array, where: string): PackIndex & { readonly fingerprint: string } {

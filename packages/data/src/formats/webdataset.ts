@@ -22,17 +22,17 @@ import { PROBE_BYTES } from './holdOut.ts';
 import { indexShards } from './indexShards.ts';
 import { INDEX_FILE, parsePackIndex } from './packIndex.ts';
 
-/** An index of ten million samples has some 600 MB, and is read into one text. */
+/** An index of ten million samples has some 600 MB, and is read into one string. */
 const MOST_INDEX_BYTES = 500e6;
-/** Samples that are read ahead at most: what is asked for and not read after all takes no more memory than this. */
+/** Limits samples read ahead, and so the memory of samples requested but never read. */
 const MOST_AHEAD = 32;
-/** How many blocks of a local copy, spread evenly over its shards, are read when it is opened. */
+/** Number of blocks of a local copy, spread evenly over its shards, that are verified when it is opened. */
 const CHECKED_BLOCKS = 64;
 
 /**
  * Reads the index of a packed data set: `path` is its folder, `s3://bucket/prefix` or `http(s)://...`, with or without the index's name at
- * its end. Shards without an index, which others made, get one (see {@link indexShards}). Of a local copy the sizes of all shards and some
- * blocks are checked; elsewhere each block is, when it is read.
+ * the end. Shards without an index, packed by other tools, get one (see {@link indexShards}). In a local copy the sizes of all shards and
+ * some blocks are checked now; of remote shards each block is checked when it is read.
  *
  * @throws MaestroError `not-found`, `data-invalid`; `unavailable` when the server does not answer now.
  */
@@ -82,7 +82,7 @@ export async function readWebDataset(
   };
 }
 
-/** The data set over `source`. */
+/** Opens `source` as a data set. */
 export function webDataset(source: WebDatasetSource): Dataset {
   const { location, content, channels, isPadded, classes, names, shards, shardOf, offsets, sizes, labels, widths, heights, broken } =
     source;
@@ -95,7 +95,7 @@ export function webDataset(source: WebDatasetSource): Dataset {
     blocks === undefined
       ? openLocalShards({ folder: openStorage(location), shards, blockBytes: source.blockBytes, checks: source.checks })
       : undefined;
-  /** Samples that are on their way; each is handed out once. */
+  /** Samples being read ahead; each is returned once. */
   const coming = new Map<number, Promise<Uint8Array>>();
   const begin = (index: number, most = Number.POSITIVE_INFINITY): Promise<Uint8Array> => {
     const [shard, begin] = [shardOf[index]!, offsets[index]!];
@@ -107,7 +107,7 @@ export function webDataset(source: WebDatasetSource): Dataset {
     channels,
     classes,
     fingerprint: source.fingerprint,
-    // A local copy is checked as well, but may change under a job without a trace: a disk that gives other bytes than before.
+    // A local copy is verified as well, but may change unnoticed under a job: a disk that returns other bytes than before.
     isFingerprintWhole: blocks !== undefined,
     source,
     name: (index) => names[index]!,
@@ -126,13 +126,13 @@ export function webDataset(source: WebDatasetSource): Dataset {
     prefetch(index) {
       if (broken.has(index) || coming.has(index) || coming.size >= MOST_AHEAD) return;
       const reading = begin(index);
-      reading.catch(() => undefined); // whoever reads it is told
+      reading.catch(() => undefined); // the reader gets the error
       coming.set(index, reading);
     },
   };
 }
 
-/** The index beside the shards; where there is none, one that is made of them, if the place can be listed. */
+/** Reads the index next to the shards; when there is none, builds one from them, if the location can be listed. */
 async function readIndex(
   source: Source,
   name: string,
@@ -141,7 +141,7 @@ async function readIndex(
 ): Promise<Uint8Array> {
   const { location } = source;
   try {
-    // A mount that hangs is told sooner by its first answer than by a large index.
+    // A hanging mount is detected sooner by its first answer than by a large index.
     if (!isUrl(location)) await inFileTime(source.sizeOf(name), `packed data set ${location}`, { signal }).catch(passNotFound);
     return await source.readWhole(name, { limitBytes: MOST_INDEX_BYTES, signal });
   } catch (cause) {
@@ -158,7 +158,7 @@ async function readIndex(
   }
 }
 
-/** Whoever reads the file says better what is missing. */
+/** Reading the file gives a better message for what is missing. */
 function passNotFound(error: unknown): void {
   if (!isMaestroError(error, 'not-found')) throw error;
 }

@@ -3,15 +3,15 @@ import { randomStream } from '@maestro/random';
 import { type CropBox, type CropRange, randomCropBox } from './cropBox.ts';
 import { defaultNormalisation, type Normalisation } from './normalisation.ts';
 
-/** How training images are varied and normalised. */
+/** Augmentation and normalisation of training images. */
 export interface AugmentConfig extends CropRange, Normalisation {
-  /** Whether images are mirrored left to right, each with an even chance in each epoch. */
+  /** True to mirror images left to right, each with probability 1/2 in each epoch. */
   readonly flip: boolean;
 }
 
 /**
- * The MAE pre-training augmentation (He et al. 2021, appendix A.1): crops of 20-100 % of the area, flips, and normalisation by the
- * defaults for `channels`, each part replaceable.
+ * Returns the MAE pre-training augmentation (He et al. 2021, appendix A.1): crops of 20-100 % of the area, flips, and the default
+ * normalisation for `channels`, with `overrides` applied.
  *
  * @throws MaestroError `invalid-argument` naming the option that is out of its range.
  */
@@ -34,7 +34,7 @@ export function augmentConfig(channels: 1 | 3, overrides: Partial<AugmentConfig>
   return config;
 }
 
-/** The crop of sample `index` in `epoch`: the same on every machine, whatever was drawn before. */
+/** Draws the crop of sample `index` in `epoch`: the same on every machine, independent of earlier draws. */
 export function drawCrop(
   { seed, epoch, index }: { readonly seed: number; readonly epoch: number; readonly index: number },
   { width, height }: { readonly width: number; readonly height: number },
@@ -43,7 +43,7 @@ export function drawCrop(
   return randomCropBox(width, height, range, randomStream({ seed, purpose: 'crop', epoch, index }));
 }
 
-/** Whether sample `index` is mirrored in `epoch`: an even chance. */
+/** Returns true when sample `index` is mirrored in `epoch`: with probability 1/2. */
 export function drawFlip(address: { readonly seed: number; readonly epoch: number; readonly index: number }): boolean {
   return randomStream({ ...address, purpose: 'flip' }).uniform() < 0.5;
 }

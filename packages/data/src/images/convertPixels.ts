@@ -1,6 +1,5 @@
 /**
- * Colour to grey by the luma of ITU-R BT.601 on the values as they are stored (gamma-encoded), in integers as Pillow's `convert('L')` has
- * them.
+ * Converts colour to grey by the luma of ITU-R BT.601 on the stored (gamma-encoded) values, in integers like Pillow's `convert('L')`.
  *
  * @param pixels [count, 3] @returns [count]
  */
@@ -12,7 +11,7 @@ export function toLuma(pixels: Uint8Array): Uint8Array {
   return luma;
 }
 
-/** Grey to three equal channels: [count] to [count, 3]. */
+/** Expands grey to three equal channels: [count] to [count, 3]. */
 export function toThreeChannels(grey: Uint8Array): Uint8Array {
   const pixels = new Uint8Array(3 * grey.length);
   for (let i = 0, at = 0; i < grey.length; i++, at += 3) pixels.fill(grey[i]!, at, at + 3);
@@ -20,7 +19,7 @@ export function toThreeChannels(grey: Uint8Array): Uint8Array {
 }
 
 /**
- * Printing colours to RGB without a colour profile, as Pillow's `convert('RGB')` has it.
+ * Converts CMYK to RGB without a colour profile, like Pillow's `convert('RGB')`.
  *
  * @param pixels [count, 4], 255 is full ink. @returns [count, 3]
  */

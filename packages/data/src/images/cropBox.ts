@@ -11,17 +11,17 @@ export interface CropBox {
   readonly height: number;
 }
 
-/** The part of an image that a random crop may take. */
+/** The range of boxes that a random crop draws from. */
 export interface CropRange {
-  /** Least and most share of the image's area, 0 < least <= most <= 1. */
+  /** Minimum and maximum share of the image's area, 0 < minimum <= maximum <= 1. */
   readonly scale: readonly [number, number];
-  /** Least and most width / height. */
+  /** Minimum and maximum of width / height. */
   readonly ratio: readonly [number, number];
 }
 
 /**
- * A random crop as torchvision's `RandomResizedCrop.get_params` draws it (v0.20, transforms.py): area uniform, aspect ratio uniform
- * in its logarithm, ten tries, then the largest central crop within the ratios.
+ * Draws a random crop like torchvision's `RandomResizedCrop.get_params` (v0.20, transforms.py): area uniform, aspect ratio log-uniform, ten
+ * tries, then the largest central crop within the ratios.
  */
 export function randomCropBox(width: number, height: number, { scale, ratio }: CropRange, random: RandomStream): CropBox {
   const logLeast = log(ratio[0]);
@@ -43,7 +43,9 @@ export function randomCropBox(width: number, height: number, { scale, ratio }: C
   return centred(width, height, w, h);
 }
 
-/** The central square that is left when the shorter side is resized to `size / fraction` and `size` x `size` cut from the middle. */
+/**
+ * Returns the central square that remains when the shorter side is resized to `size / fraction` and the central `size` x `size` is cut out.
+ */
 export function centralCropBox(width: number, height: number, fraction: number): CropBox {
   const side = max(1, roundHalfEven(min(width, height) * fraction));
   return centred(width, height, side, side);
@@ -56,7 +58,7 @@ const centred = (width: number, height: number, w: number, h: number): CropBox =
   height: h,
 });
 
-/** Rounds as Python does, halves to the even neighbour. */
+/** Rounds like Python: halves go to the even neighbour. */
 function roundHalfEven(value: number): number {
   const below = floor(value);
   const rest = value - below;

@@ -5,23 +5,27 @@ import type { CropBox } from './cropBox.ts';
 import { maxImagePixels } from './maxImagePixels.ts';
 import { createResampler, type Resampler } from './resample.ts';
 
-/** File endings that count as images (compared in lower case): the raster formats that every build of sharp reads. */
+/** File extensions that count as images (compared in lower case): the raster formats that every build of sharp reads. */
 export const IMAGE_EXTENSIONS: readonly string[] = ['.avif', '.gif', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'];
 
-/** What sharp calls those formats. Others are refused whatever a file is named: how a drawing looks depends on the fonts of the machine. */
+/**
+ * sharp's names of those formats. Others are refused whatever a file's extension: how a vector drawing looks depends on the machine's
+ * fonts.
+ */
 const FORMATS: ReadonlySet<string> = new Set(['heif', 'gif', 'jpeg', 'png', 'tiff', 'webp']);
 
 /**
- * Number of the rule by which a file becomes pixels: decoding, alpha, colour, depth, orientation and resizing. It is raised whenever any
- * image may come out otherwise. 1: libvips resized. 2: decoded as Pillow does, resized by {@link createResampler}.
+ * Version of the rule by which a file becomes pixels: decoding, alpha, colour, depth, orientation and resizing. It is incremented whenever
+ * the result for any image may change. 1: resized by libvips. 2: decoded like Pillow, resized by {@link createResampler}.
  */
 export const IMAGE_RULE = 2;
 
-/** Pixels of a side at most, beside {@link maxImagePixels}: what resizing keeps grows with the longer side. */
+/** Limits the pixels of a side, in addition to {@link maxImagePixels}: the memory of resizing grows with the longer side. */
 const MAX_SIDE = 131_072;
 
 /**
- * 16-bit images in which no value is above this hold 12 bits or fewer: as 16 they would be nearly black, and lose all but sixteen levels.
+ * A 16-bit image without a value above this holds 12 bits or fewer: taken as 16 bits it would be nearly black, and lose all but sixteen
+ * levels.
  */
 const MOST_OF_TWELVE_BITS = 4095;
 
@@ -31,7 +35,7 @@ const SPACES: ReadonlySet<string> = new Set(['b-w', 'cmyk', 'grey16', 'rgb', 'rg
 sharp.concurrency(1);
 sharp.cache(false);
 
-/** What decides how image files become pixels; part of a job's identity. */
+/** Returns the versions and limits that decide how image files become pixels; part of a job's identity. */
 export function imageBuild(): {
   readonly sharp: string;
   readonly vips: string;
@@ -49,23 +53,23 @@ export interface DecodedImage {
   readonly channels: 1 | 3;
 }
 
-/** Why an image file cannot be decoded, in the decoder's words. */
+/** Reason why an image file cannot be decoded, as given by the decoder. */
 export interface BrokenImage {
   readonly broken: string;
 }
 
 /**
- * Decodes the box of an image file that `chooseBox` picks, to the values that Pillow's `Image.open` and `convert` give:
+ * Decodes the box of an image file that `chooseBox` picks, to the values of Pillow's `Image.open` and `convert`:
  *
- * - upright, by the EXIF orientation; of an animation or of many pages the first;
- * - alpha is dropped and the colours stay as they are stored, those of hidden pixels too;
- * - colour profiles are not applied; CMYK becomes RGB by their complement;
- * - of 16 bits the upper eight. Other types of values, and 16 bits of which no more than twelve are used, are refused.
+ * - upright, by the EXIF orientation; the first frame or page when there are several;
+ * - alpha is dropped and colours stay as stored, including those of transparent pixels;
+ * - colour profiles are not applied; CMYK becomes RGB by complement;
+ * - of 16 bits the upper eight are taken. Other value types, and 16-bit images that use no more than twelve bits, are refused.
  *
- * Grey files have one channel, all others three. The result is the reason when the image is broken, cut off before the end of the box,
- * larger than {@link maxImagePixels} or refused.
+ * Grey files have one channel, all others three. Returns the reason when the image is broken, truncated before the end of the box, larger
+ * than {@link maxImagePixels} or refused.
  *
- * @param chooseBox gets the upright width and height in pixels; the whole image when left out.
+ * @param chooseBox receives the upright width and height in pixels; default: the whole image.
  */
 export async function decodeImage({
   bytes,
@@ -90,7 +94,7 @@ export async function decodeImage({
   }
 }
 
-/** Why an image is not decoded, from what its header says. */
+/** Returns the reason why an image is refused, judged by its header. */
 function refusalOf({ format, width, height, space, depth, channels }: Metadata): string | undefined {
   const limit = maxImagePixels();
   if (!FORMATS.has(format)) return `it is of format ${format}, expected one of JPEG, PNG, WebP, TIFF, GIF, AVIF`;
@@ -105,7 +109,7 @@ function refusalOf({ format, width, height, space, depth, channels }: Metadata):
   return undefined;
 }
 
-/** How a person calls what libvips calls so. */
+/** Readable names of libvips's value types. */
 const VALUE_TYPES: Readonly<Record<string, string>> = {
   char: 'signed 8-bit integer',
   short: 'signed 16-bit integer',
@@ -128,7 +132,7 @@ async function decodeEightBits(image: Sharp, { space }: Metadata, box: CropBox):
   return { data, width, height, channels };
 }
 
-/** Whether it uses its sixteen bits is a property of the whole image, so all of it is decoded. */
+/** Decodes the whole image: whether it uses all sixteen bits is a property of all its pixels. */
 async function decodeDeep(image: Sharp, { space }: Metadata, box: CropBox): Promise<DecodedImage | BrokenImage> {
   const deepSpace = space === 'grey16' || space === 'b-w' ? 'grey16' : 'rgb16';
   const { data, info } = await image.toColourspace(deepSpace).removeAlpha().raw({ depth: 'ushort' }).toBuffer({ resolveWithObject: true });
@@ -151,15 +155,13 @@ async function decodeDeep(image: Sharp, { space }: Metadata, box: CropBox): Prom
   return { data: upper, width, height, channels };
 }
 
-/** An image with `channels`: grey becomes three equal ones, colour becomes luma. */
+/** Converts an image to `channels`: grey to three equal ones, colour to luma. */
 export function withChannels(image: DecodedImage, channels: 1 | 3): DecodedImage {
   if (image.channels === channels) return image;
   return { ...image, channels, data: channels === 1 ? toLuma(image.data) : toThreeChannels(image.data) };
 }
 
-/**
- * An image made smaller so that its shorter side has `shorterSide` pixels, the longer one rounded; one that is smaller stays as it is.
- */
+/** Shrinks an image so that its shorter side has `shorterSide` pixels, the longer one rounded; a smaller image is returned unchanged. */
 export function reduceImage(image: DecodedImage, shorterSide: number, resampler: Resampler = createResampler()): DecodedImage {
   const { data, width, height, channels } = image;
   const shorter = Math.min(width, height);

@@ -1,12 +1,12 @@
 import { MaestroError, readEnvironment } from '@maestro/protocol';
 
-/** A larger image is broken unless told otherwise: decoding must not take unbounded memory (100 megapixels are 300 MB of RGB). */
+/** Default limit above which an image counts as broken: decoding must not take unbounded memory (100 megapixels are 300 MB of RGB). */
 const DEFAULT_PIXELS = 100_000_000;
 
 /**
- * The most pixels that an image may have: `MAESTRO_MAX_IMAGE_PIXELS`. It decides which images are left out, so it is part of a job's
+ * Returns the maximum pixels of an image: `MAESTRO_MAX_IMAGE_PIXELS`. It decides which images are left out, so it is part of a job's
  * identity.
- * @throws MaestroError `invalid-argument` when that is no whole number above 0.
+ * @throws MaestroError `invalid-argument` when that is not a positive integer.
  */
 export function maxImagePixels(): number {
   const text = readEnvironment()['MAESTRO_MAX_IMAGE_PIXELS'] ?? '';

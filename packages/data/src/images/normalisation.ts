@@ -2,24 +2,24 @@ import { openPixelArena, PIXEL_SLACK_BYTES } from '@maestro/kernels';
 import { IMAGENET_STATISTICS, type PixelStatistics } from '@maestro/mae';
 import { assertInternal } from '@maestro/protocol';
 
-/** Per-channel mean and standard deviation of pixel values in 0..1; what a pixel becomes is (value / 255 - mean) / std. */
+/** Per-channel mean and standard deviation of pixel values in 0..1; a pixel becomes (value / 255 - mean) / std. */
 export type Normalisation = PixelStatistics;
 
-/** ImageNet's statistics for colour (the MAE paper's recipe, torchvision's constants); the middle of the range for grey. */
+/** Returns ImageNet's statistics for colour (the MAE paper's recipe, torchvision's constants); the middle of the range for grey. */
 export function defaultNormalisation(channels: 1 | 3): Normalisation {
   return channels === 3 ? IMAGENET_STATISTICS : { mean: [0.5], std: [0.5] };
 }
 
 /**
- * Writes `pixels` ([size, size, 1 or C]) as normalised planes ([C, size, size]) to `out` at `offset`, mirrored when `isFlipped`. One
- * channel is repeated where C is 3.
+ * Writes `pixels` ([size, size, 1 or C]) as normalised planes ([C, size, size]) to `out` at `offset`, mirrored when `isFlipped`. A single
+ * channel is repeated C times.
  */
 export type PlaneWriter = (
   pixels: Uint8Array,
   to: { readonly out: Float32Array; readonly offset: number; readonly isFlipped: boolean },
 ) => void;
 
-/** A writer of planes of `size` x `size`, as many as `normalisation` has channels. What each of the 256 values becomes is looked up. */
+/** Creates a writer of planes of `size` x `size`, one per channel of `normalisation`. The 256 possible values are looked up in a table. */
 export function createPlaneWriter(size: number, normalisation: Normalisation): PlaneWriter {
   const table = normalisationTable(normalisation);
   const channels = normalisation.mean.length;
@@ -40,7 +40,7 @@ export function createPlaneWriter(size: number, normalisation: Normalisation): P
   };
 }
 
-/** What each of the 256 pixel values becomes, [channels, 256]. */
+/** Tabulates the normalised value of each of the 256 pixel values, [channels, 256]. */
 export function normalisationTable({ mean, std }: Normalisation): Float32Array {
   const table = new Float32Array(mean.length * 256);
   for (let i = 0; i < table.length; i++) {

@@ -1,9 +1,10 @@
-/** A letter's cell in pixels, without the gap to the next. */
+/** Size of a letter in pixels, without the gap to the next. */
 export const GLYPH_WIDTH = 3;
 export const GLYPH_HEIGHT = 5;
 
 /**
- * Rows top to bottom, three bits each, written as octal digits: 7 is all three pixels, 4 the left one. Ours, so that pictures need no font.
+ * Rows from top to bottom, three bits each, written as octal digits: 7 is all three pixels, 4 the left one. Our own glyphs, so that
+ * pictures need no font.
  */
 const GLYPHS: Readonly<Record<string, string>> = {
   A: '25755',
@@ -55,7 +56,7 @@ const GLYPHS: Readonly<Record<string, string>> = {
   '#': '57575',
 };
 
-/** The pixels to ink for `text` on one line; letters become capitals, what has no glyph becomes a space. */
+/** Returns the pixels to ink for `text` on one line; letters become capitals, characters without a glyph become spaces. */
 export function glyphPixels(text: string): { readonly x: number; readonly y: number }[] {
   return [...text.toUpperCase()].flatMap((letter, place) =>
     [...(GLYPHS[letter] ?? '')].flatMap((row, y) =>

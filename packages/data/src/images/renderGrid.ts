@@ -6,24 +6,24 @@ import { GLYPH_HEIGHT, GLYPH_WIDTH, glyphPixels } from './pixelFont.ts';
 const BACKGROUND = 24;
 const INK = 220;
 
-/** What to draw. */
+/** Options of {@link renderGrid}. */
 export interface GridOptions {
   /** Rows of tiles, each tile normalised planes [C, size, size]; rows may differ in length. */
   readonly rows: readonly (readonly Float32Array[])[];
   /** Side of a tile in pixels. */
   readonly size: number;
   readonly channels: 1 | 3;
-  /** What the tiles were normalised with. */
+  /** Normalisation of the tiles, to be inverted. */
   readonly normalisation: Normalisation;
-  /** Whole factor by which tiles are enlarged, every pixel staying a sharp square (default 4). */
+  /** Integer factor by which tiles are enlarged, every pixel staying a sharp square (default 4). */
   readonly scale?: number;
   /** Pixels between tiles and around them (default 4). */
   readonly gap?: number;
-  /** A title for each column, in capitals; cut off where it is wider than the column. */
+  /** A title for each column, in capitals; truncated when wider than the column. */
   readonly header?: readonly string[];
 }
 
-/** Draws tiles as a PNG, for reconstruction pictures. Values outside of black..white are clipped. */
+/** Draws tiles as a PNG, for reconstruction pictures. Values outside black..white are clipped. */
 export async function renderGrid({
   rows,
   size,

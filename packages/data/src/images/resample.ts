@@ -3,18 +3,15 @@ import type { CropBox } from './cropBox.ts';
 
 const { abs, ceil, max, min, trunc } = Math;
 
-/** Fixed-point digits of a weight, so that 8-bit sums with overshoot stay inside 32 bits (Pillow, Resample.c). */
+/** Fixed-point bits of a weight, chosen so that 8-bit sums with overshoot fit in 32 bits (Pillow, Resample.c). */
 const PRECISION_BITS = 22;
 const SUPPORT = 2;
-/**
- * Rows of the image that are in the kernels' memory at a time: an image of 100 megapixels needs no second copy of itself, and caches hold a
- * band.
- */
+/** Size of the band of rows held in the kernels' memory: an image of 100 megapixels needs no second copy, and caches hold a band. */
 const BAND_BYTES = 2 ** 18;
-/** Weights of all lengths that were met are kept up to so many bytes. */
+/** Limits the memory of cached weights. */
 const MOST_TAP_BYTES = 16 * 2 ** 20;
 
-/** Weights in the form that the kernels take: see `PixelKernels`. */
+/** Weights in the layout of the kernels: see `PixelKernels`. */
 interface Taps {
   readonly words: Int32Array;
   /** Bytes of each output pixel's entry. */
@@ -24,8 +21,8 @@ interface Taps {
 /** Resizes boxes of 8-bit images. */
 export interface Resampler {
   /**
-   * The `box` of `pixels` ([height, rowWidth, channels], channels 1 or 3), resized to [size.height, size.width, channels]; overwritten by
-   * the next call.
+   * Resizes the `box` of `pixels` ([height, rowWidth, channels], channels 1 or 3) to [size.height, size.width, channels]; the result is
+   * overwritten by the next call.
    */
   resample(pixels: Uint8Array, rowWidth: number, channels: number, box: CropBox, size: ImageSize): Uint8Array;
 }
@@ -37,9 +34,9 @@ export interface ImageSize {
 }
 
 /**
- * Bicubic resizing (Catmull-Rom, a = -0.5) with antialiasing, first across and then down: bit for bit what
- * `crop(box).resize(size, BICUBIC)` of Pillow up to version 12 gives, in integers only. What it works on does not grow with the image, but
- * for a row of the result for each row of the box.
+ * Creates a bicubic resampler (Catmull-Rom, a = -0.5) with antialiasing, horizontal then vertical: bit for bit the result of
+ * `crop(box).resize(size, BICUBIC)` of Pillow up to version 12, in integers only. Its memory does not grow with the image, except for one
+ * output-width row per row of the box.
  */
 export function createResampler(): Resampler {
   const tapsByLengths = new Map<number, Taps>();
@@ -66,7 +63,7 @@ export function createResampler(): Resampler {
       const [across, down] = [tapsFor(width, size.width), tapsFor(height, size.height)];
       const [inBytes, outBytes] = [rowWidth * channels, size.width * channels];
       const bandRows = min(height, max(1, trunc(BAND_BYTES / inBytes)));
-      // One row more than there are: where an entry of taps has an odd number, its last weight is zero.
+      // One extra row: when an entry of taps has an odd number, its last weight is zero.
       const lengths = [across.words.byteLength, down.words.byteLength, size.height * outBytes, (height + 1) * outBytes, bandRows * inBytes];
       const places = lengths.map((_, i) => lengths.slice(0, i).reduce((sum, length) => sum + room(length), 0));
       const neededBytes = places[4]! + room(lengths[4]!);
@@ -87,7 +84,7 @@ export function createResampler(): Resampler {
   };
 }
 
-/** The bytes that a range takes with what kernels reach beyond it. */
+/** Returns the bytes of a range, including the slack that kernels read beyond it. */
 const room = (length: number): number => ceil((length + PIXEL_SLACK_BYTES) / 16) * 16;
 
 function makeTaps(length: number, size: number): Taps {

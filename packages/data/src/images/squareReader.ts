@@ -6,8 +6,8 @@ import { createResampler } from './resample.ts';
 /** Reads samples as squares of one size. */
 export interface SquareReader {
   /**
-   * The box that `chooseBox` picks of sample `index`, resized to [size, size, 1 or 3 channels],
-   * or why the sample is broken.
+   * Reads the box that `chooseBox` picks of sample `index`, resized to [size, size, 1 or 3 channels], or returns the reason why the sample
+   * is broken.
    *
    * @throws MaestroError `data-invalid` when the sample cannot be read, so that nothing is known of it.
    */
@@ -15,9 +15,9 @@ export interface SquareReader {
 }
 
 /**
- * The one rule of making squares, whatever a sample is stored as: {@link decodeImage} where it is a file, grey by {@link withChannels}
- * where the model sees one channel, and then the resampler. A padded image smaller than `size` is first centred on black (Fashion-MNIST's
- * 28 x 28 becomes 32 x 32). Grey samples give one channel. A square is overwritten by the next read.
+ * Creates the reader that defines how squares are made, however a sample is stored: {@link decodeImage} for a file, grey by {@link
+ * withChannels} when the model has one channel, and then the resampler. A padded image smaller than `size` is first centred on black
+ * (Fashion-MNIST's 28 x 28 becomes 32 x 32). Grey samples give one channel. A square is overwritten by the next read.
  */
 export function createSquareReader(dataset: Dataset, size: number, channels: 1 | 3): SquareReader {
   const resampler = createResampler();

@@ -12,7 +12,7 @@ import { evaluationCrop } from './loadImages.ts';
 import type { SampleAddress, SampleFiller, SampleToFill } from './sampleFiller.ts';
 import type { SkippedSample } from './skippedSample.ts';
 
-/** What, beside data set and positions, decides the content of a batch. All of it is part of the job's identity. */
+/** Everything but data set and positions that decides the content of a batch. All of it is part of the job's identity. */
 export interface BatchConfig {
   /** Side of the square images, in pixels. */
   readonly imageSize: number;
@@ -23,29 +23,27 @@ export interface BatchConfig {
   readonly inputs: readonly BatchInput[];
 }
 
-/** What came of a batch: `count` images at its front, and the samples that were left out. */
+/** Result of filling a batch: `count` images at its front, and the samples that were left out. */
 export interface FilledBatch {
   readonly count: number;
   readonly skipped: readonly SkippedSample[];
-  /** Of all samples that were taken, the broken ones too: what shows that each was taken once. */
+  /** Digest of all samples taken, including broken ones: proves that each was taken once. */
   readonly digest: number;
-  /** Of the same samples with what their bytes were ({@link readingDigest}, added modulo 2^52). */
+  /** Digest of the same samples and their bytes ({@link readingDigest}, added modulo 2^52). */
   readonly content: number;
-  /**
-   * Samples that were read and their content hashes, in pairs, for comparison with others' readings; empty where the fingerprint is enough.
-   */
+  /** Pairs of samples and their content hashes, to compare with other members' readings; empty when the fingerprint suffices. */
   readonly readings: Float64Array;
 }
 
-/** Samples that a data set is told of ahead: a round trip to where they are takes as long as decoding one or a few. */
+/** Number of samples announced ahead: a round trip to their storage takes as long as decoding one or a few. */
 const READ_AHEAD = 16;
 
 /**
- * One more sample is read for so many that are taken: the same ones by all members of a job, one after the other of the whole set, so that
- * copies are compared that no two members would both train on.
+ * One extra sample is read per this many taken: the same ones by all members of a job, cycling through the whole set, so that copies are
+ * also compared at samples that no two members would both train on.
  */
 const SAMPLES_PER_CHECK = 32;
-/** Of the permutation of those: no epoch of any job. */
+/** Epoch of that permutation; no job reaches it. */
 const CHECK_EPOCH = 2 ** 32 - 1;
 
 /** Fills a batch's memory: a pure function of (data set, config, positions), whoever calls it and whatever was filled before. */
@@ -77,7 +75,7 @@ export function createBatchFiller(
   let taken = 0;
   let checked = 0;
 
-  /** Reads the samples whose turn it is after `asked` more were taken; their readings. */
+  /** Reads the check samples that are due after `asked` more were taken; returns their readings. */
   const check = async (asked: number): Promise<number[]> => {
     const readings: number[] = [];
     taken += asked;

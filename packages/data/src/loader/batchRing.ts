@@ -1,36 +1,36 @@
 import type { PositionRange } from '../schedule/schedule.ts';
 import type { FilledBatch } from './batchFiller.ts';
 
-/** A batch that is wanted, being filled, or ready. */
+/** A batch that is wanted, being filled, or filled. */
 export interface BatchOrder {
   readonly positions: PositionRange;
   readonly state: 'waiting' | 'filling' | 'filled';
-  /** The place in memory, -1 while waiting. */
+  /** Slot in memory; -1 while waiting. */
   readonly slot: number;
   /** Set once filled. */
   readonly filled: FilledBatch | undefined;
-  /** Whether a caller waits for it or has it; such an order is never dropped for another. */
+  /** True when a caller waits for it or holds it; such an order is never dropped for another. */
   readonly isClaimed: boolean;
 }
 
-/** Which batch is made when, and in which of a fixed number of slots: the loader's decisions, without its threads and memory. */
+/** Decides which batch is made when, and in which of a fixed number of slots: the loader's logic, without its threads and memory. */
 export interface BatchRing {
-  /** Whether callers hold every slot. */
+  /** True when callers hold every slot. */
   readonly isHeld: boolean;
-  /** Replaces the batches that are wanted next, in order. Unclaimed ones that are no longer among them are dropped. */
+  /** Replaces the list of batches wanted next, in order. Unclaimed ones that are no longer in it are dropped. */
   want(batches: readonly PositionRange[]): void;
-  /** The order for `positions`, now claimed: one that was wanted, else a new one. */
+  /** Claims the order for `positions`: one that was wanted, or a new one. */
   claim(positions: PositionRange): BatchOrder;
   /**
-   * The order to fill next, its slot assigned: claimed ones first, then in the order wanted. Undefined while nothing waits or no slot is
-   * to be had. For a claimed order the ready batch that is wanted last gives up its slot.
+   * Returns the next order to fill, with its slot assigned: claimed ones first, then in the order wanted. Undefined when nothing waits or
+   * no slot is available. For a claimed order, the filled batch that is wanted last gives up its slot.
    */
   next(): BatchOrder | undefined;
-  /** Notes that the order in `slot` was filled; undefined when it had been dropped meanwhile. */
+  /** Marks the order in `slot` as filled; undefined when it was dropped meanwhile. */
   fill(slot: number, filled: FilledBatch): BatchOrder | undefined;
-  /** Hands a filled, claimed order over: the caller holds its slot until release. */
+  /** Hands over a filled, claimed order: the caller holds its slot until release. */
   take(order: BatchOrder): void;
-  /** Gives a held slot back. */
+  /** Releases a held slot. */
   release(slot: number): void;
   /** Drops a claimed order whose caller no longer waits. */
   cancel(order: BatchOrder): void;
@@ -38,7 +38,7 @@ export interface BatchRing {
 
 type Entry = { -readonly [K in keyof BatchOrder]: BatchOrder[K] };
 
-/** A ring of `slotCount` slots, all free. */
+/** Creates a ring of `slotCount` free slots. */
 export function createBatchRing(slotCount: number): BatchRing {
   const freeSlots = Array.from({ length: slotCount }, (_, slot) => slot);
   const inSlot = new Array<Entry | undefined>(slotCount);
@@ -50,7 +50,7 @@ export function createBatchRing(slotCount: number): BatchRing {
     freeSlots.push(slot);
   };
 
-  /** An entry that is being filled keeps its slot until the thread is done with it. */
+  /** An entry being filled keeps its slot until the thread is done with it. */
   const drop = (dropped: Entry): void => {
     entries = entries.filter((entry) => entry !== dropped);
     if (dropped.state === 'filled') free(dropped.slot);

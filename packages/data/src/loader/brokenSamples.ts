@@ -1,15 +1,15 @@
 import { MaestroError, type SkippedImage } from '@maestro/protocol';
 
-/** The share of its samples that a data set may have broken. */
+/** Maximum share of broken samples in a data set. */
 const MAX_BROKEN_FRACTION = 0.01;
 const NAMED_IN_ERROR = 5;
 
-/** How many broken samples are borne in a data set of `samples`: 1 %, and one in any case. */
+/** Returns how many broken samples are tolerated in a data set of `samples`: 1 %, but at least one. */
 export function mostBroken(samples: number): number {
   return Math.max(1, Math.floor(MAX_BROKEN_FRACTION * samples));
 }
 
-/** The error of a data set of `samples` in which `broken` were found, more than {@link mostBroken}; `named` are some of them. */
+/** Error for a data set of `samples` with `broken` broken ones, more than {@link mostBroken}; `named` lists some of them. */
 export function tooManyBroken({
   broken,
   samples,

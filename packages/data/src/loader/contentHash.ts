@@ -3,9 +3,9 @@ import type { Dataset, Sample } from '../formats/dataset.ts';
 import { DIGEST_MODULUS } from '../schedule/sampleDigest.ts';
 
 /**
- * A hash of bytes, an integer in 1..2^52-1: the lower 52 bits of XXH3 with 64 bits and seed 0 (1 in place of 0), so the last 13 digits of
- * what `xxhsum -H3` prints. Not cryptographic: it tells copies apart that differ by accident. Two different ones have the same hash once in
- * 2^52.
+ * Hashes bytes to an integer in 1..2^52-1: the lower 52 bits of 64-bit XXH3 with seed 0 (1 in place of 0), which are the last 13 digits
+ * printed by `xxhsum -H3`. Not cryptographic: it detects accidental differences between copies. Two different contents collide with
+ * probability 2^-52.
  */
 export function contentHash(bytes: Uint8Array): number {
   hasher ??= openXxh3();
@@ -15,7 +15,7 @@ export function contentHash(bytes: Uint8Array): number {
 
 let hasher: ReturnType<typeof openXxh3> | undefined;
 
-/** The hash of what a sample is: the bytes of an image file, pixels, or the reason why it is known to be broken. */
+/** Hashes a sample's content: the bytes of an image file, pixels, or the reason why it is known to be broken. */
 export function sampleContent(sample: Sample): number {
   switch (sample.kind) {
     case 'encoded':
@@ -27,17 +27,17 @@ export function sampleContent(sample: Sample): number {
   }
 }
 
-/** What ties one reading to its bytes: of the sample's digest in its epoch ({@link sampleDigest}) and its content. */
+/** Combines a sample's digest in its epoch ({@link sampleDigest}) with its content hash. */
 export function readingDigest(digest: number, content: number): number {
   const low = avalanche(Math.imul(digest | 0, PRIME_2) ^ content);
   const high = avalanche(low ^ Math.imul((content / 2 ** 32) | 0, PRIME_3) ^ ((digest / 2 ** 32) | 0));
   return ((high >>> 12) * 2 ** 32 + low) % DIGEST_MODULUS;
 }
 
-/** A content hash as people see it: 13 hexadecimal digits. */
+/** Formats a content hash as 13 hexadecimal digits. */
 export const contentText = (hash: number): string => hash.toString(16).padStart(13, '0');
 
-/** `dataset`, telling of each sample that is read what its content is. */
+/** Wraps `dataset`, reporting the content hash of each sample that is read. */
 export function watchContents(dataset: Dataset, onRead: (index: number, content: number) => void): Dataset {
   return {
     ...dataset,

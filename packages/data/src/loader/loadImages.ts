@@ -9,17 +9,17 @@ import type { SkippedSample } from './skippedSample.ts';
 export interface EvaluationImages {
   /** [indices.length, C, H, W], normalised. */
   readonly images: Float32Array;
-  /** The samples that are in `images`, in order: those asked for less the broken ones. */
+  /** The samples in `images`, in order: those requested without the broken ones. */
   readonly indices: readonly number[];
-  /** [indices.length], -1 where a sample has no label. */
+  /** [indices.length], -1 for a sample without a label. */
   readonly labels: Int32Array;
   readonly skipped: readonly SkippedSample[];
 }
 
-/** Of ImageNet evaluation: resize to 256, cut 224. */
+/** ImageNet evaluation: resize to 256, crop 224. */
 const EVALUATION_FRACTION = 224 / 256;
 
-/** The square of a sample that is evaluated: see {@link loadImages}. */
+/** Returns the crop of a sample for evaluation: see {@link loadImages}. */
 export function evaluationCrop(dataset: Dataset, cropFraction = EVALUATION_FRACTION): (width: number, height: number) => CropBox {
   const source = dataset.source.format === 'subset' ? dataset.source.of : dataset.source;
   const fraction = source.format === 'idx' || (source.format === 'webdataset' && source.isPadded) ? 1 : cropFraction;
@@ -27,7 +27,7 @@ export function evaluationCrop(dataset: Dataset, cropFraction = EVALUATION_FRACT
 }
 
 /**
- * Loads samples without augmentation: of an image file the central square of `cropFraction` x its shorter side, of pixels in memory the
+ * Loads samples without augmentation: from an image file the central square of `cropFraction` x its shorter side, from pixels in memory the
  * whole image centred on black, as in training.
  *
  * @param cropFraction {@link EVALUATION_FRACTION} by default.

@@ -8,18 +8,18 @@ import { allocateSlot, type LoaderReply, type LoaderRequest, type SlotMemory, sl
 import type { FillerSource } from './sampleFiller.ts';
 import type { SkippedSample } from './skippedSample.ts';
 
-/** How to load, beside what ({@link BatchConfig}): none of it changes a bit of any batch. */
+/** Options of {@link openLoader}. Those beyond {@link BatchConfig} do not change a bit of any batch. */
 export interface LoaderOptions extends BatchConfig {
   readonly dataset: Dataset;
   /** What fills in the inputs of a sample. */
   readonly filler: FillerSource;
-  /** Most samples in a batch. */
+  /** Maximum samples in a batch. */
   readonly microBatch: number;
-  /** Threads that decode, 1 or more (default 1). sharp works in libuv's pool: above 4, raise UV_THREADPOOL_SIZE with it. */
+  /** Number of decoding threads, at least 1 (default 1). sharp runs in libuv's pool: above 4, raise UV_THREADPOOL_SIZE as well. */
   readonly threads?: number;
   /** Batches made ahead of the one in use, 1 or more (default 2). Memory: (ahead + 1) x microBatch samples of all inputs. */
   readonly aheadBatches?: number;
-  /** Closes the loader; whoever waits gets `cancelled`. */
+  /** Closes the loader; pending calls reject with `cancelled`. */
   readonly signal?: AbortSignal;
 }
 
@@ -31,31 +31,31 @@ export interface MicroBatch {
   readonly count: number;
   /** The samples that could not be decoded. */
   readonly skipped: readonly SkippedSample[];
-  /** Of all samples at the positions asked for, broken ones too ({@link sampleDigest}, added modulo 2^52). */
+  /** Digest of all samples at the requested positions, including broken ones ({@link sampleDigest}, added modulo 2^52). */
   readonly digest: number;
-  /** Of the same samples with what their bytes were. */
+  /** Digest of the same samples and their bytes. */
   readonly content: number;
-  /** Samples and their content hashes, in pairs, for {@link ContentTable.compare}. */
+  /** Pairs of samples and their content hashes, for {@link ContentTable.compare}. */
   readonly readings: Float64Array;
-  /** Gives the memory back to the loader; the views must not be used after. A second call does nothing. */
+  /** Returns the memory to the loader; the views must not be used afterwards. Idempotent. */
   release(): void;
 }
 
 /** Makes batches ahead of their use, off the calling thread, in a fixed ring of shared memory. */
 export interface Loader {
   /**
-   * Says which batches will be asked for next, in order; replaces what was said before. Batches made but no longer wanted are dropped.
-   * As many are made ahead as the ring holds.
+   * Announces the next batches, in order, replacing the previous announcement. Batches made but no longer wanted are dropped. As many are
+   * made ahead as the ring holds.
    */
   prefetch(batches: readonly PositionRange[]): void;
   /**
-   * The batch of `positions`, made now where it was not prefetched.
+   * Returns the batch of `positions`, made now if it was not prefetched.
    *
-   * @throws MaestroError `data-invalid` when samples cannot be read (for good: each later call fails alike; broken ones are only left out),
-   *   `cancelled` when `signal` aborts or the loader is closed, `internal` when every batch of the ring is held unreleased.
+   * @throws MaestroError `data-invalid` when samples cannot be read (permanent: each later call fails alike; broken samples are only left
+   * out), `cancelled` when `signal` aborts or the loader is closed, `internal` when every batch of the ring is held unreleased.
    */
   batch(positions: PositionRange, options?: { readonly signal?: AbortSignal }): Promise<MicroBatch>;
-  /** Ends the threads. Batches that are out stay readable. */
+  /** Ends the threads. Batches in use stay readable. */
   close(): Promise<void>;
 }
 

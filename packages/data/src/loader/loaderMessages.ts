@@ -22,7 +22,7 @@ export interface LoaderRequest {
   readonly positions: PositionRange;
 }
 
-/** A loader thread's answer: the slot is filled, or why it could not be. */
+/** A loader thread's answer: the slot is filled, or the reason why it could not be. */
 export type LoaderReply =
   | (LoaderRequest & FilledBatch)
   | {

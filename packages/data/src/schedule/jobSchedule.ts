@@ -2,10 +2,10 @@ import type { LearningRateSchedule } from '@maestro/mae';
 import { dilocoOf, type JobSpec } from '@maestro/protocol';
 import { planSchedule, type Schedule } from './schedule.ts';
 
-/** Share of a run that warms up when its file does not say; the paper's 40 of 800 epochs (He et al. 2021, table 8). */
+/** Default share of a run spent on warm-up; the paper's 40 of 800 epochs (He et al. 2021, table 8). */
 const WARMUP_SHARE = 0.05;
 
-/** The steps of a job over a data set of `samples`. A run given in steps may end within an epoch. */
+/** Plans the steps of a job over a data set of `samples`. A run given in steps may end within an epoch. */
 export function jobSchedule({ schedule, resources }: JobSpec, samples: number): Schedule {
   const { microBatch, accumulation, windowSteps, lastBatch, epochs, steps } = schedule;
   const length = epochs !== undefined ? { epochs } : { epochs: steps!, maxSteps: steps! };
@@ -13,8 +13,8 @@ export function jobSchedule({ schedule, resources }: JobSpec, samples: number): 
 }
 
 /**
- * The learning rate of a job as a function of the epoch. A run given in steps is as many epochs long as its steps make. The rate is scaled
- * by the batch of one optimiser step: that of a replica, where replicas train apart.
+ * Returns a job's learning rate as a function of the epoch. The epochs of a run given in steps follow from its steps. The rate is scaled by
+ * the batch of one optimiser step: that of one replica when replicas train apart.
  */
 export function jobLearningRate(spec: JobSpec, { globalBatch, totalSteps, stepsPerEpoch }: Schedule): LearningRateSchedule {
   const { schedule } = spec;

@@ -1,12 +1,12 @@
 import { permutation } from '@maestro/random';
 import type { PositionRange } from './schedule.ts';
 
-/** Digests lie below this, so that the sum of two is exact in float64, in Lua's numbers too. */
+/** Digests are below this, so that the sum of two is exact in float64, including Lua's numbers. */
 export const DIGEST_MODULUS = 2 ** 52;
 
 /**
- * A digest of one sample of an epoch, an integer in 0..2^52-1. Two different samples of an epoch differ for certain in the low 32 bits:
- * those are a bijection of the sample (the finaliser of MurmurHash3 under a key of the epoch).
+ * Digest of one sample of an epoch, an integer in 0..2^52-1. Two different samples of an epoch always differ in the low 32 bits: those are
+ * a bijection of the sample (the finaliser of MurmurHash3, keyed by the epoch).
  *
  * @param epoch an integer in 0..2^32-1.
  * @param sample the sample's index in the data set, an integer in 0..2^32-1.
@@ -17,17 +17,17 @@ export function sampleDigest(epoch: number, sample: number): number {
   return (high >>> 12) * 2 ** 32 + low;
 }
 
-/** The digest of two sets of samples taken together; the order does not count. */
+/** Digest of the union of two sets of samples; independent of order. */
 export function addDigests(a: number, b: number): number {
   return (a + b) % DIGEST_MODULUS;
 }
 
-/** The digest of what is left of a set with digest `a` when a part with digest `b` is taken out. */
+/** Digest of the remainder when a part with digest `b` is removed from a set with digest `a`. */
 export function subtractDigests(a: number, b: number): number {
   return (a - b + DIGEST_MODULUS) % DIGEST_MODULUS;
 }
 
-/** The digest of the samples at a run of positions in an epoch's permutation of `samples`. */
+/** Digest of the samples at a range of positions in an epoch's permutation of `samples`. */
 export function positionsDigest({ epoch, first, count }: PositionRange, { seed, samples }: SampleSpace): number {
   const at = permutation({ seed, epoch, length: samples });
   const between = (from: number, to: number): number => {
@@ -37,13 +37,13 @@ export function positionsDigest({ epoch, first, count }: PositionRange, { seed, 
   };
   const end = first + count;
   if (2 * count <= samples) return between(first, end);
-  // An epoch's samples without their order cost a tenth of what the permutation does: take out those that lie outside the run.
+  // Summing an epoch's samples regardless of order costs a tenth of the permutation: subtract those outside the range.
   let all = 0;
   for (let sample = 0; sample < samples; sample++) all = addDigests(all, sampleDigest(epoch, sample));
   return subtractDigests(all, addDigests(between(0, first), between(end, samples)));
 }
 
-/** What the permutations of a job follow from. */
+/** Parameters of a job's permutations. */
 export interface SampleSpace {
   readonly seed: number;
   /** Samples in the data set. */

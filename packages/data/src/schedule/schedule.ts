@@ -1,24 +1,24 @@
 import { MaestroError } from '@maestro/protocol';
 
-/** What decides which samples each step takes. */
+/** Options of {@link planSchedule}; they decide which samples each step takes. */
 export interface ScheduleOptions {
   /** Samples in the data set. */
   readonly samples: number;
   readonly virtualRanks: number;
   /** Samples per virtual rank and accumulation. */
   readonly microBatch: number;
-  /** Micro-batches that each virtual rank adds up in one step. */
+  /** Micro-batches that each virtual rank accumulates in one step. */
   readonly accumulation?: number;
   readonly epochs: number;
-  /** Ends the run after so many steps, should that be before the last epoch's end. */
+  /** Ends the run after this many steps if that is before the last epoch's end. */
   readonly maxSteps?: number;
   /** Steps per window, the unit in which samples are leased; the last window of an epoch may be shorter. */
   readonly windowSteps?: number;
-  /** What becomes of an epoch's last samples when they do not fill a step: left out of that epoch, or a smaller step. Never duplicates. */
+  /** Handling of an epoch's last samples when they do not fill a step: left out of that epoch, or a smaller step. Never duplicates. */
   readonly lastBatch?: 'drop' | 'keep';
 }
 
-/** A checked {@link ScheduleOptions} with the sizes that follow from it. Steps, epochs and windows count from 0. */
+/** Validated {@link ScheduleOptions} with the derived sizes. Steps, epochs and windows count from 0. */
 export interface Schedule extends Required<Omit<ScheduleOptions, 'maxSteps'>> {
   /** Samples per full step: virtualRanks x microBatch x accumulation. */
   readonly globalBatch: number;
@@ -27,7 +27,7 @@ export interface Schedule extends Required<Omit<ScheduleOptions, 'maxSteps'>> {
   readonly totalSteps: number;
 }
 
-/** A run of positions in an epoch's permutation. */
+/** A range of positions in an epoch's permutation. */
 export interface PositionRange {
   readonly epoch: number;
   readonly first: number;
@@ -42,15 +42,15 @@ export interface StepWindow {
   readonly steps: number;
 }
 
-/** One virtual rank's part of a window: what a worker leases. The samples follow from it and the schedule. */
+/** One virtual rank's part of a window: the unit that a worker leases. The schedule gives its samples. */
 export interface Shard extends StepWindow {
   readonly virtualRank: number;
 }
 
 /**
- * Lays out a run.
+ * Plans the steps, windows and epochs of a run.
  *
- * @throws MaestroError `invalid-argument` when an option is no positive integer, or the data set does not fill one step.
+ * @throws MaestroError `invalid-argument` when an option is not a positive integer, or the data set does not fill one step.
  */
 export function planSchedule(options: ScheduleOptions): Schedule {
   const { samples, virtualRanks, microBatch, accumulation = 1, epochs, maxSteps, windowSteps = 16, lastBatch = 'drop' } = options;
@@ -85,7 +85,7 @@ export function planSchedule(options: ScheduleOptions): Schedule {
   };
 }
 
-/** All positions of `step`: globalBatch of them, fewer only in a kept last step. */
+/** Returns all positions of `step`: globalBatch of them, fewer only in a kept last step. */
 export function positionsOfStep(schedule: Schedule, step: number): PositionRange {
   const { stepsPerEpoch, globalBatch, samples } = schedule;
   requireStep(schedule, step);
@@ -98,7 +98,7 @@ export function positionsOfStep(schedule: Schedule, step: number): PositionRange
 }
 
 /**
- * The positions of one micro-batch. A step's positions are split evenly, in order, over (virtual rank, micro-batch), so that a kept
+ * Returns the positions of one micro-batch. A step's positions are split evenly, in order, over (virtual rank, micro-batch), so that a kept
  * last step keeps every rank busy; `count` may then be below microBatch, even 0.
  */
 export function positionsOfMicroBatch(
@@ -128,14 +128,14 @@ export function positionsOfMicroBatch(
   };
 }
 
-/** The positions of all micro-batches of one virtual rank in one step: they lie side by side. */
+/** Returns the positions of all micro-batches of one virtual rank in one step: they are contiguous. */
 export function positionsOfRank(schedule: Schedule, step: number, virtualRank: number): PositionRange {
   const { epoch, first } = positionsOfMicroBatch(schedule, { step, virtualRank });
   const last = positionsOfMicroBatch(schedule, { step, virtualRank, micro: schedule.accumulation - 1 });
   return { epoch, first, count: last.first + last.count - first };
 }
 
-/** The steps of an epoch: from `firstStep` up to but without `endStep`. The run may end within its last epoch. */
+/** Returns the steps of an epoch, from `firstStep` up to but excluding `endStep`. The run may end within its last epoch. */
 export function stepsOfEpoch(
   { stepsPerEpoch, totalSteps }: Schedule,
   epoch: number,
@@ -143,7 +143,7 @@ export function stepsOfEpoch(
   return { firstStep: epoch * stepsPerEpoch, endStep: Math.min((epoch + 1) * stepsPerEpoch, totalSteps) };
 }
 
-/** The window that holds `step`. No window crosses an epoch's end or the run's. */
+/** Returns the window that contains `step`. No window crosses the end of an epoch or of the run. */
 export function windowOfStep(schedule: Schedule, step: number): StepWindow {
   const { stepsPerEpoch, windowSteps, totalSteps } = schedule;
   requireStep(schedule, step);
@@ -154,7 +154,7 @@ export function windowOfStep(schedule: Schedule, step: number): StepWindow {
   return { epoch, window, firstStep, steps: end - firstStep };
 }
 
-/** The shards of `window`, one per virtual rank. */
+/** Returns the shards of `window`, one per virtual rank. */
 export function shardsOfWindow(schedule: Schedule, window: StepWindow): Shard[] {
   return Array.from({ length: schedule.virtualRanks }, (_, virtualRank) => ({ ...window, virtualRank }));
 }

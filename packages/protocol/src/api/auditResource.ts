@@ -12,7 +12,7 @@ const samples = {
   mismatches: countSchema.describe('rows whose samples were not those planned'),
 };
 
-/** Whether every sample of a job's committed steps was taken exactly once, and by whom. */
+/** Result of the audit that every sample of a job's committed steps was taken exactly once, and by whom. */
 export const auditResourceSchema = z
   .object({
     jobId: jobIdSchema,
@@ -58,7 +58,7 @@ export const auditResourceSchema = z
 /** See {@link auditResourceSchema}. */
 export type AuditResource = z.infer<typeof auditResourceSchema>;
 
-/** The resource of an audit. */
+/** Converts an audit to its resource. */
 export function auditResource({ epochs, workers, problems, state, ...audit }: JobAudit): AuditResource {
   return { ...audit, state: state as AuditResource['state'], epochs: [...epochs], workers: [...workers], problems: [...problems] };
 }

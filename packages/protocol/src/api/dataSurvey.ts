@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { countSchema } from './primitives.ts';
 
-/** The query of a look at a path. */
+/** Query of a data survey. */
 export const dataSurveyQuerySchema = z.strictObject({
   path: z.string().min(1).max(4096).describe('a folder, as the coordinator sees it, or an address'),
 });
 
-/** What is at a path, and whether a job could train on it. */
+/** Describes the data at a path, and whether a job could train on it. */
 export const dataSurveySchema = z
   .object({
     path: z.string(),

@@ -3,7 +3,7 @@ import { jobFileSchema, jobSpecSchema } from '../job/jobSpec.ts';
 import { countSchema } from './primitives.ts';
 import { recipeResourceSchema } from './recipeResource.ts';
 
-/** What follows from a job file, and from the workers that are at hand. What is not known is absent. */
+/** Values derived from a job file and the available workers. Unknown values are absent. */
 export const jobPlanSchema = z
   .object({
     samples: countSchema.optional().describe('samples that it takes in an epoch'),
@@ -25,7 +25,7 @@ export const jobPlanSchema = z
 /** See {@link jobPlanSchema}. */
 export type JobPlan = z.infer<typeof jobPlanSchema>;
 
-/** The answer to a dry run: the job file as it would be taken, what follows from it, and what to know about it. */
+/** Answer to a dry run: the job file as it would be admitted, the plan that follows from it, and warnings. */
 export const jobCheckSchema = z
   .object({
     dryRun: z.literal(true),
@@ -36,10 +36,10 @@ export const jobCheckSchema = z
   })
   .meta({ id: 'JobCheck' });
 
-/** What a dry run finds. */
+/** Result of a dry run. */
 export type JobCheck = Omit<z.infer<typeof jobCheckSchema>, 'dryRun' | 'recipe'>;
 
-/** The JSON Schema (draft 2020-12) of the job file, for forms and editors. */
+/** Returns the JSON Schema (draft 2020-12) of the job file, for forms and editors. */
 export function jobFileJsonSchema(): Record<string, unknown> {
   return z.toJSONSchema(jobFileSchema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
 }

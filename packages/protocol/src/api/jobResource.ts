@@ -53,7 +53,7 @@ const eventSchema = z.object({
   message: z.string(),
 });
 
-/** A job as the HTTP API gives it. */
+/** A job as the HTTP API returns it. */
 export const jobResourceSchema = z
   .object({
     id: jobIdSchema,
@@ -81,7 +81,7 @@ export const jobResourceSchema = z
 /** See {@link jobResourceSchema}. */
 export type JobResource = z.infer<typeof jobResourceSchema>;
 
-/** The resource of a job; `spec` is its job file, read. */
+/** Converts a job to its resource; `spec` is its parsed job file. */
 export function jobResource(job: Job, spec: JobSpec): JobResource {
   const { id, name, state, message, resourceVersion, createdAt, generation, stepsRedone, conditions, events, progress } = job;
   return {

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { timeSchema } from './primitives.ts';
 
-/** Levels that a query may ask for, from the least to the most urgent. */
+/** Levels that a query may ask for, in increasing urgency. */
 export const LOG_QUERY_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
-/** A line of a job's log: what its process wrote, and its cursor. */
+/** A line of a job's log: the process's output, and its cursor. */
 export const logLineSchema = z
   .looseObject({
     cursor: z.string().describe('opaque; holds whatever is restarted'),
@@ -22,7 +22,7 @@ const flagSchema = z
   .transform((text) => text !== 'false' && text !== '0')
   .optional();
 
-/** Which lines of a job. */
+/** Selects lines of a job. */
 export const logFilterSchema = z.strictObject({
   worker: z.string().min(1).max(100).optional().describe('only lines of this worker'),
   level: z.enum(LOG_QUERY_LEVELS).optional().describe('lowest level to show'),
@@ -34,16 +34,16 @@ export const logFilterSchema = z.strictObject({
 /** See {@link logFilterSchema}. */
 export type LogFilter = z.infer<typeof logFilterSchema>;
 
-/** Lines of one answer, at most, unless it follows. */
+/** Limits the lines of one answer, unless it follows. */
 export const MOST_LOG_LINES = 10_000;
 
-/** A cursor of a line: `c1:` and 16 digits, in base64url; three digits are four characters. */
+/** Cursor of a line: `c1:` and 16 digits, in base64url; three digits are four characters. */
 export const LOG_CURSOR = /^YzE6(?:(?:[MN][DTjz]|O[DT])[AEIMQUYcgk][w-z0-5]){5}(?:[MN][AQgw]|O[AQ])$/;
 
 /** See {@link LOG_CURSOR}. */
 export const logCursorSchema = z.string().max(200).regex(LOG_CURSOR, 'not one that came with a log line');
 
-/** The query of a job's lines. */
+/** Query for a job's log lines. */
 export const logQuerySchema = logFilterSchema.extend({
   follow: flagSchema.describe('go on with new lines until the job is over'),
   cursor: logCursorSchema.optional().describe('go on behind the line with this cursor'),
@@ -51,7 +51,7 @@ export const logQuerySchema = logFilterSchema.extend({
   limit: z.coerce.number().int().min(1).max(MOST_LOG_LINES).optional().describe('lines at most: 1000 unless it follows'),
 });
 
-/** The query of a histogram of lines. */
+/** Query for a histogram of log lines. */
 export const logHistogramQuerySchema = logFilterSchema.extend({
   buckets: z.coerce.number().int().min(1).max(500).default(60).describe('spans of equal length'),
 });

@@ -17,20 +17,20 @@ export const seriesListSchema = z
   })
   .meta({ id: 'Series' });
 
-/** The formats in which what is kept of a job's steps is given out. */
+/** Export formats of the recorded metrics of a job's steps. */
 export const METRIC_FORMATS = ['csv', 'jsonl', 'tensorboard'] as const;
 
 /** A name in {@link METRIC_FORMATS}. */
 export type MetricFormat = (typeof METRIC_FORMATS)[number];
 
-/** The query of an export. */
+/** Query of an export. */
 export const exportQuerySchema = z.strictObject({ format: z.enum(METRIC_FORMATS).default('csv') });
 
 const durationsSchema = z.object(
   Object.fromEntries(STEP_PHASES.map((phase) => [phase, z.number()])) as Record<(typeof STEP_PHASES)[number], z.ZodNumber>,
 );
 
-/** Where the time of a job's last steps went. */
+/** Breakdown of the time of a job's last steps. */
 export const timelineSchema = z
   .object({
     phases: z.array(z.enum(STEP_PHASES)).describe('in the order of a step'),
@@ -58,7 +58,7 @@ export const timelineSchema = z
   })
   .meta({ id: 'Timeline' });
 
-/** What a checkpoint made of masked images, always the same ones. */
+/** Reconstruction by a checkpoint of masked images, always the same ones. */
 export const reconstructionSchema = z
   .object({
     step: countSchema,

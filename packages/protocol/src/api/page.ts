@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { MaestroError } from '../errors.ts';
 
-/** Items of a page when the client does not say how many, and at most. */
+/** Default and maximum number of items on a page. */
 export const DEFAULT_PAGE_LIMIT = 50;
 export const MOST_PAGE_LIMIT = 200;
 
-/** What {@link encodeCursor} makes: `c1:` and a key, in base64url. */
+/** Result of {@link encodeCursor}: `c1:` and a key, in base64url. */
 const CURSOR = /^YzE6(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?$/;
 const NO_CURSOR = 'not one that a page gave; leave it out to begin with the first page';
 
-/** The query of a list, without its filters. */
+/** Query of a list, without its filters. */
 export const pageQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(MOST_PAGE_LIMIT).default(DEFAULT_PAGE_LIMIT).describe('items of this page, at most'),
   cursor: z.string().max(200).regex(CURSOR, NO_CURSOR).optional().describe('nextCursor of the page before'),
@@ -18,7 +18,7 @@ export const pageQuerySchema = z.strictObject({
 /** See {@link pageQuerySchema}. */
 export type PageQuery = z.infer<typeof pageQuerySchema>;
 
-/** A page of `item`s. */
+/** Schema of a page of `item`s. */
 export function pageSchema<Item extends z.ZodType>(item: Item) {
   return z.object({
     items: z.array(item),
@@ -26,17 +26,17 @@ export function pageSchema<Item extends z.ZodType>(item: Item) {
   });
 }
 
-/** One page, and where the next begins. */
+/** One page, and the cursor of the next. */
 export interface Page<Item> {
   readonly items: readonly Item[];
   readonly nextCursor?: string;
 }
 
 /**
- * Cuts a page from a list in the order of its keys, which are distinct. The cursor holds the key of the last item, so that items that come or go
- * between two pages double none and hide none.
+ * Cuts a page from a list sorted by its distinct keys. The cursor holds the key of the last item, so that items added or removed between
+ * two pages neither duplicate nor hide others.
  *
- * @throws MaestroError `invalid-argument` for a cursor that was never given out.
+ * @throws MaestroError `invalid-argument` for a cursor that was never issued.
  */
 export function pageOf<Item>(
   items: readonly Item[],
@@ -60,13 +60,13 @@ export function encodeCursor(key: string): string {
   return Buffer.from(`${CURSOR_VERSION}${key}`).toString('base64url');
 }
 
-/** @throws MaestroError `invalid-argument` for what {@link encodeCursor} did not make. */
+/** Inverse of {@link encodeCursor}. @throws MaestroError `invalid-argument` for any other text. */
 export function decodeCursor(cursor: string): string {
   if (!CURSOR.test(cursor)) throw new MaestroError('invalid-argument', `cursor: ${NO_CURSOR}`);
   return Buffer.from(cursor, 'base64url').toString().slice(CURSOR_VERSION.length);
 }
 
-/** A key for numbers that sorts as they do. */
+/** Encodes a number as a key that sorts numerically. */
 export function numberKey(value: number): string {
   return String(value).padStart(16, '0');
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
-/** A moment, RFC 3339 in UTC with milliseconds. */
+/** A point in time, RFC 3339 in UTC with milliseconds. */
 export const timeSchema = z.iso.datetime({ precision: 3 }).describe('RFC 3339, UTC');
 
-/** A count of anything. */
+/** A non-negative count. */
 export const countSchema = z.int().min(0);
 
 /** The id of a job: `job-` and 26 characters that sort by time of creation. */
@@ -12,15 +12,15 @@ export const jobIdSchema = z
   .regex(/^job-[0-9a-hjkmnp-tv-z]{26}$/, 'expected job- and 26 characters of a-z and 0-9')
   .describe('job id, sorts by time of creation');
 
-/** A step, as it stands in a path or a query. */
+/** A step in a path or a query. */
 export const stepParamSchema = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
-/** What names a job where one is asked for. */
+/** Reference to a job: id, prefix, name or @last. */
 const jobReferenceSchema = z
   .string()
   .min(1)
   .max(100)
   .describe("a job's id, a prefix of it that no other job has, its name where no other job has it, or @last for the newest");
 
-/** The parameter of every path below a job. */
+/** Path parameter of every endpoint below a job. */
 export const jobParamsSchema = z.strictObject({ id: jobReferenceSchema });

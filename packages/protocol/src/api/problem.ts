@@ -23,7 +23,7 @@ export type Problem = z.infer<typeof problemSchema>;
 export const PROBLEM_TYPE = 'application/problem+json';
 
 /**
- * The problem that tells of an error at `path`. An error that is none of ours is a bug of ours: its text goes to the log, not to the
+ * Converts an error at `path` to a problem. An error that is not a MaestroError is our own bug: its text goes to the log, not to the
  * client.
  */
 export function problemOf(error: unknown, path?: string): Problem {

@@ -13,7 +13,7 @@ const metricSchema = z.object({
   isDetail: z.boolean().optional().describe('whether it is not among the numbers at a glance'),
 });
 
-/** A recipe as the HTTP API gives it: what a job can be for. */
+/** A recipe as the HTTP API returns it: a purpose of a job. */
 export const recipeResourceSchema = z
   .object({
     id: z.string().describe('as in the job file'),
@@ -28,7 +28,7 @@ export const recipeResourceSchema = z
 /** See {@link recipeResourceSchema}. */
 export type RecipeResource = z.infer<typeof recipeResourceSchema>;
 
-/** The resource of a recipe. */
+/** Converts a recipe to its resource. */
 export function recipeResource({ id, does, verb, dataPlaces, series, results }: RecipeInfo): RecipeResource {
   const places = [['data'], ...dataPlaces.map((place) => [...place])];
   return { id, does, verb, dataPlaces: places, series: [...series], results: [...results] };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { countSchema, timeSchema } from './primitives.ts';
 
-/** Who worked for a job from a step on. */
+/** Members of a job's view from a step on. */
 export const viewResourceSchema = z
   .object({
     generation: countSchema.describe('number of the view, rising'),

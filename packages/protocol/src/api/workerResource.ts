@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { WorkerInfo } from '../job/jobs.ts';
 import { countSchema, jobIdSchema } from './primitives.ts';
 
-/** A worker that is connected to the coordinator. */
+/** A worker connected to the coordinator. */
 export const workerResourceSchema = z
   .object({
     name: z.string(),
@@ -20,7 +20,7 @@ export const workerResourceSchema = z
 /** See {@link workerResourceSchema}. */
 export type WorkerResource = z.infer<typeof workerResourceSchema>;
 
-/** The resource of a worker. */
+/** Converts a worker to its resource. */
 export function workerResource({ jobId, ...worker }: WorkerInfo): WorkerResource {
   return { ...worker, ...(jobId !== '' && { jobId }) };
 }

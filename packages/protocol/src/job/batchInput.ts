@@ -1,4 +1,4 @@
-/** Element types of a batch input, with the array that holds them. They are spelled as in ONNX. */
+/** Element types of a batch input, with their array types. Names are spelled as in ONNX. */
 export const BATCH_ARRAYS = {
   float32: Float32Array,
   int32: Int32Array,
@@ -15,30 +15,30 @@ export type BatchView = Float32Array | Int32Array | BigInt64Array | Uint8Array;
 /** Values of every input, by its name. */
 export type BatchViews = Readonly<Record<string, BatchView>>;
 
-/** What a model is given for each sample beside its parameters, under the input's name: [count, ...shape] for a batch. */
+/** A model's input for each sample, besides its parameters: [count, ...shape] for a batch, under the input's name. */
 export interface BatchInput {
   readonly name: string;
   readonly dtype: BatchDtype;
-  /** Of one sample. */
+  /** Shape of one sample. */
   readonly shape: readonly number[];
 }
 
-/** Elements that one sample has of an input. */
+/** Returns the elements of an input per sample. */
 export function elementsOf({ shape }: Pick<BatchInput, 'shape'>): number {
   return shape.reduce((product, dim) => product * dim, 1);
 }
 
-/** Bytes that one sample has of all inputs. */
+/** Returns the bytes of all inputs per sample. */
 export function bytesPerSample(inputs: readonly BatchInput[]): number {
   return inputs.reduce((bytes, input) => bytes + elementsOf(input) * BATCH_ARRAYS[input.dtype].BYTES_PER_ELEMENT, 0);
 }
 
-/** The values of `length` elements of an input in `buffer`, from `byteOffset` on; a view, not a copy. */
+/** Views `length` elements of an input in `buffer`, starting at `byteOffset`; no copy. */
 export function viewOf({ dtype }: Pick<BatchInput, 'dtype'>, buffer: ArrayBufferLike, byteOffset: number, length: number): BatchView {
   return new BATCH_ARRAYS[dtype](buffer as ArrayBuffer, byteOffset, length);
 }
 
-/** The element type of an array; undefined for one of another kind. Arrays of other realms count too. */
+/** Returns the element type of an array; undefined for one of another kind. Arrays of other realms count too. */
 export function dtypeOf(view: BatchView): BatchDtype | undefined {
   return (Object.keys(BATCH_ARRAYS) as BatchDtype[]).find((dtype) => BATCH_ARRAYS[dtype].name === view[Symbol.toStringTag]);
 }

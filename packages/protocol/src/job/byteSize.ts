@@ -3,8 +3,8 @@ import { MaestroError } from '../errors.ts';
 const UNITS = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
 
 /**
- * Reads a size such as `256MB`, `1.5GiB` or `0`, in bytes.
- * @throws MaestroError `invalid-argument` that names `what` and tells what is allowed
+ * Parses a size such as `256MB`, `1.5GiB` or `0` to bytes.
+ * @throws MaestroError `invalid-argument` that names `what` and the allowed forms
  */
 export function parseByteSize(text: string, what: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim());
@@ -15,10 +15,10 @@ export function parseByteSize(text: string, what: string): number {
 
 const SHOWN = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
 
-/** A size as people read it everywhere in maestro: in powers of 1000, one decimal from a kilobyte on: `812 B`, `33.1 MB`, `1.3 GB`. */
+/** Formats a size the same way everywhere in maestro: in powers of 1000, one decimal from a kilobyte up: `812 B`, `33.1 MB`, `1.3 GB`. */
 export function formatBytes(bytes: number): string {
   let power = 0;
-  // What would be rounded to 1000.0 is shown in the next unit.
+  // A value that would round to 1000.0 is shown in the next unit.
   while (power < SHOWN.length - 1 && bytes / 1000 ** power >= (power === 0 ? 1000 : 999.95)) power++;
   const amount = bytes / 1000 ** power;
   return `${power === 0 ? Math.round(amount) : amount.toFixed(1)} ${SHOWN[power]}`;

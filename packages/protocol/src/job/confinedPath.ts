@@ -3,15 +3,15 @@ import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { MaestroError } from '../errors.ts';
 import { type JobSpec, jobData } from './jobSpec.ts';
 
-/** Folders and addresses that a job's paths must lie in; undefined when any will do. */
+/** Folders and addresses that a job's paths must lie in; undefined: no restriction. */
 export type PathRoots = readonly string[] | undefined;
 
-/** An address with its port, whose colons are none of the list's; else a path. */
+/** Matches an address with its port, whose colons do not separate the list; otherwise a path. */
 const ROOT = /(?:https?|s3):\/\/(?:\[[^\]]*\]|[^:/]*)(?::\d+)?(?:\/[^:]*)?|[^:]+/g;
 
 /**
- * Reads `MAESTRO_DATA_ROOTS`: folders and addresses (`s3://bucket/prefix`, `https://host/path`) with colons between. What is in `always` is
- * a root too. Not set: any path.
+ * Parses `MAESTRO_DATA_ROOTS`: folders and addresses (`s3://bucket/prefix`, `https://host/path`) separated by colons. `always` are roots as
+ * well. When not set, any path is allowed.
  */
 export function readRoots(text: string | undefined, always: readonly string[]): PathRoots {
   if (text === undefined || text.trim() === '') return undefined;
@@ -19,8 +19,8 @@ export function readRoots(text: string | undefined, always: readonly string[]): 
 }
 
 /**
- * Refuses a job whose data or checkpoint lies outside the roots, also by way of `..` or a symbolic link. A path that does not exist here is
- * judged by the part of it that does; an address by scheme, host, port and whole parts of its path.
+ * Refuses a job whose data or checkpoint lies outside the roots, also via `..` or a symbolic link. A path that does not exist here is
+ * judged by its existing part; an address by scheme, host, port and whole path segments.
  *
  * @throws MaestroError `permission-denied` that names the roots.
  */
@@ -33,7 +33,7 @@ export async function requireConfined(spec: JobSpec, roots: PathRoots): Promise<
   }
 }
 
-/** Refuses a path outside the roots, as {@link requireConfined} does; `what` says whose it is. @throws MaestroError `permission-denied`. */
+/** Refuses a path outside the roots like {@link requireConfined}; `what` names its key. @throws MaestroError `permission-denied`. */
 export async function requireInside(what: string, path: string, roots: PathRoots): Promise<void> {
   if (roots === undefined) return;
   const isAllowed = isAddress(path) ? roots.some((root) => isAddress(root) && isBelow(root, path)) : await isInFolders(path, roots);
@@ -43,7 +43,7 @@ export async function requireInside(what: string, path: string, roots: PathRoots
 
 const isAddress = (path: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(path);
 
-/** Addresses are compared as they are asked for: after `..`, in whatever spelling, is resolved. */
+/** Compares addresses as they are requested: with `..`, in any spelling, resolved. */
 function isBelow(root: string, address: string): boolean {
   if (!URL.canParse(root) || !URL.canParse(address) || /%2f|%5c|\\/i.test(address)) return false;
   const [allowed, asked] = [new URL(root), new URL(address)];
@@ -60,13 +60,13 @@ async function isInFolders(path: string, roots: readonly string[]): Promise<bool
   return realRoots.some((root) => isInside(root, found));
 }
 
-/** The path with every link resolved, as far down as it exists. */
+/** Resolves every link of the path, as far down as it exists. */
 async function realPart(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // Whatever cannot be looked at is no place for data.
+    // A path that cannot be inspected is not a place for data.
     if (code !== 'ENOENT' || dirname(path) === path) return path;
     return resolve(await realPart(dirname(path)), path.slice(path.lastIndexOf(sep) + 1));
   }

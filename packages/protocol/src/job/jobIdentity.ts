@@ -1,30 +1,30 @@
 import { decisivePart, type JobSpec } from './jobSpec.ts';
 
-/** What decides a job's bits beside its file: versions, device, threads, fingerprint of the data set, by name. */
+/** Everything besides its file that decides a job's bits: versions, device, threads, fingerprint of the data set, by name. */
 export type JobIdentity = Readonly<Record<string, unknown>>;
 
-/** What may differ in a job with `allowMixedDevices`: where and how a gradient is computed, but not of what. */
+/** Keys that may differ in a job with `allowMixedDevices`: where and how a gradient is computed, but not its inputs. */
 const COMPUTING: ReadonlySet<string> = new Set([
   ...['device', 'engine', 'isResident', 'platform', 'instructions', 'threads'],
   ...['tf32', 'deterministic', 'gpu', 'cublas', 'cudnn'],
 ]);
 
-/** The part of an identity that all members of a job must have in common. */
+/** Returns the part of an identity that all members of a job must share. */
 export function commonIdentity(identity: JobIdentity, { resources }: Pick<JobSpec, 'resources'>): JobIdentity {
   return resources.allowMixedDevices ? Object.fromEntries(Object.entries(identity).filter(([key]) => !COMPUTING.has(key))) : identity;
 }
 
-/** Names of what differs. */
+/** Returns the names of differing keys. */
 export function identityDifferences(a: JobIdentity, b: JobIdentity): string[] {
   return Object.keys({ ...a, ...b }).filter((key) => a[key] !== b[key]);
 }
 
-/** What of two job files that decides the bits differs, in words: `seed: 1 there, 2 here`. */
+/** Describes the differences between two job files that affect the bits: `seed: 1 there, 2 here`. */
 export function specDifferences(there: JobSpec, here: JobSpec): string[] {
   return differences('', asWritten(there), asWritten(here));
 }
 
-/** What decides the bits, under the keys that a job file has for it. */
+/** Returns the values that decide the bits, under their keys in a job file. */
 function asWritten(spec: JobSpec): object {
   const { format: data, virtualRanks, device, allowMixedDevices, ...rest } = decisivePart(spec);
   return { ...rest, data, resources: { virtualRanks, device, allowMixedDevices } };

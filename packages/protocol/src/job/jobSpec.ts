@@ -8,10 +8,10 @@ import { describeIssues } from './schemaIssues.ts';
 
 const count = z.int().positive();
 
-/** Waiting for an hour counts as much as one priority: with these bounds everybody's turn comes. */
+/** Waiting for an hour counts as much as one priority: with these bounds every job's turn comes. */
 const MOST_PRIORITY = 100;
 
-/** Names of the model presets; the shapes behind them are in @maestro/mae. */
+/** Names of the model presets; their shapes are in @maestro/mae. */
 export const PRESET_NAMES = ['mae_vit_tiny_patch4', 'mae_vit_base_patch16', 'mae_vit_large_patch16', 'mae_vit_huge_patch14'] as const;
 
 const model = z.strictObject({
@@ -31,10 +31,10 @@ const model = z.strictObject({
   normPixLoss: z.boolean().default(true).describe('predict patches normalised by their own mean and deviation'),
 });
 
-/** What a job is for that does not say. */
+/** Recipe of a job that names none. */
 const DEFAULT_RECIPE = 'mae-pretrain';
 
-/** Where the images are, and how they are read. `part` is what a set takes that has no test split of its own. */
+/** Location and format of the images. `part` applies to sets without a test split of their own. */
 const dataIn = <Part extends z.ZodRawShape>(part: Part) =>
   z.discriminatedUnion('format', [
     z.strictObject({
@@ -60,7 +60,7 @@ const dataIn = <Part extends z.ZodRawShape>(part: Part) =>
     }),
   ]);
 
-/** The share of a data set that jobs hold out unless they say otherwise. */
+/** Default share of a data set that jobs hold out. */
 export const DEFAULT_HOLD_OUT = 0.01;
 
 const holdOut = z
@@ -127,7 +127,7 @@ const allGather = z
   .default('f32')
   .describe('what sums are sent out as; bf16 halves those bytes and rounds every sum, the same on any number of workers');
 
-/** How the virtual ranks' work becomes one set of parameters. */
+/** Combines the virtual ranks' work into one set of parameters. */
 const sync = z.discriminatedUnion('mode', [
   z.strictObject({ mode: z.literal('allReduce').default('allReduce').describe('gradients are summed in every step'), allGather }),
   z.strictObject({
@@ -165,10 +165,10 @@ const checkpoint = z.strictObject({
     ),
 });
 
-/** The `sync` section of a file that has none. */
+/** The `sync` section of a file without one. */
 const PLAIN_SYNC = { mode: 'allReduce' } as const;
 
-/** What all recipes have in common. */
+/** Sections common to all recipes. */
 const commonSchema = z.strictObject({
   name: z.string().min(1).max(100).default('mae'),
   priority: z
@@ -189,7 +189,7 @@ const commonSchema = z.strictObject({
   seed: z.int().min(0).default(0),
 });
 
-/** What the sections say that does not go together. */
+/** Reports combinations of sections that contradict each other. */
 function commonIssues({ schedule, resources, augment, sync, optimizer }: JobSpec, refuse: (path: string[], message: string) => void): void {
   if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'give either epochs or steps');
   const maxWorkers = resources.maxWorkers ?? resources.virtualRanks;
@@ -218,7 +218,7 @@ function commonIssues({ schedule, resources, augment, sync, optimizer }: JobSpec
   }
 }
 
-/** What sections are that a file leaves out. */
+/** Sections that a file leaves out. */
 const DEFAULTS = {
   augment: augment.parse({}),
   schedule: schedule.parse({}),
@@ -227,15 +227,12 @@ const DEFAULTS = {
   checkpoint: checkpoint.parse({}),
 };
 
-/**
- * A job file after validation, with every default filled in. Sections of recipes stand beside these; who knows the recipe knows their
- * types.
- */
+/** A validated job file with every default filled in. Sections of recipes are separate; the recipe defines their types. */
 export type JobSpec = z.infer<typeof commonSchema>;
 
 /**
- * A job file with every default filled in: common sections, and one for each recipe that has its own. Recipes are known when it is first
- * used.
+ * Schema of a job file with every default filled in: common sections, and one for each recipe that has its own. Recipes must be registered
+ * before its first use.
  */
 export const jobSpecSchema: z.ZodType<JobSpec> = z.lazy(() => {
   const infos = recipeInfos();
@@ -255,10 +252,10 @@ export const jobSpecSchema: z.ZodType<JobSpec> = z.lazy(() => {
   });
 });
 
-/** The job file: everything that decides a run. Unknown keys are refused; defaults are the paper's where it has them. */
+/** Schema of the job file: everything that decides a run. Unknown keys are refused; defaults are the paper's where it has them. */
 export const jobFileSchema = z.preprocess(withRecipeDefaults, jobSpecSchema);
 
-/** What a file leaves out for which its recipe has another default. What is no job file is left for the schema to refuse. */
+/** Fills in omitted values whose default depends on the recipe. Input that is not a job file is left for the schema to refuse. */
 function withRecipeDefaults(input: unknown): unknown {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
   const file = input as JobSection;
@@ -267,13 +264,13 @@ function withRecipeDefaults(input: unknown): unknown {
   return recipe?.defaults?.(file) ?? input;
 }
 
-/** A data set that a job names: where in its file, and what is said there. */
+/** A data set that a job names: its place in the file, and the section there. */
 export interface JobData {
   readonly place: readonly string[];
   readonly data: DataSpec | TestDataSpec;
 }
 
-/** All data sets that a job names: the first is `data`. */
+/** Returns all data sets that a job names: the first is `data`. */
 export function jobData(spec: JobSpec): readonly [JobData, ...JobData[]] {
   const more = recipeOf(spec).dataPlaces.flatMap((place) => {
     const data = at(spec, place);
@@ -282,7 +279,7 @@ export function jobData(spec: JobSpec): readonly [JobData, ...JobData[]] {
   return [{ place: ['data'], data: spec.data }, ...more];
 }
 
-/** What a job file, checked or not, has at a place; undefined where it has none. */
+/** Returns the value at a place of a job file, validated or not; undefined when there is none. */
 export function at(file: object, place: readonly string[]): unknown {
   return place.reduce<unknown>(
     (value, key) => (typeof value === 'object' && value !== null ? (value as JobSection)[key] : undefined),
@@ -293,34 +290,34 @@ export function at(file: object, place: readonly string[]): unknown {
 /** The `sync` section of a job whose replicas train apart. */
 export type DilocoSpec = Extract<JobSpec['sync'], { mode: 'diloco' }>;
 
-/** The `sync` section, when the job's replicas train apart. */
+/** Returns the `sync` section when the job's replicas train apart. */
 export function dilocoOf({ sync }: Pick<JobSpec, 'sync'>): DilocoSpec | undefined {
   return sync.mode === 'diloco' ? sync : undefined;
 }
 
-/** What a worker owns is whole groups of so many virtual ranks, each contiguous: a replica's, or one by one. */
+/** Returns the virtual ranks of one unit of placement: a worker owns whole contiguous groups of them, a replica's, or single ranks. */
 export function ranksPerUnit(spec: Pick<JobSpec, 'sync' | 'resources'>): number {
   return spec.resources.virtualRanks / (dilocoOf(spec)?.replicas ?? spec.resources.virtualRanks);
 }
 
-/** The most workers that a job can use. */
+/** Returns the maximum number of workers that a job can use. */
 export function mostWorkers(spec: Pick<JobSpec, 'sync' | 'resources'>): number {
   const { virtualRanks, maxWorkers } = spec.resources;
   return maxWorkers ?? virtualRanks / ranksPerUnit(spec);
 }
 
-/** Where a job's images are. */
+/** Location of a job's images. */
 export type DataSpec = JobSpec['data'];
 
-/** Where the images are that a k-NN job classifies. */
+/** Location of the images that a k-NN job classifies. */
 export type TestDataSpec = z.infer<typeof testData>;
 
 /** A name in {@link PRESET_NAMES}. */
 export type PresetName = (typeof PRESET_NAMES)[number];
 
 /**
- * Checks a job file and fills in its defaults.
- * @throws MaestroError `invalid-argument` that lists every problem with its path, what was found and what is allowed.
+ * Validates a job file and fills in its defaults.
+ * @throws MaestroError `invalid-argument` that lists every problem with its path, the value found and the values allowed.
  */
 export function parseJobSpec(input: unknown): JobSpec {
   const result = jobFileSchema.safeParse(input);
@@ -330,8 +327,8 @@ export function parseJobSpec(input: unknown): JobSpec {
 }
 
 /**
- * SHA-256 (hex) of what decides a job's bits in its file: all but its name and priority, its number of workers, who keeps
- * which moments, and where checkpoints come from.
+ * SHA-256 (hex) of the part of a job file that decides its bits: everything but name and priority, number of workers, sharding of the
+ * optimiser's state, and where checkpoints come from.
  */
 export function specHash(spec: JobSpec): string {
   return createHash('sha256')
@@ -339,14 +336,14 @@ export function specHash(spec: JobSpec): string {
     .digest('hex');
 }
 
-/** What {@link specHash} is over. */
+/** The input of {@link specHash}. */
 export function decisivePart(spec: JobSpec): Readonly<Record<string, unknown>> {
   const { dataPlaces, section } = recipeOf(spec);
   const whole = dataPlaces.reduce((file, place) => changedAt(file, place, (set) => withoutPath(set as TestDataSpec)), spec);
   const { name: _name, priority: _priority, checkpoint: _checkpoint, resources, data, sync, ...others } = whole;
   const { state: _state, ...optimizer } = others.optimizer;
   const { [section?.key ?? '']: own, ...rest } = { ...others, optimizer } as JobSection;
-  // Left out where it says what jobs did before there was a choice, so that their hashes stay.
+  // Left out when it equals the behaviour before there was a choice, so that older hashes stay valid.
   const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';
   const { virtualRanks, device, allowMixedDevices } = resources;
   const format = withoutPath(data);
@@ -354,7 +351,7 @@ export function decisivePart(spec: JobSpec): Readonly<Record<string, unknown>> {
   return { ...rest, format, virtualRanks, device, ...(!isPlain && { sync }), ...mixed, ...(own !== undefined && { [section!.key]: own }) };
 }
 
-/** A copy of a job file with another value at a place; the file itself where it has none there. */
+/** Returns a copy of a job file with another value at a place; the file itself when it has no value there. */
 export function changedAt<File extends object>(file: File, [key, ...rest]: readonly string[], change: (value: unknown) => unknown): File {
   const value = (file as JobSection)[key!];
   if (value === undefined) return file;
@@ -362,7 +359,7 @@ export function changedAt<File extends object>(file: File, [key, ...rest]: reado
   return typeof value === 'object' && value !== null ? { ...file, [key!]: changedAt(value, rest, change) } : file;
 }
 
-/** A set that holds nothing out has the hash that it had before there was a choice. */
+/** A set that holds nothing out keeps the hash from before there was a choice. */
 function withoutPath({ path: _path, ...format }: DataSpec | TestDataSpec): object {
   if (!('holdOut' in format) || format.holdOut !== 0) return format;
   const { holdOut: _none, ...whole } = format;

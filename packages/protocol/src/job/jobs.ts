@@ -8,7 +8,7 @@ export const JOB_STATES = ['queued', 'starting', 'running', 'pausing', 'paused',
 /** A state in {@link JOB_STATES}. */
 export type JobState = (typeof JOB_STATES)[number];
 
-/** Whether a job in `state` has ended; such a state never changes. */
+/** True when a job in `state` has ended; such a state never changes. */
 export function isTerminal(state: JobState): boolean {
   return state === 'succeeded' || state === 'failed' || state === 'cancelled';
 }
@@ -22,23 +22,23 @@ export interface Condition {
   readonly lastTransitionTime: string;
 }
 
-/** A member of a job's present view, with what it was last heard to do. */
+/** A member of a job's current view, with its last reported activity. */
 export interface JobMember {
   readonly name: string;
   readonly id: string;
   readonly firstRank: number;
   readonly ranks: number;
-  /** `left` once it is gone. */
+  /** `left` once it has gone. */
   readonly status: string;
   readonly phase: string;
   readonly step: number;
-  /** How long it had been in that phase, and whom it waited for (empty: nobody). */
+  /** Time spent in that phase so far, and the member that it waited for (empty: none). */
   readonly phaseSeconds: number;
   readonly waitingFor: string;
   readonly lastHeard: string;
 }
 
-/** Something that happened to a job: who joined, who was lost, why the view changed. */
+/** An event of a job: a member joined or was lost, the reason of a view change. */
 export interface JobEvent {
   readonly time: string;
   readonly generation: number;
@@ -47,7 +47,7 @@ export interface JobEvent {
   readonly message: string;
 }
 
-/** How far a job is. `step` counts committed steps; times are in seconds. */
+/** Progress of a job. `step` counts committed steps; times are in seconds. */
 export interface JobProgress {
   readonly step: number;
   readonly totalSteps: number;
@@ -88,7 +88,7 @@ export interface JobCheckpoint {
   readonly hash: string;
 }
 
-/** A checkpoint that is on disk, as it was found there; `hash` and `problem` are empty where there is none. */
+/** A checkpoint as found on disk; `hash` and `problem` are empty when there is none. */
 export interface StoredCheckpoint extends JobCheckpoint {
   readonly bytes: number;
   readonly createdAt: string;
@@ -111,21 +111,21 @@ export interface Job {
   readonly conditions: readonly Condition[];
   readonly progress: JobProgress | null;
   readonly checkpoints: readonly JobCheckpoint[];
-  /** Newest last, bounded. */
+  /** In order of time, the newest last; bounded. */
   readonly events: readonly JobEvent[];
-  /** Steps that were begun and given up, or lost with all workers, and computed again. */
+  /** Steps that were started and abandoned, or lost with all workers, and recomputed. */
   readonly stepsRedone: number;
-  /** Step of the newest checkpoint of which there is a picture; absent or 0 when there is none. */
+  /** Step of the newest checkpoint with a picture; absent or 0 when there is none. */
   readonly reconstructedStep?: number;
-  /** What a job measured, by name; absent or empty until it has, and of jobs that train. */
+  /** A job's measurements by name; absent or empty until it has any, and for training jobs. */
   readonly results?: Metrics;
-  /** What did not keep the job from being taken, but may not be meant; absent or empty when there is nothing. */
+  /** Findings that did not prevent admission but may not be intended; absent or empty when there are none. */
   readonly warnings?: readonly string[];
   /** Changes with every change of the record; compared for equality only. */
   readonly resourceVersion: string;
 }
 
-/** A worker that is connected to the coordinator; `jobId` is empty when it is free. */
+/** A worker connected to the coordinator; `jobId` is empty when it is free. */
 export interface WorkerInfo {
   readonly name: string;
   readonly id: string;
@@ -135,6 +135,6 @@ export interface WorkerInfo {
   readonly pid: number;
   readonly host: string;
   readonly jobId: string;
-  /** It gets no job until it is started again. */
+  /** It gets no job until it is restarted. */
   readonly isDrained: boolean;
 }

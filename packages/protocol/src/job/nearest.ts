@@ -1,4 +1,4 @@
-/** The candidate that `word` may have been meant to be; undefined when none is near: most of a word must be right. */
+/** Returns the candidate that `word` was probably meant to be; undefined when none is near: most of a word must be right. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates.map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }));
   ranked.sort((a, b) => a.distance - b.distance);
@@ -11,7 +11,7 @@ function mostSlips(length: number): number {
   return Math.max(2, Math.floor(length / 3));
 }
 
-/** Levenshtein distance, in which two letters that are swapped are one slip (optimal string alignment). */
+/** Levenshtein distance that counts two swapped letters as one edit (optimal string alignment). */
 function editDistance(a: string, b: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);

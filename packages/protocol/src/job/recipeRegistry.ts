@@ -17,20 +17,20 @@ export function registerRecipes(added: readonly RecipeInfo[]): void {
   }
 }
 
-/** All recipes that this process knows. @throws MaestroError `internal` when none was registered: `@maestro/recipes` is not imported. */
+/** Returns all registered recipes. @throws MaestroError `internal` when none is registered: `@maestro/recipes` is not imported. */
 export function recipeInfos(): readonly RecipeInfo[] {
   if (recipes.size === 0) throw new MaestroError('internal', 'internal: no recipe is registered; import @maestro/recipes first');
   return [...recipes.values()];
 }
 
-/** The recipe of a job. @throws MaestroError `not-found`. */
+/** Returns the recipe of a job. @throws MaestroError `not-found`. */
 export function recipeOf({ recipe: id }: { readonly recipe: string }): RecipeInfo {
   const found = recipes.get(id);
   if (found === undefined) throw new MaestroError('not-found', `recipe ${id}: unknown here; there are ${[...recipes.keys()].join(', ')}`);
   return found;
 }
 
-/** Whether a job trains weights, and so has a loss and checkpoints. */
+/** Returns true when a job trains weights, and so has a loss and checkpoints. */
 export function isTraining(spec: { readonly recipe: string }): boolean {
   return recipeOf(spec).verb === 'training';
 }

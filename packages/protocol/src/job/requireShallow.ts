@@ -1,10 +1,10 @@
 import { MaestroError } from '../errors.ts';
 
-/** Levels of brackets and braces: no job file and no request has more than ten. */
+/** Limits nested brackets and braces: no job file and no request has more than ten levels. */
 const MOST_LEVELS = 64;
 
 /**
- * Refuses JSON or YAML that is nested too deeply, before anything reads it by calling itself for each level.
+ * Refuses JSON or YAML that is nested too deeply, before any recursive parser reads it.
  * @throws MaestroError `invalid-argument`; `what` names the text.
  */
 export function requireShallow(text: string, what: string): void {
@@ -24,5 +24,5 @@ function endOfString(text: string, from: number): number {
     if (text[i] === '\\') i++;
     else if (text[i] === '"') return i;
   }
-  return from; // no string: an inch mark in YAML
+  return from; // not a string: an inch mark in YAML
 }

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { normalWord, ourWordFor } from '../foreignWords.ts';
 import { nearest } from './nearest.ts';
 
-/** Of a value that was found, so many characters are shown. */
+/** Limits the characters shown of an invalid value. */
 const MOST_FOUND_CHARACTERS = 200;
 
-/** The sentences for the problems that zod found in `input`: path, what was found, what is allowed, and the nearest key. */
+/** Describes the problems that zod found in `input`: path, value found, values allowed, and the nearest key. */
 export function describeIssues(error: z.ZodError, schema: z.ZodType, input: unknown): string[] {
   const root = z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' }) as SchemaNode;
   return error.issues.flatMap((issue) => {
@@ -23,19 +23,19 @@ export function describeIssues(error: z.ZodError, schema: z.ZodType, input: unkn
   });
 }
 
-/** What to write in place of a key that is none here. */
+/** Suggests a replacement for an unknown key. */
 function hintFor(key: string, known: readonly string[], all: readonly string[]): string {
   const spelled = known.find((each) => normalWord(each) === normalWord(key));
   if (spelled !== undefined) return `did you mean ${spelled}?`;
   const ours = ourWordFor(key, all);
-  // Other schemas than that of the job file have none of its keys.
+  // Schemas other than the job file's have none of its keys.
   if (ours?.path.split(' and ').every((each) => all.includes(each)))
     return `here it is ${ours.path}${ours.note === undefined ? '' : ` (${ours.note})`}`;
   const near = nearest(key, known);
   return near === undefined ? `allowed: ${known.join(', ')}` : `did you mean ${near}?`;
 }
 
-/** What a value that is not allowed was meant to be: the value that is spelled or begins like it, or a section in place of a word. */
+/** Suggests the intended value: one with the same spelling or beginning, or a section in place of a word. */
 function meant(path: readonly string[], found: unknown, node: SchemaNode | undefined): string {
   if (typeof found !== 'string') return '';
   const key = path.join('.');
@@ -47,7 +47,7 @@ function meant(path: readonly string[], found: unknown, node: SchemaNode | undef
   return near === undefined ? '' : `; did you mean ${near}?`;
 }
 
-/** The dotted paths of all keys that hold values. */
+/** Returns the dotted paths of all keys that hold values. */
 export function pathsOf(node: SchemaNode, prefix = ''): string[] {
   const variants = [node, ...(node.oneOf ?? node.anyOf ?? [])];
   const entries = variants.flatMap(({ properties = {} }) => Object.entries(properties));
@@ -61,7 +61,7 @@ function nodeAt(root: SchemaNode, path: readonly string[]): SchemaNode | undefin
   let node: SchemaNode | undefined = root;
   for (const key of path) {
     const found: SchemaNode[] = [node, ...(node?.oneOf ?? node?.anyOf ?? [])].flatMap((variant) => variant?.properties?.[key] ?? []);
-    // Of variants that are told apart by this key, each has one value.
+    // Each variant has one value of the key that discriminates them.
     const values = found.flatMap(({ const: value, enum: more = [] }) => (value === undefined ? more : [value]));
     node = found[0] && (values.length > 0 ? { ...found[0], enum: values } : found[0]);
   }

@@ -3,14 +3,14 @@ import { BlockList, isIP } from 'node:net';
 import { MaestroError } from '../errors.ts';
 import { printable } from '../printable.ts';
 
-/** Host and port of `host:port`; IPv6 hosts stand in brackets. */
+/** Host and port of `host:port`; IPv6 hosts are in brackets. */
 export interface HostAndPort {
   readonly host: string;
   readonly port: number;
 }
 
 /**
- * Reads a listen address, which `variable` gave.
+ * Parses a listen address, taken from `variable`.
  * @throws MaestroError `invalid-argument` for anything but `host:port`.
  */
 export function splitAddress(address: string, variable?: string): HostAndPort {
@@ -23,21 +23,21 @@ export function splitAddress(address: string, variable?: string): HostAndPort {
   return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
 }
 
-/** What is to listen, and what protects it. */
+/** A listen address and its protection. */
 export interface Bind {
-  /** The variable that said where. */
+  /** The variable that set the address. */
   readonly variable: string;
   /** host:port, or `unix:path`. */
   readonly address: string;
   readonly isProtected: boolean;
-  /** What would protect it, for the refusal. */
+  /** Setting that would protect it, for the error message. */
   readonly remedy: string;
-  /** `MAESTRO_TRUSTED_NETWORK`: networks such as 172.16.0.0/12, with commas between, that nobody but this cluster can reach. */
+  /** `MAESTRO_TRUSTED_NETWORK`: networks such as 172.16.0.0/12, separated by commas, that only this cluster can reach. */
   readonly trustedNetworks?: string | undefined;
 }
 
 /**
- * Refuses to listen without protection where others than this machine, or a network that was called trusted, could connect.
+ * Refuses to listen without protection when machines other than this one, or outside a trusted network, could connect.
  * @throws MaestroError `invalid-argument` that says what to set.
  */
 export async function requireSafeBind({ variable, address, isProtected, remedy, trustedNetworks = '' }: Bind): Promise<void> {
@@ -52,7 +52,7 @@ export async function requireSafeBind({ variable, address, isProtected, remedy, 
   );
 }
 
-/** Loopback, and the networks of the list. */
+/** Returns loopback and the networks of the list. */
 function readNetworks(text: string): BlockList {
   const networks = new BlockList();
   networks.addSubnet('127.0.0.0', 8, 'ipv4');

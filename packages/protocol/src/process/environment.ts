@@ -1,9 +1,9 @@
 /** One environment variable that configures a process. */
 export interface EnvironmentVariable {
   readonly name: `MAESTRO_${string}`;
-  /** Who reads it. */
+  /** The processes that read it. */
   readonly of: string;
-  /** What it is when it is not set. */
+  /** Value when it is not set. */
   readonly default: string;
   readonly meaning: string;
 }

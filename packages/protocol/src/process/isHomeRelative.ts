@@ -1,9 +1,9 @@
-/** Whether a path begins with `~` or `~name`, which only a shell replaces by a home folder. */
+/** True when a path begins with `~` or `~name`, which only a shell expands to a home folder. */
 export function isHomeRelative(path: string): boolean {
   return /^~[^/]*(\/|$)/.test(path);
 }
 
-/** What to say of such a path. */
+/** Error text for such a path. */
 export function homeRelativeAdvice(path: string): string {
   return `${path}: only a shell replaces ~ by a home folder; write the whole path, such as ${path.replace(/^~[^/]*/, '/home/you')}`;
 }

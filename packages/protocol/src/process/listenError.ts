@@ -7,7 +7,7 @@ const REASONS: readonly (readonly [pattern: RegExp, reason: string])[] = [
   [/ENOTFOUND|EAI_AGAIN/, 'that name has no address (ENOTFOUND)'],
 ];
 
-/** The error of an address that cannot be listened at, with what to do; `variable` is the one that says where. */
+/** Error for an address that cannot be bound, with advice; `variable` is the one that sets the address. */
 export function listenError(address: string, cause: unknown, at: { readonly what: string; readonly variable: string }): MaestroError {
   const said = errorMessage(cause);
   const why = REASONS.find(([pattern]) => pattern.test(said))?.[1] ?? said;

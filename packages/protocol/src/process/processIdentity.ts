@@ -3,39 +3,39 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isAlive } from '../wire/isAlive.ts';
 
-/** One process and no other: ids are used again, also after a restart of the machine. */
+/** Identifies one process and no other: ids are reused, also after a reboot. */
 export interface ProcessIdentity {
   readonly pid: number;
-  /** What {@link processStart} gave for it; undefined where the machine tells no start, and in records of earlier versions. */
+  /** Result of {@link processStart}; undefined when the machine reports no start time, and in records of earlier versions. */
   readonly started?: string | undefined;
 }
 
 /**
- * Fields of `/proc/PID/stat` behind the name in brackets, which may hold blanks; the start, in ticks since boot, is the 22nd of all
+ * Index in `/proc/PID/stat` after the name in brackets, which may contain blanks; the start, in ticks since boot, is field 22 overall
  * (proc(5)).
  */
 const START_FIELD = 22 - 3;
-/** Hexadecimal digits: enough to tell the processes of one machine that had the same id. */
+/** Hexadecimal digits: enough to distinguish the processes of one machine that had the same id. */
 const DIGITS = 12;
 
 /**
- * When a process began, as 12 hexadecimal digits that no earlier or later process with its id on this machine has.
- * Undefined when there is no such process, or no way to find out.
+ * Returns a process's start as 12 hexadecimal digits that no earlier or later process with its id on this machine has. Undefined when there
+ * is no such process, or no way to find out.
  */
 export function processStart(pid: number): string | undefined {
   const began = startFromProc(pid) ?? startFromPs(pid);
   return began === undefined ? undefined : createHash('sha256').update(began).digest('hex').slice(0, DIGITS);
 }
 
-/** Of this process unless a pid is given. */
+/** Identifies this process unless a pid is given. */
 export function identifyProcess(pid: number = process.pid): ProcessIdentity {
   const started = processStart(pid);
   return { pid, ...(started !== undefined && { started }) };
 }
 
 /**
- * Whether the very process runs. One whose start is not recorded, or cannot be found out now, counts as running as long as its id is in
- * use.
+ * True when this very process may be running. One whose start is not recorded, or cannot be determined now, counts as running while its id
+ * is in use.
  */
 export function mayRun({ pid, started }: ProcessIdentity): boolean {
   if (!isAlive(pid)) return false;
@@ -43,7 +43,7 @@ export function mayRun({ pid, started }: ProcessIdentity): boolean {
   return now === undefined || now === started;
 }
 
-/** Whether the very process runs, for certain as far as this machine can tell: to be asked before a signal is sent. */
+/** True when this very process is running, for certain as far as this machine can tell: check it before sending a signal. */
 export function isRunning({ pid, started }: ProcessIdentity): boolean {
   return Number.isSafeInteger(pid) && pid > 0 && isAlive(pid) && processStart(pid) === started;
 }
@@ -58,7 +58,7 @@ function startFromProc(pid: number): string | undefined {
   }
 }
 
-/** Ticks are counted from the start of the machine. */
+/** Ticks are counted from the boot of the machine. */
 function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
@@ -67,7 +67,7 @@ function bootId(): string {
   }
 }
 
-/** Systems without /proc, such as macOS. POSIX's `ps` has no start; BSD's and procps' have. */
+/** For systems without /proc, such as macOS. POSIX's `ps` has no start time; BSD's and procps' have. */
 export function startFromPs(pid: number): string | undefined {
   try {
     const env = { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC0' };

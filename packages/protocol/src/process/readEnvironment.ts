@@ -2,8 +2,8 @@
 export type Variables = Readonly<Record<string, string | undefined>>;
 
 /**
- * The environment without variables that are empty or blank: `REDIS_URL=` in a file of variables, and `${REDIS_URL:-}` of compose, mean
- * that it is not set. Everything that reads the environment reads it through this.
+ * Returns the environment without empty or blank variables: `REDIS_URL=` in an environment file, and `${REDIS_URL:-}` of compose, mean that
+ * it is not set. Everything that reads the environment reads it through this.
  */
 export function readEnvironment(env: Variables = process.env): Variables {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''));

@@ -1,5 +1,5 @@
 /**
- * What a token may do. `admin` may do everything, `submit` may also read; `worker` may attach to the coordinator as a worker and nothing
+ * Permissions of a token. `admin` may do everything, `submit` may also read; `worker` may attach to the coordinator as a worker and nothing
  * else.
  */
 export const ROLES = ['admin', 'submit', 'read', 'worker'] as const;
@@ -14,7 +14,7 @@ const MAY: Readonly<Record<Role, readonly Role[]>> = {
   worker: ['worker'],
 };
 
-/** Whether who has a role may do what needs another. */
+/** True when `role` includes the permissions of `needed`. */
 export function isAllowed(role: Role, needed: Role): boolean {
   return MAY[role].includes(needed);
 }

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import type { Variables } from './readEnvironment.ts';
 
-/** Variables that hold, or may hold, a secret. */
+/** Variables that may hold a secret. */
 export const SECRET_VARIABLES = [
   'MAESTRO_TOKENS',
   'MAESTRO_TOKEN',
@@ -14,29 +14,26 @@ export const SECRET_VARIABLES = [
 /** One of {@link SECRET_VARIABLES}. */
 export type SecretVariable = (typeof SECRET_VARIABLES)[number];
 
-/** What a child needs not know is not given to it. */
+/** Returns the environment without secrets that a child process does not need. */
 export function withoutVariables<T extends Variables>(env: T, names: readonly SecretVariable[] = SECRET_VARIABLES): T {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !(names as readonly string[]).includes(name))) as T;
 }
 
-/**
- * Fields of `/proc/self/stat` behind the name: where the environment lies that the process was started with (proc(5): the 50th and 51st of
- * all).
- */
+/** Indices in `/proc/self/stat` after the name: the memory range of the initial environment (proc(5): fields 50 and 51 overall). */
 const ENV_START_FIELD = 50 - 3;
 const ENV_END_FIELD = 51 - 3;
 
 /**
- * Overwrites the secrets in the memory that `/proc/PID/environ` shows, which deleting a variable does not do; `process.env` keeps them. To
- * be called first. Where there is no /proc, or the kernel does not let a process write there, nothing happens: give secrets as files then.
+ * Overwrites the secrets in the memory that `/proc/PID/environ` shows, which deleting a variable does not do; `process.env` keeps them.
+ * Must be called first. Without /proc, or when the kernel does not let a process write there, nothing happens: give secrets as files then.
  *
- * @returns whether it was done.
+ * @returns true when they were overwritten.
  */
 export function scrubEnvironment(): boolean {
   const secrets = SECRET_VARIABLES.flatMap((name) => (process.env[name] ? [{ name, value: process.env[name] }] : []));
   if (secrets.length === 0) return true;
   try {
-    // The C library must not refer to what is overwritten: a variable that is set anew is in memory of its own.
+    // The C library must not refer to the overwritten memory: a variable that is set anew gets its own.
     for (const { name } of secrets) delete process.env[name];
     eraseInitial(new Set(secrets.map(({ name }) => name)));
     return true;

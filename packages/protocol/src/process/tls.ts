@@ -3,7 +3,7 @@ import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
 import { errorMessage, MaestroError } from '../errors.ts';
 import { readEnvironment, type Variables } from './readEnvironment.ts';
 
-/** A service's certificate and key, and the authority that it believes; PEM. */
+/** A service's certificate and key, and the certificate authority that it trusts; PEM. */
 export interface TlsFiles {
   readonly cert: Buffer;
   readonly key: Buffer;
@@ -30,13 +30,13 @@ export function readTls(env: Variables = process.env): TlsFiles | undefined {
   return { cert: cert!, key: key!, ca: ca! };
 }
 
-/** What a gRPC server serves with: TLS that asks each client for a certificate of the same authority, or nothing. */
+/** Credentials of a gRPC server: TLS that requires a client certificate of the same authority, or none. */
 export function serverCredentials(tls: TlsFiles | undefined): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure();
   return ServerCredentials.createSsl(tls.ca, [{ cert_chain: tls.cert, private_key: tls.key }], true);
 }
 
-/** What a gRPC client connects with. */
+/** Credentials of a gRPC client. */
 export function channelCredentials(tls: TlsFiles | undefined): ChannelCredentials {
   return tls === undefined ? ChannelCredentials.createInsecure() : ChannelCredentials.createSsl(tls.ca, tls.key, tls.cert);
 }

@@ -1,55 +1,56 @@
 import { MaestroError } from '../errors.ts';
 import { printable } from '../printable.ts';
 
-/** What a cluster uses unless `MAESTRO_FAILURE_TIMEOUT_MS` says otherwise. */
+/** Default of `MAESTRO_FAILURE_TIMEOUT_MS`. */
 export const DEFAULT_FAILURE_TIMEOUT_MS = 5000;
 
-/** Below this, pauses of an ordinary machine look like failures; above, a hang costs more than a restart by hand. */
+/** Below the minimum, pauses of an ordinary machine look like failures; above the maximum, a hang costs more than a manual restart. */
 const LEAST_MS = 500;
 const MOST_MS = 600_000;
 
-/** Nobody needs to wait longer for these, however slow the machines are. */
+/** Upper bounds that hold however slow the machines are. */
 const LONGEST_RECONNECT_MS = 300;
 const LONGEST_LEASE_MS = 9000;
 
-/** All deadlines of failure detection, in milliseconds, in the order in which they must fall. */
+/** All deadlines of failure detection, in milliseconds, in the order in which they must expire. */
 export interface FailureTimeouts {
-  /** Between two signs of life of a worker. */
+  /** Interval between heartbeats of a worker. */
   readonly heartbeatMs: number;
-  /** Quiet time after which members ask each other for a sign of life, and time in which it must come. Together below `silenceMs`. */
+  /** Idle time after which members ping each other, and the deadline of the answer. Together below `silenceMs`. */
   readonly keepaliveTimeMs: number;
   readonly keepaliveTimeoutMs: number;
-  /** Between two attempts of a worker to find its coordinator: several fit into `awayMs`. */
+  /** Interval between a worker's attempts to reach its coordinator: several fit into `awayMs`. */
   readonly reconnectMs: number;
-  /** How long a worker whose control stream broke may take to come back, unless a peer has lost it too. */
+  /** Time in which a worker whose control stream broke may reconnect, unless a peer has lost it too. */
   readonly awayMs: number;
-  /** A worker from which nothing is heard for so long is lost: the knob itself. */
+  /** Silence after which a worker counts as lost: the configured timeout itself. */
   readonly silenceMs: number;
-  /** So long a coordinator's lease lasts, and a next one on another host waits, unless it is renewed this often. */
+  /** Duration of a coordinator's lease, for which a successor on another host waits, and the interval of its renewal. */
   readonly leaseMs: number;
   readonly leaseRenewMs: number;
-  /** Members that were told to stop, and do not, are evicted after this. */
+  /** Time after which members that do not stop on request are evicted. */
   readonly holdMs: number;
   /**
-   * Steps that nobody has reported for so long while later ones are known are given up: whoever had them has come back by then, or is lost.
+   * Time after which steps that nobody has reported, while later ones are known, are given up: by then their holder has reconnected or is
+   * lost.
    */
   readonly reportGapMs: number;
-  /** How long members may take to connect to each other. */
+  /** Deadline for members to connect to each other. */
   readonly joinMs: number;
-  /** A member that waits for nobody and does not move for so long is evicted; ten times the mean step when that is longer. */
+  /** Time after which a member that waits for nobody and makes no progress is evicted; ten times the mean step when that is longer. */
   readonly progressMs: number;
   /** The same before its first step, which compiles, allocates and reads cold data. */
   readonly firstProgressMs: number;
-  /** A worker that has not opened a job's data and model for so long does not get it any more; what is large or far away needs minutes. */
+  /** Deadline for a worker to open a job's data and model, after which it no longer gets the job; large or remote data needs minutes. */
   readonly prepareMs: number;
 }
 
-/** What opening a job may take unless `MAESTRO_PREPARE_SECONDS` says otherwise. */
+/** Default of `MAESTRO_PREPARE_SECONDS`: deadline for opening a job. */
 export const DEFAULT_PREPARE_SECONDS = 900;
 
 /**
- * Every deadline that follows from a failure timeout in milliseconds, a number or the text of the variable.
- * @throws MaestroError `invalid-argument` when it lies outside 500..600,000 ms.
+ * Derives every deadline from a failure timeout in milliseconds, a number or the text of the variable.
+ * @throws MaestroError `invalid-argument` when it is outside 500..600,000 ms.
  */
 export function failureTimeouts(given: number | string = DEFAULT_FAILURE_TIMEOUT_MS): FailureTimeouts {
   const failureTimeoutMs = Number(given);

@@ -19,14 +19,14 @@ const MOST_DETAIL_CHARACTERS = 2000;
 const ERROR_CODE_KEY = 'maestro-error-code';
 
 /**
- * Options of every channel. A proxy for web pages (`http_proxy`), which grpc-js would go through even to this machine, is none for a
- * cluster; `grpc_proxy`, gRPC's own variable, asks for one.
+ * Returns the options of every channel. A web proxy (`http_proxy`), which grpc-js would use even for this machine, is ignored;
+ * `grpc_proxy`, gRPC's own variable, enables one.
  */
 export function channelOptions(env = readEnvironment()): ChannelOptions {
   return { 'grpc.enable_http_proxy': env['grpc_proxy'] === undefined ? 0 : 1, 'grpc.enable_channelz': 0 };
 }
 
-/** Options of control connections, which notice a peer that does not answer before the failure timeout. */
+/** Returns the options of control connections, which detect an unresponsive peer before the failure timeout. */
 export function controlChannelOptions({ keepaliveTimeMs, keepaliveTimeoutMs, heartbeatMs }: FailureTimeouts): ChannelOptions {
   return {
     'grpc.keepalive_time_ms': keepaliveTimeMs,
@@ -39,25 +39,25 @@ export function controlChannelOptions({ keepaliveTimeMs, keepaliveTimeoutMs, hea
   };
 }
 
-/** The definitions of proto files: of `proto/`, or by their absolute paths. */
+/** Loads the definitions of proto files: relative to `proto/`, or by absolute path. */
 export function loadProtos(...files: string[]): PackageDefinition {
   return loadSync(files, LOADING);
 }
 
-/** Loads a service of `proto/maestro/v1/<file>` by its name; fields are in camelCase and 64-bit integers become numbers. */
+/** Loads a service of `proto/maestro/v1/<file>` by name; fields are in camelCase and 64-bit integers become numbers. */
 export function loadService(file: string, service: string): ServiceClientConstructor {
   const root = loadPackageDefinition(loadProtos(`maestro/v1/${file}`));
   return ((root.maestro as GrpcObject).v1 as GrpcObject)[service] as ServiceClientConstructor;
 }
 
-/** The metadata of a call that shows `token`; by default the one in `MAESTRO_TOKEN`. */
+/** Returns call metadata with `token`; default: the one in `MAESTRO_TOKEN`. */
 export function tokenMetadata(token: string | undefined = readEnvironment()['MAESTRO_TOKEN']): Metadata {
   const metadata = new Metadata();
   if (token !== undefined && token !== '') metadata.set('authorization', `Bearer ${token}`);
   return metadata;
 }
 
-/** The gRPC form of an error: its status, and its code in the trailer `maestro-error-code`. */
+/** Converts an error to gRPC: its status, and its code in the trailer `maestro-error-code`. */
 export function toServiceError(error: unknown): Partial<ServiceError> {
   const code: ErrorCode = isMaestroError(error) ? error.code : 'internal';
   const metadata = new Metadata();
@@ -66,12 +66,12 @@ export function toServiceError(error: unknown): Partial<ServiceError> {
   return { code: status[ERROR_CODES[code].grpc], details: headerText(details), metadata };
 }
 
-/** Text that a header can carry: within the limits of HTTP/2 peers, and without lone surrogates, over which grpc-js would throw. */
+/** Makes text safe for a header: within the limits of HTTP/2 peers, and without lone surrogates, for which grpc-js would throw. */
 function headerText(text: string): string {
   return Buffer.from(text.slice(0, MOST_DETAIL_CHARACTERS)).toString();
 }
 
-/** The error behind a failed call; `what` names the call. A server that cannot be reached gives `unavailable`. */
+/** Converts the error of a failed call; `what` names the call. An unreachable server gives `unavailable`. */
 export function fromServiceError(error: unknown, what: string): MaestroError {
   const { code, details, metadata } = error as Partial<ServiceError>;
   const known = metadata?.get(ERROR_CODE_KEY)[0];

@@ -5,8 +5,8 @@ const TIME_LENGTH = 10;
 const RANDOM_LENGTH = 16;
 
 /**
- * A new job id, `job-` and 26 characters that sort by time of creation (the layout of ULID: 48 bits of milliseconds, then 80
- * random bits, in Crockford's base 32, lower case).
+ * Creates a job id, `job-` and 26 characters that sort by time of creation (the layout of ULID: 48 bits of milliseconds, then 80 random
+ * bits, in Crockford's base 32, lower case).
  */
 export function newJobId({
   nowMs = Date.now(),

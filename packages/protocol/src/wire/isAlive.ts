@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Whether there is a process with this id that has not ended; one that nobody has waited for yet has. */
+/** True when a process with this id exists and has not ended; a zombie has ended. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -10,6 +10,6 @@ export function isAlive(pid: number): boolean {
   try {
     return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
   } catch {
-    return true; // no /proc to ask
+    return true; // no /proc to read
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Metrics } from '../job/metrics.ts';
 
-/** The first message of a worker. */
+/** First message of a worker. */
 export interface Hello {
   readonly name: string;
   readonly id: string;
@@ -14,7 +14,7 @@ export interface Hello {
   readonly buildJson: string;
   readonly incarnation: number;
   readonly standing: Standing | null;
-  /** Random, new at each process start, told to nobody else: it shows that a worker which comes back is the same. */
+  /** Random, new at each process start and kept secret: it proves that a reconnecting worker is the same. */
   readonly sessionKey: string;
 }
 
@@ -37,7 +37,7 @@ interface OfView extends OfJob {
 
 /**
  * A part of a training state: the moments of elements `first .. first + length - 1` after `step` steps, with the parameters of the same
- * elements, or of all (`isWhole`). One that `isStored` is on disk since the end of a window; any other is in memory.
+ * elements, or of all (`isWhole`). With `isStored` it has been on disk since the end of a window; otherwise it is in memory.
  */
 export interface StateShard {
   readonly step: number;
@@ -54,7 +54,7 @@ export interface StateHolder extends Omit<StateShard, 'step'> {
   readonly address: string;
 }
 
-/** Who works for a job from which step on, and who has that step's state. */
+/** Members of a job from a step on, and the holders of that step's state. */
 export interface View extends OfView {
   readonly members: readonly ViewMember[];
   readonly startStep: number;
@@ -63,7 +63,7 @@ export interface View extends OfView {
   readonly holders: readonly StateHolder[];
 }
 
-/** What a worker is doing; `jobId` is empty when it is free. */
+/** A worker's current activity; `jobId` is empty when it is free. */
 export interface Heartbeat extends OfView {
   readonly step: number;
   readonly phase: string;
@@ -75,7 +75,7 @@ export interface Heartbeat extends OfView {
 /** Every status of a {@link Standing}. */
 export type MemberStatus = 'preparing' | 'ready' | 'forming' | 'formed' | 'working' | 'held' | 'finished';
 
-/** Where a worker stands in its job. */
+/** State of a worker in its job. */
 export interface Standing extends OfView {
   readonly status: MemberStatus;
   readonly step: number;
@@ -91,20 +91,20 @@ export interface Standing extends OfView {
   readonly results: Metrics;
 }
 
-/** An image that could not be read, and why. */
+/** An image that could not be read, and the reason. */
 export interface SkippedImage {
   readonly name: string;
   readonly reason: string;
 }
 
-/** Images of one virtual rank in a step, the digest of the samples taken, and that of what their bytes were. */
+/** Images of one virtual rank in a step, the digest of the samples taken, and that of their bytes. */
 export interface RankShare {
   readonly images: number;
   readonly digest: number;
   readonly content: number;
 }
 
-/** What the first member of a view reports of a step that it has applied; `step` counts the steps done. */
+/** Report of the first member of a view about a step that it has applied; `step` counts the steps done. */
 export interface StepCommitted extends OfView {
   readonly step: number;
   /** What the job's recipe tells of a step, by name. */
@@ -114,20 +114,20 @@ export interface StepCommitted extends OfView {
   readonly ranks: readonly RankShare[];
 }
 
-/** Phases of a step, in their order; what is in none of them is `other`. */
+/** Phases of a step, in order; the rest of the time is `other`. */
 export const STEP_PHASES = ['data', 'forward', 'wait', 'reduceScatter', 'allGather', 'apply', 'other'] as const;
 
 /** A name in {@link STEP_PHASES}. */
 export type StepPhase = (typeof STEP_PHASES)[number];
 
-/** Where one step's time went on one member, in seconds; `step` counts it. */
+/** Durations of one step's phases on one member, in seconds; `step` counts it. */
 export interface StepTimes extends Readonly<Record<StepPhase, number>> {
   readonly step: number;
   readonly startMs: number;
   readonly lag: number;
 }
 
-/** How long a member's last steps took. */
+/** Durations of a member's last steps. */
 export interface StepsTimed extends OfView {
   readonly steps: readonly StepTimes[];
 }
@@ -150,13 +150,13 @@ export interface CheckpointWritten extends OfView {
   readonly hash: string;
 }
 
-/** A checkpoint that could not be written; it will be tried again. */
+/** A checkpoint that could not be written; it will be retried. */
 export interface CheckpointFailed extends OfJob {
   readonly step: number;
   readonly errorMessage: string;
 }
 
-/** How a worker's part in a job ended. */
+/** End of a worker's part in a job. */
 export interface Left extends OfView {
   readonly step: number;
   readonly outcome: 'released' | 'failed';
@@ -164,7 +164,7 @@ export interface Left extends OfView {
   readonly errorMessage: string;
 }
 
-/** What a worker says on its control stream. */
+/** Messages from a worker on its control stream. */
 export type WorkerMessage =
   | ({ readonly kind: 'hello' } & Hello)
   | ({ readonly kind: 'heartbeat' } & Heartbeat)
@@ -179,8 +179,8 @@ export type WorkerMessage =
   | ({ readonly kind: 'metrics' } & MetricsSnapshot);
 
 /**
- * What ends a view: at once, or after a step that all members end together (`notBefore` so many steps are done), with a checkpoint of it or
- * without.
+ * Ends a view: at once, or after a step that all members end together (`notBefore` this many steps are done), with or without a checkpoint
+ * of it.
  */
 export interface Hold extends OfView {
   readonly isAbort: boolean;
@@ -189,7 +189,7 @@ export interface Hold extends OfView {
   readonly reason: string;
 }
 
-/** What the coordinator says on a worker's control stream. */
+/** Messages from the coordinator on a worker's control stream. */
 export type CoordinatorMessage =
   | { readonly kind: 'welcome'; readonly incarnation: number; readonly heartbeatMs: number; readonly failureTimeoutMs: number }
   | ({ readonly kind: 'prepare'; readonly specJson: string } & OfJob)
@@ -201,7 +201,7 @@ export type CoordinatorMessage =
   | ({ readonly kind: 'release'; readonly writeCheckpoint: boolean; readonly reason: string } & OfJob)
   | { readonly kind: 'refused'; readonly code: string; readonly message: string };
 
-/** The form of a message on the wire, where the field that is set names its kind (a protobuf `oneof`). */
+/** Wire form of a message, in which the field that is set names its kind (a protobuf `oneof`). */
 export type Wire = Readonly<Record<string, unknown>> & { readonly message?: string };
 
 /** Wraps a message for the wire. */

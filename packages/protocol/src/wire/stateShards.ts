@@ -6,14 +6,14 @@ export interface ElementRange {
   readonly length: number;
 }
 
-/** A piece of a range, and who has it. */
+/** A piece of a range, and its holder. */
 export interface CoveredPiece<Holder> extends ElementRange {
   readonly holder: Holder;
 }
 
 /**
- * Cuts a range into pieces that each lie in one holder's, those first in the list preferred; undefined when there is an element that nobody
- * has.
+ * Splits a range into pieces that each lie within one holder's, preferring those first in the list; undefined when nobody holds some
+ * element.
  */
 export function coverRange<Holder extends ElementRange>(
   { first, length }: ElementRange,
@@ -31,7 +31,7 @@ export function coverRange<Holder extends ElementRange>(
   return pieces;
 }
 
-/** The newest step whose whole state the given parts make together; -1 when there is none. `length` is that of the flat vector. */
+/** Returns the newest step whose whole state the given parts cover together; -1 when there is none. `length` is that of the flat vector. */
 export function newestWholeStep(shards: readonly StateShard[], length: number): number {
   const steps = [...new Set(shards.map(({ step }) => step))].sort((a, b) => b - a);
   const isWhole = (of: number): boolean => {

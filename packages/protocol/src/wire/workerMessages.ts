@@ -11,17 +11,17 @@ const MOST_JSON = 256 * 1024;
 const MOST_ITEMS = 65_536;
 const MOST_RESULTS = 100;
 const MOST_SECONDS = 1e9;
-/** Views and steps rise by one: no job comes near. */
+/** Views and steps increase by one: no job comes near. */
 const MOST_RISING = 2 ** 40;
-/** Starts of a coordinator. */
+/** Limits the starts of a coordinator. */
 const MOST_INCARNATION = 2 ** 52;
 /** Digests are sums modulo this. */
 const DIGESTS = 2 ** 52;
 
-/** Words that a worker chose are kept to their beginning; nothing depends on their end. */
+/** Long texts from a worker are truncated; nothing depends on their end. */
 const words = z.string().transform((text) => (text.length <= MOST_TEXT ? text : `${text.slice(0, MOST_TEXT)}…`));
 const short = z.string().max(MOST_NAME);
-/** Without spaces, control characters and semicolons: rows of the ledger are made of such words. */
+/** No spaces, control characters or semicolons: rows of the ledger are built from such words. */
 const word = short.regex(/^[^\s;\p{C}]+$/u, 'expected no spaces, semicolons or control characters');
 const place = z
   .string()
@@ -111,7 +111,7 @@ const timed = z.object({
   lag: seconds,
 });
 
-/** What every field of every message may be. */
+/** Schema of every message's fields. */
 const SCHEMAS: { readonly [Kind in WorkerMessage['kind']]: z.ZodType<Omit<Extract<WorkerMessage, { kind: Kind }>, 'kind'>> } = {
   hello: hello as z.ZodType<Hello>,
   heartbeat: z.object({ ...ofView, step, phase: short, phaseSeconds: seconds, waitingFor: words, rankSeconds: seconds }),
@@ -133,7 +133,7 @@ const SCHEMAS: { readonly [Kind in WorkerMessage['kind']]: z.ZodType<Omit<Extrac
 };
 
 /**
- * A worker's message as it came over the wire, every field checked; `undefined` for a kind that this version does not know.
+ * Parses a worker's message from the wire and validates every field; `undefined` for a kind that this version does not know.
  * @throws MaestroError `protocol-violation` naming the field and what was expected.
  */
 export function parseWorkerMessage(wire: Wire): WorkerMessage | undefined {
