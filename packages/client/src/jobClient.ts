@@ -21,39 +21,39 @@ import { outliveCoordinator } from './outliveCoordinator.ts';
 import { type JobLogLine, type TailLogsOptions, tailLogs } from './tailLogs.ts';
 
 const DEADLINE_MS = 10_000;
-/** An audit goes through the permutation of each epoch that is not folded. */
+/** Deadline of an audit, which computes the permutation of each epoch that is not folded. */
 const AUDIT_DEADLINE_MS = 120_000;
 
-/** The job API of a coordinator. Every failure is a MaestroError with the server's code; `unavailable` when it cannot be reached. */
+/** Client of a coordinator's job API. Every failure is a MaestroError with the server's code; `unavailable` when it cannot be reached. */
 export interface JobClient {
-  /** Submits a job file. With an idempotency key, a repeated call gives the same job. */
+  /** Submits a job file. Idempotent when given a key: a repeated call returns the same job. */
   submitJob(request: { readonly spec: unknown; readonly idempotencyKey?: string }): Promise<Job>;
-  /** Checks a job file as a submit does, creates nothing, and tells what follows from it. */
+  /** Validates a job file like a submit, creates nothing, and returns the plan that follows from it. */
   checkJob(spec: unknown): Promise<JobCheck>;
   getJob(id: string): Promise<Job>;
-  /** Newest first: all, or the newest `limit`; of one state where it is given. */
+  /** Lists jobs, newest first: all, or the newest `limit`; only those in `state` if given. */
   listJobs(options?: { readonly limit?: number; readonly state?: JobState }): Promise<Job[]>;
   listWorkers(): Promise<WorkerInfo[]>;
   cancelJob(id: string): Promise<Job>;
-  /** The newest checkpoints that are on disk. */
+  /** Lists the newest checkpoints on disk. */
   listCheckpoints(id: string): Promise<StoredCheckpoint[]>;
-  /** All that is kept of the job's steps, as a file. */
+  /** Exports all recorded metrics of the job's steps as a file. */
   exportMetrics(id: string, format: MetricFormat): Promise<Uint8Array>;
-  /** Whether every sample of the job's committed steps was taken exactly once. Throws `not-found` while the job has no ledger. */
+  /** Audits that every sample of the job's committed steps was taken exactly once. Throws `not-found` while the job has no ledger. */
   auditJob(id: string): Promise<JobAudit>;
-  /** Holds the job at a step boundary, with a checkpoint, and frees its workers. */
+  /** Pauses the job at a step boundary, with a checkpoint, and frees its workers. */
   pauseJob(id: string): Promise<Job>;
   resumeJob(id: string): Promise<Job>;
-  /** Takes a worker out of its job at a step boundary; it gets no other until it is started again. */
+  /** Takes a worker out of its job at a step boundary; it gets no other until it is restarted. */
   drainWorker(name: string): Promise<WorkerInfo>;
   /**
-   * The job now and at each change; ends with the job. Stops quietly when `signal` is aborted. A coordinator that goes away while the job
-   * is watched may take `patienceMs` to come back (default 60,000).
+   * Yields the job now and at each change; ends with the job. Stops silently when `signal` aborts. A coordinator that goes away meanwhile
+   * may take `patienceMs` to come back (default 60,000).
    */
   watchJob(id: string, options?: { readonly signal?: AbortSignal; readonly patienceMs?: number }): AsyncGenerator<Job>;
   /**
-   * A job's log lines, oldest first; with `follow` until the job is over and its last line was given. A coordinator that goes away
-   * meanwhile is asked again behind the last line that came, as with {@link JobClient.watchJob}: no line is lost or given twice.
+   * Yields a job's log lines, oldest first; with `follow` until the job has ended and its last line was delivered. When the coordinator
+   * goes away, retries from behind the last line received, like {@link JobClient.watchJob}: no line is lost or repeated.
    */
   tailLogs(id: string, request?: TailLogsOptions): AsyncGenerator<JobLogLine>;
   close(): void;
@@ -66,7 +66,7 @@ type Method<Request, Response> = (
   reply: (error: ServiceError | null, response: Response) => void,
 ) => void;
 
-/** The methods that the loaded service definition gives the client. */
+/** Client methods generated from the loaded service definition. */
 interface Stub extends Client {
   submitJob: Method<{ specJson: string; idempotencyKey: string }, Job>;
   checkJob: Method<{ specJson: string }, Omit<JobCheck, 'spec'> & { specJson: string }>;
@@ -84,15 +84,15 @@ interface Stub extends Client {
   tailLogs(request: object, metadata: Metadata): ClientReadableStream<{ lines: JobLogLine[] }>;
 }
 
-/** How a client proves who it is. */
+/** Credentials of a client. */
 export interface JobClientOptions {
   /** Default: `MAESTRO_TOKEN`. */
   readonly token?: string | undefined;
-  /** Default: what `MAESTRO_TLS_CERT`, `MAESTRO_TLS_KEY` and `MAESTRO_TLS_CA` name; without them the connection is plain. */
+  /** Default: the files named by `MAESTRO_TLS_CERT`, `MAESTRO_TLS_KEY` and `MAESTRO_TLS_CA`; without them the connection is plain text. */
   readonly tls?: TlsFiles | undefined;
 }
 
-/** Connects to the coordinator at `address` (host:port); the connection is made with the first call. */
+/** Creates a client of the coordinator at `address` (host:port); it connects on the first call. */
 export function connectJobClient(address: string, { token, tls = readTls() }: JobClientOptions = {}): JobClient {
   const metadata = tokenMetadata(token);
   const Service = loadService('jobs.proto', 'Jobs');

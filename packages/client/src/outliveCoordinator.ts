@@ -2,25 +2,25 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientReadableStream } from '@grpc/grpc-js';
 import { fromServiceError, MaestroError } from '@maestro/protocol';
 
-/** Between two attempts to reach a coordinator that went away. */
+/** Interval between attempts to reach a coordinator that went away. */
 const RETRY_MS = 300;
 
-/** How a stream is kept up. */
+/** Options of {@link outliveCoordinator}. */
 export interface OutliveOptions<Message, Value> {
-  /** Opens the stream, from where the last one ended; undefined when nothing more is wanted. */
+  /** Opens the stream from where the last one ended; undefined when nothing more is wanted. */
   readonly open: () => ClientReadableStream<Message> | undefined;
-  /** What a message holds. */
+  /** Extracts the values of a message. */
   readonly values: (message: Message) => Iterable<Value>;
-  /** Names the call in errors. */
+  /** Name of the call, for errors. */
   readonly name: string;
-  /** How long a coordinator that has answered once may be away. */
+  /** Time for which a coordinator that has answered once may be unreachable. */
   readonly patienceMs: number;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * The values of a stream over as many calls as it takes: a coordinator that went away is asked again. Ends with the stream, or when the
- * signal aborts. @throws MaestroError as the call does; `unavailable` when no coordinator has answered, or none does for too long.
+ * Yields the values of a stream over as many calls as needed: retries while the coordinator is away. Ends with the stream, or when the
+ * signal aborts. @throws MaestroError as the call does; `unavailable` when no coordinator has answered yet, or none answers for too long.
  */
 export async function* outliveCoordinator<Message, Value>(options: OutliveOptions<Message, Value>): AsyncGenerator<Value> {
   const { open, values, name, patienceMs, signal } = options;

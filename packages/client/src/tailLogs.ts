@@ -1,11 +1,11 @@
 import type { ClientReadableStream } from '@grpc/grpc-js';
 import { outliveCoordinator } from './outliveCoordinator.ts';
 
-/** Which lines of a job are wanted. */
+/** Selection of a job's log lines. */
 export interface TailLogsOptions {
-  /** Goes on with new lines until the job is over. */
+  /** Continues with new lines until the job has ended. */
   readonly follow?: boolean | undefined;
-  /** Goes on behind the line that had this cursor. */
+  /** Continues after the line with this cursor. */
   readonly cursor?: string | undefined;
   readonly worker?: string | undefined;
   /** The least urgent level. */
@@ -16,20 +16,20 @@ export interface TailLogsOptions {
   readonly from?: string | undefined;
   readonly to?: string | undefined;
   readonly limit?: number | undefined;
-  /** Begins with the last so many lines. */
+  /** Begins with the last lines, this many. */
   readonly tail?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** How long a coordinator that goes away may take to come back (default 60,000). */
+  /** Time a coordinator that goes away may take to come back (default 60,000). */
   readonly patienceMs?: number | undefined;
 }
 
-/** A log line: the JSON object that its process wrote, and the cursor behind it. */
+/** A log line: the JSON object that its process wrote, and its cursor. */
 export interface JobLogLine {
   readonly cursor: string;
   readonly json: string;
 }
 
-/** Follows a job's log over as many calls as it takes. */
+/** Reads a job's log over as many calls as needed. */
 export function tailLogs(
   open: (request: object) => ClientReadableStream<{ lines: JobLogLine[] }>,
   id: string,

@@ -6,28 +6,29 @@ import { loadParameters, openModel } from './openModel.ts';
 import { reconstructionPicture } from './picture.ts';
 import { reconstruct } from './reconstruct.ts';
 
-/** What a checkpoint makes of a job's held-out images. */
+/** Result of drawing a checkpoint's reconstructions of held-out images. */
 export interface DrawnCheckpoint {
   readonly step: number;
   /** RFC 3339. */
   readonly createdAt: string;
   readonly checkpointHash: string;
   readonly images: number;
-  /** Whether the job is not trained on them; absent in pictures of older versions. */
+  /** True when the job is not trained on them; absent in pictures of older versions. */
   readonly areHeldOut?: boolean;
-  /** Squared error per hidden value on the 0..1 scale of pixels, and the same for a guess that fills in the visible mean. */
+  /** Squared error per hidden value on the 0..1 scale of pixels, and the same for a baseline that fills in the visible mean. */
   readonly maskedError: number;
   readonly meanFillError: number;
 }
 
-/** Images of a picture, at most. */
+/** Limits the images of a picture. */
 const MOST_IMAGES = 8;
 
 /**
- * Draws what a checkpoint makes of the held-out images of its job, always with the same masks: `NAME.png`, and then `NAME.json` with the
- * errors, in `folder`. Whoever sees the second sees both whole.
+ * Draws a checkpoint's reconstructions of its job's held-out images, always with the same masks: `NAME.png`, and then `NAME.json` with the
+ * errors, in `folder`. Once the second exists, both are whole.
  *
- * @throws MaestroError of whatever cannot be read or written: a checkpoint that was removed meanwhile, a data set that is not here.
+ * @throws MaestroError of whatever cannot be read or written: a checkpoint that was removed meanwhile, a data set that is not on this
+ * machine.
  */
 export async function drawCheckpoint({
   checkpoint,

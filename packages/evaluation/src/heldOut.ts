@@ -6,34 +6,34 @@ import { isMaestroError, type JobSpec } from '@maestro/protocol';
 import { permutation } from '@maestro/random';
 import { requireDecoded } from './requireDecoded.ts';
 
-/** What held-out images depend on. */
+/** Options of {@link heldOutImages}. */
 export interface HeldOutOptions {
   readonly spec: Pick<JobSpec, 'data' | 'seed'>;
   readonly config: MaeConfig;
   readonly normalisation: Normalisation;
-  /** Images, at most. */
+  /** Maximum number of images. */
   readonly count: number;
-  /** The folder where they are kept from the first call on, so that a large data set is listed once. */
+  /** Folder in which they are cached from the first call on, so that a large data set is listed once. */
   readonly folder: string;
 }
 
-/** Images by which checkpoints are compared. */
+/** Images on which checkpoints are compared. */
 export interface HeldOutImages {
   /** [count, C, H, W], normalised. */
   readonly images: Float32Array;
-  /** False where the data set has none that it is not trained on. */
+  /** False when the data set has none that the job is not trained on. */
   readonly areHeldOut: boolean;
 }
 
-/** Where they are kept, by whether they are held out. */
+/** Cache files, by whether the images are held out. */
 const FILES = [
   { name: 'held-out.f32', areHeldOut: true },
   { name: 'trained-on.f32', areHeldOut: false },
 ] as const;
 
 /**
- * The images by which a job's checkpoints are compared: always the same ones, drawn by the job's seed from those that
- * it is not trained on ({@link openHeldOut}). Broken ones are left out.
+ * Returns the images on which a job's checkpoints are compared: always the same ones, drawn by the job's seed from those that it is not
+ * trained on ({@link openHeldOut}). Broken ones are left out.
  */
 export async function heldOutImages({ spec, config, normalisation, count, folder }: HeldOutOptions): Promise<HeldOutImages> {
   const { imageSize } = config;
@@ -58,8 +58,8 @@ export async function heldOutImages({ spec, config, normalisation, count, folder
 }
 
 /**
- * Images of a job's data set that it is not trained on: the test split of an IDX set that has one, what an image folder or packed set holds
- * out. Where there are none, all of the data set.
+ * Opens the images of a job's data set that it is not trained on: the test split of an IDX set that has one, or the held-out part of an
+ * image folder or packed set. When there are none, the whole data set.
  */
 export async function openHeldOut(data: JobSpec['data']): Promise<{ readonly dataset: Dataset; readonly areHeldOut: boolean }> {
   if (data.format !== 'idx') {

@@ -4,11 +4,11 @@ import type { Evaluator } from '@maestro/engine';
 import { accuracy, type KnnOptions, knnClassify, type MaeConfig } from '@maestro/mae';
 import { encodeImages } from './openModel.ts';
 
-/** Labelled samples as the encoder sees them. */
+/** Encoded samples with labels. */
 export interface FeatureSet {
   /** [count, D] */
   readonly features: Float32Array;
-  /** Its class of each sample; -1 where there is none, of {@link knnAccuracyInThread} alone. */
+  /** Class of each sample; -1 when there is none, allowed only in {@link knnAccuracyInThread}. */
   readonly labels: Int32Array;
 }
 
@@ -18,14 +18,14 @@ export interface EncodeOptions {
   readonly config: MaeConfig;
   readonly dataset: Dataset;
   readonly normalisation: Normalisation;
-  /** Most samples to encode; they are spread evenly over the data set. */
+  /** Maximum samples to encode; they are spread evenly over the data set. */
   readonly samples: number;
   readonly batch?: number;
-  /** Told after each batch how many samples it had, broken ones included. */
+  /** Called after each batch with its number of samples, broken ones included. */
   readonly onProgress?: (samples: number) => void;
 }
 
-/** Encodes samples without masking: the mean of the patch tokens after the encoder's last norm. */
+/** Encodes samples without masking, to the mean of the patch tokens after the encoder's last norm. */
 export async function encodeSamples({
   evaluator,
   config,
@@ -52,13 +52,14 @@ export async function encodeSamples({
 }
 
 /**
- * Share of `test` whose class the k nearest samples of `train` name (k = 200, cosine similarity, temperature 0.07, unless said otherwise).
+ * Returns the share of `test` whose class is predicted by the k nearest samples of `train` (defaults: k = 200, cosine similarity,
+ * temperature 0.07).
  */
 export function knnAccuracy(train: FeatureSet, test: FeatureSet, dim: number, options: Pick<KnnOptions, 'k' | 'temperature'> = {}): number {
   return accuracy(knnClassify({ train, test: test.features, dim, ...options }), test.labels);
 }
 
-/** `count` indices of 0..length-1, evenly spread; all of them when there are fewer. */
+/** Returns `count` indices of 0..length-1, evenly spread; all of them when there are fewer. */
 export function spread(length: number, count: number): number[] {
   const taken = Math.min(length, count);
   return Array.from({ length: taken }, (_, i) => Math.floor((i * length) / taken));

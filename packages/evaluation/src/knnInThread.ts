@@ -2,18 +2,18 @@ import { Worker } from 'node:worker_threads';
 import { MaestroError } from '@maestro/protocol';
 import type { FeatureSet } from './knnAccuracy.ts';
 
-/** What the thread that classifies is given. Features backed by shared memory are not copied; samples of class -1 are left out. */
+/** Input of the classifying thread. Features backed by shared memory are not copied; samples of class -1 are left out. */
 export interface KnnThreadInput {
   readonly train: FeatureSet;
   readonly test: FeatureSet;
   readonly dim: number;
   readonly k: number;
   readonly temperature: number;
-  /** Rows of both have length 1 already (`toUnitRows`), and are read where they lie. */
+  /** True when rows of both already have length 1 (`toUnitRows`); they are then read in place. */
   readonly areUnit: boolean;
 }
 
-/** What it says after each part: test samples so far, how many of them have a class, and how many of those it got right. */
+/** Progress report: test samples done so far, those of them with a class, and those classified correctly. */
 export interface KnnThreadReport {
   readonly done: number;
   readonly asked: number;
@@ -21,8 +21,8 @@ export interface KnnThreadReport {
 }
 
 /**
- * `knnAccuracy` in a thread of its own, for callers who must go on answering: an ImageNet takes minutes. `onProgress` is called every few
- * seconds at least.
+ * Runs `knnAccuracy` in a separate thread, for callers that must stay responsive: an ImageNet takes minutes. `onProgress` is called every
+ * few seconds at least.
  * @throws the signal's reason when it aborts; the thread is then ended.
  */
 export async function knnAccuracyInThread(

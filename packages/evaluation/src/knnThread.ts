@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { openKnnClassifier } from '@maestro/mae';
 import type { KnnThreadInput, KnnThreadReport } from './knnInThread.ts';
 
-/** Products of features between two reports: a second or two. */
+/** Multiply-adds between two reports: a second or two. */
 const REPORT_EVERY = 2e9;
 
 const { train, test, dim, k, temperature, areUnit } = workerData as KnnThreadInput;

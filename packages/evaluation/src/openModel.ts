@@ -15,7 +15,7 @@ import {
 } from '@maestro/mae';
 import type { Device, JobSpec } from '@maestro/protocol';
 
-/** A model that can be asked, with what it was trained as. */
+/** An open model, with the job that it was trained by. */
 export interface OpenModel {
   readonly spec: JobSpec;
   readonly config: MaeConfig;
@@ -24,17 +24,17 @@ export interface OpenModel {
   readonly evaluator: Evaluator;
 }
 
-/** How a model is opened. */
+/** Options of {@link openModel}. */
 export interface OpenModelOptions {
   readonly threads?: number;
   readonly device?: Device;
-  /** False where parameters are loaded before the model is asked: it is open sooner. Default true. */
+  /** False when parameters are loaded before the first use: opens faster. Default true. */
   readonly isInitialised?: boolean;
-  /** False where features are never asked for. Default as `isInitialised`. */
+  /** False when features are never requested. Default as `isInitialised`. */
   readonly hasFeatures?: boolean;
 }
 
-/** Opens a job's model; its parameters are those that the job starts from until others are loaded. */
+/** Opens a job's model; it has the job's initial parameters until others are loaded. */
 export async function openModel(
   spec: JobSpec,
   { threads = 1, device = 'cpu', isInitialised = true, hasFeatures = isInitialised }: OpenModelOptions = {},
@@ -77,7 +77,7 @@ export async function loadCheckpoint(
 }
 
 /**
- * Loads a checkpoint's parameters into an open model of the same shape: what an evaluation needs, a third of the bytes of a whole
+ * Loads a checkpoint's parameters into an open model of the same shape: sufficient for evaluation, a third of the bytes of a whole
  * checkpoint.
  */
 export async function loadParameters(
@@ -90,17 +90,19 @@ export async function loadParameters(
   return { step, checkpointHash };
 }
 
-/** Mean patch token of the normalised encoder output, all patches visible: [count, D]. `images` is [count, C, H, W], normalised. */
+/**
+ * Returns the mean patch token of the normalised encoder output, all patches visible: [count, D]. `images` is [count, C, H, W], normalised.
+ */
 export async function encodeImages(evaluator: Evaluator, images: Float32Array, count: number): Promise<Float32Array> {
   const { features } = await evaluator.evaluate({ model: 'features', inputs: { images }, count });
   return features!;
 }
 
-/** What an open model makes of masked images. */
+/** Output of a model for masked images. */
 export interface MaskedEvaluation {
   /** In target space: [count, L, P]. */
   readonly prediction: Float32Array;
-  /** 1 where a patch was removed: [count, L]. */
+  /** 1 for a removed patch: [count, L]. */
   readonly mask: Float32Array;
 }
 

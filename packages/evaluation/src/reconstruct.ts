@@ -12,7 +12,7 @@ import {
 } from '@maestro/mae';
 import { evaluateMasked } from './openModel.ts';
 
-/** Images with what the model made of them; every array is [count, C, H, W] on the normalised scale of the input. */
+/** Images with their reconstructions; every array is [count, C, H, W] on the normalised scale of the input. */
 export interface Reconstruction {
   readonly count: number;
   readonly original: Float32Array;
@@ -24,25 +24,25 @@ export interface Reconstruction {
   readonly pasted: Float32Array;
   /** Squared error per removed value on the 0..1 scale of pixels, mean over images and patches. */
   readonly maskedMse: number;
-  /** The same for a guess that fills every removed patch with the mean of the image's visible pixels, channel by channel. */
+  /** The same for a baseline that fills every removed patch with the mean of the image's visible pixels, channel by channel. */
   readonly meanFillMse: number;
 }
 
-/** Images and how they are to be masked. */
+/** Options of {@link reconstruct}. */
 export interface ReconstructOptions {
   readonly evaluator: Evaluator;
   readonly config: MaeConfig;
   /** [count, C, H, W], normalised with `statistics`. */
   readonly images: Float32Array;
   readonly statistics: PixelStatistics;
-  /** Masks are drawn from (seed, position of the image), so that two checkpoints are asked the same. */
+  /** Seed of the masks, which are drawn from (seed, position of the image), so that two checkpoints get the same ones. */
   readonly seed: number;
   readonly batch?: number;
-  /** Told after each batch how many images it had. */
+  /** Called after each batch with its number of images. */
   readonly onProgress?: (images: number) => void;
 }
 
-/** Masks images, lets the model fill them in, and measures how well it did. */
+/** Masks images, reconstructs them with the model, and measures the error. */
 export async function reconstruct({
   evaluator,
   config,
@@ -104,7 +104,7 @@ export async function reconstruct({
   };
 }
 
-/** Mean of an image's visible values, per channel. */
+/** Returns the mean of an image's visible values, per channel. */
 function visibleMean(
   patches: Float32Array,
   mask: Float32Array,

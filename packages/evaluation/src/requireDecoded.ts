@@ -1,10 +1,10 @@
 import type { EvaluationImages } from '@maestro/data';
 import { MaestroError } from '@maestro/protocol';
 
-/** Names in a message. */
+/** Limits the names in a message. */
 const NAMED = 5;
 
-/** Of images that are to be drawn at least one must be left. @throws MaestroError `data-invalid` that names those that are broken. */
+/** Requires that at least one of the images to draw could be decoded. @throws MaestroError `data-invalid` that names the broken ones. */
 export function requireDecoded(
   { indices, skipped }: Pick<EvaluationImages, 'indices' | 'skipped'>,
   which: 'held-out image' | 'image',

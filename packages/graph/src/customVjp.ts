@@ -2,20 +2,20 @@ import { formatDims } from './dim.ts';
 import type { Composite, Tensor } from './graph.ts';
 import { GraphError } from './graphError.ts';
 
-/** What the forward of a {@link customVjp} returns. */
+/** Result of the forward of a {@link customVjp}. */
 export interface CustomVjp {
   readonly output: Tensor;
   /**
-   * The backward: from the cotangent of `output` to one cotangent per input, in order. What the forward computed and the
-   * backward needs is simply captured. Undefined means that no gradient flows into that input.
+   * The backward: maps the cotangent of `output` to one cotangent per input, in order. Intermediate values of the forward are simply
+   * captured. Undefined means that no gradient flows into that input.
    */
   readonly vjp: (cotangent: Tensor) => readonly (Tensor | undefined)[];
 }
 
 /**
- * A piece of forward graph with a hand-written backward, where the op-by-op gradient would be slower or less exact.
- * `forward` builds nodes from `inputs`; differentiation then goes from the output to `inputs` through `vjp` and never looks inside.
- * Every tensor through which a gradient should flow must be listed: one that is only captured is an error in `grad`.
+ * Builds a piece of forward graph with a hand-written backward, for cases where the op-by-op gradient would be slower or less exact.
+ * `forward` builds nodes from `inputs`; differentiation then goes from the output to `inputs` through `vjp` and never looks inside. Every
+ * tensor through which a gradient should flow must be listed: one that is only captured is an error in `grad`.
  *
  * @param name names the nodes' scope and appears in error messages.
  */
@@ -42,7 +42,7 @@ export function customVjp(name: string, inputs: readonly Tensor[], forward: () =
   });
 }
 
-/** x, through which no gradient flows. */
+/** Returns x with its gradient blocked. */
 export function stopGradient(x: Tensor): Tensor {
   return customVjp('StopGradient', [x], () => ({
     output: x.graph.addNode('Identity', [x], {}, [x])[0]!,
@@ -50,7 +50,7 @@ export function stopGradient(x: Tensor): Tensor {
   }));
 }
 
-/** The scope, name and shapes of a composite for error messages. */
+/** Formats the scope, name and shapes of a composite for error messages. */
 export function describeComposite({ scope, name, inputs }: Composite): string {
   return `${name} (${scope}; inputs ${inputs.map((input) => `${input.name} ${formatDims(input.dims)}`).join(', ')})`;
 }

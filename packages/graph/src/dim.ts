@@ -1,8 +1,8 @@
 import { GraphError } from './graphError.ts';
 
 /**
- * One dimension: a number, or a product of at most one number and symbols, such as `'N'`, `'49*N'` or `'N*L'`.
- * Products are kept in one spelling (number first, symbols sorted), so equal dimensions are equal strings.
+ * One dimension: a number, or a product of at most one number and symbols, such as `'N'`, `'49*N'` or `'N*L'`. Products have a canonical
+ * spelling (number first, symbols sorted), so equal dimensions are equal strings.
  */
 export type Dim = number | string;
 
@@ -44,12 +44,12 @@ function multiply(a: Monomial, b: Monomial): Monomial {
   };
 }
 
-/** The shape in its one spelling. @throws GraphError for anything that is not a dimension. */
+/** Returns the canonical spelling of a shape. @throws GraphError for anything that is not a dimension. */
 export function canonicalDims(dims: Dims): Dims {
   return dims.map((dim) => (typeof dim === 'number' && Number.isSafeInteger(dim) && dim >= 0 ? dim : format(parse(dim))));
 }
 
-/** The symbols of a dimension with repetition, and its number. */
+/** Returns the symbols of a dimension, with repetition, and its number. */
 export function dimFactors(dim: Dim): {
   readonly coefficient: number;
   readonly symbols: readonly string[];
@@ -57,12 +57,12 @@ export function dimFactors(dim: Dim): {
   return parse(dim);
 }
 
-/** The product of dimensions: the element count of a shape, or a flattened axis such as `'49*N'`. */
+/** Returns the product of dimensions: the element count of a shape, or a flattened axis such as `'49*N'`. */
 export function dimProduct(...dims: Dims): Dim {
   return format(dims.reduce<Monomial>((product, dim) => multiply(product, parse(dim)), ONE));
 }
 
-/** The dimension that times `divisor` gives `dividend`, or undefined when there is none. */
+/** Returns the dimension that multiplied by `divisor` gives `dividend`; undefined when there is none. */
 export function dimQuotient(dividend: Dim, divisor: Dim): Dim | undefined {
   const above = parse(dividend);
   const below = parse(divisor);
@@ -79,12 +79,12 @@ export function dimQuotient(dividend: Dim, divisor: Dim): Dim | undefined {
   });
 }
 
-/** Whether two shapes in their one spelling are the same. */
+/** True when two canonical shapes are equal. */
 export function sameDims(a: Dims, b: Dims): boolean {
   return a.length === b.length && a.every((dim, axis) => dim === b[axis]);
 }
 
-/** The shape that numpy broadcasting gives. @throws GraphError when two dimensions differ and neither is 1. */
+/** Returns the shape of numpy broadcasting. @throws GraphError when two dimensions differ and neither is 1. */
 export function broadcastDims(...shapes: readonly Dims[]): Dims {
   const rank = Math.max(...shapes.map((shape) => shape.length));
   return Array.from({ length: rank }, (_, axis) => {
@@ -99,20 +99,20 @@ export function broadcastDims(...shapes: readonly Dims[]): Dims {
   });
 }
 
-/** The axis counted from 0, for an axis that may count from the end. @throws GraphError when it is outside the rank. */
+/** Returns the axis counted from 0, for an axis that may count from the end. @throws GraphError when it is outside the rank. */
 export function normalAxis(axis: number, rank: number): number {
   const normal = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(axis) || normal < 0 || normal >= rank) throw new GraphError(`axis ${axis} is outside a shape of rank ${rank}`);
   return normal;
 }
 
-/** The dimension as a number. @throws GraphError when it is symbolic; `what` says what needs it. */
+/** Returns the dimension as a number. @throws GraphError when it is symbolic; `what` names the caller that needs it. */
 export function staticDim(dim: Dim | undefined, what: string): number {
   if (typeof dim !== 'number') throw new GraphError(`${what} needs a size that is a number, found '${dim}'`);
   return dim;
 }
 
-/** A shape as people write it: `[N,49,192]`. */
+/** Formats a shape: `[N,49,192]`. */
 export function formatDims(dims: Dims): string {
   return `[${dims.join(',')}]`;
 }

@@ -1,4 +1,4 @@
-/** Element types a graph can hold, with the number ONNX gives each (onnx.proto, TensorProto.DataType) and its size in bytes. */
+/** Element types of a graph, with ONNX's number for each (onnx.proto, TensorProto.DataType) and its size in bytes. */
 export const DTYPES = {
   float32: { onnx: 1, sizeBytes: 4 },
   uint8: { onnx: 2, sizeBytes: 1 },
@@ -15,7 +15,7 @@ export type DType = keyof typeof DTYPES;
 /** The values of a constant, in the layout of its dtype: float16 as its bits in a Uint16Array, bool as 0 or 1 in a Uint8Array. */
 export type ConstantData = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Uint16Array;
 
-/** Whether values of `dtype` carry gradients. */
+/** True when values of `dtype` carry gradients. */
 export function isFloat(dtype: DType): boolean {
   return dtype === 'float32' || dtype === 'float64' || dtype === 'float16';
 }
@@ -39,7 +39,7 @@ export function packNumbers(dtype: DType, values: readonly number[]): ConstantDa
   }
 }
 
-/** IEEE 754 binary16 bits of a number (directly from float64, so it is rounded once). */
+/** Returns the IEEE 754 binary16 bits of a number (directly from float64, so it is rounded once). */
 function float16Bits(value: number): number {
   if (Number.isNaN(value)) return 0x7e00;
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;

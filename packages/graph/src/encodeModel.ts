@@ -4,20 +4,19 @@ import type { Attribute, Graph, Node, Tensor, ValueType } from './graph.ts';
 import { liveProgram, type Program } from './program.ts';
 import { ProtoWriter } from './protoWriter.ts';
 
-/** The ONNX operator set the graphs are written in; 18 is the least for ReduceMean with axes as an input. */
+/** The ONNX operator set of the graphs; 18 is the minimum for ReduceMean with axes as an input. */
 export const OPSET = 20;
 
-/** The version of the ONNX file format that goes with opset 20. */
+/** The version of the ONNX file format that belongs to opset 20. */
 export const IR_VERSION = 9;
 
 /** AttributeProto.AttributeType of onnx.proto. */
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
 /**
- * The graph as an ONNX model, in pieces that make the file when put one after another. Large constants are views of the arrays
- * the graph was given, so nothing large is copied. The bytes depend on nothing but how the graph was built.
- * Field numbers are those of onnx.proto; tensors are little-endian, as every machine that ONNX Runtime supports.
- * `metadata` is kept in the file for people and tools; it changes no result.
+ * Encodes the graph as an ONNX model, in chunks to be concatenated. Large constants are views of the arrays given to the graph, so nothing
+ * large is copied. The bytes depend only on how the graph was built. Field numbers are those of onnx.proto; tensors are little-endian, as
+ * on every machine that ONNX Runtime supports. `metadata` is stored in the file for people and tools; it does not affect results.
  */
 export function encodeModelChunks(graph: Graph, metadata: Readonly<Record<string, string>> = {}): readonly Uint8Array[] {
   const program = liveProgram(graph);
@@ -30,7 +29,7 @@ export function encodeModelChunks(graph: Graph, metadata: Readonly<Record<string
   return writer.chunks();
 }
 
-/** The graph as the bytes of an ONNX model. See {@link encodeModelChunks} for writing a large one to a file. */
+/** Encodes the graph as an ONNX model. See {@link encodeModelChunks} for writing a large one to a file. */
 export function encodeModel(graph: Graph): Uint8Array {
   const chunks = encodeModelChunks(graph);
   const model = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));

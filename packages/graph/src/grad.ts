@@ -8,12 +8,12 @@ import { zerosLike } from './ops/movement.ts';
 import { VJPS } from './vjps/table.ts';
 
 /**
- * Appends the gradient of the scalar `loss` to its graph and returns one tensor per entry of `wrt`, shaped like it (reverse mode).
- * Gradients are nodes like any other, in the scope `grad/<scope of the forward>`; what turns out unused is dropped when the
- * model is encoded. Contributions to a tensor that is used more than once are summed in reverse building order.
+ * Appends the gradient of the scalar `loss` to its graph and returns one tensor per entry of `wrt`, of the same shape (reverse mode).
+ * Gradients are nodes like any other, in the scope `grad/<scope of the forward>`; unused ones are dropped when the model is encoded.
+ * Contributions to a tensor that is used more than once are summed in reverse building order.
  *
- * @throws GraphError when the loss is not a float scalar, when an entry of `wrt` is not float or does not affect the loss,
- * and when the gradient must pass an op that has no rule for it (naming the op and the node).
+ * @throws GraphError when the loss is not a float scalar, when an entry of `wrt` is not float or does not affect the loss, and when the
+ * gradient must pass an op that has no rule for it (naming the op and the node).
  */
 export function grad(loss: Tensor, wrt: readonly Tensor[]): readonly Tensor[] {
   const { graph } = loss;
@@ -46,7 +46,9 @@ export function grad(loss: Tensor, wrt: readonly Tensor[]): readonly Tensor[] {
   });
 }
 
-/** The float tensors that depend on any of `wrt`, those included; a composite's output depends on its inputs whatever is inside. */
+/**
+ * Returns the float tensors that depend on any of `wrt`, including these; a composite's output depends on its inputs whatever is inside.
+ */
 function dependents({ composites }: Graph, nodes: readonly Node[], wrt: readonly Tensor[]): ReadonlySet<Tensor> {
   const active = new Set(wrt);
   const isActive = (input: Tensor) => active.has(input);

@@ -2,13 +2,13 @@ import { canonicalDims, type Dim, type Dims, dimFactors, dimProduct, formatDims 
 import { type ConstantData, DTYPES, type DType, packNumbers } from './dtype.ts';
 import { GraphError } from './graphError.ts';
 
-/** What a value is: dtype and shape of a tensor, or of the elements of a sequence of tensors. */
+/** Type of a value: dtype and shape of a tensor, or of the elements of a sequence of tensors. */
 export interface ValueType {
   readonly dtype: DType;
   readonly dims: Dims;
   /** True for the output of SequenceConstruct; no other op takes one. */
   readonly sequence?: boolean;
-  /** For int64 tensors that hold a shape: what they hold, as far as it is known when the graph is built. */
+  /** For int64 tensors that hold a shape: its dimensions, as far as known when the graph is built. */
   readonly shapeValue?: Dims;
 }
 
@@ -17,13 +17,13 @@ export interface Tensor extends ValueType {
   readonly graph: Graph;
   /** Unique in its graph and a function of the building order alone. */
   readonly name: string;
-  /** The node that makes it; absent for inputs and constants. */
+  /** The node that produces it; absent for inputs and constants. */
   readonly node?: Node;
   /** The values of a constant. */
   readonly data?: ConstantData;
 }
 
-/** An attribute of a node: a whole number, a list of them, a string, or `{ float }` for what ONNX stores as a float. */
+/** An attribute of a node: an integer, a list of integers, a string, or `{ float }` for what ONNX stores as a float. */
 export type Attribute = number | readonly number[] | string | { readonly float: number };
 
 /** The attributes of a node by their ONNX names. */
@@ -32,10 +32,10 @@ export type Attributes = Readonly<Record<string, Attribute>>;
 /** One application of an ONNX op. Nodes are stored in building order, which is a topological order. */
 export interface Node {
   readonly op: string;
-  /** `scope/Op_k`: unique, and where error messages point. */
+  /** `scope/Op_k`: unique, and named in error messages. */
   readonly name: string;
   readonly scope: string;
-  /** Place in the building order. */
+  /** Position in the building order. */
   readonly index: number;
   readonly inputs: readonly Tensor[];
   readonly attributes: Attributes;
@@ -46,7 +46,7 @@ export interface Node {
 export interface Composite {
   readonly name: string;
   readonly scope: string;
-  /** The nodes that the forward made are those with firstIndex <= index < endIndex. */
+  /** The forward's nodes are those with firstIndex <= index < endIndex. */
   readonly firstIndex: number;
   readonly endIndex: number;
   readonly inputs: readonly Tensor[];
@@ -54,12 +54,12 @@ export interface Composite {
   readonly vjp: (...cotangents: readonly Tensor[]) => readonly (Tensor | undefined)[];
 }
 
-/** Constants of at most this many elements are stored once per graph, whoever asks for them. */
+/** Constants of at most this many elements are stored once per graph, whoever requests them. */
 const SHARED_CONSTANT_LENGTH = 64;
 
 /**
- * An ONNX graph under construction. Inputs and constants are made here, everything else by the op functions
- * (`add(x, y)`, `gemm(x, w, b)`), which find the graph in their operands.
+ * An ONNX graph under construction. Inputs and constants are created here, everything else by the op functions (`add(x, y)`, `gemm(x, w,
+ * b)`), which find the graph in their operands.
  */
 export class Graph {
   readonly name: string;
@@ -67,7 +67,7 @@ export class Graph {
   readonly constants: Tensor[] = [];
   readonly nodes: Node[] = [];
   readonly outputs = new Map<string, Tensor>();
-  /** Which composite made a tensor, for the outputs of composites. */
+  /** The composite that produced a tensor, for outputs of composites. */
   readonly composites = new Map<Tensor, Composite>();
   readonly #names = new Set<string>();
   readonly #nodeCounts = new Map<string, number>();
@@ -94,8 +94,8 @@ export class Graph {
   }
 
   /**
-   * A named constant (an ONNX initializer). The array is kept, not copied: leave it alone until the model is encoded.
-   * @throws GraphError when `data` has another type or length than `dtype` and `dims` say.
+   * Adds a named constant (an ONNX initializer). The array is kept, not copied: do not change it until the model is encoded.
+   * @throws GraphError when `data` has another type or length than `dtype` and `dims` require.
    */
   constant(name: string, dtype: DType, dims: readonly number[], data: ConstantData | readonly number[]): Tensor {
     this.#claim(name);
@@ -120,7 +120,7 @@ export class Graph {
     return tensor;
   }
 
-  /** A nameless constant given by its numbers; equal small ones are stored once. `dims` defaults to one axis. */
+  /** Adds an unnamed constant given by its numbers; equal small ones are stored once. `dims` defaults to one axis. */
   literal(dtype: DType, values: readonly number[], dims: readonly number[] = [values.length]): Tensor {
     const name = `const_${this.constants.length}`;
     if (values.length > SHARED_CONSTANT_LENGTH) return this.constant(name, dtype, dims, values);
@@ -133,17 +133,17 @@ export class Graph {
     return tensor;
   }
 
-  /** A constant without axes. Op functions take plain numbers and call this themselves. */
+  /** Adds a constant without axes. Op functions accept plain numbers and call this themselves. */
   scalar(value: number, dtype: DType = 'float32'): Tensor {
     return this.literal(dtype, [value], []);
   }
 
-  /** Names the nodes that `body` makes `path/...`; scopes nest. The name changes no result, only what people read. */
+  /** Prefixes the names of nodes created by `body` with `path/`; scopes nest. The name affects no result, only what people read. */
   scope<T>(path: string, body: () => T): T {
     return this.inScope(this.#scope === '' ? path : `${this.#scope}/${path}`, body);
   }
 
-  /** Like {@link Graph.scope} with the whole path, wherever the caller is. */
+  /** Like {@link Graph.scope} with an absolute path. */
   inScope<T>(path: string, body: () => T): T {
     const outer = this.#scope;
     this.#scope = path;
@@ -154,7 +154,7 @@ export class Graph {
     }
   }
 
-  /** The path of the scope that is open. */
+  /** The path of the current scope. */
   get currentScope(): string {
     return this.#scope;
   }
@@ -164,11 +164,11 @@ export class Graph {
     if (value.graph !== this) throw new GraphError(`output '${name}': the value '${value.name}' belongs to another graph`);
     this.#claim(name);
     const isTaken = value.node === undefined || [...this.outputs.values()].includes(value);
-    // An ONNX value has one name, so what is an input or another output already is passed through a node.
+    // An ONNX value has one name, so an input or another output is passed through a node.
     this.outputs.set(name, isTaken ? this.addNode('Identity', [value], {}, [value])[0]! : value);
   }
 
-  /** Appends a node whose output types are known. Op functions call this; they are what to use. */
+  /** Appends a node whose output types are known. Meant for op functions; use those instead. */
   addNode(op: string, inputs: readonly Tensor[], attributes: Attributes, types: readonly ValueType[]): readonly Tensor[] {
     for (const input of inputs) {
       if (input.graph !== this) throw new GraphError(`${op}: operand '${input.name}' belongs to another graph`);
@@ -201,13 +201,14 @@ export class Graph {
     return outputs;
   }
 
-  /** The name that the next node of `op` will have in the open scope. */
+  /** Returns the name that the next node of `op` will have in the current scope. */
   nextNodeName(op: string): string {
     return `${this.#path(op)}_${this.#nodeCounts.get(this.#path(op)) ?? 0}`;
   }
 
   /**
-   * A shape as an int64 tensor [rank]: a constant when all of it is numbers, else read from the inputs that bind the symbols.
+   * Returns a shape as an int64 tensor [rank]: a constant when it consists of numbers, otherwise read from the inputs that bind the
+   * symbols.
    * @throws GraphError for a symbol that no input has as a dimension by itself.
    */
   shapeTensor(dims: Dims): Tensor {
@@ -225,7 +226,7 @@ export class Graph {
     return shape;
   }
 
-  /** One dimension as an int64 tensor [1]. */
+  /** Returns one dimension as an int64 tensor [1]. */
   #sizeTensor(dim: Dim): Tensor {
     const { coefficient, symbols } = dimFactors(dim);
     const factors = symbols.map((symbol) => this.#symbolSize(symbol));

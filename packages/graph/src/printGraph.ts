@@ -6,8 +6,8 @@ import { liveProgram } from './program.ts';
 const INLINE_LENGTH = 8;
 
 /**
- * The graph as text, one line a value, without what no output needs: for people and for snapshot tests.
- * `hidden = Gemm(x, fc1.weight, fc1.bias, transB=1)  float32[N,8]`
+ * Prints the graph as text, one line per value, without parts that no output needs: for people and for snapshot tests. `hidden = Gemm(x,
+ * fc1.weight, fc1.bias, transB=1)  float32[N,8]`
  */
 export function printGraph(graph: Graph): string {
   const { name, inputs, constants, nodes, outputs, nameOf } = liveProgram(graph);
@@ -37,7 +37,7 @@ function formatValues({ data, dims, dtype }: Tensor): string {
   return dims.length === 0 ? values[0]! : `[${values.join(' ')}]`;
 }
 
-/** The shortest decimal that rounds to the float32 `value`; nine digits always do. */
+/** Returns the shortest decimal that rounds to the float32 `value`; nine digits always suffice. */
 function shortest(value: number): string {
   for (let digits = 1; digits < 9; digits++) {
     const decimal = Number(value.toPrecision(digits));

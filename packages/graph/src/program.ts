@@ -1,7 +1,7 @@
 import type { Graph, Node, Tensor } from './graph.ts';
 import { GraphError } from './graphError.ts';
 
-/** What of a graph its outputs need, in building order, and the name each value has in the model. */
+/** The part of a graph that its outputs need, in building order, and each value's name in the model. */
 export interface Program {
   readonly name: string;
   readonly inputs: readonly Tensor[];

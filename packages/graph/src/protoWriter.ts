@@ -1,4 +1,4 @@
-/** Byte fields larger than this are referred to instead of copied. */
+/** Larger byte fields are referenced instead of copied. */
 const COPY_BYTES = 4096;
 
 const encoder = new TextEncoder();
@@ -10,8 +10,8 @@ interface Reference {
 }
 
 /**
- * The part of protobuf's wire format that ONNX needs (protobuf.dev/programming-guides/encoding). Small fields are written into
- * one growing buffer; large byte fields stay where they are until the file is put together.
+ * Writer for the part of protobuf's wire format that ONNX needs (protobuf.dev/programming-guides/encoding). Small fields are written into
+ * one growing buffer; large byte fields stay in place until the file is assembled.
  */
 export class ProtoWriter {
   #buffer = new Uint8Array(65536);
@@ -20,7 +20,7 @@ export class ProtoWriter {
   readonly #references: Reference[] = [];
   #referredBytes = 0;
 
-  /** What was written, in order; large fields are views of the arrays that were given. */
+  /** Returns what was written, in order; large fields are views of the given arrays. */
   chunks(): readonly Uint8Array[] {
     const chunks: Uint8Array[] = [];
     let from = 0;
@@ -32,14 +32,14 @@ export class ProtoWriter {
     return chunks;
   }
 
-  /** An int64, int32 or enum field; negative values take ten bytes, as protobuf has it. */
+  /** Writes an int64, int32 or enum field; negative values take ten bytes, as protobuf requires. */
   int(field: number, value: number): this {
     this.#varint(field * 8);
     this.#varint(value);
     return this;
   }
 
-  /** A float field. */
+  /** Writes a float field. */
   float(field: number, value: number): this {
     this.#varint(field * 8 + 5);
     this.#reserve(4);
@@ -48,7 +48,7 @@ export class ProtoWriter {
     return this;
   }
 
-  /** A string field. */
+  /** Writes a string field. */
   string(field: number, value: string): this {
     return this.#delimited(field, () => {
       // UTF-8 takes at most three bytes for each UTF-16 unit.
@@ -57,7 +57,7 @@ export class ProtoWriter {
     });
   }
 
-  /** A bytes field; when it is large the view is kept and must not change until the chunks are written. */
+  /** Writes a bytes field; when it is large, the view is kept and must not change until the chunks are written. */
   bytes(field: number, value: Uint8Array): this {
     return this.#delimited(field, () => {
       if (value.length > COPY_BYTES) {
@@ -71,12 +71,12 @@ export class ProtoWriter {
     });
   }
 
-  /** An embedded message, whose fields `body` writes with this writer. */
+  /** Writes an embedded message, whose fields `body` writes with this writer. */
   message(field: number, body: (writer: this) => void): this {
     return this.#delimited(field, () => body(this));
   }
 
-  /** A field with its length in front: the content is written first, then moved up by what the length takes. */
+  /** Writes a length-delimited field: the content first, then moved up to make room for the length. */
   #delimited(field: number, content: () => void): this {
     this.#varint(field * 8 + 2);
     const start = this.#at;
@@ -123,7 +123,7 @@ export class ProtoWriter {
   }
 }
 
-/** How many bytes protobuf's varint takes for a whole number of at least 0. */
+/** Returns the bytes of protobuf's varint for a non-negative integer. */
 function varintBytes(value: number): number {
   let count = 1;
   for (let rest = value; rest > 127; rest = Math.floor(rest / 128)) count++;

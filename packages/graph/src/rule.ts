@@ -5,16 +5,16 @@ import { GraphError } from './graphError.ts';
 /** Builds the cotangent of one input; called only when that input needs one. */
 export type Thunk = () => Tensor;
 
-/** What a vjp (vector-Jacobian product) may read: the node's cotangents, inputs, outputs and attributes. */
+/** Input of a vjp (vector-Jacobian product): the node's cotangents, inputs, outputs and attributes. */
 export interface VjpSite {
-  /** One per output, shaped like it. */
+  /** One per output, of the same shape. */
   readonly cotangents: readonly Tensor[];
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
   readonly attributes: Attributes;
 }
 
-/** How the types of an op's outputs follow from its inputs. @throws GraphError for inputs that it cannot have. */
+/** Infers the types of an op's outputs from its inputs. @throws GraphError for invalid inputs. */
 export type Infer = (inputs: readonly Tensor[], attributes: Attributes) => ValueType | readonly ValueType[];
 
 /** Shape rules by ONNX op name. */
@@ -26,17 +26,17 @@ export type Vjp = (site: VjpSite) => readonly (Thunk | undefined)[];
 /** Derivatives by ONNX op name. */
 export type Vjps = Readonly<Record<string, Vjp>>;
 
-/** The vjp of an op of one tensor `x` with output `y` and its cotangent `d`; further inputs (axes, shapes) get no gradient. */
+/** Builds the vjp of an op on one tensor `x` with output `y` and its cotangent `d`; further inputs (axes, shapes) get no gradient. */
 export function unary(vjp: (d: Tensor, x: Tensor, y: Tensor, attributes: Attributes) => Tensor): Vjp {
   return ({ cotangents, inputs, outputs, attributes }) => [() => vjp(cotangents[0]!, inputs[0]!, outputs[0]!, attributes)];
 }
 
-/** The vjp of an op of two tensors `a` and `b` with output `y` and its cotangent `d`. */
+/** Builds the vjp of an op on two tensors `a` and `b` with output `y` and its cotangent `d`. */
 export function binary(vjp: (d: Tensor, a: Tensor, b: Tensor, y: Tensor) => readonly [(() => Tensor) | undefined, (() => Tensor)?]): Vjp {
   return ({ cotangents, inputs, outputs }) => vjp(cotangents[0]!, inputs[0]!, inputs[1]!, outputs[0]!);
 }
 
-/** Applies ops of one table: infers the output types, appends the node and returns all its outputs. */
+/** Returns a function that applies ops of one table: it infers the output types, appends the node and returns all its outputs. */
 export function emitterOf<R extends ShapeRules>(rules: R) {
   return (op: keyof R & string, inputs: readonly Tensor[], attributes: Attributes = {}): readonly Tensor[] => {
     const { graph } = inputs[0]!;

@@ -1,6 +1,6 @@
 const { fround } = Math;
 
-/** What a user sets of AdamW. `step` counts from 1; `gradScale` multiplies the gradient first (for clipping). */
+/** Hyperparameters of one AdamW step. `step` counts from 1; `gradScale` multiplies the gradient first (for clipping). */
 export interface AdamWOptions {
   readonly lr: number;
   readonly beta1: number;
@@ -11,10 +11,10 @@ export interface AdamWOptions {
   readonly gradScale?: number;
 }
 
-/** The float32 scalars of one step, as `Kernels.adamW` takes them. */
+/** Float32 scalars of one step, for `Kernels.adamW`. */
 export interface AdamWScalars {
   readonly gradScale: number;
-  /** 1 - lr * weightDecay, for the parameters that decay. */
+  /** 1 - lr * weightDecay, for the parameters with weight decay. */
   readonly decay: number;
   /** 1 - beta1. */
   readonly beta1Rest: number;
@@ -47,7 +47,7 @@ export function adamWScalars({ lr, beta1, beta2, eps, weightDecay, step, gradSca
   };
 }
 
-/** base^exponent by squaring: multiplications only, so that no math library can change a bit (`**` may differ between engines). */
+/** Computes base^exponent by squaring: multiplications only, so that no math library can change a bit (`**` may differ between engines). */
 function power(base: number, exponent: number): number {
   let result = 1;
   for (let square = base, rest = exponent; rest > 0; rest = Math.floor(rest / 2), square *= square) {

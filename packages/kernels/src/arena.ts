@@ -5,33 +5,33 @@ import { MAX_PAGES, PAGE_BYTES, type WasmMemory, webAssembly } from './webAssemb
 const ALIGNMENT_BYTES = 64;
 const LANES_BYTES = SUM_SQUARES_LANES * Float64Array.BYTES_PER_ELEMENT;
 
-/** Float32 elements that the ranges of one arena may take together: 4 GiB less the lanes. */
+/** Maximum total float32 elements of the ranges of one arena: 4 GiB less the lanes. */
 export const MAX_ARENA_FLOATS = (MAX_PAGES * PAGE_BYTES - LANES_BYTES) / Float32Array.BYTES_PER_ELEMENT;
 
-/** One memory cut into named ranges, with the kernels that work on it. Its memory never grows, so views stay valid. */
+/** One memory divided into named ranges, with the kernels that work on it. Its memory never grows, so views stay valid. */
 export interface Arena<Name extends string = string> {
   readonly memory: WasmMemory;
   readonly kernels: Kernels;
-  /** Zero at first; each begins at a multiple of 64 bytes. `range.byteOffset` is the address that kernels take. */
+  /** Initially zero; each range is aligned to 64 bytes. `range.byteOffset` is its address for kernels. */
   readonly ranges: Readonly<Record<Name, Float32Array>>;
-  /** The eight lanes that `Kernels.sumSquares` adds to. */
+  /** The eight lanes that `Kernels.sumSquares` accumulates into. */
   readonly lanes: Float64Array;
 }
 
-/** How to cut an arena. Two threads that open one shared memory with the same ranges see the same cut. */
+/** Options of {@link openArena}. Two threads that open one shared memory with the same ranges see the same division. */
 export interface ArenaOptions<Name extends string> {
   /** Name to length in floats. */
   readonly ranges: Readonly<Record<Name, number>>;
-  /** Whether other threads may hold the memory too; ONNX Runtime takes only memory that is not shared. Default false. */
+  /** True when other threads may hold the memory too; ONNX Runtime accepts only unshared memory. Default false. */
   readonly shared?: boolean;
-  /** A memory that another thread made from the same ranges; without it a new one is made. */
+  /** A memory that another thread created from the same ranges; by default a new one is created. */
   readonly memory?: WasmMemory;
   /** `javascript` runs the plain twin: the same bits, slower. Default `wasm`. */
   readonly kernels?: 'wasm' | 'javascript';
 }
 
 /**
- * Opens an arena. Memory is reserved at once, but the operating system gives a page only when it is first written.
+ * Opens an arena. Memory is reserved at once, but the operating system provides a page only when it is first written.
  *
  * @throws RangeError when the ranges exceed {@link MAX_ARENA_FLOATS}, the machine refuses the memory, or `memory` is too small.
  */

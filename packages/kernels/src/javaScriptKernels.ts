@@ -3,7 +3,7 @@ import type { WasmMemory } from './webAssembly.ts';
 
 const { fround, sqrt } = Math;
 
-/** The plain JavaScript twin of `openKernels`: the same bits, slower; the reference that the WebAssembly is tested against. */
+/** Plain JavaScript twin of `openKernels`: the same bits, slower; the reference for testing the WebAssembly. */
 export function openJavaScriptKernels({ buffer }: WasmMemory): Kernels {
   const floats = new Float32Array(buffer);
   const doubles = new Float64Array(buffer);

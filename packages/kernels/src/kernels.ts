@@ -4,7 +4,7 @@ import { isShared, type WasmMemory, webAssembly } from './webAssembly.ts';
 /** Float32 elements per block of {@link Kernels.sumSquares}. Part of the numerics: changing it changes the bits of every norm. */
 export const SUM_SQUARES_BLOCK = 65_536;
 
-/** Float64 lanes that one block is summed in. */
+/** Number of float64 lanes in which one block is summed. */
 export const SUM_SQUARES_LANES = 8;
 
 /**
@@ -42,24 +42,24 @@ export interface Kernels {
     negativeStepSize: number,
   ): void;
   /**
-   * Adds the square of element i, exact in float64, to the float64 lane i mod 8 at `lanes` (64 bytes). A block may be summed in
-   * several calls when all but the last have a length that is a multiple of 8. See `sumLanes` for the sum of the lanes.
+   * Adds the square of element i, exact in float64, to the float64 lane i mod 8 at `lanes` (64 bytes). A block may be summed in several
+   * calls when all but the last have a length that is a multiple of 8. `sumLanes` sums the lanes.
    */
   sumSquares(src: number, length: number, lanes: number): void;
   /**
-   * The sum of (length - i) * word i over the 32-bit words, modulo 2^64, as a signed number: any change of one word shows, as does
+   * Returns the sum of (length - i) * word i over the 32-bit words, modulo 2^64, as a signed number. Detects any change of one word, and
    * almost any other, at the speed of memory. CRC-32 in zlib runs at 5 GB/s.
    */
   checksum(src: number, length: number): bigint;
-  /** float32 to bfloat16, to nearest, ties to even; NaN stays NaN (quiet, same sign), overflow becomes an infinity. */
+  /** Converts float32 to bfloat16, to nearest, ties to even; NaN stays NaN (quiet, same sign), overflow becomes an infinity. */
   packBfloat16(dst: number, src: number, length: number): void;
-  /** bfloat16 to float32, exact. */
+  /** Converts bfloat16 to float32, exactly. */
   unpackBfloat16(dst: number, src: number, length: number): void;
 }
 
 const modules = new Map<string, object>();
 
-/** The WebAssembly SIMD kernels over `memory`. The modules are under 2 kB and compiled once a thread. */
+/** Opens the WebAssembly SIMD kernels over `memory`. The modules are under 2 kB and compiled once per thread. */
 export function openKernels(memory: WasmMemory): Kernels {
   return new webAssembly.Instance(compiled(isShared(memory) ? SHARED_WASM : UNSHARED_WASM), { arena: { memory } }).exports as Kernels;
 }
@@ -70,7 +70,7 @@ function compiled(base64: string): object {
   return module;
 }
 
-/** The sum of eight lanes, in the one order that is part of the numerics; starting at `lanes[at]`. */
+/** Sums eight lanes, starting at `lanes[at]`, in the one order that is part of the numerics. */
 export function sumLanes(lanes: Float64Array, at = 0): number {
   return (
     lanes[at]! + lanes[at + 1]! + (lanes[at + 2]! + lanes[at + 3]!) + (lanes[at + 4]! + lanes[at + 5]! + (lanes[at + 6]! + lanes[at + 7]!))

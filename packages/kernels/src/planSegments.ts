@@ -6,18 +6,18 @@ export interface Segment {
   readonly length: number;
 }
 
-/** A flat vector of `length` floats cut into segments that follow one another without gaps. */
+/** A flat vector of `length` floats divided into contiguous segments. */
 export interface SegmentPlan {
   readonly length: number;
   readonly segments: readonly Segment[];
 }
 
 /**
- * Cuts a flat vector into as few segments as `maxFloats` allows, never inside a tensor. Greedy from the left, so the plan is a
- * pure function of its arguments.
+ * Divides a flat vector into as few segments as `maxFloats` allows, never inside a tensor. Greedy from the left, so the plan is a pure
+ * function of its arguments.
  *
- * @param tensors where tensors begin, in order; the first at 0. Each reaches to the next, the last to `length`.
- * @param maxFloats float32 elements that one segment may have.
+ * @param tensors offsets of the tensors, in order; the first at 0. Each reaches to the next, the last to `length`.
+ * @param maxFloats maximum float32 elements of one segment.
  * @throws RangeError when a tensor is larger than a segment, or the offsets are not ascending from 0.
  */
 export function planSegments({
@@ -46,7 +46,7 @@ export function planSegments({
   return { length, segments };
 }
 
-/** The most floats that a segment may have when `vectors` such vectors and the ranges of `scratch` share one memory. */
+/** Returns the maximum floats of a segment when `vectors` such vectors and the ranges of `scratch` share one memory. */
 export function maxSegmentFloats(vectors: number, scratch: Readonly<Record<string, number>> = {}): number {
   const scratchFloats = Object.values(scratch).reduce((sum, length) => sum + Math.ceil(length / 16) * 16, 0);
   return Math.floor((MAX_ARENA_FLOATS - scratchFloats) / vectors / 16) * 16;

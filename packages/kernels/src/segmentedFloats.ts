@@ -16,7 +16,7 @@ export interface SegmentedFloats {
   readonly parts: readonly FloatPart[];
 }
 
-/** Equally cut vectors: segment k of each lies in memory k, so that kernels can combine them. */
+/** Vectors with equal segments: segment k of each is in memory k, so that kernels can combine them. */
 export interface SegmentedArena<Vector extends string = string, Scratch extends string = never> {
   readonly plan: SegmentPlan;
   readonly vectors: Readonly<Record<Vector, SegmentedFloats>>;
@@ -24,18 +24,18 @@ export interface SegmentedArena<Vector extends string = string, Scratch extends 
   readonly description: SegmentedArenaDescription<Vector, Scratch>;
 }
 
-/** What another thread needs to open the same shared memories; every part of it can be posted. */
+/** Description from which another thread opens the same shared memories; all of it can be posted. */
 export interface SegmentedArenaDescription<Vector extends string = string, Scratch extends string = never> {
   readonly plan: SegmentPlan;
   readonly vectors: readonly Vector[];
-  /** Ranges that every memory has besides the vectors: name to length in floats. */
+  /** Ranges of every memory besides the vectors: name to length in floats. */
   readonly scratch: Readonly<Record<Scratch, number>>;
   readonly memories: readonly WasmMemory[];
 }
 
 /**
- * Opens one arena a segment, each with the segment of every vector and all of `scratch`. Pass the `memories` of a description
- * to open, on another thread, what was opened there.
+ * Opens one arena per segment, each with the segment of every vector and all of `scratch`. Pass the `memories` of a description to open the
+ * same ones on another thread.
  *
  * @throws RangeError when a segment does not fit a memory; see `maxSegmentFloats`.
  */
@@ -70,8 +70,8 @@ export function openSegments<Vector extends string, Scratch extends string = nev
 }
 
 /**
- * The parts that elements `start .. start + length` of `vector` lie in, as views of exactly those elements. Allocates a view a
- * part: make them once where they are used every step.
+ * Returns the parts of `vector` that hold elements `start .. start + length`, as views of exactly those elements. Allocates a view per
+ * part: create them once when they are used every step.
  */
 export function sliceParts(vector: SegmentedFloats, start: number, length: number): FloatPart[] {
   if (start < 0 || length < 0 || start + length > vector.length) {
@@ -84,7 +84,7 @@ export function sliceParts(vector: SegmentedFloats, start: number, length: numbe
   });
 }
 
-/** Copies `source` to the whole of `target`. Equal lengths, any cut. */
+/** Copies `source` to the whole of `target`. Equal lengths, any segments. */
 export function copyFloats(target: SegmentedFloats | Float32Array, source: SegmentedFloats | Float32Array): void {
   if (target.length !== source.length) throw new RangeError(`copyFloats: ${source.length} floats into ${target.length}`);
   for (const { start, floats } of partsOf(target)) {
@@ -102,9 +102,7 @@ export interface FloatRange {
   readonly length: number;
 }
 
-/**
- * Copies a range of `source` to the same elements of `target`; either may be an array that holds just these elements.
- */
+/** Copies a range of `source` to the same elements of `target`; either may be an array that holds just these elements. */
 export function copyRange(
   target: SegmentedFloats | Float32Array,
   source: SegmentedFloats | Float32Array,
@@ -129,7 +127,7 @@ function partsOf(vector: SegmentedFloats | Float32Array): readonly { readonly st
   return 'parts' in vector ? vector.parts : [{ start: 0, floats: vector }];
 }
 
-/** target += source, element by element, on equally cut vectors of one {@link SegmentedArena}. */
+/** target += source, element-wise, on vectors of one {@link SegmentedArena}. */
 export function addFloats(target: SegmentedFloats, source: SegmentedFloats): void {
   target.parts.forEach(({ floats, arena }, k) => {
     const from = source.parts[k]!.floats;
@@ -138,9 +136,9 @@ export function addFloats(target: SegmentedFloats, source: SegmentedFloats): voi
 }
 
 /**
- * The sum of squares of each block of {@link SUM_SQUARES_BLOCK} elements of `start .. start + length`, in float64, to `out`
- * (one number a block; the last block may be short). The bits depend on the elements alone: not on segments, nor on how a vector
- * is split over several callers. A block is finite exactly when all its elements are, since no float32 square overflows float64.
+ * Writes the sum of squares of each block of {@link SUM_SQUARES_BLOCK} elements of `start .. start + length`, in float64, to `out` (one
+ * number per block; the last block may be short). The bits depend only on the elements: not on segments, nor on how a vector is split among
+ * callers. A block is finite exactly when all its elements are, since no float32 square overflows float64.
  *
  * @throws RangeError when `start` is not a multiple of the block, or the parts are not cut at multiples of 8.
  */
@@ -168,7 +166,7 @@ function sumSquares({ parts }: SegmentedFloats, first: number, end: number): num
   return lanes === undefined ? 0 : sumLanes(lanes);
 }
 
-/** The index of the first element that is NaN or infinite, or -1. For messages: a finite sum of squares is the fast check. */
+/** Returns the index of the first element that is NaN or infinite, or -1. For messages: a finite sum of squares is the fast check. */
 export function firstNonFinite(vector: SegmentedFloats): number {
   for (const { start, floats } of vector.parts) {
     const index = floats.findIndex((value) => !Number.isFinite(value));

@@ -1,4 +1,4 @@
-/** The slice of the WebAssembly API that maestro uses; TypeScript declares it only with the DOM. */
+/** The part of the WebAssembly API that maestro uses; TypeScript declares it only with the DOM. */
 export interface WasmMemory {
   readonly buffer: ArrayBufferLike;
 }
@@ -17,7 +17,7 @@ export const PAGE_BYTES = 65_536;
 /** Pages of the largest memory: 4 GiB. */
 export const MAX_PAGES = 65_536;
 
-/** Whether several threads can hold this memory. True across realms, where `instanceof` is not. */
+/** True when several threads can hold this memory. Works across realms, unlike `instanceof`. */
 export function isShared(memory: WasmMemory): boolean {
   return Object.prototype.toString.call(memory.buffer) === '[object SharedArrayBuffer]';
 }

@@ -1,7 +1,7 @@
 import { XXH3_WASM } from './kernels.wasm.ts';
 import { PAGE_BYTES, webAssembly } from './webAssembly.ts';
 
-/** The exports of `xxh3.wat`; its memory's layout is there. */
+/** Exports of `xxh3.wat`, which documents its memory layout. */
 interface Xxh3Kernels {
   begin(): void;
   takeBlocks(blocks: number): number;
@@ -9,7 +9,7 @@ interface Xxh3Kernels {
   whole(length: number): void;
 }
 
-/** XXH3's default secret, as its specification gives it. */
+/** XXH3's default secret, from its specification. */
 const SECRET =
   'b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671fcb79e64eccc0e578825ad07dccff7221b8084674f743248ee03590e6813a264c' +
   '3c2852bb91c300cb88d0658b1b532ea371644897a20df94e3819ef46a9deacd8a8fa763fe39c343ff9dcbbc7c70b4f1d8a51e04bcdb45931c89f7ec9d9787364' +
@@ -20,12 +20,12 @@ const INPUT = 384;
 const MOST_WHOLE = 240;
 const BLOCK_BYTES = 1024;
 const STRIPE_BYTES = 64;
-/** Of the input at a time: it stays in the processor's nearest caches between the copy and the hash. */
+/** Input bytes per pass: they stay in the processor's nearest caches between copy and hash. */
 const PIECE_BYTES = 16 * BLOCK_BYTES;
 
 /**
- * A hasher with a memory of its own: XXH3 with 64 bits and seed 0 (Collet, github.com/Cyan4973/xxHash, doc/xxhash_spec.md), as `xxhsum -H3`
- * prints it. It is no cryptographic hash. Bytes may lie anywhere, in shared memory too, at any address: they are copied, piece by piece.
+ * Opens a hasher with its own memory: 64-bit XXH3 with seed 0 (Collet, github.com/Cyan4973/xxHash, doc/xxhash_spec.md), as printed by
+ * `xxhsum -H3`. Not cryptographic. Bytes may be anywhere, also in shared memory, at any address: they are copied piece by piece.
  *
  * @returns the upper and lower 32 bits, in an array that the next call overwrites.
  */
@@ -50,7 +50,7 @@ export function openXxh3(): (bytes: Uint8Array) => readonly [high: number, low: 
         held.set(bytes.subarray(at, at + PIECE_BYTES), INPUT);
         takeBlocks(PIECE_BYTES / BLOCK_BYTES);
       }
-      // The last stripe may begin in the piece before.
+      // The last stripe may begin in the previous piece.
       if (at === 0) held.set(bytes, INPUT);
       else held.set(bytes.subarray(at - STRIPE_BYTES), INPUT - STRIPE_BYTES);
       end(length - at, length);

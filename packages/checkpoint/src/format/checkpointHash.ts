@@ -3,24 +3,24 @@ import { errorMessage, MaestroError } from '@maestro/protocol';
 import { hashBytes } from './fileDigest.ts';
 import { type NamedTensor, sortedTensors, valueBytes } from './tensor.ts';
 
-/** The three vectors that a training step changes, as tensors of the same names and shapes, in any order. */
+/** Vectors changed by a training step, as tensors of the same names and shapes, in any order. */
 export interface TrainingTensors {
   readonly parameters: readonly NamedTensor[];
   /** Running mean of the gradient (AdamW's `exp_avg`). */
   readonly firstMoments: readonly NamedTensor[];
   /** Running mean of the squared gradient (AdamW's `exp_avg_sq`). */
   readonly secondMoments: readonly NamedTensor[];
-  /** What else replicas that train apart need; see REPLICAS_FILE. Absent for all other jobs. */
+  /** Additional tensors of replicas that train apart; see REPLICAS_FILE. Absent for all other jobs. */
   readonly replicas?: readonly NamedTensor[];
 }
 
 /**
- * The identity of a training state: SHA-256, in lower-case hexadecimal, over these bytes. For each parameter in the order of its name's
- * code points: the name in UTF-8, then its values, its first moments and its second moments, each as little-endian float32, row-major.
- * Then, where replicas train apart, for each tensor of theirs in the same order: the name and its values.
+ * Computes the identity of a training state: SHA-256, in lower-case hexadecimal, over these bytes. For each parameter in the order of its
+ * name's code points: the name in UTF-8, then its values, its first moments and its second moments, each as little-endian float32,
+ * row-major. Then, when replicas train apart, for each of their tensors in the same order: the name and its values.
  *
- * Equal hashes mean equal bits of every weight and moment: this is what "the same on any number of workers" is checked by.
- * It holds the event loop for about 1 ms at a time.
+ * Equal hashes mean equal bits of every weight and moment: the promise "the same on any number of workers" is checked by it. Blocks the
+ * event loop for about 1 ms at a time.
  *
  * @throws MaestroError `invalid-argument` unless the moments have the names and shapes of the parameters
  */
@@ -29,7 +29,7 @@ export function checkpointHash(tensors: TrainingTensors, signal?: AbortSignal): 
   return hashTraining({ aligned: alignTensors(tensors), replicas }, (hash, tensor) => hashBytes(hash, valueBytes(tensor), signal));
 }
 
-/** The same hash over tensors that `addValues` fetches from wherever they are. */
+/** Computes the same hash over tensors that `addValues` fetches from wherever they are. */
 export async function hashTraining<T extends Named>(
   { aligned, replicas }: { readonly aligned: readonly AlignedTensor<T>[]; readonly replicas: readonly T[] },
   addValues: (hash: Hash, tensor: T) => Promise<void>,
@@ -80,14 +80,14 @@ export function alignTensors<T extends Named>(tensors: {
 
 const MOMENT_SUFFIXES = { firstMoments: '.exp_avg', secondMoments: '.exp_avg_sq' } as const;
 
-/** The moments under the names that they have in a file: `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`. */
+/** Names the moments as in a file: `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`. */
 export function joinMoments<T extends Named>(tensors: Pick<{ firstMoments: readonly T[]; secondMoments: readonly T[] }, MomentKind>): T[] {
   return (Object.keys(MOMENT_SUFFIXES) as MomentKind[]).flatMap((kind) =>
     tensors[kind].map((tensor) => ({ ...tensor, name: tensor.name + MOMENT_SUFFIXES[kind] })),
   );
 }
 
-/** The inverse of {@link joinMoments}; tensors of another name are in neither list. */
+/** Inverse of {@link joinMoments}; tensors with other names are in neither list. */
 export function splitMoments<T extends Named>(tensors: readonly T[]): Record<MomentKind, T[]> {
   const ofKind = (suffix: string) =>
     tensors.filter(({ name }) => name.endsWith(suffix)).map((tensor) => ({ ...tensor, name: tensor.name.slice(0, -suffix.length) }));
@@ -97,7 +97,7 @@ export function splitMoments<T extends Named>(tensors: readonly T[]): Record<Mom
 /**
  * Pairs the parameters of one file with the moments of another.
  *
- * @throws MaestroError `checkpoint-invalid` unless the moments are those of the parameters, and no others
+ * @throws MaestroError `checkpoint-invalid` unless the moments are exactly those of the parameters
  */
 export function alignStored<T extends Named>(parameters: readonly T[], moments: readonly T[]): AlignedTensor<T>[] {
   const { firstMoments, secondMoments } = splitMoments(moments);

@@ -3,17 +3,17 @@ import { resolveLocation } from '@maestro/storage';
 import { beginExamination, readState } from '../read/checkpointReport.ts';
 import { throwIfInvalid } from '../read/readCheckpoint.ts';
 
-/** Which job wrote a checkpoint, from what file, with what. */
+/** Origin of a checkpoint: the job that wrote it, its file and its identity. */
 export interface CheckpointOrigin {
-  /** Undefined where `state.json` does not say. */
+  /** Undefined when `state.json` does not name it. */
   readonly job: string | undefined;
-  /** Undefined when it holds none, or one that this version cannot read. */
+  /** Undefined when there is none, or one that this version cannot read. */
   readonly spec: JobSpec | undefined;
-  /** Versions, device, threads and fingerprint of the data set; empty when it holds none. */
+  /** Versions, device, threads and fingerprint of the data set; empty when there is none. */
   readonly identity: JobIdentity;
 }
 
-/** So many differences are told in words. */
+/** Limits the differences that are spelled out. */
 const TOLD = 6;
 
 /**
@@ -28,7 +28,7 @@ export async function readOrigin(dir: string): Promise<CheckpointOrigin> {
   return originOf(state!);
 }
 
-/** The origin that `state.json` tells of. */
+/** Extracts the origin from `state.json`. */
 export function originOf(state: Readonly<Record<string, unknown>>): CheckpointOrigin {
   const { job, spec, identity } = state;
   return {
@@ -47,7 +47,7 @@ function specOf(spec: unknown): JobSpec | undefined {
 }
 
 /**
- * What a checkpoint is compared with. `identity` is left out where only a worker knows it, `job` where the checkpoint may be another job's.
+ * Expected origin of a checkpoint. `identity` is omitted when only a worker knows it, `job` when the checkpoint may belong to another job.
  */
 export interface ExpectedOrigin {
   readonly job?: string;
@@ -55,9 +55,9 @@ export interface ExpectedOrigin {
   readonly identity?: JobIdentity;
 }
 
-/** In words, what of a checkpoint's origin is not what it should be; undefined when all is. */
+/** Describes the differences between a checkpoint's origin and the expected one; undefined when there are none. */
 export function describeDifferences(origin: CheckpointOrigin, { job, spec, identity }: ExpectedOrigin): string | undefined {
-  // The file's hash is part of the identity, but says less than the file, and changes with a version that has new keys.
+  // The file's hash is part of the identity, but says less than the file, and changes with a version that adds keys.
   const { specHash: _here, ...own } = identity ?? {};
   const { specHash: _there, ...others } = origin.identity;
   const found = [
@@ -72,8 +72,9 @@ export function describeDifferences(origin: CheckpointOrigin, { job, spec, ident
 }
 
 /**
- * Throws unless a job may go on from a checkpoint that its file names: one that was trained by the same job file, or that is taken anyway.
- * @throws MaestroError `invalid-argument` that says what differs.
+ * Throws unless a job may resume from a checkpoint that its file names: one trained by the same job file, or one accepted with
+ * `resumeAnyway`.
+ * @throws MaestroError `invalid-argument` that lists the differences.
  */
 export function requireSameOrigin(dir: string, origin: CheckpointOrigin, expected: ExpectedOrigin): void {
   const differences = describeDifferences(origin, expected);
@@ -86,8 +87,9 @@ export function requireSameOrigin(dir: string, origin: CheckpointOrigin, expecte
 }
 
 /**
- * Throws unless a checkpoint in a job's own folder is the job's own: folders may have been moved or restored to the wrong place.
- * @throws MaestroError `invalid-argument` that says what differs. The job must end with it: going on would write into another job's folder.
+ * Throws unless a checkpoint in a job's own folder belongs to the job: folders may have been moved or restored to the wrong place.
+ * @throws MaestroError `invalid-argument` that lists the differences. The job must then fail: continuing would write into another job's
+ * folder.
  */
 export function requireOwnOrigin(
   dir: string,

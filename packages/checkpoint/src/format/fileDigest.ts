@@ -4,15 +4,15 @@ import { setImmediate } from 'node:timers/promises';
 import type { ObjectDigest, StoredFile } from '@maestro/storage';
 
 /**
- * Bytes that are hashed or handed to the system at a time. SHA-256 of 1 MiB takes 0.8 ms (2.5 ms without SHA instructions): the longest
- * that the event loop is held.
+ * Bytes hashed or written at a time. SHA-256 of 1 MiB takes 0.8 ms (2.5 ms without SHA instructions): the longest time for which the event
+ * loop is blocked.
  */
 const CHUNK_BYTES = 1 << 20;
 
 /** Size and SHA-256 (lower-case hexadecimal) of a file. */
 export type FileDigest = ObjectDigest;
 
-/** What may end or observe a write. */
+/** Options of {@link writeDurably}. */
 export interface WriteOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called when all bytes are written and the file is about to be flushed to the device. */
@@ -20,8 +20,8 @@ export interface WriteOptions {
 }
 
 /**
- * Writes a new file from views, one chunk at a time and without copying, and returns when it is on the device.
- * While the system writes a chunk, this thread hashes it. The views must not change until the promise settles.
+ * Writes a new file from views, one chunk at a time and without copying, and resolves when it is on the device. While the system writes a
+ * chunk, this thread hashes it. The views must not change until the promise settles.
  */
 export async function writeDurably(path: string, parts: Iterable<Uint8Array>, { signal, beforeSync }: WriteOptions): Promise<FileDigest> {
   const hash = createHash('sha256');
@@ -43,7 +43,7 @@ export async function writeDurably(path: string, parts: Iterable<Uint8Array>, { 
   return { sizeBytes, sha256: hash.digest('hex') };
 }
 
-/** Makes the names in a folder durable: a rename or a new file is only on the device once its folder is. */
+/** Makes the names in a folder durable: a rename or a new file is on the device only once its folder is. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
@@ -53,7 +53,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Adds bytes in memory to a hash, giving the event loop its turn after each chunk. */
+/** Adds bytes in memory to a hash, yielding to the event loop after each chunk. */
 export async function hashBytes(hash: Hash, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
   for (const chunk of chunked([bytes])) {
     signal?.throwIfAborted();
@@ -63,9 +63,9 @@ export async function hashBytes(hash: Hash, bytes: Uint8Array, signal?: AbortSig
 }
 
 /**
- * Reads bytes `begin..end` of a file into `target` when given, else through a buffer that is reused, and adds them to `hash`.
+ * Reads bytes `begin..end` of a file into `target` when given, otherwise through a reused buffer, and adds them to `hash`.
  *
- * @returns how many bytes were there: fewer than asked when the file ends early
+ * @returns the number of bytes read: fewer than requested when the file ends early
  */
 export async function readRange(
   file: StoredFile,
@@ -91,7 +91,7 @@ export async function readRange(
   return at - begin;
 }
 
-/** Size and SHA-256 of an open file. */
+/** Computes size and SHA-256 of an open file. */
 export async function digestFile(file: StoredFile, signal?: AbortSignal): Promise<FileDigest> {
   const hash = createHash('sha256');
   const read = await readRange(file, { begin: 0, end: file.sizeBytes, hash, signal });

@@ -3,8 +3,8 @@ import { lastName, parentOf } from '@maestro/storage';
 const JOB_ID = /^job-[0-9a-z]{26}$/;
 
 /**
- * The job in whose folder a checkpoint lies, by its place: `.../JOB/checkpoints/step-N`, `.../JOB/step-N`; undefined anywhere else. The same
- * of the folder that holds a job's checkpoints.
+ * Returns the job whose folder contains a checkpoint, by its path: `.../JOB/checkpoints/step-N`, `.../JOB/step-N`; undefined anywhere else.
+ * Also works for the folder of a job's checkpoints.
  */
 export function folderOwner(place: string): string | undefined {
   let at = place;

@@ -3,13 +3,13 @@ import { errorMessage, MaestroError } from '@maestro/protocol';
 import { z } from 'zod';
 import type { FileDigest } from './fileDigest.ts';
 
-/** The names of a checkpoint's files. Others may be added later: a manifest lists all that it covers. */
+/** Names of a checkpoint's files. Others may be added later: a manifest lists all that it covers. */
 export const MODEL_FILE = 'model.safetensors';
 /** Both moments of every parameter: `<name>.exp_avg` and `<name>.exp_avg_sq`, the names PyTorch's AdamW uses. */
 export const OPTIMIZER_FILE = 'optimizer.safetensors';
 /**
- * Only where replicas train apart, whose outer parameters are the model: the outer momentum, `outer.<name>.momentum`, and the moments of
- * every replica but the first, `replica<k>.<name>.exp_avg` and `.exp_avg_sq`. Those of the first are in the optimizer file.
+ * Only when replicas train apart; their outer parameters are the model. Holds the outer momentum, `outer.<name>.momentum`, and the moments
+ * of every replica but the first, `replica<k>.<name>.exp_avg` and `.exp_avg_sq`. Those of the first are in the optimizer file.
  */
 export const REPLICAS_FILE = 'replicas.safetensors';
 /** Everything else that a resume needs: step, epoch, cursor, seed, configuration, identity. */
@@ -17,7 +17,7 @@ export const STATE_FILE = 'state.json';
 /** Written last: a folder without it is not a checkpoint. */
 export const MANIFEST_FILE = 'manifest.json';
 
-/** What a checkpoint consists of. */
+/** Content of a manifest. */
 export interface Manifest {
   readonly step: number;
   /** See checkpointHash. */
@@ -41,8 +41,8 @@ const schema = z.strictObject({
 });
 
 /**
- * The text of `manifest.json`: always the same bytes for the same manifest. Its last field is the SHA-256 of the manifest without that
- * field, so that damage to the manifest itself is seen too.
+ * Encodes `manifest.json`: equal manifests give equal bytes. Its last field is the SHA-256 of the manifest without that field, so that
+ * damage to the manifest itself is detected too.
  */
 export function encodeManifest({ step, checkpointHash, files }: Manifest): string {
   const sortedFiles = Object.fromEntries(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -52,9 +52,9 @@ export function encodeManifest({ step, checkpointHash, files }: Manifest): strin
 }
 
 /**
- * Reads a manifest and accepts only what {@link encodeManifest} writes, byte for byte.
+ * Parses a manifest and accepts only the exact output of {@link encodeManifest}.
  *
- * @throws MaestroError `checkpoint-invalid` saying what is wrong
+ * @throws MaestroError `checkpoint-invalid` that says what is wrong
  */
 export function parseManifest(bytes: Uint8Array): Manifest {
   let json: unknown;

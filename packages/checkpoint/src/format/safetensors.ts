@@ -13,34 +13,34 @@ import {
 } from './safetensorsHeader.ts';
 import { bytesOf, elementCount, type NamedTensor, sortedTensors, valueBytes } from './tensor.ts';
 
-/** A tensor of any dtype as it lies in memory that holds a safetensors file. */
+/** A tensor of any dtype in the memory of a safetensors file. */
 export interface DecodedTensor extends TensorEntry {
   /** A view of the file's bytes, little-endian. */
   readonly bytes: Uint8Array;
 }
 
-/** What {@link readSafetensors} gives: the tensors in name order, and the digest of the bytes that were read. */
+/** Result of {@link readSafetensors}: the tensors in name order, and the digest of the bytes that were read. */
 export interface SafetensorsContent extends FileDigest {
   readonly tensors: readonly NamedTensor[];
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** A safetensors file as parts that are views of the tensors' own memory, in name order. */
+/** Returns a safetensors file as parts that are views of the tensors' own memory, in name order. */
 export function safetensorsParts(tensors: readonly NamedTensor[], metadata: Readonly<Record<string, string>> = {}): Uint8Array[] {
   const sorted = sortedTensors(tensors);
   return [encodeHeader(sorted, metadata), ...sorted.map(valueBytes)];
 }
 
 /**
- * A whole safetensors file in memory: for small files; {@link writeSafetensors} needs no second copy.
- * Equal tensors and metadata give equal bytes, in whatever order they come.
+ * Encodes a whole safetensors file in memory: for small files; {@link writeSafetensors} needs no second copy. Equal tensors and metadata
+ * give equal bytes, in whatever order they come.
  */
 export function encodeSafetensors(tensors: readonly NamedTensor[], metadata?: Readonly<Record<string, string>>): Uint8Array {
   return new Uint8Array(Buffer.concat(safetensorsParts(tensors, metadata)));
 }
 
 /**
- * Reads a safetensors file that lies in memory; the tensors, of any dtype, are views of `bytes`.
+ * Decodes a safetensors file in memory; the tensors, of any dtype, are views of `bytes`.
  *
  * @throws MaestroError `checkpoint-invalid` naming what is wrong with the file
  */
@@ -51,8 +51,8 @@ export function decodeSafetensors(bytes: Uint8Array): { tensors: DecodedTensor[]
 }
 
 /**
- * Writes tensors as a new file (`path` must not exist) that is on the device when this resolves, straight from the tensors' memory,
- * which must not change meanwhile.
+ * Writes tensors to a new file (`path` must not exist) straight from their memory, which must not change meanwhile. Resolves when it is on
+ * the device.
  *
  * @returns the file's size and SHA-256
  */
@@ -65,9 +65,9 @@ export function writeSafetensors(
 }
 
 /**
- * Reads a file of F32 tensors, in a folder or an object store.
+ * Reads a file of F32 tensors from a folder or an object store.
  *
- * @param target gives the memory that a tensor is read into, of as many elements as it has; default: a new array
+ * @param target returns the memory to read a tensor into, with as many elements; default: a new array
  * @throws MaestroError `checkpoint-invalid` for a file that is broken or holds another dtype
  */
 export async function readSafetensors(
@@ -93,7 +93,7 @@ export async function readSafetensors(
 }
 
 /**
- * Reads and checks the head of an open safetensors file.
+ * Reads and validates the head of an open safetensors file.
  *
  * @throws MaestroError `checkpoint-invalid`
  */
@@ -106,7 +106,7 @@ export async function readHeader(file: StoredFile): Promise<{ header: Safetensor
   return { header: parseHeader(headBytes.subarray(LENGTH_BYTES), file.sizeBytes), headBytes };
 }
 
-/** The entry, if it is F32. */
+/** Returns the entry if it is F32, and throws otherwise. */
 export function requireF32(entry: TensorEntry): TensorEntry {
   if (entry.dtype !== 'F32') throw new MaestroError('checkpoint-invalid', `tensor ${entry.name} is ${entry.dtype}, expected F32`);
   return entry;

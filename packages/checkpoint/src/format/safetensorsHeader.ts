@@ -23,35 +23,35 @@ export const DTYPE_BYTES = {
 /** A dtype of the safetensors format. */
 export type Dtype = keyof typeof DTYPE_BYTES;
 
-/** Where one tensor lies in a safetensors file. */
+/** Location of one tensor in a safetensors file. */
 export interface TensorEntry {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
-  /** First byte and byte after the last, from the start of the file. */
+  /** Offset of the first byte and of the byte after the last, from the start of the file. */
   readonly begin: number;
   readonly end: number;
 }
 
-/** What the head of a safetensors file says. */
+/** Content of the head of a safetensors file. */
 export interface SafetensorsHeader {
   /** In file order, without gaps. */
   readonly entries: readonly TensorEntry[];
   /** The file's `__metadata__`. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Where the data begins: 8 + the header's length. */
+  /** Offset of the data: 8 + the header's length. */
   readonly dataStart: number;
 }
 
-/** The length of the header as a little-endian u64, before the header itself. */
+/** Bytes of the header's length, a little-endian u64 in front of the header. */
 export const LENGTH_BYTES = 8;
 
-/** The format's own limit on a header, against files that ask for all memory. */
+/** The format's own limit on a header; protects against files that would allocate all memory. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
 /**
- * The head of a file that holds `tensors` as F32, in the given order, which must be name order: length, `__metadata__`, entries,
- * padded with spaces so that the data begins at a multiple of 8 bytes. Metadata is written in key order, so equal input is equal bytes.
+ * Encodes the head of a file that holds `tensors` as F32, in the given order, which must be name order: length, `__metadata__`, entries,
+ * padded with spaces so that the data begins at a multiple of 8 bytes. Metadata is written in key order, so equal input gives equal bytes.
  */
 export function encodeHeader(
   tensors: readonly Pick<NamedTensor, 'name' | 'shape'>[],
@@ -78,9 +78,9 @@ export function encodeHeader(
 }
 
 /**
- * Reads the header's length from the first 8 bytes of a file of `fileBytes`.
+ * Parses the header's length from the first 8 bytes of a file of `fileBytes`.
  *
- * @throws MaestroError `checkpoint-invalid` when no header of that length can be there
+ * @throws MaestroError `checkpoint-invalid` when a header of that length is impossible
  */
 export function parseHeaderLength(first: Uint8Array, fileBytes: number): number {
   if (first.length < LENGTH_BYTES || fileBytes < LENGTH_BYTES) fail(`the file has ${fileBytes} bytes, a safetensors file has at least 8`);
@@ -91,10 +91,10 @@ export function parseHeaderLength(first: Uint8Array, fileBytes: number): number 
 }
 
 /**
- * Reads a header (the bytes after the length) of a file of `fileBytes`, trusting nothing in it: JSON without duplicate keys, known dtypes,
+ * Parses an untrusted header (the bytes after the length) of a file of `fileBytes`: requires JSON without duplicate keys, known dtypes,
  * shapes of non-negative integers, and offsets that fit the shapes and cover the data without gap or overlap.
  *
- * @throws MaestroError `checkpoint-invalid` with what is wrong
+ * @throws MaestroError `checkpoint-invalid` that says what is wrong
  */
 export function parseHeader(header: Uint8Array, fileBytes: number): SafetensorsHeader {
   const text = decodeText(header);
@@ -160,7 +160,7 @@ function parseObject(text: string): Map<string, unknown> {
   }
 }
 
-/** The first key that one object of valid JSON has twice. JSON.parse keeps the last silently, other readers the first. */
+/** Returns the first key that occurs twice in one object of valid JSON. JSON.parse silently keeps the last, other readers the first. */
 function duplicateKey(json: string): string | undefined {
   const keysOfOpenObjects: Set<string>[] = [];
   for (const [token, key] of json.matchAll(/("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[{}]/g)) {

@@ -12,22 +12,21 @@ import {
 } from '@maestro/storage';
 import { MANIFEST_FILE, parseManifest } from './manifest.ts';
 
-/** Read at a time: from a disk, and over a network, where each read is a round trip. */
+/** Bytes read at a time, from a disk or over a network, where each read is a round trip. */
 const CHUNK_BYTES = 1 << 20;
 
 /** A checkpoint as a tar archive. */
 export interface CheckpointTar {
   readonly sizeBytes: number;
-  /** The archive's bytes, read as they are taken; closes the files at its end, also when it is given up. */
+  /** The archive's bytes, read on demand; closes the files at the end, also when iteration stops early. */
   readonly bytes: AsyncGenerator<Buffer>;
-  /** Closes the files where the bytes were never begun. */
+  /** Closes the files if the bytes were never read. */
   close(): Promise<unknown>;
 }
 
 /**
- * Packs a checkpoint into a tar archive (ustar) with the folder's name in it. All files are opened before this resolves, so that a
- * checkpoint that retention removes meanwhile is still sent whole; from an object store the archive breaks off then. Links are not
- * followed.
+ * Packs a checkpoint into a tar archive (ustar) under the folder's name. All files are opened before this resolves, so that a checkpoint
+ * that retention removes meanwhile is still sent whole; from an object store the archive is truncated then. Links are not followed.
  *
  * @throws MaestroError `not-found` when there is no such checkpoint, `checkpoint-invalid` when a file is missing or has another size
  */

@@ -1,23 +1,23 @@
 import { MaestroError } from '@maestro/protocol';
 
-/** A float32 tensor with its name: row-major, `data.length` is the product of `shape`. The data may lie in a SharedArrayBuffer. */
+/** A named float32 tensor: row-major, `data.length` is the product of `shape`. The data may be in a SharedArrayBuffer. */
 export interface NamedTensor {
   readonly name: string;
   readonly shape: readonly number[];
   readonly data: Float32Array;
 }
 
-/** Number of elements of a tensor of this shape; 1 for a scalar (`[]`). */
+/** Returns the number of elements of a tensor of this shape; 1 for a scalar (`[]`). */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
 
-/** Order by Unicode code point, which is the order of the UTF-8 bytes; `<` on strings orders by UTF-16 unit instead. */
+/** Compares by Unicode code point, which is the order of the UTF-8 bytes; `<` on strings orders by UTF-16 unit instead. */
 export function compareNames(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** Tensors in name order, checked: distinct well-formed names and shapes of non-negative integers. */
+/** Sorts tensors by name and requires distinct well-formed names and shapes of non-negative integers. */
 export function sortedTensors<T extends Pick<NamedTensor, 'name' | 'shape'>>(tensors: readonly T[]): T[] {
   const sorted = [...tensors].sort((a, b) => compareNames(a.name, b.name));
   sorted.forEach(({ name, shape }, index) => {
@@ -34,9 +34,9 @@ export function sortedTensors<T extends Pick<NamedTensor, 'name' | 'shape'>>(ten
 }
 
 /**
- * The bytes of a tensor's values, without a copy: little-endian, as every platform that ONNX Runtime is built for.
+ * Returns the bytes of a tensor's values without a copy: little-endian, as on every platform that ONNX Runtime is built for.
  *
- * @throws MaestroError `invalid-argument` when there are not as many values as the shape says
+ * @throws MaestroError `invalid-argument` when the number of values does not fit the shape
  */
 export function valueBytes({ name, shape, data }: NamedTensor): Uint8Array {
   if (elementCount(shape) !== data.length) {
@@ -45,17 +45,17 @@ export function valueBytes({ name, shape, data }: NamedTensor): Uint8Array {
   return bytesOf(data);
 }
 
-/** The bytes of a float32 array, without a copy. */
+/** Returns the bytes of a float32 array without a copy. */
 export function bytesOf(data: Float32Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** Where each tensor lies in one flat vector, in elements; the layout of package mae has this form. */
+/** Position of each tensor in one flat vector, in elements; the layout of package mae has this form. */
 export interface FlatTensorLayout {
   readonly tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly offset: number; readonly size: number }[];
 }
 
-/** The tensors of a flat vector (parameters, or one of the moments), as views of it. */
+/** Returns the tensors of a flat vector (parameters, or one of the moments), as views of it. */
 export function flatTensors({ tensors }: FlatTensorLayout, vector: Float32Array): NamedTensor[] {
   return tensors.map(({ name, shape, offset, size }) => ({ name, shape, data: vector.subarray(offset, offset + size) }));
 }

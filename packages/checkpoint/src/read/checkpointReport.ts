@@ -5,32 +5,32 @@ import { isUrl, joinLocation, lastName, openStorage, readStored, type StoredObje
 import { MANIFEST_FILE, type Manifest, parseManifest, STATE_FILE } from '../format/manifest.ts';
 import { folderStep } from '../write/folderNames.ts';
 
-/** One thing that makes a checkpoint invalid. */
+/** A reason why a checkpoint is invalid. */
 export interface CheckpointProblem {
-  /** The file it is in. */
+  /** The affected file. */
   readonly file: string;
-  /** What is wrong, continuing the file's name: "is missing". */
+  /** The problem, continuing the file's name: "is missing". */
   readonly message: string;
 }
 
-/** A file of a checkpoint, as its manifest has it. */
+/** A file of a checkpoint, as listed in its manifest. */
 export interface CheckedFile {
   readonly name: string;
   readonly sizeBytes: number;
   readonly sha256: string;
-  /** Whether nothing was found wrong with it. */
+  /** True when no problem was found in it. */
   readonly valid: boolean;
 }
 
-/** What an examination of a checkpoint found. */
+/** Findings of the examination of a checkpoint. */
 export interface CheckpointReport {
   readonly dir: string;
-  /** True when nothing is wrong: every byte is the one that was written. */
+  /** True when nothing is wrong: every byte is as it was written. */
   readonly valid: boolean;
   readonly problems: readonly CheckpointProblem[];
-  /** Files that the manifest does not know: harmless, and not part of the checkpoint. */
+  /** Files missing from the manifest: harmless, and not part of the checkpoint. */
   readonly extraFiles: readonly string[];
-  /** As the manifest says; undefined when it cannot be read. */
+  /** According to the manifest; undefined when it cannot be read. */
   readonly step: number | undefined;
   readonly checkpointHash: string | undefined;
   readonly sizeBytes: number | undefined;
@@ -38,19 +38,19 @@ export interface CheckpointReport {
   readonly files: readonly CheckedFile[];
 }
 
-/** An examination under way: what is known so far, and where to put what is found. */
+/** An examination in progress: the findings so far. */
 export interface Examination {
   readonly dir: string;
   readonly manifest: Manifest | undefined;
-  /** What is there, by name. */
+  /** Files that exist, by name. */
   readonly files: ReadonlyMap<string, StoredObject>;
   readonly extraFiles: readonly string[];
   readonly problems: CheckpointProblem[];
-  /** The manifest's files that are there with the size it says: only these are worth reading. */
+  /** Files of the manifest that exist with the right size: only these are worth reading. */
   readonly readable: ReadonlySet<string>;
 }
 
-/** Begins to examine a checkpoint: manifest, presence and size of the files; nothing large is read. */
+/** Begins to examine a checkpoint: manifest, presence and size of the files; reads nothing large. */
 export async function beginExamination(dir: string): Promise<Examination> {
   const files = new Map((await openStorage(dir).list()).map((file) => [file.name, file]));
   if (files.size === 0 && !(await isFolder(dir))) throw new MaestroError('not-found', `checkpoint ${dir}: no such folder`);
@@ -78,7 +78,7 @@ export async function beginExamination(dir: string): Promise<Examination> {
   return { dir, manifest, files, extraFiles, problems, readable };
 }
 
-/** Says of the folder of a job, or of all its checkpoints, that it is none itself. */
+/** Throws for the folder of a job, or of all its checkpoints, which is not a checkpoint itself. */
 async function requireNoRoot(dir: string): Promise<void> {
   if (isUrl(dir)) return;
   const inside = await readdir(dir).catch((): string[] => []);
@@ -92,7 +92,7 @@ async function requireNoRoot(dir: string): Promise<void> {
   );
 }
 
-/** A folder may be there and empty; below a URL there is nothing but objects. */
+/** A folder may exist and be empty; below a URL there are only objects. */
 async function isFolder(dir: string): Promise<boolean> {
   return (
     !isUrl(dir) &&
@@ -103,7 +103,7 @@ async function isFolder(dir: string): Promise<boolean> {
   );
 }
 
-/** Ends an examination. */
+/** Concludes an examination with its report. */
 export function reportOf({ dir, manifest, extraFiles, problems }: Examination): CheckpointReport {
   const bad = new Set(problems.map(({ file }) => file));
   const files = Object.entries(manifest?.files ?? {}).map(([name, file]) => ({ name, ...file, valid: !bad.has(name) }));
@@ -120,14 +120,14 @@ export function reportOf({ dir, manifest, extraFiles, problems }: Examination): 
   };
 }
 
-/** The findings as one sentence: "model.safetensors is missing; state.json has 10 bytes, the manifest says 12". */
+/** Formats the findings as one sentence: "model.safetensors is missing; state.json has 10 bytes, the manifest says 12". */
 export function describeProblems(problems: readonly CheckpointProblem[]): string {
   return problems.map(({ file, message }) => `${file} ${message}`).join('; ');
 }
 
 /**
- * Runs `read` and notes a problem of the file, instead of failing, when its content is invalid or it cannot be read. A server that does not
- * answer is no problem of the file: whoever passed over a checkpoint for that would lose steps.
+ * Runs `read` and records a problem of the file, instead of throwing, when its content is invalid or it cannot be read. An unresponsive
+ * server is not a problem of the file: passing over a checkpoint for that would lose steps.
  */
 export async function attempt<T>(problems: CheckpointProblem[], file: string, read: () => Promise<T>): Promise<T | undefined> {
   try {
@@ -142,13 +142,13 @@ export async function attempt<T>(problems: CheckpointProblem[], file: string, re
   }
 }
 
-/** Notes a file whose SHA-256 is not the manifest's. */
+/** Records a file whose SHA-256 differs from the manifest's. */
 export function compareDigest({ manifest, problems }: Examination, file: string, sha256: string): void {
   const expected = manifest?.files[file]?.sha256;
   if (sha256 !== expected) problems.push({ file, message: `has SHA-256 ${sha256}, the manifest says ${expected}` });
 }
 
-/** Notes a checkpoint that another job than `job` wrote, in whose folder it lies: folders may have been moved or restored to the wrong place. */
+/** Records a checkpoint in the folder of `job` that another job wrote: folders may have been moved or restored to the wrong place. */
 export async function requireWriter(examination: Examination, job: string | undefined): Promise<void> {
   if (job === undefined || !examination.readable.has(STATE_FILE)) return;
   const before = examination.problems.length;
@@ -158,14 +158,14 @@ export async function requireWriter(examination: Examination, job: string | unde
   examination.problems.push({ file: STATE_FILE, message });
 }
 
-/** The job that wrote a checkpoint, with its name where that is known. */
+/** Names the job that wrote a checkpoint, with its name when known. */
 function writerOf({ job, spec }: Readonly<Record<string, unknown>>): string {
   if (typeof job !== 'string') return 'an unknown job';
   const name = typeof spec === 'object' && spec !== null && 'name' in spec ? spec.name : undefined;
   return typeof name === 'string' ? `${printable(job)} ("${printable(name)}")` : printable(job);
 }
 
-/** Reads and checks `state.json`. */
+/** Reads and validates `state.json`. */
 export async function readState(examination: Examination): Promise<Readonly<Record<string, unknown>> | undefined> {
   const { dir, manifest, problems } = examination;
   return attempt(problems, STATE_FILE, async () => {

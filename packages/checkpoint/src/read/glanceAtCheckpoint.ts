@@ -4,9 +4,12 @@ import { isUrl, storageError } from '@maestro/storage';
 import { MANIFEST_FILE } from '../format/manifest.ts';
 import { beginExamination, type CheckpointReport, type Examination, reportOf, requireWriter } from './checkpointReport.ts';
 
-/** What a look at a checkpoint found; `valid` when the manifest is whole and every file has its size. Bytes are for `verifyCheckpoint`. */
+/**
+ * Result of {@link glanceAtCheckpoint}; `valid` when the manifest is whole and every file has its size. Bytes are checked by
+ * `verifyCheckpoint`.
+ */
 export interface CheckpointGlance extends CheckpointReport {
-  /** When its manifest was written, which is last. */
+  /** Time at which its manifest was written, the last of its files. */
   readonly writtenAt: Date;
 }
 
@@ -24,10 +27,10 @@ export async function glanceAtCheckpoint(dir: string, { job }: { readonly job?: 
 async function writtenAt({ dir, files }: Examination): Promise<Date> {
   const manifest = files.get(MANIFEST_FILE);
   if (manifest !== undefined) return manifest.modifiedAt;
-  // Without a manifest, the folder's time says most.
+  // Without a manifest, the folder's time is the best estimate.
   if (isUrl(dir)) return new Date(Math.max(...[...files.values()].map((file) => file.modifiedAt.getTime())));
   const { mtime } = await stat(dir).catch((error: NodeJS.ErrnoException) => {
-    // Retention removes whole folders at any time.
+    // Retention may remove whole folders at any time.
     if (error.code === 'ENOENT') throw new MaestroError('not-found', `checkpoint ${dir}: no such folder`);
     throw storageError(error, `looking at checkpoint ${dir}`);
   });

@@ -3,7 +3,7 @@ import { isUrl, joinLocation, openStorage, resolveLocation, storageError } from 
 import { MANIFEST_FILE } from '../format/manifest.ts';
 import { folderStep, stepFolder } from '../write/folderNames.ts';
 
-/** A checkpoint that is listed, not examined. */
+/** A checkpoint that is listed but not examined. */
 export interface ListedCheckpoint {
   readonly step: number;
   readonly dir: string;

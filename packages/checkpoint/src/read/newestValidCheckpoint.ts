@@ -6,39 +6,39 @@ import { type CheckpointProblem, type CheckpointReport, describeProblems } from 
 import { type ListedCheckpoint, listCheckpoints } from './listCheckpoints.ts';
 import { type VerifyOptions, verifyCheckpoint } from './verifyCheckpoint.ts';
 
-/** A checkpoint that is newer than the one that was taken, and what is wrong with it. */
+/** A checkpoint newer than the chosen one, and its problems. */
 export interface PassedOverCheckpoint extends ListedCheckpoint {
   readonly problems: readonly CheckpointProblem[];
 }
 
-/** What a search for the newest valid checkpoint gave. */
+/** Result of {@link newestValidCheckpoint}. */
 export interface NewestValidCheckpoint {
   /** Undefined when none is valid. */
   readonly checkpoint: ValidCheckpoint | undefined;
-  /** Newest first; empty when the newest checkpoint was taken, or there is none at all. */
+  /** Newest first; empty when the newest checkpoint was chosen, or there is none at all. */
   readonly passedOver: readonly PassedOverCheckpoint[];
 }
 
-/** A checkpoint of which every byte is the one that was written. */
+/** A checkpoint whose bytes are all as they were written. */
 export interface ValidCheckpoint extends ListedCheckpoint {
   readonly checkpointHash: string;
   readonly sizeBytes: number;
 }
 
-/** What {@link newestValidCheckpoint} takes. */
+/** Options of {@link newestValidCheckpoint}. */
 export interface NewestValidOptions {
-  /** Only checkpoints of earlier steps are looked at: to go on when the one at this step could not be used after all. Default: all. */
+  /** Considers only checkpoints of earlier steps: to continue when the one at this step turned out unusable. Default: all. */
   readonly before?: number;
   readonly signal?: AbortSignal;
-  /** The job in whose folder they lie: those that another job wrote are passed over. Default: any job's is taken. */
+  /** The job whose folder it is: checkpoints of other jobs are passed over. Default: accepts any job's. */
   readonly job?: string;
 }
 
 /**
- * Finds the checkpoint to resume from: the newest whose manifest, sizes and hashes verify. Newest first, and none older than the one it
- * takes is read. A checkpoint that a killed writer had moved aside for a new one of the same step is put back first.
+ * Finds the checkpoint to resume from: the newest whose manifest, sizes and hashes verify. Searches newest first and reads none older than
+ * the one it returns. First restores a checkpoint that a killed writer had moved aside for a new one of the same step.
  *
- * It reads each file that it examines twice, 1 MiB at a time, and holds the event loop for about 1 ms.
+ * Reads each examined file twice, 1 MiB at a time, and blocks the event loop for about 1 ms.
  *
  * @throws MaestroError `storage` when an object store does not answer: that is no reason to fall back
  */
@@ -46,7 +46,7 @@ export async function newestValidCheckpoint(
   root: string,
   { before = Number.POSITIVE_INFINITY, signal, job }: NewestValidOptions = {},
 ): Promise<NewestValidCheckpoint> {
-  // Reading needs no permission to write: where nothing can be cleaned, what is there is read as it is.
+  // Reading needs no write permission: when nothing can be cleaned, read what exists.
   if (!isUrl(root)) await cleanLeftovers(root).catch(() => undefined);
   const passedOver: PassedOverCheckpoint[] = [];
   for (const { step, dir } of (await listCheckpoints(root)).reverse()) {
@@ -62,8 +62,8 @@ export async function newestValidCheckpoint(
 }
 
 /**
- * What was passed over and where that leads, for a warning: "step-00000200: optimizer.safetensors has 100 bytes, the manifest says 123;
- * falling back to step-00000100". Undefined when nothing was passed over.
+ * Describes what was passed over and the outcome, for a warning: "step-00000200: optimizer.safetensors has 100 bytes, the manifest says
+ * 123; falling back to step-00000100". Undefined when nothing was passed over.
  */
 export function describeFallback({ checkpoint, passedOver }: NewestValidCheckpoint): string | undefined {
   if (passedOver.length === 0) return undefined;
@@ -72,7 +72,7 @@ export function describeFallback({ checkpoint, passedOver }: NewestValidCheckpoi
   return [...findings, outcome].join('; ');
 }
 
-/** Retention may take the oldest away while the newest are read. */
+/** Retention may remove the oldest while the newest are read. */
 async function verifyUnlessGone(dir: string, options: VerifyOptions): Promise<CheckpointReport | undefined> {
   try {
     return await verifyCheckpoint(dir, options);

@@ -17,25 +17,25 @@ import {
   reportOf,
 } from './checkpointReport.ts';
 
-/** A checkpoint in memory, verified; tensors in name order. */
+/** A verified checkpoint in memory; tensors in name order. */
 export interface Checkpoint extends TrainingTensors {
   readonly dir: string;
   readonly step: number;
   readonly checkpointHash: string;
   readonly sizeBytes: number;
-  /** The content of `state.json`, as it was given to writeCheckpoint. */
+  /** Content of `state.json`, as it was given to writeCheckpoint. */
   readonly state: Readonly<Record<string, unknown>>;
 }
 
-/** Files whose bytes are checked as they are read into memory. */
+/** Files whose bytes are verified as they are read into memory. */
 const READ_FILES: ReadonlySet<string> = new Set([MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE]);
 
-/** What {@link readCheckpoint} takes. */
+/** Options of {@link readCheckpoint}. */
 export interface ReadCheckpointOptions {
   /**
-   * Memory to read into: the tensors that the model has, for instance views of flat vectors (flatTensors). The checkpoint must hold these
-   * and no others; what replicas that train apart have beside is read into new arrays when no memory is given for it. Default: new arrays
-   * for whatever the checkpoint holds.
+   * Memory to read into: the model's tensors, for instance views of flat vectors (flatTensors). The checkpoint must hold exactly these; the
+   * additional tensors of replicas that train apart are read into new arrays when no memory is given for them. Default: new arrays for
+   * whatever the checkpoint holds.
    */
   readonly into?: TrainingTensors;
   readonly signal?: AbortSignal;
@@ -81,12 +81,12 @@ export async function readCheckpoint(dir: string, { into, signal }: ReadCheckpoi
   return { ...tensors, dir: examination.dir, step: step!, checkpointHash: hash!, sizeBytes: sizeBytes!, state: state! };
 }
 
-/** Parameters of a checkpoint, without the moments. */
+/** A checkpoint's parameters, without the moments. */
 export type CheckpointParameters = Pick<Checkpoint, 'parameters' | 'dir' | 'step' | 'checkpointHash' | 'state'>;
 
 /**
- * Reads a checkpoint's parameters and no more, for those who train nothing: a third of the bytes. Their file's SHA-256 is checked, and the
- * checkpoint hash is the manifest's word.
+ * Reads only a checkpoint's parameters, for callers that do not train: a third of the bytes. Verifies the SHA-256 of their file, and takes
+ * the checkpoint hash from the manifest.
  *
  * @throws as {@link readCheckpoint}
  */
@@ -104,8 +104,8 @@ export async function readParameters(
 }
 
 /**
- * What a checkpoint's `state.json` holds, as it stands: for those who read what job it is of, and verify what matters to them elsewhere.
- * @throws MaestroError `not-found`, `storage`, `checkpoint-invalid` when it is no JSON
+ * Returns the unverified content of a checkpoint's `state.json`: for callers that identify its job, and verify what matters elsewhere.
+ * @throws MaestroError `not-found`, `storage`, `checkpoint-invalid` when it is not JSON
  */
 export async function readCheckpointState(dir: string): Promise<Readonly<Record<string, unknown>>> {
   const bytes = await readStored(joinLocation(resolveLocation(dir), STATE_FILE));
@@ -116,14 +116,14 @@ export async function readCheckpointState(dir: string): Promise<Readonly<Record<
   }
 }
 
-/** The error for a checkpoint that was found invalid. */
+/** Error for an invalid checkpoint. */
 export function invalidCheckpoint({ dir, problems }: Pick<CheckpointReport, 'dir' | 'problems'>): MaestroError {
   return new MaestroError('checkpoint-invalid', `checkpoint ${dir} is invalid: ${describeProblems(problems)}`, {
     details: { dir, problems },
   });
 }
 
-/** Throws what an examination has found so far, if anything. */
+/** Throws the problems that an examination has found so far, if any. */
 export function throwIfInvalid(examination: Examination): void {
   if (examination.problems.length > 0) throw invalidCheckpoint(examination);
 }
@@ -155,7 +155,7 @@ async function readTensors(
     });
   } catch (error) {
     if (!isMaestroError(error, 'conflict')) throw error;
-    await checkDigest(examination, file, signal); // A damaged header may well name other tensors.
+    await checkDigest(examination, file, signal); // A damaged header may name other tensors.
     throwIfInvalid(examination);
     throw error;
   }

@@ -16,10 +16,10 @@ import {
   requireWriter,
 } from './checkpointReport.ts';
 
-/** What {@link verifyCheckpoint} takes. */
+/** Options of {@link verifyCheckpoint}. */
 export interface VerifyOptions {
   readonly signal?: AbortSignal | undefined;
-  /** The job in whose folder the checkpoint lies: one that another job wrote is then not valid. Default: any job's is. */
+  /** The job whose folder contains the checkpoint: one that another job wrote is invalid. Default: accepts any job's. */
   readonly job?: string | undefined;
 }
 
@@ -41,9 +41,9 @@ export async function verifyCheckpoint(dir: string, { signal, job }: VerifyOptio
       });
     }
   }
-  // What the digests vouch for is as it was written; whether that was right is what the tensors say.
+  // Matching digests prove that the files are as written; the tensors show whether that was right.
   if (problems.length === 0) await verifyTensors(examination, signal);
-  // Last, so that a bad state.json is told once.
+  // Last, so that a bad state.json is reported once.
   if (problems.length === 0) await requireWriter(examination, job);
   return reportOf(examination);
 }

@@ -1,21 +1,21 @@
 import type { TrainingTensors } from '../format/checkpointHash.ts';
 
-/** A moment of a write, for tests that stop it there: about to write a file, flush a file or folder, or rename a folder. */
+/** A point during a write at which tests can stop it: before writing a file, flushing a file or folder, or renaming a folder. */
 export interface CheckpointPhase {
   readonly name: 'write' | 'fsync' | 'rename';
-  /** The file's name, or the folder's. */
+  /** Name of the file or folder. */
   readonly target: string;
 }
 
-/** What `writeCheckpoint` takes. */
+/** Options of `writeCheckpoint`. */
 export interface WriteCheckpointOptions extends TrainingTensors {
-  /** The job's checkpoint folder, made if missing, or `s3://bucket/prefix`. One writer at a time. */
+  /** The job's checkpoint folder, created if missing, or `s3://bucket/prefix`. One writer at a time. */
   readonly root: string;
-  /** Steps that were taken. */
+  /** Number of steps done. */
   readonly step: number;
-  /** All else that a resume needs, as JSON values; the step is added. */
+  /** Everything else that a resume needs, as JSON values; the step is added. */
   readonly state: Readonly<Record<string, unknown>>;
-  /** `__metadata__` of the model file. Default `{ format: 'pt' }`, which other readers ask for. */
+  /** `__metadata__` of the model file. Default `{ format: 'pt' }`, which other readers require. */
   readonly metadata?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   readonly onPhase?: (phase: CheckpointPhase) => void | Promise<void>;
@@ -29,5 +29,5 @@ export interface WrittenCheckpoint {
   readonly sizeBytes: number;
 }
 
-/** The content of every file of a checkpoint but the manifest. */
+/** Content of every file of a checkpoint but the manifest. */
 export type CheckpointFiles = Readonly<Record<string, readonly Uint8Array[]>>;

@@ -1,6 +1,9 @@
 import { joinLocation, resolveLocation } from '@maestro/storage';
 
-/** Where a job's checkpoints are: in the data folder, or below the location that its file, or else the coordinator's setting, names. */
+/**
+ * Returns the root of a job's checkpoints: in the data folder, or below the location named by its file or else by the coordinator's
+ * setting.
+ */
 export function checkpointRoot({
   dataDir,
   jobId,

@@ -1,13 +1,13 @@
 import { statfs } from 'node:fs/promises';
 import { formatBytes, MaestroError } from '@maestro/protocol';
 
-/** Room for folders and rounding to blocks beyond the files themselves. */
+/** Allowance for folders and rounding to blocks, on top of the files themselves. */
 const SLACK_BYTES = 1 << 20;
 
 /**
  * Checks that a folder's file system has room for `neededBytes` more, before anything is written.
  *
- * @throws MaestroError `storage` with both figures and what to do
+ * @throws MaestroError `storage` with both figures and advice
  */
 export async function requireSpace(folder: string, neededBytes: number, doing: string): Promise<void> {
   const { bavail, bsize } = await statfs(folder);

@@ -4,19 +4,21 @@ import { join } from 'node:path';
 import { mayRun, type ProcessIdentity } from '@maestro/protocol';
 import { type PassingFolder, parsePassingFolder, stepFolder } from './folderNames.ts';
 
-/** Age after which a folder on its way is abandoned whoever has it in hand: no write goes that long without starting another file. */
+/**
+ * Age after which a folder in transition counts as abandoned, whoever works on it: no write takes that long without starting another file.
+ */
 const ABANDONED_MS = 60 * 60 * 1000;
 
-/** Folders that calls of this process have in hand now. */
+/** Folders that calls of this process are working on. */
 const inHand = new Set<string>();
 
-/** What is known where {@link isAbandoned} is asked. */
+/** This host and its processes, as {@link isAbandoned} sees them. */
 export interface Surroundings {
   readonly host: string;
   readonly isRunning: (process: ProcessIdentity) => boolean;
 }
 
-/** Whether nobody will finish with a folder: its process on this host is gone, or it has not been touched for an hour. */
+/** True when nobody will finish a folder: its process on this host has gone, or it has not been touched for an hour. */
 export function isAbandoned({ host, process }: PassingFolder, ageMs: number, here: Surroundings): boolean {
   return ageMs > ABANDONED_MS || (host === here.host && !here.isRunning(process));
 }
@@ -32,10 +34,10 @@ export async function withFolderInHand<T>(path: string, work: () => Promise<T>):
 }
 
 /**
- * Clears what processes that died left in a checkpoint root: unfinished folders are removed, and a checkpoint that was moved aside for one
- * that never came is moved back. Folders that a living process has in hand stay.
+ * Cleans up after dead processes in a checkpoint root: removes unfinished folders, and moves a checkpoint back that was moved aside for one
+ * that never came. Folders of a living process stay.
  *
- * @returns the names that were cleared
+ * @returns the names that were cleaned up
  */
 export async function cleanLeftovers(root: string): Promise<string[]> {
   const names = await readdir(root);
@@ -44,9 +46,9 @@ export async function cleanLeftovers(root: string): Promise<string[]> {
     const folder = parsePassingFolder(name);
     const path = join(root, name);
     if (folder === undefined || inHand.has(path)) continue;
-    const touched = await stat(path).catch(() => undefined); // Its writer may finish with it just now.
+    const touched = await stat(path).catch(() => undefined); // Its writer may be finishing right now.
     if (touched === undefined) continue;
-    // A folder of this very process id that is not in hand is of an earlier process, as in a container that was started again.
+    // A folder with this very process id that no call works on belongs to an earlier process, as in a restarted container.
     const isRunning = (writer: ProcessIdentity) => writer.pid !== process.pid && mayRun(writer);
     if (!isAbandoned(folder, Date.now() - touched.mtimeMs, { host: hostname(), isRunning })) continue;
     if (folder.state === 'replaced' && !names.includes(stepFolder(folder.step))) await rename(path, join(root, stepFolder(folder.step)));

@@ -9,28 +9,28 @@ import { passingFolder, stepFolder } from './folderNames.ts';
 import { withFolderInHand } from './leftovers.ts';
 import { removeObjects } from './writeObjects.ts';
 
-/** Which checkpoints stay: what any of the rules keeps. */
+/** Retention rules: a checkpoint stays when any of them keeps it. */
 export interface Retention {
-  /** The step just written; it stays, and so does what is newer: only a run that went back has that, and it may be wanted yet. */
+  /** The step just written; it stays, and so do newer ones: only a run that went back has those, and they may still be wanted. */
   readonly current: number;
   /**
-   * How many of the newest stay, `current` included; 1 or more. With 1, damage to the only one loses the run: 2 is the least to suggest.
+   * Number of newest checkpoints to keep, `current` included; at least 1. With 1, damage to the only one loses the run: suggest at least 2.
    */
   readonly keepLast: number;
-  /** The first checkpoint at or after each multiple of this many steps stays too. Default: none does. */
+  /** Also keeps the first checkpoint at or after each multiple of this many steps. Default: off. */
   readonly keepEverySteps?: number | undefined;
-  /** So many with the lowest loss stay too, the newer of equals. A checkpoint without a loss is none of them. Default 0. */
+  /** Also keeps this many with the lowest loss, preferring the newer of equals. A checkpoint without a loss does not qualify. Default 0. */
   readonly keepBest?: number | undefined;
 }
 
 /** A checkpoint as retention sees it. */
 export interface RetainedCheckpoint {
   readonly step: number;
-  /** `loss` in its `state.json`: the loss of the step that it was written after. */
+  /** `loss` of its `state.json`: the loss of the last step before it was written. */
   readonly loss?: number | undefined;
 }
 
-/** The steps whose checkpoints go, newest first. */
+/** Returns the steps whose checkpoints are to be removed, newest first. */
 export function stepsToRemove(checkpoints: readonly RetainedCheckpoint[], retention: Retention): number[] {
   const { current, keepLast, keepEverySteps, keepBest = 0 } = retention;
   requireCount('keepLast', keepLast, 1);
@@ -39,7 +39,7 @@ export function stepsToRemove(checkpoints: readonly RetainedCheckpoint[], retent
   const older = checkpoints.filter(({ step }) => step < current).sort((a, b) => b.step - a.step);
   const kept = new Set(older.slice(0, keepLast - 1).map(({ step }) => step));
   if (keepEverySteps !== undefined) {
-    const firsts = new Map(older.map(({ step }) => [Math.floor(step / keepEverySteps), step])); // The last set of a key is the oldest.
+    const firsts = new Map(older.map(({ step }) => [Math.floor(step / keepEverySteps), step])); // The last entry set for a key is the oldest.
     firsts.delete(0);
     for (const step of firsts.values()) kept.add(step);
   }
@@ -50,9 +50,9 @@ export function stepsToRemove(checkpoints: readonly RetainedCheckpoint[], retent
 }
 
 /**
- * Removes old checkpoints, to be called once a new one is written. Each is taken out of the list first, by a rename or without its
- * manifest, so that a removal that is cut short leaves no broken checkpoint. Should none of those that stay look whole (manifest and
- * sizes), the newest that does stays as well.
+ * Removes old checkpoints; call it after a new one is written. Each is first unlisted, by a rename or by removing its manifest, so that an
+ * interrupted removal leaves no broken checkpoint. If none of the remaining ones looks whole (manifest and sizes), the newest removable one
+ * that does is kept as well.
  *
  * @returns the removed steps, newest first
  * @throws MaestroError `storage` when the file system refuses
@@ -85,7 +85,7 @@ export async function retainCheckpoints(root: string, retention: Retention): Pro
   return going.map(({ step }) => step);
 }
 
-/** The first whose manifest is sound and whose files have the sizes it says. */
+/** Returns the first whose manifest is sound and whose files have the right sizes. */
 async function firstWhole(checkpoints: readonly ListedCheckpoint[]): Promise<ListedCheckpoint | undefined> {
   for (const checkpoint of checkpoints) {
     const { problems } = await beginExamination(checkpoint.dir);
@@ -94,7 +94,7 @@ async function firstWhole(checkpoints: readonly ListedCheckpoint[]): Promise<Lis
   return undefined;
 }
 
-/** The loss in a checkpoint's state; one that cannot be read has none, and is for verification to judge. */
+/** Reads the loss from a checkpoint's state; an unreadable one has none, and is left for verification to judge. */
 async function lossOf(dir: string): Promise<number | undefined> {
   try {
     const { loss } = await readCheckpointState(dir);

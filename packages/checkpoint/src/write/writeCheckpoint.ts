@@ -13,13 +13,13 @@ import { cleanLeftovers, withFolderInHand } from './leftovers.ts';
 import { writeObjects } from './writeObjects.ts';
 
 /**
- * Writes the checkpoint of a step so that it is there whole or not at all: into a folder beside the others, every file flushed to the
- * device, the manifest last, and then one rename to `step-00001234`. A checkpoint of the same step is replaced.
+ * Writes the checkpoint of a step atomically: into a temporary folder next to the others, every file flushed to the device, the manifest
+ * last, and then one rename to `step-00001234`. Replaces a checkpoint of the same step.
  *
- * An object store has no renames: there the manifest's object is the last to be written, and a checkpoint is there once that is.
+ * An object store has no renames: there the manifest is the last object to be written, and completes the checkpoint.
  *
- * It writes from the tensors' memory without a copy, so that must not change until the promise settles, and holds the event loop for about
- * 1 ms at a time.
+ * Writes from the tensors' memory without a copy, so it must not change until the promise settles. Blocks the event loop for about 1 ms at
+ * a time.
  *
  * @throws MaestroError `storage` when there is no room or the file system refuses; earlier checkpoints stay as they were
  * @throws MaestroError `invalid-argument` when the moments do not fit the parameters
@@ -45,10 +45,10 @@ export async function writeCheckpoint(options: WriteCheckpointOptions): Promise<
   }
 }
 
-/** The content of every file but the manifest, the tensors as views. */
+/** Encodes the content of every file but the manifest, with the tensors as views. */
 function encodeFiles(options: WriteCheckpointOptions): CheckpointFiles {
   const { parameters, firstMoments, secondMoments, replicas, state, step, metadata = { format: 'pt' } } = options;
-  alignTensors({ parameters, firstMoments, secondMoments }); // Refuses what does not fit.
+  alignTensors({ parameters, firstMoments, secondMoments }); // Throws when they do not fit.
   return {
     [MODEL_FILE]: safetensorsParts(parameters, metadata),
     [OPTIMIZER_FILE]: safetensorsParts(joinMoments({ firstMoments, secondMoments }), metadata),
@@ -78,12 +78,13 @@ async function writeFolder(folder: string, files: CheckpointFiles, options: Writ
     const sizeBytes = sum(Object.values(digests), (digest) => digest.sizeBytes) + manifest.sizeBytes;
     return { dir: join(root, stepFolder(step)), step, checkpointHash: hash, sizeBytes };
   } finally {
-    // After a failure; when it went well there is nothing. Should this fail too, the first error says why and the next write cleans up.
+    // Cleans up after a failure; after a success there is nothing. If this fails too, the first error explains it and the next write cleans
+    // up.
     await rm(folder, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 
-/** Renames a finished folder to its step's name; one that is there is moved aside first, since folders cannot be swapped in one call. */
+/** Renames a finished folder to its step's name; an existing one is moved aside first, since folders cannot be swapped in one call. */
 async function moveIntoPlace(folder: string, step: number, beforeRename: () => void | Promise<void>): Promise<void> {
   const root = dirname(folder);
   const target = join(root, stepFolder(step));

@@ -8,9 +8,8 @@ import type { CheckpointFiles, WriteCheckpointOptions, WrittenCheckpoint } from 
 import { folderStep, stepFolder } from './folderNames.ts';
 
 /**
- * Writes a checkpoint into an object store, the manifest last; what writers that were killed left there is cleared first. The same
- * checkpoint is not uploaded twice. One of other content gives up its manifest before anything takes its place, so that no reader sees a
- * mixture.
+ * Writes a checkpoint into an object store, the manifest last, after clearing what killed writers left there. An identical checkpoint is
+ * not uploaded twice. One with other content loses its manifest before any object is replaced, so that no reader sees a mixture.
  *
  * @throws MaestroError `storage` when the server refuses; earlier checkpoints stay as they were
  */
@@ -30,7 +29,7 @@ export async function writeObjects(root: string, files: CheckpointFiles, options
     await onPhase({ name: 'write', target: name });
     return storage.write(`${folder}/${name}`, parts, { signal, beforePublish: () => onPhase({ name: 'fsync', target: name }) });
   };
-  /** Whoever was cut off for long enough may find that the next writer took what it wrote for a dead one's. */
+  /** After a long enough interruption, the next writer may have mistaken this writer's objects for those of a dead one. */
   const requireOwn = async (mayHaveManifest: boolean): Promise<void> => {
     const found = new Map((await storage.list(folder)).map((object) => [object.name, object.sizeBytes]));
     const lost = Object.entries(digests).find(([name, { sizeBytes }]) => found.get(`${folder}/${name}`) !== sizeBytes);
@@ -50,8 +49,7 @@ export async function writeObjects(root: string, files: CheckpointFiles, options
     await onPhase({ name: 'rename', target: folder });
     await requireOwn(false);
     const manifest = await write(MANIFEST_FILE, [Buffer.from(encodeManifest({ step, checkpointHash: hash, files: digests }))]);
-    // Looked at again: a writer that clears does likewise, so that one of the two sees a manifest whose objects are gone, and takes it
-    // back.
+    // Checked again: a writer that clears does likewise, so that one of the two sees a manifest whose objects are gone, and withdraws it.
     await requireOwn(true);
     const written = Object.values(digests).reduce((total, digest) => total + digest.sizeBytes, manifest.sizeBytes);
     return { dir, step, checkpointHash: hash, sizeBytes: written };
@@ -61,14 +59,14 @@ export async function writeObjects(root: string, files: CheckpointFiles, options
   }
 }
 
-/** Whether a write failed because another writer cleared what it had written. */
+/** True when a write failed because another writer cleared its objects. */
 function wasCleared(error: unknown): boolean {
   return (
     isMaestroError(error, 'conflict') || (isMaestroError(error, 'storage') && (error.details as { code?: unknown }).code === 'NoSuchUpload')
   );
 }
 
-/** Removes what a writer that was cut off has written all the same, unless another's whole checkpoint is there by now. */
+/** Removes what an interrupted writer has written all the same, unless another's whole checkpoint is there by now. */
 async function giveUp(dir: string): Promise<void> {
   const isWhole = await beginExamination(dir).then(
     ({ manifest, problems }) => manifest !== undefined && problems.length === 0,
@@ -80,14 +78,14 @@ async function giveUp(dir: string): Promise<void> {
   if (!isWhole) await removeObjects(dir);
 }
 
-/** Removes a checkpoint from an object store, the manifest first: from then on it is none. */
+/** Removes a checkpoint from an object store, the manifest first, which invalidates it. */
 export async function removeObjects(dir: string): Promise<void> {
   const storage = openStorage(dir);
   await storage.remove(MANIFEST_FILE);
   for (const { name } of await storage.list()) await storage.remove(name);
 }
 
-/** Aborts uploads that nobody finishes, and removes objects of checkpoints that have no manifest. */
+/** Aborts unfinished uploads, and removes objects of checkpoints without a manifest. */
 async function clearUnfinished(storage: Storage): Promise<void> {
   await abandonUploads(storage.location);
   const objects = await storage.list();
@@ -99,14 +97,14 @@ async function clearUnfinished(storage: Storage): Promise<void> {
     await storage.remove(name);
     cleared.add(folder);
   }
-  // Its writer may have gone on meanwhile: a manifest of what was just removed goes too.
+  // Its writer may have continued meanwhile: remove a manifest of the objects just removed too.
   for (const folder of cleared) {
     const left = await storage.list(folder);
     if (left.some(({ name }) => name === `${folder}/${MANIFEST_FILE}`)) await removeObjects(`${storage.location}/${folder}`);
   }
 }
 
-/** The size of a checkpoint that is there already: the same tensors and state, and every object with its size. */
+/** Returns the size of an identical existing checkpoint: the same tensors and state, and every object with its size. */
 async function sizeIfThere(dir: string, hash: string, files: CheckpointFiles): Promise<number | undefined> {
   try {
     const { manifest, problems, files: found } = await beginExamination(dir);

@@ -7,10 +7,9 @@ import { swapLastAxes } from '../ops/movement.ts';
 import { reduceSum, softmax } from '../ops/reduction.ts';
 
 /**
- * softmax(q·kᵀ·scale)·v for q, k, v [..., T, dh], the leading axes (such as N, heads) equal; `scale` defaults to dh^-0.5.
- * The scale is a product with a constant beside a MatMul, which ONNX Runtime folds into it. The backward keeps only the
- * probabilities and uses the row sums of dO·O ([T, dh]) for those of dP·P ([T, T]), as in FlashAttention (Dao et al. 2022,
- * appendix B).
+ * Computes softmax(q·kᵀ·scale)·v for q, k, v [..., T, dh], the leading axes (such as N, heads) equal; `scale` defaults to dh^-0.5. The
+ * scale is a product with a constant next to a MatMul, which ONNX Runtime folds into it. The backward keeps only the probabilities and uses
+ * the row sums of dO·O ([T, dh]) for those of dP·P ([T, T]), as in FlashAttention (Dao et al. 2022, appendix B).
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, { scale }: { readonly scale?: number } = {}): Tensor {
   const factor = scale ?? staticDim(q.dims.at(-1), `attention over '${q.name}'`) ** -0.5;

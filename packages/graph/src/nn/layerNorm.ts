@@ -7,9 +7,9 @@ import { reshape, unsqueeze } from '../ops/movement.ts';
 import { reduceMean, reduceSum } from '../ops/reduction.ts';
 
 /**
- * Layer normalisation over the last axis: (x - mean)/sqrt(variance + epsilon)·gain + bias for x [..., D], gain [D], bias [D].
- * Made of ReduceMeans, which in training beats ONNX's LayerNormalization by 4 %: the backward reuses xhat and 1/deviation,
- * and takes its two row sums as products with the column gain/D.
+ * Layer normalisation over the last axis: (x - mean)/sqrt(variance + epsilon)·gain + bias for x [..., D], gain [D], bias [D]. Built from
+ * ReduceMeans, which in training is 4 % faster than ONNX's LayerNormalization: the backward reuses xhat and 1/deviation, and computes its
+ * two row sums as products with the column gain/D.
  */
 export function layerNorm(x: Tensor, gain: Tensor, bias: Tensor, { epsilon = 1e-6 }: { readonly epsilon?: number } = {}): Tensor {
   const width = staticDim(x.dims.at(-1), `layerNorm of '${x.name}'`);

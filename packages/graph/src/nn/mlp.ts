@@ -16,8 +16,8 @@ export interface MlpParameters {
 const LOG_TWO_OVER_ROOT_PI = Math.log(2 / Math.sqrt(Math.PI));
 
 /**
- * xs·(1 + erf(xs)), which is sqrt(2)·GELU(x) for xs = x/sqrt(2). The two scales fold into the layers around it, which saves
- * two passes over the widest tensor of a transformer; the backward needs one Exp and keeps xs and 1 + erf(xs).
+ * Computes xs·(1 + erf(xs)), which is sqrt(2)·GELU(x) for xs = x/sqrt(2). The two scales fold into the surrounding layers, which saves two
+ * passes over the widest tensor of a transformer; the backward needs one Exp and keeps xs and 1 + erf(xs).
  */
 export function foldedGelu(xs: Tensor): Tensor {
   return customVjp('FoldedGelu', [xs], () => {
@@ -32,7 +32,7 @@ export function foldedGelu(xs: Tensor): Tensor {
 /** The exact (erf) GELU, x·Φ(x). */
 export const gelu = (x: Tensor): Tensor => mul(foldedGelu(mul(x, Math.SQRT1_2)), Math.SQRT1_2);
 
-/** fc2(GELU(fc1(x))) for x [..., in], with GELU's scales folded into the two layers. */
+/** Computes fc2(GELU(fc1(x))) for x [..., in], with GELU's scales folded into the two layers. */
 export function mlp(
   x: Tensor,
   { fc1Weight, fc1Bias, fc2Weight, fc2Bias }: MlpParameters,

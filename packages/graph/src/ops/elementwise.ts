@@ -49,7 +49,7 @@ function inferCast([x]: readonly Tensor[], { to }: Attributes): ValueType {
   return { dtype: entry[0] as DType, dims: x!.dims };
 }
 
-/** Shape rules of the ops that work element by element. */
+/** Shape rules of the element-wise ops. */
 export const elementwiseShapes = {
   Add: broadcast,
   Sub: broadcast,
@@ -80,7 +80,7 @@ export const elementwiseShapes = {
 
 const emit = emitterOf(elementwiseShapes);
 
-/** The operand as a tensor, in the dtype and graph of `other`. */
+/** Returns the operand as a tensor, in the dtype and graph of `other`. */
 function operand(x: Operand, other: Operand): Tensor {
   if (typeof x !== 'number') return x;
   if (typeof other === 'number') throw new GraphError('one operand must be a tensor; for a constant use graph.scalar()');
@@ -88,8 +88,8 @@ function operand(x: Operand, other: Operand): Tensor {
 }
 
 /**
- * The op on two tensors, with any Expand moved behind it or left out where broadcasting does its work for free.
- * Cotangents of reductions are Expands, so this keeps them small until they meet a full-sized tensor.
+ * Applies the op to two tensors, moving any Expand behind it, or dropping it when broadcasting does its work for free. Cotangents of
+ * reductions are Expands, so this keeps them small until they meet a full-sized tensor.
  */
 function pair(op: keyof typeof elementwiseShapes, a: Operand, b: Operand): Tensor {
   const left = operand(a, b);
@@ -104,25 +104,25 @@ function pair(op: keyof typeof elementwiseShapes, a: Operand, b: Operand): Tenso
   return emit(op, [left, right])[0]!;
 }
 
-/** Whether `dims` broadcast to `target` without making it larger. */
+/** True when `dims` broadcast to `target` without enlarging it. */
 function fitsInto(dims: Dims, target: Dims): boolean {
   const offset = target.length - dims.length;
   return offset >= 0 && dims.every((dim, axis) => dim === 1 || dim === target[axis + offset]);
 }
 
-/** a + b, broadcasting as numpy does (as all two-operand functions here do). */
+/** a + b, with numpy broadcasting (like all two-operand functions here). */
 export const add = (a: Operand, b: Operand): Tensor => pair('Add', a, b);
 
 /** a - b. */
 export const sub = (a: Operand, b: Operand): Tensor => pair('Sub', a, b);
 
-/** a · b, element by element. */
+/** a · b, element-wise. */
 export const mul = (a: Operand, b: Operand): Tensor => pair('Mul', a, b);
 
 /** a / b. */
 export const div = (a: Operand, b: Operand): Tensor => pair('Div', a, b);
 
-/** a to the power b; the gradient goes to `a` alone. */
+/** a to the power b; the gradient flows only to `a`. */
 export const pow = (a: Operand, b: Operand): Tensor => pair('Pow', a, b);
 
 /** The larger of a and b; at a tie the gradient goes to `a`. */
@@ -146,13 +146,13 @@ export const less = (a: Operand, b: Operand): Tensor => pair('Less', a, b);
 /** a <= b, as bool. */
 export const lessOrEqual = (a: Operand, b: Operand): Tensor => pair('LessOrEqual', a, b);
 
-/** Both of two bools. */
+/** Logical and of two bools. */
 export const and = (a: Tensor, b: Tensor): Tensor => pair('And', a, b);
 
-/** Either of two bools. */
+/** Logical or of two bools. */
 export const or = (a: Tensor, b: Tensor): Tensor => pair('Or', a, b);
 
-/** The opposite of a bool. */
+/** Logical negation. */
 export const not = (x: Tensor): Tensor => emit('Not', [x])[0]!;
 
 /** -x. */
@@ -179,10 +179,10 @@ export const tanh = (x: Tensor): Tensor => emit('Tanh', [x])[0]!;
 /** The error function. */
 export const erf = (x: Tensor): Tensor => emit('Erf', [x])[0]!;
 
-/** x again, as a value of its own. */
+/** Returns x as a new value. */
 export const identity = (x: Tensor): Tensor => emit('Identity', [x])[0]!;
 
-/** x in another dtype; x itself when it has that dtype already. A gradient passes between float dtypes only. */
+/** Casts x to another dtype; returns x itself when it already has it. A gradient passes between float dtypes only. */
 export const cast = (x: Tensor, dtype: DType): Tensor => (x.dtype === dtype ? x : emit('Cast', [x], { to: DTYPES[dtype].onnx })[0]!);
 
 /** `a` where `condition` (bool) holds, else `b`. */

@@ -47,7 +47,7 @@ const emit = emitterOf(linalgShapes);
 /** [..., M, K] times [..., K, N]; the leading axes broadcast. */
 export const matMul = (a: Tensor, b: Tensor): Tensor => emit('MatMul', [a, b])[0]!;
 
-/** How {@link gemm} reads its operands and scales its terms. */
+/** Transposes and scales of {@link gemm}. */
 export interface GemmOptions {
   readonly alpha?: number;
   readonly beta?: number;
@@ -55,7 +55,7 @@ export interface GemmOptions {
   readonly transB?: boolean;
 }
 
-/** alpha·op(a)·op(b) + beta·c for matrices a, b; `c` broadcasts to [M, N]. op transposes where transA or transB say so. */
+/** alpha·op(a)·op(b) + beta·c for matrices a, b; `c` broadcasts to [M, N]. op transposes when transA or transB is set. */
 export function gemm(a: Tensor, b: Tensor, c?: Tensor, { alpha = 1, beta = 1, transA = false, transB = false }: GemmOptions = {}): Tensor {
   const attributes = {
     alpha: { float: alpha },
@@ -66,5 +66,5 @@ export function gemm(a: Tensor, b: Tensor, c?: Tensor, { alpha = 1, beta = 1, tr
   return emit('Gemm', c === undefined ? [a, b] : [a, b, c], attributes)[0]!;
 }
 
-/** [..., C] as the matrix [rows, C]. */
+/** Reshapes [..., C] to the matrix [rows, C]. */
 export const flattenRows = (x: Tensor): Tensor => (x.dims.length === 2 ? x : reshape(x, [-1, x.dims.at(-1)!]));

@@ -14,7 +14,7 @@ import type { Attributes, Tensor, ValueType } from '../graph.ts';
 import { GraphError } from '../graphError.ts';
 import { emitterOf, type ShapeRules } from '../rule.ts';
 
-/** What a shape operand holds. */
+/** Returns the values of a shape operand. */
 export function shapeOperand(tensor: Tensor | undefined): Dims {
   if (tensor?.shapeValue === undefined)
     throw new GraphError(`the values of the shape operand '${tensor?.name}' are not known while building`);
@@ -69,7 +69,7 @@ function inferSplit([x, sizes]: readonly Tensor[], { axis }: Attributes): readon
   }));
 }
 
-/** Start, end and step along the one axis of a Slice, with the axis's size. */
+/** Returns start, end and step along the one axis of a Slice, with the axis's size. */
 export function sliceRange(inputs: readonly Tensor[]) {
   const [x, starts, ends, axes, steps] = inputs;
   const axis = shapeOperand(axes)[0] as number;
@@ -194,12 +194,12 @@ export const movementShapes = {
 
 const emit = emitterOf(movementShapes);
 
-/** A shape for {@link reshape}: -1 stands for what is left over, once. */
+/** A shape for {@link reshape}: -1, at most once, stands for the remainder. */
 export type ReshapeDims = readonly Dim[];
 
 /**
- * The same elements, row by row, in another shape: `reshape(x, ['N', 49, 192])`, `reshape(x, [-1, 192])`.
- * One symbolic dimension becomes ONNX's -1 and one that stays in its place becomes 0; only more than that reads sizes at run time.
+ * Reshapes in row-major order: `reshape(x, ['N', 49, 192])`, `reshape(x, [-1, 192])`. One symbolic dimension becomes ONNX's -1 and one that
+ * stays in its place becomes 0; only further ones read sizes at run time.
  */
 export function reshape(x: Tensor, dims: ReshapeDims): Tensor {
   const hole = dims.indexOf(-1);
@@ -215,20 +215,20 @@ export function reshape(x: Tensor, dims: ReshapeDims): Tensor {
   return emit('Reshape', [x, isStatic ? x.graph.literal('int64', shape as number[]) : x.graph.shapeTensor(known)])[0]!;
 }
 
-/** x with its axes in the order `perm`. */
+/** Permutes the axes of x to the order `perm`. */
 export const transpose = (x: Tensor, perm: readonly number[]): Tensor => emit('Transpose', [x], { perm })[0]!;
 
-/** x with its last two axes exchanged. */
+/** Swaps the last two axes of x. */
 export function swapLastAxes(x: Tensor): Tensor {
   const rank = x.dims.length;
   const perm = x.dims.map((_, axis) => (axis < rank - 2 ? axis : 2 * rank - 3 - axis));
   return transpose(x, perm);
 }
 
-/** Joins tensors along `axis`, which must have sizes that are numbers. */
+/** Concatenates tensors along `axis`, whose sizes must be numbers. */
 export const concat = (parts: readonly Tensor[], axis: number): Tensor => emit('Concat', parts, { axis })[0]!;
 
-/** Cuts `axis` into pieces of the given sizes. */
+/** Splits `axis` into pieces of the given sizes. */
 export function split(x: Tensor, { axis, sizes }: { readonly axis: number; readonly sizes: readonly number[] }): readonly Tensor[] {
   return emit('Split', [x, x.graph.literal('int64', sizes)], {
     axis: normalAxis(axis, x.dims.length),
@@ -243,7 +243,7 @@ export interface SliceOptions {
   readonly step?: number;
 }
 
-/** The elements start, start + step, ... before end of one axis whose size is a number. A gradient passes where step is 1. */
+/** Selects the elements start, start + step, ... before end of one axis whose size is a number. A gradient passes when step is 1. */
 export function slice(x: Tensor, { axis, start = 0, end, step = 1 }: SliceOptions): Tensor {
   const at = normalAxis(axis, x.dims.length);
   const size = staticDim(x.dims[at], `slice of '${x.name}' along axis ${at}`);
@@ -252,7 +252,7 @@ export function slice(x: Tensor, { axis, start = 0, end, step = 1 }: SliceOption
   return emit('Slice', [x, ...operands.map((value) => x.graph.literal('int64', [value]))])[0]!;
 }
 
-/** x with zeros before and after it along one axis whose size is a number. */
+/** Pads x with zeros before and after along one axis whose size is a number. */
 export function pad(
   x: Tensor,
   {
@@ -274,36 +274,38 @@ export function pad(
   })[0]!;
 }
 
-/** x repeated along its axes of size 1 up to `dims`; symbols are read from the input that binds them. */
+/** Repeats x along its axes of size 1 up to `dims`; symbols are read from the input that binds them. */
 export function expand(x: Tensor, dims: Dims): Tensor {
   const target = canonicalDims(dims);
   if (sameDims(x.dims, target)) return x;
-  // What x has already may be 1 in Expand's shape, so that symbols that do not grow need no run-time size.
+  // Dimensions that x already has may be 1 in Expand's shape, so that symbols that do not grow need no run-time size.
   const offset = target.length - x.dims.length;
   const growth = target.map((dim, axis) => (typeof dim === 'string' && dim === x.dims[axis - offset] ? 1 : dim));
   return emit('Expand', [x, x.graph.shapeTensor(growth)])[0]!;
 }
 
-/** Zeros of the dtype and shape of x. */
+/** Returns zeros with the dtype and shape of x. */
 export const zerosLike = (x: Tensor): Tensor => expand(x.graph.scalar(0, x.dtype), x.dims);
 
-/** x without the given axes of size 1. */
+/** Removes the given axes of size 1. */
 export const squeeze = (x: Tensor, axes: readonly number[]): Tensor => emit('Squeeze', [x, x.graph.literal('int64', axes)])[0]!;
 
-/** x with axes of size 1 inserted, counted in the result. */
+/** Inserts axes of size 1, numbered as in the result. */
 export const unsqueeze = (x: Tensor, axes: readonly number[]): Tensor => emit('Unsqueeze', [x, x.graph.literal('int64', axes)])[0]!;
 
-/** x at `indices` of one axis, whose place the axes of `indices` take. Without gradient: see permuteRows. */
+/** Selects `indices` of one axis, which the axes of `indices` replace. Without gradient: see permuteRows. */
 export const gather = (x: Tensor, indices: Tensor, axis = 0): Tensor => emit('Gather', [x, indices], { axis })[0]!;
 
 /** out[i][j] = x[indices[i][j]][j] for axis 0 of a matrix, and so on. Without gradient. */
 export const gatherElements = (x: Tensor, indices: Tensor, axis: number): Tensor => emit('GatherElements', [x, indices], { axis })[0]!;
 
-/** The slices of x at the coordinates in the last axis of `indices`, within each of the leading `batchDims` axes. Without gradient. */
+/**
+ * Selects the slices of x at the coordinates in the last axis of `indices`, within each of the leading `batchDims` axes. Without gradient.
+ */
 export const gatherND = (x: Tensor, indices: Tensor, batchDims = 0): Tensor =>
   emit('GatherND', [x, indices], { batch_dims: batchDims })[0]!;
 
-/** The shape of x at run time, int64 [rank]. */
+/** Returns the shape of x at run time, int64 [rank]. */
 export const shapeOf = (x: Tensor): Tensor => emit('Shape', [x])[0]!;
 
 /** 0, 1, ... below `limit`, int64. `limit` is a dimension, such as `range(g, 'N')`. */
@@ -312,10 +314,10 @@ export function range(graph: Tensor['graph'], limit: Dim): Tensor {
   return emit('Range', [graph.scalar(0, 'int64'), end, graph.scalar(1, 'int64')])[0]!;
 }
 
-/** A size [1] as a scalar that still knows what it holds. */
+/** Squeezes a size [1] to a scalar, keeping its known value. */
 function squeezeSize(size: Tensor): Tensor {
   return size.graph.addNode('Squeeze', [size], {}, [{ dtype: 'int64', dims: [], shapeValue: size.shapeValue! }])[0]!;
 }
 
-/** A sequence that holds the given tensors of one dtype; it can only be an output. */
+/** Builds a sequence of tensors of one dtype; it can only be an output. */
 export const sequenceConstruct = (tensors: readonly Tensor[]): Tensor => emit('SequenceConstruct', tensors)[0]!;

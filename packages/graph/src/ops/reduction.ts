@@ -4,13 +4,13 @@ import type { Attributes, Tensor, ValueType } from '../graph.ts';
 import { GraphError } from '../graphError.ts';
 import { emitterOf, type ShapeRules } from '../rule.ts';
 
-/** Which axes to reduce (default: all; negative counts from the end), and whether they stay as size 1. */
+/** Axes to reduce (default: all; negative counts from the end), and whether they stay as size 1. */
 export interface ReduceOptions {
   readonly axes?: readonly number[];
   readonly keepDims?: boolean;
 }
 
-/** The axes that a reduction goes over, counted from the front. */
+/** Returns the axes of a reduction, counted from the front. */
 export function reducedAxes(inputs: readonly Tensor[]): readonly number[] {
   const [x, axes] = inputs;
   return axes!.shapeValue!.map((axis) => normalAxis(axis as number, x!.dims.length));
@@ -38,7 +38,7 @@ function inferSoftmax([x]: readonly Tensor[], { axis }: Attributes): ValueType {
   return { dtype: x!.dtype, dims: x!.dims };
 }
 
-/** Shape rules of the ops that combine the elements along axes. */
+/** Shape rules of the ops that combine elements along axes. */
 export const reductionShapes = {
   ReduceSum: inferReduce,
   ReduceMean: inferReduce,
@@ -64,17 +64,17 @@ function reduce(
 /** The sum over `axes`. */
 export const reduceSum = (x: Tensor, options: ReduceOptions = {}): Tensor => reduce('ReduceSum', x, options);
 
-/** The mean over `axes`. Over many elements reduce in two stages: one big mean loses digits (6e-6 at ViT-B's loss). */
+/** The mean over `axes`. Reduce many elements in two stages: one big mean loses digits (6e-6 at ViT-B's loss). */
 export const reduceMean = (x: Tensor, options: ReduceOptions = {}): Tensor => reduce('ReduceMean', x, options);
 
 /** The largest element over `axes`; without gradient. */
 export const reduceMax = (x: Tensor, options: ReduceOptions = {}): Tensor => reduce('ReduceMax', x, options);
 
-/** Where along `axis` the largest element is, int64. */
+/** Index of the largest element along `axis`, int64. */
 export const argMax = (x: Tensor, { axis, keepDims = false }: { readonly axis: number; readonly keepDims?: boolean }): Tensor =>
   emit('ArgMax', [x], { axis, keepdims: keepDims ? 1 : 0 })[0]!;
 
-/** exp(x) over its sum along `axis`. */
+/** exp(x) divided by its sum along `axis`. */
 export const softmax = (x: Tensor, axis = -1): Tensor => emit('Softmax', [x], { axis })[0]!;
 
 /** The logarithm of {@link softmax}, computed stably. */

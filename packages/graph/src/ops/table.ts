@@ -4,5 +4,5 @@ import { linalgShapes } from './linalg.ts';
 import { movementShapes } from './movement.ts';
 import { reductionShapes } from './reduction.ts';
 
-/** The shape rules of every op of the package, by ONNX name. To add an op, add a row in its file, its derivative and a row to the tests. */
+/** Shape rules of every op of the package, by ONNX name. To add an op, add a row in its file, its derivative and a row to the tests. */
 export const SHAPES: ShapeRules = { ...elementwiseShapes, ...linalgShapes, ...movementShapes, ...reductionShapes };

@@ -3,7 +3,7 @@ import { type ConstantData, type DType, packNumbers } from '../dtype.ts';
 import { encodeModel } from '../encodeModel.ts';
 import type { Graph } from '../graph.ts';
 
-/** A value to feed, or one that came out: numbers in row order. */
+/** A value to feed, or a result: numbers in row-major order. */
 export interface Feed {
   readonly dtype: DType;
   readonly shape: readonly number[];
@@ -16,7 +16,7 @@ export interface Evaluator {
   close(): Promise<void>;
 }
 
-/** Encodes `graph` and loads the bytes in ONNX Runtime, one thread, as the graph is written (no fusion hides a wrong node). */
+/** Encodes `graph` and loads the bytes in ONNX Runtime, one thread, without optimisation (no fusion hides a wrong node). */
 export async function evaluator(graph: Graph): Promise<Evaluator> {
   const session = await ort.InferenceSession.create(encodeModel(graph), {
     intraOpNumThreads: 1,
@@ -42,7 +42,7 @@ export async function evaluator(graph: Graph): Promise<Evaluator> {
   };
 }
 
-/** Loads, runs once and releases. */
+/** Loads, runs once and releases a graph. */
 export async function evaluate(graph: Graph, feeds: Readonly<Record<string, Feed>>): Promise<Readonly<Record<string, Feed>>> {
   const loaded = await evaluator(graph);
   try {

@@ -6,7 +6,7 @@ import { mul } from '../ops/elementwise.ts';
 import { reduceSum } from '../ops/reduction.ts';
 import { evaluate, evaluator, type Feed } from './evaluate.ts';
 
-/** An input of an op under test: what the graph declares, and values for it with every symbol replaced by its size. */
+/** An input of an op under test: its declaration in the graph, and values with every symbol replaced by its size. */
 export interface CaseInput {
   readonly dims: Dims;
   readonly dtype?: DType;
@@ -19,18 +19,18 @@ export interface OpCase {
   readonly build: (...inputs: readonly Tensor[]) => Tensor;
   /** The shape the builder must infer. */
   readonly dims: Dims;
-  /** What must come out, computed by other means. */
+  /** Expected values, computed by other means. */
   readonly values: readonly number[];
   /** The inputs to differentiate; default: every float input. `[]` for an op without gradient. */
   readonly wrt?: readonly string[];
-  /** Float inputs without a dtype of their own are this: float32 for ops that ONNX Runtime's CPU has in no other. */
+  /** Dtype of float inputs that declare none: float32 for ops that ONNX Runtime's CPU has in no other. */
   readonly precision?: 'float32' | 'float64';
 }
 
-/** The size every symbol has when a case is run. */
+/** Size of every symbol when a case is run. */
 export const SYMBOL_SIZES: Readonly<Record<string, number>> = { N: 2, L: 3 };
 
-/** Sizes for dimensions: products of numbers and the symbols above. */
+/** Replaces symbols by their sizes in dimensions. */
 export const concreteShape = (dims: Dims): number[] =>
   canonicalDims(dims).map((dim) =>
     String(dim)
@@ -38,7 +38,7 @@ export const concreteShape = (dims: Dims): number[] =>
       .reduce((size, factor) => size * (SYMBOL_SIZES[factor] ?? Number(factor)), 1),
   );
 
-/** Fixed values that look random, between 0.25 and 1.25 in size, of both signs unless `isPositive`. */
+/** Returns fixed pseudo-random values of magnitude 0.25 to 1.25, of both signs unless `isPositive`. */
 export function samples(
   count: number,
   { seed = 1, isPositive = false }: { readonly seed?: number; readonly isPositive?: boolean } = {},
@@ -69,20 +69,20 @@ function buildCase({ inputs, build, precision = 'float64' }: OpCase): BuiltCase 
   return { graph, inputs: Object.fromEntries(tensors), output, feeds };
 }
 
-/** The inferred shape, and the dtype, shape and values that ONNX Runtime gives. */
+/** Returns the inferred shape, and the dtype, shape and values from ONNX Runtime. */
 export async function runCase(opCase: OpCase): Promise<{ readonly inferred: Tensor; readonly computed: Feed }> {
   const { graph, output, feeds } = buildCase(opCase);
   graph.output('result', output);
   return { inferred: output, computed: (await evaluate(graph, feeds)).result! };
 }
 
-/** The names of the inputs whose gradient the case checks. */
+/** Returns the names of the inputs whose gradient the case checks. */
 export const differentiated = ({ inputs, wrt }: OpCase): readonly string[] =>
   wrt ?? Object.keys(inputs).filter((name) => isFloat(inputs[name]!.dtype ?? 'float64'));
 
 /**
- * The largest difference between the gradient of a fixed random weighting of the output and central differences of the same,
- * each divided by the largest gradient of that input. About 1e-9 in float64 and 1e-3 in float32 when the rule is right.
+ * Returns the largest difference between the gradient of a fixed random weighting of the output and its central differences, each divided
+ * by the largest gradient of that input. About 1e-9 in float64 and 1e-3 in float32 when the rule is right.
  */
 export async function gradientError(opCase: OpCase): Promise<number> {
   const { graph, inputs, output, feeds } = buildCase(opCase);

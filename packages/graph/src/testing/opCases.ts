@@ -8,16 +8,16 @@ const positive = (dims: Dims, seed = 1): CaseInput => ({ dims, values: samples(s
 const bools = (dims: Dims, values: readonly number[]): CaseInput => ({ dims, dtype: 'bool', values });
 const ints = (dims: Dims, values: readonly number[]): CaseInput => ({ dims, dtype: 'int64', values });
 
-/** Elements counted from 0, for ops that only move them. */
+/** Elements counting from 0, for ops that only move them. */
 const counted = (dims: Dims): CaseInput => ({ dims, values: Array.from({ length: sizeOf(dims) }, (_, at) => at) });
 
-/** One-operand op, checked against the same function in JavaScript. */
+/** Case for a one-operand op, checked against the same function in JavaScript. */
 function unaryCase(build: OpCase['build'], reference: (x: number) => number, extra: Partial<OpCase> = {}): OpCase {
   const x = positive(['N', 3]);
   return { inputs: { x }, build, dims: ['N', 3], values: x.values.map(reference), ...extra };
 }
 
-/** Two-operand op: operands of one shape, and [N,3] against [3] and a number against [N,3] for broadcasting. */
+/** Cases for a two-operand op: operands of one shape, and [N,3] with [3] and a number with [N,3] for broadcasting. */
 function binaryCases(
   build: (a: nn.Operand, b: nn.Operand) => nn.Tensor,
   reference: (a: number, b: number) => number,
@@ -66,7 +66,7 @@ function logicalCase(build: (a: nn.Tensor, b: nn.Tensor) => nn.Tensor, values: r
   return { 'truth table': { inputs, build: (a, b) => build(a!, b!), dims: [4], values } };
 }
 
-/** Sums or means of [N,3,4] over `axes`, by counting through the elements. */
+/** Sums or means of [N,3,4] over `axes`, by enumerating the elements. */
 function reduceCases(
   build: typeof nn.reduceSum,
   finish: (values: number[]) => number,

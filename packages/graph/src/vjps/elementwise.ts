@@ -2,13 +2,13 @@ import { cast, div, exp, greater, greaterOrEqual, less, lessOrEqual, mul, neg, p
 import { binary, unary, type Vjps } from '../rule.ts';
 import { unbroadcast } from './unbroadcast.ts';
 
-/** Derivatives of the ops that work element by element. `d` is the cotangent of the output `y`. */
+/** Derivatives of the element-wise ops. `d` is the cotangent of the output `y`. */
 export const elementwiseVjps = {
   Add: binary((d, a, b) => [() => unbroadcast(d, a), () => unbroadcast(d, b)]),
   Sub: binary((d, a, b) => [() => unbroadcast(d, a), () => unbroadcast(neg(d), b)]),
   Mul: binary((d, a, b) => [() => unbroadcast(mul(d, b), a), () => unbroadcast(mul(d, a), b)]),
   Div: binary((d, a, b, y) => [() => unbroadcast(div(d, b), a), () => unbroadcast(neg(div(mul(d, y), b)), b)]),
-  // The exponent's own gradient is y·ln(a), which no model here needs.
+  // The exponent's own gradient is y·ln(a); no model here needs it.
   Pow: binary((d, a, b) => [() => unbroadcast(mul(d, mul(b, pow(a, sub(b, 1)))), a)]),
   Max: binary((d, a, b) => [() => unbroadcast(where(greaterOrEqual(a, b), d, 0), a), () => unbroadcast(where(less(a, b), d, 0), b)]),
   Min: binary((d, a, b) => [() => unbroadcast(where(lessOrEqual(a, b), d, 0), a), () => unbroadcast(where(greater(a, b), d, 0), b)]),

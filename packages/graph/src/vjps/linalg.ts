@@ -14,7 +14,7 @@ export const linalgVjps = {
     return [
       () => unbroadcast(matMul(d, swapLastAxes(b)), a),
       () => {
-        // A shared right-hand matrix: one product over all rows instead of a batch of products that are then summed.
+        // For a shared right-hand matrix: one product over all rows instead of a batch of products that are then summed.
         if (b.dims.length === 2)
           return gemm(flattenRows(a), flattenRows(d), undefined, {
             transA: true,

@@ -39,7 +39,7 @@ export const movementVjps = {
   Expand: unary((d, x) => unbroadcast(d, x)),
   Squeeze: unary((d, x) => reshape(d, x.dims)),
   Unsqueeze: unary((d, x) => reshape(d, x.dims)),
-  // The gradient of a gather is a scatter, whose order of sums is not fixed: use permuteRows, or gather what needs no gradient.
+  // The gradient of a gather is a scatter, whose order of sums is not fixed: use permuteRows, or gather tensors that need no gradient.
 } satisfies Vjps;
 
 function inverseOrder(perm: readonly number[]): readonly number[] {

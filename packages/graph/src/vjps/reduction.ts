@@ -5,19 +5,19 @@ import { expand, reshape } from '../ops/movement.ts';
 import { reducedAxes, reduceSum } from '../ops/reduction.ts';
 import { unary, type Vjps } from '../rule.ts';
 
-/** The cotangent of a reduced value, spread over the shape of `x` again. */
+/** Spreads the cotangent of a reduced value over the shape of `x` again. */
 function spread(d: Tensor, x: Tensor, axes: readonly number[]): Tensor {
   const kept = x.dims.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
   return expand(d.dims.length === 0 ? d : reshape(d, kept), x.dims);
 }
 
-/** How many elements of `x` go into one element of a reduction, as a number or a scalar tensor. */
+/** Returns how many elements of `x` are combined into one element of a reduction, as a number or a scalar tensor. */
 function reducedCount(x: Tensor, axes: readonly number[]): Tensor | number {
   const count: Dim = dimProduct(...axes.map((axis) => x.dims[axis]!));
   return typeof count === 'number' ? count : cast(reshape(x.graph.shapeTensor([count]), []), x.dtype);
 }
 
-/** Derivatives of the ops that combine the elements along axes. */
+/** Derivatives of the ops that combine elements along axes. */
 export const reductionVjps = {
   ReduceSum: ({ cotangents: [d], inputs }) => [() => spread(d!, inputs[0]!, reducedAxes(inputs))],
   ReduceMean: ({ cotangents: [d], inputs }) => {

@@ -3,7 +3,7 @@ import type { Tensor } from '../graph.ts';
 import { reshape } from '../ops/movement.ts';
 import { reduceSum } from '../ops/reduction.ts';
 
-/** Sums `d`, which has the shape of a broadcast, down to the shape of the operand `x`. */
+/** Sums `d`, which has a broadcast shape, down to the shape of the operand `x`. */
 export function unbroadcast(d: Tensor, x: Tensor): Tensor {
   if (sameDims(d.dims, x.dims)) return d;
   const added = d.dims.length - x.dims.length;

@@ -1,8 +1,8 @@
 import { adamWScalars, openArena, openJavaScriptKernels } from '../index.ts';
 
 /**
- * `node packages/kernels/dist/testing/benchKernels.js [floats]`: medians of seven runs for each kernel and its twin, with the
- * bytes that it reads and writes per second.
+ * `node packages/kernels/dist/testing/benchKernels.js [floats]`: prints medians of seven runs for each kernel and its twin, with the bytes
+ * read and written per second.
  */
 const length = Number(process.argv[2] ?? 16_000_000);
 const s = adamWScalars({ lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, step: 3 });

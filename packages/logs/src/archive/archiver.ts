@@ -8,36 +8,36 @@ import { isBefore, type LogEntry, newestId, readEntries, trimStream } from '../s
 import { parseFields, scalars } from '../stream/parseFields.ts';
 import { parseLine } from '../stream/parseLine.ts';
 
-/** Moves lines from Redis to the disk. */
+/** Moves log lines from Redis to disk. */
 export interface Archiver {
-  /** Resolves when what is in Redis now is archived, or with false when `timeoutMs` has passed. */
+  /** Resolves when everything in Redis at this point is archived, or with false after `timeoutMs`. */
   caughtUp(timeoutMs: number): Promise<boolean>;
   close(): Promise<void>;
 }
 
-/** What an archiver needs. */
+/** Options of {@link startArchiver}. */
 export interface ArchiverOptions {
   readonly redis: RedisConnection;
   readonly journal: Journal;
   readonly state: ArchiveState;
   readonly openJob: (job: string) => Promise<JobLog>;
-  /** Throws when another coordinator is at work: two must not write the same files. */
+  /** Throws when another coordinator is active: two must not write the same files. */
   readonly requireLease: () => Promise<void>;
-  /** Told of the lines that are archived for good. */
+  /** Called with the lines that are archived durably. */
   readonly onLines: (job: string, lines: readonly LogLine[]) => void;
   readonly log: Logger;
 }
 
-/** Entries of a round; an entry has up to 256 KiB. */
+/** Entries per round; an entry has up to 256 KiB. */
 const MOST_ENTRIES = 32;
 const BLOCK_MS = 500;
 const RETRY_MS = 500;
 const POLL_MS = 10;
 
 /**
- * Starts to archive. A round reads entries, leaves out lines that it has (by process and sequence number), writes the others to the files
- * of their jobs, and commits all of it with one line in the journal. Only then are lines shown, and removed from Redis. After a crash at
- * any place files are cut to what was committed, and the rest is read from Redis once more: no line is lost and none is there twice.
+ * Starts archiving. A round reads entries, drops lines already archived (by process and sequence number), appends the rest to their jobs'
+ * files, and commits all of it with one line in the journal. Only then are lines shown, and removed from Redis. After a crash at any point,
+ * files are truncated to what was committed, and the rest is read from Redis again: no line is lost or duplicated.
  */
 export function startArchiver({ redis, journal, state, openJob, requireLease, onLines, log }: ArchiverOptions): Archiver {
   const sources = new Map(Object.entries(state.sources));
@@ -114,8 +114,9 @@ export function startArchiver({ redis, journal, state, openJob, requireLease, on
 }
 
 /**
- * The lines of entries that are not known, by `sources`, the number of each process's next line. Lines that Redis had to let go leave a gap
- * in the numbers, which becomes a line that says so. Lines of several processes are put in order of time; those of one keep theirs.
+ * Returns the lines of entries that are new according to `sources`, the sequence number of each process's next line. Lines that Redis had
+ * to drop leave a gap in the numbers, which becomes a line saying so. Lines of several processes are sorted by time; those of one keep
+ * their order.
  */
 export function newLines(
   entries: readonly Pick<LogEntry, 'source' | 'sequence' | 'body'>[],

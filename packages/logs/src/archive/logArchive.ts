@@ -8,35 +8,35 @@ import { openJournal } from '../stream/journal.ts';
 import { CLUSTER, type LogLine } from '../stream/logLine.ts';
 import { startArchiver } from './archiver.ts';
 
-/** Told of lines as they are archived. */
+/** Called with lines as they are archived. */
 export type LinesListener = (job: string, lines: readonly LogLine[]) => void;
 
-/** All lines, by job, for as long as they are kept. */
+/** All lines, by job, for as long as they are retained. */
 export interface LogArchive {
-  /** The jobs that have lines, {@link CLUSTER} among them. */
+  /** Lists the jobs that have lines, including {@link CLUSTER}. */
   jobs(): Promise<string[]>;
-  /** The lines of a job; empty when there are none yet. */
+  /** Opens the lines of a job; empty when there are none yet. */
   open(job: string): Promise<JobLog>;
-  /** Calls `listener` with each job's new lines; gives the way to stop. */
+  /** Calls `listener` with each job's new lines; returns a function that stops it. */
   listen(listener: LinesListener): () => void;
   /** Resolves when the job has a line after the first `end`, or `signal` aborts. */
   waitForMore(job: string, end: number, signal: AbortSignal): Promise<void>;
-  /** Resolves when what is in Redis now is archived, or with false when `timeoutMs` has passed. */
+  /** Resolves when everything in Redis at this point is archived, or with false after `timeoutMs`. */
   caughtUp(timeoutMs: number): Promise<boolean>;
   close(): Promise<void>;
 }
 
-/** What an archive needs. */
+/** Options of {@link openLogArchive}. */
 export interface LogArchiveOptions extends JobLogBounds {
   /** The coordinator's data folder: a job's lines are in `jobs/<job>/logs`, those of no job in `cluster/logs`. */
   readonly dataDir: string;
-  /** A connection of its own: reading waits for lines. */
+  /** A separate connection: reading blocks for lines. */
   readonly redis: RedisConnection;
   readonly requireLease?: () => Promise<void>;
   readonly log: Logger;
 }
 
-/** Opens the archive, and starts to take lines from Redis. */
+/** Opens the archive, and starts to read lines from Redis. */
 export async function openLogArchive({
   dataDir,
   redis,

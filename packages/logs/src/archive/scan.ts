@@ -5,16 +5,16 @@ import type { LineFilter } from '../stream/lineFilter.ts';
 import type { LogLine } from '../stream/logLine.ts';
 import type { Block, Segment } from './segment.ts';
 
-/** Longest that a search keeps the event loop, which heartbeats need, before others get their turn, in milliseconds. */
+/** Limits the time for which a search blocks the event loop, which heartbeats need, in milliseconds. */
 const TURN_MS = 5;
 
 /** A pushed line may have any text as its level. */
 const LEVELS: ReadonlySet<string> = new Set(LOG_LEVELS);
 
-/** Lets others have their turn when this one has lasted long enough; throws what its signal aborts with. */
+/** Yields to the event loop when this turn has lasted long enough; throws the signal's reason when it aborts. */
 export interface Turns {
   (): Promise<void>;
-  /** Whether this turn has lasted long enough: for each line, where a wait costs more than the look. */
+  /** True when this turn has lasted long enough: checked per line, where awaiting costs more than the check. */
   isOver(): boolean;
 }
 
@@ -31,15 +31,15 @@ export function createTurns(signal?: AbortSignal): Turns {
   return Object.assign(next, { isOver });
 }
 
-/** A block of a job's lines, and where it is. */
+/** A block of a job's lines, and its segment. */
 export interface FoundBlock {
   readonly log: JobLog;
   readonly segment: Segment;
-  /** As it was when it was found. */
+  /** The block at the time of the search. */
   readonly block: Readonly<Block>;
 }
 
-/** The blocks that may have lines with such labels and times, oldest first. */
+/** Returns the blocks that may have lines with matching labels and times, oldest first. */
 export function findBlocks(log: JobLog, { takesLabels, fromMs, toMs }: Pick<LineFilter, 'takesLabels' | 'fromMs' | 'toMs'>): FoundBlock[] {
   return log.segments.flatMap((segment) => {
     const isWanted = segment.sets.map(({ labels }) => takesLabels(labels));
@@ -50,24 +50,24 @@ export function findBlocks(log: JobLog, { takesLabels, fromMs, toMs }: Pick<Line
   });
 }
 
-/** What is asked of a job's lines, in their one order. */
+/** Options of reading a job's lines in order. */
 export interface ReadOptions {
   readonly filter: LineFilter;
-  /** Ordinal of the first line that counts. */
+  /** Ordinal of the first line to consider. */
   readonly after: number;
-  /** Most lines. */
+  /** Maximum number of lines. */
   readonly limit: number;
   readonly signal?: AbortSignal;
 }
 
-/** Lines of a job, and where to go on. */
+/** Lines of a job, and the position to continue from. */
 export interface ReadResult {
   readonly lines: LogLine[];
-  /** The ordinal behind everything that was looked at: to be `after` next time. */
+  /** Ordinal after everything examined; pass it as the next `after`. */
   readonly next: number;
 }
 
-/** The first lines from `after` on that pass. */
+/** Returns the first matching lines from `after` on. */
 export async function readForward(log: JobLog, { filter, after, limit, signal }: ReadOptions): Promise<ReadResult> {
   const { end } = log;
   const lines: LogLine[] = [];
@@ -84,7 +84,7 @@ export async function readForward(log: JobLog, { filter, after, limit, signal }:
   return { lines, next: Math.max(after, end) };
 }
 
-/** The last `limit` lines that pass, in their order. */
+/** Returns the last `limit` matching lines, in order. */
 export async function readLast(log: JobLog, { filter, after, limit, signal }: ReadOptions): Promise<ReadResult> {
   const { end } = log;
   if (limit === 0) return { lines: [], next: end };
@@ -101,7 +101,7 @@ export async function readLast(log: JobLog, { filter, after, limit, signal }: Re
   return { lines: pages.reverse().flat().slice(-limit), next: end };
 }
 
-/** A segment that has just been let go, since the job has too many lines, counts as empty. */
+/** Reads a block; a segment that retention has just removed counts as empty. */
 export async function readOrSkip(log: JobLog, segment: Segment, block: Readonly<Block>): Promise<LogLine[]> {
   try {
     return await log.read(segment, block);
@@ -118,7 +118,7 @@ export interface HistogramBucket {
   readonly counts: Record<string, number>;
 }
 
-/** Counts the lines that pass in `buckets` equal spans from the filter's first time to its last, or the job's. */
+/** Counts the matching lines in `buckets` equal spans from the filter's first time to its last, or the job's. */
 export async function histogramOf(
   log: JobLog,
   { filter, buckets, signal }: { readonly filter: LineFilter; readonly buckets: number; readonly signal?: AbortSignal },

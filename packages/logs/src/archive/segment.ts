@@ -3,30 +3,30 @@ import { type LogLabels, labelsKey, queryLabelsOf } from '../stream/labels.ts';
 import type { LogLine, NewLine } from '../stream/logLine.ts';
 import { parseLine } from '../stream/parseLine.ts';
 
-/** Bytes after which an index entry begins: what is read at once. */
+/** Bytes after which a new index entry begins: the unit of reading. */
 export const BLOCK_BYTES = 64 * 1024;
 
 /** Some consecutive lines of a segment. */
 export interface Block {
   readonly offset: number;
   bytes: number;
-  /** Of its first line. */
+  /** Ordinal of its first line. */
   readonly ordinal: number;
   lines: number;
   minMs: number;
   maxMs: number;
-  /** Places in {@link Segment.sets} of the labels that occur. */
+  /** Indices in {@link Segment.sets} of the labels that occur. */
   readonly sets: number[];
 }
 
-/** Labels that occur in a segment, and how often. */
+/** A set of labels that occurs in a segment, with its counts. */
 export interface LabelSet {
   readonly labels: LogLabels;
   lines: number;
   bytes: number;
 }
 
-/** A file of lines and what is known about it. Lines are appended; blocks and sets tell where to look for which. */
+/** A file of lines with its index. Lines are appended; blocks and label sets tell where to look. */
 export interface Segment {
   readonly path: string;
   readonly ordinal: number;
@@ -53,7 +53,7 @@ function keyOf(labels: LogLabels): string {
   return key;
 }
 
-/** Notes a line that stands at the segment's end; `bytes` counts its newline. */
+/** Indexes a line at the segment's end; `bytes` includes its newline. */
 export function indexLine(segment: Segment, { labels, timeMs }: Pick<NewLine, 'labels' | 'timeMs'>, bytes: number): void {
   let block = segment.blocks.at(-1);
   if (block === undefined || block.bytes >= BLOCK_BYTES) {
@@ -79,7 +79,7 @@ export function indexLine(segment: Segment, { labels, timeMs }: Pick<NewLine, 'l
 
 /** Reads the lines of a block. */
 export async function readBlock(segment: Segment, { offset, bytes, ordinal, lines }: Readonly<Block>): Promise<LogLine[]> {
-  // The block may grow while it is read: what was known at the start counts.
+  // The block may grow while it is read: use the size known at the start.
   const buffer = Buffer.allocUnsafe(bytes);
   const file = await open(segment.path, 'r');
   try {
@@ -96,19 +96,17 @@ export async function readBlock(segment: Segment, { offset, bytes, ordinal, line
 
 const indexPath = (path: string): string => path.replace(/\.ndjson$/, '.index.json');
 
-/** Writes the index of a segment that is full beside it. */
+/** Writes the index of a full segment next to it. */
 export async function saveIndex({ path, lines, bytes, blocks, sets }: Segment): Promise<void> {
   await writeFile(indexPath(path), JSON.stringify({ version: 1, lines, bytes, sets, blocks }));
 }
 
-/** The files of a segment. */
+/** Returns the files of a segment. */
 export function segmentFiles(path: string): string[] {
   return [path, indexPath(path)];
 }
 
-/**
- * Opens a segment of `bytes` bytes: by its index where that agrees, else by reading it. A last line that is not whole does not count.
- */
+/** Opens a segment of `bytes` bytes: by its index if that agrees, otherwise by reading it. An incomplete last line does not count. */
 export async function openSegment(path: string, ordinal: number, bytes: number): Promise<Segment> {
   const known = await readIndex(path);
   if (known !== undefined && known.bytes === bytes) {
@@ -130,6 +128,6 @@ async function readIndex(path: string): Promise<SavedIndex | undefined> {
     const index = JSON.parse(await readFile(indexPath(path), 'utf8')) as SavedIndex;
     return index.version === 1 ? index : undefined;
   } catch {
-    return undefined; // Not written yet, or torn by a crash: the segment itself tells the same.
+    return undefined; // Not written yet, or torn by a crash: the segment itself has the same information.
   }
 }

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 
-/** Flushes a folder: a new or renamed file in it is there after a crash of the machine. */
+/** Flushes a folder, so that a new or renamed file in it survives a crash of the machine. */
 export async function syncFolder(dir: string): Promise<void> {
   const folder = await open(dir, 'r');
   try {

@@ -26,12 +26,12 @@ export async function aggregate(series: readonly Series[], query: AggregateQuery
   return results;
 }
 
-/** By their only value: an answer over time has no order. */
+/** Sorts by the only value: an answer over time has no order. */
 function sorted(series: readonly Series[], sign: 1 | -1): Series[] {
   return [...series].sort((a, b) => sign * (a.values[0]! - b.values[0]!));
 }
 
-/** The `count` least (or, with -1, largest) series of each step; the others have no point there. */
+/** Keeps the `count` smallest (or, with -1, largest) series of each step; the others have no point there. */
 async function extremes(members: readonly Series[], count: number, sign: 1 | -1, length: number, budget: QueryBudget): Promise<Series[]> {
   const results = members.map(({ labels }) => budget.series(labels, length));
   for (let i = 0; i < length; i++) {
@@ -69,7 +69,7 @@ function combine(name: Exclude<Aggregation, 'topk' | 'bottomk' | 'sort' | 'sort_
   }
 }
 
-/** The population's variance, in one pass (Welford 1962). */
+/** Computes the population variance in one pass (Welford 1962). */
 export function variance(values: Iterable<number>): number {
   let [count, mean, sum] = [0, 0, 0];
   for (const value of values) {

@@ -7,12 +7,12 @@ export interface Matcher {
   readonly position: number;
 }
 
-/** What a label filter compares with. Durations are in milliseconds. */
+/** Right-hand side of a label filter. Durations are in milliseconds. */
 export type FilterValue =
   | { readonly type: 'string'; readonly value: string }
   | { readonly type: 'number' | 'duration' | 'bytes'; readonly value: number };
 
-/** A condition on labels, those of the stream and those that a parser found. */
+/** A condition on labels, both the stream's and those found by a parser. */
 export type LabelFilter =
   | { readonly kind: 'and' | 'or'; readonly left: LabelFilter; readonly right: LabelFilter }
   | {
@@ -23,7 +23,7 @@ export type LabelFilter =
       readonly position: number;
     };
 
-/** `name="expression"` behind `| json` and `| logfmt`: the label, and where its value is. */
+/** `name="expression"` after `| json` and `| logfmt`: the label, and the path of its value. */
 export interface Extraction {
   readonly name: string;
   readonly expression: string;
@@ -31,7 +31,7 @@ export interface Extraction {
   readonly position: number;
 }
 
-/** What `| drop` and `| keep` name: a label, or one whose value matches. */
+/** Operand of `| drop` and `| keep`: a label, or one whose value matches. */
 export type LabelChoice = string | Matcher;
 
 /** `target=source` or `target="template"` of `| label_format`. */
@@ -41,7 +41,7 @@ export interface LabelFormat {
   readonly position: number;
 }
 
-/** How a line filter tests a line. */
+/** Operators of line filters. */
 export const LINE_FILTERS = ['|=', '!=', '|~', '!~', '|>', '!>'] as const;
 
 /** One stage of a pipeline. */
@@ -63,14 +63,14 @@ export interface LogQuery {
   readonly stages: readonly Stage[];
 }
 
-/** `| unwrap duration(took) | took > 1s`: the label whose value is a sample, and the filters behind. */
+/** `| unwrap duration(took) | took > 1s`: the label whose value is a sample, and the filters after it. */
 export interface Unwrap {
   readonly name: string;
   readonly conversion: 'bytes' | 'duration' | 'duration_seconds' | undefined;
   readonly filters: readonly LabelFilter[];
 }
 
-/** Functions over the lines of a range, by what they take: lines, the numbers that `| unwrap` gives, or either. */
+/** Functions over the lines of a range, by input: lines, the numbers of `| unwrap`, or either. */
 export const RANGE_FUNCTIONS = {
   count_over_time: 'lines',
   bytes_over_time: 'lines',
@@ -97,7 +97,7 @@ export const AGGREGATIONS = ['sum', 'avg', 'min', 'max', 'count', 'stddev', 'std
 /** An aggregation over series. */
 export type Aggregation = (typeof AGGREGATIONS)[number];
 
-/** How an aggregation groups series: all into one when there is none. */
+/** Grouping of an aggregation; without one, all series form one group. */
 export interface Grouping {
   readonly isWithout: boolean;
   readonly names: readonly string[];
@@ -106,7 +106,7 @@ export interface Grouping {
 /** Operators between two metric queries. */
 export type BinaryOperator = '+' | '-' | '*' | '/' | '%' | '^' | '==' | '!=' | '>' | '>=' | '<' | '<=' | 'and' | 'or' | 'unless';
 
-/** Numbers over the lines of a range. */
+/** Computes numbers over the lines of a range. */
 export interface RangeQuery {
   readonly kind: 'range';
   readonly function: RangeFunction;
@@ -120,11 +120,11 @@ export interface RangeQuery {
   readonly grouping: Grouping | undefined;
 }
 
-/** Series made of series. */
+/** Computes series from series. */
 export interface AggregateQuery {
   readonly kind: 'aggregate';
   readonly function: Aggregation;
-  /** How many series `topk` and `bottomk` give. */
+  /** Number of series returned by `topk` and `bottomk`. */
   readonly parameter: number | undefined;
   readonly grouping: Grouping | undefined;
   readonly of: MetricQuery;
@@ -134,9 +134,9 @@ export interface AggregateQuery {
 export interface BinaryQuery {
   readonly kind: 'binary';
   readonly op: BinaryOperator;
-  /** `bool`: a comparison gives 0 or 1 instead of leaving out what does not compare. */
+  /** `bool`: a comparison gives 0 or 1 instead of filtering. */
   readonly isBool: boolean;
-  /** The labels by which series of both sides belong together; all when there is none. */
+  /** Labels that match series of both sides; all labels when undefined. */
   readonly matching: { readonly isOn: boolean; readonly names: readonly string[] } | undefined;
   readonly left: MetricQuery;
   readonly right: MetricQuery;
@@ -153,7 +153,7 @@ export interface LabelReplaceQuery {
   readonly position: number;
 }
 
-/** A query that gives numbers. */
+/** A query that returns numbers. */
 export type MetricQuery =
   | RangeQuery
   | AggregateQuery

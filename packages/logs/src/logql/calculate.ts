@@ -1,19 +1,19 @@
 import type { BinaryOperator } from './ast.ts';
 
-/** An operator that takes two numbers. */
+/** An operator on two numbers. */
 export type NumberOperator = Exclude<BinaryOperator, 'and' | 'or' | 'unless'>;
 
-/** Whether an operator goes by which series there are, not by their values. */
+/** True for an operator on the presence of series, not their values. */
 export function isSetOperator(op: BinaryOperator): op is 'and' | 'or' | 'unless' {
   return op === 'and' || op === 'or' || op === 'unless';
 }
 
-/** Whether an operator compares. */
+/** True for a comparison operator. */
 export function isComparison(op: BinaryOperator): boolean {
   return /[=<>]/.test(op);
 }
 
-/** The result of an operator: a number, or whether a comparison holds. What is divided by 0 is no number, as Loki has it. */
+/** Applies an operator: returns a number, or whether a comparison holds. Division by 0 gives NaN, as in Loki. */
 export function calculate(op: NumberOperator, left: number, right: number): number | boolean {
   switch (op) {
     case '+':

@@ -4,7 +4,7 @@ import type { BinaryQuery } from './ast.ts';
 import { calculate, isSetOperator, type NumberOperator } from './calculate.ts';
 import { groupSeries, type QueryBudget, type Series } from './series.ts';
 
-/** Applies an operator between a number and series: to each point. A comparison without `bool` leaves the points that compare. */
+/** Applies an operator between a number and series, point by point. A comparison without `bool` filters the points. */
 export function combineWithNumber(
   { op, isBool }: BinaryQuery,
   series: readonly Series[],
@@ -30,7 +30,7 @@ function put(series: Series, at: number, value: number): void {
   series.values[at] = value;
 }
 
-/** `kept` is what a comparison leaves. */
+/** `kept` is the value that a successful comparison keeps. */
 function apply(op: BinaryQuery['op'], isBool: boolean, left: number, right: number, kept: number): number | undefined {
   const made = calculate(op as NumberOperator, left, right);
   if (typeof made === 'number') return made;
@@ -39,8 +39,8 @@ function apply(op: BinaryQuery['op'], isBool: boolean, left: number, right: numb
 }
 
 /**
- * Applies an operator between series of equal labels, or of those that `on` and `ignoring` say.
- * @throws MaestroError `invalid-argument` where more than one series of a side belongs to one of the other.
+ * Applies an operator between series with equal labels, or equal in those that `on` and `ignoring` select.
+ * @throws MaestroError `invalid-argument` when more than one series of a side matches one of the other.
  */
 export async function combineSeries(
   query: BinaryQuery,
@@ -74,7 +74,7 @@ export async function combineSeries(
   return merged(pairs, length, budget);
 }
 
-/** A series where one of `others` is there, or where none is. */
+/** Keeps a series where one of `others` is present, or where none is. */
 function masked(series: Series, others: readonly Series[], isWanted: boolean, budget: QueryBudget): Series {
   const { labels, values, isThere } = series;
   const result = budget.series(labels, values.length);
@@ -113,7 +113,7 @@ function pair(query: BinaryQuery, series: Series, siblings: readonly Series[], o
   return result;
 }
 
-/** Series of equal labels become one: what `on` leaves may be equal where the steps differ. */
+/** Merges series with equal labels: those that `on` leaves may be equal at different steps. */
 function merged(series: readonly Series[], length: number, budget: QueryBudget): Series[] {
   return groupSeries(series, (labels) => labels).map(({ labels, members }) => {
     if (members.length === 1) return members[0]!;

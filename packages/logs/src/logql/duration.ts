@@ -13,7 +13,7 @@ const UNIT_MS: ReadonlyMap<string, number> = new Map([
 ]);
 const PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d|w|y)/y;
 
-/** A duration of a query such as `5m`, `1h30m`, `7d` or `1.5s` in milliseconds; `undefined` when it is none. */
+/** Parses a duration of a query such as `5m`, `1h30m`, `7d` or `1.5s` to milliseconds; `undefined` when it is not one. */
 export function parseDuration(text: string): number | undefined {
   let milliseconds = 0;
   let at = 0;
@@ -27,7 +27,7 @@ export function parseDuration(text: string): number | undefined {
   return at === 0 ? undefined : milliseconds;
 }
 
-/** A duration in a line, in Go's notation (`-1.5s`, `2h45m`, `0`; no days), in milliseconds; `undefined` when it is none. */
+/** Parses a duration in a line, in Go's notation (`-1.5s`, `2h45m`, `0`; no days), to milliseconds; `undefined` when it is not one. */
 export function parseGoDuration(text: string): number | undefined {
   const [, sign, digits] = /^([+-]?)(.*)$/s.exec(text)!;
   if (digits === '0') return 0;
@@ -35,14 +35,14 @@ export function parseGoDuration(text: string): number | undefined {
   return value === undefined || sign !== '-' ? value : -value;
 }
 
-/** A duration as Prometheus writes it: `1h30m`, `90d`; parts of a millisecond are left out. */
+/** Formats a duration as Prometheus does: `1h30m`, `90d`; fractions of a millisecond are dropped. */
 export function formatDuration(milliseconds: number): string {
   let rest = Math.trunc(Math.abs(milliseconds));
   if (rest === 0) return '0s';
   let text = milliseconds < 0 ? '-' : '';
   for (const unit of ['y', 'w', 'd', 'h', 'm', 's', 'ms']) {
     const unitMs = UNIT_MS.get(unit)!;
-    // Years and weeks only where nothing is left: 90d reads better than 12w6d.
+    // Years and weeks only when they divide evenly: 90d reads better than 12w6d.
     if ((unit === 'y' || unit === 'w') && rest % unitMs !== 0) continue;
     const count = Math.floor(rest / unitMs);
     if (count === 0) continue;
@@ -52,7 +52,7 @@ export function formatDuration(milliseconds: number): string {
   return text;
 }
 
-/** A duration as Go writes it: `1m30s`, `1.5s`, `2h0m0s`, `15ms`. */
+/** Formats a duration as Go does: `1m30s`, `1.5s`, `2h0m0s`, `15ms`. */
 export function formatGoDuration(milliseconds: number): string {
   const sign = milliseconds < 0 ? '-' : '';
   const ms = Math.abs(milliseconds);

@@ -1,31 +1,31 @@
 import type { QueryLabels } from '../stream/labels.ts';
 
-/** The label that tells what kind of mistake a stage met, and the one with its words. */
+/** Labels that hold the kind of an error in a stage, and its message. */
 export const ERROR = '__error__';
 export const ERROR_DETAILS = '__error_details__';
 
-/** A line on its way through a pipeline: its text and labels, which stages change. */
+/** A line passing through a pipeline: its text and labels, which stages change. */
 export interface Entry {
   text: string;
   /** Nanoseconds since 1970. */
   readonly ns: bigint;
-  /** All labels, those of mistakes included. */
+  /** All labels, including those of errors. */
   readonly labels: QueryLabels;
   get(name: string): string;
   has(name: string): boolean;
-  /** Sets a label that a stage made; an empty one goes. */
+  /** Sets a label created by a stage; an empty value removes it. */
   set(name: string, value: string): void;
   /**
-   * Sets a label that a parser found in the line. The first parser to find it counts. Where the stream has a label of that name, this one
-   * is called `<name>_extracted`, unless both are equal.
+   * Sets a label that a parser found in the line. The first parser to find it wins. When the stream has a label of that name, this one is
+   * called `<name>_extracted`, unless both are equal.
    */
   found(name: string, value: string): void;
   delete(name: string): void;
-  /** Notes a mistake; the line stays. The first one counts where `isWeak`. */
+  /** Records an error; the line stays. With `isWeak`, an earlier error is kept. */
   fail(kind: string, details: string, isWeak?: boolean): void;
 }
 
-/** Begins with a line as it was written. Labels are copied when the first of them changes. */
+/** Opens a line as it was written. Labels are copied on the first change. */
 export function openEntry(text: string, ns: bigint, stream: QueryLabels): Entry {
   let labels = stream;
   let own: Map<string, string> | undefined;
@@ -67,7 +67,7 @@ export function openEntry(text: string, ns: bigint, stream: QueryLabels): Entry 
   };
 }
 
-/** A name that a label can have: other characters become `_`, as does a digit at its beginning get one before it. */
+/** Converts a key to a valid label name: other characters become `_`, and a leading digit is prefixed with one. */
 export function labelName(key: string): string {
   return key
     .trim()

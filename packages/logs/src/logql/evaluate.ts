@@ -10,19 +10,19 @@ import { evaluateRange, type RangeContext } from './evaluateRange.ts';
 import { groupSeries, openBudget, type QueryBudget, requireFewSeries, type Series } from './series.ts';
 import { expand, matchAll } from './template/regex.ts';
 
-/** When a metric query is evaluated: at `startMs`, then each `stepMs`, up to and including `endMs`. */
+/** Evaluation times of a metric query: `startMs`, then every `stepMs`, up to and including `endMs`. */
 export interface Steps {
   readonly startMs: number;
   readonly endMs: number;
   readonly stepMs: number;
 }
 
-/** Most points of a series, as Loki has it. */
+/** Maximum points of a series, as in Loki. */
 const MOST_STEPS = 11_000;
 
 /**
- * Aggregations that are done as lines are read, and over which functions: behind `| json` nearly every line is a stream of its own, and the
- * result is the same. Loki does so for sums.
+ * Aggregations computed while lines are read, and the functions they apply to: after `| json` nearly every line is a stream of its own, and
+ * the result is the same. Loki does so for sums.
  */
 const DONE_EARLY: Readonly<Partial<Record<Aggregation, readonly RangeFunction[]>>> = {
   sum: ['count_over_time', 'rate', 'bytes_over_time', 'bytes_rate', 'sum_over_time'],
@@ -31,8 +31,8 @@ const DONE_EARLY: Readonly<Partial<Record<Aggregation, readonly RangeFunction[]>
 };
 
 /**
- * Evaluates a query that gives numbers. Series come in the order of their labels, or of their values where the query sorts.
- * @throws MaestroError `invalid-argument` for more points or series than are given, and for lines on which a stage failed.
+ * Evaluates a query that returns numbers. Series are sorted by their labels, or by their values when the query sorts.
+ * @throws MaestroError `invalid-argument` for more points or series than allowed, and for lines on which a stage failed.
  */
 export async function evaluateMetric(
   archive: LogArchive,

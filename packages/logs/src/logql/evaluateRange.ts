@@ -14,14 +14,14 @@ import { parseBytes, parseGoFloat } from './quantity.ts';
 import { selectBlocks } from './selectLines.ts';
 import { groupLabels, type QueryBudget, type Series } from './series.ts';
 
-/** When a metric query is evaluated: at `startMs`, then each `stepMs`, `length` times. */
+/** Evaluation times of a metric query: `startMs`, then every `stepMs`, `length` times. */
 export interface StepTimes {
   readonly startMs: number;
   readonly stepMs: number;
   readonly length: number;
 }
 
-/** What the evaluation of a range needs. */
+/** Context of evaluating a range. */
 export interface RangeContext {
   readonly archive: LogArchive;
   readonly times: StepTimes;
@@ -30,7 +30,7 @@ export interface RangeContext {
   readonly budget: QueryBudget;
 }
 
-/** Gathers the samples of one series, and gives its points. */
+/** Collects the samples of one series, and returns its points. */
 interface Gatherer {
   readonly labels: QueryLabels;
   add(timeMs: number, value: number): void;
@@ -38,8 +38,8 @@ interface Gatherer {
 }
 
 /**
- * Evaluates a function over the lines in (t - range, t] for each step's time t. `aggregatedBy` is the grouping of an
- * aggregation over the series that is done as lines are read.
+ * Evaluates a function over the lines in (t - range, t] for each step's time t. `aggregatedBy` is the grouping of an aggregation over the
+ * series that is computed while lines are read.
  */
 export async function evaluateRange(
   query: RangeQuery,
@@ -59,7 +59,7 @@ export async function evaluateRange(
   const group = grouper(query, aggregatedBy);
   const takeTurn = budget.turns;
   const gatherers = new Map<string, Gatherer>();
-  /** Of labels that lines share the gatherer is known without a look at each. */
+  /** Lines that share a label set share a cached gatherer. */
   const known = new WeakMap<QueryLabels, Gatherer>();
   const gathererOf = (labels: QueryLabels): Gatherer => {
     let gatherer = known.get(labels);
@@ -96,8 +96,7 @@ const PARSERS: ReadonlySet<Stage['kind']> = new Set(['json', 'logfmt', 'pattern'
 const USERS: ReadonlySet<Stage['kind']> = new Set(['filter', 'line_format', 'label_format']);
 
 /**
- * Whether anything depends on what parsers find. Where nothing does they are left out, and what they cannot parse is no mistake, as Loki
- * has it.
+ * True when anything depends on the parsers' results. Otherwise parsers are skipped, and a line they cannot parse is no error, as in Loki.
  */
 function usesLabels(
   { function: name, query, unwrap }: RangeQuery,
@@ -125,12 +124,12 @@ function pipelineError(entry: Entry): MaestroError {
   );
 }
 
-/** The labels of the series that a line belongs to. */
+/** Returns the function that maps a line's labels to those of its series. */
 function grouper({ function: name, unwrap, grouping }: RangeQuery, aggregatedBy: { readonly grouping: Grouping | undefined } | undefined) {
   return (labels: QueryLabels): QueryLabels => {
     if (name === 'absent_over_time') return groupLabels(labels, undefined);
     if (aggregatedBy !== undefined) return groupLabels(labels, aggregatedBy.grouping);
-    // The number itself is no label, and with `without` neither are those named.
+    // The unwrapped number itself is not a label, nor, with `without`, are the named labels.
     const left = grouping === undefined ? labels : groupLabels(labels, grouping);
     if (unwrap === undefined || (grouping !== undefined && !grouping.isWithout) || !left.has(unwrap.name)) return left;
     return new Map([...left].filter(([label]) => label !== unwrap.name));
@@ -149,7 +148,7 @@ function inSeconds(text: string): number | undefined {
   return milliseconds === undefined ? undefined : milliseconds / 1000;
 }
 
-/** The number that a line counts as; `undefined` when it does not count. */
+/** Compiles the value that a line contributes; `undefined` when it contributes none. */
 function compileSample({ function: name, unwrap }: RangeQuery): (entry: Entry) => number | undefined {
   if (unwrap === undefined) return name.startsWith('bytes') ? ({ text }) => Buffer.byteLength(text) : () => 1;
   const convert = CONVERSIONS[unwrap.conversion ?? 'none'];
@@ -164,18 +163,18 @@ function compileSample({ function: name, unwrap }: RangeQuery): (entry: Entry) =
   };
 }
 
-/** Whether a function only adds up whole numbers: then no sample is kept. */
+/** True when a function only sums integers: then no sample is kept. */
 function isCounted({ function: name, unwrap }: RangeQuery): boolean {
   return name === 'absent_over_time' || unwrap === undefined;
 }
 
-/** The first step at or after a time, and the first whose range lies wholly behind it. */
+/** Returns the first step at or after a time, and the first whose range lies wholly after it. */
 function stepsOf(timeMs: number, rangeMs: number, { startMs, stepMs }: StepTimes): [first: number, end: number] {
   const after = (ms: number): number => Math.max(0, Math.ceil((ms - startMs) / stepMs));
   return [after(timeMs), after(timeMs + rangeMs)];
 }
 
-/** Adds up whole numbers by noting where they begin and cease to count: exact, in the memory of the points alone. */
+/** Sums integers by recording where they begin and cease to count: exact, with memory for the points only. */
 function counter({ function: name }: RangeQuery, rangeMs: number, labels: QueryLabels, times: StepTimes, budget: QueryBudget): Gatherer {
   const { length } = times;
   const lines = new Int32Array(length + 1);
@@ -208,7 +207,7 @@ function counter({ function: name }: RangeQuery, rangeMs: number, labels: QueryL
   };
 }
 
-/** Keeps numbers with their times, and applies the function to those of each step's range. */
+/** Keeps numbers with their times, and applies the function to those in each step's range. */
 function sampler(query: RangeQuery, rangeMs: number, labels: QueryLabels, times: StepTimes, budget: QueryBudget): Gatherer {
   const [stamps, numbers]: [number[], number[]] = [[], []];
   const series = budget.series(labels, times.length);
@@ -241,7 +240,7 @@ function sampler(query: RangeQuery, rangeMs: number, labels: QueryLabels, times:
   };
 }
 
-/** What a function makes of the numbers of a range, which are at least one and in order of time. */
+/** Reduces the numbers of a range, at least one and in order of time, as the function requires. */
 function reducer({ function: name, parameter }: RangeQuery, rangeMs: number): (values: Float64Array) => number {
   switch (name) {
     case 'rate':
@@ -287,7 +286,7 @@ function largest(values: Float64Array): number {
   return found;
 }
 
-/** The mean, which no sum on the way makes infinite. */
+/** Computes the mean without an intermediate sum that could overflow. */
 function average(values: Float64Array): number {
   let [count, mean] = [0, 0];
   for (const value of values) {
@@ -297,7 +296,7 @@ function average(values: Float64Array): number {
   return mean;
 }
 
-/** Between two values the one that lies in proportion. */
+/** Computes the quantile by linear interpolation between two values. */
 function quantile(q: number, values: Float64Array): number {
   if (q < 0) return Number.NEGATIVE_INFINITY;
   if (q > 1) return Number.POSITIVE_INFINITY;
@@ -308,7 +307,7 @@ function quantile(q: number, values: Float64Array): number {
   return sorted[lower]! * (1 - weight) + sorted[Math.min(sorted.length - 1, lower + 1)]! * weight;
 }
 
-/** 1 where no line is, with the labels that the selector sets. */
+/** Returns 1 where there is no line, with the labels that the selector sets. */
 function absence({ query }: RangeQuery, present: Series | undefined, { length }: StepTimes, budget: QueryBudget): Series {
   const count = (name: string): number => query.matchers.filter((matcher) => matcher.name === name).length;
   const labels = new Map(

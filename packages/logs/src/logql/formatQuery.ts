@@ -14,10 +14,10 @@ import type {
 import { formatDuration, formatGoDuration } from './duration.ts';
 import { formatBytes, formatPlain, formatShort } from './quantity.ts';
 
-/** What is longer goes over several lines, as Loki's formatter has it. */
+/** Longer queries are split over several lines, like Loki's formatter does. */
 const LINE_LENGTH = 100;
 
-/** Writes a query the way Loki's `format_query` does: on one line where it fits, else each stage and operand on its own. */
+/** Formats a query like Loki's `format_query`: on one line when it fits, otherwise each stage and operand on its own. */
 export function formatQuery(query: Query): string {
   return query.kind === 'log' ? prettyLines(query, 0) : prettyMetric(query, 0);
 }
@@ -38,7 +38,7 @@ function prettyLines(query: LogQuery, level: number): string {
   const plain = plainLines(query);
   if (query.stages.length === 0 || plain.length <= LINE_LENGTH) return indent(level) + plain;
   const lines = [`${indent(level)}{${query.matchers.map(matcher).join(', ')}}`];
-  // Line filters that follow each other stay on one line where they fit.
+  // Consecutive line filters stay on one line when they fit.
   for (let at = 0; at < query.stages.length; ) {
     let end = at + 1;
     if (query.stages[at]!.kind === 'line') while (query.stages[end]?.kind === 'line') end++;
@@ -166,7 +166,7 @@ function prettyMetric(query: MetricQuery, level: number): string {
   }
 }
 
-/** An operand that is an operation itself keeps its brackets, without which the query would be another one. */
+/** Keeps the brackets of an operand that is an operation itself; without them the query would mean something else. */
 function prettyOperand(query: MetricQuery, level: number): string {
   if (query.kind !== 'binary' || plainMetric(query).length <= LINE_LENGTH) return prettyMetric(query, level);
   return `${indent(level)}(\n${prettyMetric(query, level + 1)}\n${indent(level)})`;

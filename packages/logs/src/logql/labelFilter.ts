@@ -4,20 +4,20 @@ import { parseGoDuration } from './duration.ts';
 import type { Entry } from './entry.ts';
 import { parseBytes, parseGoFloat } from './quantity.ts';
 
-/** Compiles `op "value"` to a test of a value; one that is missing counts as empty. */
+/** Compiles `op "value"` to a test of a value; a missing one counts as empty. */
 export function compileValueTest({ op, value }: Pick<Matcher, 'op' | 'value'>): (found: string) => boolean {
   const pattern = op === '=~' || op === '!~' ? compilePattern(value) : undefined;
   const isNegated = op === '!=' || op === '!~';
   return (found) => (pattern === undefined ? found === value : pattern.isAll(found)) !== isNegated;
 }
 
-/** Compiles a label filter. A value that should be a number and is none lets the line pass, with a label that tells the mistake. */
+/** Compiles a label filter. A value that should be a number but is not lets the line pass, with a label that describes the error. */
 export function compileFilter(filter: LabelFilter): (entry: Entry) => boolean {
   if (filter.kind !== 'compare') {
     const [left, right] = [compileFilter(filter.left), compileFilter(filter.right)];
     if (filter.kind === 'or') return (entry) => left(entry) || right(entry);
     return (entry) => {
-      // Both are looked at, as Loki does: the second may note a mistake.
+      // Evaluates both, as Loki does: the second may record an error.
       const [first, second] = [left(entry), right(entry)];
       return first && second;
     };

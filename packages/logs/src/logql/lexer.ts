@@ -2,13 +2,13 @@ import { parseDuration } from './duration.ts';
 import { parseBytes } from './quantity.ts';
 import { queryError } from './queryError.ts';
 
-/** A word of a query. `value` is an identifier, an operator, the content of a string, a number, or a duration in milliseconds. */
+/** A token of a query. `value` is an identifier, an operator, the content of a string, a number, or a duration in milliseconds. */
 export type Token =
   | { readonly type: 'name' | 'flag' | 'operator' | 'string'; readonly value: string; readonly position: number }
   | { readonly type: 'number' | 'duration' | 'bytes'; readonly value: number; readonly position: number }
   | { readonly type: 'end'; readonly value: ''; readonly position: number };
 
-/** Longest query that is taken, in characters. The same bound as Loki's. */
+/** Maximum length of a query, in characters; the same as Loki's. */
 const MAX_QUERY_LENGTH = 5120;
 
 const SPACE = /(?:\s|#[^\n]*)+/y;
@@ -22,10 +22,10 @@ const RAW = /`[^`]*`/y;
 const ESCAPES: ReadonlyMap<string, string> = new Map(Object.entries({ n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v' }));
 
 /**
- * Cuts a query into tokens, the last of which is `end`. Grafana's own variables (`$__auto`, `$__interval`, `$__range`) become names, should
- * they come through.
+ * Splits a query into tokens, the last of which is `end`. Grafana's own variables (`$__auto`, `$__interval`, `$__range`) become names if
+ * they get through.
  *
- * @throws MaestroError `invalid-argument` with the place.
+ * @throws MaestroError `invalid-argument` with the position.
  */
 export function tokenize(query: string): Token[] {
   if (query.length > MAX_QUERY_LENGTH)
@@ -81,7 +81,7 @@ function readQuantity(query: string, text: string, position: number): Token {
   return { type: 'bytes', value: bytes, position };
 }
 
-/** The content of a string in double quotes, by Go's rules as far as they are used. */
+/** Unquotes a string in double quotes, by the rules of Go that are in use. */
 function unquote(query: string, quoted: string, position: number): string {
   return quoted.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)/g, (all, code: string, offset: number) => {
     if (code.length > 1) return String.fromCharCode(Number.parseInt(code.slice(1), 16));

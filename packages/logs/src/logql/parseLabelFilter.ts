@@ -1,12 +1,12 @@
 import type { FilterValue, LabelFilter } from './ast.ts';
 import type { Tokens } from './tokens.ts';
 
-/** Most conditions of one filter. */
+/** Maximum conditions of one filter. */
 const MAX_CONDITIONS = 50;
 
 /**
- * Parses a label filter such as `step > 10 and (worker="a" or took >= 1.5s)`. `and` binds stronger than `or`; a comma, or nothing at all
- * between two conditions, is an `and`.
+ * Parses a label filter such as `step > 10 and (worker="a" or took >= 1.5s)`. `and` binds tighter than `or`; a comma, or nothing at all
+ * between two conditions, means `and`.
  */
 export function parseLabelFilter(tokens: Tokens): LabelFilter {
   return parseOr(tokens, { conditions: 0 });
@@ -37,7 +37,7 @@ function parseCondition(tokens: Tokens, budget: { conditions: number }): LabelFi
   }
   const name = tokens.expectName('a stage such as json, or a label filter such as step > 10');
   const op = tokens.takeOneOf(['=', '==', '!=', '=~', '!~', '>', '>=', '<', '<='] as const);
-  // A word that nothing is compared with is a stage that we have not, such as unpack.
+  // A name without a comparison is an unsupported stage, such as unpack.
   if (op === undefined) throw tokens.unsupported(`the stage | ${name} is not supported`, undefined, true);
   if (tokens.takeName(['ip']) !== undefined) throw tokens.unsupported('ip() is not supported', undefined, true);
   const { position, type, value } = tokens.expectValue();

@@ -13,11 +13,11 @@ import { parseMatchers } from './parseMatchers.ts';
 import { parsePipeline } from './parsePipeline.ts';
 import type { Tokens } from './tokens.ts';
 
-/** Deepest nesting of brackets and aggregations, and most operators in all, that are taken. */
+/** Maximum nesting of brackets and aggregations, and maximum operators in total. */
 const MAX_DEPTH = 20;
 const MAX_OPERATORS = 50;
 
-/** Operators by how strong they bind, the weakest first. */
+/** Operators by precedence, the lowest first. */
 const LEVELS: readonly (readonly BinaryOperator[])[] = [
   ['or'],
   ['and', 'unless'],
@@ -27,13 +27,13 @@ const LEVELS: readonly (readonly BinaryOperator[])[] = [
   ['^'],
 ];
 
-/** How deep the parser is, and how many operators there were. */
+/** Current nesting depth, and the number of operators so far. */
 interface Nesting {
   readonly depth: number;
   readonly count: { operators: number };
 }
 
-/** Parses a query that gives numbers. */
+/** Parses a query that returns numbers. */
 export function parseMetric(tokens: Tokens): MetricQuery {
   return parseLevel(tokens, 0, { depth: 0, count: { operators: 0 } });
 }
@@ -47,13 +47,13 @@ function parseLevel(tokens: Tokens, level: number, nesting: Nesting): MetricQuer
     if (op === undefined) return left;
     if (++nesting.count.operators > MAX_OPERATORS) throw tokens.error(`more than ${MAX_OPERATORS} operators`);
     const modifiers = parseModifiers(tokens, op);
-    // `^` alone binds to the right: 2 ^ 3 ^ 2 is 2 ^ 9.
+    // Only `^` is right-associative: 2 ^ 3 ^ 2 is 2 ^ 9.
     const right = parseLevel(tokens, op === '^' ? level : level + 1, nesting);
     left = binary(tokens, { kind: 'binary', op, ...modifiers, left, right });
   }
 }
 
-/** `bool`, `on (...)` and `ignoring (...)` behind an operator. */
+/** Parses `bool`, `on (...)` and `ignoring (...)` after an operator. */
 function parseModifiers(tokens: Tokens, op: BinaryOperator): Pick<BinaryQuery, 'isBool' | 'matching'> {
   const isBool = tokens.takeName(['bool']) !== undefined;
   if (isBool && !isComparison(op)) throw tokens.unsupported(`bool behind ${op} is not supported`, 'it belongs to comparisons', true);
@@ -65,7 +65,7 @@ function parseModifiers(tokens: Tokens, op: BinaryOperator): Pick<BinaryQuery, '
   return { isBool, matching: { isOn: word === 'on', names } };
 }
 
-/** Two numbers become one; the words between series need series. */
+/** Folds two numbers into one; set operators require series. */
 function binary(tokens: Tokens, query: BinaryQuery): MetricQuery {
   const { op, left, right } = query;
   if (isSetOperator(op)) {
@@ -132,7 +132,7 @@ function parseAggregate(tokens: Tokens, name: Aggregation, nesting: Nesting): Me
   return { kind: 'aggregate', function: name, parameter, grouping, of };
 }
 
-/** The number that stands first in the brackets of `name`. */
+/** Parses the number that comes first in the brackets of `name`. */
 function parseParameter(tokens: Tokens, name: string): number {
   const parameter = tokens.takeNumber();
   if (parameter === undefined) throw tokens.error(`parameter required for operation ${name}`);
@@ -156,7 +156,7 @@ function parseNames(tokens: Tokens): string[] {
   return names;
 }
 
-/** `rate({...} | ... [5m])`; the range may also stand before the pipeline, as Loki allows. */
+/** Parses `rate({...} | ... [5m])`; the range may also precede the pipeline, as Loki allows. */
 function parseRange(tokens: Tokens, name: RangeFunction): MetricQuery {
   tokens.expect('(');
   const isQuantile = name === 'quantile_over_time';
@@ -167,7 +167,7 @@ function parseRange(tokens: Tokens, name: RangeFunction): MetricQuery {
   let range = tokens.isNext('[') ? parseBrackets(tokens) : undefined;
   let offsetMs = range === undefined ? undefined : parseOffset(tokens);
   const { stages, unwrap } = parsePipeline(tokens);
-  // The query may stand in brackets of its own, with the range inside or behind.
+  // The query may have brackets of its own, with the range inside or after them.
   const isClosed = hasBrackets && range === undefined && tokens.take(')');
   range ??= parseBrackets(tokens);
   offsetMs ??= parseOffset(tokens);

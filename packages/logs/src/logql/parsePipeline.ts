@@ -2,10 +2,10 @@ import { type Extraction, type LabelChoice, type LabelFormat, LINE_FILTERS, type
 import { parseLabelFilter } from './parseLabelFilter.ts';
 import type { Tokens } from './tokens.ts';
 
-/** Most stages, and most names of one stage. */
+/** Maximum stages, and maximum names of one stage. */
 const MAX_PARTS = 50;
 
-/** Parses the stages behind a selector, up to whatever starts none. `| unwrap` ends them: nothing but label filters may follow it. */
+/** Parses the stages after a selector, up to the first token that starts none. `| unwrap` ends them: only label filters may follow it. */
 export function parsePipeline(tokens: Tokens): { readonly stages: readonly Stage[]; readonly unwrap: Unwrap | undefined } {
   const stages: Stage[] = [];
   for (;;) {
@@ -34,7 +34,7 @@ function parseLineFilter(tokens: Tokens): Stage | undefined {
   return { kind: 'line', op, values, position };
 }
 
-/** Stages that are known by their name; any other word begins a label filter. */
+/** Stages known by name; any other word begins a label filter. */
 const STAGES = ['json', 'logfmt', 'pattern', 'regexp', 'line_format', 'label_format', 'drop', 'keep', 'decolorize'] as const;
 
 function parseStage(tokens: Tokens): Stage {
@@ -78,7 +78,7 @@ function parseList<Item>(tokens: Tokens, parse: (tokens: Tokens) => Item): Item[
   return items;
 }
 
-/** `name="expression"`, or `name` alone for a field of that name. */
+/** Parses `name="expression"`, or `name` alone for a field of that name. */
 function parseExtractions(tokens: Tokens): Extraction[] {
   if (!tokens.isNameNext(['offset'])) return [];
   return parseList(tokens, () => {

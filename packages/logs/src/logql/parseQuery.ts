@@ -6,7 +6,7 @@ import { openTokens, type Tokens } from './tokens.ts';
 
 /**
  * Parses a query.
- * @throws MaestroError `invalid-argument` with line and column, and for what is LogQL but not supported, with its name and what is.
+ * @throws MaestroError `invalid-argument` with line and column; for LogQL that is not supported, with its name and the alternatives.
  */
 export function parseQuery(query: string): Query {
   const tokens = openTokens(query);
@@ -15,7 +15,7 @@ export function parseQuery(query: string): Query {
   return parsed;
 }
 
-/** Parses `{...}` alone, as `match[]` of the series API has it. */
+/** Parses a bare `{...}`, as in `match[]` of the series API. */
 export function parseSelector(query: string): readonly Matcher[] {
   const tokens = openTokens(query);
   const matchers = parseMatchers(tokens);

@@ -4,10 +4,10 @@ import type { Extraction } from '../ast.ts';
 import { type Entry, labelName } from '../entry.ts';
 import { scanJson } from './jsonFields.ts';
 
-/** Mistake of a line that is no JSON object. */
+/** Error of a line that is not a JSON object. */
 const JSON_ERROR = 'JSONParserErr';
 
-/** `| json`: every field becomes a label, those of inner objects with the keys on the way joined by `_`; arrays and nulls do not. */
+/** `| json`: every field becomes a label, those of nested objects with the keys of the path joined by `_`; arrays and nulls do not. */
 export function parseJson(entry: Entry): void {
   const error = scanJson(entry.text, (path, { type, text }) => {
     if (type === 'array' || type === 'null') return;
@@ -17,7 +17,7 @@ export function parseJson(entry: Entry): void {
   if (error !== undefined) entry.fail(JSON_ERROR, error);
 }
 
-/** Names of labels by keys; lines have the same keys again and again. */
+/** Cache of label names by key; lines have the same keys again and again. */
 const names = new Map<string, string>();
 const MOST_NAMES = 10_000;
 const LONGEST_NAME = 100;
@@ -34,7 +34,7 @@ function labelOf(key: string): string {
 
 const STEP = /(?:^|\.)([A-Za-z_][A-Za-z0-9_-]*)|\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]/y;
 
-/** `| json name="a.b[0]"`: labels from named places. One that is not there is empty. */
+/** `| json name="a.b[0]"`: labels from given paths. A missing one is empty. */
 export function compileJsonExtractions(extractions: readonly Extraction[]): (entry: Entry) => void {
   const places = extractions.map(({ name, expression }) => ({ name, steps: parsePath(expression) }));
   return (entry) => {

@@ -1,17 +1,17 @@
-/** A value in a JSON text that is no object: its text as it stands, a string without quotes and escapes. */
+/** A JSON value that is not an object: its text as it stands, a string without quotes and escapes. */
 export type JsonScalar = { readonly type: 'string' | 'number' | 'boolean' | 'null' | 'array'; readonly text: string };
 
-/** Told of a value and the keys on the way to it, which change behind. */
+/** Called with a value and the keys of its path, which are reused afterwards. */
 export type FieldListener = (path: readonly string[], value: JsonScalar) => void;
 
 const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?$/;
 const [QUOTE, BACKSLASH, COMMA, COLON, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST] = [...'"\\,:{}[]'].map((text) => text.charCodeAt(0)) as number[];
 
 /**
- * Goes through the fields of a JSON object in their order, as far as it is one: a line that was cut still has its first fields. Numbers
- * keep their digits, which a parse to a double would lose. Not recursive: a line may be nested as deep as it is long.
+ * Visits the fields of a JSON object in order, as far as it is valid: a truncated line still has its first fields. Numbers keep their
+ * digits, which parsing to a double would lose. Not recursive: a line may be nested as deep as it is long.
  *
- * @returns what is wrong, `undefined` when nothing is.
+ * @returns the error; `undefined` when there is none.
  */
 export function scanJson(text: string, listener: FieldListener): string | undefined {
   let at = 0;
@@ -21,7 +21,7 @@ export function scanJson(text: string, listener: FieldListener): string | undefi
   if (text.charCodeAt(at) !== OPEN) return 'Value is not an object';
   at++;
   let isFirst = true;
-  /** Fields of an inner object, which count when it is whole. */
+  /** Fields of a nested object, which count only once it is complete. */
   let inner: [string[], JsonScalar][] = [];
   // `path` has a key for each open object but the outermost.
   for (let depth = 1; depth > 0; ) {
@@ -74,7 +74,7 @@ export function scanJson(text: string, listener: FieldListener): string | undefi
     }
   }
 
-  /** Goes behind a string; `undefined` when there is none, or it has no end. */
+  /** Skips a string; `undefined` when there is none, or it has no end. */
   function takeString(): string | undefined {
     if (text.charCodeAt(at) !== QUOTE) return undefined;
     let isEscaped = false;
@@ -106,7 +106,7 @@ export function scanJson(text: string, listener: FieldListener): string | undefi
     return { type, text: word };
   }
 
-  /** An array as it stands. Only brackets and strings are looked at. */
+  /** Returns an array verbatim. Only brackets and strings are examined. */
   function takeArray(): JsonScalar | undefined {
     const from = at;
     let open = 0;

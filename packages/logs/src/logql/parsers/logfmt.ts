@@ -1,17 +1,17 @@
 import type { Extraction } from '../ast.ts';
 import { type Entry, labelName } from '../entry.ts';
 
-// Characters up to the space separate; keys and values have none of them, nor " and =.
+// Characters up to the space separate; keys and values contain none of them, nor " and =.
 const KEY = /[!#-<>-\uFFFF]+/y;
 const BARE = /[!#-<>-\uFFFF]*/y;
 const QUOTED = /"(?:[^"\\]|\\.)*"/sy;
 const SPACE = /[^!-\uFFFF]+/y;
 const REST = /[!-\uFFFF]*/y;
 
-/** A pair of a line in logfmt; `mistake` instead of a value where it is none. */
+/** A pair of a logfmt line; `mistake` instead of a value when it is invalid. */
 export type LogfmtPair = { readonly key: string; readonly value: string } | { readonly mistake: string };
 
-/** The pairs of a line such as `level=info msg="a b" ok`, in their order. A key without a value has an empty one. */
+/** Yields the pairs of a line such as `level=info msg="a b" ok`, in order. A key without a value has an empty one. */
 export function* scanLogfmt(text: string): Generator<LogfmtPair> {
   let at = 0;
   const take = (expression: RegExp): string => {
