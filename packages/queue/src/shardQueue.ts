@@ -4,23 +4,23 @@ import { connectRedis, type RedisConnection } from '@maestro/redis';
 import type { Queue, QueueOptions } from 'bullmq';
 
 /**
- * Completed shards are remembered so long, per virtual rank, that enqueueing one again is a no-op; shards are enqueued at most two windows
- * ahead, so a coordinator that starts over repeats no older ones. All else of a completed shard leaves Redis.
+ * Number of completed shards remembered per virtual rank, so that enqueueing one again is a no-op; shards are enqueued at most two windows
+ * ahead, so a restarted coordinator repeats no older ones. All other data of a completed shard is removed from Redis.
  */
 const KEPT_COMPLETED = 4;
-/** BullMQ notes each change of state in a stream that nobody here reads. */
+/** BullMQ records each state change in a stream that nobody here reads. */
 const MAX_EVENTS = 10;
 const QUEUE_PREFIX = 'maestro';
 
-/** Loads BullMQ, which takes a while: a service does it when it starts, programs that have no queues never. */
+/** Loads BullMQ, which takes a while: services do it at start, programs without queues never. */
 export const loadBullmq = (): Promise<typeof import('bullmq')> => import('bullmq');
 
-/** A shard that is being worked. Its lock belongs to (job, virtual rank): whoever owns the rank now may renew and complete it. */
+/** A shard being worked on. Its lock belongs to (job, virtual rank): the rank's current owner may renew and complete it. */
 export interface Lease {
   readonly shard: Shard;
 }
 
-/** How many shards of a virtual rank wait, and how many are leased. */
+/** Numbers of waiting and leased shards of a virtual rank. */
 export interface ShardDepth {
   readonly virtualRank: number;
   readonly waiting: number;
@@ -28,38 +28,41 @@ export interface ShardDepth {
 }
 
 /**
- * The shards of one generation of a job: a BullMQ queue per virtual rank, first in, first out. The ledger, not the queue, says what is
- * committed. Each generation has queues of its own: a member of an old one can only touch queues that nobody reads any more.
+ * The shards of one generation of a job: a BullMQ queue per virtual rank, first in, first out. The ledger, not the queue, records what is
+ * committed. Each generation has its own queues: a member of an old one can only touch queues that nobody reads any more.
  */
 export interface ShardQueue {
-  /** Adds shards behind those there are. A shard that waits, is leased or was lately completed is not added again. */
+  /** Appends shards. A shard that is waiting, leased or recently completed is not added again. */
   enqueue(shards: readonly Shard[]): Promise<void>;
-  /** Leases the rank's next shard, or says that none waits. */
+  /** Leases the rank's next shard; undefined when none is waiting. */
   lease(virtualRank: number): Promise<Lease | undefined>;
-  /** The shards of a rank that are leased, oldest first, with their locks renewed: for who has lost an answer, or takes the rank over. */
-  takeOver(virtualRank: number): Promise<Lease[]>;
   /**
-   * Renews the locks, expired ones too. Throws `conflict` naming a shard that is no longer leased: it was completed or the generation is
+   * Returns the leased shards of a rank, oldest first, and renews their locks: for an owner that has lost an answer, or takes the rank
    * over.
    */
+  takeOver(virtualRank: number): Promise<Lease[]>;
+  /**
+   * Renews the locks, including expired ones. Throws `conflict` naming a shard that is no longer leased: it was completed or the generation
+   * has ended.
+   */
   extend(leases: readonly Lease[]): Promise<void>;
-  /** Completes a shard. False when that had been done before (by whoever), or the shard is gone with its generation. */
+  /** Completes a shard. Returns false when it was already completed, by anyone, or removed with its generation. */
   complete(lease: Lease): Promise<boolean>;
-  /** Removes every shard of the generation, leased ones too. */
+  /** Removes every shard of the generation, including leased ones. */
   clear(): Promise<void>;
   depth(): Promise<ShardDepth[]>;
   close(): Promise<void>;
 }
 
 /**
- * Opens the shard queue of a generation; coordinator and workers each open their own. All virtual ranks share one connection. Locks are
- * never taken away when they expire (no stalled check runs): a rank changes hands by a new view alone.
+ * Opens the shard queue of a generation; coordinator and workers each open their own. All virtual ranks share one connection. An expired
+ * lock is never taken away (no stalled check runs): a rank changes owner only with a new view.
  *
- * Every call fails with `redis-unavailable` when Redis does not answer in time, and may be repeated. A lease whose answer was lost on
- * the way is found by {@link ShardQueue.takeOver}.
+ * Every call fails with `redis-unavailable` when Redis does not answer in time, and may be repeated. {@link ShardQueue.takeOver} finds a
+ * lease whose answer was lost.
  *
  * @param redis a connection to share, which stays open when the queue is closed, or the URL of one to open.
- * @param lockMs how long a lease's lock lasts unless extended: it shows whether an owner is alive (default 30 000).
+ * @param lockMs duration of a lease's lock unless extended: it shows whether an owner is alive (default 30 000).
  */
 export async function openShardQueue({
   redis: given,
@@ -78,14 +81,14 @@ export async function openShardQueue({
 }): Promise<ShardQueue> {
   const { Job, Queue } = await loadBullmq();
   const redis = typeof given === 'string' ? await connectRedis(given, { timeoutMs }) : given;
-  // `lockDuration` is a worker's option, read from here by the backend's moveToActive: leasing needs no BullMQ worker, of which each
+  // `lockDuration` is a worker's option that the backend's moveToActive reads from here: leasing needs no BullMQ worker, each of which
   // would hold a blocking connection of its own.
   const options: QueueOptions & { lockDuration: number } = {
     connection: redis.client,
     prefix: QUEUE_PREFIX,
     lockDuration: lockMs,
     skipVersionCheck: true, // it would only warn of an eviction policy, for each queue; the coordinator refuses it: see requireNoEviction
-    skipWaitingForReady: true, // the connection keeps calls until Redis is there, and each has its deadline
+    skipWaitingForReady: true, // the connection queues calls until Redis is up, and each has its deadline
     skipMetasUpdate: true, // enqueue does it
     defaultJobOptions: { removeOnComplete: KEPT_COMPLETED, removeOnFail: KEPT_COMPLETED, attempts: 1 },
   };
@@ -102,7 +105,7 @@ export async function openShardQueue({
   const tokenOf = (virtualRank: number): string => `${jobId}/${virtualRank}`;
   const lockKey = (queue: Queue<Shard>, id: string): string => `${queue.toKey(id)}:lock`;
 
-  /** An expired lock is set anew: the token says whose it is, and nobody else takes what is leased. */
+  /** An expired lock is set again: the token identifies its owner, and nobody else takes a leased shard. */
   const relock = async ({ shard }: Lease): Promise<void> => {
     const queue = queueOf(shard.virtualRank);
     const id = shardId(shard);
@@ -129,7 +132,7 @@ export async function openShardQueue({
       await job.moveToCompleted(null, tokenOf(shard.virtualRank), false);
       return true;
     } catch (error) {
-      // Between the look and the move another owner of the rank was faster.
+      // Another owner of the rank was faster between the check and the move.
       if (isMaestroError(error, 'conflict') || (await queue.getJobState(shardId(shard))) !== 'active') return false;
       throw error;
     }
@@ -143,7 +146,7 @@ export async function openShardQueue({
         await Promise.all(
           queues.map(async (queue, rank) => {
             if (jobsByRank[rank]!.length === 0) return;
-            // Here and not once at the start, because clear() removes this setting too.
+            // Not once at the start, because clear() removes this setting too.
             await queue.getBackend().setQueueMeta({ 'opts.maxLenEvents': MAX_EVENTS });
             await queue.addBulk(jobsByRank[rank]!);
           }),
@@ -179,11 +182,11 @@ export async function openShardQueue({
   };
 }
 
-/** What the names of a generation's queues begin with. */
+/** Returns the name prefix of a generation's queues. */
 const shardQueueName = (jobId: string, generation: number): string => `shards-${jobId}-g${generation}`;
 
 /**
- * The generations of a job that have left queues in Redis.
+ * Lists the generations of a job that have left queues in Redis.
  * @throws MaestroError `redis-unavailable`.
  */
 export async function listShardGenerations({ client, call }: RedisConnection, jobId: string): Promise<number[]> {
@@ -197,5 +200,5 @@ export async function listShardGenerations({ client, call }: RedisConnection, jo
   return [...generations].sort((a, b) => a - b);
 }
 
-/** The same for the same shard of the same job, so that enqueueing twice adds it once. */
+/** Equal for the same shard of the same job, so that enqueueing twice adds it once. */
 const shardId = ({ epoch, window }: Shard): string => `e${epoch}-w${window}`;

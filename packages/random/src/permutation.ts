@@ -3,15 +3,15 @@ import { PURPOSES } from './stream.ts';
 
 const FEISTEL_ROUNDS = 8;
 
-/** A bijection of 0..length-1 that is computed point by point and never stored. */
+/** A bijection of 0..length-1, computed point by point and never stored. */
 export type Permutation = (position: number) => number;
 
 /**
- * The shuffled order of one epoch: a balanced Feistel network over the next even power of two with Philox as round function,
- * walked until it lands inside 0..length-1 (cycle walking; Black & Rogaway, "Ciphers with arbitrary finite domains", 2002).
- * Constant memory, and less than four walks a call on average.
+ * Returns the shuffled order of one epoch: a balanced Feistel network over the next even power of two with Philox as round function,
+ * iterated until the result is inside 0..length-1 (cycle walking; Black & Rogaway, "Ciphers with arbitrary finite domains", 2002). Constant
+ * memory, and less than four iterations per call on average.
  *
- * @throws RangeError when `length` is not an integer in 1..2^32, or a position lies outside 0..length-1.
+ * @throws RangeError when `length` is not an integer in 1..2^32, or a position is outside 0..length-1.
  */
 export function permutation({
   seed,

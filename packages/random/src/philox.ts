@@ -10,7 +10,7 @@ const WEYL_1 = 0xbb67ae85;
 const ROUNDS = 10;
 const { imul } = Math;
 
-/** The high 32 bits of the 64-bit product of two unsigned 32-bit numbers. */
+/** Returns the high 32 bits of the 64-bit product of two unsigned 32-bit numbers. */
 function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;

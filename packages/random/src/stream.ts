@@ -1,8 +1,8 @@
 import { philox } from './philox.ts';
 
 /**
- * What a draw is for. Part of the counter, so that draws for different purposes never share bits.
- * The numbers are part of every job's identity: append, never renumber.
+ * Purposes of a draw. Part of the counter, so that draws for different purposes never share bits. The numbers are part of every job's
+ * identity: append, never renumber.
  */
 export const PURPOSES = { init: 0, permutation: 1, crop: 2, flip: 3, mask: 4, probe: 5 } as const;
 
@@ -12,7 +12,7 @@ export type Purpose = keyof typeof PURPOSES;
 /** What a recipe draws for, by a name of its own: {@link purposeNumber}. */
 export type RecipePurpose = `recipe.${string}`;
 
-/** Names one stream of random numbers: the same address gives the same numbers on every machine, in any order of use. */
+/** Address of one stream of random numbers: the same address gives the same numbers on every machine, in any order of use. */
 export interface StreamAddress {
   /** The job's seed, an integer in 0..2^53-1. */
   readonly seed: number;
@@ -25,11 +25,11 @@ export interface StreamAddress {
 
 /** An endless sequence of random numbers that starts at a {@link StreamAddress}. */
 export interface RandomStream {
-  /** The next unsigned 32-bit integer. */
+  /** Returns the next unsigned 32-bit integer. */
   uint32(): number;
-  /** The next uniform number in [0, 1), with 24 random bits (exact in float32). */
+  /** Returns the next uniform number in [0, 1), with 24 random bits (exact in float32). */
   uniform(): number;
-  /** The next draw of the standard normal distribution (Box-Muller on 53-bit uniforms). */
+  /** Returns the next draw of the standard normal distribution (Box-Muller on 53-bit uniforms). */
   normal(): number;
 }
 

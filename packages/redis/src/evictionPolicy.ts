@@ -5,7 +5,7 @@ import type { RedisConnection } from './redisConnection.ts';
 const KEEPS_ALL = 'noeviction';
 
 /**
- * Why this Redis may drop keys: the name of its eviction policy. `undefined` when it does not, or does not say.
+ * Returns why this Redis may drop keys: the name of its eviction policy. `undefined` when it does not, or does not report one.
  * @throws MaestroError `redis-unavailable`.
  */
 export async function readEvictionRisk({ client, call }: RedisConnection): Promise<string | undefined> {
@@ -17,8 +17,8 @@ export async function readEvictionRisk({ client, call }: RedisConnection): Promi
 }
 
 /**
- * Makes sure that Redis keeps what it is given.
- * @throws MaestroError `redis-unavailable` when its policy lets it drop keys and `isAllowed` is false.
+ * Requires that Redis never evicts keys.
+ * @throws MaestroError `redis-unavailable` when its policy allows it to and `isAllowed` is false.
  */
 export async function requireNoEviction(redis: RedisConnection, { isAllowed }: { readonly isAllowed: boolean }): Promise<void> {
   const risk = await readEvictionRisk(redis);

@@ -2,14 +2,14 @@ import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { Redis } from 'ioredis';
 import { requireRedisUrl } from './redisUrl.ts';
 
-/** A connection that outlives an absent Redis: it goes on trying, while each call fails on its deadline. */
+/** A connection that survives an outage of Redis: it keeps reconnecting, while each call fails on its deadline. */
 export interface RedisConnection {
   readonly client: Redis;
-  /** Runs `work`; what Redis or the network does wrong becomes `redis-unavailable`, naming `what` was to be done. */
+  /** Runs `work`; errors of Redis or the network become `redis-unavailable`, naming the operation `what`. */
   call<T>(what: string, work: () => Promise<T>): Promise<T>;
   /**
-   * Calls `listener` whenever Redis is back after it was away; gives the way to stop. What was written in the last second before may be
-   * gone, and what was asked for in between may yet be done.
+   * Calls `listener` whenever Redis returns after an outage; returns a function that stops it. Writes of the last second before the outage
+   * may be lost, and commands sent during it may still take effect.
    */
   onReturn(listener: () => void): () => void;
   close(): Promise<void>;
@@ -18,7 +18,7 @@ export interface RedisConnection {
 /**
  * Connects to Redis.
  *
- * @throws MaestroError `invalid-argument` when the URL is none, `redis-unavailable` when it does not answer within `timeoutMs`.
+ * @throws MaestroError `invalid-argument` when the URL is invalid, `redis-unavailable` when it does not answer within `timeoutMs`.
  */
 export async function connectRedis(url: string, { timeoutMs }: { readonly timeoutMs: number }): Promise<RedisConnection> {
   requireRedisUrl(url);
@@ -69,7 +69,7 @@ export async function connectRedis(url: string, { timeoutMs }: { readonly timeou
   };
 }
 
-/** What to do about a Redis that does not let us in. */
+/** Advises how to fix a refused connection. */
 function connectAdvice(why: string, isTls: boolean): string {
   if (/NOAUTH/.test(why)) return 'its URL lacks the password: it stands, with a colon before it and an @ behind it, before the host';
   if (/WRONGPASS|invalid password/.test(why)) return 'the user or the password in the URL is not right';

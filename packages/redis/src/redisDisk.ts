@@ -3,15 +3,15 @@ import { Redis } from 'ioredis';
 
 const EVERY_MS = 1000;
 const CALL_TIMEOUT_MS = 2000;
-/** Room on the disk, beside twice what Redis has in memory, before it writes its file again. */
+/** Free space, on top of twice the memory of Redis, before its file is enabled again. */
 const ROOM_BYTES = 1024 * 1024;
 
 /**
- * Keeps a Redis at work whose disk is full. With an append-only file that it cannot write it refuses all writes; it is told to go on
- * without one, in memory, and to begin a new one when there is room. What it has not on disk when it dies meanwhile is written again by the
- * coordinator, which lives on, and jobs have files of their own. Only for a server of ours: others' settings are not changed.
+ * Keeps a Redis with a full disk working. With an append-only file that it cannot write, it refuses all writes; this disables the file, so
+ * that it runs from memory, and enables a new one when there is room. If it dies meanwhile, the coordinator, which survives, writes the
+ * missing data again, and jobs have their own files. Only for a server of ours: the settings of others are not changed.
  *
- * Gives the way to stop.
+ * Returns a function that stops watching.
  */
 export function watchRedisDisk({ url, dir }: { readonly url: string; readonly dir: string }): () => void {
   const client = new Redis(url, {
@@ -21,7 +21,7 @@ export function watchRedisDisk({ url, dir }: { readonly url: string; readonly di
     commandTimeout: CALL_TIMEOUT_MS,
     retryStrategy: () => EVERY_MS,
   });
-  client.on('error', () => undefined); // it is away, or ends: looked at again when it is back
+  client.on('error', () => undefined); // unreachable, or ending: checked again on its return
   let isWithoutFile = false;
 
   const look = async (): Promise<void> => {
@@ -29,7 +29,7 @@ export function watchRedisDisk({ url, dir }: { readonly url: string; readonly di
     const info = await client.info();
     const infoOf = (name: string): string | undefined => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1];
     const hasFile = infoOf('aof_enabled') === '1';
-    // One that was started again has its file again.
+    // After a restart it has its file again.
     if (hasFile) isWithoutFile = false;
     if (hasFile && infoOf('aof_last_write_status') === 'err') {
       await client.config('SET', 'appendonly', 'no');

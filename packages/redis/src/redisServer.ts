@@ -16,8 +16,8 @@ const PORT_TRIES = 5;
 const KEPT_LOG_LINES = 12;
 
 /**
- * Runs redis-server ("$@") for as long as standard input stays open. The pipe closes when this process ends in whatever way, kill -9
- * included, so that no server is left behind.
+ * Runs redis-server ("$@") for as long as standard input stays open. The pipe closes however this process ends, including kill -9, so that
+ * no server is left behind.
  */
 const WATCHDOG = `exec 3<&0
 "$@" </dev/null 3<&- &
@@ -37,20 +37,20 @@ export interface RedisServer {
   readonly url: string;
   /** Process id of the server itself. */
   readonly pid: number;
-  /** Resolves when the server has ended, in whatever way, with how it did. */
+  /** Resolves when the server has ended, with the way in which it did. */
   readonly exited: Promise<string>;
-  /** Ends the server after it has written its data, even one that is stopped by a signal. */
+  /** Stops the server after it has written its data, even one suspended by a signal. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts redis-server, on loopback unless `host` says otherwise, with its append-only file in `dir` (synced each second): the data outlives
+ * Starts redis-server, on loopback unless `host` is given, with its append-only file in `dir` (synced each second): the data survives
  * server and machine. The binary is MAESTRO_REDIS_SERVER or the `redis-server` on PATH. The server ends with this process.
  *
- * @param port a free one is chosen when it is left out.
- * @param host where it listens. Any but loopback is open to whoever can reach it: it has no password.
- * @param enter what is put before its command, so that it runs in another place, such as `ip netns exec NAME`.
- * @throws MaestroError `redis-unavailable` when there is no binary, or with the server's own words when it does not start.
+ * @param port default: a free one.
+ * @param host address to listen on. Any but loopback is open to everyone who can reach it: there is no password.
+ * @param enter command prefix that runs it elsewhere, such as `ip netns exec NAME`.
+ * @throws MaestroError `redis-unavailable` when there is no binary, or with the server's own message when it does not start.
  */
 export async function startRedisServer({
   dir,
@@ -110,7 +110,7 @@ function signalName(number: number): string {
   return Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? `signal ${number}`;
 }
 
-/** A stopped process takes no other signal in. */
+/** A suspended process handles no other signal. */
 function continueIfStopped(pid: number): void {
   try {
     if (pid > 0) process.kill(pid, 'SIGCONT');
@@ -136,9 +136,9 @@ async function launch(binary: string, { dir, port, host, enter }: LaunchOptions)
   const child: Watched = spawn(command!, args, {
     env: withoutVariables(process.env),
     stdio: ['pipe', 'pipe', 'pipe'],
-    detached: true, // a group of its own: Ctrl-C must not end Redis before those who still write to it
+    detached: true, // a group of its own: Ctrl-C must not end Redis before its writers
   });
-  // The shell ends with the server's exit code, or 128 and the signal that ended it.
+  // The shell exits with the server's exit code, or 128 plus the signal that ended it.
   const exited = new Promise<string>((resolve) => {
     child.once('exit', (code, signal) => resolve(signal ?? (code !== null && code > 128 ? signalName(code - 128) : `exit code ${code}`)));
   });
@@ -147,7 +147,7 @@ async function launch(binary: string, { dir, port, host, enter }: LaunchOptions)
     lines.push(line);
     if (lines.length > KEPT_LOG_LINES) lines.shift();
   };
-  child.stdin.on('error', () => undefined); // the pipe of a server that has ended; 'exit' tells so
+  child.stdin.on('error', () => undefined); // the pipe of a server that has ended; 'exit' reports it
   createInterface({ input: child.stderr }).on('line', keep);
 
   let pid = 0;

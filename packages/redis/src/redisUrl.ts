@@ -1,7 +1,7 @@
 import { MaestroError } from '@maestro/protocol';
 
 /**
- * Refuses what is no address of a Redis. The message shows nothing of it, since a malformed one may hold a password anywhere.
+ * Refuses anything but the URL of a Redis. The message shows nothing of it, since a malformed one may hold a password anywhere.
  * @throws MaestroError `invalid-argument`
  */
 export function requireRedisUrl(url: string): void {

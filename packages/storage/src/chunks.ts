@@ -1,11 +1,11 @@
-/** The same bytes in views of at most `mostBytes`, without a copy. */
+/** Yields the same bytes in views of at most `mostBytes`, without a copy. */
 export async function* chunked(parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, mostBytes: number): AsyncGenerator<Uint8Array> {
   for await (const part of parts) {
     for (let at = 0; at < part.length; at += mostBytes) yield part.subarray(at, at + mostBytes);
   }
 }
 
-/** The same bytes in pieces of exactly `pieceBytes`, the last one shorter, each copied into memory of its own; none for no bytes. */
+/** Yields the same bytes in pieces of exactly `pieceBytes`, the last one shorter, each copied into its own memory; none for no bytes. */
 export async function* pieces(parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, pieceBytes: number): AsyncGenerator<Uint8Array> {
   let piece = new Uint8Array(pieceBytes);
   let filled = 0;

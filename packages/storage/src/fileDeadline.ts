@@ -1,25 +1,25 @@
 import { MaestroError } from '@maestro/protocol';
 
-/** How long a file call is waited for. */
+/** Deadline of a file call. */
 export interface FileDeadline {
   /** In milliseconds; 30 s by default. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** So long a file system may take for one call: a disk that has to start up takes some seconds. */
+/** Default deadline of one file-system call: a disk that has to spin up takes some seconds. */
 const FILE_TIMEOUT_MS = 30_000;
-/** So long for reading the content of a file, which may be large, and which a job has nothing else to do than to wait for. */
+/** Deadline for reading the content of a file, which may be large; a job has nothing else to do meanwhile. */
 export const READ_TIMEOUT_MS = 5 * 60_000;
 
 let abandoned = 0;
 
 /**
- * What `work` gives, or an error when a file system does not answer in time or the signal aborts: a mount whose server is gone holds a call
- * for ever, and no call can be taken back. The call goes on behind it, and holds one of the process's few threads for files.
+ * Resolves as `work` does, or rejects when a file system does not answer in time or the signal aborts: a mount whose server is gone blocks
+ * a call forever, and no call can be cancelled. The call continues in the background, and occupies one of the process's few file threads.
  *
  * @param what names the place, such as "image folder /mnt/a".
- * @throws MaestroError `storage` after the deadline, `cancelled`; what `work` throws
+ * @throws MaestroError `storage` after the deadline, `cancelled`; whatever `work` throws
  */
 export async function inFileTime<T>(
   work: Promise<T>,
@@ -58,7 +58,10 @@ export async function inFileTime<T>(
   }
 }
 
-/** Whether file calls of this process were given up and have not come back: it then cannot end by itself, only be killed. */
+/**
+ * Returns true when file calls of this process were abandoned and are still blocked: the process then cannot exit by itself, only be
+ * killed.
+ */
 export function hasAbandonedFileCalls(): boolean {
   return abandoned > 0;
 }

@@ -7,10 +7,10 @@ import { openRegularFile } from './openRegularFile.ts';
 import type { Storage, StoredObject } from './storage.ts';
 import { storageError } from './storageError.ts';
 
-/** Handed to the system at a time: what hashing holds the event loop for stays below a millisecond or two. */
+/** Bytes written at a time: hashing blocks the event loop for a millisecond or two at most. */
 const CHUNK_BYTES = 1 << 20;
 
-/** The storage in a folder of this machine. An object is written beside its place, flushed, and renamed. */
+/** Opens the storage in a folder of this machine. An object is written to a temporary file, flushed, and renamed. */
 export function openFolder(path: string): Storage {
   const root = resolve(path);
   const at = (name: string): string => join(root, ...name.split('/'));
@@ -60,7 +60,7 @@ export function openFolder(path: string): Storage {
             signal?.throwIfAborted();
             return (await file.read(target, 0, target.length, from)).bytesRead;
           },
-          // The time of modification can be set back, as copying programs do.
+          // ctime, since mtime can be set back, as copying programs do.
           changedMs: async () => (await file.stat()).ctimeMs,
           close: () => file.close(),
         };
@@ -118,7 +118,7 @@ export function openFolder(path: string): Storage {
         await rename(aside, target);
         await syncFolder(dirname(target));
       } catch (error) {
-        await rm(aside, { force: true }).catch(() => undefined); // the first error says why
+        await rm(aside, { force: true }).catch(() => undefined); // the first error explains it
         throw storageError(error, `writing ${target}`);
       }
       return { sizeBytes, sha256: hash.digest('hex') };

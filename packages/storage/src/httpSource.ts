@@ -3,7 +3,7 @@ import { joinLocation } from './location.ts';
 import { bodyBytes, bodyWithin, request } from './request.ts';
 import type { Source } from './storage.ts';
 
-/** One question to the server. */
+/** One request to the server. */
 interface Question<T> {
   readonly method?: 'GET' | 'HEAD';
   readonly headers?: Readonly<Record<string, string>>;
@@ -12,7 +12,7 @@ interface Question<T> {
 }
 
 /**
- * What a web server serves below an address. Redirects are not followed: they could lead out of what a cluster's owner allowed.
+ * Opens a web server's files below an address. Redirects are not followed: they could lead outside what a cluster's owner allowed.
  * @throws MaestroError `invalid-argument` for an address that holds a password
  */
 export function openHttpSource(location: string): Source {

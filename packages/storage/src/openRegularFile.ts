@@ -3,16 +3,16 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { MaestroError } from '@maestro/protocol';
 
 /**
- * Opens a file to read it; nothing else that a name may stand for, since a named pipe without a writer holds whoever opens it for ever, and
- * a device never ends.
+ * Opens a regular file for reading and refuses anything else: opening a named pipe without a writer blocks forever, and a device never
+ * ends.
  *
- * @throws MaestroError `storage` where there is something else; the system's error where it cannot be opened
+ * @throws MaestroError `storage` for anything else; the system's error when it cannot be opened
  */
 export async function openRegularFile(
   path: string | Buffer,
   { followsLinks = true }: { readonly followsLinks?: boolean } = {},
 ): Promise<FileHandle> {
-  // O_NONBLOCK: a pipe is opened at once, and then seen to be one. It means nothing to files.
+  // O_NONBLOCK: a pipe opens at once, and is then detected. It has no effect on files.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | (followsLinks ? 0 : constants.O_NOFOLLOW));
   const found = await file.stat().catch(async (error: unknown) => {
     await file.close();

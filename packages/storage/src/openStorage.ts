@@ -10,8 +10,8 @@ import type { OpenOptions, Source, Storage, StoredFile } from './storage.ts';
 const MOST_WHOLE_BYTES = 64 * 2 ** 20;
 
 /**
- * The storage at a location: a folder's path, or `s3://bucket/prefix` with the settings of the environment. Nothing is asked of it yet, and
- * nothing is made.
+ * Opens the storage at a location: a folder's path, or `s3://bucket/prefix` with the settings of the environment. Sends no request and
+ * creates nothing.
  *
  * @throws MaestroError `invalid-argument` for a location that cannot be written to
  */
@@ -22,7 +22,7 @@ export function openStorage(location: string): Storage {
   return openFolder(location);
 }
 
-/** What can be read below a location: as {@link openStorage}, or `http(s)://...`. */
+/** Opens a location for reading: like {@link openStorage}, or `http(s)://...`. */
 export function openSource(location: string): Source {
   return isHttp(location) ? openHttpSource(location) : openStorage(location);
 }
@@ -32,7 +32,7 @@ export function openStored(location: string, options?: OpenOptions): Promise<Sto
   return openStorage(parentOf(location)).open(lastName(location), options);
 }
 
-/** The bytes of a small object. @throws MaestroError `not-found`, `storage`, `too-large`. */
+/** Reads a small object. @throws MaestroError `not-found`, `storage`, `too-large`. */
 export function readStored(location: string, signal?: AbortSignal): Promise<Uint8Array> {
   return openSource(parentOf(location)).readWhole(lastName(location), { limitBytes: MOST_WHOLE_BYTES, signal });
 }

@@ -2,12 +2,12 @@ import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { isUrl } from './location.ts';
 import { openStorage } from './openStorage.ts';
 
-/** A folder that nobody has: to list it costs one small answer. */
+/** A folder that nobody has: listing it costs one small answer. */
 const NOBODYS = 'maestro-asks-whether-this-answers';
 
 /**
- * Whether what is behind an address answers, with the right to list it; nothing for a path of this machine.
- * @throws MaestroError `unavailable` when it does not answer within `timeoutMs`, `storage` with what a server said.
+ * Checks that the server of an address answers and permits listing; does nothing for a path of this machine.
+ * @throws MaestroError `unavailable` when it does not answer within `timeoutMs`, `storage` with the server's message.
  */
 export async function probeLocation(location: string, { timeoutMs }: { readonly timeoutMs: number }): Promise<void> {
   if (!isUrl(location)) return;

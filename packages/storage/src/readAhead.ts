@@ -1,8 +1,8 @@
 import type { StoredFile } from './storage.ts';
 
 /**
- * A file whose small reads, one after the other, are answered from windows of `windowBytes`: what each read costs on a network is a round
- * trip. Holds one window in memory.
+ * Wraps a file so that small sequential reads are answered from windows of `windowBytes`: over a network each read costs a round trip.
+ * Holds one window in memory.
  */
 export function readAhead(file: StoredFile, windowBytes: number): StoredFile {
   let window = new Uint8Array(0);

@@ -4,26 +4,26 @@ import { TAR_BLOCK, tarPadding } from './tarHeader.ts';
 /** A plain file in a tar archive. */
 export interface TarMember {
   readonly name: string;
-  /** Where its content begins in the archive, and how many bytes it has. */
+  /** Offset of its content in the archive, and its size in bytes. */
   readonly offset: number;
   readonly sizeBytes: number;
-  /** The content of a member that {@link readTar} was told to keep. */
+  /** Content of a member that {@link readTar} was asked to keep. */
   readonly content: Uint8Array | undefined;
 }
 
-/** Types of header blocks (POSIX.1-2001 and GNU tar): a plain file, one that says more of the next, one that says more of all. */
+/** Types of header blocks (POSIX.1-2001 and GNU tar): a plain file, attributes of the next file, the long name of the next file. */
 const PLAIN = new Set(['0', '\0', '7']);
 const PAX = 'x';
 const GNU_NAME = 'L';
-/** Long names and attributes have some hundred bytes; what claims more is no tar. */
+/** Long names and attributes have some hundred bytes; a larger claim is not a tar archive. */
 const MOST_ATTRIBUTE_BYTES = 2 ** 20;
 
 /**
- * The plain files of a tar archive (ustar, pax, GNU), in order, from its bytes in parts of any length. Links, folders and devices are
- * passed over.
+ * Yields the plain files of a tar archive (ustar, pax, GNU), in order, from its bytes in parts of any length. Skips links, folders and
+ * devices.
  *
- * @param keeps of which members the content is wanted; small ones, since it is put together in memory
- * @throws MaestroError `data-invalid` where it is no tar, or ends within a member
+ * @param keeps selects the members whose content is returned; small ones, since it is assembled in memory
+ * @throws MaestroError `data-invalid` when it is not a tar archive, or ends within a member
  */
 export async function* readTar(
   parts: AsyncIterable<Uint8Array>,
@@ -39,7 +39,7 @@ export async function* readTar(
     if (header.length === 0) return;
     if (header.length < TAR_BLOCK) throw refuse('it ends within a header');
     if (header.every((byte) => byte === 0)) {
-      // What follows the end says nothing, but belongs to the archive.
+      // Bytes after the end marker carry no data, but belong to the archive.
       await input.skip(Number.POSITIVE_INFINITY);
       return;
     }
@@ -67,13 +67,13 @@ export async function* readTar(
   }
 }
 
-/** Bytes that come in parts, read in order. */
+/** Reads bytes in order from parts. */
 function openInput(parts: AsyncIterable<Uint8Array>) {
   const iterator = parts[Symbol.asyncIterator]();
   let part = new Uint8Array(0);
   const input = {
     position: 0,
-    /** The next bytes, at most `count` of them; none at the end. */
+    /** Returns the next bytes, at most `count` of them; none at the end. */
     async next(count: number): Promise<Uint8Array> {
       while (part.length === 0) {
         const { done, value } = await iterator.next();
@@ -85,7 +85,7 @@ function openInput(parts: AsyncIterable<Uint8Array>) {
       input.position += taken.length;
       return taken;
     },
-    /** The next `count` bytes, fewer where it ends. */
+    /** Returns the next `count` bytes, fewer at the end. */
     async take(count: number): Promise<Uint8Array> {
       const pieces: Uint8Array[] = [];
       for (let left = count; left > 0; ) {
@@ -96,7 +96,7 @@ function openInput(parts: AsyncIterable<Uint8Array>) {
       }
       return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
     },
-    /** Passes `count` bytes. @returns how many there were */
+    /** Skips `count` bytes. @returns the number skipped */
     async skip(count: number): Promise<number> {
       let skipped = 0;
       while (skipped < count) {
@@ -110,14 +110,14 @@ function openInput(parts: AsyncIterable<Uint8Array>) {
   return input;
 }
 
-/** The sum of all bytes of a header, in which its own field counts as blanks. */
+/** Verifies a header's checksum: the sum of all its bytes, in which its own field counts as blanks. */
 function hasChecksum(header: Uint8Array): boolean {
   let sum = 0;
   for (let i = 0; i < TAR_BLOCK; i++) sum += i >= 148 && i < 156 ? 0x20 : header[i]!;
   return numberOf(header.subarray(148, 156)) === sum;
 }
 
-/** Octal digits, or GNU's base 256, which begins with a set bit. */
+/** Parses octal digits, or GNU's base 256, which begins with a set bit. */
 function numberOf(field: Uint8Array): number {
   if ((field[0]! & 0x80) === 0) return Number.parseInt(text(field).trim() || '0', 8);
   return field.reduce((value, byte, i) => value * 256 + (i === 0 ? byte & 0x7f : byte), 0);
@@ -130,13 +130,13 @@ function nameOf(header: Uint8Array): string {
   return prefix === '' ? name : `${prefix}/${name}`;
 }
 
-/** Up to the first zero. */
+/** Decodes the text up to the first zero. */
 function text(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return Buffer.from(end < 0 ? bytes : bytes.subarray(0, end)).toString();
 }
 
-/** `length key=value\n`, one after the other; the length counts itself. */
+/** Parses consecutive `length key=value\n` records; the length includes itself. */
 function paxRecords(content: Uint8Array): ReadonlyMap<string, string> {
   const records = new Map<string, string>();
   for (let at = 0; at < content.length; ) {

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 
-/** An answer may take so long, with its body: 8 MiB at half a megabit a second. */
+/** Deadline of an answer with its body: 8 MiB at half a megabit per second. */
 const TIMEOUT_MS = 120_000;
-/** The head of an answer that sends no body along may take so long. */
+/** Deadline of the head of an answer to a request without a body. */
 const HEAD_TIMEOUT_MS = 30_000;
-/** A server that takes a request and does not answer in time is asked once more: one that is away refuses, and comes back. */
+/** Tries for a server that accepts a request and does not answer in time: one retry. An absent server refuses instead, and comes back. */
 const SILENT_TRIES = 2;
-/** Tries of a request before its failure is told: the pauses between them, doubling, come to two seconds or so. */
+/** Tries of a request before its failure is reported: the pauses between them, doubling, add up to about two seconds. */
 const TRIES = 5;
 const FIRST_PAUSE_MS = 100;
 
@@ -16,18 +16,18 @@ export interface Request<T> {
   /** For messages: "PUT s3://bucket/name". */
   readonly what: string;
   readonly send: (signal: AbortSignal) => Promise<Response>;
-  /** Takes the answer with its body, or refuses it with a MaestroError; any other error is a broken connection. */
+  /** Reads the answer with its body, or rejects it with a MaestroError; any other error is a broken connection. */
   readonly read: (response: Response) => Promise<T>;
   readonly signal?: AbortSignal | undefined;
-  /** Whether it sends much, so that the answer may begin late. */
+  /** True for a large body, after which the answer may begin late. */
   readonly isUpload?: boolean;
-  /** How long an answer may be awaited; for tests. Default 30 s until it begins, 120 s in all and for uploads. */
+  /** Deadline of an answer; for tests. Default 30 s until it begins, 120 s in total and for uploads. */
   readonly timeoutMs?: number;
 }
 
 /**
- * Asks until there is an answer: no connection, a broken one, no answer in time, 429 and 5xx are tried again.
- * @throws MaestroError `storage` when there is no answer to be had, what `read` throws; the signal's reason.
+ * Sends a request until it is answered: retries on no connection, a broken one, no answer in time, 429 and 5xx.
+ * @throws MaestroError `storage` when no answer is obtained, whatever `read` throws; the signal's reason.
  */
 export async function request<T>({ what, send, read, signal, isUpload = false, timeoutMs }: Request<T>): Promise<T> {
   const headMs = timeoutMs ?? (isUpload ? TIMEOUT_MS : HEAD_TIMEOUT_MS);
@@ -46,7 +46,7 @@ export async function request<T>({ what, send, read, signal, isUpload = false, t
       signal?.throwIfAborted();
       if ((error as Error).name === 'TimeoutError') silent++;
       if (tried === TRIES || silent === SILENT_TRIES) {
-        // The message of `fetch` is always the same; the reason is below.
+        // The message of `fetch` is always the same; the reason is in its cause.
         const reason = errorMessage((error as { cause?: unknown }).cause ?? error) || 'connection refused';
         throw new MaestroError('storage', `${what}: no answer (${reason}); is the server up, and its address right?`, { cause: error });
       }
@@ -55,14 +55,14 @@ export async function request<T>({ what, send, read, signal, isUpload = false, t
   }
 }
 
-/** The body of an answer that must have exactly `length` bytes. */
+/** Reads the body of an answer that must have exactly `length` bytes. */
 export async function bodyBytes(response: Response, length: number, url: string): Promise<Uint8Array> {
   const bytes = await bodyWithin(response, length, url);
   if (bytes.length !== length) throw new MaestroError('storage', `${url}: the answer has ${bytes.length} bytes, expected ${length}`);
   return bytes;
 }
 
-/** The body of an answer, which must not be longer than `limitBytes`; no more than that is taken. */
+/** Reads the body of an answer, at most `limitBytes`; reading stops beyond that. */
 export async function bodyWithin(response: Response, limitBytes: number, url: string): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;

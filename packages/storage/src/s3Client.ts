@@ -4,25 +4,23 @@ import { AwsV4Signer } from 'aws4fetch';
 import { request } from './request.ts';
 import { xmlText } from './s3Xml.ts';
 
-/** Where an S3-compatible server is, and who asks. */
+/** Address of an S3-compatible server, and credentials. */
 export interface S3Settings {
-  /** Its address; buckets are the first part of the path. */
+  /** Its address; buckets are the first path segment. */
   readonly endpoint: string;
   readonly region: string;
-  /** Undefined: requests are not signed, which public buckets answer. */
+  /** Undefined: requests are not signed, as public buckets allow. */
   readonly credentials: S3Credentials | undefined;
 }
 
-/** A key pair, and the token that temporary ones come with. */
+/** A key pair, with the token of temporary credentials. */
 export interface S3Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken: string | undefined;
 }
 
-/**
- * Reads the names that AWS's own tools read, and `MAESTRO_S3_ENDPOINT`, which comes before theirs. @throws MaestroError `invalid-argument`.
- */
+/** Reads the variables of AWS's own tools, and `MAESTRO_S3_ENDPOINT`, which takes precedence. @throws MaestroError `invalid-argument`. */
 export function readS3Settings(variables: Variables = process.env): S3Settings {
   const env = readEnvironment(variables);
   const variable = ['MAESTRO_S3_ENDPOINT', 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((name) => env[name] !== undefined);
@@ -41,7 +39,7 @@ export function readS3Settings(variables: Variables = process.env): S3Settings {
 /** One call of the S3 API. */
 export interface S3Call<T> {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
-  /** Of the object; left out for calls about the bucket. */
+  /** Key of the object; omitted for calls about the bucket. */
   readonly key?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
@@ -50,12 +48,12 @@ export interface S3Call<T> {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Calls the S3 API of one bucket. @throws MaestroError `not-found`, or `storage` with what the server said and what to do. */
+/** Calls the S3 API of one bucket. @throws MaestroError `not-found`, or `storage` with the server's message and advice. */
 export type S3Client = <T>(call: S3Call<T>) => Promise<T>;
 
-/** A client of a bucket. Bodies are signed with their SHA-256, so that the server refuses what was damaged on its way. */
+/** Opens a client of a bucket. Bodies are signed with their SHA-256, so that the server refuses those damaged in transit. */
 export function openS3Client(bucket: string, { endpoint, region, credentials }: S3Settings): S3Client {
-  // Keys that were derived for a day and region.
+  // Signing keys derived for a day and region.
   const cache = new Map<string, ArrayBuffer>();
   return async ({ method, key, query = {}, headers = {}, body, read, signal }) => {
     const name = `s3://${bucket}${key === undefined ? '' : `/${key}`}`;
@@ -98,7 +96,7 @@ export function openS3Client(bucket: string, { endpoint, region, credentials }: 
   };
 }
 
-/** What a person can do about a server's refusal, by its code. */
+/** Advice for a server's refusal, by its code. */
 const REMEDIES: Readonly<Record<string, string>> = {
   NoSuchBucket: 'make the bucket first, or mend its name',
   InvalidAccessKeyId: 'check AWS_ACCESS_KEY_ID',
@@ -113,7 +111,7 @@ function refusal(
   text: string,
   { method, name, isSigned }: { readonly method: string; readonly name: string; readonly isSigned: boolean },
 ): MaestroError {
-  // An answer to HEAD has no body that could tell.
+  // An answer to HEAD has no body with the reason.
   const code = xmlText(text, 'Code') ?? (status === 404 ? 'NoSuchKey' : status === 403 ? 'AccessDenied' : `${status}`);
   if (code === 'NoSuchKey') return new MaestroError('not-found', `${name}: there is no such object`, { details: { code } });
   const remedy = isSigned || status !== 403 ? REMEDIES[code] : 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY';

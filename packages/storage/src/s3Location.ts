@@ -1,12 +1,12 @@
 import { MaestroError } from '@maestro/protocol';
 
-/** A bucket and what the keys of a location begin with, without a slash at its end. */
+/** A bucket and the key prefix of a location, without a trailing slash. */
 export interface S3Place {
   readonly bucket: string;
   readonly prefix: string;
 }
 
-/** Reads `s3://bucket/prefix`. @throws MaestroError `invalid-argument`. */
+/** Parses `s3://bucket/prefix`. @throws MaestroError `invalid-argument`. */
 export function parseS3Location(location: string): S3Place {
   const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/.exec(location);
   const prefix = (match?.[2] ?? '').replace(/\/+$/, '');
@@ -15,7 +15,7 @@ export function parseS3Location(location: string): S3Place {
   return { bucket: match[1]!, prefix };
 }
 
-/** The key of an object below a place. */
+/** Returns the key of an object below a place. */
 export function keyOf({ prefix }: S3Place, name: string): string {
   return prefix === '' ? name : `${prefix}/${name}`;
 }

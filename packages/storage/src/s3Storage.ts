@@ -5,7 +5,7 @@ import { uploadObject } from './s3Upload.ts';
 import { xmlElements, xmlText } from './s3Xml.ts';
 import type { Storage, StoredObject } from './storage.ts';
 
-/** The storage below a prefix of a bucket. An object appears when its upload is complete. */
+/** Opens the storage below a prefix of a bucket. An object appears when its upload is complete. */
 export function openS3(location: string, settings: S3Settings): Storage {
   const place = parseS3Location(location);
   const call = openS3Client(place.bucket, settings);
@@ -61,7 +61,7 @@ export function openS3(location: string, settings: S3Settings): Storage {
   };
 }
 
-/** All objects whose key begins with `prefix`, page by page; of the keys the first `cut` characters are left out. */
+/** Lists all objects whose key begins with `prefix`, page by page; the first `cut` characters of the keys are removed. */
 async function listObjects(call: S3Client, prefix: string, cut: number, signal?: AbortSignal): Promise<StoredObject[]> {
   const objects: StoredObject[] = [];
   for (let token: string | undefined = ''; token !== undefined; ) {
@@ -73,7 +73,7 @@ async function listObjects(call: S3Client, prefix: string, cut: number, signal?:
     });
     for (const entry of xmlElements(xml, 'Contents')) {
       const key = xmlText(entry, 'Key')!;
-      // What some tools put in the place of a folder.
+      // Some tools create these as folder placeholders.
       if (key.endsWith('/')) continue;
       objects.push({
         name: key.slice(cut),

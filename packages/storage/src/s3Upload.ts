@@ -6,17 +6,17 @@ import { keyOf, parseS3Location } from './s3Location.ts';
 import { xmlElements, xmlEscape, xmlText } from './s3Xml.ts';
 import type { ObjectDigest, WriteObjectOptions } from './storage.ts';
 
-/** S3 takes parts from 5 MiB on, and 10,000 of them: objects of up to 80 GB. */
+/** S3 accepts parts from 5 MiB, and 10,000 of them: objects of up to 80 GB. */
 const PART_BYTES = 8 << 20;
-/** Parts under way at a time, each in memory. */
+/** Concurrent part uploads, each in memory. */
 const PARTS_AT_ONCE = 4;
 
-/** Uploads that this process has under way. */
+/** Uploads in progress in this process. */
 const inHand = new Set<string>();
 
 /**
- * Uploads an object: in one request where it has one part, else part by part, and it appears when the last request completes it. An upload
- * that fails is aborted, so that its parts are not kept (and paid for); one whose process is killed is left for {@link abandonUploads}.
+ * Uploads an object: in one request when it has one part, otherwise part by part; it appears when the last request completes it. A failed
+ * upload is aborted, so that its parts are not kept (and paid for); one whose process is killed is left for {@link abandonUploads}.
  */
 export async function uploadObject(
   call: S3Client,
@@ -72,7 +72,7 @@ async function uploadParts(call: S3Client, key: string, { first, second, rest, c
       },
       signal,
     }).then(() => void underWay.delete(sent));
-    sent.catch(() => undefined); // whoever waits for it is told
+    sent.catch(() => undefined); // the waiter gets the error
     underWay.add(sent);
     if (underWay.size >= PARTS_AT_ONCE) await Promise.race(underWay);
   };
@@ -85,12 +85,12 @@ async function uploadParts(call: S3Client, key: string, { first, second, rest, c
     const list = etags.map((etag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>${xmlEscape(etag)}</ETag></Part>`).join('');
     const body = Buffer.from(`<CompleteMultipartUpload>${list}</CompleteMultipartUpload>`);
     const answer = await call({ method: 'POST', key, query: { uploadId }, body, read: (response) => response.text(), signal });
-    // It is begun with status 200 before it is known how it ends.
+    // The answer begins with status 200 before the outcome is known.
     if (xmlElements(answer, 'Error').length > 0)
       throw new MaestroError('storage', `uploading ${key}: ${xmlText(answer, 'Message')} (${xmlText(answer, 'Code')})`);
   } catch (error) {
     await Promise.allSettled(underWay);
-    // Should this fail too, the first error says why, and the next writer clears it.
+    // If this fails too, the first error explains it, and the next writer cleans up.
     await abort(call, key, uploadId).catch(() => undefined);
     throw error;
   } finally {
@@ -99,10 +99,10 @@ async function uploadParts(call: S3Client, key: string, { first, second, rest, c
 }
 
 /**
- * Aborts the uploads below an `s3://` location that nobody of this process has under way: what writers that died left. For the one writer
- * of that place alone: another's upload that is still alive fails.
+ * Aborts the uploads below an `s3://` location that are not in progress in this process: those of dead writers. Only for the single writer
+ * of that location: a live upload of another writer fails.
  *
- * @returns how many there were
+ * @returns the number of aborted uploads
  */
 export async function abandonUploads(location: string): Promise<number> {
   const place = parseS3Location(location);

@@ -1,11 +1,11 @@
 const ENTITIES: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
 
-/** The elements of a name in an answer of S3, whose documents have no attributes that matter and do not nest a name in itself. */
+/** Returns the elements with a name in an answer of S3, whose documents have no relevant attributes and do not nest a name in itself. */
 export function xmlElements(xml: string, name: string): string[] {
   return [...xml.matchAll(new RegExp(`<${name}(?:\\s[^>]*)?>(.*?)</${name}>`, 'gs'))].map((match) => match[1]!);
 }
 
-/** The text of the first element of a name; undefined when there is none. */
+/** Returns the text of the first element with a name; undefined when there is none. */
 export function xmlText(xml: string, name: string): string | undefined {
   const [inner] = xmlElements(xml, name);
   return inner?.replace(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, (all, decimal?: string, hex?: string, entity?: string) => {
@@ -15,7 +15,7 @@ export function xmlText(xml: string, name: string): string | undefined {
   });
 }
 
-/** Text as it may stand in an element. */
+/** Escapes text for an element. */
 export function xmlEscape(text: string): string {
   return text.replace(/[<>&"']/g, (character) => `&#${character.codePointAt(0)};`);
 }

@@ -1,6 +1,6 @@
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 
-/** What a person can do about a file system's refusal. */
+/** Advice for a file system's refusal. */
 const REMEDIES: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full: free space, or keep fewer checkpoints',
   EDQUOT: 'the disk quota is used up: free space, or keep fewer checkpoints',
@@ -12,10 +12,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EIO: "the device reports an input/output error: check the disk and the kernel's log",
 };
 
-/**
- * Whether a server that failed may do better later: it does not answer, is too busy, or sent less than it should. One that refuses for good
- * will not.
- */
+/** Returns true for a transient failure of a server: no answer, overload, or a truncated answer. A permanent refusal is not transient. */
 export function isPassing(error: unknown): boolean {
   if (!isMaestroError(error, 'storage')) return false;
   const { status = 503 } = error.details as { readonly status?: number };
@@ -23,10 +20,10 @@ export function isPassing(error: unknown): boolean {
 }
 
 /**
- * The error to throw for a failed file-system call: `storage` with what was being done, the system's code and what to do about it.
- * Any other error, a MaestroError or an abort among them, is returned as it is.
+ * Converts the error of a file-system call to `storage` with the failed operation, the system's code and advice. Any other error, including
+ * a MaestroError or an abort, is returned unchanged.
  *
- * @param doing what failed and where, in the form "writing checkpoint of step 12 in DIR"
+ * @param doing the operation and place, in the form "writing checkpoint of step 12 in DIR"
  */
 export function storageError(error: unknown, doing: string): unknown {
   const code = (error as { code?: unknown; syscall?: unknown } | null)?.code;

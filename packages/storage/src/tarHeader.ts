@@ -1,17 +1,17 @@
-/** A tar archive consists of blocks of so many bytes: a header, then content filled up with zeros; two of zeros at the end. */
+/** Block size of a tar archive: a header, then content padded with zeros; two blocks of zeros at the end. */
 export const TAR_BLOCK = 512;
 
-/** The most that eleven octal digits say; beyond, GNU's base 256 is written. */
+/** Maximum value of eleven octal digits; GNU's base 256 is used beyond. */
 const MOST_OCTAL = 8 ** 11 - 1;
 
-/** Bytes of zeros that follow content of `size`. */
+/** Returns the bytes of zero padding after content of `size`. */
 export function tarPadding(size: number): number {
   return (TAR_BLOCK - (size % TAR_BLOCK)) % TAR_BLOCK;
 }
 
 /**
- * A ustar header (POSIX.1-1988) of a plain file whose name has at most 100 bytes: octal fields, and a checksum over the header in which its
- * own field counts as blanks.
+ * Encodes a ustar header (POSIX.1-1988) of a plain file whose name has at most 100 bytes: octal fields, and a checksum over the header in
+ * which its own field counts as blanks.
  */
 export function tarHeader(name: string, size: number, mtime: Date): Buffer {
   const block = Buffer.alloc(TAR_BLOCK);

@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
-/** How late timers fired since the last read, in milliseconds; all zero when nothing was sampled. */
+/** Delay of timers since the last read, in milliseconds; all zero when nothing was sampled. */
 export interface EventLoopDelay {
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -11,7 +11,7 @@ export interface EventLoopDelay {
 
 /** A running measurement of event-loop delay; its owner closes it. */
 export interface EventLoopMonitor {
-  /** The delay since the monitor began or was last read with `reset`. */
+  /** Returns the delay since the monitor began or was last read with `reset`. */
   read(options?: { readonly reset?: boolean }): EventLoopDelay;
   close(): void;
 }
@@ -19,12 +19,12 @@ export interface EventLoopMonitor {
 const NANOSECONDS_PER_MS = 1e6;
 
 /**
- * Measures how long this thread's event loop keeps others waiting, by a native timer every `resolutionMs`.
+ * Measures how long this thread's event loop is blocked, by a native timer every `resolutionMs`.
  *
- * Node records the whole interval between two firings, so an idle loop reads about `resolutionMs`; here that is subtracted and an
- * idle loop reads about 0. A blocked loop yields one sample however long it is blocked: read p99 together with maxMs.
+ * Node records the whole interval between two firings, so an idle loop reads about `resolutionMs`; this is subtracted here, so that an idle
+ * loop reads about 0. A blocked loop yields one sample however long it is blocked: read p99 together with maxMs.
  *
- * @param resolutionMs time between samples, 1 or more; 10 costs nothing that can be measured
+ * @param resolutionMs time between samples, at least 1; 10 costs nothing measurable
  */
 export function monitorEventLoop({ resolutionMs = 10 }: { readonly resolutionMs?: number } = {}): EventLoopMonitor {
   const histogram = monitorEventLoopDelay({ resolution: resolutionMs });

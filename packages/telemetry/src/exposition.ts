@@ -2,13 +2,13 @@ import type { Registry } from 'prom-client';
 
 /** One measured value of a family. */
 export interface MetricSample {
-  /** Where it differs from the family's: `_bucket`, `_sum` and `_count` of a histogram. */
+  /** Set when it differs from the family's: `_bucket`, `_sum` and `_count` of a histogram. */
   readonly metricName?: string;
   readonly labels: Readonly<Record<string, string | number>>;
   readonly value: number;
 }
 
-/** A metric with all its values; plain data, so that it can go from one process to another. */
+/** A metric with all its values; plain data, so that it can be sent between processes. */
 export interface MetricFamily {
   readonly name: string;
   readonly help: string;
@@ -16,14 +16,14 @@ export interface MetricFamily {
   readonly values: readonly MetricSample[];
 }
 
-/** The content type of what {@link printFamilies} prints. */
+/** Content type of {@link printFamilies}'s output. */
 export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const LABEL = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 const TYPES: ReadonlySet<unknown> = new Set(['counter', 'gauge', 'histogram', 'summary', 'untyped']);
 
-/** What a registry measures now. */
+/** Reads the current values of a registry. */
 export async function readFamilies(registry: Registry): Promise<MetricFamily[]> {
   const families = (await registry.getMetricsAsJSON()) as unknown as readonly (MetricFamily & { readonly type: string })[];
   return families.map(({ name, help, type, values }) => ({
@@ -34,7 +34,7 @@ export async function readFamilies(registry: Registry): Promise<MetricFamily[]> 
   }));
 }
 
-/** The same families with labels added to every value, in front. */
+/** Adds labels to every value of the families, in front. */
 export function withLabels(families: readonly MetricFamily[], added: Readonly<Record<string, string>>): MetricFamily[] {
   return families.map((family) => ({
     ...family,
@@ -42,7 +42,7 @@ export function withLabels(families: readonly MetricFamily[], added: Readonly<Re
   }));
 }
 
-/** One family for each name, with the values of all; help and type are the first one's, and what has another type is left out. */
+/** Merges families by name, with the values of all; help and type are the first one's, and families of another type are left out. */
 export function mergeFamilies(sets: readonly (readonly MetricFamily[])[]): MetricFamily[] {
   const merged = new Map<string, MetricFamily>();
   for (const family of sets.flat()) {
@@ -65,8 +65,7 @@ export function printFamilies(families: readonly MetricFamily[]): string {
 }
 
 /**
- * Reads families that another process sent as JSON; undefined when they are not what they should be: a page that cannot be read is worse
- * than one that lacks something.
+ * Parses families that another process sent as JSON; undefined when they are invalid: an unreadable page is worse than an incomplete one.
  */
 export function parseFamilies(json: string): MetricFamily[] | undefined {
   let parsed: unknown;

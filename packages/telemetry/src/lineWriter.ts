@@ -1,32 +1,32 @@
 import { mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Where the lines of a logger go. */
+/** Destination of a logger's lines. */
 export interface LineWriter {
-  /** Takes a line with its newline. */
+  /** Writes a line with its newline. */
   write(line: string): void;
 }
 
-/** What is said once lines can be written again. */
+/** Reported once lines can be written again. */
 export interface LogGap {
-  /** Lines that are lost. */
+  /** Number of lost lines. */
   readonly dropped: number;
   readonly reason: string;
   readonly since: string;
 }
 
-/** Bytes that wait for a destination that fails; lines beyond that are dropped and counted. */
+/** Limits the bytes that wait for a failing destination; further lines are dropped and counted. */
 const MOST_WAITING = 256 * 1024;
-/** A pipe that is full for a moment is waited for so long, once, in milliseconds. */
+/** Time for which a full pipe is waited for, once, in milliseconds. */
 const PIPE_PATIENCE_MS = 1000;
 const PIPE_PAUSE_MS = 5;
 
 /**
- * Writes lines to a file descriptor or a file, which is made with its folders; `makeLine` makes a line of the logger out of a gap.
+ * Writes lines to a file descriptor or a file, which is created with its folders; `makeLine` formats a gap as a line of the logger.
  *
- * Synchronous: a line costs some 5 us and none is lost when the process is killed. It never throws: whatever is wrong with the log (a full
- * disk, a reader that has left, a terminal that is gone) is no reason to end the process. Lines that cannot be written wait, up to a
- * bound, and each new line tries again; when it works one line says since when it did not, why, and how many lines were dropped.
+ * Synchronous: a line costs some 5 us and none is lost when the process is killed. Never throws: a problem with the log (a full disk, a
+ * reader that has left, a closed terminal) is no reason to end the process. Lines that cannot be written wait, up to a limit, and each new
+ * line tries again; on success one line reports since when it failed, why, and how many lines were dropped.
  */
 export function openLineWriter(destination: number | string, makeLine: (gap: LogGap) => string): LineWriter {
   let fd = typeof destination === 'number' ? destination : undefined;
@@ -39,7 +39,7 @@ export function openLineWriter(destination: number | string, makeLine: (gap: Log
     return openSync(path, 'a');
   };
 
-  /** Writes what it can, and gives what is left. */
+  /** Writes what it can, and returns the rest. */
   const put = (bytes: Buffer): Buffer => {
     let left = bytes;
     let patienceMs = gap === undefined ? PIPE_PATIENCE_MS : 0;

@@ -3,24 +3,27 @@ import { type LineWriter, openLineWriter } from './lineWriter.ts';
 import { redactLine } from './redact.ts';
 import { serializeError } from './serializeError.ts';
 
-/** Levels from the least to the most urgent; `silent` writes nothing. */
+/** Levels in increasing urgency; `silent` writes nothing. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 /** One of {@link LOG_LEVELS}. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Where lines go: a standard stream, a file (appended to, made with its folders), or a function that gets each line with its newline. */
+/**
+ * Destination of lines: a standard stream, a file (appended to, created with its folders), or a function that receives each line with its
+ * newline.
+ */
 export type LogDestination = 'stdout' | 'stderr' | { readonly file: string } | { readonly write: (line: string) => void };
 
-/** Where lines go besides, such as a log store. */
+/** An additional destination of lines, such as a log store. */
 export interface LineSink {
-  /** Takes a line with its newline. It must not wait: it is called for each line. */
+  /** Adds a line with its newline. Must not block: it is called for each line. */
   push(line: string): void;
   /** Resolves when every line so far has left the process, or cannot. */
   flush(): Promise<void>;
 }
 
-/** What {@link createLogger} takes; every other property is bound to each line as it stands. */
+/** Options of {@link createLogger}; every other property is added to each line unchanged. */
 export interface LoggerOptions {
   /** The kind of process: coordinator, worker, cli, demo. */
   readonly role: string;
@@ -30,7 +33,7 @@ export interface LoggerOptions {
   readonly level?: LogLevel;
   /** Default `stdout`. */
   readonly destination?: LogDestination;
-  /** Gets each line as well. */
+  /** Also receives each line. */
   readonly sink?: LineSink;
   readonly [binding: string]: unknown;
 }
@@ -39,20 +42,20 @@ export interface LoggerOptions {
 type LogMethod = (fieldsOrPhrase: object | string, phrase?: string) => void;
 
 /**
- * A structured logger. The message is a fixed phrase that never holds a value, so that lines can be counted by it; values are fields:
- * `logger.info({ step: 812, loss }, 'step committed')`. An error goes into the field `error`.
+ * A structured logger. The message is a fixed phrase without values, so that lines can be counted by it; values are fields: `logger.info({
+ * step: 812, loss }, 'step committed')`. An error goes into the field `error`.
  */
 export interface Logger extends Readonly<Record<Exclude<LogLevel, 'silent'>, LogMethod>> {
   level: LogLevel;
-  /** A logger that adds fields (job, worker, generation, step) to each of its lines. */
+  /** Returns a logger that adds fields (job, worker, generation, step) to each of its lines. */
   child(bindings: Readonly<Record<string, unknown>>): Logger;
   /** Resolves when every line so far has left the process, or cannot. */
   flush(): Promise<void>;
 }
 
 /**
- * Makes the logger of a process: one JSON object per line with `level`, `time` (ISO 8601, UTC), `pid`, `role`, the bindings and `msg`.
- * Secrets are taken out of each line, see redactLine. Logging never throws, see openLineWriter. Lines are written in order; call `flush`
+ * Creates the logger of a process: one JSON object per line with `level`, `time` (ISO 8601, UTC), `pid`, `role`, the bindings and `msg`.
+ * Secrets are removed from each line, see redactLine. Logging never throws, see openLineWriter. Lines are written in order; call `flush`
  * before the process ends (runService does).
  */
 export function createLogger({ role, worker, level = 'info', destination = 'stdout', sink, ...bindings }: LoggerOptions): Logger {

@@ -3,26 +3,26 @@ import type { AddressInfo } from 'node:net';
 import { errorMessage, listenError } from '@maestro/protocol';
 import { EXPOSITION_TYPE } from './exposition.ts';
 
-/** A server of the few pages that machines look at. */
+/** A server of the few pages that machines read. */
 export interface MetricsServer {
-  /** host:port, with the port that was picked when 0 was asked for. */
+  /** host:port, with the actual port when 0 was requested. */
   readonly address: string;
   close(): Promise<void>;
 }
 
-/** What a process shows of itself. */
+/** Pages that a process serves about itself. */
 export interface MetricsPages {
-  /** The page for Prometheus. */
+  /** Returns the page for Prometheus. */
   readonly read: () => Promise<string>;
-  /** Why it cannot take work now; undefined when it can. */
+  /** Returns the reason why it cannot accept work now; undefined when it can. */
   readonly notReady: () => string | undefined;
 }
 
 const PATHS = '/metrics, /healthz and /readyz';
 
 /**
- * Serves, at `listen` (host:port), a process that serves no other HTTP: its metrics (`GET /metrics`), whether it lives (`/healthz`), and
- * whether it can take work (`/readyz`, 503 with the reason when it cannot).
+ * Serves, at `listen` (host:port), the metrics of a process without other HTTP (`GET /metrics`), its liveness (`/healthz`), and its
+ * readiness (`/readyz`, 503 with the reason when it cannot accept work).
  *
  * @throws MaestroError `unavailable` when the address cannot be listened on.
  */

@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { monitorEventLoop } from './eventLoop.ts';
 
-/** Registers what every process of ours tells of itself; returns the way to stop measuring. */
+/** Registers the metrics common to all our processes; returns a function that stops measuring. */
 export function addProcessMetrics(registry: Registry): () => void {
   const registers = [registry];
   const monitor = monitorEventLoop();

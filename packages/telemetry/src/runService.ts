@@ -2,10 +2,10 @@ import { constants } from 'node:os';
 import { isMaestroError, MaestroError } from '@maestro/protocol';
 import type { Logger } from './logger.ts';
 
-/** What {@link runService} takes. */
+/** Options of {@link runService}. */
 export interface RunServiceOptions {
   readonly logger: Logger;
-  /** Time that `main` gets to return after a signal. Below the 10 s after which `docker stop` kills. Default 8000. */
+  /** Deadline for `main` to return after a signal. Below the 10 s after which `docker stop` kills. Default 8000. */
   readonly shutdownTimeoutMs?: number;
 }
 
@@ -17,9 +17,9 @@ type StopSignal = (typeof STOP_SIGNALS)[number];
  *
  * - `main` gets a signal that aborts on SIGTERM or SIGINT, with a MaestroError `cancelled` as its reason; it should then clean up and
  *   return.
- * - It returns: exit code 0. It throws: logged as fatal, exit code 1 (0 when it throws `cancelled` after a signal).
+ * - When it returns: exit code 0. When it throws: logged as fatal, exit code 1 (0 when it throws `cancelled` after a signal).
  * - A second signal, or a shutdown longer than `shutdownTimeoutMs`, ends the process at once with 128 + the signal's number.
- * - A rejection or exception that nobody caught is a bug of ours: logged as fatal, exit code 1.
+ * - An uncaught rejection or exception is our own bug: logged as fatal, exit code 1.
  *
  * In every case the log is flushed first. It never resolves: the process ends.
  */
@@ -38,7 +38,7 @@ export async function runService(
     logger.fatal({ error }, phrase);
     void exit(1);
   };
-  // A full disk, or a terminal that is gone: what Node itself writes there, such as warnings, is no reason to end.
+  // A full disk, or a closed terminal: failed writes by Node itself, such as warnings, are no reason to end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   process.on('uncaughtException', die('uncaught exception'));
   process.on('unhandledRejection', die('unhandled rejection'));

@@ -1,11 +1,11 @@
 import { errorMessage } from '@maestro/protocol';
 
-/** How many causes of a cause are followed: enough for any real chain, and an end to a circular one. */
+/** Maximum depth of causes: enough for any real chain, and an end to a circular one. */
 const MAX_CAUSES = 5;
 
 /**
- * Anything thrown as plain data for a log line: {name, code, message, details, stack, cause}, causes included.
- * Fields that the error lacks are left out.
+ * Converts anything thrown to plain data for a log line: {name, code, message, details, stack, cause}, causes included. Fields that the
+ * error lacks are left out.
  */
 export function serializeError(error: unknown, depth = 0): Record<string, unknown> {
   const { name, code, details, stack, cause } = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>;

@@ -39,7 +39,7 @@ export function stepsToRemove(checkpoints: readonly RetainedCheckpoint[], retent
   const older = checkpoints.filter(({ step }) => step < current).sort((a, b) => b.step - a.step);
   const kept = new Set(older.slice(0, keepLast - 1).map(({ step }) => step));
   if (keepEverySteps !== undefined) {
-    const firsts = new Map(older.map(({ step }) => [Math.floor(step / keepEverySteps), step])); // The last entry set for a key is the oldest.
+    const firsts = new Map(older.map(({ step }) => [Math.floor(step / keepEverySteps), step])); // The last per key is the oldest.
     firsts.delete(0);
     for (const step of firsts.values()) kept.add(step);
   }

@@ -12,7 +12,7 @@ import { compileLinePattern } from './parsers/pattern.ts';
 import { compileRegexp } from './parsers/regexp.ts';
 import { compileTemplate } from './template/template.ts';
 
-/** Whether labels match all of a selector's matchers; a label that is missing is an empty one. */
+/** Compiles a test that labels match all of a selector's matchers; a missing label counts as empty. */
 export function compileMatchers(matchers: readonly Matcher[]): (labels: LogLabels) => boolean {
   const tests = matchers.map((matcher) => ({ name: matcher.name, test: compileValueTest(matcher) }));
   return (labels) => {
@@ -21,12 +21,12 @@ export function compileMatchers(matchers: readonly Matcher[]): (labels: LogLabel
   };
 }
 
-/** What a pipeline makes of a line, or `undefined` when it does not pass. */
+/** Applies a pipeline to a line; `undefined` when the line does not pass. */
 export type Pipeline = (line: LogLine) => Entry | undefined;
 
 /**
  * Compiles the stages of a query.
- * @throws MaestroError `invalid-argument` for a pattern or template that is none.
+ * @throws MaestroError `invalid-argument` for an invalid pattern or template.
  */
 export function compilePipeline({ stages }: Pick<LogQuery, 'stages'>): Pipeline {
   const steps = stages.map((stage) => {
@@ -42,17 +42,17 @@ export function compilePipeline({ stages }: Pick<LogQuery, 'stages'>): Pipeline 
   };
 }
 
-/** The labels of a line: those of its stream, and its own metadata where it was pushed with some. */
+/** Returns the labels of a line: those of its stream, and its own metadata if it was pushed with any. */
 function labelsOf(line: LogLine): QueryLabels {
   const stream = queryLabelsOf(line.labels);
   const metadata = readPushed(line)?.metadata;
   return metadata === undefined || metadata.size === 0 ? stream : new Map([...stream, ...metadata]);
 }
 
-/** Says whether a line passes, and may change it. */
+/** Returns whether a line passes, and may change it. */
 type Step = (entry: Entry) => boolean;
 
-/** A step that lets every line pass. */
+/** Wraps a change as a step that lets every line pass. */
 const always =
   (change: (entry: Entry) => void): Step =>
   (entry) => {
@@ -130,7 +130,7 @@ function compileLabelFormat(formats: readonly LabelFormat[]): (entry: Entry) => 
     return { name, source: from.name };
   });
   return (entry) => {
-    // Templates of one stage see the labels as they were when the first of them was applied.
+    // Templates of one stage see the labels from before its first change.
     let before: QueryLabels | undefined;
     for (const step of steps) {
       if ('source' in step) {

@@ -1,7 +1,7 @@
 const FLOAT = /^[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)$/;
 const SPECIAL = /^([+-]?)(inf|infinity|nan)$/i;
 
-/** A number as Go reads it (`1.5`, `1e3`, `-Inf`; no spaces, none that is too large); `undefined` when it is none. */
+/** Parses a number like Go (`1.5`, `1e3`, `-Inf`; no spaces, no overflow); `undefined` when it is not one. */
 export function parseGoFloat(text: string): number | undefined {
   if (FLOAT.test(text)) {
     const value = Number(text);
@@ -13,7 +13,7 @@ export function parseGoFloat(text: string): number | undefined {
   return special[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
 }
 
-/** A number as Go prints it, in digits alone: `+Inf`, `NaN`, and no exponent however large it is. */
+/** Formats a number like Go, without an exponent: `+Inf`, `NaN`, and all digits however large it is. */
 export function formatPlain(value: number): string {
   if (Number.isNaN(value)) return 'NaN';
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
@@ -27,7 +27,7 @@ export function formatPlain(value: number): string {
   return `${sign}${digits.padEnd(point, '0')}`;
 }
 
-/** A number as Go's `%v` prints it: with an exponent below 1e-4 and from 1e6 on. */
+/** Formats a number like Go's `%v`: with an exponent below 1e-4 and from 1e6 on. */
 export function formatShort(value: number): string {
   if (!Number.isFinite(value) || value === 0) return formatPlain(value);
   const [mantissa, exponent] = value.toExponential().split('e') as [string, string];
@@ -39,7 +39,7 @@ export function formatShort(value: number): string {
 const UNITS = ['', 'k', 'm', 'g', 't', 'p', 'e'];
 const SIZE = /^([\d.,]+)\s*([kmgtpe]?)(i?)(b?)\s*$/i;
 
-/** A size such as `42 MB`, `1.5KiB`, `10k` or `512` in bytes, whole; `undefined` when it is none. */
+/** Parses a size such as `42 MB`, `1.5KiB`, `10k` or `512` to whole bytes; `undefined` when it is not one. */
 export function parseBytes(text: string): number | undefined {
   const [, digits, unit, binary] = SIZE.exec(text) ?? [];
   const number = digits === undefined ? undefined : parseGoFloat(digits.replaceAll(',', ''));
@@ -48,7 +48,7 @@ export function parseBytes(text: string): number | undefined {
   return bytes < 2 ** 64 ? Math.trunc(bytes) : undefined;
 }
 
-/** A size as people read it, by thousands: `2.1kB`, `83MB`. */
+/** Formats a size for people, in powers of 1000: `2.1kB`, `83MB`. */
 export function formatBytes(bytes: number): string {
   if (bytes < 10) return `${bytes}B`;
   const power = Math.floor(Math.log(bytes) / Math.log(1000));

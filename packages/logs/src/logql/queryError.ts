@@ -1,7 +1,7 @@
 import { MaestroError } from '@maestro/protocol';
 import { AGGREGATIONS, RANGE_FUNCTIONS } from './ast.ts';
 
-/** What of LogQL is understood, for the message of a query that is not. */
+/** Supported parts of LogQL, for error messages. */
 export const SUPPORTED = [
   'supported are {label="value"} with = != =~ !~',
   '|= != |~ !~ |> !> (with `or`)',
@@ -12,7 +12,7 @@ export const SUPPORTED = [
   '+ - * / % ^, comparisons with bool, and, or, unless, on, ignoring; label_replace; vector(N) and numbers',
 ].join('; ');
 
-/** A mistake in a query: `invalid-argument` with line and column, as Loki words it. `position` is an offset into `query`. */
+/** Error in a query: `invalid-argument` with line and column, in Loki's wording. `position` is an offset into `query`. */
 export function queryError(query: string, position: number, message: string): MaestroError {
   const before = query.slice(0, position);
   const line = before.split('\n').length;

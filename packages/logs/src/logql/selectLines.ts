@@ -6,17 +6,17 @@ import { CLUSTER, type LogLine } from '../stream/logLine.ts';
 import type { LogQuery, Matcher } from './ast.ts';
 import { compileMatchers, compilePipeline } from './pipeline.ts';
 
-/** A line as its query made it. */
+/** A line as returned by its query. */
 export interface FoundLine {
   readonly line: LogLine;
   readonly text: string;
   readonly labels: QueryLabels;
 }
 
-/** Most characters of an answer's lines and labels; a limit of 5000 lines does not bound how long they are. */
+/** Limits the characters of an answer's lines and labels; a limit of 5000 lines does not bound their length. */
 const MOST_CHARACTERS = 64 * 1024 * 1024;
 
-/** The blocks of all jobs whose lines a selector may match. Only the jobs that it can mean are looked at. */
+/** Returns the blocks of all jobs whose lines a selector may match. Only jobs that it can match are opened. */
 export async function selectBlocks(
   archive: LogArchive,
   matchers: readonly Matcher[],
@@ -24,14 +24,14 @@ export async function selectBlocks(
 ): Promise<FoundBlock[]> {
   const takesLabels = compileMatchers(matchers);
   const takesJob = compileMatchers(matchers.filter(({ name }) => name === 'job'));
-  // Lines of no job of ours may be pushed ones, with any text as their job.
+  // Lines outside our jobs may be pushed ones, with any text as their job.
   const jobs = (await archive.jobs()).filter((job) => job === CLUSTER || takesJob({ job }));
   const logs = await Promise.all(jobs.map((job) => archive.open(job)));
   return logs.flatMap((log) => findBlocks(log, { takesLabels, fromMs, toMs }));
 }
 
 /**
- * The first (or, backward, the last) lines of all jobs that pass, by time, from `fromMs` (inclusive) to `toMs` (exclusive).
+ * Returns the first (or, backward, the last) matching lines of all jobs, by time, from `fromMs` (inclusive) to `toMs` (exclusive).
  * @throws MaestroError `invalid-argument` for more characters than an answer may have.
  */
 export async function selectLines(
@@ -50,9 +50,9 @@ export async function selectLines(
     readonly toMs: number;
     readonly limit: number;
     readonly isBackward: boolean;
-    /** Between two lines of a stream there is at least so much time. */
+    /** Minimum time between two lines of a stream. */
     readonly intervalMs?: number;
-    /** What else a line must fulfil. */
+    /** Additional condition on a line. */
     readonly takes?: (line: LogLine) => boolean;
     readonly signal?: AbortSignal;
   },
@@ -64,7 +64,7 @@ export async function selectLines(
   const sign = isBackward ? -1 : 1;
   const near = ({ block }: FoundBlock): number => (isBackward ? -block.maxMs : block.minMs);
   const order = (a: FoundLine, b: FoundLine): number => sign * (a.line.timeMs - b.line.timeMs || a.line.ordinal - b.line.ordinal);
-  // Thinned lines are chosen from all: which of them stay depends on those before.
+  // Thinning needs all lines: which of them stay depends on those before.
   const most = intervalMs > 0 ? Number.POSITIVE_INFINITY : limit;
   let found: FoundLine[] = [];
   let characters = 0;
@@ -97,7 +97,7 @@ export async function selectLines(
 }
 
 function size({ line, text, labels }: FoundLine): number {
-  // Labels that no stage changed are those of the stream, which all its lines share.
+  // Labels that no stage changed are those of the stream, shared by all its lines.
   const own = labels.size > 10 ? [...labels].reduce((sum, [name, value]) => sum + name.length + value.length, 0) : 0;
   return line.text.length + (text === line.text ? 0 : text.length) + own;
 }

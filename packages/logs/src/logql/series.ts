@@ -3,33 +3,33 @@ import type { Turns } from '../archive/scan.ts';
 import { labelsKey, type QueryLabels } from '../stream/labels.ts';
 import type { Grouping } from './ast.ts';
 
-/** Numbers over time, one for each step; there is none where `isThere` is 0. */
+/** Numbers over time, one for each step; where `isThere` is 0 there is none. */
 export interface Series {
   readonly labels: QueryLabels;
   readonly values: Float64Array;
   readonly isThere: Uint8Array;
 }
 
-/** Most series of an answer, as Loki has it. */
+/** Maximum series of an answer, as in Loki. */
 export const MOST_SERIES = 500;
-/** Most points of all series that a query makes, those on the way included: 9 bytes each. */
+/** Limits the points of all series of a query, including intermediate ones: 9 bytes each. */
 const MOST_POINTS = 20_000_000;
-/** Most numbers that `| unwrap` gives, in all parts of a query. */
+/** Limits the numbers from `| unwrap` in all parts of a query. */
 const MOST_SAMPLES = 2_000_000;
-/** Most looks at a number: ranges that overlap look at each several times. */
+/** Limits the visits of numbers: overlapping ranges visit each several times. */
 const MOST_LOOKS = 50_000_000;
 
-/** What a query may still use of memory and time. Each method throws `invalid-argument` when it is used up. */
+/** Remaining memory and time of a query. Each method throws `invalid-argument` when it is used up. */
 export interface QueryBudget {
-  /** Makes a series without points. */
+  /** Creates a series without points. */
   series(labels: QueryLabels, length: number): Series;
   sample(): void;
   looks(count: number): void;
-  /** Where others get their turn. */
+  /** Yields to the event loop. */
   readonly turns: Turns;
 }
 
-/** The budget of one query. */
+/** Creates the budget of one query. */
 export function openBudget(turns: Turns): QueryBudget {
   let [points, samples, looks] = [0, 0, 0];
   const refuse = (message: string): never => {
@@ -63,7 +63,7 @@ export function requireFewSeries(count: number): void {
   );
 }
 
-/** The labels that a grouping leaves; none without a grouping. */
+/** Returns the labels that a grouping keeps; none without a grouping. */
 export function groupLabels(labels: QueryLabels, grouping: Grouping | undefined): QueryLabels {
   if (grouping === undefined) return NO_LABELS;
   return new Map([...labels].filter(([name, value]) => value !== '' && grouping.names.includes(name) !== grouping.isWithout));
@@ -71,7 +71,7 @@ export function groupLabels(labels: QueryLabels, grouping: Grouping | undefined)
 
 const NO_LABELS: QueryLabels = new Map();
 
-/** Series by the labels that `labelsOf` gives, in the order in which those came. */
+/** Groups series by the labels that `labelsOf` returns, in order of first occurrence. */
 export function groupSeries(
   series: readonly Series[],
   labelsOf: (labels: QueryLabels) => QueryLabels,
@@ -87,7 +87,7 @@ export function groupSeries(
   return [...groups.values()];
 }
 
-/** Points as a list, `undefined` where there is none. */
+/** Returns the points as a list, with `undefined` for a missing one. */
 export function pointsOf({ values, isThere }: Series): (number | undefined)[] {
   return Array.from(values, (value, i) => (isThere[i] === 1 ? value : undefined));
 }

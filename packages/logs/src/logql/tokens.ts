@@ -3,38 +3,36 @@ import type { FilterValue } from './ast.ts';
 import { type Token, tokenize } from './lexer.ts';
 import { queryError, SUPPORTED } from './queryError.ts';
 
-/**
- * A query's tokens and the place in them: what a recursive-descent parser asks for. `expect...` throws with the place, `take...` does not.
- */
+/** A query's tokens with the current position, for a recursive-descent parser. `expect...` throws with the position, `take...` does not. */
 export interface Tokens {
   isNext(operator: string): boolean;
-  /** Whether a name comes that none of `names` is; words of the language are the same in any case of letters. */
+  /** True when the next token is a name other than `names`; keywords are case-insensitive. */
   isNameNext(except?: readonly string[]): boolean;
-  /** The name that comes, in lower case, without taking it. */
+  /** The next name, in lower case, without taking it. */
   readonly nextName: string | undefined;
   take(operator: string): boolean;
   takeOneOf<Operator extends string>(operators: readonly Operator[]): Operator | undefined;
-  /** Takes one of these words. */
+  /** Takes one of these keywords. */
   takeName(names: readonly string[]): string | undefined;
   /** Takes a flag such as `--strict`. */
   takeFlag(): string | undefined;
   takeNumber(): number | undefined;
   expect(operator: string): void;
   expectOneOf<Operator extends string>(operators: readonly Operator[]): Operator;
-  /** Any name; `wanted` says what it would be. */
+  /** Takes any name; `wanted` describes what is expected. */
   expectName(wanted: string): string;
   expectString(): { readonly value: string; readonly position: number };
   expectNumber(): number;
   takeString(): string | undefined;
-  /** In milliseconds. */
+  /** Takes a duration, in milliseconds. */
   expectDuration(): number;
-  /** A string, number, duration or size. */
+  /** Takes a string, number, duration or size. */
   expectValue(): FilterValue & { readonly position: number };
   expectEnd(): void;
   readonly position: number;
-  /** A mistake at the next token. */
+  /** Error at the next token. */
   error(message: string): MaestroError;
-  /** For LogQL that is beyond us; `isLast`: it was the token that was just taken. */
+  /** Error for unsupported LogQL; with `isLast` at the token just taken. */
   unsupported(message: string, supported?: string, isLast?: boolean): MaestroError;
 }
 

@@ -4,33 +4,31 @@ import { type Block, emptySegment, indexLine, openSegment, readBlock, type Segme
 import { syncFolder } from '../archive/syncFolder.ts';
 import type { LogLine, NewLine } from './logLine.ts';
 
-/** How far a job's lines are on disk for good. */
+/** Position up to which a job's lines are durable on disk. */
 export interface LogPosition {
-  /** First ordinal of the segment that is written to. */
+  /** First ordinal of the segment being written. */
   readonly segment: number;
-  /** Bytes of it. */
+  /** Bytes of that segment. */
   readonly bytes: number;
 }
 
-/** The bounds of a job's lines on disk. */
+/** Limits of a job's lines on disk. */
 export interface JobLogBounds {
-  /** A segment of so many bytes is full (default 8 MiB). */
+  /** Size at which a segment is full (default 8 MiB). */
   readonly segmentBytes?: number;
-  /** With more bytes than this, the oldest segment goes (default 256 MiB). */
+  /** Total size above which the oldest segment is removed (default 256 MiB). */
   readonly totalBytes?: number;
 }
 
 /** Lines of one job, as files in one folder: `<ordinal of the first line>.ndjson`, readable by any tool. */
 export interface JobLog {
-  /** Ordinal of the oldest line that is kept, and the number of lines ever. */
+  /** Ordinal of the oldest retained line, and the number of lines ever. */
   readonly first: number;
   readonly end: number;
   readonly segments: readonly Segment[];
-  /**
-   * Writes lines and flushes them to the disk; readers do not see them before `publish`, so that what was never committed was never seen.
-   */
+  /** Writes lines and flushes them to disk; readers do not see them before `publish`, so that uncommitted lines are never seen. */
   append(lines: readonly NewLine[]): Promise<LogPosition>;
-  /** Shows what was appended. Gives the lines with their places. */
+  /** Makes appended lines visible and returns them with their ordinals. */
   publish(): LogLine[];
   read(segment: Segment, block: Readonly<Block>): Promise<LogLine[]>;
   close(): Promise<void>;
@@ -39,7 +37,7 @@ export interface JobLog {
 const NAME_LENGTH = 15;
 const fileName = (ordinal: number): string => `${String(ordinal).padStart(NAME_LENGTH, '0')}.ndjson`;
 
-/** Opens the lines in `dir`, cut off at `position` where one was committed: what lies beyond is to come again. */
+/** Opens the lines in `dir`, truncated at `position` if one was committed: lines beyond it will be delivered again. */
 export async function openJobLog(
   dir: string,
   position?: LogPosition,
@@ -49,7 +47,7 @@ export async function openJobLog(
   let file: FileHandle | undefined;
   let pending: { readonly segment: Segment; readonly lines: readonly NewLine[]; readonly sizes: readonly number[] } | undefined;
 
-  /** The segment that is written to; a full one is closed, and its index saved. */
+  /** Returns the segment to write to; a full one is closed, and its index saved. */
   const current = async (): Promise<Segment> => {
     const last = segments.at(-1);
     if (last !== undefined && last.bytes < segmentBytes) {
@@ -87,7 +85,7 @@ export async function openJobLog(
     async append(lines) {
       const segment = await current();
       const bytes = Buffer.from(`${lines.map(({ text }) => text).join('\n')}\n`);
-      // At a known place, not at the end: a failed attempt before may have left something there.
+      // Written at a known offset, not at the end: a failed attempt may have left something there.
       for (let written = 0; written < bytes.length; ) {
         written += (await file!.write(bytes, written, bytes.length - written, segment.bytes + written)).bytesWritten;
       }

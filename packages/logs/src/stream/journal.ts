@@ -3,35 +3,38 @@ import { dirname } from 'node:path';
 import { syncFolder } from '../archive/syncFolder.ts';
 import type { LogPosition } from './jobLog.ts';
 
-/** What is archived: the last entry of the stream, the number of the next line of each process, and how far each job's files go. */
+/**
+ * State of the archive: the last archived entry of the stream, the next sequence number of each process, and the position in each job's
+ * files.
+ */
 export interface ArchiveState {
   readonly streamId: string;
   readonly sources: Readonly<Record<string, number>>;
   readonly jobs: Readonly<Record<string, LogPosition>>;
 }
 
-/** The record of what is archived. One line a commit, each with what has changed; a line that a crash has torn does not count. */
+/** The record of what is archived. One line per commit, with the changes; a line torn by a crash does not count. */
 export interface Journal {
-  /** Makes the change hold, crash or not. */
+  /** Persists the change, so that it survives a crash. */
   commit(change: ArchiveState): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Bytes after which the journal is written anew, as one line. */
+/** Size at which the journal is rewritten as one line. */
 const LONGEST_BYTES = 1024 * 1024;
-/** A process that has been silent for longer is forgotten, in milliseconds. */
+/** Silence after which a process is forgotten, in milliseconds. */
 const KEPT_MS = 24 * 3600 * 1000;
 
-/** Opens the journal at `path`, and gives the state in which it is. */
+/** Opens the journal at `path`, and returns its current state. */
 export async function openJournal(path: string): Promise<{ readonly journal: Journal; readonly state: ArchiveState }> {
   await mkdir(dirname(path), { recursive: true });
   const held = await readJournal(path);
   const started = stateOf(held);
-  /** When each process and job was last heard of; what was read counts as now. */
+  /** Time of the last entry of each process and job; those read from disk count as now. */
   const heardMs = new Map([...held.sources.keys(), ...held.jobs.keys()].map((name) => [name, Date.now()]));
   let file: FileHandle;
   let bytes: number;
-  /** A commit has failed half way: what is appended behind it would not be found. */
+  /** Set when a commit has failed half way: anything appended after it would not be found. */
   let isTorn = false;
 
   const rewrite = async (): Promise<void> => {
@@ -72,7 +75,7 @@ export async function openJournal(path: string): Promise<{ readonly journal: Jou
   };
 }
 
-/** {@link ArchiveState} as it grows: a commit costs what it changes, however many jobs there are. */
+/** {@link ArchiveState} held as maps: a commit costs as much as it changes, however many jobs there are. */
 interface HeldState {
   streamId: string;
   readonly sources: Map<string, number>;
@@ -102,7 +105,7 @@ async function readJournal(path: string): Promise<HeldState> {
     try {
       if (line !== '') merge(held, JSON.parse(line) as ArchiveState);
     } catch {
-      break; // Torn, so nothing follows it that was committed.
+      break; // Torn, so nothing committed follows it.
     }
   }
   return held;

@@ -1,26 +1,26 @@
 import { parseFields, scalars } from './parseFields.ts';
 
-/** Longest line that travels, in characters; a longer one is cut. */
+/** Maximum length of a line sent, in characters; a longer one is truncated. */
 const LONGEST_LINE = 64 * 1024;
-/** Characters that stay of a line that is cut. */
+/** Characters kept of a truncated line. */
 const KEPT_OF_LONG = 2000;
 
-/** A bounded queue of a process's lines. What it cannot take is counted, and told of in one line when there is room again. */
+/** A bounded queue of a process's lines. Lines that do not fit are counted, and reported in one line when there is room again. */
 export interface LineBuffer {
-  /** Takes a line with its newline, or counts it as dropped. Never waits. */
+  /** Adds a line with its newline, or counts it as dropped. Never blocks. */
   push(line: string): void;
-  /** Takes lines out, oldest first, up to so many characters but at least one. */
+  /** Removes lines, oldest first, up to this many characters but at least one line. */
   take(mostCharacters: number): string[];
   readonly isEmpty: boolean;
-  /** Lines that were dropped and not told of yet; those ever. */
+  /** Dropped lines not reported yet, and in total. */
   readonly dropped: number;
   readonly droppedEver: number;
 }
 
-/** Makes a buffer of at most `mostCharacters` characters. */
+/** Creates a buffer of at most `mostCharacters` characters. */
 export function createLineBuffer(mostCharacters: number): LineBuffer {
   let lines: string[] = [];
-  /** Where the queue begins in `lines`: shifting an array of many thousands is slow. */
+  /** Start of the queue in `lines`: shifting an array of many thousands is slow. */
   let head = 0;
   let characters = 0;
   let dropped = 0;
@@ -39,7 +39,7 @@ export function createLineBuffer(mostCharacters: number): LineBuffer {
         droppedEver++;
         return;
       }
-      // The notice stands where the lines are missing.
+      // The notice takes the place of the missing lines.
       if (dropped > 0) {
         add(notice(firstDropped, dropped));
         dropped = 0;
@@ -77,7 +77,7 @@ export function createLineBuffer(mostCharacters: number): LineBuffer {
   };
 }
 
-/** What a line says of where it comes from. */
+/** Returns the fields of a line that tell its origin. */
 function origin(line: string): Record<string, unknown> {
   const { time, pid, role, worker, job, generation } = parseFields(line) ?? {};
   return { time: new Date().toISOString(), ...scalars({ time, pid, role, worker, job, generation }) };

@@ -3,13 +3,13 @@ import type { LogLabels } from './labels.ts';
 import { compilePattern } from './linePattern.ts';
 import type { LogLine } from './logLine.ts';
 
-/** Which lines of a job are asked for. */
+/** Criteria that select lines of a job. */
 export interface LineCriteria {
-  /** Only those of this worker. */
+  /** Only lines of this worker. */
   readonly worker?: string | undefined;
   /** The least urgent level. */
   readonly level?: LogLevel | undefined;
-  /** A pattern, in RE2's syntax, that is found in the line. */
+  /** A pattern in RE2's syntax, searched for in the line. */
   readonly search?: string | undefined;
   /** Inclusive. */
   readonly fromMs?: number | undefined;
@@ -17,9 +17,9 @@ export interface LineCriteria {
   readonly toMs?: number | undefined;
 }
 
-/** Criteria, ready to be applied. */
+/** Compiled criteria. */
 export interface LineFilter {
-  /** Whether a line with these labels may pass. */
+  /** True when a line with these labels may match. */
   readonly takesLabels: (labels: LogLabels) => boolean;
   readonly takes: (line: LogLine) => boolean;
   readonly fromMs: number;
@@ -27,8 +27,8 @@ export interface LineFilter {
 }
 
 /**
- * Makes a filter.
- * @throws MaestroError `invalid-argument` for a pattern that is none.
+ * Compiles a filter.
+ * @throws MaestroError `invalid-argument` for an invalid pattern.
  */
 export function lineFilter({
   worker,
@@ -50,7 +50,7 @@ export function lineFilter({
   };
 }
 
-/** A level that is none of ours counts as `info`. */
+/** An unknown level counts as `info`. */
 function urgencyOf({ level }: LogLabels): number {
   const urgency = LOG_LEVELS.indexOf(level as LogLevel);
   return urgency < 0 ? LOG_LEVELS.indexOf('info') : urgency;

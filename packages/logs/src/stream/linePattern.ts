@@ -1,26 +1,26 @@
 import { errorMessage, MaestroError } from '@maestro/protocol';
 import { RE2JS } from 're2js';
 
-/** Longest pattern that is taken, in characters: compiling one costs in proportion to its length. */
+/** Maximum length of a pattern, in characters: compilation cost is proportional to it. */
 export const MAX_PATTERN_LENGTH = 1000;
 
-/** A pattern that people gave us. */
+/** A pattern given by a user. */
 export interface LinePattern {
-  /** Whether it is found anywhere in `text`. */
+  /** True when it is found anywhere in `text`. */
   isIn(text: string): boolean;
-  /** Whether it is all of `text`. */
+  /** True when it matches the whole of `text`. */
   isAll(text: string): boolean;
 }
 
-/** Patterns that are kept compiled: templates name theirs anew for each line. */
+/** Number of compiled patterns kept: templates name theirs again for each line. */
 const MOST_COMPILED = 100;
 const compiled = new Map<string, RE2JS>();
 
 /**
- * Compiles a pattern in RE2's syntax, which is that of Loki and Grafana. Matching takes time in proportion to the text whatever the
- * pattern: JavaScript's own engine can be kept busy for years by one short pattern, and the server with it.
+ * Compiles a pattern in RE2's syntax, the one of Loki and Grafana. Matching takes time proportional to the text whatever the pattern: one
+ * short pattern can block JavaScript's own engine, and so the server, for years.
  *
- * @throws MaestroError `invalid-argument` with what is wrong with it.
+ * @throws MaestroError `invalid-argument` that says what is wrong with it.
  */
 export function compileRe2(pattern: string): RE2JS {
   const known = compiled.get(pattern);
@@ -41,7 +41,7 @@ export function compileRe2(pattern: string): RE2JS {
 
 /**
  * Compiles a pattern, see {@link compileRe2}.
- * @throws MaestroError `invalid-argument` with what is wrong with it.
+ * @throws MaestroError `invalid-argument` that says what is wrong with it.
  */
 export function compilePattern(pattern: string): LinePattern {
   const re2 = compileRe2(pattern);

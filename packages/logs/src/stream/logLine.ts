@@ -1,20 +1,20 @@
 import type { LogLabels } from './labels.ts';
 
-/** Where lines go that belong to no job: those of the cluster itself. */
+/** Pseudo-job of lines that belong to no job: those of the cluster itself. */
 export const CLUSTER = 'cluster';
 
-/** A line as a process wrote it, with what it is indexed by. */
+/** A line as written by a process, with its index labels. */
 export interface LogLine {
-  /** Lines of the same job before this one, ever: its place in the job's one order. */
+  /** Number of earlier lines of the same job: its position in the job's order. */
   readonly ordinal: number;
-  /** When it was written, by its process's clock. */
+  /** Time of writing, by its process's clock. */
   readonly timeMs: number;
   readonly labels: LogLabels;
   /** The JSON object, without a newline. */
   readonly text: string;
 }
 
-/** A line before it has its place. */
+/** A line that has no ordinal yet. */
 export type NewLine = Omit<LogLine, 'ordinal'> & {
   /** The job's id, or {@link CLUSTER}. */
   readonly job: string;

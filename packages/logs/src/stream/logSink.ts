@@ -5,42 +5,42 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { createLineBuffer } from './lineBuffer.ts';
 import { appendBatch, type LogBatch } from './logStream.ts';
 
-/** Takes the lines of a process to Redis. */
+/** Sends a process's lines to Redis. */
 export interface LogSink {
-  /** Takes a line with its newline; costs next to nothing, and never waits or throws. */
+  /** Adds a line with its newline; costs next to nothing, and never blocks or throws. */
   push(line: string): void;
   /**
-   * Resolves when every line so far is in Redis, or when that cannot be hoped for soon: Redis is away, or `timeoutMs` (default 1000) has
-   * passed.
+   * Resolves when every line so far is in Redis, or when that is not to be expected soon: Redis is unreachable, or `timeoutMs` (default
+   * 1000) has passed.
    */
   flush(timeoutMs?: number): Promise<void>;
-  /** Lines that were dropped, ever, since Redis was away or too slow. */
+  /** Total lines dropped, because Redis was unreachable or too slow. */
   readonly dropped: number;
   close(): Promise<void>;
 }
 
-/** How a sink works. */
+/** Options of {@link openLogSink}. */
 export interface LogSinkOptions {
   readonly redisUrl: string;
   /** The process's name; the sink makes it unique. */
   readonly name: string;
-  /** A line waits so long for others to go with it (default 20). */
+  /** Time a line waits for others to be sent with it (default 20). */
   readonly delayMs?: number;
-  /** Most characters of lines that wait (default 8 Mi); what comes on top is dropped and counted. */
+  /** Limits the characters of waiting lines (default 8 Mi); lines beyond it are dropped and counted. */
   readonly bufferCharacters?: number;
-  /** Most characters that go at once (default 256 Ki). */
+  /** Limits the characters of a batch (default 256 Ki). */
   readonly batchCharacters?: number;
 }
 
-/** Redis syncs its file each second, so a Redis that has crashed may have forgotten what it took in this long before. */
+/** Redis syncs its file each second, so after a crash it may have lost what it accepted within this time before. */
 const FORGOTTEN_MS = 3000;
 const KEPT_CHARACTERS = 4 * 1024 * 1024;
 const CALL_TIMEOUT_MS = 2000;
 const RETRY_MS = 200;
 
 /**
- * Opens a sink. One batch is under way at a time, so lines arrive in order; a batch whose fate is unknown is sent again, and after Redis
- * was away also those that it may have forgotten. Whoever reads knows by the sequence number what it has already.
+ * Opens a sink. One batch is in flight at a time, so lines arrive in order; a batch with an unknown outcome is sent again, and so are,
+ * after an outage, those that Redis may have lost. Readers detect duplicates by the sequence number.
  */
 export function openLogSink({
   redisUrl,
@@ -51,7 +51,7 @@ export function openLogSink({
 }: LogSinkOptions): LogSink {
   const source = `${name}:${randomUUID()}`;
   const buffer = createLineBuffer(bufferCharacters);
-  // No queue of commands for an absent Redis: the buffer is the queue, and is bounded.
+  // No command queue for an unreachable Redis: the buffer is the queue, and is bounded.
   const client = openClient(redisUrl, {
     maxRetriesPerRequest: null,
     enableOfflineQueue: false,
@@ -67,10 +67,10 @@ export function openLogSink({
   let isClosed = false;
   let timer: NodeJS.Timeout | undefined;
   let waiters: (() => void)[] = [];
-  client.on('error', () => undefined); // Its own lines would go to an absent Redis; 'ready' tells when it is back.
+  client.on('error', () => undefined); // Its own lines would go to the unreachable Redis; 'ready' signals its return.
   client.on('ready', () => {
     const recentMs = Date.now() - FORGOTTEN_MS;
-    // What had been sent and may be forgotten goes first, in order.
+    // Batches sent recently that may be lost go first, in order.
     unsent = [...kept.filter(({ sentMs }) => sentMs >= recentMs).map(({ batch }) => batch), ...unsent];
     kept = [];
     void pump();
@@ -102,7 +102,7 @@ export function openLogSink({
         unsent = unsent.filter((each) => each !== batch);
         keep(batch);
       } catch {
-        schedule(RETRY_MS); // Its fate is unknown: it is sent again.
+        schedule(RETRY_MS); // Its outcome is unknown: it is sent again.
         break;
       }
     }
@@ -149,7 +149,7 @@ export function openLogSink({
   };
 }
 
-/** With a URL that is none there is never a Redis; whoever connects to it in earnest says so. */
+/** With an invalid URL there is never a Redis; the main connection reports it. */
 function openClient(url: string, options: RedisOptions): Redis {
   try {
     requireRedisUrl(url);

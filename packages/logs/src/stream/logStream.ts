@@ -1,15 +1,15 @@
 import type { RedisConnection } from '@maestro/redis';
 
-/** The stream that every process writes to and the coordinator reads; beside it, how many bytes it has. */
+/** The stream that every process writes to and the coordinator reads; the other key holds its size in bytes. */
 export const STREAM_KEY = 'maestro:logs';
 const BYTES_KEY = 'maestro:logs:bytes';
 
-/** Most bytes of lines that wait in Redis for a coordinator; beyond it the oldest go. */
+/** Limits the bytes of lines that wait in Redis for a coordinator; the oldest are dropped. */
 export const MOST_STREAM_BYTES = 64 * 1024 * 1024;
 
 /**
- * Adds an entry; the oldest ones go while the stream is too large. Bounded by bytes, not by entries: an entry has one line or a thousand.
- * Both keys change in one script, so they agree after a crash as well.
+ * Appends an entry and drops the oldest while the stream is too large. Limited by bytes, not entries: an entry has one line or a thousand.
+ * Both keys change in one script, so they also agree after a crash.
  */
 const APPEND_SCRIPT = `
 local id = redis.call('XADD', KEYS[1], '*', 's', ARGV[1], 'n', ARGV[2], 'b', ARGV[3])
@@ -32,25 +32,25 @@ for _, entry in ipairs(removed) do
 end
 return #removed`;
 
-/** Consecutive lines of one process, as they travel. */
+/** Consecutive lines of one process, as sent. */
 export interface LogBatch {
-  /** The process: its name, and what tells it from others of that name. */
+  /** The process: its name, and a part that makes it unique. */
   readonly source: string;
-  /** Lines of the process before the first of these. */
+  /** Number of earlier lines of the process. */
   readonly sequence: number;
   /** Lines, each without its newline, joined by newlines. */
   readonly body: string;
 }
 
-/** A batch with its place in the stream. */
+/** A batch with its id in the stream. */
 export interface LogEntry extends LogBatch {
   readonly id: string;
 }
 
-/** What is asked of Redis here; ioredis has it. */
+/** The Redis commands used here, as declared by ioredis. */
 type Client = Pick<RedisConnection['client'], 'eval' | 'xread' | 'xrevrange'>;
 
-/** Adds a batch to the stream. */
+/** Appends a batch to the stream. */
 export async function appendBatch(client: Client, { source, sequence, body }: LogBatch, mostBytes = MOST_STREAM_BYTES): Promise<void> {
   await client.eval(APPEND_SCRIPT, 2, STREAM_KEY, BYTES_KEY, source, sequence, body, mostBytes);
 }
@@ -60,7 +60,7 @@ export async function trimStream(client: Client, id: string): Promise<void> {
   await client.eval(TRIM_SCRIPT, 2, STREAM_KEY, BYTES_KEY, id);
 }
 
-/** The entries after `id`, at most `count`; waits up to `blockMs` when there is none yet. */
+/** Reads the entries after `id`, at most `count`; waits up to `blockMs` for the first. */
 export async function readEntries(
   client: Client,
   id: string,
@@ -75,12 +75,12 @@ export async function readEntries(
   }));
 }
 
-/** The id of the newest entry; `undefined` when the stream is empty. */
+/** Returns the id of the newest entry; `undefined` when the stream is empty. */
 export async function newestId(client: Client): Promise<string | undefined> {
   return (await client.xrevrange(STREAM_KEY, '+', '-', 'COUNT', 1))[0]?.[0];
 }
 
-/** Whether an entry's id comes before another's. */
+/** True when an entry's id precedes another's. */
 export function isBefore(a: string, b: string): boolean {
   const [aMs, aCount] = a.split('-').map(Number) as [number, number];
   const [bMs, bCount] = b.split('-').map(Number) as [number, number];

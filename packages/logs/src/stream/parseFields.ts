@@ -1,4 +1,4 @@
-/** The fields of a line; `undefined` when it is no JSON object. */
+/** Parses the fields of a line; `undefined` when it is not a JSON object. */
 export function parseFields(text: string): Record<string, unknown> | undefined {
   try {
     const parsed: unknown = JSON.parse(text);
@@ -8,7 +8,7 @@ export function parseFields(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Fields whose values are texts, numbers or truth: others may be nested too deep to be written. */
+/** Returns the fields whose values are strings, numbers or booleans: others may be nested too deeply to be serialised. */
 export function scalars(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && typeof value !== 'object'));
 }

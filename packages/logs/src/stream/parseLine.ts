@@ -4,15 +4,15 @@ import { CLUSTER, type NewLine } from './logLine.ts';
 import { parseFields, scalars } from './parseFields.ts';
 import { asMap, pushedFields } from './pushedLine.ts';
 
-/** What the id of a job looks like; a line that claims another one belongs to the cluster, since ids name folders. */
+/** Form of a job id; a line that claims another one belongs to the cluster, since ids name folders. */
 const JOB_ID = /^job-[0-9a-z-]{1,60}$/;
-/** Longest value of a label; more is cut. */
+/** Maximum length of a label's value; the rest is cut off. */
 const MAX_LABEL_LENGTH = 100;
 const LEVELS: ReadonlySet<string> = new Set(LOG_LEVELS);
 
 /**
- * Reads a line of a process. What is no JSON object becomes one with the text as its message; a line without time is given `nowMs`, one
- * without level `info`.
+ * Parses a line of a process. Text that is not a JSON object becomes the message of one; a missing time becomes `nowMs`, a missing level
+ * `info`.
  */
 export function parseLine(line: string, nowMs: number): NewLine {
   const text = line.trim();
@@ -30,7 +30,7 @@ export function parseLine(line: string, nowMs: number): NewLine {
   return { job, timeMs: time, labels, text: completed(fields, text, { level: labels.level, time: new Date(time).toISOString() }) };
 }
 
-/** The line with what it lacked. One that is nested too deep to be written anew keeps its text, as a message. */
+/** Adds the missing fields to a line. One nested too deeply to be serialised keeps its text as a message. */
 function completed(fields: Readonly<Record<string, unknown>>, text: string, lacked: Readonly<Record<string, unknown>>): string {
   try {
     return JSON.stringify({ ...fields, ...lacked });
@@ -40,7 +40,7 @@ function completed(fields: Readonly<Record<string, unknown>>, text: string, lack
   }
 }
 
-/** The job whose files have a line with these labels, or {@link CLUSTER}: a pushed line may have any text as its label `job`. */
+/** Returns the job whose files hold a line with these labels, or {@link CLUSTER}: a pushed line may have any text as its label `job`. */
 export function folderOf({ job }: LogLabels): string {
   return job !== undefined && JOB_ID.test(job) ? job : CLUSTER;
 }
@@ -63,11 +63,11 @@ function pushedLabels(labels: ReadonlyMap<string, string>): LogLabels {
   return interned([...new Map([['role', 'push'], ['level', 'info'], ...labels])]);
 }
 
-/** Label sets that are remembered; they are few, unless somebody makes them up. */
+/** Limits remembered label sets; they are few, unless somebody makes them up. */
 const MOST_KNOWN_LABELS = 10_000;
 const knownLabels = new Map<string, LogLabels>();
 
-/** Equal labels are one object, so that what is derived from them need not be derived for each line. */
+/** Returns one object for equal labels, so that values derived from them are computed once and not per line. */
 function interned(entries: readonly (readonly [name: string, value: string | undefined])[]): LogLabels {
   const present = entries.filter(([, value]) => value !== undefined && value !== '');
   const key = JSON.stringify(present);

@@ -63,7 +63,7 @@ function unquote(quoted: string): string | undefined {
   }
 }
 
-/** Compiles `| logfmt`, which takes what it understands of a line; with `isStrict` it stops at a mistake and tells it. */
+/** Compiles `| logfmt`, which extracts what it can from a line; with `isStrict` it stops at an error and reports it. */
 export function compileLogfmt({
   isStrict,
   keepsEmpty,
@@ -73,7 +73,7 @@ export function compileLogfmt({
   readonly keepsEmpty: boolean;
   readonly extractions: readonly Extraction[];
 }): (entry: Entry) => void {
-  /** Of each key the labels that it becomes. */
+  /** The labels that each key becomes. */
   const wanted = new Map<string, string[]>();
   for (const { name, expression } of extractions) wanted.set(expression, [...(wanted.get(expression) ?? []), name]);
   return (entry) => {

@@ -2,11 +2,11 @@ import { MaestroError } from '@maestro/protocol';
 
 const CAPTURE = /<([A-Za-z_][A-Za-z0-9_]*)>/g;
 
-/** A pattern such as `<ip> - <_> "<method> <path>"`: texts and captures in turn; an unnamed capture is `<_>`. */
+/** A pattern such as `<ip> - <_> "<method> <path>"`: alternating texts and captures; an unnamed capture is `<_>`. */
 export interface Pattern {
-  /** The names and values of a line's captures; the first missing text ends them, with the rest of the line as the last value. */
+  /** Returns the names and values of a line's captures; the first missing text ends them, with the rest of the line as the last value. */
   capture(line: string): readonly (readonly [name: string, value: string])[];
-  /** Whether a whole line looks like that, with no capture empty. */
+  /** True when a whole line matches, with no capture empty. */
   isLike(line: string): boolean;
 }
 
@@ -14,7 +14,7 @@ type Part = { readonly text: string } | { readonly name: string };
 
 /**
  * Compiles a pattern of `| pattern`, or (`isFilter`) of the line filter `|>`, which has no named captures.
- * @throws MaestroError `invalid-argument` in Loki's words.
+ * @throws MaestroError `invalid-argument` with Loki's wording.
  */
 export function compileLinePattern(pattern: string, isFilter: boolean): Pattern {
   const parts = split(pattern);
@@ -49,7 +49,7 @@ function capture(parts: readonly Part[], line: string): [string, string][] {
   let at = 0;
   for (const [i, part] of parts.entries()) {
     if ('text' in part) {
-      if (i > 0) continue; // Looked for with the capture before it.
+      if (i > 0) continue; // Matched together with the capture before it.
       if (!line.startsWith(part.text)) return [];
       at = part.text.length;
       continue;

@@ -1,6 +1,6 @@
 import { Moment, typeName, type Value } from './value.ts';
 
-/** -1, 0 or 1; kinds that do not compare are a mistake, as in Go. */
+/** Returns -1, 0 or 1; throws for types that do not compare, as Go does. */
 function order(name: string, a: Value, b: Value): number {
   if (a instanceof Moment || b instanceof Moment || typeof a === 'object' || typeof b === 'object')
     throw new Error(`${name}: invalid type for comparison`);
@@ -9,7 +9,7 @@ function order(name: string, a: Value, b: Value): number {
   return a === b ? 0 : a < b ? -1 : 1;
 }
 
-/** The comparisons of Go's templates: name, fewest operands, function. `eq` compares the first operand with each of the others. */
+/** Comparisons of Go's templates: name, minimum operands, function. `eq` compares the first operand with each of the others. */
 export const comparisons: readonly (readonly [name: string, least: number, apply: (operands: readonly Value[]) => boolean])[] = [
   ['eq', 2, ([first, ...others]) => others.some((other) => order('eq', first!, other) === 0)],
   ['ne', 2, ([a, b]) => order('ne', a!, b!) !== 0],

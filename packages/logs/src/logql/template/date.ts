@@ -4,7 +4,7 @@ const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 const PART = /January|Jan|Monday|Mon|MST|2006|-07:00|-0700|Z07:00|\.0{1,9}|\.9{1,9}|01|02|03|04|05|06|15|PM|pm|_2|1|2|3|4|5/g;
 
-/** A moment by one of Go's layouts, which write the second of January 2006, 15:04:05. In UTC. */
+/** Formats a moment by one of Go's layouts, which spell the second of January 2006, 15:04:05. In UTC. */
 export function formatDate(layout: string, { ns }: Moment): string {
   const date = new Date(Number(ns / 1_000_000n));
   const two = (value: number): string => String(value).padStart(2, '0');

@@ -2,7 +2,7 @@ import { formatPlain, formatShort } from '../quantity.ts';
 import { print, typeName, type Value } from './value.ts';
 
 const VERB = /%([-+# 0]*)(\d+)?(?:\.(\d*))?([a-zA-Z%])/g;
-/** Widest field; more is a mistake rather than memory. */
+/** Maximum field width; a larger one is an error, so that it cannot exhaust memory. */
 const MAX_WIDTH = 1000;
 
 /** `printf` of Go's templates: the verbs %v %s %q %d %x %X %c %t %f %e %g, with width, precision and flags. */

@@ -6,23 +6,23 @@ import { printf } from './format.ts';
 import { countMatches, replaceAll, replaceAllLiteral } from './regex.ts';
 import { asNumber, asText, asWhole, isTrue, Moment, print, typeName, type Value } from './value.ts';
 
-/** What a template is applied to, beside labels. */
+/** The line that a template is applied to, besides its labels. */
 export interface TemplateLine {
   readonly text: string;
   readonly ns: bigint;
 }
 
-/** A function of a template: how many operands it takes, and what it makes of them. */
+/** A function of a template, with its minimum and maximum number of operands. */
 interface TemplateFunction {
   readonly least: number;
   readonly most: number;
   readonly apply: (operands: readonly Value[], line: TemplateLine) => Value;
 }
 
-/** Longest text that a function gives, in characters. */
+/** Maximum length of a function's result, in characters. */
 export const MAX_TEXT = 64 * 1024;
 
-/** Functions of Loki's templates that we have not. */
+/** Functions of Loki's templates that are not supported. */
 export const REFUSED_FUNCTIONS: readonly string[] = [
   'fromJson',
   'toDate',
@@ -35,7 +35,7 @@ export const REFUSED_FUNCTIONS: readonly string[] = [
   'js',
 ];
 
-/** Throws before a text is made that is too long. */
+/** Throws before creating a text that is too long. */
 function bounded(length: number, make: () => string): string {
   if (length > MAX_TEXT) throw new Error(`a text of ${length} characters; at most ${MAX_TEXT} are made`);
   return make();
@@ -44,7 +44,7 @@ function bounded(length: number, make: () => string): string {
 function replace(text: string, from: string, to: string, count: bigint): string {
   const most = count < 0n ? Number.POSITIVE_INFINITY : Number(count);
   const pieces = text.split(from);
-  // Go puts the new text before, between and behind all characters when the old one is empty.
+  // For an empty old text, Go inserts the new one before, between and after all characters.
   const parts = from === '' ? ['', ...text, ''] : pieces;
   const times = Math.min(most, parts.length - 1);
   return bounded(text.length + times * to.length, () => {
@@ -105,14 +105,14 @@ function round(value: number, places: bigint): number {
   return (digit - Math.trunc(digit) >= 0.5 ? Math.ceil(digit) : Math.floor(digit)) / power;
 }
 
-/** A number as it stands in a label, or the mistake. */
+/** Parses a label's value, or throws. */
 function converted(text: string, parse: (text: string) => number | undefined, kind: string): number {
   const value = parse(text);
   if (value === undefined) throw new Error(`${JSON.stringify(text)} is no ${kind}`);
   return value;
 }
 
-/** Sums of decimal fractions without the traces of binary ones: 0.1 + 0.2 is 0.3. */
+/** Rounds sums of decimal fractions to hide binary errors: 0.1 + 0.2 is 0.3. */
 const decimal = (value: number): number => (Number.isFinite(value) ? Number(value.toPrecision(15)) : value);
 const seconds = (text: string): number => converted(text, parseGoDuration, 'duration') / 1000;
 const whole = (value: bigint): bigint => BigInt.asIntN(64, value);
@@ -127,7 +127,7 @@ const texts = (count: number, apply: Texts): TemplateFunction => ({
   most: count,
   apply: (operands) => apply(...operands.map(asText)),
 });
-/** A number first, then a text. */
+/** A function of a number and a text. */
 const counted = (apply: (count: bigint, text: string) => Value): TemplateFunction => ({
   least: 2,
   most: 2,
@@ -147,7 +147,7 @@ const any = (least: number, most: number, apply: TemplateFunction['apply']): Tem
 
 const FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map<string, TemplateFunction>([
   ...comparisons.map(([name, least, apply]): [string, TemplateFunction] => [name, any(least, name === 'eq' ? 50 : 2, apply)]),
-  // Go's own. `and` and `or` know all operands here, which nobody can tell apart, since operands have no effects.
+  // Go's own. Here `and` and `or` evaluate all operands; the result is the same, since operands have no side effects.
   ['and', any(1, 50, (operands) => operands.find((each) => !isTrue(each)) ?? operands.at(-1)!)],
   ['or', any(1, 50, (operands) => operands.find(isTrue) ?? operands.at(-1)!)],
   ['not', any(1, 1, ([value]) => !isTrue(value!))],
@@ -156,7 +156,7 @@ const FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map<string, Templat
   ['println', any(0, 50, (operands) => `${operands.map(print).join(' ')}\n`)],
   ['printf', any(1, 50, ([format, ...operands]) => printf(asText(format), operands))],
   ['urlquery', any(1, 50, (operands) => queryEscape(operands.map(print).join('')))],
-  // Loki's, in their old and new spelling; the order of operands differs.
+  // Loki's, in their old and new spelling, which order operands differently.
   ['ToLower', texts(1, (text) => text!.toLowerCase())],
   ['ToUpper', texts(1, (text) => text!.toUpperCase())],
   ['lower', texts(1, (text) => text!.toLowerCase())],
@@ -236,7 +236,7 @@ const FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map<string, Templat
   ['unixEpochNanos', any(1, 1, ([at]) => String(moment(at).ns))],
 ]);
 
-/** Half of a surrogate pair, which has no UTF-8. */
+/** An unpaired surrogate, which has no UTF-8. */
 const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
 
 function queryEscape(text: string): string {
@@ -245,12 +245,12 @@ function queryEscape(text: string): string {
     .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** Whether there is a function of that name. */
+/** Returns true when there is a function of that name. */
 export function hasFunction(name: string): boolean {
   return FUNCTIONS.has(name);
 }
 
-/** Calls a function; throws what is wrong with its operands. */
+/** Calls a function; throws an error about invalid operands. */
 export function callFunction(name: string, operands: readonly Value[], line: TemplateLine): Value {
   const { least, most, apply } = FUNCTIONS.get(name)!;
   if (operands.length < least || operands.length > most) {

@@ -13,7 +13,7 @@ export type Operand =
 /** `.msg | trunc 10`: each command's result is the last operand of the next one. */
 export type Pipeline = readonly (readonly Operand[])[];
 
-/** A part of a template. */
+/** A node of a template. */
 export type Node =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'print'; readonly pipeline: Pipeline }
@@ -23,23 +23,23 @@ const ACTION = /\{\{(- )?((?:"(?:[^"\\\n]|\\.)*"|`[^`]*`|[^"`}]|\}(?!\}))*?)( -)
 const WORD =
   /\s*(?:("(?:[^"\\\n]|\\.)*")|`([^`]*)`|(\.[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)|([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.])|([A-Za-z_][A-Za-z0-9_]*)|([.|()]))/y;
 const UNSUPPORTED = ['range', 'define', 'template', 'block', 'break', 'continue'];
-/** Deepest nesting of brackets and blocks. */
+/** Maximum nesting of brackets and blocks. */
 const MAX_DEPTH = 20;
 
-/** Words of an action; the quotes of strings are gone. */
+/** A token of an action; the quotes of strings are removed. */
 interface Word {
   readonly type: 'string' | 'field' | 'number' | 'name' | 'mark';
   readonly text: string;
 }
 
 /**
- * Parses a template of Go's text/template, as `line_format` and `label_format` have it: fields, pipelines, functions, `if`, `with`, `else`.
- * @throws MaestroError `invalid-argument` for a mistake, and for what is not supported, with its name.
+ * Parses a template of Go's text/template, as used by `line_format` and `label_format`: fields, pipelines, functions, `if`, `with`, `else`.
+ * @throws MaestroError `invalid-argument` for an error, and for what is not supported, naming it.
  */
 export function parseTemplate(template: string): readonly Node[] {
   const parts = split(template);
   let at = 0;
-  /** Parses up to the action that ends a block, which it gives. */
+  /** Parses up to the action that ends a block, and returns that too. */
   const parseNodes = (depth: number): { readonly nodes: readonly Node[]; readonly end: readonly Word[] | undefined } => {
     if (depth > MAX_DEPTH) throw mistake(`nested more than ${MAX_DEPTH} deep`);
     const nodes: Node[] = [];
@@ -78,7 +78,7 @@ function mistake(message: string): MaestroError {
   return new MaestroError('invalid-argument', message);
 }
 
-/** Texts and actions in turn; `{{-` and `-}}` take away the space beside them. */
+/** Splits into alternating texts and actions; `{{-` and `-}}` trim the adjacent space. */
 function split(template: string): (string | readonly Word[])[] {
   const parts: (string | readonly Word[])[] = [];
   let last = 0;

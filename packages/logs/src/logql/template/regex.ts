@@ -4,7 +4,7 @@ const REFERENCE = /\$(?:\$|\{(\w+)\}|(\w+))/g;
 
 type Match = readonly (string | null)[] & { readonly index: number; readonly groups: ReadonlyMap<string, string> };
 
-/** All matches of a pattern in RE2's syntax. */
+/** Yields all matches of a pattern in RE2's syntax. */
 function* matches(pattern: string, text: string): Generator<Match> {
   const matcher = compileRe2(pattern).matcher(text);
   while (matcher.find()) {
@@ -14,7 +14,7 @@ function* matches(pattern: string, text: string): Generator<Match> {
   }
 }
 
-/** What `$1`, `${1}` and `$name` of a replacement stand for in a match, by Go's rules: a name goes as far as it can. */
+/** Expands `$1`, `${1}` and `$name` of a replacement for a match, by Go's rules: a name extends as far as possible. */
 export function expand(
   replacement: string,
   match: { readonly [index: number]: string | null; readonly groups: ReadonlyMap<string, string> },
@@ -41,19 +41,19 @@ export function replaceAll(pattern: string, text: string, replacement: string, m
   return replaceEach(pattern, text, (match) => expand(replacement, match), most);
 }
 
-/** Replaces all matches by a text as it is. */
+/** Replaces all matches by a literal text. */
 export function replaceAllLiteral(pattern: string, text: string, replacement: string, most: number): string {
   return replaceEach(pattern, text, () => replacement, most);
 }
 
-/** How often a pattern is found. */
+/** Counts the matches of a pattern. */
 export function countMatches(pattern: string, text: string): number {
   let count = 0;
   for (const _ of matches(pattern, text)) count++;
   return count;
 }
 
-/** The first match of a pattern that must be all of a text; `undefined` when it is not. */
+/** Matches a pattern against the whole of a text; `undefined` when it does not match. */
 export function matchAll(pattern: string, text: string): Match | undefined {
   const whole = `^(?:${pattern})$`;
   for (const match of matches(whole, text)) return match;

@@ -2,15 +2,15 @@ import { callFunction, MAX_TEXT, type TemplateLine } from './functions.ts';
 import { type Node, type Operand, type Pipeline, parseTemplate } from './parseTemplate.ts';
 import { isTrue, print, type Value } from './value.ts';
 
-/** Most characters that a template may make of one line, those on the way included. */
+/** Maximum characters that a template may produce for one line, including intermediate results. */
 const MAX_MADE = 1024 * 1024;
 
-/** A template that is ready to be applied to a line and its labels; throws what Go would say is wrong with a value. */
+/** A compiled template, to be applied to a line and its labels; throws Go's error for an invalid value. */
 export type Template = (labels: ReadonlyMap<string, string>, line: TemplateLine) => string;
 
 /**
  * Compiles a template of Go's text/template.
- * @throws MaestroError `invalid-argument` for a mistake, and for what is not supported, with its name.
+ * @throws MaestroError `invalid-argument` for an error, and for what is not supported, naming it.
  */
 export function compileTemplate(text: string): Template {
   const nodes = parseTemplate(text);
