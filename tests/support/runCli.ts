@@ -17,8 +17,8 @@ export function startCli(args: readonly string[], cwd: string, env: Readonly<Rec
 }
 
 /** Runs `maestro ARGS` in `cwd` to its end. */
-export async function runCli(args: readonly string[], cwd: string): Promise<CliResult> {
-  const child = startCli(args, cwd);
+export async function runCli(args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
+  const child = startCli(args, cwd, env);
   let [stdout, stderr] = ['', ''];
   child.stdout!.on('data', (part) => {
     stdout += part;

@@ -24,13 +24,22 @@ export interface TestCluster {
 const IMAGES = 300;
 
 /** Starts a coordinator, a Redis and workers with a short failure timeout, with their data in a folder of their own. */
-export async function openTestCluster({ name, workers = 3 }: { readonly name: string; readonly workers?: number }): Promise<TestCluster> {
+export async function openTestCluster({
+  name,
+  workers = 3,
+  env = {},
+}: {
+  readonly name: string;
+  readonly workers?: number;
+  /** Variables of all processes beside those of every test cluster. */
+  readonly env?: Readonly<Record<string, string>>;
+}): Promise<TestCluster> {
   const dir = await mkdtemp(join(tmpdir(), `maestro-${name}-`));
   const path = await writeBlobs(join(dir, 'blobs'), { count: IMAGES });
   const cluster = await startCluster({
     workers,
     dataDir: join(dir, 'data'),
-    env: { MAESTRO_FAILURE_TIMEOUT_MS: '2000', MAESTRO_RECONSTRUCTION_SECONDS: '0' },
+    env: { MAESTRO_FAILURE_TIMEOUT_MS: '2000', MAESTRO_RECONSTRUCTION_SECONDS: '0', ...env },
   });
   const client = connectJobClient(cluster.coordinator);
   const watch: TestCluster['watch'] = async ({ id }, until = () => false) => {

@@ -68,6 +68,7 @@ export { type PathRoots, readRoots, requireConfined, requireInside } from './job
 export { commonIdentity, identityDifferences, type JobIdentity, specDifferences } from './job/jobIdentity.ts';
 export {
   at,
+  COMMON_SECTIONS,
   changedAt,
   type DataSpec,
   DEFAULT_HOLD_OUT,
@@ -102,8 +103,8 @@ export {
 } from './job/jobs.ts';
 export { COMMON_SERIES, exportName, type Metrics, MOST_SERIES, metricsOf, shortLabel, whyNoSeries } from './job/metrics.ts';
 export { nearest } from './job/nearest.ts';
-export type { JobIssue, JobSection, MetricInfo, RecipeInfo, SectionSchemas } from './job/recipe.ts';
-export { isTraining, recipeInfos, recipeOf, registerRecipes } from './job/recipeRegistry.ts';
+export { type JobIssue, type JobSection, METRIC_UNITS, type MetricInfo, type RecipeInfo, type SectionSchemas } from './job/recipe.ts';
+export { failRecipes, isTraining, recipeInfos, recipeOf, registerRecipes } from './job/recipeRegistry.ts';
 export { requireShallow } from './job/requireShallow.ts';
 export { describeIssues, pathsOf, type SchemaNode } from './job/schemaIssues.ts';
 export { printable } from './printable.ts';

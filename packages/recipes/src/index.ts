@@ -1,3 +1,4 @@
+import { failRecipes, MaestroError, readEnvironment } from '@maestro/protocol';
 import { knnInfo } from './knn/info.ts';
 import { pretrainInfo } from './pretrain/info.ts';
 import { addRecipes } from './registry.ts';
@@ -5,7 +6,22 @@ import { addRecipes } from './registry.ts';
 /** The registry: each recipe is a folder here and a line in this list. Whoever reads job files imports this module first. */
 addRecipes([{ info: pretrainInfo, loadPlan: async () => (await import('./pretrain/plan.ts')).planPretrain }, { info: knnInfo }]);
 
+const { MAESTRO_RECIPES: modules } = readEnvironment();
+if (modules !== undefined) {
+  try {
+    const { loadRecipeModules } = await import('./modules/loadRecipeModules.ts');
+    for (const entry of await loadRecipeModules(modules)) addRecipes([entry]);
+  } catch (error) {
+    // Told by whoever first asks for a recipe, which every program does at its start.
+    if (!(error instanceof MaestroError)) throw error;
+    failRecipes(
+      new MaestroError('invalid-argument', error.message.replace(/^(?:MAESTRO_RECIPES: )?/, 'MAESTRO_RECIPES: '), { cause: error }),
+    );
+  }
+}
+
 export { type KnnSpec, knnOf } from './knn/knnSpec.ts';
+export type { RecipeModule } from './modules/recipeModule.ts';
 export { drawParameters } from './plan/drawParameters.ts';
 export { type PlanSource, planInThread, planRecipe, planSource, recipeFiller } from './plan/planRecipe.ts';
 export type { RecipeKit } from './plan/recipeKit.ts';

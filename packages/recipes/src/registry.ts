@@ -12,8 +12,14 @@ export interface RecipeEntry {
 
 const entries = new Map<string, RecipeEntry>();
 
-/** Makes recipes known to this process. @throws MaestroError `conflict` when a name is taken. */
+/** Makes recipes known to this process. @throws MaestroError `conflict` when a name, or that of a section, is taken. */
 export function addRecipes(added: readonly RecipeEntry[]): void {
+  for (const { info } of added) {
+    const key = info.section?.key;
+    const other = [...entries.values()].find((each) => key !== undefined && each.info.section?.key === key && each.info.id !== info.id);
+    if (other === undefined) continue;
+    throw new MaestroError('conflict', `recipe ${info.id}: the section ${key} of a job file is that of recipe ${other.info.id}`);
+  }
   registerRecipes(added.map(({ info }) => info));
   for (const entry of added) entries.set(entry.info.id, entry);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import '@maestro/recipes';
-import { errorMessage, isMaestroError, scrubEnvironment } from '@maestro/protocol';
+import { errorMessage, isMaestroError, recipeInfos, scrubEnvironment } from '@maestro/protocol';
 import { hasAbandonedFileCalls } from '@maestro/storage';
 import { CommanderError } from 'commander';
 import { createProgram } from './program.ts';
@@ -20,6 +20,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
+  recipeInfos();
   await createProgram().parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {

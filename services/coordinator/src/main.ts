@@ -23,6 +23,8 @@ import {
   type JobSpec,
   MaestroError,
   readEnvironment,
+  recipeInfos,
+  recipeOf,
   scrubEnvironment,
 } from '@maestro/protocol';
 import { loadBullmq } from '@maestro/queue';
@@ -73,6 +75,7 @@ const logger = createLogger({ role: 'coordinator', sink });
 
 await runService(
   async (signal) => {
+    recipeInfos();
     endWithParent();
     const keepJobs = Number(keepText);
     if (!Number.isInteger(keepJobs) || keepJobs < 0) {
@@ -127,15 +130,21 @@ await runService(
         ...observer,
         message(worker, message) {
           observer.message(worker, message);
-          if (message.kind === 'checkpoint') reconstructions.request(message);
+          if (message.kind === 'checkpoint' && drawn.has(message.jobId)) reconstructions.request(message);
         },
         moved(before, after) {
           observer.moved(before, after);
-          if (after.phase === 'ended' && before.phase !== 'ended') reconstructions.ended(after.facts.id);
+          const { id, spec } = after.facts;
+          if (recipeOf(spec).hasPictures) drawn.add(id);
+          if (after.phase !== 'ended' || before.phase === 'ended') return;
+          reconstructions.ended(id);
+          drawn.delete(id);
         },
       },
       log: logger,
     });
+    /** Jobs whose checkpoints are drawn. */
+    const drawn = new Set<string>();
     const reconstructions = openReconstructions({
       dataDir,
       everySeconds: reconstructionSeconds,

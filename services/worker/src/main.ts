@@ -11,6 +11,7 @@ import {
   readEnvironment,
   readRoots,
   readTls,
+  recipeInfos,
   requireSafeBind,
   scrubEnvironment,
   serverCredentials,
@@ -64,6 +65,7 @@ const logger = createLogger({ role: 'worker', worker: name, sink: openLogSink({ 
 
 await runService(
   async (signal) => {
+    recipeInfos();
     const compute = readComputeSettings(readEnvironment());
     const limitBytes = parseByteSize(cacheSize, 'MAESTRO_CACHE_SIZE');
     endWithParent();

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { MaestroError } from '../errors.ts';
 import { DEVICES } from '../process/device.ts';
 import type { JobSection } from './recipe.ts';
-import { recipeInfos, recipeOf } from './recipeRegistry.ts';
+import { recipeInfos, recipeOf, sealRecipes } from './recipeRegistry.ts';
 import { describeIssues } from './schemaIssues.ts';
 
 const count = z.int().positive();
@@ -189,6 +189,9 @@ const commonSchema = z.strictObject({
   seed: z.int().min(0).default(0),
 });
 
+/** Keys of a job file that all recipes have in common. */
+export const COMMON_SECTIONS: readonly string[] = Object.keys(commonSchema.shape);
+
 /** Reports combinations of sections that contradict each other. */
 function commonIssues({ schedule, resources, augment, sync, optimizer }: JobSpec, refuse: (path: string[], message: string) => void): void {
   if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'give either epochs or steps');
@@ -235,9 +238,9 @@ export type JobSpec = z.infer<typeof commonSchema>;
  * before its first use.
  */
 export const jobSpecSchema: z.ZodType<JobSpec> = z.lazy(() => {
-  const infos = recipeInfos();
+  const infos = sealRecipes();
   const sections = infos.flatMap(({ id, section }) =>
-    section === undefined ? [] : [[section.key, section.schema({ testData }).optional().describe(`for recipe ${id}`)] as const],
+    section === undefined ? [] : [[section.key, section.schema({ testData, z }).optional().describe(`for recipe ${id}`)] as const],
   );
   const recipe = z
     .enum(infos.map(({ id }) => id))

@@ -13,6 +13,8 @@ export interface JobIssue {
 export interface SectionSchemas {
   /** Location of samples that are measured and not trained on. */
   readonly testData: z.ZodType;
+  /** The library that schemas are made with. */
+  readonly z: typeof z;
 }
 
 /** Units of a {@link MetricInfo}: a `share` is of 1 and shown in percent, a `rate` is small and shown with an exponent. */
@@ -49,6 +51,8 @@ export interface RecipeInfo {
   readonly does: string;
   /** `training` jobs leave weights, `measuring` jobs numbers about a checkpoint's weights. */
   readonly verb: 'training' | 'measuring';
+  /** Whether pictures can be drawn of what a checkpoint makes of masked images: its model is a masked autoencoder. */
+  readonly hasPictures?: boolean;
   /** Its own section of the job file. */
   readonly section?: { readonly key: string; readonly schema: (schemas: SectionSchemas) => z.ZodType };
   /** Places in the job file that name data sets, besides `data`. */

@@ -42,9 +42,10 @@ function meant(path: readonly string[], found: unknown, node: SchemaNode | undef
   if (key === 'model') return '; write model: { preset: NAME }';
   if (key === 'data') return '; write data: { format: image-folder, path: DIR }, or idx or webdataset';
   if (key === 'resources.device') return '; cuda is for GPUs of NVIDIA, webgpu for others';
+  const more = key === 'recipe' ? '; modules of other recipes are loaded by MAESTRO_RECIPES, in every process' : '';
   const allowed = node?.enum?.map(String) ?? [];
   const near = allowed.find((value) => normalWord(value).includes(normalWord(found))) ?? nearest(found, allowed);
-  return near === undefined ? '' : `; did you mean ${near}?`;
+  return near === undefined ? more : `; did you mean ${near}?`;
 }
 
 /** Returns the dotted paths of all keys that hold values. */

@@ -26,6 +26,14 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     meaning: 'folder for checkpoints, artifacts and logs; the same for coordinator and workers',
   },
   {
+    name: 'MAESTRO_RECIPES',
+    of: 'all',
+    default: 'none: the recipes that come with maestro',
+    meaning:
+      'modules of more recipes, with commas between: paths that begin with / or ./, or names of packages. The same for all ' +
+      'processes; a job takes only workers whose modules are alike',
+  },
+  {
     name: 'MAESTRO_CHECKPOINTS',
     of: 'coordinator, worker, CLI',
     default: 'below the data folder',

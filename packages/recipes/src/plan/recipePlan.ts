@@ -27,8 +27,8 @@ export interface RecipePlan {
   readonly fillSample: SampleFiller;
   /**
    * The graph of one micro batch, forward and backward. Inputs: every parameter by name, every one of `inputs`, and `grad_scale`, float32
-   * []. Outputs: a sequence first, `loss` [], `grad.NAME` for every parameter. Losses and gradients of micro batches add up to those of
-   * the step.
+   * []. Outputs: a sequence first, `loss` [], `metric.NAME` [] for every one of the recipe's own `series`, a sum over samples, and
+   * `grad.NAME` for every parameter. Losses and gradients of micro batches add up to those of the step.
    */
   buildTraining(): Graph;
   /** A graph to look at the model with, for the job's artifacts. */

@@ -17,8 +17,11 @@ export interface LossInputs {
 export interface TrainingGraphOptions {
   readonly parameters: readonly ParameterSpec[];
   readonly inputs: readonly BatchInput[];
-  /** The loss of a micro batch, float32 []. */
-  readonly loss: (given: LossInputs) => Tensor;
+  /**
+   * The loss of a micro batch, float32 []; with it, by the names of the recipe's `series`, sums over the micro batch's samples, float32 []
+   * each: a step tells their mean over samples.
+   */
+  readonly loss: (given: LossInputs) => Tensor | { readonly loss: Tensor; readonly metrics: Readonly<Record<string, Tensor>> };
 }
 
 /** The graph of one micro batch from its loss: declares the inputs, differentiates the loss by every parameter, and names the outputs. */
@@ -37,7 +40,8 @@ export function trainingGraph({ parameters, inputs, loss: lossOf }: TrainingGrap
   const weights = parameters.map(({ name, shape }) => [name, graph.input(name, 'float32', shape)] as const);
   const samples = inputs.map(({ name, dtype, shape }) => [name, graph.input(name, dtype, [BATCH, ...shape])] as const);
   const gradScale = graph.input('grad_scale', 'float32', []);
-  const loss = lossOf({ graph, parameter: named('parameter', weights), input: named('input', samples), gradScale });
+  const made = lossOf({ graph, parameter: named('parameter', weights), input: named('input', samples), gradScale });
+  const { loss, metrics } = 'metrics' in made ? made : { loss: made, metrics: {} };
   const gradients = grad(
     loss,
     weights.map(([, tensor]) => tensor),
@@ -45,6 +49,7 @@ export function trainingGraph({ parameters, inputs, loss: lossOf }: TrainingGrap
   // A sequence first: see trainingGraph of the masked autoencoder.
   graph.output('status', sequenceConstruct([loss]));
   graph.output('loss', loss);
+  for (const [name, sum] of Object.entries(metrics)) graph.output(`metric.${name}`, sum);
   for (const [i, [name]] of weights.entries()) graph.output(`grad.${name}`, gradients[i]!);
   return graph;
 }

@@ -25,10 +25,9 @@ import type { HttpDeps } from '../httpDeps.ts';
 import { limitWork } from '../limitedWork.ts';
 import { PROBLEMS } from '../problemResponses.ts';
 
-const schemaOfJobFile = jobFileJsonSchema();
-
 /** What belongs to a job: checkpoints, audit, views; and the schema of the job file. */
 export function addJobDetailRoutes(app: HttpApp, { coordinator, dataDir }: HttpDeps): void {
+  const schemaOfJobFile = jobFileJsonSchema();
   const tags = ['jobs'];
   const config = { role: 'read' } as const;
   const rootOf = (jobId: string) => checkpointRoot({ dataDir, jobId, location: coordinator.spec(jobId).checkpoint.location });

@@ -14,5 +14,8 @@ test('other differences are told with what makes them go, each once', () => {
   expect(identityAdvice(spec, ['node', 'sharp', 'threads'])).toBe(
     'run the same version of maestro, with the same Node.js, on all machines; give all workers the same MAESTRO_THREADS',
   );
+  expect(identityAdvice(spec, ['recipe', 'recipeModule'])).toBe(
+    'give all workers the same recipe in MAESTRO_RECIPES: copy the files of its module, and start the worker again',
+  );
   expect(identityAdvice(spec, ['unknown'])).toBe('');
 });

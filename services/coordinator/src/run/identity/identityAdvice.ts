@@ -1,11 +1,12 @@
 import { type JobSpec, jobData } from '@maestro/protocol';
 
 /** What a key of an identity is about, by what to do where it differs. */
-const ABOUT: Readonly<Record<string, 'version' | 'machine' | 'threads' | 'device' | 'cuda' | 'limit'>> = {
+const ABOUT: Readonly<Record<string, 'version' | 'machine' | 'threads' | 'device' | 'cuda' | 'limit' | 'recipe'>> = {
   ...{ ort: 'version', sharp: 'version', vips: 'version', imageRule: 'version', node: 'version', specHash: 'version' },
   ...{ platform: 'machine', instructions: 'machine' },
   ...{ gpu: 'cuda', cublas: 'cuda', cudnn: 'cuda', tf32: 'cuda', deterministic: 'cuda' },
   ...{ threads: 'threads', device: 'device', engine: 'device', isResident: 'device', maxImagePixels: 'limit' },
+  ...{ recipe: 'recipe', recipeModule: 'recipe' },
 };
 
 const ADVICE = {
@@ -14,6 +15,7 @@ const ADVICE = {
   threads: 'give all workers the same MAESTRO_THREADS',
   device: 'give all workers the same MAESTRO_DEVICE, MAESTRO_ENGINE and MAESTRO_RESIDENT, or set resources.allowMixedDevices',
   cuda: 'use GPUs, CUDA libraries and MAESTRO_CUDA_* settings of one kind, or set resources.allowMixedDevices',
+  recipe: 'give all workers the same recipe in MAESTRO_RECIPES: copy the files of its module, and start the worker again',
   limit: 'give all workers the same MAESTRO_MAX_IMAGE_PIXELS',
 } as const;
 

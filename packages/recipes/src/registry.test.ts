@@ -1,0 +1,40 @@
+import { expect, test } from '@jest/globals';
+import { type JobSpec, parseJobSpec, recipeInfos } from '@maestro/protocol';
+import type { z } from 'zod';
+import { recipeOfModule } from './modules/recipeModule.ts';
+import { addRecipes, recipeIdentity } from './registry.ts';
+
+const data = { format: 'idx', path: '/images' };
+const toy = {
+  id: 'toy',
+  version: '1.0.0',
+  does: 'tests',
+  section: { key: 'toy', schema: ({ z: zod }: { z: typeof z }) => zod.strictObject({ size: zod.number().max(5) }) },
+  defaults: (file: object) => ({ toy: { size: 3 }, ...file }),
+  issues: (job: JobSpec) => (job.seed === 13 ? [{ path: ['seed'], message: 'expected no 13' }] : []),
+  series: [{ name: 'psnr', label: 'PSNR', better: 'higher' }],
+  plan: () => ({}),
+};
+
+test('a recipe of a module has its section, defaults and refusals in job files, its name in messages, and an identity', () => {
+  addRecipes([recipeOfModule(toy, { path: 'toy.mjs', sha256: 'ab' })]);
+  expect(recipeInfos().at(-1)).toMatchObject({ id: 'toy', series: [{}, {}, {}, { name: 'psnr', unit: 'number', better: 'higher' }] });
+  const spec = parseJobSpec({ recipe: 'toy', data, schedule: { steps: 1 } });
+  expect(spec).toMatchObject({ toy: { size: 3 } });
+  expect(recipeIdentity(spec)).toEqual({ recipe: 'toy 1.0.0', recipeModule: 'ab' });
+  expect(recipeIdentity({ recipe: 'mae-pretrain' })).toEqual({});
+  const refused = (file: object) => expect(() => parseJobSpec({ recipe: 'toy', data, schedule: { steps: 1 }, ...file }));
+  refused({ toy: { size: 9 } }).toThrow('toy.size: ');
+  refused({ seed: 13 }).toThrow('seed: expected no 13');
+  refused({ recipe: 'knn', toy: { size: 1 } }).toThrow('toy: only with recipe toy');
+});
+
+test('a name that is taken is refused, and so is a job of a recipe that is not loaded, with those that are and how to load it', () => {
+  const other = recipeOfModule({ ...toy, id: 'knn' }, { path: 'toy.mjs', sha256: 'ab' });
+  expect(() => addRecipes([other])).toThrow('recipe knn: the name is taken');
+  const section = recipeOfModule({ ...toy, id: 'toy-2', section: { ...toy.section, key: 'knn' } }, { path: 'toy.mjs', sha256: 'ab' });
+  expect(() => addRecipes([section])).toThrow('recipe toy-2: the section knn of a job file is that of recipe knn');
+  expect(() => parseJobSpec({ recipe: 'denoise', data, schedule: { steps: 1 } })).toThrow(
+    /recipe: expected one of "mae-pretrain"\|"knn".*, found "denoise"; modules of other recipes are loaded by MAESTRO_RECIPES, in every process/,
+  );
+});

@@ -1,0 +1,93 @@
+import { copyFile, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { fileOf } from '../support/repository.ts';
+import { runCli } from '../support/runCli.ts';
+import { smallJob } from '../support/smallJob.ts';
+import { hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
+
+const TIMEOUT_MS = 300_000;
+const STEPS = 8;
+const EXAMPLE = 'docs/examples/denoising-autoencoder.mjs';
+
+let dir: string;
+let recipe: string;
+let shared: TestCluster;
+
+beforeAll(async () => {
+  // Outside of the repository: nothing of maestro can be imported from there.
+  dir = await realpath(await mkdtemp(join(tmpdir(), 'maestro-recipe-')));
+  recipe = join(dir, 'denoise.mjs');
+  await copyFile(fileOf(EXAMPLE), recipe);
+  shared = await openTestCluster({ name: 'recipe', workers: 3, env: { MAESTRO_RECIPES: recipe } });
+}, TIMEOUT_MS);
+
+afterAll(async () => {
+  await shared?.stop();
+  await rm(dir, { recursive: true, force: true });
+}, TIMEOUT_MS);
+
+const denoise = (workers: number, others: object = {}) => ({
+  ...smallJob({ path: shared.path, workers, steps: STEPS }),
+  name: `denoise-${workers}`,
+  recipe: 'denoise',
+  denoise: { sigma: 0.4 },
+  ...others,
+});
+
+test('the example has fewer than 150 lines and imports nothing', async () => {
+  const text = await readFile(fileOf(EXAMPLE), 'utf8');
+  expect(text.split('\n').length).toBeLessThan(150);
+  expect(text).not.toMatch(/^\s*import\b/m);
+});
+
+test(
+  'the recipe of the guide trains from a folder outside the repository: the same bits on 1 and 3 workers, each sample in one step',
+  async () => {
+    const one = await shared.watch(await shared.client.submitJob({ spec: denoise(1) }));
+    const hash = hashOf(one, STEPS);
+    const three = await shared.client.submitJob({ spec: denoise(3) });
+    await shared.expectExact(three, { hash, steps: STEPS });
+    const other = await shared.watch(await shared.client.submitJob({ spec: denoise(3, { denoise: { sigma: 0.8 } }) }));
+    expect(hashOf(other, STEPS)).not.toBe(hash);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a worker whose module is another one, or that has none, is not taken, and is told why',
+  async () => {
+    const changed = join(dir, 'changed.mjs');
+    await writeFile(changed, (await readFile(recipe, 'utf8')).replace('sigma * stream.normal()', '2 * sigma * stream.normal()'));
+    await shared.cluster.addWorker({ name: 'worker-changed', env: { MAESTRO_RECIPES: changed } });
+    await shared.cluster.addWorker({ name: 'worker-bare', env: { MAESTRO_RECIPES: '' } });
+    const job = await shared.client.submitJob({ spec: denoise(5) });
+    const [others, missing] = ['worker-changed differs from its peers', 'found "denoise"; modules of other recipes are loaded by'];
+    const refused = await shared.watch(job, (now) => [others, missing].every((text) => messagesOf(now).includes(text)));
+    expect(messagesOf(refused)).toMatch(/worker-bare.*recipe: expected one of "mae-pretrain"\|"knn", found "denoise"/);
+    expect(messagesOf(refused)).toMatch(
+      /worker-changed differs from its peers, .*recipeModule [0-9a-f]{12}\.\.\. where worker-[a-c] has .*give all workers the same recipe in MAESTRO_RECIPES/,
+    );
+    await shared.client.cancelJob(job.id);
+    await shared.watch(job);
+  },
+  TIMEOUT_MS,
+);
+
+test('a recipe that is not loaded, and a module that cannot be, are each one clear line', async () => {
+  const bad = join(dir, 'bad.mjs');
+  await writeFile(bad, 'export default { id: "denoise" };');
+  const start = await runCli(['jobs'], dir, { MAESTRO_RECIPES: bad });
+  expect(start).toMatchObject({ code: 2, stdout: '' });
+  expect(start.stderr).toMatch(
+    /^maestro: MAESTRO_RECIPES: \S+bad\.mjs cannot be loaded: .*its default export is no recipe: version: .*\n$/,
+  );
+
+  const unknown = shared.client.submitJob({ spec: { ...denoise(1), recipe: 'contrast' } });
+  await expect(unknown).rejects.toThrow(
+    'recipe: expected one of "mae-pretrain"|"knn"|"denoise", found "contrast"; modules of other recipes are loaded by MAESTRO_RECIPES',
+  );
+  const clashing = await runCli(['jobs'], dir, { MAESTRO_RECIPES: `${recipe},${recipe}` });
+  expect([clashing.code, clashing.stderr]).toEqual([2, 'maestro: MAESTRO_RECIPES: recipe denoise: the name is taken\n']);
+});
