@@ -30,7 +30,7 @@ test('a recipe of a module has its section, defaults and refusals in job files, 
 });
 
 test('a name that is taken is refused, and so is a job of a recipe that is not loaded, with those that are and how to load it', () => {
-  const other = recipeOfModule({ ...toy, id: 'knn' }, { path: 'toy.mjs', sha256: 'ab' });
+  const other = recipeOfModule({ ...toy, id: 'knn', section: undefined }, { path: 'toy.mjs', sha256: 'ab' });
   expect(() => addRecipes([other])).toThrow('recipe knn: the name is taken');
   const section = recipeOfModule({ ...toy, id: 'toy-2', section: { ...toy.section, key: 'knn' } }, { path: 'toy.mjs', sha256: 'ab' });
   expect(() => addRecipes([section])).toThrow('recipe toy-2: the section knn of a job file is that of recipe knn');
