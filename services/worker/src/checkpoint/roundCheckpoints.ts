@@ -6,8 +6,8 @@ import type { ReplicaExchange, ReplicaRange } from '../exchange/replicaExchange.
 import { openReplicaVectors } from '../exchange/replicaVectors.ts';
 import type { Faults } from '../process/faults.ts';
 import type { JobSession } from '../session/jobSession.ts';
-import type { DilocoLoopOptions } from '../step/dilocoLoop.ts';
 import type { Phase } from '../step/phase.ts';
+import type { ReplicasProgramOptions } from '../step/replicasProgram.ts';
 import { isRoundCheckpointDue } from '../step/rounds.ts';
 import { SCALARS_PER_RANK } from '../step/stepScalars.ts';
 import { writeLastCheckpoint } from './lastCheckpoint.ts';
@@ -32,7 +32,7 @@ export interface RoundCheckpointOptions {
  * others serve theirs and wait. One is written where the job file asks for one, at the end of the run, and before a view ends on purpose:
  * the next view starts from it, whoever its members are. Only the last one of a run fails the view when the disk refuses it.
  */
-export function openRoundCheckpoints(options: RoundCheckpointOptions): DilocoLoopOptions['onRoundEnd'] {
+export function openRoundCheckpoints(options: RoundCheckpointOptions): ReplicasProgramOptions['onRoundEnd'] {
   const { session, view, self, own, exchange, onPhase, onCheckpointFailed, logger, signal } = options;
   const { spec, layout, schedule, checkpointer, checkpointRules } = session;
   const diloco = dilocoOf(spec)!;

@@ -1,7 +1,7 @@
-import type { Group, LocalStep, RoundTimes } from '@maestro/collective';
+import type { Group, RoundTimes } from '@maestro/collective';
 import type { Trainer } from '@maestro/engine';
 import type { Faults } from '../process/faults.ts';
-import type { Replication } from './replication.ts';
+import type { Exchange } from './exchange.ts';
 
 /** What {@link createReplicated} works on. */
 export interface ReplicatedOptions {
@@ -14,15 +14,20 @@ export interface ReplicatedOptions {
 }
 
 /** Training with all moments on each member: every one applies the whole sum. Any of them can write a checkpoint at any time. */
-export function createReplicated({ trainer, group, onRound, faults, signal }: ReplicatedOptions): Replication {
+export function createReplicated({ trainer, group, onRound, faults, signal }: ReplicatedOptions): Exchange {
+  let step = 0;
   return {
     reducedRange: { first: 0, length: trainer.reduced.length },
-    async reduce(options) {
-      const [total] = await Promise.all([group.allReduce(options), faults.reach(options.step, 'all-gather')]);
+    begin(next) {
+      step = next;
+    },
+    offer: (partial) => trainer.takePartial(partial),
+    async finish(scalars) {
+      const [total] = await Promise.all([group.allReduce({ step, scalars }), faults.reach(step, 'all-gather')]);
       onRound(group.times);
       return total;
     },
-    isSaveWanted: async () => false,
+    wantsSave: async () => false,
     async apply({ adamW }) {
       signal.throwIfAborted();
       await trainer.apply(adamW);
@@ -35,24 +40,25 @@ export function createReplicated({ trainer, group, onRound, faults, signal }: Re
  * Training without peers, with state on a device: the sum over this member's virtual ranks is the whole sum, and no gradient comes to the
  * host. Same parameters as by an exchange; the norm that is told is good to float32.
  */
-export function createAlone({ trainer, faults, signal }: Omit<ReplicatedOptions, 'group' | 'onRound'>): Replication {
+export function createAlone({ trainer, faults, signal }: Omit<ReplicatedOptions, 'group' | 'onRound'>): Exchange {
+  let step = 0;
   return {
     reducedRange: { first: 0, length: trainer.reduced.length },
-    async reduce({ step, scalars }) {
+    begin(next) {
+      step = next;
+    },
+    // Where it is, in the trainer, it is the whole sum.
+    offer: async () => undefined,
+    async finish(scalars) {
       signal.throwIfAborted();
       const [{ sumSquares }] = await Promise.all([trainer.keepReduced(), faults.reach(step, 'all-gather')]);
       return { scalars, sumSquares, blockSumSquares: Float64Array.of(sumSquares), finite: Number.isFinite(sumSquares) };
     },
-    isSaveWanted: async () => false,
+    wantsSave: async () => false,
     async apply({ adamW }) {
       signal.throwIfAborted();
       await trainer.apply(adamW);
     },
     save: async () => undefined,
   };
-}
-
-/** The local part of the sum where the whole sum stays in the trainer: without what moves it to a partial. */
-export function withoutTake(steps: readonly LocalStep[]): LocalStep[] {
-  return steps.filter(({ op }) => op !== 'take');
 }

@@ -16,7 +16,8 @@ import { createCollector } from '../state/collector.ts';
 import { pullShards, serveShards } from '../state/shardTransfer.ts';
 import { openSnapshots } from '../state/snapshots.ts';
 import { openWindowSnapshots, type WindowSnapshots } from '../state/windowSnapshots.ts';
-import type { StepReport } from '../step/stepLoop.ts';
+import type { StepReport } from '../step/runSteps.ts';
+import type { Exchange } from './exchange.ts';
 import { createSharded } from './sharded.ts';
 
 /** Six blocks of the flat vector: two for each of three owners. */
@@ -93,14 +94,11 @@ async function joinAll(members: readonly Member[], generation: number): Promise<
 }
 
 /** Sums gradients of which each rank brings another, and gives what the tree makes of them. */
-async function reduce(
-  members: readonly Member[],
-  replications: readonly ReturnType<typeof createSharded>[],
-  step: number,
-): Promise<number> {
+async function reduce(members: readonly Member[], exchanges: readonly Exchange[], step: number): Promise<number> {
   const values = members.map((_, i) => Math.fround((step + 1) * 0.1 * (i + 1)));
   for (const [i, { session }] of members.entries()) for (const { floats } of session.trainer.partials[0]!.parts) floats.fill(values[i]!);
-  const totals = await Promise.all(replications.map((replication) => replication.reduce({ step, scalars: new Float64Array(0) })));
+  for (const exchange of exchanges) exchange.begin(step);
+  const totals = await Promise.all(exchanges.map((exchange) => exchange.finish(new Float64Array(0))));
   expect(new Set(totals.map(({ sumSquares }) => sumSquares)).size).toBe(1);
   const tree = (of: readonly number[]): number =>
     of.length === 1 ? of[0]! : Math.fround(tree(of.slice(0, of.length >> 1)) + tree(of.slice(of.length >> 1)));
@@ -155,8 +153,8 @@ test('a gather that breaks after all owners have applied loses nothing: the next
       }),
     );
   const first = shardedOf(groups);
-  const apply = (replications: ReturnType<typeof shardedOf>, step: number) =>
-    Promise.allSettled(replications.map((replication) => replication.apply({ step, adamW: { ...adamW, step: step + 1 }, report })));
+  const apply = (exchanges: readonly Exchange[], step: number) =>
+    Promise.allSettled(exchanges.map((exchange) => exchange.apply({ adamW: { ...adamW, step: step + 1 }, report })));
 
   await applyReference(reference, await reduce(members, first, 0), 0);
   expect((await apply(first, 0)).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
@@ -197,7 +195,7 @@ test('a gather that breaks after all owners have applied loses nothing: the next
   await applyReference(reference, await reduce(staying, second, 2), 2);
   await apply(second, 2);
   await expect(members[0]!.session.collector.snapshot()).rejects.toMatchObject({ code: 'conflict' });
-  await Promise.all(second.map((replication) => replication.save(2)));
+  await Promise.all(second.map((exchange) => exchange.save()));
   const [collected, whole] = [await members[0]!.session.collector.snapshot(), await reference.snapshot()];
   expect(digest(collected.parameters, collected.firstMoments, collected.secondMoments)).toBe(
     digest(whole.parameters, whole.firstMoments, whole.secondMoments),
@@ -220,7 +218,7 @@ test('an owner that is lost takes its moments with it, and the others go back to
   const windows = members.map(
     (member, i): WindowSnapshots => openWindowSnapshots({ ...member, view: first, self: `w${i}`, group: groups[i]!, signal: never }),
   );
-  const replications = members.map(({ session }, i) =>
+  const exchanges = members.map(({ session }, i) =>
     createSharded({
       session,
       group: groups[i]!,
@@ -234,10 +232,10 @@ test('an owner that is lost takes its moments with it, and the others go back to
   );
   // Steps 1 to 3: the first window ends after the second.
   for (const step of [0, 1, 2]) {
-    const gradient = await reduce(members, replications, step);
+    const gradient = await reduce(members, exchanges, step);
     await applyReference(reference, gradient, step);
     if (step < 2) await applyReference(atWindow, gradient, step);
-    await Promise.all(replications.map((replication) => replication.apply({ step, adamW: { ...adamW, step: step + 1 }, report })));
+    await Promise.all(exchanges.map((exchange) => exchange.apply({ adamW: { ...adamW, step: step + 1 }, report })));
   }
   await eventually(() => members.every(({ session }) => session.snapshots.offers().length === 2));
   for (const stop of stops) stop();

@@ -1,8 +1,8 @@
 import type { Group, RoundTimes } from '@maestro/collective';
 import type { Faults } from '../process/faults.ts';
 import type { JobSession } from '../session/jobSession.ts';
-import type { StepReport } from '../step/stepLoop.ts';
-import type { Replication } from './replication.ts';
+import type { StepReport } from '../step/runSteps.ts';
+import type { Exchange } from './exchange.ts';
 
 /** What {@link createSharded} works on. */
 export interface ShardedOptions {
@@ -26,21 +26,26 @@ export interface ShardedOptions {
  * parameters are gathered. Nobody applies anything before all owners have told the sums of squares of what they have summed, so that a step
  * that is not finite leaves all members as they were.
  */
-export function createSharded(options: ShardedOptions): Replication {
+export function createSharded(options: ShardedOptions): Exchange {
   const { session, group, isWriter, isSaveAsked, onApplied, onRound, onState, faults } = options;
   const { trainer, checkpointer, collector, schedule, snapshots } = session;
+  let step = 0;
   return {
     reducedRange: group.chunk,
-    async reduce(options) {
-      const total = await group.reduceScatter(options);
+    begin(next) {
+      step = next;
+    },
+    offer: (partial) => trainer.takePartial(partial),
+    async finish(scalars) {
+      const total = await group.reduceScatter({ step, scalars });
       onRound(group.times);
       return total;
     },
-    async isSaveWanted(step) {
+    async wantsSave() {
       const isDue = isWriter && ((await checkpointer.claim(step + 1)) || step + 1 === schedule.totalSteps);
       return isDue || isSaveAsked(step);
     },
-    async apply({ step, adamW, report }) {
+    async apply({ adamW, report }) {
       await snapshots.captured();
       await trainer.apply(adamW);
       session.state = -1;
@@ -54,7 +59,7 @@ export function createSharded(options: ShardedOptions): Replication {
       session.shards = [{ step: step + 1, ...group.chunk, isWhole: true }];
       onState(step + 1);
     },
-    async save(step) {
+    async save() {
       if (isWriter) await checkpointer.idle();
       await collector.collect({ group, step: step + 1, isWriter });
     },

@@ -22,6 +22,8 @@ export interface ComputeOptions {
   readonly onPhase: (step: number, phase: Phase) => void;
   /** Called with images that this member could not read. */
   readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
+  /** The subtree on top of the trainer's stack is complete: number `partial` of the program. */
+  readonly offer: (partial: number) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -50,7 +52,7 @@ export interface RankComputer {
 
 /** Makes a member's computer of virtual ranks. */
 export function openRankComputer(options: ComputeOptions): RankComputer {
-  const { schedule, ranks, trainer, loader, contents, isHoldWanted, faults, onPhase, onSkipped, signal } = options;
+  const { schedule, ranks, trainer, loader, contents, isHoldWanted, faults, onPhase, onSkipped, offer, signal } = options;
   const { accumulation } = schedule;
   const upcoming = microBatchOrder(schedule, ranks);
   const scalars = new Float64Array(ranks.length * SCALARS_PER_RANK);
@@ -106,7 +108,7 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
         } else if (local.op === 'merge') {
           await trainer.mergeTop();
         } else {
-          await trainer.takePartial(local.index);
+          await offer(local.index);
         }
       }
       return computeSeconds;

@@ -1,7 +1,8 @@
 import { assertInternal } from '@maestro/protocol';
 import { aborted } from '../process/signals.ts';
 import type { KnnSession } from '../session/knnSession.ts';
-import { knnLoop } from '../step/knnLoop.ts';
+import { createEncodeProgram } from '../step/encodeProgram.ts';
+import { runSteps } from '../step/runSteps.ts';
 import type { ViewRunOptions } from './viewRun.ts';
 import { openViewShards } from './viewShards.ts';
 
@@ -27,9 +28,12 @@ export async function runKnnView(options: KnnViewOptions): Promise<'finished' | 
     options.onFormed(startStep === 0 ? checkpoint.checkpointHash : '');
     await Promise.race([started, aborted(signal)]);
     signal.throwIfAborted();
-    const outcome = await knnLoop({
+    const { contents } = session;
+    const outcome = await runSteps({
       ...options,
-      contents: session.contents,
+      program: createEncodeProgram({ ...options, contents }),
+      contents,
+      totalSteps: schedule.totalSteps,
       onWaiting: (reason) => options.onWaiting(reason === '' ? undefined : reason),
       startStep,
       shards,

@@ -3,8 +3,9 @@ import { dilocoOf, type FailureTimeouts, MaestroError, type SkippedImage, type S
 import type { Logger } from '@maestro/telemetry';
 import { writeLastCheckpoint } from '../checkpoint/lastCheckpoint.ts';
 import { openRoundCheckpoints } from '../checkpoint/roundCheckpoints.ts';
+import { createApart } from '../exchange/apart.ts';
 import { joinReplicas, type ReplicaExchange, replicasOf } from '../exchange/replicaExchange.ts';
-import { createAlone, createReplicated, withoutTake } from '../exchange/replicated.ts';
+import { createAlone, createReplicated } from '../exchange/replicated.ts';
 import { createSharded } from '../exchange/sharded.ts';
 import type { ReportRoom } from '../member/reportRoom.ts';
 import type { Faults } from '../process/faults.ts';
@@ -12,11 +13,11 @@ import { aborted } from '../process/signals.ts';
 import type { JobSession } from '../session/jobSession.ts';
 import { pullShards, serveShards } from '../state/shardTransfer.ts';
 import { openWindowSnapshots } from '../state/windowSnapshots.ts';
-import { dilocoLoop } from '../step/dilocoLoop.ts';
+import { createGradientProgram } from '../step/gradientProgram.ts';
 import type { Phase } from '../step/phase.ts';
-import type { StepReport } from '../step/stepLoop.ts';
+import { createReplicasProgram } from '../step/replicasProgram.ts';
+import { runSteps, type StepReport } from '../step/runSteps.ts';
 import { SCALARS_PER_RANK } from '../step/stepScalars.ts';
-import { trainLoop } from '../step/trainLoop.ts';
 import { heal, serveTo } from './heal.ts';
 import { restore } from './restore.ts';
 import { openViewShards } from './viewShards.ts';
@@ -67,11 +68,11 @@ export interface ViewRunOptions {
  */
 export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
   const { session, view, self, collective, timeouts, faults, room, logger, before, started, onPhase, onRound, signal } = options;
-  const { schedule, trainer, checkpointer, jobId, isSharded, snapshots } = session;
+  const { spec, schedule, trainer, checkpointer, jobId, isSharded, snapshots } = session;
   const { generation, members, startStep, sources, holders } = view;
   const me = members.find(({ id }) => id === self)!;
   const isFirst = members[0]!.id === self;
-  const diloco = dilocoOf(session.spec);
+  const diloco = dilocoOf(spec);
   const local = treeSubtrees(me.firstRank, me.ranks, schedule.virtualRanks);
   const closers: (() => unknown)[] = [];
   const over = new AbortController();
@@ -133,14 +134,13 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     await trainer.clearTree();
     const committed = ({ rankSeconds: _own, loss: _kept, ...report }: StepReport): StepCommitted => ({ jobId, generation, ...report });
     const loop = {
-      ...session,
       startStep,
+      totalSteps: schedule.totalSteps,
       shards,
-      isHoldWanted: options.isHoldWanted,
+      contents: session.contents,
       faults,
       onPhase,
       onWaiting: (reason: string) => options.onWaiting(reason === '' ? undefined : reason),
-      onSkipped: options.onSkipped,
       onStep: async (report: StepReport, isSaved = false) => {
         const { step, loss } = report;
         if (diloco === undefined) session.state = step;
@@ -156,18 +156,20 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
       },
       signal,
     };
+    const stepping = { ...session, isHoldWanted: options.isHoldWanted, faults, onPhase, onSkipped: options.onSkipped, signal };
     if ('scalars' in joined) {
       const own = replicasOf(session, me);
       const onRoundEnd = openRoundCheckpoints({ ...options, own, exchange: joined });
-      return await dilocoLoop({ ...loop, diloco: diloco!, own, exchange: joined, onRound, onRoundEnd });
+      const exchange = createApart({ spec, trainer, groups: joined, diloco: diloco!, own, onRound, onPhase, faults, signal });
+      return await runSteps({ ...loop, program: createReplicasProgram({ ...stepping, diloco: diloco!, own, exchange, onRoundEnd }) });
     }
     const { gradients: group } = joined;
     const windows = openWindowSnapshots({ session, view, self, group, collective, signal: AbortSignal.any([signal, over.signal]) });
     // One that was restored is in a checkpoint.
     if (isSharded && !isRestored) windows.onState(startStep);
     // A sum that is rounded on its way out is rounded by the exchange.
-    const isAlone = members.length === 1 && trainer.isResident && session.spec.sync.allGather === 'f32';
-    const replication = isSharded
+    const isAlone = members.length === 1 && trainer.isResident && spec.sync.allGather === 'f32';
+    const exchange = isSharded
       ? createSharded({
           session,
           group,
@@ -181,8 +183,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
       : isAlone
         ? createAlone({ trainer, faults, signal })
         : createReplicated({ trainer, group, onRound, faults, signal });
-    const program = isAlone ? withoutTake(local.steps) : local.steps;
-    const outcome = await trainLoop({ ...loop, program, replication });
+    const outcome = await runSteps({ ...loop, program: createGradientProgram({ ...stepping, order: local.steps, exchange }) });
     if (outcome === 'finished' && isFirst) {
       const { totalSteps } = schedule;
       const onWaiting = (): void => onPhase(totalSteps, 'checkpoint');

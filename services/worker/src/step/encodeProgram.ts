@@ -3,74 +3,64 @@ import { type FeatureSet, knnAccuracyInThread } from '@maestro/evaluation';
 import { MaestroError, type RankShare, type SkippedImage } from '@maestro/protocol';
 import type { KnnSession } from '../session/knnSession.ts';
 import { microBatchOrder, PREFETCH } from './microBatchOrder.ts';
-import { type StepLoopOptions, settleContents } from './stepLoop.ts';
+import type { StepOptions, StepProgram } from './runSteps.ts';
 
-/** Everything a member measures with. */
-export interface KnnLoopOptions extends StepLoopOptions {
+/** What {@link createEncodeProgram} works on. */
+export interface EncodeProgramOptions extends StepOptions {
   readonly session: KnnSession;
 }
 
 /**
  * Encodes all training samples, step by step as a job that trains takes them, then the test samples, and classifies these: `results` of
- * the session. Ends with that, or after the step after which the member wants to hold. The accuracy depends on the job alone.
+ * the session. A hold ends it after a step, or within what follows the last one. The accuracy depends on the job alone.
  *
- * @throws the signal's reason when it is aborted, between batches; the session keeps the features of the steps that it counts.
- * @throws MaestroError `data-invalid`, `non-finite`, `redis-unavailable`.
+ * It throws the signal's reason when it is aborted, between batches; the session keeps the features of the steps that it counts. Beside
+ * that MaestroError `data-invalid`, `non-finite`.
  */
-export async function knnLoop(options: KnnLoopOptions): Promise<'finished' | 'held'> {
-  const { session, startStep, shards, onPhase, isHoldWanted, faults, onSkipped, onStep, contents, signal } = options;
+export function createEncodeProgram(options: EncodeProgramOptions): StepProgram {
+  const { session, onPhase, isHoldWanted, faults, onSkipped, contents, signal } = options;
   const { schedule, training } = session;
-  const { totalSteps, virtualRanks, accumulation } = schedule;
+  const { virtualRanks, accumulation } = schedule;
   const ranks = Array.from({ length: virtualRanks }, (_, rank) => rank);
   const upcoming = microBatchOrder(schedule, ranks);
 
-  for (let step = startStep; step < totalSteps; step++) {
-    const startedMs = performance.now();
-
-    // Data: the window's shards are ours, and the next ones are asked for.
-    onPhase(step, 'lease');
-    await faults.reach(step, 'lease');
-    await shards.enter(step);
-
-    // Encode: each virtual rank's samples.
-    let encodeSeconds = 0;
-    const shares: RankShare[] = [];
-    for (const rank of ranks) {
-      let [images, digest, content] = [0, 0, 0];
-      for (let micro = 0; micro < accumulation; micro++) {
-        signal.throwIfAborted();
-        onPhase(step, 'compute');
-        await faults.reach(step, 'forward');
-        const batch = await training.encode(upcoming(step, rank * accumulation + micro, PREFETCH), signal);
-        images += batch.images;
-        digest = addDigests(digest, batch.digest);
-        content = addDigests(content, batch.content);
-        contents.note(batch.readings);
-        encodeSeconds += batch.seconds;
-        if (batch.skipped.length > 0) onSkipped(step, batch.skipped);
+  return {
+    async run(step, frame) {
+      // Encode: each virtual rank's samples.
+      let encodeSeconds = 0;
+      const shares: RankShare[] = [];
+      for (const rank of ranks) {
+        let [images, digest, content] = [0, 0, 0];
+        for (let micro = 0; micro < accumulation; micro++) {
+          signal.throwIfAborted();
+          onPhase(step, 'compute');
+          await faults.reach(step, 'forward');
+          const batch = await training.encode(upcoming(step, rank * accumulation + micro, PREFETCH), signal);
+          images += batch.images;
+          digest = addDigests(digest, batch.digest);
+          content = addDigests(content, batch.content);
+          contents.note(batch.readings);
+          encodeSeconds += batch.seconds;
+          if (batch.skipped.length > 0) onSkipped(step, batch.skipped);
+        }
+        shares.push({ images, digest, content });
       }
-      shares.push({ images, digest, content });
-    }
 
-    // Content: the samples have the bytes that they had for whoever read them first.
-    await settleContents(options, step, totalSteps);
+      await frame.contentsSettled();
 
-    // Commit: nothing is learned, so there is nothing to tell but the images.
-    await faults.reach(step, 'apply');
-    signal.throwIfAborted();
-    session.state = step + 1;
-    shards.leave(step);
-    const images = shares.reduce((sum, share) => sum + share.images, 0);
-    const stepSeconds = (performance.now() - startedMs) / 1000;
-    const rankSeconds = encodeSeconds / virtualRanks;
-    await onStep({ step: step + 1, metrics: {}, images, stepSeconds, ranks: shares, rankSeconds });
-    if (isHoldWanted(step)) return 'held';
-  }
-  return classify(options);
+      // Commit: nothing is learned, so there is nothing to tell but the images.
+      await faults.reach(step, 'apply');
+      signal.throwIfAborted();
+      session.state = step + 1;
+      const images = shares.reduce((sum, share) => sum + share.images, 0);
+      return { metrics: {}, images, ranks: shares, rankSeconds: encodeSeconds / virtualRanks, isEnd: () => isHoldWanted(step) };
+    },
+    finish: () => classify(options),
+  };
 }
 
 /** Encodes the test samples and lets their neighbours vote; a hold begins them again. */
-async function classify({ session, onPhase, isHoldWanted, onSkipped, signal }: KnnLoopOptions): Promise<'finished' | 'held'> {
+async function classify({ session, onPhase, isHoldWanted, onSkipped, signal }: EncodeProgramOptions): Promise<'finished' | 'held'> {
   const { knn, config, schedule, training, checkpoint, dataset } = session;
   const { totalSteps, microBatch } = schedule;
   const onProgress = (): void => onPhase(totalSteps, 'classify');

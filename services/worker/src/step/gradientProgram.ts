@@ -1,0 +1,89 @@
+import type { LocalStep } from '@maestro/collective';
+import { type Loader, positionsOfStep, type Schedule } from '@maestro/data';
+import type { Trainer } from '@maestro/engine';
+import { type FlatLayout, type LearningRateSchedule, learningRateAt } from '@maestro/mae';
+import type { JobSpec } from '@maestro/protocol';
+import type { RecipePlan } from '@maestro/recipes';
+import type { Exchange } from '../exchange/exchange.ts';
+import { openRankComputer } from './computeRanks.ts';
+import { nonFinite } from './nonFinite.ts';
+import { reportOf, type StepOptions, type StepOutcome, type StepProgram } from './runSteps.ts';
+import { HOLD, imagesOf, LOSS, SAVE, sharesOf, sumOverRanks } from './stepScalars.ts';
+import { toldMetrics } from './toldMetrics.ts';
+
+/** Everything a member trains with. */
+export interface TrainOptions extends StepOptions {
+  readonly spec: JobSpec;
+  readonly plan: RecipePlan;
+  readonly layout: FlatLayout;
+  readonly schedule: Schedule;
+  readonly learningRate: LearningRateSchedule;
+  readonly trainer: Trainer;
+  readonly loader: Loader;
+}
+
+/** What {@link createGradientProgram} works on. */
+export interface GradientProgramOptions extends TrainOptions {
+  /** The order in which this member's virtual ranks are computed and added. */
+  readonly order: readonly LocalStep[];
+  readonly exchange: Exchange;
+}
+
+/**
+ * One step of training: every virtual rank's gradient, summed in fixed order, applied. A member's wish to hold travels with the gradients,
+ * so that all members end with the same step. Parameters, moments and losses depend on the job alone; how many members share the virtual
+ * ranks changes only the time it takes.
+ *
+ * `run` throws the signal's reason when it is aborted, between phases; the trainer then holds the state of the last applied step. Beside
+ * that MaestroError `non-finite`, `data-invalid`, `peer-lost`.
+ */
+export function createGradientProgram(options: GradientProgramOptions): StepProgram {
+  const { spec, plan, layout, schedule, learningRate, order, trainer, exchange, onPhase, faults, signal } = options;
+  const ranks = order.flatMap((local) => (local.op === 'leaf' ? [local.rank] : []));
+  const computer = openRankComputer({ ...options, ranks, offer: exchange.offer });
+  const told = toldMetrics(spec);
+
+  return {
+    async run(step, frame) {
+      const lr = learningRateAt(learningRate, step / schedule.stepsPerEpoch);
+      const planned = positionsOfStep(schedule, step).count;
+      const gradScale = plan.lossScale(planned);
+      exchange.begin(step);
+
+      // Compute: each virtual rank's gradient, added along the fixed tree as far as this member's ranks reach.
+      const computeSeconds = await computer.run({ step, program: order, gradScale });
+
+      await frame.contentsSettled();
+
+      // Reduce: the tree's upper part, over all members; every member gets the same sum and the same scalars.
+      signal.throwIfAborted();
+      onPhase(step, 'reduce');
+      await faults.reach(step, 'reduce-scatter');
+      computer.scalars[SAVE] = (await exchange.wantsSave()) ? 1 : 0;
+      const total = await exchange.finish(computer.scalars);
+      const images = imagesOf(total.scalars, step, computer.skipped);
+      // Each micro-batch's loss was divided by the images planned; broken ones count for neither.
+      const loss = (sumOverRanks(total.scalars, LOSS) * planned) / images;
+      const gradNorm = Math.sqrt(total.sumSquares);
+      if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
+        throw nonFinite({ step, loss, layout, total, reduced: trainer.reduced, range: exchange.reducedRange });
+      }
+
+      // Apply: the same AdamW, whoever applies it.
+      const isHeld = sumOverRanks(total.scalars, HOLD) > 0;
+      const isSaved = sumOverRanks(total.scalars, SAVE) > 0;
+      const metrics = told({ loss, learningRate: lr, gradNorm });
+      const rankSeconds = computeSeconds / ranks.length;
+      const outcome: StepOutcome = { loss, metrics, images, ranks: sharesOf(total.scalars), rankSeconds, isSaved, isEnd: () => isHeld };
+      const report = () => reportOf(outcome, step, frame.seconds());
+      onPhase(step, 'apply');
+      await faults.reach(step, 'apply');
+      await exchange.apply({ adamW: { ...spec.optimizer, lr, step: step + 1 }, report });
+      if (isSaved) {
+        onPhase(step, 'checkpoint');
+        await exchange.save();
+      }
+      return outcome;
+    },
+  };
+}
