@@ -40,7 +40,7 @@ export interface StepsHost {
   readonly onLateState: (here: CurrentView) => void;
 }
 
-/** A model of `trainLoop.ts`, and of what comes before its first step and after its last. */
+/** A model of `gradientProgram.ts`, and of what comes before its first step and after its last. */
 export interface StepsModel {
   /** All have formed: comes to the state of the first step, and trains. */
   start(here: CurrentView): void;

@@ -36,7 +36,8 @@ export function createCollector({ trainer, step: stateStep, isAlone }: Collector
       return { ...trainer.snapshotBuffers(), step: collected };
     },
     async collect({ group, step, isWriter }) {
-      if (isAlone()) return;
+      // Where one of several owns all, since the vector has one block, that need not be the writer: all must do the same.
+      if (group.chunks.length === 1) return;
       const buffers = isWriter ? trainer.snapshotBuffers() : undefined;
       collected = -1;
       for (const vector of ['firstMoments', 'secondMoments'] as const) {
