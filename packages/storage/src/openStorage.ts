@@ -2,8 +2,8 @@ import { MaestroError } from '@maestro/protocol';
 import { openFolder } from './folderStorage.ts';
 import { openHttpSource } from './httpSource.ts';
 import { isHttp, isS3, lastName, parentOf } from './location.ts';
-import { readS3Settings } from './s3Client.ts';
-import { openS3 } from './s3Storage.ts';
+import { readS3Settings } from './s3/s3Client.ts';
+import { openS3 } from './s3/s3Storage.ts';
 import type { OpenOptions, Source, Storage, StoredFile } from './storage.ts';
 
 /** Larger objects are not read in one piece. */

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { MaestroError } from '@maestro/protocol';
-import { pieces } from './chunks.ts';
+import { pieces } from '../chunks.ts';
+import type { ObjectDigest, WriteObjectOptions } from '../storage.ts';
 import { openS3Client, readS3Settings, type S3Client } from './s3Client.ts';
 import { keyOf, parseS3Location } from './s3Location.ts';
 import { xmlElements, xmlEscape, xmlText } from './s3Xml.ts';
-import type { ObjectDigest, WriteObjectOptions } from './storage.ts';
 
 /** S3 accepts parts from 5 MiB, and 10,000 of them: objects of up to 80 GB. */
 const PART_BYTES = 8 << 20;

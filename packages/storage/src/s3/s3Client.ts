@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { MaestroError, readEnvironment, type Variables } from '@maestro/protocol';
 import { AwsV4Signer } from 'aws4fetch';
-import { request } from './request.ts';
+import { request } from '../request.ts';
 import { xmlText } from './s3Xml.ts';
 
 /** Address of an S3-compatible server, and credentials. */

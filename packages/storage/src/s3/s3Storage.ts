@@ -1,9 +1,9 @@
-import { bodyBytes, bodyWithin } from './request.ts';
+import { bodyBytes, bodyWithin } from '../request.ts';
+import type { Storage, StoredObject } from '../storage.ts';
 import { openS3Client, type S3Client, type S3Settings } from './s3Client.ts';
 import { keyOf, parseS3Location } from './s3Location.ts';
 import { uploadObject } from './s3Upload.ts';
 import { xmlElements, xmlText } from './s3Xml.ts';
-import type { Storage, StoredObject } from './storage.ts';
 
 /** Opens the storage below a prefix of a bucket. An object appears when its upload is complete. */
 export function openS3(location: string, settings: S3Settings): Storage {
