@@ -114,7 +114,7 @@ test(
     ]);
     for (const { code, stdout } of [own, place]) expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining(writer) });
     expect(described.stdout).toContain(`step 12  INVALID: state.json ${writer}`);
-    expect(listed.stderr).toContain(`${writer}: put the job's own checkpoints back; falling back to step-00000010`);
+    expect(listed.stderr).toContain(`${writer}: restore the job's own checkpoints; falling back to step-00000010`);
     expect(JSON.parse(listed.stdout).checkpoint.resumeFrom).toMatch(/step-00000010$/);
   },
   TIMEOUT_MS,
@@ -136,7 +136,7 @@ test(
     const { step, path } = JSON.parse(followed.stdout).checkpoints.at(-1);
     const resume = ['submit', 'job.json', '--resume', path, '--set', `schedule.steps=${step + 2}`, '--follow', '--json'];
     expect((await maestro(...resume)).stderr).toContain(
-      `is of another job: schedule.steps: 5000 there, ${step + 2} here; set checkpoint.resumeAnyway`,
+      `belongs to a different job: schedule.steps: 5000 there, ${step + 2} here; set checkpoint.resumeAnyway`,
     );
     const resumed = await maestro(...resume, '--resume-anyway');
     expect(JSON.parse(resumed.stdout)).toMatchObject({ state: 'succeeded', progress: { step: step + 2 } });
@@ -351,7 +351,7 @@ test(
         1,
         `job file: data.path: there is nothing at ${join(dir, 'bloobs')}; did you mean ${join(dir, 'blobs')}?`,
       ],
-      [['submit', 'job.json', '--set', 'data.path=~/x'], 1, 'data.path: ~/x: only a shell replaces ~ by a home folder'],
+      [['submit', 'job.json', '--set', 'data.path=~/x'], 1, 'data.path: ~/x: only a shell expands ~ to a home folder'],
       [['submit', 'job.json', '--set', 'schedule.microBatch=64'], 2, 'schedule: 300 samples do not fill one step of 512'],
       [
         ['submit', 'job.json', '--set', 'model.imageSize=17', '--dry-run'],
@@ -359,9 +359,9 @@ test(
         'model.imageSize: expected a multiple of patchSize (4), found 17',
       ],
       [['submit', 'none.yaml'], 1, 'job file none.yaml: no such file'],
-      [['pause', 'tried'], 1, 'is succeeded: only a job that has not ended can be paused'],
+      [['pause', 'tried'], 1, 'is succeeded: a finished job cannot be paused'],
       [['submit'], 2, 'name a job file, or set keys with --set'],
-      [['describe', 'job-none'], 1, 'job job-none: not found; `maestro jobs` lists jobs, and old ones are found by their whole id'],
+      [['describe', 'job-none'], 1, 'job job-none: not found; `maestro jobs` lists jobs; older ones need their full id'],
       [['checkpoint', 'verify', 'nowhere'], 1, 'no such folder'],
       [['--coordinator', '127.0.0.1:9', 'jobs'], 1, 'no coordinator answers at 127.0.0.1:9; start one with `maestro up`'],
       [['up', '--workers', '0'], 2, 'Expected a whole number of at least 1.'],
@@ -369,12 +369,8 @@ test(
       [['jobs', '--stat', 'running'], 2, "unknown option '--stat'\n(Did you mean --state?)"],
       [['jobs', '--state', 'done'], 2, 'Allowed choices are queued, starting, running'],
       [['submit', 'jbo.json'], 1, 'job file jbo.json: no such file; did you mean job.json?'],
-      [
-        ['describe', 'tride'],
-        1,
-        'job tride: not found; `maestro jobs` lists jobs, and old ones are found by their whole id; did you mean tried?',
-      ],
-      [['logs', 'small'], 1, 'jobs have this name; name one by its id: job-'],
+      [['describe', 'tride'], 1, 'job tride: not found; `maestro jobs` lists jobs; older ones need their full id; did you mean tried?'],
+      [['logs', 'small'], 1, 'jobs have this name; use an id: job-'],
       [['checkpoint', 'ls', '@lats'], 1, 'job @lats: not found'],
       [['workers', 'drain', 'worker-q'], 1, 'worker worker-q: not connected; `maestro workers` lists all; did you mean worker-'],
       [['completion', 'fish'], 2, 'completion: fish: expected bash or zsh'],

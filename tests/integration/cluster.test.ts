@@ -114,8 +114,8 @@ test(
     const port = Number(cluster.coordinator.split(':')[1]);
     await expect(startCluster({ workers: 1, dataDir: join(dir, 'second'), port })).rejects.toThrow(
       new RegExp(
-        `^up: coordinator .* ended: exit code 1: cannot listen at 127\\.0\\.0\\.1:${port} for gRPC: another process listens ` +
-          'there.*coordinator\\.log$',
+        `^up: coordinator .* ended: exit code 1: cannot listen on 127\\.0\\.0\\.1:${port} for gRPC: the port is in use ` +
+          '.*coordinator\\.log$',
       ),
     );
   },

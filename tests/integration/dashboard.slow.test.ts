@@ -131,7 +131,7 @@ inBrowser('the form shows the own messages of the server at the fields, and subm
   await page.getByLabel('steps', { exact: true }).fill('many');
   await page.locator('.field:has([name="schedule.steps"]) .field-error').waitFor();
   expect(await textOf('.field:has([name="schedule.steps"])')).toContain('expected number, found "many"');
-  await page.locator('.field:has([name="data.path"]) .field-error', { hasText: 'say where the images are' }).waitFor();
+  await page.locator('.field:has([name="data.path"]) .field-error', { hasText: 'enter the location of the images' }).waitFor();
   await page.getByRole('button', { name: 'Submit' }).click();
   await page.locator('[aria-invalid="true"]:focus').waitFor();
 
@@ -150,7 +150,7 @@ inBrowser('the form shows the own messages of the server at the fields, and subm
   await page.locator('[name="model.preset"]').selectOption('mae_vit_tiny_patch4');
   await page.getByText('Checkpoint', { exact: true }).click();
   for (const [name, value] of Object.entries(fields)) await page.locator(`[name="${name}"]`).fill(value);
-  await page.getByText('The coordinator would take this job.').waitFor();
+  await page.getByText('The coordinator would accept this job.').waitFor();
   expect(await textOf('.side')).toContain('64 images');
 
   await page.getByRole('button', { name: 'YAML or JSON' }).click();
@@ -173,7 +173,7 @@ inBrowser('the form finds the format by the path, counts images and class folder
   await path.fill(join(dir, 'flower'));
   await note.getByText(`there is nothing at ${join(dir, 'flower')}`).waitFor();
   expect(await form.locator('.side .problems li').count()).toBe(1);
-  expect(await form.getByText('The coordinator would take this job.').count()).toBe(0);
+  expect(await form.getByText('The coordinator would accept this job.').count()).toBe(0);
   await path.fill(images);
   await note.getByText('a folder of images: 20 images, in 2 class folders: daisy 8, rose 12').waitFor();
   expect(await format()).toBe('image-folder');
@@ -247,7 +247,7 @@ inBrowser('log lines are filtered, and the address alone brings the same filters
 
   await page.getByRole('button', { name: 'Clear filters' }).click();
   await page.locator('[name="level"]').selectOption('error');
-  await page.getByText('No line passes these filters.').waitFor();
+  await page.getByText('No lines match these filters.').waitFor();
 });
 
 inBrowser('a search that cannot be leaves the lines, is told of at its field, and is not asked for again and again', async () => {
@@ -393,7 +393,7 @@ inBrowser('the page of a failed job shows the error first, what to do, and where
   await page.goto(url(`/jobs/${failed.id}`));
   const failure = page.getByRole('region', { name: 'Why the job failed' });
   await failure.getByRole('heading', { name: 'The data cannot be used' }).waitFor();
-  expect(await failure.textContent()).toMatch(/rose\/broken-\d\.png[\s\S]*What to do: Mend or remove what is named above/);
+  expect(await failure.textContent()).toMatch(/rose\/broken-\d\.png[\s\S]*What to do: Repair or remove the files named above/);
   // Nothing but the name stands above it.
   const top = async (selector: string) => (await page.locator(selector).first().boundingBox())?.y ?? Number.POSITIVE_INFINITY;
   expect(await top('.failure')).toBeLessThan(Math.min(await top('.tabs'), await top('.tiles'), await top('.progress')));
@@ -418,7 +418,7 @@ inBrowser('a checkpoint is measured by way of the form, and the accuracy is in t
   await page.locator('[name="knn.test.path"]').fill(data);
   await page.locator('.field:has([name="knn.test.path"])', { hasText: 'IDX files' }).waitFor();
   await page.locator('[name="knn.test.split"]').selectOption('test');
-  await page.getByText('The coordinator would take this job.').waitFor();
+  await page.getByText('The coordinator would accept this job.').waitFor();
   await page.getByRole('button', { name: 'Submit' }).click();
   await page.waitForURL('**/jobs/job-*');
   await page.locator('.job-head .badge', { hasText: 'succeeded' }).waitFor();
@@ -453,7 +453,7 @@ inBrowser('while the coordinator is away the page says so and what to do, and it
   await eventually('the banner to go', async () => (await away.locator('#banner p').count()) === 0);
   // A coordinator that was started again knows no times of the steps that were done before.
   await away.goto(url(jobPath));
-  await away.locator('.timeline').getByText('those of steps before its last start are gone').waitFor();
+  await away.locator('.timeline').getByText('so steps before its last start are missing').waitFor();
   await away.close();
 });
 
@@ -474,7 +474,7 @@ inBrowser('where tokens are asked for, one signs in with one, comes back to wher
     await stranger.getByLabel('Token').fill(token);
     await stranger.keyboard.press('Enter');
     await stranger.waitForURL('**/workers');
-    await stranger.getByText('No worker is connected').waitFor();
+    await stranger.getByText('No workers connected').waitFor();
     // Who may only read is not offered what would be refused.
     const offer = stranger.getByRole('link', { name: 'Submit' });
     expect(await offer.isVisible()).toBe(false);

@@ -171,7 +171,7 @@ test(
     const page = await (await fetch(`http://${cluster.http}/api/v1/jobs/${oldest!.id}`)).json();
     expect(page).toMatchObject({ id: oldest!.id, state: oldest!.state });
     expect((await client.listJobs()).map(({ id }) => id)).not.toContain(oldest!.id);
-    await expect(client.getJob(`${oldest!.id.slice(0, -1)}`)).rejects.toThrow('old ones are found by their whole id');
+    await expect(client.getJob(`${oldest!.id.slice(0, -1)}`)).rejects.toThrow('older ones need their full id');
   },
   TIMEOUT_MS,
 );

@@ -109,7 +109,7 @@ test(
   async () => {
     await expect(submit(`${server.url}/images`)).rejects.toMatchObject({
       code: 'permission-denied',
-      message: expect.stringContaining(`${server.url}/images is outside the places that jobs may use`),
+      message: expect.stringContaining(`${server.url}/images is outside the locations that jobs may use`),
     });
     await expect(submit(`${server.url}/pixels/../images`)).rejects.toMatchObject({ code: 'permission-denied' });
     const job = await ended(await submit(`${server.url}/lost`));

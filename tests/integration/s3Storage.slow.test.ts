@@ -132,7 +132,7 @@ withS3('a process that is killed while it uploads leaves no object, and what it 
 withS3('what the server refuses is told with what to do', async () => {
   await expect(openStorage('s3://nowhere/x').list()).rejects.toMatchObject({
     code: 'storage',
-    message: expect.stringContaining('make the bucket first'),
+    message: expect.stringContaining('create the bucket'),
   });
   expect(() => openStorage('s3://bucket/../x')).toThrow('expected s3://bucket/prefix');
   expect(() => openStorage('https://host/x')).toThrow('can only be read from');

@@ -189,7 +189,7 @@ test('a coordinator that other machines could reach does not start without token
   for (const variable of ['MAESTRO_HTTP_LISTEN', 'MAESTRO_GRPC_LISTEN']) {
     const { code, output } = await start({ [variable]: '0.0.0.0:0' });
     expect(code).toBe(1);
-    expect(output).toContain(`${variable}=0.0.0.0:0: other machines could connect, and nothing protects it; set MAESTRO_TOKENS`);
+    expect(output).toContain(`${variable}=0.0.0.0:0: other machines could connect without authentication; set MAESTRO_TOKENS`);
   }
   // With tokens it gets as far as Redis, which is not there.
   const { output } = await start({

@@ -96,7 +96,7 @@ async function picture(
   if (path === '/submit') {
     await page.locator('[name="data.path"]').fill(data);
     await page.locator('[name="schedule.epochs"]').fill('100');
-    await page.getByText('The coordinator would take this job.').waitFor();
+    await page.getByText('The coordinator would accept this job.').waitFor();
   }
   const file = join(out, `${name}.png`);
   const { size } = await sharp(await page.screenshot())

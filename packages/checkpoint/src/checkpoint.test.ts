@@ -128,7 +128,7 @@ test.each<[string, (tensors: TrainingTensors) => TrainingTensors, string]>([
 ])('a model that %s is told so', async (_, change, message) => {
   const { dir } = await write(2);
   const error = await thrownBy(readCheckpoint(dir, { into: change(emptyTraining()) }));
-  expect(error).toMatchObject({ code: 'conflict', message: expect.stringContaining(`checkpoint ${dir} is of another model: `) });
+  expect(error).toMatchObject({ code: 'conflict', message: expect.stringContaining(`checkpoint ${dir} has a different model: `) });
   expect(error.message).toContain(message);
 });
 
@@ -175,10 +175,10 @@ const DAMAGE: [string, (dir: string) => Promise<unknown>, RegExp][] = [
   [
     'a manifest of a newer format',
     (dir) => writeFile(join(dir, 'manifest.json'), '{"version":2}'),
-    /^manifest.json has version 2, this build reads version 1: use a newer maestro$/,
+    /^manifest.json has version 2, but this build reads version 1; use a newer maestro$/,
   ],
   ['a manifest with other fields', (dir) => writeFile(join(dir, 'manifest.json'), '{"version":1}'), /^manifest.json is malformed: /],
-  ['a manifest that was edited', edited, /^manifest.json was changed after it was written: its own SHA-256 does not fit$/],
+  ['a manifest that was edited', edited, /^manifest.json was changed after it was written: its SHA-256 does not match$/],
   [
     'a folder where a file should be',
     async (dir) => {

@@ -40,7 +40,7 @@ export function grad(loss: Tensor, wrt: readonly Tensor[]): readonly Tensor[] {
   return wrt.map((tensor) => {
     const cotangent = cotangents.get(tensor);
     if (cotangent === undefined) {
-      throw new GraphError(`grad: '${tensor.name}' does not affect the loss '${loss.name}'; leave it out, or use it in the forward`);
+      throw new GraphError(`grad: '${tensor.name}' does not affect the loss '${loss.name}'; remove it, or use it in the forward pass`);
     }
     return cotangent;
   });

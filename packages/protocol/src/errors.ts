@@ -3,25 +3,25 @@
  * clients may switch over it.
  */
 export const ERROR_CODES = {
-  'invalid-argument': { grpc: 'INVALID_ARGUMENT', http: 400, title: 'The request is not valid' },
-  unauthenticated: { grpc: 'UNAUTHENTICATED', http: 401, title: 'No valid token was given' },
+  'invalid-argument': { grpc: 'INVALID_ARGUMENT', http: 400, title: 'The request is invalid' },
+  unauthenticated: { grpc: 'UNAUTHENTICATED', http: 401, title: 'A valid token is required' },
   'permission-denied': { grpc: 'PERMISSION_DENIED', http: 403, title: 'The role of the token does not allow this' },
   'not-found': { grpc: 'NOT_FOUND', http: 404, title: 'Not found' },
-  'method-not-allowed': { grpc: 'UNIMPLEMENTED', http: 405, title: 'The address does not take this method' },
-  conflict: { grpc: 'FAILED_PRECONDITION', http: 409, title: 'The state of things does not allow this now' },
+  'method-not-allowed': { grpc: 'UNIMPLEMENTED', http: 405, title: 'The path does not support this method' },
+  conflict: { grpc: 'FAILED_PRECONDITION', http: 409, title: 'The current state does not allow this' },
   'too-large': { grpc: 'RESOURCE_EXHAUSTED', http: 413, title: 'The request is too large' },
   'rate-limited': { grpc: 'RESOURCE_EXHAUSTED', http: 429, title: 'Too many requests' },
   'data-invalid': { grpc: 'FAILED_PRECONDITION', http: 422, title: 'The data set cannot be used' },
   'checkpoint-invalid': { grpc: 'DATA_LOSS', http: 422, title: 'The checkpoint is damaged or incomplete' },
-  'device-unavailable': { grpc: 'FAILED_PRECONDITION', http: 422, title: 'The device is not there or cannot be used' },
+  'device-unavailable': { grpc: 'FAILED_PRECONDITION', http: 422, title: 'The device is missing or cannot be used' },
   'peer-lost': { grpc: 'UNAVAILABLE', http: 503, title: 'A worker was lost' },
   'redis-unavailable': { grpc: 'UNAVAILABLE', http: 503, title: 'Redis cannot be reached' },
-  unavailable: { grpc: 'UNAVAILABLE', http: 503, title: 'The service cannot answer now' },
+  unavailable: { grpc: 'UNAVAILABLE', http: 503, title: 'The service is temporarily unavailable' },
   'non-finite': { grpc: 'ABORTED', http: 500, title: 'The loss or a gradient is not finite' },
   'protocol-violation': { grpc: 'INTERNAL', http: 500, title: 'A peer broke the protocol' },
   cancelled: { grpc: 'CANCELLED', http: 499, title: 'It was cancelled' },
-  timeout: { grpc: 'DEADLINE_EXCEEDED', http: 504, title: 'It took too long' },
-  storage: { grpc: 'INTERNAL', http: 507, title: 'The disk cannot be written or read' },
+  timeout: { grpc: 'DEADLINE_EXCEEDED', http: 504, title: 'The operation timed out' },
+  storage: { grpc: 'INTERNAL', http: 507, title: 'The storage cannot be read or written' },
   internal: { grpc: 'INTERNAL', http: 500, title: 'A bug of maestro' },
 } as const satisfies Record<string, { grpc: string; http: number; title: string }>;
 

@@ -13,9 +13,9 @@ const KNOWN: readonly (OurWord & { readonly words: string })[] = [
   {
     words: 'batch batchsize microbatchsize trainbatchsize perdevicetrainbatchsize globalbatch globalbatchsize',
     path: 'schedule.microBatch',
-    note: 'a step takes virtualRanks x microBatch x accumulation images',
+    note: 'a step uses virtualRanks x microBatch x accumulation images',
   },
-  { words: 'lr blr learningrate baselearningrate maxlr', path: 'schedule.baseLr', note: 'for a batch of 256; it is scaled by the batch' },
+  { words: 'lr blr learningrate baselearningrate maxlr', path: 'schedule.baseLr', note: 'for a batch of 256; scaled by the batch' },
   { words: 'minlearningrate', path: 'schedule.minLr' },
   { words: 'maxsteps numsteps trainsteps totalsteps iterations maxiters', path: 'schedule.steps' },
   { words: 'numepochs maxepochs numtrainepochs', path: 'schedule.epochs' },
@@ -36,7 +36,7 @@ const KNOWN: readonly (OurWord & { readonly words: string })[] = [
   {
     words: 'numworkers workers',
     path: 'resources.minWorkers and resources.maxWorkers',
-    note: 'worker processes; each loads its images without a setting',
+    note: 'number of worker processes; loading needs no setting',
   },
   { words: 'gpus numgpus devices worldsize nprocpernode', path: 'resources.maxWorkers', note: 'a worker has one device' },
   { words: 'accelerator', path: 'resources.device' },

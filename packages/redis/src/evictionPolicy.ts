@@ -13,7 +13,7 @@ export async function readEvictionRisk({ client, call }: RedisConnection): Promi
   const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
   if (policy === undefined || policy === KEEPS_ALL) return undefined;
   const { host, port } = client.options;
-  return `Redis at ${host}:${port} has the maxmemory-policy ${policy}, so that it may drop jobs and ledgers when its memory is full`;
+  return `Redis at ${host}:${port} has the maxmemory-policy ${policy}, so it may evict jobs and ledgers when its memory is full`;
 }
 
 /**
@@ -25,7 +25,7 @@ export async function requireNoEviction(redis: RedisConnection, { isAllowed }: {
   if (risk === undefined || isAllowed) return;
   throw new MaestroError(
     'redis-unavailable',
-    `${risk}; set it with \`redis-cli CONFIG SET maxmemory-policy ${KEEPS_ALL}\` and in its redis.conf, or go on at that risk with ` +
+    `${risk}; set it with \`redis-cli CONFIG SET maxmemory-policy ${KEEPS_ALL}\` and in its redis.conf, or accept the risk with ` +
       'MAESTRO_REDIS_EVICTION=allow',
   );
 }

@@ -25,8 +25,8 @@ afterAll(async () => {
 
 test.each([
   ['no password', () => `redis://${address}`, /NOAUTH.*lacks the password/],
-  ['a wrong password', () => `redis://:wrong-${SECRET}@${address}`, /WRONGPASS.*password in the URL is not right/],
-  ['TLS to a plain port', () => `rediss://${address}`, /does not speak TLS: rediss:\/\/ is for TLS/],
+  ['a wrong password', () => `redis://:wrong-${SECRET}@${address}`, /WRONGPASS.*password in the URL is wrong/],
+  ['TLS to a plain port', () => `rediss://${address}`, /may not use TLS: use rediss:\/\/ for TLS/],
   ['a port where nothing listens', () => 'redis://127.0.0.1:1', /ECONNREFUSED.*nothing listens there/],
 ])('%s: the error says what to do', async (_, url, message) => {
   const failed = connectRedis(url(), { timeoutMs: 1000 });

@@ -71,13 +71,13 @@ export async function connectRedis(url: string, { timeoutMs }: { readonly timeou
 
 /** Advises how to fix a refused connection. */
 function connectAdvice(why: string, isTls: boolean): string {
-  if (/NOAUTH/.test(why)) return 'its URL lacks the password: it stands, with a colon before it and an @ behind it, before the host';
-  if (/WRONGPASS|invalid password/.test(why)) return 'the user or the password in the URL is not right';
+  if (/NOAUTH/.test(why)) return 'its URL lacks the password; write redis://:PASSWORD@host:port';
+  if (/WRONGPASS|invalid password/.test(why)) return 'the user or the password in the URL is wrong';
   if (/ECONNREFUSED|ENOENT/.test(why)) return 'nothing listens there';
   if (/timed out|ETIMEDOUT|closed/i.test(why)) {
     return isTls
-      ? 'something may listen there that does not speak TLS: rediss:// is for TLS, redis:// for plain connections'
-      : 'nothing answers; a port that speaks TLS wants rediss://';
+      ? 'the server may not use TLS: use rediss:// for TLS, redis:// for plain connections'
+      : 'no answer; a TLS port needs rediss://';
   }
-  return /SSL|TLS|certificate/i.test(why) ? 'rediss:// is for TLS with a certificate that this machine trusts' : '';
+  return /SSL|TLS|certificate/i.test(why) ? 'rediss:// needs a certificate that this machine trusts' : '';
 }

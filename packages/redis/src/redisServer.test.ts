@@ -79,7 +79,7 @@ test('a missing binary is reported with what to do', async () => {
     'no redis-server on PATH: install Redis (Debian: apt-get install redis-server)',
   );
   await expect(startRedisServer({ dir, env: { MAESTRO_REDIS_SERVER: join(dir, 'none') } })).rejects.toThrow(
-    'which is no program that can be run',
+    'which is not an executable program',
   );
 });
 

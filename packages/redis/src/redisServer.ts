@@ -91,7 +91,7 @@ async function findBinary(env: Readonly<Record<string, string | undefined>>): Pr
   throw new MaestroError(
     'redis-unavailable',
     named
-      ? `MAESTRO_REDIS_SERVER names ${named}, which is no program that can be run`
+      ? `MAESTRO_REDIS_SERVER names ${named}, which is not an executable program`
       : 'no redis-server on PATH: install Redis (Debian: apt-get install redis-server), set MAESTRO_REDIS_SERVER to the program, or ' +
           'REDIS_URL to a running server',
   );

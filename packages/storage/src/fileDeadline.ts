@@ -39,7 +39,7 @@ export async function inFileTime<T>(
   );
   const given = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      const why = `no answer for ${timeoutMs / 1000} s; does its mount hang? \`ls\` in it tells, and \`umount -l\` ends it`;
+      const why = `no answer for ${timeoutMs / 1000} s; the mount may be hanging: check with \`ls\`, detach it with \`umount -l\``;
       reject(new MaestroError('storage', `${what}: ${why}`));
     }, timeoutMs);
     cancel = () => reject(new MaestroError('cancelled', `${what}: waiting for the file system was cancelled`));

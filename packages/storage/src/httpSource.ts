@@ -17,7 +17,7 @@ interface Question<T> {
  */
 export function openHttpSource(location: string): Source {
   const { username, password } = new URL(location);
-  if (username !== '' || password !== '') throw new MaestroError('invalid-argument', 'a web address must not hold a user name or password');
+  if (username !== '' || password !== '') throw new MaestroError('invalid-argument', 'a URL must not contain a user name or password');
 
   const ask = <T>(name: string, { method = 'GET', headers = {}, read, signal }: Question<T>): Promise<T> => {
     const url = joinLocation(location, ...name.split('/').map(encodeURIComponent));
@@ -41,7 +41,7 @@ export function openHttpSource(location: string): Source {
         read: async (response, url) => {
           if (response.status === 206) return bodyBytes(response, end - begin, url);
           await response.body?.cancel();
-          throw new MaestroError('storage', `${url}: the server does not answer requests for a range of bytes; choose one that does`);
+          throw new MaestroError('storage', `${url}: the server does not support range requests; use one that does`);
         },
         signal,
       }),
@@ -52,7 +52,7 @@ export function openHttpSource(location: string): Source {
         headers: { 'accept-encoding': 'identity' },
         read: async (response, url) => {
           const length = response.headers.get('content-length');
-          if (length === null) throw new MaestroError('storage', `${url}: the server does not tell its size`);
+          if (length === null) throw new MaestroError('storage', `${url}: the server does not report the file's size`);
           return Number(length);
         },
         signal,
@@ -63,6 +63,6 @@ export function openHttpSource(location: string): Source {
 function refusal({ status, statusText, headers }: Response, url: string): MaestroError {
   if (status === 404) return new MaestroError('not-found', `${url}: the server has no such file`);
   if (status >= 300 && status < 400)
-    return new MaestroError('storage', `${url}: the server points to ${headers.get('location')}; name that address instead`);
+    return new MaestroError('storage', `${url}: the server redirects to ${headers.get('location')}; use that URL instead`);
   return new MaestroError('storage', `${url}: the server answered ${status} ${statusText}`, { details: { status } });
 }

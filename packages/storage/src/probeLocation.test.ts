@@ -25,7 +25,7 @@ afterAll(() => {
 test('a store that accepts and never answers is told of within the time given', async () => {
   await expect(probeLocation('s3://bucket/runs', { timeoutMs: 300 })).rejects.toMatchObject({
     code: 'unavailable',
-    message: 's3://bucket/runs: no answer within 0.3 s; is the server up, and its address right?',
+    message: 's3://bucket/runs: no answer within 0.3 s; check that the server is up and its address is correct',
   });
 });
 
@@ -41,7 +41,7 @@ test('a request that is not answered is sent twice, no more, and says so', async
   };
   await expect(request({ what: 'GET it', send, read: (response) => response.text(), timeoutMs: 100 })).rejects.toMatchObject({
     code: 'storage',
-    message: 'GET it: no answer (nothing for 0.1 s); is the server up, and its address right?',
+    message: 'GET it: no answer (nothing for 0.1 s); check that the server is up and its address is correct',
   });
   expect(sent).toBe(2);
 });

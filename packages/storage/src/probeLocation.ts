@@ -18,6 +18,6 @@ export async function probeLocation(location: string, { timeoutMs }: { readonly 
     if (isMaestroError(error, 'not-found')) return;
     if (isMaestroError(error) && !signal.aborted) throw error;
     const why = signal.aborted ? `no answer within ${timeoutMs / 1000} s` : errorMessage(error);
-    throw new MaestroError('unavailable', `${location}: ${why}; is the server up, and its address right?`, { cause: error });
+    throw new MaestroError('unavailable', `${location}: ${why}; check that the server is up and its address is correct`, { cause: error });
   }
 }

@@ -48,7 +48,9 @@ export async function request<T>({ what, send, read, signal, isUpload = false, t
       if (tried === TRIES || silent === SILENT_TRIES) {
         // The message of `fetch` is always the same; the reason is in its cause.
         const reason = errorMessage((error as { cause?: unknown }).cause ?? error) || 'connection refused';
-        throw new MaestroError('storage', `${what}: no answer (${reason}); is the server up, and its address right?`, { cause: error });
+        throw new MaestroError('storage', `${what}: no answer (${reason}); check that the server is up and its address is correct`, {
+          cause: error,
+        });
       }
     }
     await delay(FIRST_PAUSE_MS * 2 ** (tried - 1) * (0.5 + Math.random()), undefined, signal && { signal });

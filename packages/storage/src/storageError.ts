@@ -3,7 +3,7 @@ import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 /** Advice for a file system's refusal. */
 const REMEDIES: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full: free space, or keep fewer checkpoints',
-  EDQUOT: 'the disk quota is used up: free space, or keep fewer checkpoints',
+  EDQUOT: 'the disk quota is exhausted: free space, or keep fewer checkpoints',
   EROFS: 'the file system is read-only: choose another folder, or mount it writable',
   EACCES: "permission denied: check the folder's owner and mode",
   EPERM: "not permitted: check the folder's owner and mode",

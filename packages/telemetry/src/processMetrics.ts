@@ -25,12 +25,12 @@ export function addProcessMetrics(registry: Registry): () => void {
       this.set(process.memoryUsage.rss());
     },
   });
-  new Gauge({ name: 'process_start_time_seconds', help: 'When the process started, seconds since 1970.', registers }).set(
+  new Gauge({ name: 'process_start_time_seconds', help: 'Start time of the process, seconds since 1970.', registers }).set(
     (Date.now() - 1000 * process.uptime()) / 1000,
   );
   const p99 = new Gauge({
     name: 'maestro_event_loop_delay_p99_seconds',
-    help: 'How late timers of the main thread fired since the last look, 99th percentile.',
+    help: 'Delay of main-thread timers since the last scrape, 99th percentile.',
     registers,
     collect() {
       const { p99Ms, maxMs } = monitor.read({ reset: true });
@@ -40,7 +40,7 @@ export function addProcessMetrics(registry: Registry): () => void {
   });
   const max = new Gauge({
     name: 'maestro_event_loop_delay_max_seconds',
-    help: 'How late timers of the main thread fired since the last look, at most.',
+    help: 'Delay of main-thread timers since the last scrape, maximum.',
     registers,
   });
   return () => monitor.close();

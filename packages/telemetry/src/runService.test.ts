@@ -67,7 +67,7 @@ test('a second signal ends a main that does not stop', async () => {
     if (phrase === 'ready') child.kill('SIGTERM');
     if (phrase === 'stopping') child.kill('SIGINT');
   });
-  expect([ended.code, phrases(ended)]).toEqual([130, ['ready', 'stopping', 'second signal, ending at once']]);
+  expect([ended.code, phrases(ended)]).toEqual([130, ['ready', 'stopping', 'second signal, exiting immediately']]);
 });
 
 test('a shutdown that takes too long is ended with the code of its signal', async () => {
@@ -78,7 +78,7 @@ test('a shutdown that takes too long is ended with the code of its signal', asyn
     },
     'shutdownTimeoutMs: 50',
   );
-  expect([ended.code, phrases(ended)]).toEqual([143, ['ready', 'stopping', 'shutdown took too long, ending at once']]);
+  expect([ended.code, phrases(ended)]).toEqual([143, ['ready', 'stopping', 'shutdown took too long, exiting immediately']]);
 });
 
 test.each([

@@ -46,14 +46,14 @@ export async function runService(
   const stop = (name: StopSignal) => {
     const forcedCode = 128 + constants.signals[name];
     if (stoppedBy !== undefined) {
-      logger.warn({ signal: name }, 'second signal, ending at once');
+      logger.warn({ signal: name }, 'second signal, exiting immediately');
       void exit(forcedCode);
       return;
     }
     stoppedBy = name;
     logger.info({ signal: name, shutdownTimeoutMs }, 'stopping');
     setTimeout(() => {
-      logger.error({ signal: name, shutdownTimeoutMs }, 'shutdown took too long, ending at once');
+      logger.error({ signal: name, shutdownTimeoutMs }, 'shutdown took too long, exiting immediately');
       void exit(forcedCode);
     }, shutdownTimeoutMs).unref();
     controller.abort(new MaestroError('cancelled', `stopped by ${name}`, { details: { signal: name } }));

@@ -82,7 +82,7 @@ export function mountShell() {
           {},
           'The coordinator has not answered for ',
           duration((Date.now() - sinceMs) / 1000),
-          '. Training goes on without it; this page tries again by itself. If it stays away: ',
+          '. Training continues without it, and this page keeps retrying. If it does not come back, see ',
           h('code', {}, 'maestro up'),
           ', and see ',
           h('code', {}, 'logs/coordinator.log'),

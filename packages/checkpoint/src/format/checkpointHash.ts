@@ -103,7 +103,7 @@ export function alignStored<T extends Named>(parameters: readonly T[], moments: 
   const { firstMoments, secondMoments } = splitMoments(moments);
   const isSplit = firstMoments.length + secondMoments.length === moments.length;
   try {
-    if (!isSplit) throw new MaestroError('invalid-argument', 'there are tensors that are not moments');
+    if (!isSplit) throw new MaestroError('invalid-argument', 'some tensors are not moments');
     return alignTensors({ parameters, firstMoments, secondMoments });
   } catch (cause) {
     throw new MaestroError('checkpoint-invalid', `does not fit the model: ${errorMessage(cause)}`, { cause });

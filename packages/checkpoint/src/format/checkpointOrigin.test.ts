@@ -34,7 +34,7 @@ describe('the origin of a checkpoint', () => {
     const wish = { ...spec, seed: 1, checkpoint: { ...spec.checkpoint, resumeAnyway: true } };
     expect(() => requireSameOrigin('/c', origin, { spec: { ...spec, seed: 1 } })).toThrow('--resume-anyway');
     expect(() => requireSameOrigin('/c', origin, { spec: wish })).not.toThrow();
-    expect(() => requireOwnOrigin('/c', origin, { job: 'job-a', spec: wish })).toThrow('not its own: seed: 0 there, 1 here');
+    expect(() => requireOwnOrigin('/c', origin, { job: 'job-a', spec: wish })).toThrow('belongs to another job: seed: 0 there, 1 here');
     expect(() => requireOwnOrigin('/c', origin, { job: 'job-b', spec })).toThrow('written by job-a');
   });
 });

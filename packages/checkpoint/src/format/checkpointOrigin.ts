@@ -81,8 +81,8 @@ export function requireSameOrigin(dir: string, origin: CheckpointOrigin, expecte
   if (differences === undefined || expected.spec.checkpoint.resumeAnyway) return;
   throw new MaestroError(
     'invalid-argument',
-    `checkpoint.resumeFrom: ${dir} is of another job: ${differences}; set checkpoint.resumeAnyway=true (\`--resume-anyway\`) to go ` +
-      'on from it all the same',
+    `checkpoint.resumeFrom: ${dir} belongs to a different job: ${differences}; set checkpoint.resumeAnyway=true (\`--resume-anyway\`) to ` +
+      'continue from it anyway',
   );
 }
 
@@ -100,7 +100,7 @@ export function requireOwnOrigin(
   if (differences === undefined) return;
   throw new MaestroError(
     'invalid-argument',
-    `${dir} lies in the folder of ${expected.job}, but is not its own: ${differences}; put the job's own checkpoints back, and go on ` +
-      'from them with `maestro submit --resume`',
+    `${dir} is in the folder of ${expected.job} but belongs to another job: ${differences}; restore the job's own checkpoints, ` +
+      'and continue from them with `maestro submit --resume`',
   );
 }

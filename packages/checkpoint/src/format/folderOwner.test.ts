@@ -53,7 +53,7 @@ test('a folder of checkpoints is told from a checkpoint that was never finished'
     const newest = join(dir, 'checkpoints', 'step-00000004');
     await mkdir(newest, { recursive: true });
     for (const place of [dir, join(dir, 'checkpoints')]) {
-      await expect(verifyCheckpoint(place)).rejects.toThrow(`it is a folder of checkpoints, not one of them; name one, such as ${newest}`);
+      await expect(verifyCheckpoint(place)).rejects.toThrow(`it is a folder of checkpoints, not a checkpoint; name one, such as ${newest}`);
     }
     expect(await verifyCheckpoint(newest)).toMatchObject({ problems: [{ message: expect.stringContaining('never finished') }] });
   } finally {

@@ -65,14 +65,14 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   }
   const { version } = (typeof json === 'object' && json !== null ? json : {}) as Record<string, unknown>;
   if (typeof version === 'number' && version > VERSION) {
-    throw new MaestroError('checkpoint-invalid', `has version ${version}, this build reads version ${VERSION}: use a newer maestro`);
+    throw new MaestroError('checkpoint-invalid', `has version ${version}, but this build reads version ${VERSION}; use a newer maestro`);
   }
   const parsed = schema.safeParse(json);
   if (!parsed.success) throw new MaestroError('checkpoint-invalid', `is malformed: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
   const missing = [MODEL_FILE, OPTIMIZER_FILE, STATE_FILE].filter((name) => parsed.data.files[name] === undefined);
   if (missing.length > 0) throw new MaestroError('checkpoint-invalid', `does not list ${missing.join(' and ')}`);
   if (!Buffer.from(encodeManifest(parsed.data)).equals(bytes)) {
-    throw new MaestroError('checkpoint-invalid', 'was changed after it was written: its own SHA-256 does not fit');
+    throw new MaestroError('checkpoint-invalid', 'was changed after it was written: its SHA-256 does not match');
   }
   const { step, checkpointHash, files } = parsed.data;
   return { step, checkpointHash, files };

@@ -104,8 +104,8 @@ const HOSTILE: [string, Uint8Array, string][] = [
     'the header claims 100000001 bytes, the format allows 100000000',
   ],
   ['a negative header length', file('{}', [], 2n ** 64n - 2n), 'the header claims 18446744073709551614 bytes'],
-  ['a header that is not an object', file('[]'), 'does not begin with {'],
-  ['a byte-order mark', file('\ufeff{}'), 'does not begin with {'],
+  ['a header that is not an object', file('[]'), 'does not start with {'],
+  ['a byte-order mark', file('\ufeff{}'), 'does not start with {'],
   ['a header that is not UTF-8', new Uint8Array([3, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0xff, 0x7d]), 'not UTF-8'],
   ['a header that is cut off', file('{"a":'), 'not JSON'],
   [
@@ -145,7 +145,7 @@ const HOSTILE: [string, Uint8Array, string][] = [
   ],
   ['data after the last tensor', file(`{${entry('a', 'U8', [1], [0, 1])}}`, [0, 0]), 'the tensors end at byte'],
   ['data that is cut off', file(`{${entry('a', 'U8', [2], [0, 2])}}`, [0]), 'the tensors end at byte'],
-  ['metadata that is not text', file('{"__metadata__":{"a":1}}'), '__metadata__ must map text to text'],
+  ['metadata that is not text', file('{"__metadata__":{"a":1}}'), '__metadata__ must map strings to strings'],
 ];
 
 test.each(HOSTILE)('%s is refused with what is wrong', async (what, bytes, message) => {

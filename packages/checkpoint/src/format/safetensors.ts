@@ -82,8 +82,7 @@ export async function readSafetensors(
     for (const entry of header.entries) {
       const data = target(requireF32(entry));
       const read = await readRange(file, { ...entry, target: bytesOf(data), hash, signal });
-      if (read !== entry.end - entry.begin)
-        throw new MaestroError('checkpoint-invalid', `the file ended while tensor ${entry.name} was read`);
+      if (read !== entry.end - entry.begin) throw new MaestroError('checkpoint-invalid', `the file ends inside tensor ${entry.name}`);
       tensors.push({ name: entry.name, shape: entry.shape, data });
     }
     return { tensors: sortedTensors(tensors), metadata: header.metadata, sizeBytes: file.sizeBytes, sha256: hash.digest('hex') };

@@ -98,7 +98,7 @@ export function parseHeaderLength(first: Uint8Array, fileBytes: number): number 
  */
 export function parseHeader(header: Uint8Array, fileBytes: number): SafetensorsHeader {
   const text = decodeText(header);
-  if (!text.startsWith('{')) fail('the header does not begin with {');
+  if (!text.startsWith('{')) fail('the header does not start with {');
   const fields = parseObject(text);
   const duplicate = duplicateKey(text);
   if (duplicate !== undefined) fail(`the header has the key ${JSON.stringify(duplicate)} twice`);
@@ -136,7 +136,7 @@ function parseEntry(name: string, value: unknown, dataStart: number): TensorEntr
 function parseMetadata(value: unknown): Readonly<Record<string, string>> {
   if (value === undefined) return {};
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!isObject || !Object.values(value).every((text) => typeof text === 'string')) fail('__metadata__ must map text to text');
+  if (!isObject || !Object.values(value).every((text) => typeof text === 'string')) fail('__metadata__ must map strings to strings');
   return value as Record<string, string>;
 }
 

@@ -15,7 +15,7 @@ import { MANIFEST_FILE, parseManifest } from './manifest.ts';
 /** Bytes read at a time, from a disk or over a network, where each read is a round trip. */
 const CHUNK_BYTES = 1 << 20;
 
-/** A checkpoint as a tar archive. */
+/** Downloads a checkpoint as a tar archive. */
 export interface CheckpointTar {
   readonly sizeBytes: number;
   /** The archive's bytes, read on demand; closes the files at the end, also when iteration stops early. */
@@ -69,7 +69,7 @@ async function* pack(folder: string, entries: readonly Entry[]): AsyncGenerator<
       for (let offset = 0; offset < size; ) {
         const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size - offset));
         const bytesRead = await file.read(buffer, offset);
-        if (bytesRead === 0) throw new MaestroError('storage', `checkpoint ${folder}: ${name} became shorter while it was sent`);
+        if (bytesRead === 0) throw new MaestroError('storage', `checkpoint ${folder}: ${name} was truncated while it was being sent`);
         offset += bytesRead;
         yield buffer.subarray(0, bytesRead);
       }

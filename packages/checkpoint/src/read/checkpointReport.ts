@@ -88,7 +88,7 @@ async function requireNoRoot(dir: string): Promise<void> {
   if (newest === undefined) return;
   throw new MaestroError(
     'invalid-argument',
-    `checkpoint ${dir}: it is a folder of checkpoints, not one of them; name one, such as ${joinLocation(below, newest)}, or the job`,
+    `checkpoint ${dir}: it is a folder of checkpoints, not a checkpoint; name one, such as ${joinLocation(below, newest)}, or the job`,
   );
 }
 

@@ -62,7 +62,7 @@ export async function readCheckpoint(dir: string, { into, signal }: ReadCheckpoi
   const hasReplicas = manifest!.files[REPLICAS_FILE] !== undefined;
   if (into?.replicas !== undefined && !hasReplicas) {
     throwIfInvalid(examination);
-    throw new MaestroError('conflict', `checkpoint ${examination.dir} is of another kind of job: it has no ${REPLICAS_FILE}`);
+    throw new MaestroError('conflict', `checkpoint ${examination.dir} belongs to a different kind of job: it has no ${REPLICAS_FILE}`);
   }
   const replicas = hasReplicas ? await readTensors(examination, REPLICAS_FILE, into?.replicas, signal) : undefined;
   throwIfInvalid(examination);
@@ -173,5 +173,5 @@ async function checkDigest(examination: Examination, name: string, signal: Abort
 }
 
 function otherModel(dir: string, difference: string): MaestroError {
-  return new MaestroError('conflict', `checkpoint ${dir} is of another model: ${difference}`);
+  return new MaestroError('conflict', `checkpoint ${dir} has a different model: ${difference}`);
 }

@@ -13,6 +13,6 @@ export async function readJobSpec(dir: string): Promise<JobSpec> {
   const state = await readState(examination);
   throwIfInvalid(examination);
   const spec = state!['spec'];
-  if (spec === undefined) throw new MaestroError('checkpoint-invalid', `${dir}: its state.json holds no job file`);
+  if (spec === undefined) throw new MaestroError('checkpoint-invalid', `${dir}: its state.json contains no job file`);
   return parseJobSpec(spec);
 }

@@ -179,10 +179,10 @@ export async function openCollective({
     const index = members.findIndex(({ id }) => id === self);
     if (index < 0) throw new MaestroError('invalid-argument', `join: ${self} is not a member of generation ${generation}`);
     if (generation <= (newest.get(job) ?? -1)) {
-      throw new MaestroError('conflict', `join: generation ${generation} of job ${job} is over, the newest is ${newest.get(job)}`);
+      throw new MaestroError('conflict', `join: generation ${generation} of job ${job} has ended; the newest is ${newest.get(job)}`);
     }
     if (members.length > 1 && server === undefined) {
-      throw new MaestroError('invalid-argument', `join: peers cannot reach ${self}; open the collective with an address`);
+      throw new MaestroError('invalid-argument', `join: peers cannot reach ${self}; open the collective with a listen address`);
     }
     const group = new Group({
       plan,

@@ -47,7 +47,7 @@ export function openSession({ address, keepalive, tls }: SessionOptions): Promis
       ...(path !== undefined && { createConnection: () => connectSocket(path) }),
     });
     session.once('error', reject);
-    session.once('close', () => reject(new Error('the connection ended before it was used')));
+    session.once('close', () => reject(new Error('the connection closed before it was used')));
     session.once('connect', () => {
       if (session.destroyed) return;
       session.setLocalWindowSize(WINDOW_BYTES);
@@ -107,7 +107,7 @@ function watch(session: ClientHttp2Session, { timeMs, timeoutMs }: Keepalive, by
       if (isAnswered || session.destroyed) return;
       const total = bytesRead();
       if (total === heard) {
-        session.destroy(new Error(`no sign of life for ${timeoutMs} ms`));
+        session.destroy(new Error(`no answer to keepalives for ${timeoutMs} ms`));
         return;
       }
       heard = total;

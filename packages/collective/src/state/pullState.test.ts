@@ -182,11 +182,11 @@ describe('pullState', () => {
   });
 
   test.each([
-    ['conflict', 'a generation that is over', { generation: 1 }, 'does not serve that view any more'],
+    ['conflict', 'a generation that is over', { generation: 1 }, 'no longer serves that view'],
     ['conflict', 'a peer of another name', { member: 'someone' }, 'this worker is source'],
     ['protocol-violation', 'vectors of other lengths', { into: blank([600_001, 4, 600_001]) }, 'due are those of vector 1 from 3'],
     ['protocol-violation', 'fewer vectors', { into: blank([600_001, 3]) }, 'due is the end'],
-    ['timeout', 'a view that nobody serves', { generation: 3, idleTimeoutMs: 100 }, 'nothing came for 100 ms'],
+    ['timeout', 'a view that nobody serves', { generation: 3, idleTimeoutMs: 100 }, 'received nothing for 100 ms'],
   ])(
     'rejects with %s for %s',
     async (code, _, { member = 'source', ...options }: Partial<Omit<PullStateOptions, 'member'>> & { member?: string }, message) => {
@@ -222,7 +222,7 @@ describe('pullState', () => {
 describe('serveState', () => {
   test('ends pulls in progress when it is stopped, and refuses later ones', async () => {
     const { joiner, address, stop } = await pair();
-    const refused = { code: 'conflict', message: expect.stringContaining('does not serve that view any more') };
+    const refused = { code: 'conflict', message: expect.stringContaining('no longer serves that view') };
     expect(await outcome(joiner.pullState(asked(address, { onProgress: stop })))).toMatchObject(refused);
     expect(await outcome(joiner.pullState(asked(address)))).toMatchObject(refused);
   });
@@ -270,7 +270,10 @@ describe('serveState', () => {
     const [{ states, address }, joiner] = await Promise.all([watchedSource(), open()]);
     const into = blank();
     const pulls = Array.from({ length: 65 }, () => outcome(joiner.pullState(asked(address, { into }))));
-    expect(await Promise.race(pulls)).toMatchObject({ code: 'conflict', message: expect.stringContaining('64 requests wait already') });
+    expect(await Promise.race(pulls)).toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('64 requests are already waiting'),
+    });
     states.close();
     const codes = (await Promise.all(pulls)).map((error) => error!.code);
     expect(codes.filter((code) => code === 'peer-lost')).toHaveLength(64);

@@ -51,7 +51,7 @@ export async function pullState(options: PullStateOptions, connection: Omit<Sess
   };
 
   const idle = new AbortController();
-  const expire = () => idle.abort(failure(new MaestroError('timeout', `nothing came for ${idleTimeoutMs} ms`)));
+  const expire = () => idle.abort(failure(new MaestroError('timeout', `received nothing for ${idleTimeoutMs} ms`)));
   const timer = setTimeout(expire, idleTimeoutMs);
   const stop = signal === undefined ? idle.signal : AbortSignal.any([idle.signal, signal]);
   const request = { job, generation, member: self, target: member.id, ranges, step };

@@ -64,9 +64,9 @@ export function openStateSource({ isOver, earlyWaitMs = 20_000 }: StateSourceOpt
       if (target === serving.self) begin(call, serving);
       else refuse(call, `this worker is ${serving.self}`);
     } else if (isOver(job, generation) || generation <= (newest.get(job) ?? -1)) {
-      refuse(call, 'this worker does not serve that view any more');
+      refuse(call, 'this worker no longer serves that view');
     } else if (early.size === MOST_EARLY_PULLS) {
-      refuse(call, `${MOST_EARLY_PULLS} requests wait already for views that are not served yet`);
+      refuse(call, `${MOST_EARLY_PULLS} requests are already waiting for views that are not served yet`);
     } else {
       const expire = () => early.delete(call) && refuse(call, `this worker did not serve that view within ${earlyWaitMs} ms`);
       early.set(call, setTimeout(expire, earlyWaitMs));
@@ -100,7 +100,7 @@ export function openStateSource({ isOver, earlyWaitMs = 20_000 }: StateSourceOpt
 
   const end = (serving: Serving, code: 'conflict' | 'unavailable' = 'conflict'): void => {
     if (servings.get(serving.job) === serving) servings.delete(serving.job);
-    for (const call of serving.pulls) refuse(call, 'this worker does not serve that view any more', code);
+    for (const call of serving.pulls) refuse(call, 'this worker no longer serves that view', code);
     serving.pulls.clear();
   };
 

@@ -115,7 +115,7 @@ export function openBlockReader({
 export function otherBytes(location: string, shard: string, begin: number): MaestroError {
   return new MaestroError(
     'data-invalid',
-    `packed data set ${location}: ${shard} has other bytes at ${begin} than its index says; pack it again, or mend the copy`,
+    `packed data set ${location}: ${shard} does not match its index at byte ${begin}; pack it again, or repair the copy`,
   );
 }
 

@@ -36,7 +36,7 @@ async function alter(at: number): Promise<void> {
 
 const damaged = (at: number) => ({
   code: 'data-invalid',
-  message: expect.stringContaining(`packed data set ${join(dir, 'packed')}: shard-000000.tar has other bytes at ${at} than its index says`),
+  message: expect.stringContaining(`packed data set ${join(dir, 'packed')}: shard-000000.tar does not match its index at byte ${at}`),
 });
 
 test('what was changed after the set was opened is not handed out, by whichever thread', async () => {

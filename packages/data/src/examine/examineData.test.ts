@@ -38,16 +38,16 @@ test('what is not there is told with what may have been meant', async () => {
     absent(`there is nothing at ${at('imagse', 'cats')}; did you mean ${at('images')}?`),
   );
   expect(await look('image-folder', 'pictures')).toEqual(absent(`there is nothing at pictures in ${process.cwd()}; write the whole path`));
-  expect(await look('image-folder', at('empty'))).toEqual(absent(`no image in ${at('empty')}; files ending in .avif`));
+  expect(await look('image-folder', at('empty'))).toEqual(absent(`no image in ${at('empty')}; expected files ending in .avif`));
   expect(await look('idx', at('empty'))).toEqual(absent('no train-images-idx3-ubyte or .gz in'));
 });
 
 test('what is something else is told with what it is', async () => {
   const wrong = (reason: string) => ({ kind: 'wrong', reason: expect.stringContaining(reason) });
-  expect(await look('image-folder', at('images', 'c.webp'))).toEqual(wrong('is a file; name the folder that it is in'));
+  expect(await look('image-folder', at('images', 'c.webp'))).toEqual(wrong('is a file; name the folder that contains it'));
   expect(await look('image-folder', at('images', 'c.webp', 'd'))).toEqual(wrong('leads through a file'));
   expect(await look('image-folder', '~/images')).toEqual(
-    wrong('only a shell replaces ~ by a home folder; write the whole path, such as /home/you/images'),
+    wrong('only a shell expands ~ to a home folder; write the full path, such as /home/you/images'),
   );
   expect(await look('image-folder', at('plain'))).toEqual(wrong('it looks like format: idx'));
   expect(await look('idx', at('images'))).toEqual(wrong('it looks like format: image-folder'));

@@ -68,7 +68,7 @@ async function look(spec: DataPlace, limits: ListingLimits): Promise<DataExamina
   if (!isFolder && !there.isFile()) throw new MaestroError('data-invalid', `${path} is neither a folder nor a file`);
   switch (spec.format) {
     case 'image-folder': {
-      if (!isFolder) throw new MaestroError('data-invalid', `${path} is a file; name the folder that it is in`);
+      if (!isFolder) throw new MaestroError('data-invalid', `${path} is a file; name the folder that contains it`);
       const count = await countImages(path, limits);
       return count.samples === 0 && count.isAll ? otherFormat(spec) : seen(count);
     }
@@ -77,7 +77,8 @@ async function look(spec: DataPlace, limits: ListingLimits): Promise<DataExamina
       return file === undefined ? otherFormat(spec) : seen(await countIdx(file));
     }
     case 'webdataset': {
-      if (!isFolder && !path.endsWith('.json')) throw new MaestroError('data-invalid', `${path} is a file; name the folder that it is in`);
+      if (!isFolder && !path.endsWith('.json'))
+        throw new MaestroError('data-invalid', `${path} is a file; name the folder that contains it`);
       const count = await countPacked(path);
       return count === undefined ? otherFormat(spec) : seen(count);
     }

@@ -119,7 +119,7 @@ export async function countPacked(path: string): Promise<SampleCount | undefined
 }
 
 /** Message for a folder without images. */
-export const noImage = (path: string): string => `no image in ${path}; files ending in ${IMAGE_EXTENSIONS.join(' ')} are looked for`;
+export const noImage = (path: string): string => `no image in ${path}; expected files ending in ${IMAGE_EXTENSIONS.join(' ')}`;
 
 const isImage = (entry: Dirent): boolean =>
   (entry.isFile() || entry.isSymbolicLink()) && IMAGE_EXTENSIONS.includes(extname(entry.name).toLowerCase());
@@ -131,6 +131,6 @@ function unpackStart(packed: Uint8Array, file: string): Uint8Array {
   try {
     return gunzipSync(packed, { finishFlush: constants.Z_SYNC_FLUSH });
   } catch (cause) {
-    throw new MaestroError('data-invalid', `IDX file ${file}: it cannot be unpacked (${errorMessage(cause)})`, { cause });
+    throw new MaestroError('data-invalid', `IDX file ${file}: cannot be unpacked (${errorMessage(cause)})`, { cause });
   }
 }

@@ -68,9 +68,9 @@ test('what is no data set is said in words: nothing there, no image, a file, a p
   await place('puppies', ['small/1.jpg']);
   expect((await surveyData(join(dir, 'pupies'))).problem).toContain(`there is nothing at ${dir}/pupies`);
   const path = await place('texts', ['a.txt']);
-  expect(await surveyData(path)).toMatchObject({ problem: expect.stringContaining(`no image in ${path}; files ending in .avif`) });
+  expect(await surveyData(path)).toMatchObject({ problem: expect.stringContaining(`no image in ${path}; expected files ending in .avif`) });
   expect((await surveyData(path)).format).toBeUndefined();
-  expect((await surveyData(join(path, 'a.txt'))).problem).toContain('is a file; name the folder that it is in');
+  expect((await surveyData(join(path, 'a.txt'))).problem).toContain('is a file; name the folder that contains it');
   expect((await surveyData('images')).problem).toBe('images is no whole path: give one that begins with /');
 });
 

@@ -53,7 +53,7 @@ async function look(path: string, endMs: number): Promise<DataSurvey> {
   try {
     const there = await stat(path);
     if (!there.isDirectory() && !(there.isFile() && path.endsWith('.json')))
-      return { ...nothing, problem: `${path} is a file; name the folder that it is in` };
+      return { ...nothing, problem: `${path} is a file; name the folder that contains it` };
     format = there.isFile() ? 'webdataset' : await formatOfFolder(path);
     // The first image may lie deeper than the format detection looks.
     const count = await countOf(format ?? 'image-folder', path, endMs);

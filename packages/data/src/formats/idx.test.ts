@@ -73,7 +73,7 @@ test.each([
     Buffer.from('\x89PNG....', 'latin1'),
     'expected it to start with 00 00 08 03 (unsigned bytes, 3-D), found 89 50 4e 47',
   ],
-  ['an empty set', idx([0, 2, 4], new Uint8Array(0)), 'it holds no pixels (dimensions 0 x 2 x 4)'],
+  ['an empty set', idx([0, 2, 4], new Uint8Array(0)), 'it has no pixels (dimensions 0 x 2 x 4)'],
   ['broken compression', Buffer.from([0x1f, 0x8b, 8, 0, 1]), 'cannot be read or unpacked'],
 ])('%s is refused with what was found', async (_, bytes, message) => {
   await writeFile(join(dir, 'train-images-idx3-ubyte'), bytes);

@@ -30,7 +30,7 @@ export async function readIdx(
   const images = parseIdx(await readMaybeGzipped(imageFile, signal), 3, imageFile);
   const [length, height, width] = images.dims as [number, number, number];
   if (length === 0 || height === 0 || width === 0) {
-    throw new MaestroError('data-invalid', `IDX file ${imageFile}: it holds no pixels (dimensions ${images.dims.join(' x ')})`);
+    throw new MaestroError('data-invalid', `IDX file ${imageFile}: it has no pixels (dimensions ${images.dims.join(' x ')})`);
   }
 
   const labelFile = await firstExisting(

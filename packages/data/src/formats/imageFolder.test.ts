@@ -113,7 +113,7 @@ test('a file that changes or goes after opening is an error, not a broken image'
   const dataset = await open();
   expect(await dataset.read(0)).toEqual({ kind: 'encoded', bytes: Buffer.from('one') });
   await put('1.png', 'longer');
-  await expect(dataset.read(0)).rejects.toThrow('1.png had 3 bytes when the job started and has changed since');
+  await expect(dataset.read(0)).rejects.toThrow('1.png had 3 bytes when the job started, and has changed since then');
   await rm(join(root, '1.png'));
   await expect(dataset.read(0)).rejects.toMatchObject({
     code: 'data-invalid',
@@ -150,7 +150,7 @@ test.each([
 test('a folder that is missing or without images is refused with what would count', async () => {
   await expect(open(join(dir, 'nowhere'))).rejects.toMatchObject({ code: 'not-found' });
   await put('notes.txt');
-  await expect(open()).rejects.toThrow('no image found; files ending in .avif .gif .jpeg .jpg .png');
+  await expect(open()).rejects.toThrow('no image found; expected files ending in .avif .gif .jpeg .jpg .png');
 });
 
 test('listing stops when it is cancelled', async () => {

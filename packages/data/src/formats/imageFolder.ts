@@ -28,10 +28,7 @@ export async function scanImageFolder({ path }: { readonly path: string }, deadl
   });
   const { names, sizes } = await listImages(root, deadline);
   if (names.length === 0) {
-    throw new MaestroError(
-      'data-invalid',
-      `image folder ${path}: no image found; files ending in ${IMAGE_EXTENSIONS.join(' ')} are looked for`,
-    );
+    throw new MaestroError('data-invalid', `image folder ${path}: no image found; expected files ending in ${IMAGE_EXTENSIONS.join(' ')}`);
   }
   const classes = [...new Set(names.flatMap((name) => (name.includes('/') ? [firstFolder(name)] : [])))].sort();
   return {
@@ -112,7 +109,7 @@ async function readFile(root: string, name: string, sizeBytes: number, most: num
   if (found !== Math.min(sizeBytes, most)) {
     throw new MaestroError(
       'data-invalid',
-      `image folder ${root}: ${name} had ${sizeBytes} bytes when the job started and has changed since`,
+      `image folder ${root}: ${name} had ${sizeBytes} bytes when the job started, and has changed since then`,
     );
   }
   return bytes.subarray(0, found);

@@ -95,7 +95,7 @@ test('what is no tar, cut off, or without images is refused by its name', async 
   await put(whole.subarray(0, 100));
   await expect(open()).rejects.toThrow(/a\.tar: it ends within a header at byte 0/);
   await put(Buffer.alloc(2048, 'no tar'));
-  await expect(open()).rejects.toThrow(/a\.tar: it is no tar archive/);
+  await expect(open()).rejects.toThrow(/a\.tar: it is not a tar archive/);
   await rm(join(shards, 'a.tar'));
   await archive('a.tar', { 'x.txt': 'words' });
   await expect(open()).rejects.toMatchObject({ code: 'data-invalid', message: expect.stringContaining('no image found in 1 archives') });

@@ -103,7 +103,7 @@ export async function openOrtApi(): Promise<OrtApi> {
   const base: Pointer = library.func('OrtGetApiBase', 'void *', [])();
   const [getApi, getVersion] = koffi.decode(base, 'void *', 2) as [Pointer, Pointer];
   const version = koffi.call(getVersion, koffi.proto('str', [])) as string;
-  if (version !== VERSION) throw new MaestroError('unavailable', `capi: ONNX Runtime ${VERSION} is needed, found ${version}`);
+  if (version !== VERSION) throw new MaestroError('unavailable', `capi: needs ONNX Runtime ${VERSION}, found ${version}`);
   const table = koffi.call(getApi, koffi.proto('void *', ['uint32']), API_VERSION) as Pointer | null;
   if (table === null) throw new MaestroError('unavailable', `capi: ONNX Runtime ${version} has no API ${API_VERSION}`);
 

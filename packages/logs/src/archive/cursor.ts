@@ -11,7 +11,7 @@ export function cursorOf({ ordinal }: Pick<LogLine, 'ordinal'>): string {
  * @throws MaestroError `invalid-argument` for anything else.
  */
 export function readCursor(cursor: string): number {
-  if (!LOG_CURSOR.test(cursor)) throw new MaestroError('invalid-argument', 'cursor: not one that came with a log line');
+  if (!LOG_CURSOR.test(cursor)) throw new MaestroError('invalid-argument', 'cursor: not a cursor of a log line');
   return Number(decodeCursor(cursor));
 }
 

@@ -44,7 +44,7 @@ export async function evaluateMetric(
   if (length > MOST_STEPS) {
     throw new MaestroError(
       'invalid-argument',
-      `${length} points a series are asked for; at most ${MOST_STEPS} are given, with a longer step`,
+      `${length} points per series requested, at most ${MOST_STEPS} are returned; use a longer step`,
     );
   }
   const budget = openBudget(createTurns(signal));

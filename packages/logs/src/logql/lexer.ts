@@ -29,7 +29,7 @@ const ESCAPES: ReadonlyMap<string, string> = new Map(Object.entries({ n: '\n', t
  */
 export function tokenize(query: string): Token[] {
   if (query.length > MAX_QUERY_LENGTH)
-    throw queryError(query, 0, `the query has ${query.length} characters; at most ${MAX_QUERY_LENGTH} are taken`);
+    throw queryError(query, 0, `the query has ${query.length} characters; the limit is ${MAX_QUERY_LENGTH}`);
   const tokens: Token[] = [];
   let at = 0;
   const take = (expression: RegExp): string | undefined => {
@@ -65,7 +65,7 @@ export function tokenize(query: string): Token[] {
     const operator = take(OPERATOR);
     if (operator === undefined) {
       const isOpen = query[at] === '"' || query[at] === '`';
-      throw queryError(query, at, isOpen ? 'the string has no end' : `unexpected character ${JSON.stringify(query[at])}`);
+      throw queryError(query, at, isOpen ? 'unterminated string' : `unexpected character ${JSON.stringify(query[at])}`);
     }
     tokens.push({ type: 'operator', value: operator, position });
   }
@@ -77,7 +77,7 @@ function readQuantity(query: string, text: string, position: number): Token {
   const duration = parseDuration(text);
   if (duration !== undefined) return { type: 'duration', value: duration, position };
   const bytes = parseBytes(text);
-  if (bytes === undefined) throw queryError(query, position, `${text} is no number, duration (such as 5m) or size (such as 2KB)`);
+  if (bytes === undefined) throw queryError(query, position, `${text} is not a number, duration (such as 5m) or size (such as 2KB)`);
   return { type: 'bytes', value: bytes, position };
 }
 

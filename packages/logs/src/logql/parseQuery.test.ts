@@ -138,7 +138,7 @@ test('stages with their parameters', () => {
 const MISTAKES: readonly [query: string, place: string, message: string][] = [
   ['', 'line 1, col 1', 'unexpected end of the query'],
   ['{job="a"', 'line 1, col 9', 'unexpected end of the query, expected }'],
-  ['{job="a}', 'line 1, col 6', 'the string has no end'],
+  ['{job="a}', 'line 1, col 6', 'unterminated string'],
   ['{job=a}', 'line 1, col 6', 'unexpected a, expected a string'],
   ['{job="a"}\n|= 5', 'line 2, col 4', 'unexpected 5, expected a string'],
   ['{job="a"} | unpack', 'line 1, col 13', 'the stage | unpack is not supported; supported are'],
@@ -159,7 +159,7 @@ const MISTAKES: readonly [query: string, place: string, message: string][] = [
   ['rate({job="a"}[5m]) + on(x) group_left rate({job="a"}[5m])', 'line 1, col 29', 'group_left is not supported'],
   ['rate({job="a"}[5m]) + bool 1', 'line 1, col 23', 'bool behind + is not supported'],
   ['rate({job="a"}[5])', 'line 1, col 16', 'unexpected 5, expected a duration'],
-  ['rate({job="a"}[5q])', 'line 1, col 16', '5q is no number, duration'],
+  ['rate({job="a"}[5q])', 'line 1, col 16', '5q is not a number, duration'],
   ['rate({job="a"}[0s])', 'line 1, col 18', 'longer than 0'],
   ['rate({job="a"})', 'line 1, col 15', 'expected ['],
   ['{job="a"} | step > "x"', 'line 1, col 20', '> compares numbers'],
@@ -167,7 +167,7 @@ const MISTAKES: readonly [query: string, place: string, message: string][] = [
   [`vector(1)${'+vector(1)'.repeat(51)}`, 'line 1, col 511', 'more than 50 operators'],
   [`${'('.repeat(30)}1${')'.repeat(30)}`, 'line 1, col 22', 'nested more than 20 deep'],
   [`{job="a"} | ${'('.repeat(2000)}x=1`, 'line 1, col 63', 'more than 50 conditions'],
-  ['x'.repeat(6000), 'line 1, col 1', 'at most 5120'],
+  ['x'.repeat(6000), 'line 1, col 1', 'the limit is 5120'],
   ['{job="a"} | json €', 'line 1, col 18', 'unexpected character "€"'],
 ];
 

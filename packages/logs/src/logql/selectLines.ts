@@ -87,7 +87,7 @@ export async function selectLines(
       if (characters > MOST_CHARACTERS) {
         throw new MaestroError(
           'invalid-argument',
-          `the lines of the answer have more than ${MOST_CHARACTERS} characters; ask for fewer lines or a shorter time`,
+          `the lines of the answer have more than ${MOST_CHARACTERS} characters; select fewer lines or a shorter time`,
         );
       }
     }

@@ -40,15 +40,15 @@ export function openBudget(turns: Turns): QueryBudget {
     series(labels, length) {
       points += length;
       if (points > MOST_POINTS)
-        refuse(`the query makes more than ${MOST_POINTS} points; group them with sum by (...), or ask for a longer step`);
+        refuse(`the query makes more than ${MOST_POINTS} points; group them with sum by (...), or use a longer step`);
       return { labels, values: new Float64Array(length), isThere: new Uint8Array(length) };
     },
     sample() {
-      if (++samples > MOST_SAMPLES) refuse(`the query unwraps more than ${MOST_SAMPLES} numbers; ask for fewer lines or a shorter time`);
+      if (++samples > MOST_SAMPLES) refuse(`the query unwraps more than ${MOST_SAMPLES} numbers; select fewer lines or a shorter time`);
     },
     looks(count) {
       looks += count;
-      if (looks > MOST_LOOKS) refuse(`the query looks at ${MOST_LOOKS} numbers and more; ask for a shorter [range] or a longer step`);
+      if (looks > MOST_LOOKS) refuse(`the query reads more than ${MOST_LOOKS} numbers; use a shorter [range] or a longer step`);
     },
   };
 }

@@ -26,7 +26,7 @@ export function compileRe2(pattern: string): RE2JS {
   const known = compiled.get(pattern);
   if (known !== undefined) return known;
   if (pattern.length > MAX_PATTERN_LENGTH) {
-    throw new MaestroError('invalid-argument', `pattern: ${pattern.length} characters; at most ${MAX_PATTERN_LENGTH} are taken`);
+    throw new MaestroError('invalid-argument', `pattern: ${pattern.length} characters; the limit is ${MAX_PATTERN_LENGTH}`);
   }
   try {
     const made = RE2JS.compile(pattern);

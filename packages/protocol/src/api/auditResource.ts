@@ -5,11 +5,11 @@ import { countSchema, jobIdSchema } from './primitives.ts';
 
 const samples = {
   expected: countSchema.describe('samples of the committed steps, by the permutation'),
-  images: countSchema.describe('samples that were read and trained on'),
-  skipped: countSchema.describe('samples that were taken but could not be decoded'),
+  images: countSchema.describe('samples read and trained on'),
+  skipped: countSchema.describe('samples consumed that could not be decoded'),
   missing: countSchema,
   duplicates: countSchema,
-  mismatches: countSchema.describe('rows whose samples were not those planned'),
+  mismatches: countSchema.describe('rows whose samples differ from the plan'),
 };
 
 /** Result of the audit that every sample of a job's committed steps was taken exactly once, and by whom. */
@@ -21,36 +21,36 @@ export const auditResourceSchema = z
     verdict: z
       .enum(AUDIT_VERDICTS)
       .describe(
-        'incomplete: the record lacks steps that the job has done; unclean: samples are missing, taken twice or others than planned',
+        'incomplete: the record lacks steps that the job has committed; unclean: samples are missing, duplicated or not as planned',
       ),
     isClean: z.boolean(),
-    firstStep: countSchema.describe('steps done before this job, which resumed from them'),
+    firstStep: countSchema.describe('steps done before this job, which resumed from a checkpoint'),
     step: countSchema.describe('steps committed, those included'),
-    dueStep: countSchema.describe('steps that must be committed, as the job has ended or written checkpoints of them'),
+    dueStep: countSchema.describe('steps that must be committed, because the job has ended or written checkpoints of them'),
     totalSteps: countSchema,
     generation: countSchema,
     samples: countSchema.describe('samples in the data set'),
     ...samples,
-    unknownSteps: countSchema.describe('committed steps of which nobody could tell any more who did them'),
+    unknownSteps: countSchema.describe('committed steps whose worker is unknown'),
     redoneSteps: countSchema,
     dataDigest: z
       .string()
       .describe(
-        'digest of the bytes of every sample that was taken: equal for equal jobs on equal data; empty when not known of every step',
+        'digest of the bytes of every sample consumed: equal for equal jobs on equal data; empty if it is not known for every step',
       ),
-    ledgerBytes: countSchema.describe('memory that the ledger takes in Redis'),
+    ledgerBytes: countSchema.describe('size of the ledger in Redis'),
     epochs: z.array(
       z.object({
         epoch: countSchema,
         firstStep: countSchema,
         steps: countSchema,
         isComplete: z.boolean(),
-        isFolded: z.boolean().describe('the ledger keeps the epoch as one row'),
+        isFolded: z.boolean().describe('the ledger stores the epoch as one row'),
         ...samples,
       }),
     ),
     workers: z.array(z.object({ id: z.string(), images: countSchema, share: z.number().describe('of all images, 0 to 1') })),
-    problems: z.array(z.string()).describe('the first 100 problems in words'),
+    problems: z.array(z.string()).describe('the first 100 problems as text'),
     problemCount: countSchema,
   })
   .meta({ id: 'Audit' });

@@ -9,7 +9,7 @@ export const checkpointResourceSchema = z
     hash: z.string().optional().describe('SHA-256 over parameters and moments in name order, hex; absent when the manifest cannot be read'),
     bytes: countSchema,
     createdAt: timeSchema,
-    valid: z.boolean().describe('manifest and file sizes are right, and the job wrote it; `maestro checkpoint verify` reads every byte'),
+    valid: z.boolean().describe('manifest and file sizes match, and the job wrote it; `maestro checkpoint verify` reads every byte'),
     problem: z.string().optional().describe('what is wrong'),
   })
   .meta({ id: 'Checkpoint' });

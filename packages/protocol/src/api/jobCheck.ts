@@ -6,19 +6,19 @@ import { recipeResourceSchema } from './recipeResource.ts';
 /** Values derived from a job file and the available workers. Unknown values are absent. */
 export const jobPlanSchema = z
   .object({
-    samples: countSchema.optional().describe('samples that it takes in an epoch'),
-    globalBatch: countSchema.describe('images of an optimiser step: virtualRanks x microBatch x accumulation'),
+    samples: countSchema.optional().describe('samples per epoch'),
+    globalBatch: countSchema.describe('images per optimiser step: virtualRanks x microBatch x accumulation'),
     stepsPerEpoch: countSchema.optional(),
     totalSteps: countSchema.optional(),
     epochs: z.number().optional(),
-    learningRate: z.number().optional().describe('the highest: baseLr x batch / 256; absent for a job that trains nothing'),
-    warmupSteps: countSchema.optional().describe('steps until the learning rate is reached'),
+    learningRate: z.number().optional().describe('the peak: baseLr x batch / 256; absent for a job that does not train'),
+    warmupSteps: countSchema.optional().describe('steps until the peak learning rate'),
     parameters: countSchema.describe('of encoder and decoder'),
-    encoderParameters: countSchema.describe('of the encoder alone, which is what is kept in the end'),
+    encoderParameters: countSchema.describe('of the encoder only, which is what downstream tasks use'),
     memoryBytes: countSchema.describe('of a worker, about'),
-    workers: countSchema.describe('workers at hand that it could use'),
-    seconds: z.number().optional().describe('from the first step to the last on the available workers, about'),
-    secondsBy: z.enum(['earlierJob', 'guess']).optional().describe('whether an earlier job here was measured, or speed was guessed'),
+    workers: countSchema.describe('available workers that it could use'),
+    seconds: z.number().optional().describe('estimate, from the first to the last step on the available workers'),
+    secondsBy: z.enum(['earlierJob', 'guess']).optional().describe('whether the speed comes from an earlier job here or is a guess'),
   })
   .meta({ id: 'JobPlan' });
 
@@ -32,7 +32,7 @@ export const jobCheckSchema = z
     spec: jobSpecSchema.describe('the job file with every default filled in'),
     recipe: recipeResourceSchema.describe('what the job is for'),
     plan: jobPlanSchema,
-    warnings: z.array(z.string()).describe('what does not keep the job from being taken, but may not be meant'),
+    warnings: z.array(z.string()).describe('settings that are valid but probably unintended'),
   })
   .meta({ id: 'JobCheck' });
 

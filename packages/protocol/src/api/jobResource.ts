@@ -19,10 +19,10 @@ const memberSchema = z.object({
   firstRank: countSchema,
   ranks: countSchema,
   status: z.string().describe('assigned, forming, formed, working, held, finished, or left'),
-  phase: z.string().describe('what it was last heard to do'),
+  phase: z.string().describe('the phase that it last reported'),
   step: countSchema,
-  phaseSeconds: z.number().describe('how long it had been in that phase'),
-  waitingFor: z.string().optional().describe('absent when it waits for nobody'),
+  phaseSeconds: z.number().describe('time spent in that phase'),
+  waitingFor: z.string().optional().describe('absent if it waits for nobody'),
   lastHeardAt: timeSchema.optional(),
 });
 
@@ -42,7 +42,7 @@ const progressSchema = z.object({
   gradNorm: z.number().optional().meta({ deprecated: true }).describe('metrics.gradNorm'),
   imagesPerSecond: z.number(),
   etaSeconds: z.number(),
-  skippedImages: countSchema.describe('broken images that were left out'),
+  skippedImages: countSchema.describe('broken images that were skipped'),
 });
 
 const eventSchema = z.object({
@@ -59,22 +59,22 @@ export const jobResourceSchema = z
     id: jobIdSchema,
     name: z.string(),
     state: z.enum(JOB_STATES),
-    message: z.string().describe('why it is in this state, in a sentence'),
+    message: z.string().describe('reason for the state, one sentence'),
     resourceVersion: z.string().describe('changes with every change of the job; compare for equality only'),
     spec: jobSpecSchema.describe('the job file with every default filled in'),
     recipe: recipeResourceSchema.describe('what the job is for'),
     createdAt: timeSchema,
     startedAt: timeSchema.optional(),
     endedAt: timeSchema.optional(),
-    generation: countSchema.describe('number of the view, rising'),
+    generation: countSchema.describe('number of the view, increasing'),
     members: z.array(memberSchema),
     conditions: z.array(conditionSchema),
     progress: progressSchema.optional().describe('absent before the first view'),
     events: z.array(eventSchema).describe('newest last, bounded'),
-    stepsRedone: countSchema.describe('steps that were begun and given up, or lost with all workers, and computed again'),
-    reconstructedStep: countSchema.optional().describe('step of the newest checkpoint of which there is a picture'),
-    results: metricsSchema.optional().describe('what the job measured, by name; absent until it has'),
-    warnings: z.array(z.string()).optional().describe('what did not keep the job from being taken, but may not be meant'),
+    stepsRedone: countSchema.describe('steps that were discarded when a view ended or lost with all workers, and then recomputed'),
+    reconstructedStep: countSchema.optional().describe('step of the newest checkpoint that has a picture'),
+    results: metricsSchema.optional().describe('results of an evaluation job, by name; absent until it has any'),
+    warnings: z.array(z.string()).optional().describe('settings that are valid but probably unintended'),
   })
   .meta({ id: 'Job' });
 

@@ -7,13 +7,13 @@ export const LOG_QUERY_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fat
 /** A line of a job's log: the process's output, and its cursor. */
 export const logLineSchema = z
   .looseObject({
-    cursor: z.string().describe('opaque; holds whatever is restarted'),
+    cursor: z.string().describe('opaque; stays valid across restarts'),
     time: timeSchema,
     level: z.string(),
     role: z.string().optional().describe('the kind of process: coordinator or worker'),
     worker: z.string().optional(),
     job: z.string().optional(),
-    msg: z.string().optional().describe('a fixed phrase; values are fields of their own'),
+    msg: z.string().optional().describe('a fixed phrase; values are separate fields'),
   })
   .meta({ id: 'LogLine' });
 
@@ -26,7 +26,7 @@ const flagSchema = z
 export const logFilterSchema = z.strictObject({
   worker: z.string().min(1).max(100).optional().describe('only lines of this worker'),
   level: z.enum(LOG_QUERY_LEVELS).optional().describe('lowest level to show'),
-  search: z.string().max(1000).meta({ format: 'regex' }).optional().describe("a pattern in RE2's syntax that is found in the line"),
+  search: z.string().max(1000).meta({ format: 'regex' }).optional().describe('pattern (RE2 syntax) that the line must match'),
   from: z.iso.datetime({ offset: true }).optional().describe('inclusive, RFC 3339'),
   to: z.iso.datetime({ offset: true }).optional().describe('exclusive, RFC 3339'),
 });
@@ -41,19 +41,19 @@ export const MOST_LOG_LINES = 10_000;
 export const LOG_CURSOR = /^YzE6(?:(?:[MN][DTjz]|O[DT])[AEIMQUYcgk][w-z0-5]){5}(?:[MN][AQgw]|O[AQ])$/;
 
 /** See {@link LOG_CURSOR}. */
-export const logCursorSchema = z.string().max(200).regex(LOG_CURSOR, 'not one that came with a log line');
+export const logCursorSchema = z.string().max(200).regex(LOG_CURSOR, 'not a cursor of a log line');
 
 /** Query for a job's log lines. */
 export const logQuerySchema = logFilterSchema.extend({
-  follow: flagSchema.describe('go on with new lines until the job is over'),
-  cursor: logCursorSchema.optional().describe('go on behind the line with this cursor'),
+  follow: flagSchema.describe('continue with new lines until the job ends'),
+  cursor: logCursorSchema.optional().describe('start after the line with this cursor'),
   tail: z.coerce.number().int().min(0).max(MOST_LOG_LINES).optional().describe('start with this many of the newest lines'),
-  limit: z.coerce.number().int().min(1).max(MOST_LOG_LINES).optional().describe('lines at most: 1000 unless it follows'),
+  limit: z.coerce.number().int().min(1).max(MOST_LOG_LINES).optional().describe('maximum number of lines; default 1000 without follow'),
 });
 
 /** Query for a histogram of log lines. */
 export const logHistogramQuerySchema = logFilterSchema.extend({
-  buckets: z.coerce.number().int().min(1).max(500).default(60).describe('spans of equal length'),
+  buckets: z.coerce.number().int().min(1).max(500).default(60).describe('number of equal time spans'),
 });
 
 /** Counts of lines by level over time. */

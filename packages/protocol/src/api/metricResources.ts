@@ -8,10 +8,10 @@ export const seriesListSchema = z
     series: z.array(
       z.object({
         name: z.string(),
-        unit: z.string().describe('empty where it has none'),
+        unit: z.string().describe('empty if it has none'),
         points: z
           .array(z.tuple([countSchema, z.number(), z.number()]))
-          .describe('step, milliseconds since 1970, value; the last step is always there'),
+          .describe('step, milliseconds since 1970, value; the last step is always included'),
       }),
     ),
   })
@@ -33,7 +33,7 @@ const durationsSchema = z.object(
 /** Breakdown of the time of a job's last steps. */
 export const timelineSchema = z
   .object({
-    phases: z.array(z.enum(STEP_PHASES)).describe('in the order of a step'),
+    phases: z.array(z.enum(STEP_PHASES)).describe('in the order within a step'),
     workers: z.array(
       z.object({
         name: z.string(),
@@ -42,7 +42,7 @@ export const timelineSchema = z
             step: countSchema,
             startMs: z.number().describe("milliseconds since 1970, by the worker's clock"),
             durations: durationsSchema.describe('seconds by phase'),
-            lag: z.number().describe('seconds by which it came later to the barrier than the first one'),
+            lag: z.number().describe('delay at the barrier relative to the first worker, in seconds'),
           }),
         ),
       }),
@@ -50,11 +50,11 @@ export const timelineSchema = z
     straggler: z
       .object({
         name: z.string(),
-        seconds: z.number().describe('how long a step waits for it, on average'),
-        share: z.number().describe("the same as a share of the steps' time, 0 to 1"),
+        seconds: z.number().describe('mean time per step that others wait for it'),
+        share: z.number().describe('the same as a share of the step time, 0 to 1'),
       })
       .optional()
-      .describe('absent where nobody stands out'),
+      .describe('absent if there is no straggler'),
   })
   .meta({ id: 'Timeline' });
 
@@ -63,11 +63,11 @@ export const reconstructionSchema = z
   .object({
     step: countSchema,
     createdAt: timeSchema,
-    areHeldOut: z.boolean().describe('whether the job is not trained on these images; false where its data holds none out'),
-    maskedError: z.number().describe('squared error per hidden value on the 0..1 scale of pixels'),
+    areHeldOut: z.boolean().describe('whether the images are in the held-out set; false if the data holds none out'),
+    maskedError: z.number().describe('squared error per hidden value, pixels scaled to 0..1'),
     meanFillError: z
       .number()
-      .describe('the same for a guess that fills in the mean of what is visible: what a model that learned nothing reaches'),
+      .describe('the same for a baseline that fills in the mean of the visible pixels: what an untrained model reaches'),
     imageUrl: z.string(),
   })
   .meta({ id: 'Reconstruction' });

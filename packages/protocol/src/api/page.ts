@@ -7,12 +7,12 @@ export const MOST_PAGE_LIMIT = 200;
 
 /** Result of {@link encodeCursor}: `c1:` and a key, in base64url. */
 const CURSOR = /^YzE6(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?$/;
-const NO_CURSOR = 'not one that a page gave; leave it out to begin with the first page';
+const NO_CURSOR = 'not a cursor of an earlier page; omit it to start with the first page';
 
 /** Query of a list, without its filters. */
 export const pageQuerySchema = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(MOST_PAGE_LIMIT).default(DEFAULT_PAGE_LIMIT).describe('items of this page, at most'),
-  cursor: z.string().max(200).regex(CURSOR, NO_CURSOR).optional().describe('nextCursor of the page before'),
+  limit: z.coerce.number().int().min(1).max(MOST_PAGE_LIMIT).default(DEFAULT_PAGE_LIMIT).describe('maximum number of items on this page'),
+  cursor: z.string().max(200).regex(CURSOR, NO_CURSOR).optional().describe('nextCursor of the previous page'),
 });
 
 /** See {@link pageQuerySchema}. */

@@ -10,7 +10,7 @@ export const countSchema = z.int().min(0);
 export const jobIdSchema = z
   .string()
   .regex(/^job-[0-9a-hjkmnp-tv-z]{26}$/, 'expected job- and 26 characters of a-z and 0-9')
-  .describe('job id, sorts by time of creation');
+  .describe('job id; ids sort by creation time');
 
 /** A step in a path or a query. */
 export const stepParamSchema = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -20,7 +20,7 @@ const jobReferenceSchema = z
   .string()
   .min(1)
   .max(100)
-  .describe("a job's id, a prefix of it that no other job has, its name where no other job has it, or @last for the newest");
+  .describe("a job's id, a unique prefix of it, its name if it is unique, or @last for the newest");
 
 /** Path parameter of every endpoint below a job. */
 export const jobParamsSchema = z.strictObject({ id: jobReferenceSchema });

@@ -7,12 +7,12 @@ const CODES = Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]];
 export const problemSchema = z
   .object({
     type: z.string().describe('URI of the code: urn:maestro:error:<code>'),
-    title: z.string().describe('what the code means'),
+    title: z.string().describe('meaning of the code'),
     status: z.int().describe('the HTTP status'),
-    detail: z.string().describe('what happened here, and what to do'),
-    code: z.enum(CODES).describe('stable: clients may switch over it'),
+    detail: z.string().describe('what happened and what to do about it'),
+    code: z.enum(CODES).describe('stable: clients may switch on it'),
     path: z.string().optional().describe('path of the request'),
-    errors: z.array(z.string()).optional().describe('every problem of the input: its place, what was found, what is allowed'),
+    errors: z.array(z.string()).optional().describe('every problem in the input: its place, what was found, what is allowed'),
   })
   .meta({ id: 'Problem' });
 
@@ -28,7 +28,7 @@ export const PROBLEM_TYPE = 'application/problem+json';
  */
 export function problemOf(error: unknown, path?: string): Problem {
   const code: ErrorCode = isMaestroError(error) ? error.code : 'internal';
-  const detail = isMaestroError(error) ? errorMessage(error) : 'internal: a bug of maestro; the log of the coordinator has it';
+  const detail = isMaestroError(error) ? errorMessage(error) : "internal: a bug in maestro; see the coordinator's log";
   const issues = isMaestroError(error) ? error.details['issues'] : undefined;
   const { http: status, title } = ERROR_CODES[code];
   return {

@@ -6,14 +6,14 @@ import { countSchema, jobIdSchema } from './primitives.ts';
 export const workerResourceSchema = z
   .object({
     name: z.string(),
-    id: z.string().describe('of this start of the worker'),
-    address: z.string().describe('where other workers reach it'),
+    id: z.string().describe('of this run of the worker process'),
+    address: z.string().describe('address for other workers'),
     device: z.string(),
     threads: countSchema,
     pid: countSchema,
     host: z.string(),
-    jobId: jobIdSchema.optional().describe('the job it works for; absent when free'),
-    isDrained: z.boolean().describe('it gets no job until it is started again'),
+    jobId: jobIdSchema.optional().describe('the job it works on; absent if free'),
+    isDrained: z.boolean().describe('it gets no job until it is restarted'),
   })
   .meta({ id: 'Worker' });
 

@@ -38,7 +38,7 @@ export async function requireInside(what: string, path: string, roots: PathRoots
   if (roots === undefined) return;
   const isAllowed = isAddress(path) ? roots.some((root) => isAddress(root) && isBelow(root, path)) : await isInFolders(path, roots);
   if (isAllowed) return;
-  throw new MaestroError('permission-denied', `${what}: ${path} is outside the places that jobs may use: ${roots.join(', ')}`);
+  throw new MaestroError('permission-denied', `${what}: ${path} is outside the locations that jobs may use: ${roots.join(', ')}`);
 }
 
 const isAddress = (path: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(path);

@@ -21,19 +21,22 @@ test('a minimal job file gets the defaults of the paper', () => {
 
 test.each([
   [{ ...minimal, schedule: { epoch: 5 } }, 'schedule.epoch: unknown key, did you mean epochs?'],
-  [{ ...minimal, schedule: { epochs: 5, steps: 3 } }, 'schedule: give either epochs or steps'],
+  [{ ...minimal, schedule: { epochs: 5, steps: 3 } }, 'schedule: set either epochs or steps'],
   [{ ...minimal, data: { format: 'idx', paht: 'x', path: 'y' } }, 'data.paht: unknown key, did you mean path?'],
   [{ ...minimal, data: { format: 'tar', path: 'y' } }, 'data.format'],
   [
     { ...minimal, batchSize: 32 },
-    'batchSize: unknown key, here it is schedule.microBatch (a step takes virtualRanks x microBatch x accumulation images)',
+    'batchSize: unknown key, here it is schedule.microBatch (a step uses virtualRanks x microBatch x accumulation images)',
   ],
   [{ ...minimal, schedule: { epochs: 5, batch_size: 32 } }, 'schedule.batch_size: unknown key, here it is schedule.microBatch ('],
   [{ ...minimal, schedule: { epochs: 5, micro_batch: 32 } }, 'schedule.micro_batch: unknown key, did you mean microBatch?'],
-  [{ ...minimal, lr: 1 }, 'lr: unknown key, here it is schedule.baseLr (for a batch of 256; it is scaled by the batch)'],
+  [{ ...minimal, lr: 1 }, 'lr: unknown key, here it is schedule.baseLr (for a batch of 256; scaled by the batch)'],
   [{ ...minimal, optimizer: { learning_rate: 1 } }, 'optimizer.learning_rate: unknown key, here it is schedule.baseLr'],
   [{ ...minimal, optimizer: { lr: 1 } }, 'optimizer.lr: unknown key, here it is schedule.baseLr'],
-  [{ ...minimal, num_workers: 4 }, 'num_workers: unknown key, here it is resources.minWorkers and resources.maxWorkers (worker processes'],
+  [
+    { ...minimal, num_workers: 4 },
+    'num_workers: unknown key, here it is resources.minWorkers and resources.maxWorkers (number of worker processes',
+  ],
   [{ ...minimal, output_dir: '/o' }, 'output_dir: unknown key, here it is checkpoint.location'],
   [{ ...minimal, image_size: 224 }, 'image_size: unknown key, here it is model.imageSize'],
   [{ ...minimal, epochs: 3 }, 'epochs: unknown key, here it is schedule.epochs'],
@@ -59,7 +62,7 @@ test.each([
   [{ ...minimal, sync: { mode: 'diloco', replicas: 3 } }, 'sync.replicas: expected a divisor of resources.virtualRanks (8), found 3'],
   [
     { ...minimal, sync: { mode: 'diloco', replicas: 4 }, resources: { maxWorkers: 5 } },
-    'resources.maxWorkers: at most sync.replicas (4), since a worker owns whole replicas, found 5',
+    'resources.maxWorkers: at most sync.replicas (4), because a worker owns whole replicas, found 5',
   ],
   [{ ...minimal, sync: { mode: 'diloco', replicas: 2 }, resources: { minWorkers: 3 } }, 'resources.minWorkers: at most sync.replicas (2)'],
   [{ ...minimal, augment: { scale: [1, 0.2] } }, 'augment.scale: expected [low, high], found [1, 0.2]'],

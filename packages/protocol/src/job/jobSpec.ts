@@ -15,7 +15,7 @@ const MOST_PRIORITY = 100;
 export const PRESET_NAMES = ['mae_vit_tiny_patch4', 'mae_vit_base_patch16', 'mae_vit_large_patch16', 'mae_vit_huge_patch14'] as const;
 
 const model = z.strictObject({
-  preset: z.enum(PRESET_NAMES).default('mae_vit_base_patch16').describe('shape that the other keys override'),
+  preset: z.enum(PRESET_NAMES).default('mae_vit_base_patch16').describe('model shape; the other keys override it'),
   imageSize: count.max(1024).optional().describe('pixels per side; a multiple of patchSize'),
   channels: z.literal([1, 3]).optional().describe('1 grey, 3 RGB'),
   patchSize: count.optional(),
@@ -26,9 +26,9 @@ const model = z.strictObject({
   decoderDepth: count.optional(),
   decoderNumHeads: count.optional(),
   mlpRatio: count.optional(),
-  maskRatio: z.number().gt(0).lt(1).default(0.75).describe('share of the patches that is hidden'),
+  maskRatio: z.number().gt(0).lt(1).default(0.75).describe('share of the patches to hide'),
   masking: z.literal('random').default('random'),
-  normPixLoss: z.boolean().default(true).describe('predict patches normalised by their own mean and deviation'),
+  normPixLoss: z.boolean().default(true).describe('predict patches normalised by their own mean and standard deviation'),
 });
 
 /** Recipe of a job that names none. */
@@ -67,10 +67,12 @@ const holdOut = z
   .number()
   .min(0)
   .max(0.5)
-  .describe('share of the images that is never trained on, chosen by content: reconstructions are drawn of these; 0 trains on all');
+  .describe(
+    'share of the images in the held-out set, which is never trained on and used for reconstructions; chosen by content; 0 trains on all',
+  );
 const data = dataIn({ holdOut: holdOut.default(DEFAULT_HOLD_OUT) });
 const testData = dataIn({
-  part: z.enum(['all', 'held-out']).default('all').describe('all images, or those that are held out of a job with this holdOut'),
+  part: z.enum(['all', 'held-out']).default('all').describe('all images, or the held-out set of a job with this holdOut'),
   holdOut: holdOut.optional(),
 });
 
@@ -83,19 +85,19 @@ const augment = z.strictObject({
     .tuple([z.number().gt(0), z.number().gt(0)])
     .default([3 / 4, 4 / 3])
     .describe('width over height of the crop'),
-  flip: z.boolean().default(true).describe('mirror images left to right, each with an even chance in each epoch'),
+  flip: z.boolean().default(true).describe('mirror images horizontally with probability 1/2, drawn anew in each epoch'),
   mean: z.array(z.number()).optional().describe('per channel, of values in 0..1'),
   std: z.array(z.number().positive()).optional().describe('per channel, of values in 0..1'),
 });
 
 const schedule = z.strictObject({
-  epochs: count.optional().describe('how long to train; give this or steps'),
-  steps: count.optional().describe('how long to train; give this or epochs'),
-  warmupEpochs: z.number().min(0).optional().describe('linear warm-up; 5 % of the training when left out'),
+  epochs: count.optional().describe('length of the training; set this or steps'),
+  steps: count.optional().describe('length of the training; set this or epochs'),
+  warmupEpochs: z.number().min(0).optional().describe('linear warm-up; default 5 % of the training'),
   baseLr: z.number().positive().default(1.5e-4).describe('learning rate at a global batch of 256; scaled linearly'),
   minLr: z.number().min(0).default(0),
-  microBatch: count.max(16_384).default(64).describe('images in one run of the training graph'),
-  accumulation: count.default(1).describe('runs whose gradients a virtual rank adds in one step'),
+  microBatch: count.max(16_384).default(64).describe('images per run of the training graph'),
+  accumulation: count.default(1).describe('gradient accumulation: runs per virtual rank and step'),
   lastBatch: z.enum(['drop', 'keep']).default('drop').describe('what to do with an incomplete last batch of an epoch'),
   windowSteps: count.max(4096).default(32).describe('steps whose data is leased at once'),
 });
@@ -108,60 +110,60 @@ const optimizer = z.strictObject({
   state: z
     .enum(['replicated', 'sharded'])
     .default('replicated')
-    .describe('whether each worker keeps all moments, or those of its part alone; the weights are the same'),
+    .describe('replicated: each worker keeps all moments; sharded: only those of its own chunk; the weights are the same'),
 });
 
 const resources = z.strictObject({
   virtualRanks: count.max(64).default(8).describe('fixed logical ranks; at least maxWorkers'),
   minWorkers: count.default(1),
-  maxWorkers: count.optional().describe('virtualRanks when left out, or sync.replicas'),
+  maxWorkers: count.optional().describe('default: virtualRanks, or sync.replicas'),
   device: z.enum(DEVICES).default('cpu'),
   allowMixedDevices: z
     .boolean()
     .default(false)
-    .describe('also takes workers of other devices; the weights then depend on who computed what, and equal bits are not promised'),
+    .describe('also use workers with other devices; the weights then depend on the assignment, and the bits are not reproducible'),
 });
 
 const allGather = z
   .enum(['f32', 'bf16'])
   .default('f32')
-  .describe('what sums are sent out as; bf16 halves those bytes and rounds every sum, the same on any number of workers');
+  .describe('data type of the all-gather; bf16 halves its bytes and rounds every sum, identically on any number of workers');
 
 /** Combines the virtual ranks' work into one set of parameters. */
 const sync = z.discriminatedUnion('mode', [
-  z.strictObject({ mode: z.literal('allReduce').default('allReduce').describe('gradients are summed in every step'), allGather }),
+  z.strictObject({ mode: z.literal('allReduce').default('allReduce').describe('all-reduce the gradients in every step'), allGather }),
   z.strictObject({
-    mode: z.literal('diloco').describe('replicas train apart and are averaged every innerSteps steps (Douillard et al. 2023)'),
+    mode: z
+      .literal('diloco')
+      .describe('DiLoCo: replicas train independently and are averaged every innerSteps steps (Douillard et al. 2023)'),
     allGather,
-    replicas: count.describe('replicas of equally many virtual ranks each; at least maxWorkers'),
-    innerSteps: count.default(50).describe('steps between two averages'),
+    replicas: count.describe('number of replicas, with equally many virtual ranks each; at least maxWorkers'),
+    innerSteps: count.default(50).describe('steps between averages'),
     outerLr: z.number().positive().default(0.7),
     outerMomentum: z.number().min(0).lt(1).default(0.9).describe('Nesterov'),
   }),
 ]);
 
 const checkpoint = z.strictObject({
-  everySteps: count.default(200).describe('steps between checkpoints; one is written at the end in any case'),
-  keepLast: count.default(3).describe('newest checkpoints that stay on disk; 2 or more, so that damage to one does not lose the run'),
-  keepEveryEpochs: count.optional().describe('also write a checkpoint after every so many epochs, and keep it for good'),
-  keepBest: count.optional().describe('also keep so many checkpoints with the lowest loss of the step they were written after'),
+  everySteps: count.default(200).describe('steps between checkpoints; one is always written at the end'),
+  keepLast: count.default(3).describe('number of newest checkpoints to keep; at least 2, so that damage to one does not lose the run'),
+  keepEveryEpochs: count.optional().describe('also write a checkpoint after this many epochs each, and keep it permanently'),
+  keepBest: count.optional().describe('also keep this many checkpoints with the lowest loss'),
   location: z
     .string()
     .regex(/^(\/|s3:\/\/[a-z0-9])/, 'expected an absolute path or s3://bucket/prefix')
     .optional()
-    .describe(
-      "where checkpoints are kept, each job's below its id: an absolute path, or s3://bucket/prefix; MAESTRO_CHECKPOINTS when left out",
-    ),
+    .describe("location of checkpoints, each job's below its id: an absolute path, or s3://bucket/prefix; default: MAESTRO_CHECKPOINTS"),
   resumeFrom: z
     .string()
     .min(1)
     .optional()
-    .describe('checkpoint to go on from: a folder, or s3://bucket/prefix/job/step; for recipe knn, whose encoder is measured'),
+    .describe('checkpoint to continue from: a folder, or s3://bucket/prefix/job/step; for recipe knn, the one to evaluate'),
   resumeAnyway: z
     .boolean()
     .default(false)
     .describe(
-      'goes on from that checkpoint also where its job file, data or versions are others; the bits are then not those of an unbroken run',
+      'continue from that checkpoint even if its job file, data or versions differ; the bits then differ from an uninterrupted run',
     ),
 });
 
@@ -176,7 +178,7 @@ const commonSchema = z.strictObject({
     .min(-MOST_PRIORITY)
     .max(MOST_PRIORITY)
     .default(0)
-    .describe('who gets workers first; jobs of lower priority make way, and go on later where they were'),
+    .describe('jobs of higher priority get workers first; jobs of lower priority are paused for them and resume later'),
   recipe: z.string().default(DEFAULT_RECIPE),
   model: model.prefault({}),
   data,
@@ -194,7 +196,7 @@ export const COMMON_SECTIONS: readonly string[] = Object.keys(commonSchema.shape
 
 /** Reports combinations of sections that contradict each other. */
 function commonIssues({ schedule, resources, augment, sync, optimizer }: JobSpec, refuse: (path: string[], message: string) => void): void {
-  if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'give either epochs or steps');
+  if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'set either epochs or steps');
   const maxWorkers = resources.maxWorkers ?? resources.virtualRanks;
   if (maxWorkers > resources.virtualRanks) {
     refuse(['resources', 'maxWorkers'], `at most virtualRanks (${resources.virtualRanks}), found ${maxWorkers}`);
@@ -207,7 +209,7 @@ function commonIssues({ schedule, resources, augment, sync, optimizer }: JobSpec
       refuse(['sync', 'replicas'], `expected a divisor of resources.virtualRanks (${resources.virtualRanks}), found ${replicas}`);
     } else if ((resources.maxWorkers ?? 0) > replicas) {
       const found = resources.maxWorkers;
-      refuse(['resources', 'maxWorkers'], `at most sync.replicas (${replicas}), since a worker owns whole replicas, found ${found}`);
+      refuse(['resources', 'maxWorkers'], `at most sync.replicas (${replicas}), because a worker owns whole replicas, found ${found}`);
     } else if (resources.minWorkers > replicas) {
       refuse(['resources', 'minWorkers'], `at most sync.replicas (${replicas}), found ${resources.minWorkers}`);
     }

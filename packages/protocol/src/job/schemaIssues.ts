@@ -41,7 +41,7 @@ function meant(path: readonly string[], found: unknown, node: SchemaNode | undef
   const key = path.join('.');
   if (key === 'model') return '; write model: { preset: NAME }';
   if (key === 'data') return '; write data: { format: image-folder, path: DIR }, or idx or webdataset';
-  if (key === 'resources.device') return '; cuda is for GPUs of NVIDIA, webgpu for others';
+  if (key === 'resources.device') return '; use cuda for NVIDIA GPUs, webgpu for others';
   const more = key === 'recipe' ? '; modules of other recipes are loaded by MAESTRO_RECIPES, in every process' : '';
   const allowed = node?.enum?.map(String) ?? [];
   const near = allowed.find((value) => normalWord(value).includes(normalWord(found))) ?? nearest(found, allowed);

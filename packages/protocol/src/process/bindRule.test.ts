@@ -12,7 +12,7 @@ test('elsewhere nothing listens without protection, and the refusal says what to
   for (const address of ['0.0.0.0:7070', '[::]:7070', '10.1.2.3:7070', '192.168.0.1:0']) {
     await expect(bind(address)).rejects.toMatchObject({
       code: 'invalid-argument',
-      message: expect.stringMatching(/^MAESTRO_GRPC_LISTEN=.*set MAESTRO_TOKENS, or listen at 127\.0\.0\.1$/),
+      message: expect.stringMatching(/^MAESTRO_GRPC_LISTEN=.*set MAESTRO_TOKENS, or listen on 127\.0\.0\.1$/),
     });
     await bind(address, { isProtected: true });
   }

@@ -48,7 +48,7 @@ export async function requireSafeBind({ variable, address, isProtected, remedy, 
   if (found.every((ip) => trusted.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4'))) return;
   throw new MaestroError(
     'invalid-argument',
-    `${variable}=${address}: other machines could connect, and nothing protects it; ${remedy}, or listen at 127.0.0.1`,
+    `${variable}=${address}: other machines could connect without authentication; ${remedy}, or listen on 127.0.0.1`,
   );
 }
 

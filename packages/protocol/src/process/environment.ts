@@ -23,7 +23,7 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     name: 'MAESTRO_DATA_DIR',
     of: 'all',
     default: '.maestro',
-    meaning: 'folder for checkpoints, artifacts and logs; the same for coordinator and workers',
+    meaning: 'folder for checkpoints, artifacts and logs; shared by coordinator and workers',
   },
   {
     name: 'MAESTRO_RECIPES',
@@ -37,7 +37,7 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     name: 'MAESTRO_CHECKPOINTS',
     of: 'coordinator, worker, CLI',
     default: 'below the data folder',
-    meaning: 'where jobs keep checkpoints unless their file says otherwise: an absolute path, or s3://bucket/prefix',
+    meaning: 'default location of checkpoints: an absolute path, or s3://bucket/prefix; a job file can override it',
   },
   {
     name: 'MAESTRO_S3_ENDPOINT',
@@ -56,105 +56,106 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
   {
     name: 'MAESTRO_TOKENS',
     of: 'coordinator',
-    default: 'none: nobody is asked, and only loopback is listened on',
+    default: 'none: no authentication, loopback only',
     meaning:
-      'who may do what: `name:role:token`, with newlines or commas between, or the path of a file of such lines. Roles: admin, ' +
+      'tokens and roles: `name:role:token`, separated by newlines or commas, or the path of a file with such lines. Roles: admin, ' +
       'submit, read, worker',
   },
-  { name: 'MAESTRO_TOKEN', of: 'worker, CLI, client', default: 'none', meaning: 'the token that it shows; a worker needs the role worker' },
+  {
+    name: 'MAESTRO_TOKEN',
+    of: 'worker, CLI, client',
+    default: 'none',
+    meaning: 'the token to authenticate with; a worker needs the role worker',
+  },
   {
     name: 'MAESTRO_TLS_CERT',
     of: 'all',
     default: 'none: plain connections',
-    meaning: 'PEM certificate; with key and CA, services talk over mutual TLS and HTTP becomes HTTPS',
+    meaning: 'PEM certificate; with key and CA, services use mutual TLS and HTTP becomes HTTPS',
   },
   { name: 'MAESTRO_TLS_KEY', of: 'all', default: 'none', meaning: 'PEM private key of the certificate' },
   {
     name: 'MAESTRO_TLS_CA',
     of: 'all',
     default: 'none',
-    meaning: 'PEM certificate of the authority that peers must have theirs from; `maestro certs init` makes one',
+    meaning: "PEM certificate of the authority that peers' certificates must come from; `maestro certs init` creates one",
   },
   {
     name: 'MAESTRO_TRUSTED_NETWORK',
     of: 'coordinator, worker',
     default: 'none',
-    meaning:
-      'networks such as 172.16.0.0/12, with commas between, that nobody but this cluster can reach: listening there needs no protection',
+    meaning: 'comma-separated networks such as 172.16.0.0/12 that only this cluster can reach; listening there needs no TLS',
   },
   {
     name: 'MAESTRO_DATA_ROOTS',
     of: 'coordinator, worker',
     default: 'any folder',
     meaning:
-      'folders and addresses (s3://bucket/prefix, https://host/path), with colons between, that the data and checkpoints of a job ' +
-      'must lie in; the data folder and MAESTRO_CHECKPOINTS always are',
+      'colon-separated folders and URLs (s3://bucket/prefix, https://host/path); data and checkpoints of a job ' +
+      'must be inside one; the data folder and MAESTRO_CHECKPOINTS are always allowed',
   },
   {
     name: 'MAESTRO_RECONSTRUCTION_SECONDS',
     of: 'coordinator',
     default: '15',
-    meaning: "how often, at most, a job's newest checkpoint is drawn for people who watch; 0 draws nothing",
+    meaning: "minimum time between drawings of a job's newest checkpoint for the dashboard; 0 disables them",
   },
   { name: 'MAESTRO_COORDINATOR', of: 'worker, CLI', default: '127.0.0.1:7070', meaning: "host:port of the coordinator's gRPC" },
-  { name: 'MAESTRO_WORKER_NAME', of: 'worker', default: 'host name and process id', meaning: 'its name; no two have the same' },
+  { name: 'MAESTRO_WORKER_NAME', of: 'worker', default: 'host name and process id', meaning: 'name of the worker; must be unique' },
   { name: 'MAESTRO_DEVICE', of: 'worker', default: 'cpu', meaning: 'cpu, cuda or webgpu' },
   {
     name: 'MAESTRO_ENGINE',
     of: 'worker',
     default: 'auto',
     meaning:
-      'who calls ONNX Runtime: `node` (onnxruntime-node), or `capi` (its C API, which keeps state on a device); auto is node on a cpu',
+      'how ONNX Runtime is called: `node` (onnxruntime-node), or `capi` (its C API, which keeps state on a device); auto is node on a cpu',
   },
   {
     name: 'MAESTRO_RESIDENT',
     of: 'worker',
-    default: 'on for a device, off for a cpu',
-    meaning:
-      'whether parameters, moments and gradients stay where the `capi` engine computes: off leaves more of the GPU free, and is slower',
+    default: 'on for a GPU, off for a CPU',
+    meaning: 'whether parameters, moments and gradients stay on the device of the `capi` engine; off frees GPU memory and is slower',
   },
-  { name: 'MAESTRO_CUDA_DEVICE', of: 'worker', default: '0', meaning: 'which GPU, as CUDA counts them' },
+  { name: 'MAESTRO_CUDA_DEVICE', of: 'worker', default: '0', meaning: "index of the GPU in CUDA's order" },
   {
     name: 'MAESTRO_CUDA_MEMORY_BYTES',
     of: 'worker',
     default: 'all',
-    meaning: "the most that ONNX Runtime's arena takes of the GPU's memory",
+    meaning: "limit of ONNX Runtime's arena in GPU memory",
   },
   {
     name: 'MAESTRO_CUDA_TF32',
     of: 'worker',
     default: 'off',
-    meaning: 'on lets matrix products round to TF32: faster, and no longer float32',
+    meaning: 'on allows TF32 in matrix products: faster, but less precise than float32',
   },
   {
     name: 'MAESTRO_CUDA_DETERMINISTIC',
     of: 'worker',
     default: 'on',
-    meaning: 'off allows kernels whose sums depend on the order of threads',
+    meaning: 'off allows kernels whose sums depend on thread order',
   },
-  { name: 'MAESTRO_THREADS', of: 'worker', default: '1', meaning: "threads of one run of the training graph; part of a job's identity" },
-  { name: 'MAESTRO_COLLECTIVE_LISTEN', of: 'worker', default: '127.0.0.1:0', meaning: 'host:port at which other workers reach it' },
-  { name: 'MAESTRO_COLLECTIVE_ADVERTISE', of: 'worker', default: 'where it listens', meaning: 'the address that other workers are told' },
+  { name: 'MAESTRO_THREADS', of: 'worker', default: '1', meaning: "threads per run of the training graph; part of a job's identity" },
+  { name: 'MAESTRO_COLLECTIVE_LISTEN', of: 'worker', default: '127.0.0.1:0', meaning: 'host:port to listen on for other workers' },
+  { name: 'MAESTRO_COLLECTIVE_ADVERTISE', of: 'worker', default: 'where it listens', meaning: 'the address that other workers connect to' },
   {
     name: 'MAESTRO_METRICS_LISTEN',
     of: 'worker',
     default: 'none',
-    meaning:
-      'host:port at which it serves its own metrics for Prometheus, and `/healthz` and `/readyz`: whether it lives, and whether a ' +
-      'coordinator has it',
+    meaning: 'host:port of its Prometheus metrics, `/healthz` (process is alive) and `/readyz` (a ' + 'coordinator has it',
   },
   {
     name: 'MAESTRO_FAILURE_TIMEOUT_MS',
     of: 'coordinator, worker',
     default: '5000',
-    meaning: 'how long a process may be silent; every deadline of failure detection follows from it',
+    meaning: 'how long a process may be silent; determines every failure detection deadline',
   },
   {
     name: 'MAESTRO_KEEP_JOBS',
     of: 'coordinator',
     default: '1000',
     meaning:
-      'so many jobs that have ended are listed, those that ended last; older ones are found by their whole id, and their records are ' +
+      'number of finished jobs to list, newest first; older ones are addressed by their full id, and their records are ' +
       'in `records/retired` of the data folder',
   },
   {
@@ -162,51 +163,51 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     of: 'coordinator',
     default: '900',
     meaning:
-      "how long a worker may take to open a job's data and model; then it does not get the job, and where no worker could, the job fails",
+      "how long a worker may take to open a job's data and model; after that it is not used, and if no worker is ready, the job fails",
   },
   {
     name: 'MAESTRO_CACHE_DIR',
     of: 'worker',
     default: 'below the data folder',
-    meaning: 'folder on a local disk for parts of packed data sets that lie elsewhere; workers of a machine can share it',
+    meaning: 'folder on a local disk that caches blocks of remote packed data sets; the workers of a machine can share it',
   },
   {
     name: 'MAESTRO_MAX_IMAGE_PIXELS',
     of: 'worker, coordinator, CLI',
     default: '100000000',
     meaning:
-      'pixels (width x height) that an image may have; one with more is broken, and left out. Decoding takes up to 3 bytes a pixel ' +
-      '(6 of 16-bit images) in each loader thread. The same for all workers: it is part of the identity of a job',
+      'maximum pixels (width x height) of an image; a larger one counts as broken and is skipped. Decoding takes up to 3 bytes per pixel ' +
+      '(6 for 16-bit images) in each loader thread. Must be the same for all workers, since it is part of the identity of a job',
   },
   {
     name: 'MAESTRO_CACHE_SIZE',
     of: 'worker',
     default: '10GB',
-    meaning: 'what that folder may take, whoever shares it; what was used longest ago goes first. 0 keeps nothing',
+    meaning: 'size limit of that folder, for all that share it; evicts the least recently used first. 0 disables the cache',
   },
   {
     name: 'MAESTRO_DATA_PATIENCE_SECONDS',
     of: 'worker',
     default: '300',
-    meaning: 'for how long a server that stops answering is asked again for a part of a packed data set, before the job fails',
+    meaning: 'how long to retry a server that stops answering for a block of a packed data set, before the job fails',
   },
   {
     name: 'MAESTRO_SCRATCH_DIR',
     of: 'worker',
     default: 'below the data folder',
-    meaning: "folder on a local disk for what a worker keeps of others' state",
+    meaning: 'folder on a local disk for snapshots of sharded state',
   },
   {
     name: 'MAESTRO_REDIS_SERVER',
     of: 'CLI, tests',
-    default: 'redis-server of the path',
-    meaning: 'the Redis program that `maestro up` starts',
+    default: 'redis-server on PATH',
+    meaning: 'the Redis binary that `maestro up` starts',
   },
-  { name: 'MAESTRO_FAULTS', of: 'worker', default: 'none', meaning: 'faults that it does to itself, for tests: `12/reduce-scatter/kill`' },
+  { name: 'MAESTRO_FAULTS', of: 'worker', default: 'none', meaning: 'fault injection for tests: `12/reduce-scatter/kill`' },
   {
     name: 'MAESTRO_FAULT_TOLERANCE',
     of: 'coordinator, worker',
     default: 'on',
-    meaning: 'off shows what surviving failures costs; for the bench alone',
+    meaning: 'off measures the cost of fault tolerance; for the benchmark only',
   },
 ];

@@ -5,5 +5,5 @@ export function isHomeRelative(path: string): boolean {
 
 /** Error text for such a path. */
 export function homeRelativeAdvice(path: string): string {
-  return `${path}: only a shell replaces ~ by a home folder; write the whole path, such as ${path.replace(/^~[^/]*/, '/home/you')}`;
+  return `${path}: only a shell expands ~ to a home folder; write the full path, such as ${path.replace(/^~[^/]*/, '/home/you')}`;
 }

@@ -12,7 +12,7 @@ test('an address that is taken is told in words, with the variable that says whe
   expect(listenError(`127.0.0.1:${port}`, cause, { what: 'gRPC', variable: 'MAESTRO_GRPC_LISTEN' })).toMatchObject({
     code: 'unavailable',
     message:
-      `cannot listen at 127.0.0.1:${port} for gRPC: another process listens there (EADDRINUSE), such as another coordinator ` +
-      'or worker; end it, or choose another port; MAESTRO_GRPC_LISTEN says where',
+      `cannot listen on 127.0.0.1:${port} for gRPC: the port is in use (EADDRINUSE), for example by another coordinator ` +
+      'or worker; stop it, or choose another port; set the address with MAESTRO_GRPC_LISTEN',
   });
 });

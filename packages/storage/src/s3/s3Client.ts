@@ -98,12 +98,12 @@ export function openS3Client(bucket: string, { endpoint, region, credentials }: 
 
 /** Advice for a server's refusal, by its code. */
 const REMEDIES: Readonly<Record<string, string>> = {
-  NoSuchBucket: 'make the bucket first, or mend its name',
+  NoSuchBucket: 'create the bucket, or correct its name',
   InvalidAccessKeyId: 'check AWS_ACCESS_KEY_ID',
   XAdminUserNotFound: 'check AWS_ACCESS_KEY_ID', // versitygw's name for it
   SignatureDoesNotMatch: 'check AWS_SECRET_ACCESS_KEY',
   RequestTimeTooSkewed: "set this machine's clock",
-  AccessDenied: 'give this key the right to list, read, write and delete there',
+  AccessDenied: 'grant this key permission to list, read, write and delete there',
 };
 
 function refusal(

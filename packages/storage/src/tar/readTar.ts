@@ -44,7 +44,7 @@ export async function* readTar(
       return;
     }
     if (!hasChecksum(header))
-      throw refuse(at === 0 ? 'it is no tar archive (compressed ones must be unpacked first): no header' : 'no header');
+      throw refuse(at === 0 ? 'it is not a tar archive (decompress it first if it is compressed): no header' : 'no header');
     const type = String.fromCharCode(header[156]!);
     const sizeBytes = Number(pax.get('size') ?? numberOf(header.subarray(124, 136)));
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) throw refuse('a size that is none');

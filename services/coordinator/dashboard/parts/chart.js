@@ -95,7 +95,7 @@ export function createChart({ title, unit, lines, format, startsAtZero = false, 
     if (width === 0 || data[0].length === 0) {
       plot = undefined;
       if (data[0].length === 0)
-        patch(plotArea, h('p.chart-empty', {}, 'Nothing yet: the first point comes with the first committed step.'));
+        patch(plotArea, h('p.chart-empty', {}, 'No data yet: the first point appears with the first committed step.'));
       return;
     }
     patch(plotArea);

@@ -113,7 +113,7 @@ function field({ path, node, isRequired, value, error, note, change }) {
     ? h(
         'select',
         { ...common, value: value === undefined ? '' : String(value), onchange: read },
-        h('option', { value: '' }, preset === '' ? 'as the preset has it' : `${preset} (default)`),
+        h('option', { value: '' }, preset === '' ? 'as in the preset' : `${preset} (default)`),
         ...choices.filter((choice) => String(choice) !== preset).map((choice) => h('option', { value: String(choice) }, String(choice))),
       )
     : h('input', {
@@ -171,7 +171,8 @@ function variantField(path, variants, current, errors, change) {
 
 /** The key of data sets by which variants are told apart, and which a look at the path finds. */
 const FORMAT = 'format';
-const PLACE_HINT = 'on every worker: a folder of images, of IDX files or of packed shards; or s3://bucket/prefix, http(s)://…/index.json';
+const PLACE_HINT =
+  'the same on every worker: a folder of images, IDX files or packed shards, or s3://bucket/prefix, http(s)://…/index.json';
 
 /** Whether a value of these variants is found by looking at its path. @param {readonly SchemaNode[]} variants */
 function isFound(variants) {

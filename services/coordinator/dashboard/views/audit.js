@@ -16,7 +16,7 @@ export function auditPanel(jobId) {
     h(
       'section.panel',
       { 'aria-label': 'Audit', class: 'panel audit-panel' },
-      h('header.panel-head', {}, h('h2', {}, 'Audit'), h('span.muted.small', {}, 'was every sample taken exactly once?')),
+      h('header.panel-head', {}, h('h2', {}, 'Audit'), h('span.muted.small', {}, 'was every sample consumed exactly once?')),
       body,
     ),
   );
@@ -29,11 +29,7 @@ export function auditPanel(jobId) {
     }
   };
   const button = (/** @type {string} */ text) => h('button.button.small', { type: 'button', onclick: run }, text);
-  patch(
-    body,
-    h('p.muted', {}, 'Compares what workers have entered with what the seed of the job planned, step by step.'),
-    button('Audit now'),
-  );
+  patch(body, h('p.muted', {}, "Compares the ledger with the samples that the job's seed assigns to each step."), button('Audit now'));
   return { element };
 }
 

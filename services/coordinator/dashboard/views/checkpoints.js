@@ -34,11 +34,11 @@ export function openCheckpoints({ id, spec }) {
 /** @param {{ items?: readonly CheckpointItem[], error?: unknown }} state @param {string} id @param {number} everySteps @param {() => void} retry */
 function view({ items, error }, id, everySteps, retry) {
   if (items === undefined)
-    return error === undefined ? loadingNotice('checkpoints') : errorNotice('The checkpoints cannot be shown', errorText(error), retry);
+    return error === undefined ? loadingNotice('checkpoints') : errorNotice('Cannot show the checkpoints', errorText(error), retry);
   if (items.length === 0)
     return emptyNotice(
       'No checkpoint yet',
-      h('p', {}, `One is written every ${count(everySteps)} steps (checkpoint.everySteps in the job file), and at the end.`),
+      h('p', {}, `A checkpoint is written every ${count(everySteps)} steps (checkpoint.everySteps in the job file), and at the end.`),
     );
   const nowMs = Date.now();
   return h(

@@ -24,10 +24,10 @@ export function problemsOfForm(problems, values, surveys, places) {
     if (place === undefined) return problem;
     const { path, format } = /** @type {{ path?: string, format?: string }} */ (sectionAt(values, place));
     const at = `${place.join('.')}.path`;
-    if (path === undefined) return `${at}: say where the images are`;
+    if (path === undefined) return `${at}: enter the location of the images`;
     const survey = surveys.get(path);
     if (format !== undefined || typeof survey !== 'object') return problem;
-    return survey.problem === undefined ? `${place.join('.')}.format: it could not be found; choose one` : `${at}: ${survey.problem}`;
+    return survey.problem === undefined ? `${place.join('.')}.format: could not be detected; choose one` : `${at}: ${survey.problem}`;
   });
 }
 
@@ -66,7 +66,7 @@ function noteOf(survey, format) {
   if (problem !== undefined) return { tone: 'red', text: problem };
   const name = FORMAT_NAMES[found ?? ''] ?? 'something unknown';
   if (format !== undefined && found !== undefined && format !== found)
-    return { tone: 'amber', text: `it looks like ${name} (format ${found}), not like ${format}` };
+    return { tone: 'amber', text: `it looks like ${name} (format ${found}), not ${format}` };
   if (note !== undefined) return { tone: 'grey', text: `${name}: ${note}` };
   const images = `${isAll ? '' : 'more than '}${count(samples)} images`;
   const named = classes.slice(0, 4).map(({ name: each, samples: own }) => `${each} ${count(own)}`);

@@ -61,9 +61,9 @@ function viewsPanel({ job, views, error, showsAll }, showAll) {
     views === undefined
       ? error === undefined
         ? loadingNotice('views')
-        : errorNotice('The views cannot be shown', errorText(error))
+        : errorNotice('Cannot show the views', errorText(error))
       : views.length === 0
-        ? emptyNotice('No view yet', h('p', {}, 'The first one forms when there are workers enough.'))
+        ? emptyNotice('No view yet', h('p', {}, 'The first view forms when there are enough workers.'))
         : fewOf(
             'Views',
             'ol.views',
@@ -71,7 +71,7 @@ function viewsPanel({ job, views, error, showsAll }, showAll) {
             showsAll.Views,
             showAll,
           );
-  return panel('Views', { note: 'who worked for the job, from which step on' }, body);
+  return panel('Views', { note: "the job's members, by first step" }, body);
 }
 
 /** The first rows of a long list, and a button for the others. @param {'Views' | 'Events'} what @param {string} list @param {(() => HTMLElement)[]} rows @param {boolean} isAll @param {ShowAll} showAll */
@@ -135,7 +135,7 @@ function viewRow(view, before, after, job) {
 function eventsPanel({ job: { events }, showsAll }, showAll) {
   const body =
     events.length === 0
-      ? emptyNotice('Nothing has happened yet', h('p', {}, 'Workers that come and go, checkpoints and restores are told here.'))
+      ? emptyNotice('No events yet', h('p', {}, 'Workers that join and leave, checkpoints and restores appear here.'))
       : fewOf(
           'Events',
           'ol.events',

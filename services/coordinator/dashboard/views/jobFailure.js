@@ -9,44 +9,44 @@ import { reasonParts } from '../parts/reason.js';
 const ADVICE = /** @type {Record<string, { title: string, todo: string }>} */ ({
   DataInvalid: {
     title: 'The data cannot be used',
-    todo: 'Mend or remove what is named above; every worker must see the same files. `maestro dataset inspect PATH --hash` on each machine tells whether its copy is the same to the byte, and `--sample 1000000` tries to decode every image.',
+    todo: 'Repair or remove the files named above; every worker must see the same files. `maestro dataset inspect PATH --hash` on each machine shows whether the copies are identical, and `--sample 1000000` tries to decode every image.',
   },
   NotFound: {
-    title: 'Something that the job needs is not there',
+    title: 'Something that the job needs is missing',
     todo: 'The path must exist on every worker: put the files there, or correct the path in the job file.',
   },
-  InvalidArgument: { title: 'The job file does not fit', todo: 'Change what is named above, and submit it again.' },
+  InvalidArgument: { title: 'The job file is invalid', todo: 'Correct the keys named above and submit it again.' },
   NonFinite: {
-    title: 'The loss is not a number any more',
-    todo: 'Lower `schedule.baseLr` or lengthen `schedule.warmupEpochs`, and go on from a checkpoint of before.',
+    title: 'The loss is not a number',
+    todo: 'Lower `schedule.baseLr` or lengthen `schedule.warmupEpochs`, and continue from an earlier checkpoint.',
   },
   Storage: {
     title: 'A file could not be read or written',
-    todo: 'Look at the free space and the permissions of the place that is named above; then go on from the newest checkpoint.',
+    todo: 'Check the free space and the permissions of the location named above, then continue from the newest checkpoint.',
   },
   CheckpointInvalid: {
-    title: 'The checkpoint that it starts from cannot be used',
-    todo: '`maestro checkpoint verify PATH` tells what is wrong with it. Start from an older one, or anew.',
+    title: 'The checkpoint to start from is unusable',
+    todo: '`maestro checkpoint verify PATH` shows what is wrong with it. Start from an older one, or from the beginning.',
   },
   CheckpointSearch: {
-    title: 'Its checkpoints cannot be looked for',
-    todo: 'Look whether the place of the checkpoints answers (a disk, a mount, an S3 server), then go on from the newest one.',
+    title: 'Its checkpoints cannot be listed',
+    todo: 'Check that the checkpoint location responds (a disk, a mount, an S3 server), then continue from the newest checkpoint.',
   },
   Conflict: {
-    title: 'What it should go on from does not fit',
-    todo: 'Start anew, or from a checkpoint of the same model and data.',
+    title: 'The checkpoint to continue from does not match',
+    todo: 'Start from the beginning, or from a checkpoint of the same model and data.',
   },
   DeviceUnavailable: {
-    title: 'No device of the kind that it asks for',
-    todo: 'Start a worker that has one (`maestro doctor` tells what a machine has), or change `resources.device`.',
+    title: 'The requested device is not available',
+    todo: 'Start a worker that has one (`maestro doctor` shows what a machine has), or change `resources.device`.',
   },
-  Internal: { title: 'A bug of maestro', todo: 'Keep the log of the job and report it; going on from the newest checkpoint may work.' },
+  Internal: { title: 'A bug of maestro', todo: "Keep the job's log and report it; continuing from the newest checkpoint may work." },
   StateMismatch: {
-    title: 'Workers came to different weights',
-    todo: 'One of them computes otherwise than the others: compare their versions and devices on the page Workers, and memory errors of their machines.',
+    title: 'Workers computed different weights',
+    todo: 'One of them computes differently: compare versions and devices on the page Workers, and check the machines for memory errors.',
   },
 });
-const OTHER = { title: 'The job gave up', todo: 'The log tells what led to it.' };
+const OTHER = { title: 'The job gave up', todo: 'The log shows what led to it.' };
 
 /** What stands first on the page of a job that has failed: the error, what to do, and where to go from here. @param {Job} job */
 export function jobFailure({ id, conditions, events, message, progress }) {
@@ -65,7 +65,7 @@ export function jobFailure({ id, conditions, events, message, progress }) {
       h('a.button.needs-submit', { href: `/submit?from=${id}`, 'data-link': true }, 'Correct and submit again'),
       hasCheckpoint &&
         progress !== undefined &&
-        h('a.button.needs-submit', { href: `/submit?from=${id}&resume=true`, 'data-link': true }, 'Go on from the newest checkpoint'),
+        h('a.button.needs-submit', { href: `/submit?from=${id}&resume=true`, 'data-link': true }, 'Continue from the newest checkpoint'),
     ),
   );
 }

@@ -13,7 +13,7 @@ export function openJobFile({ id, spec }) {
       {},
       h('h2', {}, 'Job file'),
       h('span.muted.small', {}, 'with every default filled in'),
-      h('div.end', {}, h('a.button.small', { href: `/submit?from=${id}`, 'data-link': true }, 'Submit one like it')),
+      h('div.end', {}, h('a.button.small', { href: `/submit?from=${id}`, 'data-link': true }, 'Submit a similar job')),
     ),
     h('pre.job-file', { tabindex: 0 }, text),
   );

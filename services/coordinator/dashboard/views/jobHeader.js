@@ -14,19 +14,19 @@ const ACTIONS = /** @type {const} */ ({
   pause: {
     label: 'Pause',
     icon: 'pause',
-    text: 'Its workers stop at the next step boundary, after a checkpoint, and are free for other jobs. It goes on from there when it is resumed, with the same weights as without the pause.',
+    text: 'Its workers write a checkpoint, stop at the next step boundary, and are free for other jobs. When resumed, the job continues from there, with the same weights as without the pause.',
     isDangerous: false,
   },
   resume: {
     label: 'Resume',
     icon: 'play',
-    text: 'The job is queued again, and goes on from its newest checkpoint as soon as there are workers.',
+    text: 'The job is queued again, and continues from its newest checkpoint as soon as there are workers.',
     isDangerous: false,
   },
   cancel: {
     label: 'Cancel',
     icon: 'stop',
-    text: 'It stops at the next step boundary, after a checkpoint. A cancelled job cannot be resumed; a new one can go on from its checkpoint.',
+    text: 'It writes a checkpoint and stops at the next step boundary. A cancelled job cannot be resumed, but a new job can continue from its checkpoint.',
     isDangerous: true,
   },
 });
@@ -95,7 +95,7 @@ function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec
     ...recipe.series.filter(({ isDetail }) => isDetail !== true).map((metric, i) => seriesTile(metric, progress, i === 0)),
     ...recipe.results.filter(({ note }) => note !== undefined).map((metric) => resultTile(recipe, metric, results)),
     isOver
-      ? ['Images', count(progress?.images), has && elapsed ? `${speed(progress.images / elapsed)} a second in the mean` : undefined]
+      ? ['Images', count(progress?.images), has && elapsed ? `${speed(progress.images / elapsed)} a second on average` : undefined]
       : ['Images/s', isMoving && has ? speed(progress.imagesPerSecond) : '–', has ? `${count(progress.images)} in all` : undefined],
     isOver
       ? ['Took', duration(elapsed), undefined]
@@ -156,7 +156,7 @@ function actionButton({ id, name }, action, take) {
           isDangerous,
           act: async () => {
             take(await request(`/api/v1/jobs/${id}/${action}`, { method: 'POST' }));
-            toast(`${name}: ${action} is on its way`);
+            toast(`${name}: ${action} requested`);
           },
         }),
     },

@@ -49,7 +49,7 @@ export function jobPage(root, { params }) {
           ? loadingNotice('the job')
           : isUnknown(error)
             ? unknownJob(id)
-            : errorNotice('The job cannot be shown', errorText(error), start),
+            : errorNotice('Cannot show the job', errorText(error), start),
       );
       return;
     }
@@ -119,7 +119,7 @@ function isUnknown(error) {
 /** @param {string} id */
 function unknownJob(id) {
   return emptyNotice(
-    'There is no such job',
+    'No such job',
     h('p', {}, h('code', {}, id), ' is not known to this coordinator.'),
     h('p', {}, h('a', { href: '/', 'data-link': true }, 'All jobs')),
   );

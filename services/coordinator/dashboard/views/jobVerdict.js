@@ -38,7 +38,7 @@ export function verdict({ spec, recipe, plan, warnings }) {
       'p.verdict',
       { role: 'status' },
       h('span.badge', { 'data-tone': isReady ? 'green' : 'amber' }, isReady ? 'ready' : 'ready, but'),
-      h('span', {}, 'The coordinator would take this job.'),
+      h('span', {}, 'The coordinator would accept this job.'),
     ),
     !isReady && h('ul.problems', {}, ...warnings.map((text) => h('li.is-warning', {}, text))),
     h('dl.facts.is-list', {}, ...facts.flatMap(([term, text]) => (text ? [h('div', {}, h('dt', {}, term), h('dd', {}, text))] : []))),

@@ -91,7 +91,7 @@ function view({ jobs, workers, cursor, more, error, filter }, { choose, loadMore
     jobs === undefined
       ? error === undefined
         ? loadingNotice('jobs')
-        : errorNotice('The jobs cannot be shown', errorText(error), retry)
+        : errorNotice('Cannot show the jobs', errorText(error), retry)
       : all.length === 0
         ? emptyNotice(
             'No jobs yet',
@@ -106,7 +106,7 @@ function view({ jobs, workers, cursor, more, error, filter }, { choose, loadMore
             workers.length === 0 && h('p', {}, 'No worker is connected either; ', h('code', {}, 'maestro up --workers 2'), ' starts two.'),
           )
         : shown.length === 0
-          ? emptyNotice(filter === 'active' ? 'No job is active' : 'No job has ended', h('p', {}, `${plural(all.length, 'job')} in all.`))
+          ? emptyNotice(filter === 'active' ? 'No active jobs' : 'No finished jobs', h('p', {}, `${plural(all.length, 'job')} in all.`))
           : jobTable(shown),
     cursor !== undefined && h('div.more', {}, h('button.button', { type: 'button', onclick: loadMore }, 'Show older jobs')),
   ];

@@ -21,7 +21,7 @@ const ORDER = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
  */
 export function openHistogram(jobId, filters, narrow) {
   const element = keep(
-    h('div', { role: 'group', 'aria-label': 'Lines over time: arrow keys go from bar to bar, Enter shows only its lines' }),
+    h('div', { role: 'group', 'aria-label': 'Lines over time: arrow keys move between bars, Enter shows only the lines of a bar' }),
   );
   /** @type {LogHistogram['buckets']} */
   let buckets = [];

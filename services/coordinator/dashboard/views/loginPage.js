@@ -19,7 +19,7 @@ export function loginPage(root) {
     } catch (failure) {
       error.textContent =
         failure instanceof ApiError && failure.status === 401
-          ? 'This token is not known. Ask whoever runs the coordinator for one.'
+          ? 'This token is not known. Ask the administrator of the coordinator for one.'
           : errorText(failure);
       token.select();
     }
@@ -30,7 +30,7 @@ export function loginPage(root) {
       'form.panel.login',
       { onsubmit: submit },
       h('h1', {}, 'Sign in'),
-      h('p.muted', {}, 'This coordinator wants a token. Tokens are set with MAESTRO_TOKENS where the coordinator runs.'),
+      h('p.muted', {}, 'This coordinator requires a token. Tokens are set with MAESTRO_TOKENS on the coordinator.'),
       h('label', { for: 'token' }, 'Token'),
       token,
       error,

@@ -175,7 +175,7 @@ export function openLogs(job) {
           'aria-describedby': state.searchError !== '' && 'search-error',
         }),
         state.searchError !== '' &&
-          h('span.field-error', { id: 'search-error', role: 'alert' }, `${state.searchError}; the lines below do not follow it`),
+          h('span.field-error', { id: 'search-error', role: 'alert' }, `${state.searchError}; the lines below are not filtered by it`),
       ),
       (filters.from !== '' || filters.to !== '') &&
         h(
@@ -259,10 +259,10 @@ function workersOf({ members, events }) {
 function emptyText(isOver, isOpen, filters) {
   if (!isOpen && !isOver) return 'Loading lines…';
   return Object.values(filters).some((value) => value !== '')
-    ? 'No line passes these filters.'
+    ? 'No lines match these filters.'
     : isOver
-      ? 'This job has left no lines.'
-      : 'No line yet; they appear here as they are written.';
+      ? 'This job has no log lines.'
+      : 'No lines yet; they appear here as they are written.';
 }
 
 /** @param {string} time */

@@ -7,9 +7,9 @@ export function notFoundPage(root) {
   patch(
     root,
     noticePage(
-      'There is no page at this address',
+      'Page not found',
       h('p', {}, h('code', {}, location.pathname)),
-      h('p', {}, h('a', { href: '/', 'data-link': true }, 'All jobs'), ', or ', h('a', { href: '/docs' }, 'the addresses of the HTTP API')),
+      h('p', {}, h('a', { href: '/', 'data-link': true }, 'All jobs'), ', or ', h('a', { href: '/docs' }, 'the paths of the HTTP API')),
     ),
   );
   return { title: 'Not found', dispose: () => undefined };

@@ -94,9 +94,9 @@ function metricChart(metric, place) {
 
 /** What stands in the place of curves that have no point. @param {Job} job */
 function nothingYet({ state }) {
-  if (hasEnded(state)) return emptyNotice('No step was done', h('p', {}, 'Curves, pictures and times are drawn from the first step on.'));
+  if (hasEnded(state)) return emptyNotice('No step was completed', h('p', {}, 'Curves, pictures and times start with the first step.'));
   return emptyNotice(
-    state === 'queued' ? 'It waits for its turn' : 'It has not done a step yet',
+    state === 'queued' ? 'Waiting in the queue' : 'No step completed yet',
     h('p', {}, 'Curves, pictures and times appear with the first step.'),
   );
 }

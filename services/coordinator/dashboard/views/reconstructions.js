@@ -20,12 +20,12 @@ export function openReconstructions(jobId) {
     if (items === undefined || items.length === 0) {
       const body =
         error !== undefined
-          ? errorNotice('The pictures cannot be shown', errorText(error))
+          ? errorNotice('Cannot show the pictures', errorText(error))
           : items === undefined
             ? loadingNotice('pictures')
             : emptyNotice(
                 'No picture yet',
-                h('p', {}, 'One is drawn of the same images after each checkpoint; checkpoint.everySteps in the job file says how often.'),
+                h('p', {}, 'The same images are drawn after each checkpoint; set the interval with checkpoint.everySteps in the job file.'),
               );
       return [head(), body];
     }
@@ -106,4 +106,4 @@ export function openReconstructions(jobId) {
 }
 
 /** What the images are. @param {Reconstruction | undefined} item */
-const words = (item) => (item === undefined ? '' : item.areHeldOut ? 'held-out images' : 'images that are trained on');
+const words = (item) => (item === undefined ? '' : item.areHeldOut ? 'held-out images' : 'images from the training set');

@@ -40,7 +40,7 @@ export function submitPage(root, { query }) {
       patch(
         root,
         head(),
-        state.error === undefined ? loadingNotice('the form') : errorNotice('The form cannot be shown', errorText(state.error), load),
+        state.error === undefined ? loadingNotice('the form') : errorNotice('Cannot show the form', errorText(state.error), load),
       );
     else patch(root, head(), body(state.schema));
   });
@@ -146,7 +146,7 @@ export function submitPage(root, { query }) {
       'div.page-head',
       {},
       h('h1', {}, 'New job'),
-      h('p.muted', {}, 'What is left out has its default.'),
+      h('p.muted', {}, 'Omitted keys take their defaults.'),
       h(
         'div.segments.end',
         { role: 'group', 'aria-label': 'How to write the job' },
@@ -176,7 +176,7 @@ export function submitPage(root, { query }) {
           })
         : panel(
             'Job file',
-            { note: 'YAML or JSON, as `maestro submit` takes it' },
+            { note: 'YAML or JSON, as for `maestro submit`' },
             h('textarea.editor', {
               'aria-label': 'Job file',
               spellcheck: 'false',
@@ -197,7 +197,11 @@ export function submitPage(root, { query }) {
       'Check',
       { note: 'by the coordinator, as you type' },
       !state.isChecked || (!state.isTouched && state.errors.length > 0)
-        ? h('p.muted', {}, 'Say where the images are (data.path) and how long to train (epochs or steps); all else has a default.')
+        ? h(
+            'p.muted',
+            {},
+            'Set the location of the images (data.path) and the length of the training (epochs or steps); everything else has a default.',
+          )
         : errors.length === 0
           ? verdict(state)
           : h('ul.problems', { role: 'alert' }, ...errors.map((line) => h('li', {}, problemLink(line)))),

@@ -39,7 +39,7 @@ export function openTimeline(jobId) {
           h('canvas.timeline-row', {
             height: ROW_HEIGHT,
             role: 'img',
-            'aria-label': `Phases of ${name} over time; the table below has the numbers`,
+            'aria-label': `Phases of ${name} over time; see the table below for numbers`,
           }),
         )
       );
@@ -85,7 +85,7 @@ function view({ timeline, error }, canvasOf) {
       h('div.end', {}, ...end),
     );
   if (timeline === undefined)
-    return [head(), error === undefined ? loadingNotice('the timeline') : errorNotice('The timeline cannot be shown', errorText(error))];
+    return [head(), error === undefined ? loadingNotice('the timeline') : errorNotice('Cannot show the timeline', errorText(error))];
   const workers = timeline.workers.filter(({ steps }) => steps.length > 0);
   if (workers.length === 0)
     return [
@@ -95,7 +95,7 @@ function view({ timeline, error }, canvasOf) {
         h(
           'p',
           {},
-          'The phases of each worker are drawn while it does steps. The coordinator keeps them in memory: those of steps before its last start are gone.',
+          "The timeline shows each worker's phases while it trains. The coordinator keeps them in memory only, so steps before its last start are missing.",
         ),
       ),
     ];

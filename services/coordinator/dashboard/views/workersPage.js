@@ -37,11 +37,11 @@ function view({ workers, names, error }, refresh) {
     workers === undefined
       ? error === undefined
         ? loadingNotice('workers')
-        : errorNotice('The workers cannot be shown', errorText(error), refresh)
+        : errorNotice('Cannot show the workers', errorText(error), refresh)
       : workers.length === 0
         ? emptyNotice(
-            'No worker is connected',
-            h('p', {}, 'Jobs wait until there is one. On this machine, two are started by'),
+            'No workers connected',
+            h('p', {}, 'Jobs wait until a worker connects. To start two on this machine:'),
             h('pre', { tabindex: 0 }, 'maestro up --workers 2'),
           )
         : h(
@@ -75,8 +75,8 @@ function row({ name, id, jobId, device, threads, host, pid, address, isDrained }
       title: `Drain ${name}?`,
       text:
         jobId === undefined
-          ? `${name} gets no job until its process is started again.`
-          : `${name} leaves ${names[jobId] ?? jobId} at the next step boundary; the others take over its part, and the weights stay the same. It gets no job until its process is started again.`,
+          ? `${name} gets no job until its process is restarted.`
+          : `${name} leaves ${names[jobId] ?? jobId} at the next step boundary; the others take over its part, and the weights stay the same. It gets no job until its process is restarted.`,
       confirm: 'Drain',
       isDangerous: true,
       act: async () => {

@@ -259,7 +259,7 @@ async function acquire(
     }
     // Time was added since the last look: somebody lives there.
     if (before?.nonce === holder.nonce && leftMs > before.leftMs) {
-      throw new MaestroError('conflict', `${describe(holder)} works on this Redis; stop it first, or give this one another Redis`);
+      throw new MaestroError('conflict', `${describe(holder)} is using this Redis; stop it first, or use another Redis for this one`);
     }
     before = { nonce: holder.nonce, leftMs };
     await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, leftMs + 1)));

@@ -48,8 +48,8 @@ test('a second coordinator is refused with who holds the Redis, and changes noth
   await expect(openOne()).rejects.toMatchObject({
     code: 'conflict',
     message:
-      `another coordinator (process ${process.pid} on ${hostname()}, serving 127.0.0.1:7070) works on this Redis; stop it ` +
-      'first, or give this one another Redis',
+      `another coordinator (process ${process.pid} on ${hostname()}, serving 127.0.0.1:7070) is using this Redis; stop it ` +
+      'first, or use another Redis for this one',
   });
   expect([await redis.get('maestro:incarnation'), await redis.dbsize()]).toEqual(before);
   await first.saveJob(job);

@@ -30,7 +30,7 @@ export function tailLogs(
 ): handleServerStreamingCall<TailLogsRequest, LogLines> {
   return (call) => {
     const gone = new AbortController();
-    call.on('cancelled', () => gone.abort(new MaestroError('cancelled', 'the client has gone')));
+    call.on('cancelled', () => gone.abort(new MaestroError('cancelled', 'the client disconnected')));
     const send = async (): Promise<void> => {
       const pages = logs.tail(await locate(call.request.id), toRequest(call.request), gone.signal);
       call.sendMetadata(new Metadata()); // tells that it is accepted, before there is a line

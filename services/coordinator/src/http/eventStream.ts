@@ -25,7 +25,7 @@ export function eventSchema<Id extends z.ZodType>(event: string, { id, data }: {
 
 /** A response that goes on until either side ends it. */
 export interface EventStream {
-  /** Aborts when the client has gone or the stream was ended. */
+  /** Aborts when the client disconnected or the stream was ended. */
   readonly signal: AbortSignal;
   /** False when the client takes no more for now; `onDrain` is called when it does again. */
   send(event: ServerEvent): boolean;
@@ -39,7 +39,7 @@ let openStreams = 0;
  * @throws MaestroError `rate-limited` when too many streams are open.
  */
 export function openEventStream(request: FastifyRequest, reply: FastifyReply, onDrain: () => void = () => undefined): EventStream {
-  if (openStreams >= MOST_STREAMS) throw new MaestroError('rate-limited', `there are ${openStreams} streams open already; close some`);
+  if (openStreams >= MOST_STREAMS) throw new MaestroError('rate-limited', `${openStreams} event streams are already open; close some`);
   openStreams++;
   const closed = new AbortController();
   const headers = reply.getHeaders() as OutgoingHttpHeaders;

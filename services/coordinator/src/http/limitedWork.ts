@@ -23,7 +23,7 @@ export function limitWork({
   const begin = async <Result>(work: () => Promise<Result>): Promise<Result> => {
     if (running >= atOnce) {
       if (queue.length >= waiting)
-        throw new MaestroError('rate-limited', `${what}: ${running} run and ${queue.length} wait already; try again later`);
+        throw new MaestroError('rate-limited', `${what}: ${running} are running and ${queue.length} are waiting; try again later`);
       await new Promise<void>((resolve) => queue.push(resolve));
     }
     running++;

@@ -20,9 +20,13 @@ function refusalOf(code: string | undefined): { readonly status: number; readonl
     return {
       status: 431,
       reason: 'Request Header Fields Too Large',
-      error: new MaestroError('too-large', 'the address and headers of the request are too long'),
+      error: new MaestroError('too-large', 'the URL and headers of the request are too long'),
     };
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
-    return { status: 408, reason: 'Request Timeout', error: new MaestroError('timeout', 'the request did not come in whole in time') };
-  return { status: 400, reason: 'Bad Request', error: new MaestroError('invalid-argument', 'this is no valid HTTP request') };
+    return {
+      status: 408,
+      reason: 'Request Timeout',
+      error: new MaestroError('timeout', 'the request was not received completely in time'),
+    };
+  return { status: 400, reason: 'Bad Request', error: new MaestroError('invalid-argument', 'this is not a valid HTTP request') };
 }

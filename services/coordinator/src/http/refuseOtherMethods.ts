@@ -28,7 +28,7 @@ export function refuseOtherMethods(app: HttpApp): () => void {
           onRequest: async (request, reply) => {
             reply.header('allow', allowed);
             const at = request.url.split('?', 1)[0]!;
-            throw new MaestroError('method-not-allowed', `${request.method} ${at}: the address takes ${allowed}`);
+            throw new MaestroError('method-not-allowed', `${request.method} ${at}: allowed methods are ${allowed}`);
           },
           handler: async () => undefined,
         });

@@ -42,8 +42,8 @@ test('a checkpoint of another job file is refused by what differs, and taken whe
   await expect(resume({ seed: 7, schedule: { epochs: 2 } })).rejects.toMatchObject({
     code: 'invalid-argument',
     message:
-      'checkpoint.resumeFrom: /c/40 is of another job: schedule.epochs: 1 there, 2 here; seed: 0 there, 7 here; set ' +
-      'checkpoint.resumeAnyway=true (`--resume-anyway`) to go on from it all the same',
+      'checkpoint.resumeFrom: /c/40 belongs to a different job: schedule.epochs: 1 there, 2 here; seed: 0 there, 7 here; set ' +
+      'checkpoint.resumeAnyway=true (`--resume-anyway`) to continue from it anyway',
   });
   expect(await resume({ seed: 7, schedule: { epochs: 2 } }, true)).toEqual({ path: '/c/40', step: 40 });
   await expect(resume({}, false, '/foreign')).rejects.toThrow('it holds no job file that can be compared');
@@ -53,7 +53,7 @@ test('a checkpoint of another job file is refused by what differs, and taken whe
 test('a checkpoint of another model, or of other replicas, is refused whatever the file wishes', async () => {
   const resume = (others: object) =>
     read({ ...others, checkpoint: { resumeFrom: '/c/40', resumeAnyway: true } }).then(admission.startPoint);
-  await expect(resume({ model: { embedDim: 48 } })).rejects.toThrow('/c/40 is of another model; give the job the model section');
+  await expect(resume({ model: { embedDim: 48 } })).rejects.toThrow('/c/40 is of another model; use the model section');
   const sync = { mode: 'diloco', replicas: 2 };
   await expect(resume({ model: { embedDim: 96 }, sync })).rejects.toThrow('was written with sync.replicas none, the job has 2');
 });

@@ -102,7 +102,7 @@ function requireSameShape(path: string, { spec: trained }: CheckpointOrigin, spe
   if (shapes(trained) !== shapes(spec)) {
     throw new MaestroError(
       'invalid-argument',
-      `checkpoint.resumeFrom: ${path} is of another model; give the job the model section that it was trained with`,
+      `checkpoint.resumeFrom: ${path} is of another model; use the model section that the checkpoint was trained with`,
     );
   }
   if (dilocoOf(trained)?.replicas !== dilocoOf(spec)?.replicas) {

@@ -56,7 +56,7 @@ test('what the coordinator alone does not see is no reason to refuse where worke
   expect(await requireFeasible(job('/nowhere'), { ...elsewhere, startStep: 0 })).toEqual([warning]);
   expect(await requireFeasible(job('/nowhere'), { ...here, workers: [], startStep: 0 })).toEqual([
     warning,
-    'resources: no worker is connected; the job waits until one is',
+    'resources: no workers are connected; the job waits for one',
   ]);
   await expect(requireFeasible(job(join(images(), '0.jpg')), { ...elsewhere, startStep: 0 })).rejects.toThrow('is a file');
 });
@@ -68,7 +68,7 @@ test('a job that has to wait for workers says for which', async () => {
       'started',
   ]);
   expect(await about({ minWorkers: 3 })).toEqual([
-    'resources.minWorkers: 2 of the 3 cpu workers that it needs are connected; the job waits for the others',
+    'resources.minWorkers: 2 of the 3 required cpu workers are connected; the job waits for the rest',
   ]);
   expect(await about({ minWorkers: 2 })).toEqual([]);
 });

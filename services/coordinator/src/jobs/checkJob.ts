@@ -50,7 +50,7 @@ function workerWarnings({ resources: { device, minWorkers, allowMixedDevices } }
   const workers = usable(situation);
   const fitting = workers.filter((worker) => worker.device === device || allowMixedDevices).length;
   if (fitting >= minWorkers) return [];
-  if (workers.length === 0) return ['resources: no worker is connected; the job waits until one is'];
+  if (workers.length === 0) return ['resources: no workers are connected; the job waits for one'];
   const devices = [...new Set(workers.map((worker) => worker.device))].join(', ');
   const count = `${workers.length} ${workers.length === 1 ? 'is' : 'are'} connected (${devices})`;
   if (fitting === 0) {
@@ -59,9 +59,7 @@ function workerWarnings({ resources: { device, minWorkers, allowMixedDevices } }
         'started',
     ];
   }
-  return [
-    `resources.minWorkers: ${fitting} of the ${minWorkers} ${device} workers that it needs are connected; the job waits for the others`,
-  ];
+  return [`resources.minWorkers: ${fitting} of the ${minWorkers} required ${device} workers are connected; the job waits for the rest`];
 }
 
 /** Multiply-adds a second of one worker, by the newest job that ran on the same device. */

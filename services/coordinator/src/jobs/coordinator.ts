@@ -294,7 +294,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     async pause(id) {
       const active = find(id);
       const { id: jobId, state } = active.job;
-      if (isTerminal(state)) throw new MaestroError('conflict', `job ${jobId} is ${state}: only a job that has not ended can be paused`);
+      if (isTerminal(state)) throw new MaestroError('conflict', `job ${jobId} is ${state}: a finished job cannot be paused`);
       return decide(active, { type: 'pause', reason: 'paused on request; `maestro resume` goes on' });
     },
     async resume(id) {
@@ -325,7 +325,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         if (hello.incarnation > store.incarnation + MOST_FORGOTTEN_STARTS) {
           throw new MaestroError(
             'protocol-violation',
-            `worker ${hello.name} has seen incarnation ${hello.incarnation}, which cannot be: this is ${store.incarnation}`,
+            `worker ${hello.name} reports incarnation ${hello.incarnation}, which is impossible: the current one is ${store.incarnation}`,
           );
         }
         // Redis has forgotten a start, or a later coordinator is at work; in that case this one cannot take a number.

@@ -12,16 +12,16 @@ test('a job is found by its id, by a prefix that it alone has, by its name, and 
 
 test('where several are meant they are listed, the newest first', () => {
   expect(() => findJob('night', jobs)).toThrow(
-    `job night: 2 jobs have this name; name one by its id: ${c} (night, running, submitted 2026-01-01T00:00:00.000Z); ${a} (night,`,
+    `job night: 2 jobs have this name; use an id: ${c} (night, running, submitted 2026-01-01T00:00:00.000Z); ${a} (night,`,
   );
-  expect(() => findJob('job-01m8n7y', jobs)).toThrow('the ids of 2 jobs begin so');
+  expect(() => findJob('job-01m8n7y', jobs)).toThrow('the ids of 2 jobs have this prefix');
   const many = Array.from({ length: 25 }, (_, i) => job(`job-${i}`, 'same'));
   expect(() => findJob('same', many)).toThrow('; and 15 older ones');
 });
 
 test('what no job is called is told with what may have been meant; a prefix of a few characters is none', () => {
   expect(() => findJob('dya', jobs)).toThrow(
-    'job dya: not found; `maestro jobs` lists jobs, and old ones are found by their whole id; did you mean day?',
+    'job dya: not found; `maestro jobs` lists jobs; older ones need their full id; did you mean day?',
   );
   for (const reference of ['job-01m', 'job-', 'j', 'nothing like it']) expect(() => findJob(reference, jobs)).toThrow('not found');
   expect(() => findJob('@last', [])).toThrow('there are no jobs yet');

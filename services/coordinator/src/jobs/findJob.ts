@@ -28,7 +28,7 @@ export function findJob(reference: string, jobs: readonly Known[]): string {
   if (named.length > 0) return only(named, `job ${asked}: ${named.length} jobs have this name`);
   const prefix = reference.startsWith('job-') ? reference : `job-${reference}`;
   const begun = prefix.length < 'job-'.length + LEAST_PREFIX ? [] : jobs.filter(({ id }) => id.startsWith(prefix));
-  if (begun.length > 0) return only(begun, `job ${asked}: the ids of ${begun.length} jobs begin so`);
+  if (begun.length > 0) return only(begun, `job ${asked}: the ids of ${begun.length} jobs have this prefix`);
   const near = nearest(
     reference,
     jobs.slice(-MOST_COMPARED).flatMap(({ id, name }) => [id, name]),
@@ -36,7 +36,7 @@ export function findJob(reference: string, jobs: readonly Known[]): string {
   const hint = near === undefined ? '' : `; did you mean ${printable(near)}?`;
   throw new MaestroError(
     'not-found',
-    `job ${reference === '' ? '""' : asked}: not found; \`maestro jobs\` lists jobs, and old ones are found by their whole id${hint}`,
+    `job ${reference === '' ? '""' : asked}: not found; \`maestro jobs\` lists jobs; older ones need their full id${hint}`,
   );
 }
 
@@ -45,7 +45,7 @@ function only(found: readonly Known[], what: string): string {
   const newest = found.toReversed().slice(0, MOST_LISTED);
   const lines = newest.map(({ id, name, state, createdAt }) => `${id} (${printable(name)}, ${state}, submitted ${createdAt})`);
   const more = found.length - newest.length;
-  throw new MaestroError('conflict', `${what}; name one by its id: ${lines.join('; ')}${more > 0 ? `; and ${more} older ones` : ''}`, {
+  throw new MaestroError('conflict', `${what}; use an id: ${lines.join('; ')}${more > 0 ? `; and ${more} older ones` : ''}`, {
     details: { issues: lines },
   });
 }

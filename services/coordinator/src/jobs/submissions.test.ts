@@ -69,7 +69,7 @@ test('two requests with one key at once make one job, and a later one finds it',
   expect(created).toHaveLength(1);
   await expect(submit('nightly', { ...spec, seed: 7 })).rejects.toMatchObject({
     code: 'conflict',
-    message: expect.stringContaining(`the idempotency key nightly was used for ${created[0]}`),
+    message: expect.stringContaining(`the idempotency key nightly was already used for ${created[0]}`),
   });
 });
 

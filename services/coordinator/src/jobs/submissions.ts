@@ -56,5 +56,8 @@ export function createSubmissions({ store, find, recall }: SubmissionsOptions): 
 
 function requireSameFile({ id, specJson }: Job, spec: JobSpec, key: string): void {
   if (specJson === JSON.stringify(spec)) return;
-  throw new MaestroError('conflict', `submit: the idempotency key ${key} was used for ${id}, whose job file is another; take a new key`);
+  throw new MaestroError(
+    'conflict',
+    `submit: the idempotency key ${key} was already used for ${id} with a different job file; use a new key`,
+  );
 }

@@ -14,7 +14,7 @@ export function withModelOf(spec: JobSpec, trained: JobSpec, given: unknown): Jo
     ...differences('augment', { mean, std, ...augment }, { ...spec.augment, mean, std }),
   ];
   if (problems.length > 0) {
-    throw new MaestroError('invalid-argument', `job file: ${problems.join('; ')}; leave them out, the checkpoint says what they are`, {
+    throw new MaestroError('invalid-argument', `job file: ${problems.join('; ')}; omit them, the checkpoint defines them`, {
       details: { issues: problems },
     });
   }

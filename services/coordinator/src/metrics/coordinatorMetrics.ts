@@ -57,13 +57,13 @@ export function openCoordinatorMetrics(): CoordinatorMetrics {
   const stopProcess = addProcessMetrics(registry);
   const samples = new Counter({
     name: 'maestro_samples_committed_total',
-    help: 'Images of committed steps, over all jobs; steps that were computed again count once.',
+    help: 'Images of committed steps, over all jobs; recomputed steps count once.',
     registers,
   });
   const steps = new Counter({ name: 'maestro_steps_committed_total', help: 'Committed steps, over all jobs.', registers });
   const redone = new Counter({
     name: 'maestro_steps_redone_total',
-    help: 'Committed steps that were computed again since their weights were lost.',
+    help: 'Committed steps that were recomputed because their weights were lost.',
     registers,
   });
   const stepSeconds = new Histogram({
@@ -75,7 +75,7 @@ export function openCoordinatorMetrics(): CoordinatorMetrics {
   const recovery = new Histogram({
     name: 'maestro_recovery_seconds',
     help:
-      'Time that a job lost to a change of its view, by phase: until all have stopped, until the new view is formed, until its ' +
+      'Time a job lost to a view change, by phase: until all members have stopped, until the new view is formed, until its ' +
       'first step is committed.',
     labelNames: ['phase'],
     buckets: RECOVERY_BUCKETS,
@@ -83,13 +83,13 @@ export function openCoordinatorMetrics(): CoordinatorMetrics {
   });
   const heartbeats = new Histogram({
     name: 'maestro_heartbeat_gap_seconds',
-    help: 'Time between two heartbeats of a worker, as they are taken in.',
+    help: 'Time between heartbeats of a worker, as received.',
     buckets: HEARTBEAT_BUCKETS,
     registers,
   });
   const reconstructions = new Histogram({
     name: 'maestro_reconstruction_seconds',
-    help: 'How long a picture of what a checkpoint makes of masked images took.',
+    help: 'Time to draw the reconstructions of a checkpoint.',
     buckets: RECOVERY_BUCKETS,
     registers,
   });
@@ -155,7 +155,7 @@ export function stateFamilies({
     },
     {
       name: 'maestro_workers',
-      help: 'Connected workers: those that work for a job, those that are free, those that get no job any more.',
+      help: 'Connected workers: busy with a job, free, or draining.',
       type: 'gauge',
       values: Object.entries({ busy, free: workers.length - busy - drained, drained }).map(([state, value]) => ({
         labels: { state },
@@ -164,20 +164,20 @@ export function stateFamilies({
     },
     {
       name: 'maestro_workers_wanted',
-      help: 'Workers that the jobs that wait or run could use, by device: how large the cluster may grow for them.',
+      help: 'Workers that waiting and running jobs could use, by device; the target for autoscaling.',
       type: 'gauge',
       values: DEVICES.map((device) => ({ labels: { device }, value: wanted(device) })),
     },
     ...recipeFamilies(perJob),
-    perJob('maestro_images_per_second', 'Speed, mean of the last steps.', ({ job }) => job.progress?.imagesPerSecond),
+    perJob('maestro_images_per_second', 'Speed, mean over the latest steps.', ({ job }) => job.progress?.imagesPerSecond),
     perJob('maestro_step', 'Steps committed.', ({ job }) => job.progress?.step),
     perJob('maestro_steps', 'Steps in all.', ({ job }) => job.progress?.totalSteps),
-    perJob('maestro_generation', 'Generation of the view: it rises with each change of the members.', ({ job }) => job.generation),
+    perJob('maestro_generation', 'Generation of the view; increases with each change of members.', ({ job }) => job.generation),
     perJob('maestro_members', 'Members of the view.', ({ job }) => job.members.filter(({ status }) => status !== 'left').length),
     perJob('maestro_ledger_steps_waiting', 'Committed steps that are not in the ledger yet.', ({ unwrittenSteps }) => unwrittenSteps),
     perJob(
       'maestro_goodput_ratio',
-      'Share of the time since the coordinator has had the job running in which steps were computed that count.',
+      'Share of the time since this coordinator first saw the job running that was spent on steps that counted.',
       ({ goodput }) => goodput,
     ),
   ];

@@ -67,7 +67,7 @@ export function limitFailures({
       if (waitMs === 0) return;
       if (place.waiting >= MOST_WAITING_FROM_ONE || all.waiting >= MOST_WAITING) {
         const retryAfterSeconds = Math.max(1, Math.ceil((place.sinceMs + WINDOW_MS - now()) / 1000));
-        throw new MaestroError('rate-limited', `too many tokens that are not known; try again in ${retryAfterSeconds} s`, {
+        throw new MaestroError('rate-limited', `too many unknown tokens; try again in ${retryAfterSeconds} s`, {
           details: { retryAfterSeconds },
         });
       }

@@ -52,7 +52,7 @@ export function grpcGuard(access: Access, hasTls: boolean, log: Logger): ServerI
 async function requireToken(access: Access, metadata: Metadata, peer: string, needed: Role): Promise<void> {
   const header = metadata.get('authorization')[0];
   if (header === undefined)
-    throw new MaestroError('unauthenticated', 'give a token: metadata authorization, `Bearer TOKEN` (MAESTRO_TOKEN)');
+    throw new MaestroError('unauthenticated', 'missing token: send the metadata authorization, `Bearer TOKEN` (MAESTRO_TOKEN)');
   requireRole(await access.byToken(bearerToken(String(header)), placeOf(peer)), needed);
 }
 

@@ -49,7 +49,7 @@ export async function identityOf(request: FastifyRequest, access: Access): Promi
   const session = sessionOf(cookie);
   const identity = session === undefined ? undefined : access.bySession(session, Date.now());
   if (identity === undefined)
-    throw new MaestroError('unauthenticated', 'give a token: `Authorization: Bearer TOKEN`, or log in to the dashboard');
+    throw new MaestroError('unauthenticated', 'missing token: send `Authorization: Bearer TOKEN`, or log in to the dashboard');
   return identity;
 }
 
@@ -76,7 +76,7 @@ function requireOwnSite({ headers, method }: FastifyRequest, isOpen: boolean): v
   if (isOpen && !isAddress(host)) {
     throw new MaestroError(
       'permission-denied',
-      `host ${host}: without tokens, use an address or localhost; with MAESTRO_TOKENS, any name will do`,
+      `host ${host}: without tokens, use an IP address or localhost; with MAESTRO_TOKENS, any host name works`,
     );
   }
   const isReading = method === 'GET' && headers.upgrade === undefined;

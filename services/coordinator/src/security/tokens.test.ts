@@ -90,6 +90,6 @@ test('of tokens with the same name, each session has the role of its own, in wha
 
 test('one token with two roles is refused, and not shown', async () => {
   const message = await readTokens(`bob:admin:${TOKEN},eve:read:${TOKEN}`).then(String, (error: Error) => error.message);
-  expect(message).toBe('MAESTRO_TOKENS: bob (admin) and eve (read) have the same token; give each a token of its own');
+  expect(message).toBe('MAESTRO_TOKENS: bob (admin) and eve (read) have the same token; use a separate token for each');
   expect(await readTokens(`bob:read:${TOKEN},eve:read:${TOKEN}`)).toHaveLength(2);
 });

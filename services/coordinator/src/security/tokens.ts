@@ -20,7 +20,7 @@ const SESSION_MS = 12 * 3600 * 1000;
 
 /** Decides who may come in. */
 export interface Access {
-  /** Whether nobody is asked for a token. */
+  /** Whether authentication is disabled. */
   readonly isOpen: boolean;
   /**
    * Whose token this is. One that is known is taken at once, whatever was shown before it; the refusal of another may take seconds.
@@ -59,7 +59,7 @@ function requireOneRole(tokens: readonly KnownToken[]): void {
     if (other === undefined) continue;
     throw new MaestroError(
       'invalid-argument',
-      `MAESTRO_TOKENS: ${other.name} (${other.role}) and ${name} (${role}) have the same token; give each a token of its own`,
+      `MAESTRO_TOKENS: ${other.name} (${other.role}) and ${name} (${role}) have the same token; use a separate token for each`,
     );
   }
 }
@@ -77,7 +77,7 @@ function parseToken(line: string, index: number): KnownToken {
   const token = rest.join(':');
   const where = `MAESTRO_TOKENS, line ${index + 1}`;
   if (!/^[\w.-]{1,64}$/.test(name))
-    throw new MaestroError('invalid-argument', `${where}: expected name:role:token, with letters and digits for a name`);
+    throw new MaestroError('invalid-argument', `${where}: expected name:role:token, with letters and digits in the name`);
   if (!(ROLES as readonly string[]).includes(role))
     throw new MaestroError('invalid-argument', `${where} (${name}): the role is one of ${ROLES.join(', ')}`);
   if (token.length < FEWEST_CHARACTERS || /\s/.test(token)) {
@@ -102,7 +102,7 @@ export function openAccess(tokens: readonly KnownToken[], limit: FailureLimit = 
     const found = tokens.filter((known) => timingSafeEqual(known.hash, hash))[0];
     if (found !== undefined) return found;
     await limit.failed(from);
-    throw new MaestroError('unauthenticated', 'the token is not known; give one that the coordinator lists in MAESTRO_TOKENS');
+    throw new MaestroError('unauthenticated', "the token is not known; use one from the coordinator's MAESTRO_TOKENS");
   };
   return {
     isOpen: tokens.length === 0,

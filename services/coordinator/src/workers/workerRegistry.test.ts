@@ -23,7 +23,7 @@ test('the name of a living process is taken, here and on any other machine', () 
   const { registry, told, add } = open();
   add({});
   expect(() => add({ id: 'a:2' })).toThrow(`worker a: the name is taken by process ${process.pid} on ${hostname()}`);
-  expect(() => add({ id: 'a:2', host: 'elsewhere' })).toThrow('give each worker a name of its own');
+  expect(() => add({ id: 'a:2', host: 'elsewhere' })).toThrow('give each worker a unique name');
   add({ name: 'b', id: 'b:1' });
   expect([
     registry
@@ -57,9 +57,9 @@ test('a name and an id are those of the session that has them, connected or on i
   const [host, pid] = ['elsewhere', 7];
   const previous = { name: 'b', id: 'b:1', sessionKey: 'k3', host, pid };
   expect(() => add({ name: 'b', id: 'b:1', sessionKey: 'k4' }, [previous])).toThrow(
-    'taken by process 7 on elsewhere; it is free once that one is lost',
+    'taken by process 7 on elsewhere; the name becomes free once that worker is lost',
   );
-  expect(() => add({ name: 'b', id: 'b:2', sessionKey: 'k4', host }, [previous])).toThrow('it is free once that one is lost');
+  expect(() => add({ name: 'b', id: 'b:2', sessionKey: 'k4', host }, [previous])).toThrow('the name becomes free once that worker is lost');
   add({ name: 'b', id: 'b:1', sessionKey: 'k3', host }, [previous]);
   const dead = spawnSync('true').pid;
   add({ name: 'c', id: 'c:2', sessionKey: 'k5' }, [{ ...previous, name: 'c', id: 'c:1', host: hostname(), pid: dead }]);

@@ -59,14 +59,14 @@ export function createWorkerRegistry({ onGone }: { readonly onGone: (id: string)
       const connected = withName(name);
       for (const { hello: other } of connected) {
         if (other.id === id ? other.sessionKey !== hello.sessionKey : !isGone(other, hello)) {
-          throw taken(other, 'give each worker a name of its own');
+          throw taken(other, 'give each worker a unique name');
         }
       }
       for (const { id: other, sessionKey, pid, host } of previous) {
         // Records of older versions do not say whose they are.
         if (sessionKey === undefined || pid === undefined || host === undefined) continue;
         if (other === id ? sessionKey !== hello.sessionKey : !isGone({ pid, host }, hello)) {
-          throw taken({ pid, host }, 'it is free once that one is lost');
+          throw taken({ pid, host }, 'the name becomes free once that worker is lost');
         }
       }
       for (const { hello: other, connection } of connected) {

@@ -30,7 +30,7 @@ test.each([
   [{ MAESTRO_THREADS: '0' }, 'MAESTRO_THREADS: expected a whole number of at least 1, found 0'],
   [{ MAESTRO_CUDA_DEVICE: '-1' }, 'MAESTRO_CUDA_DEVICE: expected a whole number of at least 0, found -1'],
   [{ MAESTRO_RESIDENT: 'maybe' }, 'MAESTRO_RESIDENT: expected on or off, found maybe'],
-  [{ MAESTRO_RESIDENT: 'on' }, 'MAESTRO_RESIDENT: only the engine capi keeps state where it computes; set MAESTRO_ENGINE=capi'],
+  [{ MAESTRO_RESIDENT: 'on' }, 'MAESTRO_RESIDENT: only the capi engine keeps state on the device; set MAESTRO_ENGINE=capi'],
   [{ MAESTRO_CUDA_TF32: 'yes' }, 'MAESTRO_CUDA_TF32: expected on or off, found yes'],
 ])('%o is refused by its name', (env, message) => {
   expect(() => readComputeSettings(env)).toThrow(message);

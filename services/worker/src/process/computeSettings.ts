@@ -27,10 +27,7 @@ export function readComputeSettings(env: Environment): ComputeSettings {
   }
   const isResident = env['MAESTRO_RESIDENT'] === undefined ? undefined : isOn(env, 'MAESTRO_RESIDENT', 'off');
   if (isResident && (engine === 'node' || (engine === 'auto' && device === 'cpu'))) {
-    throw new MaestroError(
-      'invalid-argument',
-      'MAESTRO_RESIDENT: only the engine capi keeps state where it computes; set MAESTRO_ENGINE=capi',
-    );
+    throw new MaestroError('invalid-argument', 'MAESTRO_RESIDENT: only the capi engine keeps state on the device; set MAESTRO_ENGINE=capi');
   }
   const memoryLimitBytes = env['MAESTRO_CUDA_MEMORY_BYTES'];
   return {

@@ -77,7 +77,7 @@ export function openControlStream({ coordinator, tls, hello, timeouts, heartbeat
   });
   call.on('end', () => end(new MaestroError('unavailable', `the coordinator at ${coordinator} closed the control stream`)));
   call.on('error', (error) =>
-    end(new MaestroError('unavailable', `the coordinator at ${coordinator} is out of reach: ${errorMessage(error)}`, { cause: error })),
+    end(new MaestroError('unavailable', `the coordinator at ${coordinator} cannot be reached: ${errorMessage(error)}`, { cause: error })),
   );
   send({ kind: 'hello', ...hello });
   return { send, ended, close };

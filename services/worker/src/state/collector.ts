@@ -31,7 +31,7 @@ export function createCollector({ trainer, step: stateStep, isAlone }: Collector
     async snapshot() {
       if (isAlone()) return trainer.snapshot();
       if (collected !== stateStep()) {
-        throw new MaestroError('conflict', `the moments after step ${stateStep()} are with several workers, and were not collected`);
+        throw new MaestroError('conflict', `the moments after step ${stateStep()} are sharded over several workers and were not collected`);
       }
       return { ...trainer.snapshotBuffers(), step: collected };
     },

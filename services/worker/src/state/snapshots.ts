@@ -61,7 +61,7 @@ export interface SnapshotOptions {
   readonly dir: string;
   readonly trainer: Pick<Trainer, 'read'>;
   readonly faults: Faults;
-  /** Told when a part that was offered is here no more. */
+  /** Told when a part that was offered is no longer here. */
   readonly onLost: () => void;
   readonly logger: Logger;
   /** How long a step may wait for a disk before the snapshot is given up. Default 2000 ms, as for checkpoints. */
@@ -167,7 +167,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
     },
     begin(step, chunk, { isCopied }) {
       if (capturing !== undefined) {
-        fail(step, new MaestroError('timeout', 'snapshot: the disk still has the one before in hand'));
+        fail(step, new MaestroError('timeout', 'snapshot: the previous one is still being written to disk'));
         return settle(step);
       }
       const giveUp = new AbortController();
@@ -219,7 +219,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
     has: (step, range) => find(step, range) !== undefined,
     async read(step, range, values) {
       const part = find(step, range);
-      if (part === undefined) throw new MaestroError('checkpoint-invalid', `snapshot: the part of step ${step} is here no more`);
+      if (part === undefined) throw new MaestroError('checkpoint-invalid', `snapshot: the part of step ${step} is no longer here`);
       try {
         await part.file.read(range, values);
       } catch (error) {

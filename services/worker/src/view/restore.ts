@@ -82,10 +82,7 @@ async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions)
   };
   const checkpoint = await readFrom(restoreFrom, { into, signal });
   if (checkpoint.replicas !== undefined) {
-    throw new MaestroError(
-      'invalid-argument',
-      `${restoreFrom}: its replicas trained apart; give the job the sync section that it was written with`,
-    );
+    throw new MaestroError('invalid-argument', `${restoreFrom}: its replicas trained apart; use the sync section that it was written with`);
   }
   const { step, checkpointHash: hash } = checkStart(checkpoint, { session, view, logger });
   session.state = -1;

@@ -40,7 +40,7 @@ export function compileJsonExtractions(extractions: readonly Extraction[]): (ent
   return (entry) => {
     if (entry.text === '') return;
     const fields = parseFields(entry.text);
-    if (fields === undefined) entry.fail(JSON_ERROR, 'the line is no JSON object');
+    if (fields === undefined) entry.fail(JSON_ERROR, 'the line is not a JSON object');
     else for (const { name, steps } of places) entry.found(name, textOf(steps.reduce<unknown>(step, fields)));
   };
 }

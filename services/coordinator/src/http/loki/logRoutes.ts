@@ -28,7 +28,7 @@ const headersSchema = z.object({
 
 const eventsSchema = z.union([
   eventSchema('line', { id: z.string().describe('the cursor'), data: 'LogLine' }),
-  z.object({ event: z.literal('end'), data: z.string().describe('JSON with the state of the job') }),
+  z.object({ event: z.literal('end'), data: z.string().describe("JSON with the job's state") }),
 ]);
 
 /** A job's log: lines, as NDJSON or server-sent events, and a histogram of them. */
@@ -39,13 +39,13 @@ export function addLogRoutes(app: HttpApp, { coordinator, logs }: HttpDeps): voi
       config: { role: 'read' },
       schema: {
         operationId: 'jobLogs',
-        summary: 'Log lines of a job, oldest first.',
+        summary: "Returns a job's log lines, oldest first.",
         description:
           'One JSON object a line (application/x-ndjson), or, where the client accepts text/event-stream, one event `line` a line ' +
           'and an event `end` ' +
           'when there are no more; its id is the cursor. With `follow` it goes on until the job is over and its last line was given. ' +
           'Each line has the ' +
-          'cursor to go on behind it, whatever was restarted meanwhile.',
+          'cursor to continue after it, even across restarts.',
         tags: ['logs'],
         params: jobParamsSchema,
         querystring: logQuerySchema,
@@ -100,7 +100,7 @@ export function addLogRoutes(app: HttpApp, { coordinator, logs }: HttpDeps): voi
       config: { role: 'read' },
       schema: {
         operationId: 'jobLogHistogram',
-        summary: 'How many lines a job has written when, by level.',
+        summary: "Returns the number of a job's log lines over time, by level.",
         tags: ['logs'],
         params: jobParamsSchema,
         querystring: logHistogramQuerySchema,
@@ -116,18 +116,20 @@ export function addLogRoutes(app: HttpApp, { coordinator, logs }: HttpDeps): voi
   );
 }
 
-/** Aborts when the client has gone. */
+/** Aborts when the client disconnected. */
 export function goneSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort(new MaestroError('cancelled', 'the client has gone')));
+  reply.raw.once('close', () => gone.abort(new MaestroError('cancelled', 'the client disconnected')));
   return gone.signal;
 }
 
-/** Aborts when the client has gone, or the search takes too long. */
+/** Aborts when the client disconnected, or the search takes too long. */
 export function searchSignal(reply: FastifyReply): AbortSignal {
   const late = new AbortController();
   const timer = setTimeout(() => {
-    late.abort(new MaestroError('timeout', `the search took longer than ${SEARCH_TIMEOUT_MS / 1000} s; ask for less time or fewer jobs`));
+    late.abort(
+      new MaestroError('timeout', `the search took longer than ${SEARCH_TIMEOUT_MS / 1000} s; select a shorter time or fewer jobs`),
+    );
   }, SEARCH_TIMEOUT_MS);
   reply.raw.once('close', () => clearTimeout(timer));
   return AbortSignal.any([late.signal, goneSignal(reply)]);

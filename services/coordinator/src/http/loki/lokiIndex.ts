@@ -49,7 +49,7 @@ function matchersOf(params: LokiParams): readonly Matcher[] {
   const query = param(params, 'query');
   if (query === undefined) return [];
   const parsed = parseQuery(query);
-  if (parsed.kind !== 'log') throw new MaestroError('invalid-argument', 'query: only a selector such as {job="..."} is taken here');
+  if (parsed.kind !== 'log') throw new MaestroError('invalid-argument', 'query: only a selector such as {job="..."} is supported here');
   return parsed.matchers;
 }
 
@@ -141,7 +141,7 @@ export async function detectedFieldValues(archive: LogArchive, name: string, par
 
 async function fieldValues(archive: LogArchive, params: LokiParams, signal: AbortSignal): Promise<Map<string, Set<string>>> {
   const query = parseQuery(requiredParam(params, 'query'));
-  if (query.kind !== 'log') throw new MaestroError('invalid-argument', 'query: only a log query is taken here');
+  if (query.kind !== 'log') throw new MaestroError('invalid-argument', 'query: only a log query is supported here');
   const span = parseSpan(params);
   const lines = await selectLines(archive, query, {
     ...spanMs(span),

@@ -40,7 +40,7 @@ export function parseNanoseconds(name: string, text: string): bigint {
   const fail = (): never => {
     throw new MaestroError(
       'invalid-argument',
-      `${name}: cannot parse ${JSON.stringify(text.slice(0, 50))} as a time; nanoseconds, seconds or RFC 3339 are`,
+      `${name}: cannot parse ${JSON.stringify(text.slice(0, 50))} as a time; expected nanoseconds, seconds or RFC 3339`,
     );
   };
   if (/^\d{1,19}$/.test(text)) {

@@ -74,7 +74,7 @@ test('what is no label, too many labels and too many streams are refused in word
   const values = [[String(START_NS), 'x']];
   expect(await refused({ streams: [{ stream: { 'my-app': 'a' }, values }] })).toEqual([
     400,
-    expect.stringContaining('"my-app" is no name of a label'),
+    expect.stringContaining('"my-app" is not a label name'),
   ]);
   const many = Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`l${i}`, 'x']));
   expect(await refused({ streams: [{ stream: many, values }] })).toEqual([400, expect.stringContaining('has 16 labels; limit 15')]);

@@ -51,7 +51,7 @@ const pushSchema = z.object({
 /** Reads the body of a push: JSON, gzip or not. */
 export async function readPush(body: Buffer, encoding: string | undefined): Promise<unknown> {
   if (encoding !== undefined && encoding !== 'gzip' && encoding !== 'identity') {
-    throw new MaestroError('invalid-argument', `content-encoding: ${encoding.slice(0, 30)} is not taken; gzip is`);
+    throw new MaestroError('invalid-argument', `content-encoding: ${encoding.slice(0, 30)} is not supported; use gzip`);
   }
   try {
     const text = encoding === 'gzip' ? await unpack(body, { maxOutputLength: MOST_UNPACKED_BYTES }) : body;
@@ -79,7 +79,7 @@ export function openPush(sink: LogSink): TakePush {
     const streams = parsed.data.streams.map(({ stream, values }) => ({ labels: streamLabels(stream), values }));
     for (const { values } of streams) {
       const late = values.find(([ns]) => BigInt(ns) > LAST_NS);
-      if (late !== undefined) throw new MaestroError('invalid-argument', `push: ${late[0]} is no time in nanoseconds`);
+      if (late !== undefined) throw new MaestroError('invalid-argument', `push: ${late[0]} is not a time in nanoseconds`);
     }
     requireFew(new Set([...known, ...streams.map(({ labels }) => labelsKey(labels))]).size);
     const { dropped } = sink;
@@ -91,7 +91,10 @@ export function openPush(sink: LogSink): TakePush {
     }
     await sink.flush(PUSH_TIMEOUT_MS);
     if (sink.dropped > dropped)
-      throw new MaestroError('unavailable', `push: ${sink.dropped - dropped} lines were dropped, Redis takes no more for now`);
+      throw new MaestroError(
+        'unavailable',
+        `push: ${sink.dropped - dropped} lines were dropped because Redis accepts no more for now; try again later`,
+      );
   };
 }
 
@@ -101,8 +104,8 @@ function requireFew(streams: number): void {
   if (streams <= MOST_STREAMS) return;
   throw new MaestroError(
     'rate-limited',
-    `push: maximum active stream limit exceeded: more than ${MOST_STREAMS} different sets of labels; push with fewer labels, and put ` +
-      'what differs into the line',
+    `push: maximum active stream limit exceeded: more than ${MOST_STREAMS} different sets of labels; use fewer labels and put ` +
+      'varying values into the line',
   );
 }
 
@@ -121,6 +124,6 @@ function named(labels: Readonly<Record<string, string>>): ReadonlyMap<string, st
   if (wrong === undefined) return new Map(entries);
   throw new MaestroError(
     'invalid-argument',
-    `push: ${JSON.stringify(wrong[0].slice(0, 100))} is no name of a label: letters, digits and _, at most 100, are`,
+    `push: ${JSON.stringify(wrong[0].slice(0, 100))} is not a label name; expected at most 100 letters, digits and _`,
   );
 }

@@ -26,8 +26,7 @@ export interface TailSocket {
 /** The query of a tail. */
 export function tailQuery(params: LokiParams): LogQuery {
   const query = parseQuery(requiredParam(params, 'query'));
-  if (query.kind !== 'log')
-    throw new MaestroError('invalid-argument', 'query: only a log query can be tailed, found one that gives numbers');
+  if (query.kind !== 'log') throw new MaestroError('invalid-argument', 'query: only a log query can be tailed, found a metric query');
   compileMatchers(query.matchers);
   compilePipeline(query);
   parseSpan(params);

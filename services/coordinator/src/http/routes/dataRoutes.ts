@@ -15,9 +15,9 @@ export function addDataRoutes(app: HttpApp, { roots }: Pick<HttpDeps, 'roots'>):
       config: { role: 'submit' },
       schema: {
         operationId: 'surveyData',
-        summary: 'What is at a path: format, samples, class folders, or what is wrong with it. Nothing is decoded.',
+        summary: 'Examines a data path: format, samples, class folders, or what is wrong with it. Decodes nothing.',
         description:
-          'Confined to the places that jobs may use. It answers within a few seconds; what could not be counted by then is said to ' +
+          'Confined to the locations that jobs may use. Answers within a few seconds; whatever could not be counted by then is said to ' +
           'be more.',
         tags: ['jobs'],
         querystring: dataSurveyQuerySchema,

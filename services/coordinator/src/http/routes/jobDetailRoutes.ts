@@ -39,7 +39,7 @@ export function addJobDetailRoutes(app: HttpApp, { coordinator, dataDir }: HttpD
       config,
       schema: {
         operationId: 'listCheckpoints',
-        summary: "The job's checkpoints that are on disk, newest first.",
+        summary: "Lists the job's stored checkpoints, newest first.",
         tags,
         params: jobParamsSchema,
         querystring: pageQuerySchema,
@@ -59,7 +59,7 @@ export function addJobDetailRoutes(app: HttpApp, { coordinator, dataDir }: HttpD
       config,
       schema: {
         operationId: 'downloadCheckpoint',
-        summary: 'A checkpoint as a tar archive.',
+        summary: 'Downloads a checkpoint as a tar archive.',
         tags,
         params: jobParamsSchema.extend({ step: stepParamSchema }),
         response: {
@@ -87,7 +87,7 @@ export function addJobDetailRoutes(app: HttpApp, { coordinator, dataDir }: HttpD
       config,
       schema: {
         operationId: 'auditJob',
-        summary: "Whether every sample of the job's committed steps was taken exactly once, and by whom.",
+        summary: "Checks that every sample of the job's committed steps was consumed exactly once, and by which worker.",
         tags,
         params: jobParamsSchema,
         response: { 200: auditResourceSchema, ...PROBLEMS },
@@ -102,7 +102,7 @@ export function addJobDetailRoutes(app: HttpApp, { coordinator, dataDir }: HttpD
       config,
       schema: {
         operationId: 'listViews',
-        summary: 'Who worked for the job from which step on, newest first; bounded.',
+        summary: "Lists the job's views (members from which step on), newest first; bounded.",
         tags,
         params: jobParamsSchema,
         querystring: pageQuerySchema,
@@ -122,7 +122,7 @@ export function addJobDetailRoutes(app: HttpApp, { coordinator, dataDir }: HttpD
       config,
       schema: {
         operationId: 'getJobSchema',
-        summary: 'JSON Schema of the job file.',
+        summary: 'Returns the JSON Schema of the job file.',
         tags,
         response: { 200: z.record(z.string(), z.unknown()), ...PROBLEMS },
       },

@@ -30,7 +30,7 @@ const submitHeadersSchema = z.object({
 });
 
 const submitQuerySchema = z.strictObject({
-  dryRun: z.enum(['true', 'false']).default('false').describe('check the job file and create nothing'),
+  dryRun: z.enum(['true', 'false']).default('false').describe('check the job file without creating a job'),
 });
 
 /** What an HTTP dry run answers. */
@@ -49,13 +49,13 @@ export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
       preValidation: async (request) => void written.set(request, request.body),
       schema: {
         operationId: 'submitJob',
-        summary: 'Submit a job file. Nothing is created when it is refused.',
+        summary: 'Submits a job file. If it is rejected, nothing is created.',
         tags,
         headers: submitHeadersSchema,
         querystring: submitQuerySchema,
         body: jobFileSchema,
         response: {
-          200: z.union([jobResourceSchema, jobCheckSchema]).describe('the job that was submitted with this key before'),
+          200: z.union([jobResourceSchema, jobCheckSchema]).describe('the job submitted earlier with this key'),
           201: jobResourceSchema,
           ...PROBLEMS,
         },
@@ -106,9 +106,9 @@ export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
   );
 
   const actions = {
-    pause: 'Hold the job at a step boundary, after a checkpoint, and free its workers. One that has ended gives 409.',
-    resume: 'Queue a paused job again; it goes on from its newest valid checkpoint.',
-    cancel: 'Stop the job at the next step boundary, after a checkpoint. A job that has ended stays as it is.',
+    pause: 'Pauses the job at a step boundary, after a checkpoint, and frees its workers. A finished job gives 409.',
+    resume: 'Queues a paused job again; it continues from its newest valid checkpoint.',
+    cancel: 'Cancels the job at the next step boundary, after a checkpoint. A finished job is unchanged.',
   } as const;
   for (const action of ['pause', 'resume', 'cancel'] as const) {
     app.post(

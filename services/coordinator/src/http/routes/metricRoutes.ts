@@ -29,10 +29,10 @@ const seriesQuerySchema = z.strictObject({
     .optional()
     .describe(`names with commas between them, of the series of the job's recipe and of ${COMMON_SERIES.join(', ')}; all when left out`),
   from: stepParamSchema.default(0).describe('first step'),
-  points: z.coerce.number().int().min(2).max(MOST_POINTS).default(500).describe('points of each series, at most'),
+  points: z.coerce.number().int().min(2).max(MOST_POINTS).default(500).describe('maximum number of points per series'),
 });
 const timelineQuerySchema = z.strictObject({
-  steps: z.coerce.number().int().min(1).max(MOST_TIMELINE_STEPS).default(32).describe('last steps to look at'),
+  steps: z.coerce.number().int().min(1).max(MOST_TIMELINE_STEPS).default(32).describe('number of latest steps to include'),
 });
 
 /** The bytes of a file; Fastify sends them as they are. */
@@ -57,7 +57,7 @@ export function addMetricRoutes(app: HttpApp, { coordinator, observer }: HttpDep
     {
       schema: {
         operationId: 'getJobMetrics',
-        summary: 'Curves of a job, thinned to so many points that no spike is lost.',
+        summary: "Returns a job's curves, downsampled so that spikes stay visible.",
         tags,
         params: jobParamsSchema,
         querystring: seriesQuerySchema,
@@ -84,7 +84,7 @@ export function addMetricRoutes(app: HttpApp, { coordinator, observer }: HttpDep
     {
       schema: {
         operationId: 'getJobTimeline',
-        summary: "Where the time of a job's last steps went, by worker and phase, and whom the others wait for.",
+        summary: "Returns how a job's latest steps spent their time, by worker and phase, and the straggler.",
         tags,
         params: jobParamsSchema,
         querystring: timelineQuerySchema,
@@ -111,7 +111,7 @@ export function addMetricRoutes(app: HttpApp, { coordinator, observer }: HttpDep
     {
       schema: {
         operationId: 'exportJobMetrics',
-        summary: "All that is kept of a job's steps, as CSV, as JSON lines, or as a TensorBoard event file.",
+        summary: 'Exports all stored step metrics of a job as CSV, JSON lines or a TensorBoard event file.',
         tags,
         params: jobParamsSchema,
         querystring: exportQuerySchema,

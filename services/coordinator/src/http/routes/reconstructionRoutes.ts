@@ -10,7 +10,7 @@ const pictureParamsSchema = jobParamsSchema.extend({
   file: z
     .string()
     .regex(/^[0-9]{1,15}\.png$/, 'expected a step and .png')
-    .describe('a step, with .png behind it'),
+    .describe('a step with the suffix .png'),
 });
 
 /** What checkpoints of a job make of masked images. */
@@ -21,7 +21,7 @@ export function addReconstructionRoutes(app: HttpApp, { coordinator, dataDir }: 
     {
       schema: {
         operationId: 'listReconstructions',
-        summary: 'What checkpoints of a job make of masked images, newest first; always the same images and masks.',
+        summary: "Lists a job's reconstructions, newest first; always of the same images and masks.",
         tags,
         params: jobParamsSchema,
         querystring: pageQuerySchema,
@@ -51,7 +51,7 @@ export function addReconstructionRoutes(app: HttpApp, { coordinator, dataDir }: 
     {
       schema: {
         operationId: 'getReconstruction',
-        summary: 'The picture: original, masked, prediction, prediction with the visible patches, a row for each image.',
+        summary: 'Returns a picture with a row per image: original, masked, prediction, prediction with the visible patches pasted.',
         tags,
         params: pictureParamsSchema,
         response: { 200: { description: 'The picture.', content: { 'image/png': { schema: z.string() } } }, ...PROBLEMS },

@@ -7,7 +7,7 @@ import { PROBLEMS } from '../problemResponses.ts';
 
 const sessionSchema = z
   .object({
-    isOpen: z.boolean().describe('nobody is asked for a token'),
+    isOpen: z.boolean().describe('authentication is disabled'),
     name: z.string().optional().describe('of the token'),
     role: z.enum(ROLES).optional(),
   })
@@ -26,7 +26,7 @@ export function addSessionRoutes(app: HttpApp, { access, tls }: HttpDeps): void 
       config: { role: 'public' },
       schema: {
         operationId: 'login',
-        summary: 'Log in with a token; the answer sets a cookie for twelve hours.',
+        summary: 'Logs in with a token; sets a cookie that is valid for twelve hours.',
         tags,
         body: loginSchema,
         response: { 200: sessionSchema, ...PROBLEMS },
@@ -44,7 +44,7 @@ export function addSessionRoutes(app: HttpApp, { access, tls }: HttpDeps): void 
     '/api/v1/session',
     {
       config: { role: 'public' },
-      schema: { operationId: 'getSession', summary: 'Who is logged in.', tags, response: { 200: sessionSchema, ...PROBLEMS } },
+      schema: { operationId: 'getSession', summary: 'Returns the current session.', tags, response: { 200: sessionSchema, ...PROBLEMS } },
     },
     async (request) => (access.isOpen ? { isOpen: true } : { isOpen: false, ...(await identityOf(request, access)) }),
   );
@@ -57,7 +57,7 @@ export function addSessionRoutes(app: HttpApp, { access, tls }: HttpDeps): void 
         operationId: 'logout',
         summary: 'Log out.',
         tags,
-        response: { 204: z.undefined().describe('the cookie is withdrawn'), ...PROBLEMS },
+        response: { 204: z.undefined().describe('the cookie is deleted'), ...PROBLEMS },
       },
     },
     async (_, reply) => reply.header('set-cookie', cookie('', 0)).code(204).send(),

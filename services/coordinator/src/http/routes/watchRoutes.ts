@@ -7,7 +7,7 @@ import type { HttpDeps } from '../httpDeps.ts';
 import { PROBLEMS } from '../problemResponses.ts';
 
 const headersSchema = z.object({
-  'last-event-id': z.string().max(100).optional().describe('resourceVersion that the client has seen; it is not sent again'),
+  'last-event-id': z.string().max(100).optional().describe('resourceVersion that the client already has; it is not sent again'),
 });
 
 const jobEventSchema = eventSchema('job', { id: z.string().describe('the resourceVersion'), data: 'Job' });
@@ -20,17 +20,17 @@ export function addWatchRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
       config: { role: 'read' },
       schema: {
         operationId: 'watchJob',
-        summary: 'The job now and at each change, until it has ended.',
+        summary: 'Streams the job now and at each change, until it ends.',
         description:
-          'Server-sent events `job` whose id is the resourceVersion. A client that reconnects with Last-Event-ID is told only what ' +
+          'Server-sent events `job` whose id is the resourceVersion. A client that reconnects with Last-Event-ID gets only what ' +
           'it has not seen; ' +
-          'where a client is slow, states in between are left out, the last one never. 204 when the job has ended and the client has ' +
+          'for a slow client, intermediate states are skipped, but never the last one. 204 if the job has ended and the client has ' +
           'seen its end.',
         tags: ['jobs'],
         params: jobParamsSchema,
         headers: headersSchema,
         response: {
-          200: { description: 'Events whose data is the job', content: { 'text/event-stream': { schema: jobEventSchema } } },
+          200: { description: 'events whose data is the job', content: { 'text/event-stream': { schema: jobEventSchema } } },
           204: z.undefined().describe('the job has ended, and the client has seen its end'),
           ...PROBLEMS,
         },

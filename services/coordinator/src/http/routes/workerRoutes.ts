@@ -14,7 +14,7 @@ export function addWorkerRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
     {
       schema: {
         operationId: 'listWorkers',
-        summary: 'The workers that are connected, by name.',
+        summary: 'Lists the connected workers by name.',
         tags,
         querystring: pageQuerySchema,
         response: { 200: pageSchema(workerResourceSchema), ...PROBLEMS },
@@ -33,7 +33,7 @@ export function addWorkerRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
       config: { role: 'admin' },
       schema: {
         operationId: 'drainWorker',
-        summary: 'Take a worker out of its job at a step boundary; it gets no other until it is started again.',
+        summary: 'Removes a worker from its job at a step boundary; it gets no other job until it is restarted.',
         tags,
         params: workerParamsSchema,
         response: { 200: workerResourceSchema, ...PROBLEMS },
