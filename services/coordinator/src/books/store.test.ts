@@ -56,7 +56,7 @@ test('a second coordinator is refused with who holds the Redis, and changes noth
 });
 
 test('the lease of a dead process of this machine is taken over at once, and that of another when it runs out', async () => {
-  const script = `import { connectRedis } from '@maestro/data';
+  const script = `import { connectRedis } from '@maestro/redis';
     import { openStore } from ${JSON.stringify(new URL('./store.js', import.meta.url).href)};
     const store = await openStore(await connectRedis(${JSON.stringify(server.url)}, { timeoutMs: 2000 }));
     console.log(store.incarnation);`;
