@@ -12,8 +12,7 @@ let isSealed = false;
  */
 export function registerRecipes(added: readonly RecipeInfo[]): void {
   for (const recipe of added) {
-    if ((recipes.get(recipe.id) ?? recipe) !== recipe)
-      throw new MaestroError('conflict', `recipe ${recipe.id}: the name is already registered`);
+    if ((recipes.get(recipe.id) ?? recipe) !== recipe) throw new MaestroError('conflict', `recipe ${recipe.id}: the name is taken`);
     const problem = whyNoSeries(recipe.series);
     if (problem !== undefined) throw new MaestroError('invalid-argument', `recipe ${recipe.id}: ${problem}`);
     // Modules are evaluated while one that another imports first still waits: what is made from recipes must not be made by then.
