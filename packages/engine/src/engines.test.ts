@@ -176,14 +176,16 @@ test('where koffi cannot be loaded, onnxruntime-node takes its place and the log
 });
 
 test.each(['node', 'capi'] as const)(
-  'inputs of every element type and rank reach the model of engine %s, and no others',
+  'inputs of every element type and rank reach the model of engine %s, and its sums come back',
   async (engine) => {
     const { inputs, layout: own, trainingModel, batch, sum } = everyDtype();
-    const trainer = await openTrainer({ trainingModel, layout: own, inputs, microBatch: 3, maxPartials: 1, treeDepth: 0, engine });
+    const sums = ['metric.sum', 'metric.draws'];
+    const trainer = await openTrainer({ trainingModel, layout: own, inputs, sums, microBatch: 3, maxPartials: 1, treeDepth: 0, engine });
     opened.push(trainer);
     await trainer.load({ parameters: new Float32Array(16).fill(1, 0, 2), step: 0 });
     expect(trainer.engine).toBe(engine);
-    expect((await trainer.forwardBackward(batch)).loss).toBe(sum);
+    expect(await trainer.forwardBackward(batch)).toMatchObject({ loss: sum, sums: [sum, 0.75] });
+    expect(await trainer.forwardBackward({ ...batch, count: 0, accumulate: true })).toMatchObject({ loss: 0, sums: [0, 0] });
     await trainer.pushLeaf();
     await trainer.takePartial(0);
     const gradient = new Float32Array(16);

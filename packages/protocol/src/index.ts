@@ -101,7 +101,16 @@ export {
   type StoredCheckpoint,
   type WorkerInfo,
 } from './job/jobs.ts';
-export { COMMON_SERIES, exportName, type Metrics, MOST_SERIES, metricsOf, shortLabel, whyNoSeries } from './job/metrics.ts';
+export {
+  COMMON_SERIES,
+  exportName,
+  type Metrics,
+  MOST_OWN_SERIES,
+  MOST_SERIES,
+  metricsOf,
+  shortLabel,
+  whyNoSeries,
+} from './job/metrics.ts';
 export { nearest } from './job/nearest.ts';
 export { type JobIssue, type JobSection, METRIC_UNITS, type MetricInfo, type RecipeInfo, type SectionSchemas } from './job/recipe.ts';
 export { failRecipes, isTraining, recipeInfos, recipeOf, registerRecipes } from './job/recipeRegistry.ts';

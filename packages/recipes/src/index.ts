@@ -27,3 +27,4 @@ export { type PlanSource, planInThread, planRecipe, planSource, recipeFiller } f
 export type { RecipeKit } from './plan/recipeKit.ts';
 export type { DataFacts, PlanRecipe, RecipePlan } from './plan/recipePlan.ts';
 export { recipeIdentity } from './registry.ts';
+export { ownSeries } from './trainingSeries.ts';

@@ -1,4 +1,4 @@
-import type { MetricInfo } from '@maestro/protocol';
+import { type MetricInfo, recipeOf } from '@maestro/protocol';
 
 /** What every job that trains tells at each step; `about` says what its loss is. */
 export function trainingSeries(about?: string): readonly MetricInfo[] {
@@ -7,4 +7,10 @@ export function trainingSeries(about?: string): readonly MetricInfo[] {
     { name: 'learningRate', label: 'Learning rate', shortLabel: 'lr', unit: 'rate' },
     { name: 'gradNorm', label: 'Gradient norm', exportName: 'gradient_norm', unit: 'number', isDetail: true },
   ];
+}
+
+/** Names of the series that a recipe has beside those of every training: its training graph has an output `metric.NAME` for each. */
+export function ownSeries(spec: { readonly recipe: string }): readonly string[] {
+  const common = new Set(trainingSeries().map(({ name }) => name));
+  return recipeOf(spec).series.flatMap(({ name }) => (common.has(name) ? [] : [name]));
 }

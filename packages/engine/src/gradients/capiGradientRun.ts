@@ -19,7 +19,8 @@ export class CapiGradientRun implements GradientRun {
   readonly session: OrtSession;
   readonly memory: OrtMemory;
   readonly #inputs: MicroBatchMemory;
-  readonly #loss: OrtValue;
+  /** The loss, and the model's `sums`. */
+  readonly #scalars: Values;
   /** By replica. */
   readonly #parameters: readonly Values[];
   /** `grad.NAME`, by slot. */
@@ -49,7 +50,8 @@ export class CapiGradientRun implements GradientRun {
     this.session = session;
     this.memory = memory;
     this.#inputs = new MicroBatchMemory(options);
-    this.#loss = memory.over(this.#inputs.loss, []);
+    const scalars = Object.entries({ loss: this.#inputs.loss, ...this.#inputs.sums });
+    this.#scalars = Object.fromEntries(scalars.map(([name, view]) => [name, memory.over(view, [])]));
     this.#parameters = parameters;
     this.#slots = slots;
   }
@@ -66,7 +68,7 @@ export class CapiGradientRun implements GradientRun {
       const reason = explainCudaFailure(errorMessage(cause));
       throw new MaestroError('internal', `forwardBackward: ONNX Runtime failed on ${count} samples: ${reason}`, { cause });
     }
-    return { loss: this.#inputs.loss[0]!, sendSeconds };
+    return { loss: this.#inputs.loss[0]!, sums: Object.values(this.#inputs.sums).map(([sum]) => sum!), sendSeconds };
   }
 
   async close(): Promise<void> {
@@ -83,7 +85,7 @@ export class CapiGradientRun implements GradientRun {
     this.#bindings.set(key, binding);
     for (const [name, value] of Object.entries(this.#parameters[replica]!)) binding.input(name, value);
     for (const [name, value] of Object.entries(this.#slots[slot]!)) binding.output(name, value);
-    binding.output('loss', this.#loss);
+    for (const [name, value] of Object.entries(this.#scalars)) binding.output(name, value);
     return binding;
   }
 
@@ -95,7 +97,7 @@ export class CapiGradientRun implements GradientRun {
 }
 
 function openTrainingSession(api: OrtApi, options: TrainerHostOptions): OrtSession {
-  const { trainingModel, layout, inputs, device } = options;
+  const { trainingModel, layout, inputs, sums, device } = options;
   let session: OrtSession;
   try {
     session = openOrtSession(api, trainingModel, options);
@@ -105,7 +107,7 @@ function openTrainingSession(api: OrtApi, options: TrainerHostOptions): OrtSessi
     throw new MaestroError(code, `training model: ONNX Runtime refused it on ${device}: ${message}`, { cause });
   }
   checkInputs('training model', session, layout, { batch: inputs, others: [GRAD_SCALE] });
-  checkOutputs('training model', session, ['loss', ...layout.tensors.map(({ name }) => `grad.${name}`)]);
+  checkOutputs('training model', session, ['loss', ...sums, ...layout.tensors.map(({ name }) => `grad.${name}`)]);
   return session;
 }
 

@@ -4,6 +4,8 @@ import type { OutputPath } from './outputPath.ts';
 /** What a micro batch gave beside its gradient. */
 export interface MicroBatchLoss {
   readonly loss: number;
+  /** Of the model's `sums`, in their order. */
+  readonly sums: readonly number[];
   /** Time in which inputs went to the device, where that is apart from computing. */
   readonly sendSeconds?: number;
   /** Set once, when in-place outputs stopped working and copying took over: the reason. */

@@ -28,10 +28,10 @@ export class NodeGradientRun implements GradientRun {
     parameters: readonly SegmentedFloats[],
     slots: readonly SegmentedFloats[],
   ): Promise<NodeGradientRun> {
-    const { trainingModel, layout, inputs, outputPath } = options;
+    const { trainingModel, layout, inputs, sums, outputPath } = options;
     const session = await openSession('training model', trainingModel, options);
     checkInputs('training model', session, layout, { batch: inputs, others: [GRAD_SCALE] });
-    checkOutputs('training model', session, ['loss', ...layout.tensors.map(({ name }) => `grad.${name}`)]);
+    checkOutputs('training model', session, ['loss', ...sums, ...layout.tensors.map(({ name }) => `grad.${name}`)]);
     const status = session.outputMetadata[0];
     const choice =
       outputPath !== 'auto'
@@ -56,9 +56,12 @@ export class NodeGradientRun implements GradientRun {
     this.#parameters = parameters.map((vector) => parameterTensors(layout, tensorViews(layout, vector)));
     this.#feeds = parameters.map(() => new Map());
     this.#inputs = new MicroBatchMemory(options);
-    const lossTensor = floatTensor(this.#inputs.loss, []);
+    const scalars = Object.entries({ loss: this.#inputs.loss, ...this.#inputs.sums }).map(([name, view]) => [name, floatTensor(view, [])]);
     this.#bindings = slots.map((slot) =>
-      bindOutputs(session.outputNames[0]!, { loss: lossTensor, ...parameterTensors(layout, tensorViews(layout, slot), 'grad.') }),
+      bindOutputs(session.outputNames[0]!, {
+        ...Object.fromEntries(scalars),
+        ...parameterTensors(layout, tensorViews(layout, slot), 'grad.'),
+      }),
     );
   }
 
@@ -87,7 +90,11 @@ export class NodeGradientRun implements GradientRun {
       }
       this.#path = 'copying';
     }
-    return { loss: this.#inputs.loss[0]!, ...(fallback !== undefined && { fallback }) };
+    return {
+      loss: this.#inputs.loss[0]!,
+      sums: Object.values(this.#inputs.sums).map(([sum]) => sum!),
+      ...(fallback !== undefined && { fallback }),
+    };
   }
 
   async close(): Promise<void> {

@@ -104,6 +104,11 @@ export function everyDtype() {
   );
   graph.output('status', sequenceConstruct([loss]));
   graph.output('loss', loss);
+  graph.output(
+    'metric.sum',
+    sums.reduce((sum, each) => add(sum, each)),
+  );
+  graph.output('metric.draws', sums[0]!);
   graph.output('grad.w', grad(loss, [w])[0]!);
   const batch = {
     inputs: {

@@ -11,16 +11,20 @@ export class MicroBatchMemory {
   /** By input, room for the largest batch. */
   readonly views: BatchViews;
   readonly loss: Float32Array;
+  /** By output, [1] each. */
+  readonly sums: Readonly<Record<string, Float32Array>>;
   readonly #gradScale: Float32Array;
   readonly #inputs: readonly BatchInput[];
   readonly #microBatch: number;
 
-  constructor({ inputs, microBatch }: Pick<TrainerHostOptions, 'inputs' | 'microBatch'>) {
+  constructor({ inputs, sums, microBatch }: Pick<TrainerHostOptions, 'inputs' | 'sums' | 'microBatch'>) {
     const floats = (input: BatchInput): number =>
       Math.ceil((microBatch * elementsOf(input) * BATCH_ARRAYS[input.dtype].BYTES_PER_ELEMENT) / Float32Array.BYTES_PER_ELEMENT);
     // Ranges go by their place, since an input may have any name.
     const sizes = Object.fromEntries(inputs.map((input, i) => [String(i), floats(input)]));
-    const { ranges }: Arena = openArena({ ranges: { ...sizes, gradScale: 1, loss: 1 } });
+    const { ranges }: Arena = openArena({
+      ranges: { ...sizes, gradScale: 1, loss: 1, ...Object.fromEntries(sums.map((_, i) => [`sum${i}`, 1])) },
+    });
     this.#inputs = inputs;
     this.#microBatch = microBatch;
     this.views = Object.fromEntries(
@@ -31,6 +35,7 @@ export class MicroBatchMemory {
     );
     this.#gradScale = ranges['gradScale']!;
     this.loss = ranges['loss']!;
+    this.sums = Object.fromEntries(sums.map((name, i) => [name, ranges[`sum${i}`]!]));
   }
 
   /** Copies a batch in. @throws MaestroError `invalid-argument` when it does not fit. */

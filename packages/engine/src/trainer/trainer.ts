@@ -40,6 +40,8 @@ export interface TrainerOptions {
   readonly layout: FlatLayout;
   /** What each sample has for the model. */
   readonly inputs: readonly BatchInput[];
+  /** More outputs [], sums over the samples of a micro batch. Default: none. */
+  readonly sums?: readonly string[];
   /** Most samples in one `forwardBackward`. */
   readonly microBatch: number;
   /** Shared vectors for partial sums: the most maximal complete subtrees that this member's virtual ranks can form. */
@@ -182,6 +184,7 @@ export async function openTrainer({
   trainingModel,
   layout,
   inputs,
+  sums = [],
   microBatch,
   maxPartials,
   treeDepth,
@@ -211,6 +214,7 @@ export async function openTrainer({
     layout,
     plan,
     inputs,
+    sums,
     microBatch,
     treeSlots,
     replicas,

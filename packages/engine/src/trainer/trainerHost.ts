@@ -136,11 +136,13 @@ export async function openTrainerHost(options: TrainerHostOptions) {
       const slot = slotAt(accumulate ? depth + 1 : depth);
       // A batch of which no image could be read, or a virtual rank's part of a last step that has fewer images than ranks, adds nothing.
       if (batch.count === 0) gradients.clear(slot);
-      const { loss, fallback, sendSeconds }: MicroBatchLoss = batch.count === 0 ? { loss: 0 } : await gradients.gradient(batch, slot);
+      const nothing: MicroBatchLoss = { loss: 0, sums: options.sums.map(() => 0) };
+      const { loss, sums, fallback, sendSeconds } = batch.count === 0 ? nothing : await gradients.gradient(batch, slot);
       if (accumulate) gradients.add(slotAt(depth), slot);
       hasLeaf = true;
       return {
         loss,
+        sums,
         seconds: (performance.now() - started) / 1000,
         ...(sendSeconds !== undefined && { sendSeconds }),
         ...(fallback !== undefined && { fallback }),

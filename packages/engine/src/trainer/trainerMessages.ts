@@ -11,6 +11,8 @@ export interface TrainerHostOptions extends SessionOptions {
   readonly layout: FlatLayout;
   readonly plan: SegmentPlan;
   readonly inputs: readonly BatchInput[];
+  /** Outputs of the model, float32 [], that are given out beside the loss. */
+  readonly sums: readonly string[];
   readonly microBatch: number;
   readonly treeSlots: number;
   /** Replicas that train apart; 0: one set of parameters, and no outer ones. */
@@ -51,6 +53,8 @@ export interface MicroBatchInput {
 export interface MicroBatchResult {
   /** Its share of the global mean loss; micro-batch losses sum to it. */
   readonly loss: number;
+  /** What the model's `sums` are, in their order; of an empty micro batch zero. */
+  readonly sums: readonly number[];
   /** Time in the compute thread. */
   readonly seconds: number;
   /** Of these, the time in which inputs went to the device, where the engine can tell. */

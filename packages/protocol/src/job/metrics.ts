@@ -6,6 +6,9 @@ export type Metrics = Readonly<Record<string, number>>;
 /** Names of one recipe's series, at most. */
 export const MOST_SERIES = 32;
 
+/** Series that a recipe has beside those of every training, at most: each virtual rank has room for them in every step. */
+export const MOST_OWN_SERIES = 8;
+
 /** Names of series that every job has beside those of its recipe. */
 export const COMMON_SERIES = ['imagesPerSecond', 'stepSeconds'] as const;
 

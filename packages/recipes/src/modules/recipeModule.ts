@@ -1,4 +1,12 @@
-import { COMMON_SECTIONS, MaestroError, METRIC_UNITS, type MetricInfo, type RecipeInfo, whyNoSeries } from '@maestro/protocol';
+import {
+  COMMON_SECTIONS,
+  MaestroError,
+  METRIC_UNITS,
+  type MetricInfo,
+  MOST_OWN_SERIES,
+  type RecipeInfo,
+  whyNoSeries,
+} from '@maestro/protocol';
 import { z } from 'zod';
 import type { PlanRecipe } from '../plan/recipePlan.ts';
 import type { RecipeEntry } from '../registry.ts';
@@ -33,7 +41,7 @@ const recipeModuleSchema = z.strictObject({
   issues: callable<NonNullable<RecipeInfo['issues']>>().optional(),
   /** What its loss is, in a clause. */
   loss: z.string().min(1).optional(),
-  series: z.array(metric).default([]),
+  series: z.array(metric).max(MOST_OWN_SERIES).default([]),
   plan: callable<PlanRecipe>(),
 });
 

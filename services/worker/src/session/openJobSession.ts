@@ -5,7 +5,7 @@ import { openTrainer } from '@maestro/engine';
 import { encodeModel } from '@maestro/graph';
 import { flatLayout } from '@maestro/mae';
 import { dilocoOf, specHash } from '@maestro/protocol';
-import { planRecipe, planSource, recipeFiller, recipeIdentity } from '@maestro/recipes';
+import { ownSeries, planRecipe, planSource, recipeFiller, recipeIdentity } from '@maestro/recipes';
 import { connectRedis } from '@maestro/redis';
 import { createCheckpointer } from '../checkpoint/checkpointer.ts';
 import { computeIdentity } from '../process/computeSettings.ts';
@@ -49,6 +49,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         trainingModel,
         layout,
         inputs,
+        sums: ownSeries(spec).map((name) => `metric.${name}`),
         microBatch: schedule.microBatch,
         maxPartials: maxPartials(schedule.virtualRanks),
         treeDepth: treeHeight(schedule.virtualRanks),

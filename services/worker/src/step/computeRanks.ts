@@ -6,7 +6,7 @@ import type { Faults } from '../process/faults.ts';
 import type { ContentCheck } from '../session/contentCheck.ts';
 import { microBatchOrder, PREFETCH } from './microBatchOrder.ts';
 import type { Phase } from './phase.ts';
-import { CONTENT, DIGEST, HOLD, IMAGES, LOSS, SCALARS_PER_RANK } from './stepScalars.ts';
+import { CONTENT, DIGEST, HOLD, IMAGES, LOSS, OWN_SERIES, SCALARS_PER_RANK } from './stepScalars.ts';
 
 /** What a member computes its virtual ranks with. */
 export interface ComputeOptions {
@@ -75,6 +75,8 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
           let images = 0;
           let digest = 0;
           let content = 0;
+          const at = leaf * SCALARS_PER_RANK;
+          scalars.fill(0, at, at + SCALARS_PER_RANK);
           for (let micro = 0; micro < accumulation; micro++) {
             signal.throwIfAborted();
             onPhase(step, 'data');
@@ -89,6 +91,7 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
             const accumulate = micro > 0;
             const result = await trainer.forwardBackward({ inputs, count, gradScale, accumulate, replica });
             loss += result.loss;
+            for (const [i, sum] of result.sums.entries()) scalars[at + OWN_SERIES + i]! += sum;
             computeSeconds += result.seconds;
             images += count;
             digest = addDigests(digest, batch.digest);
@@ -98,8 +101,6 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
             batch.release();
           }
           await trainer.pushLeaf();
-          const at = leaf * SCALARS_PER_RANK;
-          scalars.fill(0, at, at + SCALARS_PER_RANK);
           scalars[at + LOSS] = loss;
           scalars[at + IMAGES] = images;
           scalars[at + DIGEST] = digest;

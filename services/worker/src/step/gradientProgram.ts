@@ -3,12 +3,12 @@ import { type Loader, positionsOfStep, type Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
 import { type FlatLayout, type LearningRateSchedule, learningRateAt } from '@maestro/mae';
 import type { JobSpec } from '@maestro/protocol';
-import type { RecipePlan } from '@maestro/recipes';
+import { ownSeries, type RecipePlan } from '@maestro/recipes';
 import type { Exchange } from '../exchange/exchange.ts';
 import { openRankComputer } from './computeRanks.ts';
 import { nonFinite } from './nonFinite.ts';
 import { reportOf, type StepOptions, type StepOutcome, type StepProgram } from './runSteps.ts';
-import { HOLD, imagesOf, LOSS, SAVE, sharesOf, sumOverRanks } from './stepScalars.ts';
+import { HOLD, imagesOf, LOSS, ownMetricsOf, SAVE, sharesOf, sumOverRanks } from './stepScalars.ts';
 import { toldMetrics } from './toldMetrics.ts';
 
 /** Everything a member trains with. */
@@ -42,6 +42,7 @@ export function createGradientProgram(options: GradientProgramOptions): StepProg
   const ranks = order.flatMap((local) => (local.op === 'leaf' ? [local.rank] : []));
   const computer = openRankComputer({ ...options, ranks, offer: exchange.offer });
   const told = toldMetrics(spec);
+  const ownNames = ownSeries(spec);
 
   return {
     async run(step, frame) {
@@ -72,7 +73,7 @@ export function createGradientProgram(options: GradientProgramOptions): StepProg
       // Apply: the same AdamW, whoever applies it.
       const isHeld = sumOverRanks(total.scalars, HOLD) > 0;
       const isSaved = sumOverRanks(total.scalars, SAVE) > 0;
-      const metrics = told({ loss, learningRate: lr, gradNorm });
+      const metrics = told({ loss, learningRate: lr, gradNorm, ...ownMetricsOf(total.scalars, ownNames, images) });
       const rankSeconds = computeSeconds / ranks.length;
       const outcome: StepOutcome = { loss, metrics, images, ranks: sharesOf(total.scalars), rankSeconds, isSaved, isEnd: () => isHeld };
       const report = () => reportOf(outcome, step, frame.seconds());

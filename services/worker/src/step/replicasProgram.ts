@@ -1,6 +1,7 @@
 import { positionsOfRank } from '@maestro/data';
 import { learningRateAt } from '@maestro/mae';
 import { type DilocoSpec, ranksPerUnit } from '@maestro/protocol';
+import { ownSeries } from '@maestro/recipes';
 import type { ApartExchange } from '../exchange/apart.ts';
 import { type ReplicaRange, replicaProgram } from '../exchange/replicaExchange.ts';
 import { openRankComputer } from './computeRanks.ts';
@@ -8,7 +9,7 @@ import type { TrainOptions } from './gradientProgram.ts';
 import { nonFinite } from './nonFinite.ts';
 import { isRoundEnd } from './rounds.ts';
 import type { StepProgram } from './runSteps.ts';
-import { HOLD, imagesOf, LOSS, SCALARS_PER_RANK, SUM_SQUARES, sharesOf, sumOverRanks } from './stepScalars.ts';
+import { HOLD, imagesOf, LOSS, ownMetricsOf, SCALARS_PER_RANK, SUM_SQUARES, sharesOf, sumOverRanks } from './stepScalars.ts';
 import { toldMetrics } from './toldMetrics.ts';
 
 /** What {@link createReplicasProgram} works on. */
@@ -43,6 +44,7 @@ export function createReplicasProgram(options: ReplicasProgramOptions): StepProg
   const orders = Array.from({ length: own.held }, (_, replica) => replicaProgram({ spec }, own.first + replica));
   const computer = openRankComputer({ ...options, ranks, offer: exchange.offer });
   const told = toldMetrics(spec);
+  const ownNames = ownSeries(spec);
 
   /** Images that the replica of a virtual rank is due in a step. */
   const plannedOf = (step: number, rank: number): number => {
@@ -85,7 +87,7 @@ export function createReplicasProgram(options: ReplicasProgramOptions): StepProg
       const gradNorm = Math.sqrt(sumOverRanks(scalars, SUM_SQUARES) / diloco.replicas);
       const isHeld = sumOverRanks(scalars, HOLD) > 0;
       const shares = sharesOf(scalars);
-      const metrics = told({ loss, learningRate: lr, gradNorm });
+      const metrics = told({ loss, learningRate: lr, gradNorm, ...ownMetricsOf(scalars, ownNames, images) });
 
       // Outer step: the sum of what all replicas have moved.
       const isRoundOver = isRoundEnd(done, diloco, totalSteps);

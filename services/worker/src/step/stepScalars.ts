@@ -1,14 +1,14 @@
-import { MaestroError, type RankShare, type SkippedImage } from '@maestro/protocol';
+import { MaestroError, type Metrics, MOST_OWN_SERIES, type RankShare, type SkippedImage } from '@maestro/protocol';
 
 /**
  * Scalars that each virtual rank contributes to a step: its part of the loss, its images, their digest, whether to hold after the step, the
  * sum of squares of the gradient where replicas train apart (at the first rank of each, else 0), whether all are to save the state after
- * it, and the digest of what the bytes of its images were.
+ * it, the digest of what the bytes of its images were, and its sums of the recipe's own series, for which there is always room.
  */
-export const SCALARS_PER_RANK = 7;
+export const SCALARS_PER_RANK = 7 + MOST_OWN_SERIES;
 const NAMED_IN_ERROR = 5;
 /** The place of each scalar. */
-export const [LOSS, IMAGES, DIGEST, HOLD, SUM_SQUARES, SAVE, CONTENT] = [0, 1, 2, 3, 4, 5, 6] as const;
+export const [LOSS, IMAGES, DIGEST, HOLD, SUM_SQUARES, SAVE, CONTENT, OWN_SERIES] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 
 /** Sums one scalar over the virtual ranks in order, so that the sum is the same whoever computed them. */
 export function sumOverRanks(scalars: Float64Array, which: number): number {
@@ -26,6 +26,11 @@ export function imagesOf(scalars: Float64Array, step: number, skipped: readonly 
   if (images > 0) return images;
   const names = skipped.slice(0, NAMED_IN_ERROR).map(({ name, reason }) => `${name} (${reason})`);
   throw new MaestroError('data-invalid', `step ${step}: none of its images can be decoded; remove or mend them: ${names.join(', ')}, ...`);
+}
+
+/** The recipe's own series of a step, means over its `images`: of sums in the order of virtual ranks, as the loss is. */
+export function ownMetricsOf(scalars: Float64Array, names: readonly string[], images: number): Metrics {
+  return Object.fromEntries(names.map((name, i) => [name, sumOverRanks(scalars, OWN_SERIES + i) / images]));
 }
 
 /** What of a step's samples each virtual rank has taken. */
