@@ -18,6 +18,7 @@ const PAGES = ['first-job.md', 'logs.md', 'storage.md', 'watching-a-run.md', 'wh
 const ELSEWHERE: Readonly<Record<string, string>> = {
   'several-machines.md': 'composeOverlays.test.ts, and its certificates below',
   'kubernetes.md': 'kubernetes/manifests.test.ts',
+  'write-a-recipe.md': 'writtenRecipe.slow.test.ts',
 };
 /** The address that the guide tells of; here the port is a free one. */
 const DOCUMENTED_HTTP = '127.0.0.1:7080';

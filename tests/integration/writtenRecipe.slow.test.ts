@@ -52,11 +52,27 @@ test(
     // Its own number too does not depend on who computes.
     expect(ended.progress!.metrics).toEqual(one.progress!.metrics);
     expect(Object.keys(one.progress!.metrics)).toEqual(['loss', 'learningRate', 'gradNorm', 'psnr']);
+    await expectTold(three.id, ended.progress!.metrics['psnr']!);
     const other = await shared.watch(await shared.client.submitJob({ spec: denoise(3, { denoise: { sigma: 0.8 } }) }));
     expect(hashOf(other, STEPS)).not.toBe(hash);
   },
   TIMEOUT_MS,
 );
+
+/** Its own number is shown wherever a loss is. */
+async function expectTold(id: string, psnr: number): Promise<void> {
+  const get = (path: string) => fetch(`http://${shared.cluster.http}${path}`);
+  const described = await runCli(['--coordinator', shared.cluster.coordinator, 'describe', id], dir, { MAESTRO_RECIPES: recipe });
+  expect(described).toMatchObject({ code: 0, stderr: '' });
+  expect(described.stdout.toLowerCase()).toContain(`psnr ${psnr.toFixed(4)}`.slice(0, 8));
+  const resource = (await (await get(`/api/v1/jobs/${id}`)).json()) as { readonly progress: { readonly metrics: object } };
+  expect(resource).toMatchObject({ progress: { metrics: { psnr } }, recipe: { id: 'denoise' } });
+  const curves = await (await get(`/api/v1/jobs/${id}/metrics?series=psnr`)).text();
+  expect(curves).toContain('"psnr"');
+  expect(await (await get('/metrics')).text()).toMatch(/^maestro_psnr\{job="denoise-3"\} -?[0-9.]+$/m);
+  const events = Buffer.from(await (await get(`/api/v1/jobs/${id}/metrics/export?format=tensorboard`)).arrayBuffer());
+  expect(events.includes('train/psnr')).toBe(true);
+}
 
 test(
   'a worker whose module is another one, or that has none, is not taken, and is told why',
