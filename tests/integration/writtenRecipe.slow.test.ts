@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { fileOf } from '../support/repository.ts';
 import { runCli } from '../support/runCli.ts';
 import { smallJob } from '../support/smallJob.ts';
-import { hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
+import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
 
 const TIMEOUT_MS = 300_000;
 const STEPS = 8;
@@ -53,6 +53,17 @@ test(
     expect(ended.progress!.metrics).toEqual(one.progress!.metrics);
     expect(Object.keys(one.progress!.metrics)).toEqual(['loss', 'learningRate', 'gradNorm', 'psnr']);
     await expectTold(three.id, ended.progress!.metrics['psnr']!);
+    // Prometheus is told of jobs that run.
+    const { schedule } = denoise(3) as { readonly schedule?: object };
+    const running = await shared.client.submitJob({ spec: denoise(3, { name: 'long', schedule: { ...schedule, steps: 2000 } }) });
+    await shared.watch(running, hasDone(2));
+    const page = await (await fetch(`http://${shared.cluster.http}/metrics`)).text();
+    expect(page.split('\n').filter((line) => /^maestro_(psnr|loss)\b/.test(line))).toEqual([
+      expect.stringMatching(/^maestro_loss\{job="long"\} [0-9.]+$/),
+      expect.stringMatching(/^maestro_psnr\{job="long"\} -?[0-9.]+$/),
+    ]);
+    await shared.client.cancelJob(running.id);
+    await shared.watch(running);
     const other = await shared.watch(await shared.client.submitJob({ spec: denoise(3, { denoise: { sigma: 0.8 } }) }));
     expect(hashOf(other, STEPS)).not.toBe(hash);
   },
@@ -69,7 +80,6 @@ async function expectTold(id: string, psnr: number): Promise<void> {
   expect(resource).toMatchObject({ progress: { metrics: { psnr } }, recipe: { id: 'denoise' } });
   const curves = await (await get(`/api/v1/jobs/${id}/metrics?series=psnr`)).text();
   expect(curves).toContain('"psnr"');
-  expect(await (await get('/metrics')).text()).toMatch(/^maestro_psnr\{job="denoise-3"\} -?[0-9.]+$/m);
   const events = Buffer.from(await (await get(`/api/v1/jobs/${id}/metrics/export?format=tensorboard`)).arrayBuffer());
   expect(events.includes('train/psnr')).toBe(true);
 }
