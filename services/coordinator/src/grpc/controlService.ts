@@ -9,7 +9,8 @@ import {
   toWire,
   type Wire,
 } from '@maestro/protocol';
-import type { Coordinator, WorkerSession } from '../jobs/coordinator.ts';
+import type { Coordinator } from '../jobs/coordinator.ts';
+import type { WorkerSession } from '../jobs/jobBoard.ts';
 
 /** Serves `maestro.v1.Coordinator`, the workers' control streams, on `server`. */
 export function addControlService(server: Server, coordinator: Coordinator): void {

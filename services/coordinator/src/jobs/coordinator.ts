@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
-import { stepFolder } from '@maestro/checkpoint';
 import {
   type FailureTimeouts,
   type Hello,
@@ -10,9 +9,7 @@ import {
   type JobCheck,
   type JobSpec,
   MaestroError,
-  type Standing,
   type WorkerInfo,
-  type WorkerMessage,
 } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { auditJob } from '../audit/auditJob.ts';
@@ -22,24 +19,20 @@ import { keepLedger, rewriteRecords } from '../books/keepRecords.ts';
 import { parseLedger } from '../books/ledger.ts';
 import type { Store } from '../books/store.ts';
 import type { CoordinatorEvents } from '../metrics/observer.ts';
-import { createPlacer } from '../placement/placer.ts';
-import { type ActiveJob, type ActiveJobOptions, openActiveJob } from '../run/activeJob.ts';
-import { type JobRun, queuedRun, type RunEvent, type RunWorker } from '../run/state/runState.ts';
-import { createDistrust } from '../workers/distrust.ts';
-import { judgeStanding, whyUnbelievable } from '../workers/judgeMessage.ts';
-import { workerEvent } from '../workers/workerEvent.ts';
-import { type ConnectedWorker, createWorkerRegistry, type WorkerConnection, workerInfo } from '../workers/workerRegistry.ts';
+import type { ActiveJob, FoundCheckpoint } from '../run/activeJob.ts';
+import { systemClock } from '../run/clock.ts';
+import { type JobRun, queuedRun, type RunEvent } from '../run/state/runState.ts';
+import { type WorkerConnection, workerInfo } from '../workers/workerRegistry.ts';
 import { type AdmissionOptions, createAdmission } from './admission.ts';
 import { checkJob, type JobSituation, requireFeasible } from './checkJob.ts';
 import { findJob } from './findJob.ts';
+import { openJobBoard, type WorkerSession } from './jobBoard.ts';
 import { newJob } from './jobView.ts';
 import { restoreJob, restoreJobs } from './restoreJobs.ts';
 import { createRetiredJobs, DEFAULT_KEEP_JOBS } from './retiredJobs.ts';
 import { createSubmissions, type Submission } from './submissions.ts';
 
 const TICK_MS = 250;
-/** More starts of coordinators than Redis can have forgotten. */
-const MOST_FORGOTTEN_STARTS = 1000;
 /** So long whoever decides about a job waits for it to be persisted. */
 const SETTLE_MS = 5000;
 /** What a coordinator that ends waits for Redis to take in. */
@@ -57,17 +50,10 @@ export interface CoordinatorOptions extends AdmissionOptions {
   /** So many jobs that have ended are kept at hand; default {@link DEFAULT_KEEP_JOBS}. */
   readonly keepJobs?: number;
   /** The newest valid checkpoint that a job has written. */
-  readonly findCheckpoint: (jobId: string, spec: JobSpec) => ReturnType<ActiveJobOptions['findCheckpoint']>;
+  readonly findCheckpoint: (jobId: string, spec: JobSpec) => Promise<FoundCheckpoint>;
   /** Told of what happens. */
   readonly events: CoordinatorEvents;
   readonly log: Logger;
-}
-
-/** A worker's control stream, as the coordinator uses it. */
-export interface WorkerSession {
-  receive(message: WorkerMessage): void;
-  /** The stream ended; `evidence` says how. */
-  closed(evidence: string): void;
 }
 
 /** Everything the services ask of the coordinator. */
@@ -123,59 +109,32 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     log,
   } = options;
   const admission = createAdmission(options);
-  const jobs = new Map<string, ActiveJob>();
-  const distrust = createDistrust(log);
-  const workers = createWorkerRegistry({
-    onGone(id) {
-      distrust.forget(id);
-      events.gone(id);
+  const board = openJobBoard({
+    clock: systemClock,
+    timeouts,
+    incarnation: {
+      get current() {
+        return store.incarnation;
+      },
+      raise(seen) {
+        void store.raiseIncarnation(seen).catch((error: unknown) => log.error({ error }, 'no new incarnation'));
+      },
     },
+    openBooks,
+    async onSettled(id) {
+      await keepLedger({ store, records, log }, id);
+      await retired.ended(id);
+    },
+    findCheckpoint: (id, spec, { found, failed }) => void findCheckpoint(id, spec).then(found).catch(failed),
+    events,
+    log,
   });
+  const { jobs, workers, placer } = board;
   let isClosing = false;
-  let versions = 0;
-  let toldRisk: string | undefined;
-  const placer = createPlacer({ jobs, workers, timeouts });
-
-  const open = ({ job, spec, run }: { readonly job: Job; readonly spec: JobSpec; readonly run: JobRun }): ActiveJob =>
-    openActiveJob({
-      job,
-      spec,
-      run,
-      timeouts,
-      openBooks: (onAcknowledged) => openBooks(job.id, spec.seed, onAcknowledged),
-      async onSettled() {
-        await keepLedger({ store, records, log }, job.id);
-        await retired.ended(job.id);
-      },
-      findCheckpoint: () => findCheckpoint(job.id, spec),
-      perform(effect) {
-        const worker = workers.get(effect.workerId);
-        if (worker === undefined) return;
-        if (effect.type === 'send') return worker.connection.send(effect.message);
-        log.warn({ worker: worker.hello.name, reason: effect.reason }, 'worker lost');
-        workers.forget(effect.workerId);
-        worker.connection.close();
-      },
-      newVersion: () => `${store.incarnation}-${++versions}`,
-      onMoved: placer.placeSoon,
-      events: {
-        ...events,
-        moved(before, after) {
-          events.moved(before, after);
-          placer.follow(before, after);
-        },
-      },
-      log,
-    });
+  const { open } = board;
   const retired = createRetiredJobs({ jobs, store, records, keepJobs, restore: (job, run) => restoreJob(job, run, admission), open, log });
   const known = (id: string): ActiveJob | undefined => jobs.get(id) ?? retired.get(id);
   const submissions = createSubmissions({ store, find: (id) => known(id)?.job, recall: retired.recall });
-  const activate = (job: Job, spec: JobSpec, run: JobRun): ActiveJob => {
-    const active = open({ job, spec, run });
-    jobs.set(job.id, active);
-    return active;
-  };
-
   const find = (reference: string): ActiveJob =>
     known(reference) ??
     jobs.get(
@@ -196,7 +155,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
   const restored = await restoreJobs({ store, records, admission, log });
   for (const { job, spec, run, ledger, fault } of restored) {
-    const active = activate(job, spec, run);
+    const active = board.add({ job, spec, run });
     if (run.phase === 'ended') continue;
     if (run.phase !== 'queued') log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
     active.dispatch({ type: 'recovered', incarnation: store.incarnation, ledger });
@@ -211,10 +170,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     () => {
       const risks = [risk(), records.problem()].filter((why) => why !== undefined);
       const why = risks.length === 0 ? undefined : risks.join('; ');
-      // A job without a bookkeeper has ended or has not begun: it has nothing to do but to be told of a risk.
-      for (const active of jobs.values()) if (active.isBooked || why !== toldRisk) active.tick(why);
-      toldRisk = why;
-      placer.tick();
+      board.tick(why);
     },
     Math.min(TICK_MS, timeouts.heartbeatMs),
   );
@@ -222,28 +178,6 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const stopWatching = store.onForgotten(() => {
     rewriteRecords({ store, records, log }, jobs).catch((error: unknown) => log.warn({ error }, 'records could not be written again'));
   });
-
-  /** Workers that jobs have by this name, whether or not they are connected. */
-  const previousOf = (name: string): RunWorker[] =>
-    [...jobs.values()].flatMap(({ run }) => run.workers.filter((each) => each.name === name));
-
-  /** A worker that was started again: what its earlier process had of a job is lost. */
-  const replaceShadows = ({ name, id }: Hello): void => {
-    for (const { run, dispatch } of jobs.values()) {
-      for (const previous of run.workers) {
-        if (previous.name !== name || previous.id === id) continue;
-        dispatch({ type: 'disconnected', workerId: previous.id, evidence: 'it was started again', isDead: true });
-      }
-    }
-  };
-
-  const takeStanding = (active: ActiveJob, hello: Hello, told: Standing): void => {
-    const { standing, problem } = judgeStanding(active.run, hello.id, told, { nowMs: Date.now(), timeouts });
-    if (problem !== undefined) distrust.tell(hello, { kind: 'standing' }, problem);
-    if (standing !== undefined) return active.dispatch({ type: 'standing', worker: hello, standing });
-    const { connection } = workers.get(hello.id)!;
-    connection.send({ kind: 'release', jobId: told.jobId, writeCheckpoint: false, reason: problem ?? 'the job is not its own' });
-  };
 
   /** Of jobs that are retired. */
   const keptLedgers = { loadLedger: async (id: string) => parseLedger((await records.loadLedger(id)) ?? {}), ledgerBytes: async () => 0 };
@@ -268,10 +202,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         await store.saveJob(job);
         await records.add({ job, ...(idempotencyKey !== '' && { key: idempotencyKey }) });
         log.info({ job: id, name: spec.name }, 'job submitted');
-        activate(job, spec, queuedRun({ id, spec, startPoint }, store.incarnation, Date.parse(job.createdAt)));
-        if (toldRisk !== undefined) jobs.get(id)!.tick(toldRisk);
+        const run = queuedRun({ id, spec, startPoint }, store.incarnation, Date.parse(job.createdAt));
+        const active = board.add({ job, spec, run });
+        if (board.toldRisk !== undefined) active.tick(board.toldRisk);
         placer.placeNew();
-        return jobs.get(id)!.job;
+        return active.job;
       };
       return submissions.submit({ spec, idempotencyKey, create });
     },
@@ -311,85 +246,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       return auditJob(jobs.has(active.job.id) ? store : keptLedgers, active);
     },
     workers: () => workers.all().map(workerInfo),
-    drainWorker(name) {
-      const worker = workers.named(name);
-      worker.isDrained = true;
-      const { jobId, hello } = worker;
-      jobs.get(jobId)?.dispatch({ type: 'drain', workerId: hello.id, reason: 'it is drained on request' });
-      return workerInfo(worker);
-    },
-    attach({ sessionKey, ...told }, connection) {
-      // What is kept of the key, also in Redis, shows it to nobody.
-      const hello: Hello = { ...told, sessionKey: createHash('sha256').update(sessionKey).digest('hex') };
-      if (hello.incarnation > store.incarnation) {
-        if (hello.incarnation > store.incarnation + MOST_FORGOTTEN_STARTS) {
-          throw new MaestroError(
-            'protocol-violation',
-            `worker ${hello.name} reports incarnation ${hello.incarnation}, which is impossible: the current one is ${store.incarnation}`,
-          );
-        }
-        // Redis has forgotten a start, or a later coordinator is at work; in that case this one cannot take a number.
-        void store.raiseIncarnation(hello.incarnation).catch((error: unknown) => log.error({ error }, 'no new incarnation'));
-        throw new MaestroError(
-          'unavailable',
-          `worker ${hello.name} has seen incarnation ${hello.incarnation}; this is ${store.incarnation}`,
-        );
-      }
-      workers.requireName(hello, previousOf(hello.name));
-      replaceShadows(hello);
-      const worker: ConnectedWorker = { hello, connection, jobId: hello.standing?.jobId ?? '', isDrained: false };
-      workers.add(worker);
-      const { name, id, address, device, threads, pid, standing } = hello;
-      log.info({ worker: name, address, device, threads, pid, job: worker.jobId, generation: standing?.generation }, 'worker joined');
-      connection.send({
-        kind: 'welcome',
-        incarnation: store.incarnation,
-        heartbeatMs: timeouts.heartbeatMs,
-        failureTimeoutMs: timeouts.silenceMs,
-      });
-      // Jobs that believe to have it are told when it does not work for them any more.
-      for (const active of jobs.values()) {
-        if (active.job.id === worker.jobId || !active.run.workers.some((member) => member.id === id)) continue;
-        const left = { jobId: active.job.id, generation: 0, step: -1, outcome: 'released', errorCode: '', errorMessage: '' } as const;
-        active.dispatch({ type: 'left', workerId: id, left });
-      }
-      if (standing !== null) {
-        const active = jobs.get(standing.jobId);
-        if (active !== undefined && active.run.phase !== 'ended') takeStanding(active, hello, standing);
-        else connection.send({ kind: 'release', jobId: standing.jobId, writeCheckpoint: false, reason: 'the job is over or unknown' });
-      }
-      placer.placeSoon();
-      return {
-        receive(message) {
-          if (!workers.has(worker) || message.kind === 'hello') return;
-          // A worker that is told to end gets nothing more to do.
-          if (message.kind === 'drain') worker.isDrained = true;
-          const active = message.jobId === '' ? undefined : jobs.get(message.jobId);
-          const problem =
-            active === undefined
-              ? undefined
-              : (whyUnbelievable(active.run, id, message, { nowMs: Date.now(), timeouts }) ?? whyElsewhere(message));
-          if (active === undefined || problem === undefined) events.message(hello, message);
-          if (problem !== undefined) distrust.tell(hello, message, problem);
-          else if (active !== undefined && message.kind === 'standing') takeStanding(active, hello, message);
-          else if (active !== undefined) {
-            const event = workerEvent(hello, message);
-            if (event !== undefined) active.dispatch(event);
-            if (message.kind === 'skipped') active.noteSkipped(name, message);
-          }
-          if (message.kind === 'left' && worker.jobId === message.jobId) {
-            worker.jobId = '';
-            placer.placeSoon();
-          }
-        },
-        closed(evidence) {
-          if (!workers.has(worker)) return;
-          workers.forget(id);
-          log.info({ worker: name, reason: evidence }, 'worker gone');
-          jobs.get(worker.jobId)?.dispatch({ type: 'disconnected', workerId: id, evidence });
-        },
-      };
-    },
+    drainWorker: (name) => workerInfo(board.drainWorker(name)),
+    // What is kept of the key, also in Redis, shows it to nobody.
+    attach: ({ sessionKey, ...hello }, connection) =>
+      board.attach({ ...hello, sessionKey: createHash('sha256').update(sessionKey).digest('hex') }, connection),
     async close() {
       isClosing = true;
       placer.close();
@@ -399,12 +259,4 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await Promise.all([...jobs.values()].map((active) => active.close(CLOSE_MS)));
     },
   };
-}
-
-/** Why a checkpoint cannot be where a worker says: in a folder of its step and job. What is there will be read. */
-function whyElsewhere(message: WorkerMessage): string | undefined {
-  if (message.kind !== 'checkpoint') return undefined;
-  const [step, ...above] = message.path.split(/[/\\]/).reverse();
-  const isThere = step === stepFolder(message.step) && above.includes(message.jobId) && !above.includes('..');
-  return isThere ? undefined : `there is no checkpoint of the job at ${message.path}`;
 }

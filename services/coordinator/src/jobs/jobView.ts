@@ -4,12 +4,13 @@ import {
   isTerminal,
   type Job,
   type JobCheckpoint,
+  type JobEvent,
   type JobProgress,
   type JobSpec,
   type JobState,
   type StepCommitted,
 } from '@maestro/protocol';
-import type { JobRun } from '../run/state/runState.ts';
+import type { JobRun, RunRecord } from '../run/state/runState.ts';
 import { describeSlowStep } from '../run/step/slowStep.ts';
 
 type StepCounts = Pick<Schedule, 'totalSteps' | 'stepsPerEpoch'>;
@@ -105,13 +106,7 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
     members: membersOf(job, run),
     stepsRedone: run.stepsRedone,
     ...(run.results !== undefined && { results: run.results }),
-    events: run.records.map(({ timeMs, generation, step, type, message }) => ({
-      time: new Date(timeMs).toISOString(),
-      generation,
-      step,
-      type,
-      message,
-    })),
+    events: run.records.map(eventOf),
     conditions: [
       ...job.conditions.filter(({ type }) => type === 'Recorded' || type === 'Durable'),
       condition(job, { type: 'Scheduled', status: isScheduled, reason: isScheduled ? 'Placed' : unscheduled, message: run.message }, now),
@@ -136,6 +131,18 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
           ]),
     ],
   };
+}
+
+/** Records never change, and each is shown with every change of its job. */
+const events = new WeakMap<RunRecord, JobEvent>();
+
+function eventOf(record: RunRecord): JobEvent {
+  const known = events.get(record);
+  if (known !== undefined) return known;
+  const { timeMs, generation, step, type, message } = record;
+  const event = { time: new Date(timeMs).toISOString(), generation, step, type, message };
+  events.set(record, event);
+  return event;
 }
 
 /** The record of a job that waits in the queue with the reason for that; the same object when it waits for nothing, or has said so. */

@@ -1,6 +1,7 @@
 import type { FailureTimeouts } from '@maestro/protocol';
 import { withWaiting } from '../jobs/jobView.ts';
 import type { ActiveJob } from '../run/activeJob.ts';
+import type { Clock } from '../run/clock.ts';
 import type { JobRun } from '../run/state/runState.ts';
 import type { WorkerRegistry } from '../workers/workerRegistry.ts';
 import { type Caution, followCaution } from './caution.ts';
@@ -28,6 +29,7 @@ export interface PlacerOptions {
   readonly jobs: ReadonlyMap<string, ActiveJob>;
   readonly workers: Pick<WorkerRegistry, 'all' | 'get'>;
   readonly timeouts: Pick<FailureTimeouts, 'silenceMs'>;
+  readonly clock: Clock;
 }
 
 /** With more jobs to place than these, a new one waits for a tick that looks at all that came in meanwhile, */
@@ -36,8 +38,8 @@ const PROMPT_JOBS = 200;
 const LONG_QUEUE_MS = 1000;
 
 /** Places the jobs of a coordinator that starts now. */
-export function createPlacer({ jobs, workers, timeouts: { silenceMs } }: PlacerOptions): Placer {
-  const startedMs = Date.now();
+export function createPlacer({ jobs, workers, timeouts: { silenceMs }, clock }: PlacerOptions): Placer {
+  const startedMs = clock.nowMs;
   let isClosed = false;
   let isDue = false;
   let count = 0;
@@ -46,9 +48,9 @@ export function createPlacer({ jobs, workers, timeouts: { silenceMs } }: PlacerO
 
   const place = (): void => {
     if (isClosed) return;
-    placedMs = Date.now();
+    placedMs = clock.nowMs;
     const runs = [...jobs.values()].map(({ run }) => run);
-    const input = placementInput({ runs, workers: workers.all(), nowMs: Date.now(), silenceMs, startedMs, caution });
+    const input = placementInput({ runs, workers: workers.all(), nowMs: clock.nowMs, silenceMs, startedMs, caution });
     count = input.jobs.length;
     for (const placement of placeJobs(input)) {
       const { jobId, reason } = placement;
@@ -75,7 +77,7 @@ export function createPlacer({ jobs, workers, timeouts: { silenceMs } }: PlacerO
     placeSoon() {
       if (isDue) return;
       isDue = true;
-      setImmediate(() => {
+      clock.soon(() => {
         isDue = false;
         place();
       });
@@ -84,10 +86,10 @@ export function createPlacer({ jobs, workers, timeouts: { silenceMs } }: PlacerO
       if (count < PROMPT_JOBS) place();
     },
     tick() {
-      if (count < PROMPT_JOBS || Date.now() - placedMs >= LONG_QUEUE_MS) place();
+      if (count < PROMPT_JOBS || clock.nowMs - placedMs >= LONG_QUEUE_MS) place();
     },
     follow(before, after) {
-      caution = followCaution(caution, before, after, Date.now());
+      caution = followCaution(caution, before, after, clock.nowMs);
     },
     close() {
       isClosed = true;

@@ -16,6 +16,7 @@ import { createOutbox, isDecision } from '../books/outbox.ts';
 import { createSkippedLog } from '../books/skippedLog.ts';
 import { advanceProgress, initialProgress, withBookkeeping, withCheckpoint, withRisk, withRun } from '../jobs/jobView.ts';
 import type { CoordinatorEvents } from '../metrics/observer.ts';
+import type { Clock } from './clock.ts';
 import { transition } from './jobRun.ts';
 import type { JobRun, RestorePoint, RunEffect, RunEvent } from './state/runState.ts';
 
@@ -36,6 +37,8 @@ export interface ActiveJob {
   readonly listeners: Set<(job: Job) => void>;
   /** Takes an event in: the run changes, and what follows is done. */
   dispatch(event: RunEvent): void;
+  /** Calls `action` when all that was decided is in Redis. */
+  whenSettled(action: () => void): void;
   /**
    * Resolves when all that was decided is in Redis: what is told before that is lost with the coordinator.
    * @throws MaestroError `unavailable` when it takes longer; it is done all the same once Redis is back, if the coordinator lives until
@@ -51,17 +54,30 @@ export interface ActiveJob {
   close(timeoutMs: number): Promise<void>;
 }
 
+/** The newest valid checkpoint that a job has written, and what was passed over on the way to it; undefined when it has none. */
+export interface FoundCheckpoint {
+  readonly point: RestorePoint | undefined;
+  readonly note: string;
+}
+
+/** A checkpoint that was looked for: one of the two is called, once. */
+export interface CheckpointAnswer {
+  found(found: FoundCheckpoint): void;
+  failed(error: unknown): void;
+}
+
 /** What an active job needs of its coordinator. */
 export interface ActiveJobOptions {
   readonly job: Job;
   readonly run: JobRun;
   readonly spec: JobSpec;
   readonly timeouts: FailureTimeouts;
+  readonly clock: Clock;
   readonly openBooks: (onAcknowledged: (step: number) => void) => Bookkeeper;
   /** The job has ended, and all of it is in Redis. */
   readonly onSettled: () => Promise<void>;
-  /** The newest valid checkpoint that the job has written, and what was passed over on the way to it; undefined when it has none. */
-  readonly findCheckpoint: () => Promise<{ readonly point: RestorePoint | undefined; readonly note: string }>;
+  /** Looks for the newest valid checkpoint that the job has written. */
+  readonly findCheckpoint: (answer: CheckpointAnswer) => void;
   readonly perform: (effect: Extract<RunEffect, { type: 'send' | 'disconnect' }>) => void;
   /** A version that no record had before. */
   readonly newVersion: () => string;
@@ -73,7 +89,7 @@ export interface ActiveJobOptions {
 
 /** Takes a job on. */
 export function openActiveJob(options: ActiveJobOptions): ActiveJob {
-  const { spec, timeouts, perform, events, log } = options;
+  const { spec, timeouts, clock, perform, events, log } = options;
   let { job, run } = options;
   let shown = job;
   const { id } = job;
@@ -85,6 +101,12 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   let lastSavedMs = 0;
   let isSearching = false;
   let schedule: Schedule | undefined;
+  let written = { ms: 0, text: '' };
+  const timeNow = (): string => {
+    const { nowMs } = clock;
+    if (written.ms !== nowMs) written = { ms: nowMs, text: new Date(nowMs).toISOString() };
+    return written.text;
+  };
   const queue: RunEvent[] = [];
   let isDispatching = false;
   let opened: Bookkeeper | undefined;
@@ -140,18 +162,20 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     });
   };
 
-  const search = async (): Promise<void> => {
+  const search = (): void => {
     if (isSearching) return;
     isSearching = true;
-    try {
-      const { point = run.facts.startPoint, note } = await options.findCheckpoint();
-      if (note !== '') log.warn({ job: id, note }, 'checkpoints were passed over');
-      dispatch({ type: 'restorePoint', point, note });
-    } catch (error) {
-      dispatch({ type: 'fault', reason: 'CheckpointSearch', message: `looking for a checkpoint failed: ${errorMessage(error)}` });
-    } finally {
-      isSearching = false;
-    }
+    options.findCheckpoint({
+      found({ point = run.facts.startPoint, note }) {
+        isSearching = false;
+        if (note !== '') log.warn({ job: id, note }, 'checkpoints were passed over');
+        dispatch({ type: 'restorePoint', point, note });
+      },
+      failed(error) {
+        isSearching = false;
+        dispatch({ type: 'fault', reason: 'CheckpointSearch', message: `looking for a checkpoint failed: ${errorMessage(error)}` });
+      },
+    });
   };
 
   const act = (effect: RunEffect): void => {
@@ -174,8 +198,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
         return;
       }
       case 'findCheckpoint':
-        void search();
-        return;
+        return search();
       case 'closeQueues':
         return books().removeShards();
     }
@@ -192,7 +215,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     outbox.tell(() => show(published));
     // What a job that has not begun waits for is found again by whoever looks: thousands may wait, and need no bookkeeper for that.
     if (!isUrgent && opened === undefined && run.phase === 'queued') return;
-    const nowMs = Date.now();
+    const { nowMs } = clock;
     if (!isUrgent && nowMs - lastSavedMs < SAVE_EVERY_MS) return;
     lastSavedMs = nowMs;
     books().saveRun(run, onSaved);
@@ -215,7 +238,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   const step = (event: RunEvent): void => {
     const before = run;
     const checkpoints = job.checkpoints;
-    const result = transition(before, event, { nowMs: Date.now(), timeouts });
+    const result = transition(before, event, { nowMs: clock.nowMs, timeouts });
     run = result.run;
     if (event.type === 'committed' && event.committed.step <= before.step) events.recomputed(id, event.committed);
     const isMoved = run.phase !== before.phase || run.generation !== before.generation || run.workers.length !== before.workers.length;
@@ -233,7 +256,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     if (run === before) return;
     if (run.phase === 'ended') skippedLog.end();
     events.moved(before, run);
-    publish(withRun(job, run, new Date().toISOString()), isChanged || job.checkpoints !== checkpoints, onSaved);
+    publish(withRun(job, run, timeNow()), isChanged || job.checkpoints !== checkpoints, onSaved);
     if (isMoved) options.onMoved();
   };
 
@@ -258,16 +281,17 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
       const next = change(job);
       if (next !== job) publish(next, false);
     },
+    whenSettled: outbox.tell,
     settled: (timeoutMs) =>
       new Promise((resolve, reject) => {
-        const timer = setTimeout(() => {
+        const callOff = clock.after(timeoutMs, () => {
           const why = opened?.problem() ?? 'Redis does not answer';
           reject(
             new MaestroError('unavailable', `job ${id}: accepted, but not persisted yet, so nobody is told: ${why}; look again later`),
           );
-        }, timeoutMs);
+        });
         outbox.tell(() => {
-          clearTimeout(timer);
+          callOff();
           resolve();
         });
       }),
@@ -279,11 +303,11 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
           perform({ type: 'send', workerId, message: { kind: 'acknowledge', jobId: id, step: acknowledged } });
       }
       const problem = opened?.problem();
-      const told = withRisk(withBookkeeping(job, problem, new Date().toISOString()), risk, new Date().toISOString());
+      const told = withRisk(withBookkeeping(job, problem, timeNow()), risk, timeNow());
       if (told !== job) publish(told, false);
       // What keeps a decision from being told can be told.
       if (outbox.isWaiting) {
-        const now = withBookkeeping(shown, problem, new Date().toISOString());
+        const now = withBookkeeping(shown, problem, timeNow());
         if (now !== shown) show(now);
       }
       if (run.phase !== 'ended' && run.phase !== 'queued' && run.phase !== 'paused') {

@@ -1,3 +1,4 @@
+import { stepFolder } from '@maestro/checkpoint';
 import type { CoordinatorMessage, Heartbeat, MemberStatus, Standing, StepCommitted, View, WorkerMessage } from '@maestro/protocol';
 import type { PeerFailure, Peers, Seat } from './peers.ts';
 import { type CurrentView, createStepsModel } from './stepsModel.ts';
@@ -90,9 +91,9 @@ export function createMember(world: World, options: MemberModelOptions): MemberM
   });
   const tell = (): void => send({ kind: 'standing', ...standing() });
   const write = (step: number): void => {
-    disk.set(step, `/checkpoints/${step}`);
+    disk.set(step, `/checkpoints/${jobId}/${stepFolder(step)}`);
     world.damaged.delete(step);
-    send({ kind: 'checkpoint', jobId, generation, step, path: `/checkpoints/${step}`, hash: 'h' });
+    send({ kind: 'checkpoint', jobId, generation, step, path: `/checkpoints/${jobId}/${stepFolder(step)}`, hash: 'h' });
   };
   const trainer = createTrainerModel(later);
 

@@ -10,6 +10,7 @@ const HEARTBEAT_MS = 1000;
 export interface ProcessModel {
   readonly name: string;
   readonly id: string;
+  readonly pid: number;
   readonly isAlive: boolean;
   readonly isAwake: boolean;
   readonly isAttached: boolean;
@@ -27,6 +28,7 @@ export interface ProcessModel {
 export interface ProcessOptions {
   readonly name: string;
   readonly id: string;
+  readonly pid: number;
   readonly peers: Peers;
   /** The coordinator, while one runs. */
   readonly listener: () => Listener | undefined;
@@ -125,12 +127,12 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
       address: name,
       device: 'cpu',
       threads: 1,
-      pid: 1,
+      pid: options.pid,
       host: 'here',
       buildJson: '',
       incarnation: 0,
       standing: member?.standing() ?? null,
-      sessionKey: '',
+      sessionKey: id,
     };
     link = openLink(world, to, hello, {
       name,
@@ -149,6 +151,7 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
   return {
     name,
     id,
+    pid: options.pid,
     isAlien: options.identity !== 1,
     get isAlive() {
       return isAlive;

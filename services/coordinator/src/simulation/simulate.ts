@@ -1,7 +1,9 @@
 import { failureTimeouts, parseJobSpec } from '@maestro/protocol';
+import { newJob } from '../jobs/jobView.ts';
 import { type JobRun, queuedRun } from '../run/state/runState.ts';
+import type { Stored } from './booksModel.ts';
 import { createClock } from './clock.ts';
-import { type CoordinatorModel, type Stored, startCoordinatorModel } from './coordinatorModel.ts';
+import { type CoordinatorProcess, startCoordinatorProcess } from './coordinatorProcess.ts';
 import { createDice } from './dice.ts';
 import { FAULTS_END_MS, type Fault, faultText, type Scenario } from './faults.ts';
 import { createPeers } from './peers.ts';
@@ -70,6 +72,7 @@ export function simulate(scenario: Scenario): Verdict {
   };
   const peers = createPeers(world);
   const stored: Stored = {
+    job: newJob({ id: jobId, spec, specJson: '', now: '' }),
     run: queuedRun({ id: jobId, spec, startPoint: { path: '', step: 0 } }, 1, clock.nowMs),
     ledger: 0,
     unknown: 0,
@@ -82,7 +85,7 @@ export function simulate(scenario: Scenario): Verdict {
   const hung = new Map<string, number>();
   let serial = 0;
   let incarnation = 0;
-  let coordinator: CoordinatorModel | undefined;
+  let coordinator: CoordinatorProcess | undefined;
   let history: { readonly atMs: number; readonly run: JobRun; readonly ledger: number }[] = [];
 
   const onView = (run: JobRun): void => {
@@ -101,9 +104,9 @@ export function simulate(scenario: Scenario): Verdict {
     if (sources.some((id) => !members.some((member) => member.id === id))) world.violate(`view ${generation}: a source is no member`);
   };
   const boot = (): void => {
-    coordinator = startCoordinatorModel(world, stored, {
+    coordinator = startCoordinatorProcess(world, stored, {
       incarnation: ++incarnation,
-      isProcessDead: (id) => all.find((each) => each.id === id)?.isAlive !== true,
+      isGone: ({ pid }) => all.find((each) => each.pid === pid)?.isAlive !== true,
       onView,
     });
   };
@@ -114,6 +117,7 @@ export function simulate(scenario: Scenario): Verdict {
     const process = startProcess(world, {
       name,
       id,
+      pid: serial,
       peers,
       listener: () => coordinator,
       slowness: () => (until(slow) ? 5 : 1),

@@ -36,8 +36,17 @@ export interface WorkerRegistry {
   forget(id: string): void;
 }
 
+/** Whether the process that a worker was is known to have ended, as the worker that wants its name now can tell. */
+export type IsGone = (process: { readonly pid: number; readonly host: string }, newcomer: Hello) => boolean;
+
 /** A registry without workers; `onGone` is told of each that leaves it. */
-export function createWorkerRegistry({ onGone }: { readonly onGone: (id: string) => void }): WorkerRegistry {
+export function createWorkerRegistry({
+  onGone,
+  isGone = hasEnded,
+}: {
+  readonly onGone: (id: string) => void;
+  readonly isGone?: IsGone;
+}): WorkerRegistry {
   const workers = new Map<string, ConnectedWorker>();
   const withName = (name: string): ConnectedWorker[] => [...workers.values()].filter(({ hello }) => hello.name === name);
   const forget = (id: string): void => {
@@ -81,7 +90,7 @@ export function createWorkerRegistry({ onGone }: { readonly onGone: (id: string)
 }
 
 /** Whether a process of this machine, by which `newcomer` was started too, has ended. */
-function isGone({ pid, host }: { readonly pid: number; readonly host: string }, newcomer: Hello): boolean {
+function hasEnded({ pid, host }: { readonly pid: number; readonly host: string }, newcomer: Hello): boolean {
   return newcomer.host === host && host === hostname() && !isAlive(pid);
 }
 
