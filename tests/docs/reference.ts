@@ -42,9 +42,9 @@ function restPage(document: OpenApiDocument): string {
   return `${NOTICE}
 # HTTP API
 
-The coordinator serves it at \`MAESTRO_HTTP_LISTEN\`, with an OpenAPI 3.1 document at \`/openapi.json\` and this list at \`/docs\`. With \`MAESTRO_TOKENS\`, send
+The coordinator serves this API at \`MAESTRO_HTTP_LISTEN\`, with an OpenAPI 3.1 document at \`/openapi.json\` and this list at \`/docs\`. With \`MAESTRO_TOKENS\`, send
 \`Authorization: Bearer TOKEN\`; GET needs the role \`read\`, everything else \`submit\`, draining a worker \`admin\`. Times are RFC 3339. Lists are
-\`{items, nextCursor?}\`: ask again with \`cursor\` while there is a \`nextCursor\`. Unknown parameters and keys are refused. Errors are
+\`{items, nextCursor?}\`: repeat the request with \`cursor\` while there is a \`nextCursor\`. Unknown parameters and keys are rejected. Errors are
 \`application/problem+json\` with one of the [codes](errors.md).
 
 ${sections.join('\n')}
@@ -73,8 +73,8 @@ function jobFilePage(): string {
   return `${NOTICE}
 # Job file
 
-YAML or JSON. Unknown keys are refused, with the nearest known one. \`GET /api/v1/schema/job\` gives the JSON Schema; \`maestro submit FILE --dry-run\` prints
-the file with every default.
+YAML or JSON. Unknown keys are rejected, and the error suggests the nearest known key. \`GET /api/v1/schema/job\` gives the JSON Schema; \`maestro submit FILE --dry-run\` prints
+the file with all defaults.
 
 ${table(['key', 'type', 'default', ''], schemaRows(jobFileJsonSchema() as JsonSchema, ''))}`;
 }
@@ -111,18 +111,18 @@ function configurationPage(): string {
 Processes are configured by environment variables; \`maestro up\` sets what its own processes need.
 
 ${table(['variable', 'of', 'default', 'meaning'], rows)}
-# Who may use a cluster
+# Authentication
 
-On loopback nobody is asked for anything. A coordinator that other machines could reach does not start without tokens, and a worker not without TLS or a
-network that is called trusted:
+On loopback, no authentication is required. A coordinator that other machines can reach does not start without tokens, and a worker does not start without
+TLS or a trusted network:
 
 \`\`\`
-maestro certs init certs --host NODE           # an authority, and a certificate for every service and client
+maestro certs init certs --host NODE           # a certificate authority, and a certificate for every service and client
 export MAESTRO_TLS_CERT=certs/service.pem MAESTRO_TLS_KEY=certs/service-key.pem MAESTRO_TLS_CA=certs/ca.pem
 export MAESTRO_TOKENS="me:admin:$(openssl rand -hex 24)"
 \`\`\`
 
-With certificates, gRPC takes only clients that have one of the same authority; such a client may attach as a worker, and needs a token for all else.
+With certificates, gRPC accepts only clients with a certificate of the same authority. Such a client may attach as a worker; everything else needs a token.
 `;
 }
 
@@ -157,8 +157,8 @@ function grpcPage(proto: string): string {
   return `${NOTICE}
 # gRPC API
 
-The coordinator serves \`maestro.v1.Jobs\` at \`MAESTRO_GRPC_LISTEN\`, with reflection (v1 and v1alpha) and \`grpc.health.v1.Health\`, so that a client such as
-grpcurl needs no files. With \`MAESTRO_TOKENS\`, send the metadata \`authorization: Bearer TOKEN\`. Errors carry one of the [codes](errors.md) in the
+The coordinator serves \`maestro.v1.Jobs\` at \`MAESTRO_GRPC_LISTEN\`, with reflection (v1 and v1alpha) and \`grpc.health.v1.Health\`, so a client such as
+grpcurl needs no proto files. With \`MAESTRO_TOKENS\`, send the metadata \`authorization: Bearer TOKEN\`. Errors carry one of the [codes](errors.md) in the
 trailer \`maestro-error-code\`.
 
 ${sections.join('\n')}`;

@@ -245,7 +245,7 @@ describe('a submit', () => {
     expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
     expect((await submit({ ...file, seed: 9 }, key)).body).toMatchObject({
       code: 'conflict',
-      detail: expect.stringContaining('take a new key'),
+      detail: expect.stringContaining('use a new key'),
     });
     await fetch(`${base}/api/v1/jobs/${answers[0]!.body.id}/cancel`, { method: 'POST' });
   });

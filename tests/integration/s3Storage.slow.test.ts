@@ -153,7 +153,7 @@ withS3('a server that is away for a moment is waited for, and one that stays awa
   await s3!.pause();
   await expect(storage.list()).rejects.toMatchObject({
     code: 'storage',
-    message: expect.stringMatching(/no answer \(.*ECONNREFUSED.*is the server up/),
+    message: expect.stringMatching(/no answer \(.*ECONNREFUSED.*check that the server is up/),
   });
   const reading = storage.readWhole('x', { limitBytes: 10 });
   await s3!.restart();
