@@ -163,10 +163,7 @@ test(
     bytes.fill(7, 4096 * 2 + 600, 4096 * 3);
     await writeFile(join(place, 'shard-000000.tar'), bytes);
     const job = await ended(await submit(place));
-    expect([job.state, job.message]).toEqual([
-      'failed',
-      expect.stringContaining('shard-000000.tar does not match its index at byte 8192'),
-    ]);
+    expect([job.state, job.message]).toEqual(['failed', expect.stringContaining('shard-000000.tar does not match its index at byte 8192')]);
   },
   TIMEOUT_MS,
 );
