@@ -4,22 +4,22 @@ import type { Ledger, WorkerTotal } from '../books/ledger.ts';
 import { positionsOfSteps } from '../run/step/plannedSamples.ts';
 import { addTo, auditFold, auditShards, type EpochFindings } from './auditEpoch.ts';
 
-/** So many problems are told in words; all are counted. */
+/** Limits the problems that are spelled out; all are counted. */
 const TOLD_PROBLEMS = 100;
 
-/** What an audit compares. */
+/** Input of an audit. */
 export interface AuditInput {
   readonly schedule: Schedule;
   readonly seed: number;
   readonly ledger: Ledger;
-  /** Steps that the job has done as far as is known from elsewhere. */
+  /** Steps that the job has done, according to other records. */
   readonly dueStep: number;
 }
 
 /**
- * Compares a ledger with what the job has done and its permutations demand: every step is there, and every sample of it was taken once, by
- * one worker, and none beside. Counts are in samples, one per virtual rank and position. A pure function; it takes microseconds for each
- * sample of an epoch that is not folded yet.
+ * Audits a ledger against the job's progress and permutations: every step must be present, and every sample of it taken once, by one
+ * worker, and no other. Counts are in samples, one per virtual rank and position. A pure function; takes microseconds per sample of an
+ * epoch that is not folded yet.
  */
 export function auditLedger({ schedule, seed, ledger, dueStep }: AuditInput): AuditReport {
   const { firstStep } = ledger;
@@ -86,7 +86,7 @@ export function auditLedger({ schedule, seed, ledger, dueStep }: AuditInput): Au
   };
 }
 
-/** Samples of the steps from `from` to `to` - 1. */
+/** Returns the number of samples of the steps from `from` to `to` - 1. */
 function samplesOfSteps(schedule: Schedule, from: number, to: number): number {
   let count = 0;
   for (let step = from; step < to; ) {
@@ -104,12 +104,12 @@ function lackingText({ stepsPerEpoch }: Schedule, step: number, dueStep: number)
   return `incomplete: the ledger has ${step} steps, the job has done ${dueStep}; steps ${step} to ${dueStep - 1} (${epochs}) are not in it`;
 }
 
-/** Of what was read in all committed steps, in hexadecimal; empty where that is not known of every step. */
+/** Returns the digest of the bytes read in all committed steps, in hexadecimal; empty when it is not known for every step. */
 function dataDigestOf({ content }: Ledger, unknownSteps: number): string {
   return content === undefined || unknownSteps > 0 ? '' : contentText(content);
 }
 
-/** The sums that were kept at each commit are those of the rows. */
+/** Compares the totals updated at each commit with the sums of the rows. */
 function compareTotals(found: ReadonlyMap<string, WorkerTotal>, { workers, images }: Ledger): string[] {
   const problems: string[] = [];
   for (const id of new Set([...found.keys(), ...Object.keys(workers)])) {

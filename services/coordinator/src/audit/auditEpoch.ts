@@ -3,7 +3,7 @@ import type { AuditEpoch } from '@maestro/protocol';
 import { type EpochRow, type Segment, type ShardRow, UNKNOWN_WORKER, type WorkerTotal } from '../books/ledger.ts';
 import { type EpochSteps, positionsOfSteps, rankSamples, rankStepsDigest, stepsDigest } from '../run/step/plannedSamples.ts';
 
-/** What was found in one epoch's rows or fold. */
+/** Findings from one epoch's rows or fold. */
 export interface EpochFindings extends AuditEpoch {
   readonly unknownSteps: number;
   readonly workers: ReadonlyMap<string, WorkerTotal>;
@@ -14,11 +14,13 @@ type Tally = { -readonly [Key in keyof AuditEpoch]: AuditEpoch[Key] };
 
 /** The committed steps of a job in an epoch. */
 export interface EpochBounds extends EpochSteps {
-  /** Where the epoch ends in the job's schedule. */
+  /** End of the epoch in the job's schedule. */
   readonly endStep: number;
 }
 
-/** One row of a finished epoch, if its shards are complete and their digests make that of the epoch; else why they do not. */
+/**
+ * Folds a finished epoch into one row, if its shards are complete and their digests add up to the epoch's; otherwise returns the problems.
+ */
 export function foldEpoch({
   schedule,
   seed,
@@ -35,7 +37,7 @@ export function foldEpoch({
 }): EpochRow | { readonly problems: readonly string[] } {
   const { firstStep: first, endStep: end } = stepsOfEpoch(schedule, epoch);
   const bounds = { epoch, from: Math.max(first, firstStep), to: end, endStep: end };
-  // The epoch's digest as a whole: that of each segment would need the permutation of all its samples.
+  // Checks the epoch's digest as a whole: digests of the segments would need the permutation of all its samples.
   const found = auditShards({ schedule, seed, shards, bounds, areSegmentsChecked: false });
   const digest = [...found.workers.values()].reduce((total, worker) => addDigests(total, worker.digest), 0);
   const problems = [...found.problems];
@@ -54,7 +56,7 @@ export function foldEpoch({
   };
 }
 
-/** A folded epoch against its samples as a whole. */
+/** Audits a folded epoch against its samples as a whole. */
 export function auditFold({
   schedule,
   seed,
@@ -91,7 +93,7 @@ export function auditFold({
   return { ...tally, unknownSteps: fold.unknownSteps, workers, problems };
 }
 
-/** An epoch's shards against the steps and samples of each. */
+/** Audits an epoch's shards against the steps and samples of each. */
 export function auditShards({
   schedule,
   seed,
@@ -139,7 +141,7 @@ export function auditShards({
   return { ...tally, unknownSteps, workers, problems };
 }
 
-/** One shard's segments against the steps from .. to - 1 that they must cover, each once, in order. */
+/** Audits one shard's segments against the steps from .. to - 1 that they must cover, each once, in order. */
 function auditShard({
   schedule,
   seed,
@@ -198,7 +200,7 @@ function auditShard({
   return found;
 }
 
-/** Adds to what a worker did. */
+/** Adds to the total of a worker. */
 export function addTo(workers: Map<string, WorkerTotal>, id: string, images: number, digest: number): void {
   const total = workers.get(id) ?? { images: 0, digest: 0 };
   workers.set(id, { images: total.images + images, digest: addDigests(total.digest, digest) });

@@ -5,7 +5,7 @@ import type { Store } from '../books/store.ts';
 import type { JobRun } from '../run/state/runState.ts';
 import type { AuditInput } from './audit.ts';
 
-/** A job, and how far it is. */
+/** A job and its progress. */
 export interface AuditedJob {
   readonly job: Job;
   readonly run: Pick<JobRun, 'step' | 'facts'>;
@@ -14,8 +14,8 @@ export interface AuditedJob {
 }
 
 /**
- * Audits a job's ledger as it is now, in a thread of its own: an epoch of ImageNet takes seconds, and workers must not wait.
- * @throws MaestroError `not-found` when the job has no ledger: none yet, or none any more. `redis-unavailable`.
+ * Audits a job's current ledger in a separate thread: an epoch of ImageNet takes seconds, and workers must not wait.
+ * @throws MaestroError `not-found` when the job has no ledger: not yet, or no longer. `redis-unavailable`.
  */
 export async function auditJob(store: Pick<Store, 'loadLedger' | 'ledgerBytes'>, audited: AuditedJob): Promise<JobAudit> {
   const { id: jobId, name, state, specJson } = audited.job;
@@ -38,9 +38,7 @@ export async function auditJob(store: Pick<Store, 'loadLedger' | 'ledgerBytes'>,
   return { jobId, name, state, ledgerBytes, ...report };
 }
 
-/**
- * Steps that the ledger must have: of a job that goes on it may lag behind what is told; of one that has ended all that is known counts.
- */
+/** Returns the steps that the ledger must have: a running job's may lag behind its reports; for an ended job all known steps count. */
 function knownSteps({ job: { state, progress, checkpoints }, run, unwrittenSteps }: AuditedJob): number {
   const committed = run.step - unwrittenSteps;
   if (unwrittenSteps > 0 || !isTerminal(state)) return committed;

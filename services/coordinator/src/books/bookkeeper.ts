@@ -7,59 +7,59 @@ import type { ShardWriter } from './shardWriter.ts';
 import type { Store } from './store.ts';
 
 /**
- * Everything of one job that goes to Redis, in order and never lost: calls return at once, and what they ask for is tried until it is
- * done. Commits are written in the order of their steps, whatever the order they come in; records and shards follow the commits that
- * came before them, and only the newest of each is written. What waits is bounded by what members may leave unacknowledged.
+ * Writes all records of one job to Redis, in order and without loss: calls return at once, and their writes are retried until they succeed.
+ * Commits are written in the order of their steps, whatever order they arrive in; records and shards follow the commits that came before
+ * them, and only the newest of each is written. The backlog is bounded by what members may leave unacknowledged.
  */
 export interface Bookkeeper {
-  /** Says how the job's steps are laid out, once its data set is known; nothing but records is written before. */
+  /** Sets the job's schedule, once its data set is known; before that only records are written. */
   plan(schedule: Schedule): void;
   /**
-   * A new view works from `step` on: every report of older generations was given before. Steps up to `step` that nobody reported are
-   * entered as done by an unknown worker, since nobody can report them any more. Opens the generation's queues.
+   * Starts a new view at `step`; every report of older generations has been passed on before. Steps up to `step` that nobody reported are
+   * committed as done by an unknown worker, since nobody can report them any more. Opens the generation's queues.
    */
   openGeneration(generation: number, step: number): void;
-  /** Enters a step; one that is known already is acknowledged again. */
+  /** Commits a step; a known one is acknowledged again. */
   commit(step: CommittedStep): void;
-  /** The shards of the window of `step`, and of the next one, must be in the queues. */
+  /** Ensures that the shards of the window of `step`, and of the next one, are in the queues. */
   enqueueAround(step: number): void;
   saveJob(job: Job): void;
-  /** `onSaved` is called once this one or a newer one is in Redis; never when that does not come to be. */
+  /** Calls `onSaved` once this run or a newer one is in Redis; never if that does not happen. */
   saveRun(run: unknown, onSaved?: () => void): void;
-  /** The job has ended: removes its queues. */
+  /** Removes the queues of an ended job. */
   removeShards(): void;
-  /** Steps that the ledger has; 0 before it was read. */
+  /** Number of steps in the ledger; 0 before it was read. */
   readonly acknowledgedStep: number;
-  /** Why what was asked for is not in Redis yet, since when, and how much waits; `undefined` while all goes well. */
+  /** Returns why writes are pending, since when, and how many; `undefined` while all is well. */
   problem(): string | undefined;
-  /** Resolves when all that was asked for is in Redis, or, with false, when `timeoutMs` has passed. */
+  /** Resolves when all writes have reached Redis, or with false after `timeoutMs`. */
   drain(timeoutMs: number): Promise<boolean>;
-  /** Stops; what is not written yet is given up. */
+  /** Stops; pending writes are dropped. */
   close(): Promise<void>;
 }
 
-/** What a bookkeeper needs. */
+/** Options of {@link openBookkeeper}. */
 export interface BookkeeperOptions {
   readonly store: Store;
   readonly openShards: (jobId: string, schedule: Schedule) => ShardWriter;
   readonly jobId: string;
   /** The job's seed. */
   readonly seed: number;
-  /** Told how many steps the ledger has, whenever that grows and for each report that it knows already. */
+  /** Called with the number of steps in the ledger, whenever it grows and for each report of a known step. */
   readonly onAcknowledged: (step: number) => void;
-  /** Told of each record that is in Redis now, with the run that was saved last; `undefined` when none was. */
+  /** Called for each record that has reached Redis, with the run that was saved last; `undefined` when there was none. */
   readonly onRecorded?: (job: Job, run: unknown) => void;
   readonly log: Logger;
-  /** So many of the last steps are kept to be written again should Redis forget them (default 4096; Redis forgets a second at most). */
+  /** Number of recent steps kept in case Redis loses them (default 4096; Redis loses a second at most). */
   readonly keptSteps?: number;
-  /** A report that is ahead waits so long for those before it (default 10 000); then nobody has them any more. */
+  /** Time that an early report waits for those before it (default 10 000); after that nobody has them any more. */
   readonly gapMs?: number;
 }
 
-/** A call to Redis that takes longer shows as a problem, in milliseconds. */
+/** Duration after which a call to Redis is reported as a problem, in milliseconds. */
 const SLOW_MS = 1000;
 
-/** Opens the bookkeeper of a job, new or found in the store. */
+/** Opens the bookkeeper of a job, new or loaded from the store. */
 export function openBookkeeper({
   store,
   openShards,
@@ -81,7 +81,7 @@ export function openBookkeeper({
   let failure: string | undefined;
   let callSinceMs: number | undefined;
   let isClosed = false;
-  /** Set by whoever asks for something; the pump then looks once more before it rests. */
+  /** Set by each call; the pump then checks once more before it rests. */
   let isAsked = false;
   let pumping: Promise<void> | undefined;
   const idlers = new Set<() => void>();
@@ -100,7 +100,7 @@ export function openBookkeeper({
     gapMs,
   });
 
-  /** Does the next thing that is due; false when there is none. */
+  /** Does the next due write; false when there is none. */
   const doNext = async (): Promise<boolean> => {
     if (await ledger.writeNext()) return true;
     if (shardStep?.isDone === false && ledger.opened !== undefined) {
@@ -159,7 +159,7 @@ export function openBookkeeper({
         if (failure === undefined) log.warn({ error, steps: ledger.waiting }, 'bookkeeping waits');
         failure ??= `since ${since}: ${errorMessage(error)}`;
         if (!isMaestroError(error, 'redis-unavailable')) {
-          // Fenced, or a mistake of ours: trying again cannot help.
+          // Fenced, or our own bug: retrying cannot help.
           log.error({ error }, 'bookkeeping has ended');
           isClosed = true;
           break;
@@ -181,7 +181,7 @@ export function openBookkeeper({
       if (isDue()) wake();
     });
   };
-  /** Whether something came in after the pump had looked for the last time. */
+  /** Returns true when a call came in after the pump's last check. */
   const isDue = (): boolean =>
     ledger.isDue() ||
     isRemovalDue ||

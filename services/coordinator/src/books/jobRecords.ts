@@ -4,54 +4,55 @@ import { errorMessage, type Job } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { createBackOff } from '../run/backOff.ts';
 
-/** A job as it is kept on disk. */
+/** A job as stored on disk. */
 export interface JobRecordFile {
   readonly job: Job;
-  /** Its run; absent until it has one that was saved. */
+  /** Absent until a run was saved. */
   readonly run?: unknown;
-  /** The idempotency key that it was submitted with; absent when there was none. */
+  /** Idempotency key of its submit; absent when there was none. */
   readonly key?: string;
 }
 
 /**
- * The jobs of a cluster in one small file each, beside Redis: a Redis that was emptied, or that evicts keys, loses no accepted job and no
- * result. Redis is asked first; a file is written after Redis has the same, so that it never holds a decision that was not told.
+ * Stores the jobs of a cluster in one small file each, in addition to Redis: even if Redis is emptied, or evicts keys, no accepted job and
+ * no result is lost. Redis takes precedence; a file is written after Redis has the same record, so that it never holds an unannounced
+ * decision.
  */
 export interface JobRecords {
-  /** All that can be read, oldest first. What cannot be read stays as it is, and the log names it. */
+  /** Loads all readable records, oldest first. Unreadable ones stay in place and are logged. */
   load(): Promise<JobRecordFile[]>;
-  /** Writes the record of a new job. Resolves when it is on disk, when that failed, or after a while; it is then tried again. */
+  /** Writes the record of a new job. Resolves when it is on disk, when that failed, or after a while; it is then retried. */
   add(record: JobRecordFile): Promise<void>;
-  /** The idempotency key that a job was submitted with. */
+  /** Returns the idempotency key that a job was submitted with. */
   keyOf(jobId: string): string | undefined;
   /**
-   * Redis has this: it is written when it differs from what is on disk in more than its progress. A run that is `undefined` stays as it
+   * Notes a record that Redis has: it is written when it differs from the file in more than its progress. An `undefined` run stays as it
    * was.
    */
   note(job: Job, run: unknown): void;
-  /** Keeps the ledger of a job that has ended. */
+  /** Stores the ledger of an ended job. */
   saveLedger(jobId: string, fields: Readonly<Record<string, string>>): Promise<void>;
-  /** The ledger that was kept of a job, a retired one included; undefined when there is none. */
+  /** Loads the stored ledger of a job, also a retired one; undefined when there is none. */
   loadLedger(jobId: string): Promise<Readonly<Record<string, string>> | undefined>;
   /**
-   * The job is not listed any more: its files go to the folder `retired`, where {@link JobRecords.recall} finds them. Gives false while its
-   * last record is not on disk yet; it is then to be asked again.
+   * Retires a job that is no longer listed: its files move to the folder `retired`, where {@link JobRecords.recall} finds them. Returns
+   * false while its last record is not on disk yet; call again then.
    */
   retire(job: Job, run: unknown): Promise<boolean>;
-  /** The record of a job that was retired; undefined when there is none, or none that can be read. */
+  /** Loads the record of a retired job; undefined when there is none, or it cannot be read. */
   recall(jobId: string): Promise<JobRecordFile | undefined>;
-  /** Why records are not on disk, and since when; undefined while all are. */
+  /** Returns why records are not on disk, and since when; undefined while all are. */
   problem(): string | undefined;
-  /** Resolves when all is on disk that was asked for, or cannot be now. */
+  /** Resolves when all pending records are on disk, or cannot be written now. */
   close(): Promise<void>;
 }
 
-/** So many files are written at once. */
+/** Limits concurrent writes. */
 const MOST_WRITES = 4;
 const MOST_READS = 64;
-/** A new job waits so long for its file; a disk that hangs holds up no submit for longer. */
+/** Maximum time that a new job waits for its file; a hanging disk delays a submit no longer. */
 const ADD_PATIENCE_MS = 2000;
-/** As ids are made; nothing else is looked for in a path. */
+/** Matches generated ids; nothing else is used in a path. */
 const JOB_ID = /^job-[0-9a-z]+$/;
 
 /** Opens the records below `dataDir`. */
@@ -75,7 +76,7 @@ export async function openJobRecords({ dataDir, log }: { readonly dataDir: strin
     const key = keys.get(jobId);
     return key === undefined ? {} : { key };
   };
-  /** False when there is no such file. */
+  /** Returns false when there is no such file. */
   const moveToRetired = async (path: string): Promise<boolean> => {
     try {
       await rename(path, retiredPath(path));
@@ -101,7 +102,7 @@ export async function openJobRecords({ dataDir, log }: { readonly dataDir: strin
     for (const done of waiters.get(jobId) ?? []) done();
     waiters.delete(jobId);
   };
-  /** Writes the first record that waits and that nobody else is writing; false when there is none. */
+  /** Writes the first pending record that no other pump is writing; false when there is none. */
   const writeNext = async (): Promise<boolean> => {
     for (const [jobId, record] of pending) {
       if (writing.has(jobId)) continue;
@@ -137,7 +138,7 @@ export async function openJobRecords({ dataDir, log }: { readonly dataDir: strin
     }
   };
   const pump = (): void => {
-    // While the disk fails, one goes on trying.
+    // While the disk fails, only one pump retries.
     if (pumps.size >= (failure === undefined ? MOST_WRITES : 1)) return;
     const running: Promise<void> = writeAll().finally(() => {
       pumps.delete(running);
@@ -207,7 +208,7 @@ export async function openJobRecords({ dataDir, log }: { readonly dataDir: strin
       if (pending.has(id) || writing.has(id)) return false;
       await mkdir(retiredDir, { recursive: true });
       await moveToRetired(ledgerOf(id));
-      // Somebody may have removed the file: what is known is written then.
+      // Somebody may have removed the file: then write the known record.
       if (!(await moveToRetired(fileOf(id)))) await write(retiredPath(fileOf(id)), { job, run, ...keyField(id) });
       await rm(`${fileOf(id)}.new`, { force: true });
       written.delete(id);
@@ -228,12 +229,12 @@ export async function openJobRecords({ dataDir, log }: { readonly dataDir: strin
   };
 }
 
-/** What of a record is worth a write: not its progress, which the ledger and checkpoints have. */
+/** Returns the part of a record worth a write: not its progress, which is in the ledger and checkpoints. */
 function essenceOf({ job: { state, generation, checkpoints = [], endedAt, results } }: JobRecordFile): string {
   return JSON.stringify([state, generation, checkpoints.at(-1), endedAt, results]);
 }
 
-/** What a file has; undefined when it is not there or has no JSON. */
+/** Reads a file; undefined when it is missing or not JSON. */
 async function readJson(path: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(path, 'utf8'));

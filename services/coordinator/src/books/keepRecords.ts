@@ -5,23 +5,23 @@ import type { JobRecordFile, JobRecords } from './jobRecords.ts';
 import type { Store, StoredJob } from './store.ts';
 import { readJob, readRun } from './storedShapes.ts';
 
-/** What keeps Redis and the record files alike. */
+/** Options of keeping Redis and the record files consistent. */
 export interface KeepRecordsOptions {
   readonly store: Store;
   readonly records: JobRecords;
   readonly log: Logger;
 }
 
-/** Records that are written to Redis at once. */
+/** Number of records written to Redis at once. */
 const BATCH = 100;
 
 /**
- * All jobs, oldest first, from Redis and from their files. What Redis has lost is put back: records, idempotency keys, the ledgers of jobs
- * that have ended, and an incarnation above all that jobs have seen.
+ * Loads all jobs, oldest first, from Redis and from their files. Restores what Redis has lost: records, idempotency keys, the ledgers of
+ * ended jobs, and an incarnation above all that jobs have seen.
  */
 export async function recoverJobs({ store, records, log }: KeepRecordsOptions): Promise<StoredJob[]> {
   const inRedis = await readable(store);
-  // A file that is no record stays where it is.
+  // A file that is not a record stays in place.
   const files = (await records.load()).filter(({ job, run }) => {
     const found = [readJob(job.id, job), ...(run === undefined ? [] : [readRun(job.id, run)])].find((read) => 'problem' in read);
     if (found !== undefined) log.error({ job: job.id, ...found }, 'a job record on disk cannot be read, and is left where it is');
@@ -43,7 +43,7 @@ export async function recoverJobs({ store, records, log }: KeepRecordsOptions): 
   return jobs;
 }
 
-/** What Redis holds of jobs; records that are none are put aside, and a job without its run begins again where its checkpoints are. */
+/** Loads the jobs in Redis; invalid records are set aside, and a job without its run restarts from its checkpoints. */
 async function readable(store: Store): Promise<StoredJob[]> {
   const found: StoredJob[] = [];
   for (const { job, run } of await store.loadJobs()) {
@@ -60,8 +60,8 @@ async function readable(store: Store): Promise<StoredJob[]> {
 }
 
 /**
- * Redis is believed, since a file is written after it; but a job that has ended by its file has ended: Redis may have forgotten its last
- * second. `lost` has the records that Redis has to be given.
+ * Merges records. Redis takes precedence, since a file is written after it; but a job that has ended by its file has ended: Redis may have
+ * lost its last second. `lost` holds the records to restore in Redis.
  */
 export function mergeRecords(
   inRedis: readonly StoredJob[],
@@ -79,7 +79,7 @@ export function mergeRecords(
   return { jobs, lost };
 }
 
-/** Writes again what Redis has lost while this coordinator had it. A job that is booked has a bookkeeper, which does that itself. */
+/** Rewrites records that Redis has lost while this coordinator was running. A booked job has a bookkeeper, which does that itself. */
 export async function rewriteRecords(
   { store, records, log }: KeepRecordsOptions,
   jobs: ReadonlyMap<string, { readonly job: Job; readonly run: JobRun; readonly isBooked: boolean }>,
@@ -87,7 +87,7 @@ export async function rewriteRecords(
   const missing = await store.missingJobs();
   log.error({ jobs: missing.length }, 'Redis has lost what was written to it, though it was there; it is written again');
   for (let first = 0; first < missing.length; first += BATCH) {
-    // As they are at this moment: nothing that is newer may be written over.
+    // Current values: nothing newer may be overwritten.
     const batch = missing.slice(first, first + BATCH).flatMap((id) => jobs.get(id) ?? []);
     await store.saveAll(batch.filter(({ isBooked }) => !isBooked).map(({ job, run }) => ({ job, run })));
     await Promise.all(batch.map(({ job }) => restoreKey({ store, records }, job.id)));
@@ -103,7 +103,7 @@ async function restoreKey({ store, records }: Pick<KeepRecordsOptions, 'store' |
   if (key !== undefined) await store.reserveKey(key, jobId);
 }
 
-/** Keeps the ledger of a job that has ended, so that it can be audited without Redis. */
+/** Stores the ledger of an ended job, so that it can be audited without Redis. */
 export async function keepLedger({ store, records, log }: KeepRecordsOptions, jobId: string): Promise<void> {
   const fields = await store.readLedgerFields(jobId);
   if (Object.keys(fields).length === 0) return;

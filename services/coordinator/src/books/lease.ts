@@ -12,52 +12,52 @@ import {
 } from '@maestro/protocol';
 import type { RedisConnection } from '@maestro/redis';
 
-/** The right to write: held by one coordinator at a time. */
+/** The exclusive right to write, held by one coordinator at a time. */
 export interface CoordinatorLease {
-  /** Rises at each start of a coordinator. */
+  /** Increases at each start of a coordinator. */
   readonly incarnation: number;
-  /** Resolves, once, when another coordinator holds the lease: this process must end, and cannot write any more. */
+  /** Resolves, once, when another coordinator holds the lease: this process must end, and can no longer write. */
   readonly fenced: Promise<MaestroError>;
   /**
-   * Runs a Lua script that writes only if the lease is held; atomically, since the check is in the same script. The script sees its keys
-   * and arguments as KEYS[FIRST_KEY] and ARGV[FIRST_ARG] onwards.
+   * Runs a Lua script that writes only if the lease is held; atomically, since the check is in the same script. The script finds its keys
+   * and arguments at KEYS[FIRST_KEY] and ARGV[FIRST_ARG] onwards.
    *
    * @throws MaestroError `conflict` when fenced, `redis-unavailable`.
    */
   run<Result>(what: string, script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<Result>;
-  /** Tells others where this one serves. */
+  /** Publishes the addresses at which this coordinator serves. */
   announce(at: ServedAt): Promise<void>;
-  /** Takes a new incarnation, above `seen`: for when Redis has forgotten the one that workers remember. */
+  /** Takes a new incarnation, above `seen`: used when Redis has lost the one that workers remember. */
   raise(seen: number): Promise<number>;
-  /** Gives the lease back, so that the next coordinator need not wait for its end. */
+  /** Releases the lease, so that the next coordinator need not wait for its expiry. */
   release(): Promise<void>;
 }
 
-/** Where a coordinator serves: host:port of gRPC, and of HTTP. */
+/** Addresses of a coordinator: host:port of gRPC, and of HTTP. */
 export interface ServedAt {
   readonly address: string;
   readonly http: string;
 }
 
-/** What the keys begin with under which is kept what no coordinator can read: the time; the name that it had follows. */
+/** Prefix of the keys of set-aside records, which no coordinator can read: the time; the original name follows. */
 export const asidePrefix = (): string => `maestro:set-aside:${new Date().toISOString()}:`;
 
-/** Where a script's own keys and arguments begin. */
+/** Indices of a script's own first key and argument. */
 export const FIRST_KEY = 3;
 export const FIRST_ARG = 5;
 
-/** How long a lease lasts unless it is renewed, and how often that is done. */
+/** Duration of a lease, and the interval of its renewal. */
 export type LeaseTimes = Pick<FailureTimeouts, 'leaseMs' | 'leaseRenewMs'>;
 
 const POLL_MS = 250;
-/** No failure timeout makes a lease last longer. */
+/** Upper bound of a lease, whatever the failure timeout. */
 const MOST_LEASE_MS = 60_000;
 const LEASE_KEY = 'maestro:coordinator';
 const INCARNATION_KEY = 'maestro:incarnation';
 
 /**
- * What scripts read of either key, whatever is there: text, or nothing where it is of another type; a whole number that a count of starts
- * can have come to, or nothing.
+ * Lua functions that read either key, whatever its content: a text, or nil for another type; an integer that a count of starts can have
+ * reached, or nil.
  */
 const READ = `
 local function text(key)
@@ -73,9 +73,8 @@ local function digits(number) return string.format('%.0f', number) end
 `;
 
 /**
- * KEYS: lease, incarnation. ARGV: nonce, incarnation, what the lease says, its duration.
- * A lease that is gone was forgotten by Redis or ran out while nobody could write; its holder takes it again unless a later one came in
- * between.
+ * KEYS: lease, incarnation. ARGV: nonce, incarnation, content of the lease, its duration. A missing lease was lost by Redis or expired
+ * while nobody could write; its holder takes it again unless a later one came in between.
  */
 const CHECK = `${READ}
 local holder = text(KEYS[1])
@@ -103,9 +102,9 @@ if holder and string.find(holder, ARGV[1], 1, true) then redis.call('DEL', KEYS[
 `;
 
 /**
- * KEYS as above. ARGV: nonce, what the lease is to say, its duration, nonce of a holder that is known to be dead, the longest that a lease
- * can last, where to put aside what is no lease and no incarnation. Gives the incarnation, or 0, what is left of the lease and what it
- * says; and what was put aside.
+ * KEYS as above. ARGV: nonce, content of the lease, its duration, nonce of a holder known to be dead, the maximum duration of a lease,
+ * prefix for setting aside an invalid lease or incarnation. Returns the incarnation, or 0, the remaining time and content of the lease; and
+ * what was set aside.
  */
 const ACQUIRE = `${READ}
 local aside = {}
@@ -140,17 +139,17 @@ return { incarnation, 0, '', aside }
 interface Holder extends ProcessIdentity {
   readonly nonce: string;
   readonly host: string;
-  /** Where a process id means the same process: host and pid namespace. */
+  /** Scope within which a process id is unique: host and pid namespace. */
   readonly machine: string;
   readonly address: string;
-  /** As {@link ServedAt} has it. */
+  /** As in {@link ServedAt}. */
   readonly http?: string;
   readonly incarnation: number;
 }
 
 /**
- * Takes the lease. One that a dead process of this machine holds is taken over at once; one of another machine once it has run out. What is
- * in its place and is no lease, and what is no incarnation, is put aside under another key, and `onSetAside` told of it.
+ * Acquires the lease. One held by a dead process of this machine is taken over at once; one of another machine once it has expired. An
+ * invalid lease or incarnation is set aside under another key and reported to `onSetAside`.
  *
  * @throws MaestroError `conflict` naming the living coordinator that holds it; nothing was changed then. `redis-unavailable`.
  */
@@ -202,7 +201,7 @@ export async function acquireLease(
   await become(await acquire(evaluate, self, leaseMs, onSetAside));
   let renewing: Promise<void> | undefined;
   const timer = setInterval(() => {
-    // Redis may be away, or the lease lost: the first is mended when it returns, the second was reported.
+    // Redis may be unreachable, or the lease lost: the first resolves on its return, the second was reported.
     renewing ??= renew()
       .catch(() => undefined)
       .finally(() => {
@@ -229,7 +228,7 @@ export async function acquireLease(
       clearInterval(timer);
       isReleased = true;
       await renewing;
-      // Without Redis it runs out by itself.
+      // Without Redis it expires by itself.
       await evaluate('give back the lease', RELEASE, [LEASE_KEY], [nonce]).catch((error: unknown) => {
         if (!isMaestroError(error, 'redis-unavailable')) throw error;
       });
@@ -237,7 +236,7 @@ export async function acquireLease(
   };
 }
 
-/** Tries until the lease is had; gives the incarnation. */
+/** Tries until the lease is acquired; returns the incarnation. */
 async function acquire(
   evaluate: (what: string, script: string, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>,
   self: Holder,
@@ -257,7 +256,7 @@ async function acquire(
       dead = holder.nonce;
       continue;
     }
-    // Time was added since the last look: somebody lives there.
+    // Its time was extended since the last check: the holder is alive.
     if (before?.nonce === holder.nonce && leftMs > before.leftMs) {
       throw new MaestroError('conflict', `${describe(holder)} is using this Redis; stop it first, or use another Redis for this one`);
     }
@@ -275,11 +274,11 @@ function machineId(host: string): string {
   try {
     return `${host} ${readlinkSync('/proc/self/ns/pid')}`;
   } catch {
-    return host; // no Linux: processes of one host share their ids
+    return host; // not Linux: processes of one host share their ids
   }
 }
 
-/** The coordinator that a lease tells of; whoever wrote there what is none is a later one too. */
+/** Describes the coordinator that holds a lease; whoever wrote an invalid one is a later coordinator too. */
 function holderText(lease: string | undefined): string {
   try {
     return describe(JSON.parse(lease ?? '') as Holder);

@@ -1,25 +1,25 @@
-/** The ledger of a job: which steps are committed, and which worker took which samples. One Redis hash; see {@link LEDGER_FIELDS}. */
+/** The ledger of a job: the committed steps, and which worker took which samples. One Redis hash; see {@link LEDGER_FIELDS}. */
 
 import { FIRST_ARG, FIRST_KEY } from './lease.ts';
 
-/** The part of one virtual rank in a committed step. */
+/** One virtual rank's part of a committed step. */
 export interface RankShare {
   /** Id of the worker that computed it. */
   readonly worker: string;
-  /** Images that were read; the samples taken less the broken ones. */
+  /** Images read: the samples taken without the broken ones. */
   readonly images: number;
-  /** Digest of the samples that were taken, broken ones too. */
+  /** Digest of the samples taken, including broken ones. */
   readonly digest: number;
 }
 
-/** One committed step as it goes into the ledger. */
+/** One committed step, to be written to the ledger. */
 export interface LedgerEntry {
   readonly jobId: string;
   readonly generation: number;
-  /** Steps done, this one included. */
+  /** Steps done, including this one. */
   readonly step: number;
   readonly images: number;
-  /** Digest of what the bytes of its samples were; 0 where nobody can tell. */
+  /** Digest of the bytes of its samples; 0 when unknown. */
   readonly content: number;
   readonly epoch: number;
   /** The window of the step, counted from 0 in each epoch. */
@@ -28,7 +28,7 @@ export interface LedgerEntry {
   readonly ranks: readonly RankShare[];
 }
 
-/** What became of an entry: written, there already, ahead of a step that is missing, or of a generation that is over. */
+/** Outcome of an entry: written, already present, ahead of a missing step, or of an ended generation. */
 export type CommitResult = 'committed' | 'known' | 'gap' | 'stale';
 
 /** Consecutive steps (indices, both inclusive) of a shard that one worker did in one generation. */
@@ -38,7 +38,7 @@ export interface Segment extends RankShare {
   readonly generation: number;
 }
 
-/** What the ledger knows of one shard. */
+/** The ledger's record of one shard. */
 export interface ShardRow {
   readonly epoch: number;
   readonly window: number;
@@ -52,16 +52,16 @@ export interface WorkerTotal {
   readonly digest: number;
 }
 
-/** A finished epoch, in place of its shards' rows. */
+/** Row of a finished epoch, which replaces its shards' rows. */
 export interface EpochRow {
   readonly epoch: number;
-  /** Index of the first step that counts here: not the epoch's first where a job resumed within it. */
+  /** Index of the first step that counts here: not the epoch's first when a job resumed within it. */
   readonly firstStep: number;
   readonly steps: number;
   readonly images: number;
   /** Broken samples, which were taken but gave no image. */
   readonly skipped: number;
-  /** Steps of which nobody could tell who did them. */
+  /** Steps whose workers are unknown. */
   readonly unknownSteps: number;
   readonly digest: number;
   readonly workers: Readonly<Record<string, WorkerTotal>>;
@@ -70,20 +70,20 @@ export interface EpochRow {
 /** A job's ledger as read from Redis. */
 export interface Ledger {
   readonly generation: number;
-  /** Steps that were done before this job: it resumed from a checkpoint. */
+  /** Steps done before this job: it resumed from a checkpoint. */
   readonly firstStep: number;
-  /** Steps committed, those before this job included. */
+  /** Steps committed, including those before this job. */
   readonly step: number;
   /** Samples in the data set. */
   readonly samples: number;
   readonly images: number;
-  /** Digest of what the bytes of all samples were when they were taken, summed at each commit; undefined in ledgers of older versions. */
+  /** Digest of the bytes of all samples when they were taken, summed at each commit; undefined in ledgers of older versions. */
   readonly content: number | undefined;
-  /** Steps that were computed again since their weights were lost with all workers. */
+  /** Steps recomputed because their weights were lost with all workers. */
   readonly redone: number;
   readonly shards: readonly ShardRow[];
   readonly epochs: readonly EpochRow[];
-  /** What each worker did over the whole job, summed at each commit: independent of rows and folds. */
+  /** Total of each worker over the whole job, summed at each commit: independent of rows and folds. */
   readonly workers: Readonly<Record<string, WorkerTotal>>;
   /** Fields that could not be read, as `name = value`. */
   readonly unreadable: readonly string[];
@@ -101,16 +101,16 @@ export type LedgerHead = Pick<Ledger, 'generation' | 'firstStep' | 'step'>;
  */
 export const LEDGER_FIELDS = ['generation', 'first', 'step', 'samples', 'images', 'redone'] as const;
 
-/** The worker of steps that nobody can report any more; their samples follow from the schedule. */
+/** Worker of steps that nobody can report any more; their samples follow from the schedule. */
 export const UNKNOWN_WORKER = 'unknown';
 
-/** The key of a job's ledger. */
+/** Returns the key of a job's ledger. */
 export const ledgerKey = (jobId: string): string => `maestro:job:${jobId}:ledger`;
 
 const KEY = `KEYS[${FIRST_KEY}]`;
 const arg = (index: number): string => `ARGV[${FIRST_ARG + index}]`;
 
-/** ARGV: generation, steps done, samples, first step of the job. Opens the ledger, or a generation in it; gives the steps committed. */
+/** ARGV: generation, steps done, samples, first step of the job. Opens the ledger, or a generation in it; returns the committed steps. */
 export const OPEN_SCRIPT = `
 local generation, step = tonumber(${arg(0)}), tonumber(${arg(1)})
 local seen = redis.call('HMGET', ${KEY}, 'generation', 'step')
@@ -167,7 +167,7 @@ end
 return 'committed'
 `;
 
-/** ARGV: epoch, its row, windows in an epoch, virtual ranks. Puts the row in place of the epoch's shards. */
+/** ARGV: epoch, its row, windows per epoch, virtual ranks. Replaces the epoch's shards by the row. */
 export const FOLD_SCRIPT = `
 local row = 'epoch:' .. ${arg(0)}
 if redis.call('HEXISTS', ${KEY}, row) == 1 then return 'known' end
@@ -178,7 +178,7 @@ end
 return 'folded'
 `;
 
-/** The arguments of {@link COMMIT_SCRIPT}. */
+/** Returns the arguments of {@link COMMIT_SCRIPT}. */
 export function commitArgs({ generation, step, images, content, epoch, window, ranks }: LedgerEntry): (string | number)[] {
   return [
     generation,
@@ -190,7 +190,7 @@ export function commitArgs({ generation, step, images, content, epoch, window, r
   ];
 }
 
-/** Reads a ledger's hash; `undefined` when there is none. */
+/** Parses a ledger's hash; `undefined` when there is none. */
 export function parseLedger(fields: Readonly<Record<string, string>>): Ledger | undefined {
   if (fields['step'] === undefined) return undefined;
   const [generation, firstStep, step, samples, images, redone] = LEDGER_FIELDS.map((name) => Number(fields[name])) as [
@@ -238,10 +238,10 @@ function parseEpoch(value: string): EpochRow | undefined {
   }
 }
 
-/** The field of a shard. */
+/** Returns the field name of a shard. */
 export const shardField = ({ epoch, window, virtualRank }: Omit<ShardRow, 'segments'>): string => `shard:${epoch}:${window}:${virtualRank}`;
 
-/** Reads a shard's field; `undefined` when it is not one. */
+/** Parses a shard's field; `undefined` when it is not one. */
 export function parseShard(name: string, value: string): ShardRow | undefined {
   const place = /^shard:(\d+):(\d+):(\d+)$/.exec(name);
   const segments = value.split(';').map(parseSegment);

@@ -16,45 +16,44 @@ export interface Opening {
 }
 
 /**
- * Brings the steps of one job into its ledger, in order and each once; what is offered waits until {@link LedgerWriter.writeNext} gets to
- * it.
+ * Writes the steps of one job to its ledger, in order and each once; offered steps wait until {@link LedgerWriter.writeNext} writes them.
  */
 export interface LedgerWriter {
-  /** The ledger as far as it is known; `undefined` until it was read or opened. */
+  /** The ledger as far as known; `undefined` until it was read or opened. */
   readonly head: LedgerHead | undefined;
   /** The generation that was opened last. */
   readonly opened: Opening | undefined;
-  /** Steps that wait. */
+  /** Number of waiting steps. */
   readonly waiting: number;
-  /** How long the first step that waits has still to wait for those before it, in milliseconds. */
+  /** Remaining time for which the first waiting step waits for those before it, in milliseconds. */
   readonly patienceMs: number;
   plan(schedule: Schedule): void;
   offer(step: CommittedStep): void;
   open(opening: Opening): void;
-  /** Redis was away: what it forgot is looked for before all else. */
+  /** Redis was unreachable: check first for lost data. */
   recheck(): void;
-  /** Whether there is something to write. */
+  /** Returns true when there is something to write. */
   isDue(): boolean;
-  /** Writes the next thing; false when there is none. Throws what the store throws, and may then be called again. */
+  /** Writes the next item; false when there is none. Throws the store's errors, and may then be called again. */
   writeNext(): Promise<boolean>;
 }
 
-/** What a ledger writer needs; see BookkeeperOptions. */
+/** Options of {@link createLedgerWriter}; see BookkeeperOptions. */
 export interface LedgerWriterOptions {
   readonly store: Store;
   readonly jobId: string;
   readonly seed: number;
   readonly onAcknowledged: (step: number) => void;
-  /** A generation is open in the ledger: called until it succeeds. */
+  /** Called when a generation is open in the ledger, until it succeeds. */
   readonly onOpened: (opening: Opening) => Promise<void>;
-  /** The ledger has been brought up to date after Redis was away. */
+  /** Called when the ledger has been repaired after an outage of Redis. */
   readonly onRepaired: () => Promise<void>;
   readonly log: Logger;
   readonly keptSteps: number;
   readonly gapMs: number;
 }
 
-/** A ledger writer that has not read the ledger yet. */
+/** Creates a ledger writer that has not read the ledger yet. */
 export function createLedgerWriter({
   store,
   jobId,
@@ -88,7 +87,7 @@ export function createLedgerWriter({
     return { jobId, generation, step, epoch, window, images: ranks.reduce((sum, { images }) => sum + images, 0), content, ranks };
   };
 
-  /** What the schedule says of a step that nobody can report. */
+  /** Builds the entry of a step that nobody can report, from the schedule. */
   const unknownStep = (generation: number, step: number): LedgerEntry => {
     const plan = scheduleOf();
     const ranks = Array.from({ length: plan.virtualRanks }, (_, virtualRank) => ({
@@ -99,7 +98,7 @@ export function createLedgerWriter({
     return entryOf({ generation, step, ranks, content: 0 });
   };
 
-  /** The ledger is known to have `step` steps. */
+  /** Records that the ledger has `step` steps. */
   const advance = (step: number): void => {
     head = { ...head!, step: Math.max(head!.step, step) };
     for (const each of waiting.keys()) if (each <= head.step) waiting.delete(each);
@@ -125,7 +124,7 @@ export function createLedgerWriter({
     advance(step);
   };
 
-  /** Enters every step up to `last`: as it was reported, else as the schedule has it. */
+  /** Commits every step up to `last`: as reported, otherwise as planned. */
   const enterUntil = async (last: number): Promise<void> => {
     let unknown = 0;
     while (head!.step < last && !hasForgotten) {
@@ -154,7 +153,7 @@ export function createLedgerWriter({
     openings.shift();
   };
 
-  /** Writes forward what Redis has forgotten, and all that is not in the ledger with it. */
+  /** Replays what Redis has lost, and everything that is not in the ledger with it. */
   const reconcile = async (): Promise<void> => {
     hasForgotten = false;
     const found = await store.ledgerHead(jobId);
@@ -175,7 +174,7 @@ export function createLedgerWriter({
         await openLedger(lastOpening);
         isOpened = true;
       }
-      // The connection repeats what was under way when Redis went: a generation may be opened again before the steps that came first.
+      // The connection resends calls in flight when Redis went away: a generation may be opened again before the steps that came first.
       await write({ ...entry, generation: Math.max(entry.generation, reached) });
       if (hasForgotten) return;
     }
@@ -189,13 +188,13 @@ export function createLedgerWriter({
     const plan = scheduleOf();
     const rows = epoch < 0 ? [] : await store.loadShards(jobId, epoch, plan);
     folds.delete(epoch);
-    if (rows.length === 0) return; // folded before
+    if (rows.length === 0) return; // already folded
     const row = foldEpoch({ schedule: plan, seed, shards: rows, epoch, firstStep: head!.firstStep });
     if ('problems' in row) log.error({ epoch, problems: row.problems.slice(0, 5) }, 'an epoch is not as planned; its rows are kept');
     else await store.foldEpoch(jobId, row, plan);
   };
 
-  /** The first report that waits, once it has waited long enough for those before it. */
+  /** Returns the first waiting report once it has waited long enough for those before it. */
   const overdue = (): number | undefined => {
     if (waiting.size === 0 || head === undefined) return undefined;
     gapSinceMs ??= Date.now();
@@ -220,7 +219,7 @@ export function createLedgerWriter({
     },
     offer: (step) => {
       if (head !== undefined && step.step <= head.step) return onAcknowledged(head.step);
-      // Who did it first is entered, unless that came too late for its generation.
+      // The first report wins, unless it came too late for its generation.
       const known = waiting.get(step.step);
       if (known === undefined || known.generation < (lastOpening?.generation ?? 0)) waiting.set(step.step, entryOf(step));
     },

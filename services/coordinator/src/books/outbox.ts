@@ -1,16 +1,16 @@
 import type { JobRun } from '../run/state/runState.ts';
 
-/** What others are told, in order, none of it before the decisions that it follows from are persisted. */
+/** Queues outgoing messages in order, and holds each back until the decisions that it follows from are persisted. */
 export interface Outbox {
-  /** Tells at once, or once all decisions up to now are persisted. */
+  /** Runs the action at once, or once all decisions up to now are persisted. */
   tell(action: () => void): void;
-  /** A decision: what is told from now on waits for it. Gives what is to be called when it is persisted. */
+  /** Registers a decision: later messages wait for it. Returns a function to call when it is persisted. */
   decide(): () => void;
-  /** Whether a decision is not persisted yet. */
+  /** True while a decision is not persisted yet. */
   readonly isWaiting: boolean;
 }
 
-/** Makes an empty outbox. */
+/** Creates an empty outbox. */
 export function createOutbox(): Outbox {
   const queue: ({ readonly action: () => void } | { isWritten: boolean })[] = [];
   const flush = (): void => {
@@ -23,7 +23,7 @@ export function createOutbox(): Outbox {
   return {
     tell(action) {
       queue.push({ action });
-      // What an action tells in its turn waits behind those that are already there.
+      // Messages queued by an action wait behind those already there.
       if (queue.length === 1) flush();
     },
     decide() {
@@ -42,7 +42,10 @@ export function createOutbox(): Outbox {
 
 const DECIDED: ReadonlySet<JobRun['phase']> = new Set(['pausing', 'paused', 'stopping', 'ended']);
 
-/** Whether a transition decided what must not be lost once anybody was told: that the job ends, is held or goes on after that. */
+/**
+ * Returns true when a transition decided something that must not be lost once announced: that the job ends, is held or continues after
+ * that.
+ */
 export function isDecision(before: JobRun, after: JobRun): boolean {
   return before.phase !== after.phase && (DECIDED.has(before.phase) || DECIDED.has(after.phase));
 }

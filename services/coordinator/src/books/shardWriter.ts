@@ -4,31 +4,31 @@ import { listShardGenerations, openShardQueue, type ShardQueue } from '@maestro/
 import type { RedisConnection } from '@maestro/redis';
 
 /**
- * Keeps the queues of a job's generation filled with the shards of the window under way and of the next one. Everything may be called
- * again; what Redis or the network does wrong is thrown as `redis-unavailable`.
+ * Keeps the queues of a job's generation filled with the shards of the current and the next window. Every call is idempotent; errors of
+ * Redis or the network are thrown as `redis-unavailable`.
  */
 export interface ShardWriter {
   readonly schedule: Schedule;
   /** Fills the queues of a new generation for `step`; those of older ones are removed in the background. */
   openGeneration(generation: number, step: number): Promise<void>;
-  /** Puts the shards of the window of `step`, and of the one after it, into the generation's queues. */
+  /** Adds the shards of the window of `step`, and of the next one, to the generation's queues. */
   enqueueAround(step: number): Promise<void>;
-  /** The same, for when Redis may have forgotten what it was told. */
+  /** The same, when Redis may have lost what was written. */
   repair(step: number): Promise<void>;
   /** Removes all queues of the job. */
   remove(): Promise<void>;
-  /** Ends the background work; what is in Redis stays. */
+  /** Stops the background work; what is in Redis stays. */
   close(): Promise<void>;
 }
 
-/** What a shard writer needs. */
+/** Options of {@link openShardWriter}. */
 export interface ShardWriterOptions {
   readonly redis: RedisConnection;
   readonly jobId: string;
   readonly schedule: Schedule;
   /** Called before each change, which has no fenced script of its own; throws when this coordinator must not write. */
   readonly requireLease: () => Promise<void>;
-  /** Told of queues that could not be removed; that is tried again with the next generation and at the job's end. */
+  /** Called with the error for queues that could not be removed; removal is retried with the next generation and at the job's end. */
   readonly onLeftBehind: (error: unknown) => void;
 }
 
@@ -39,7 +39,7 @@ export function openShardWriter({ redis, jobId, schedule, requireLease, onLeftBe
   let enqueuedUntil = -1;
   let cleaning: Promise<void> = Promise.resolve();
 
-  /** Queues are found in Redis and not remembered: an earlier coordinator left some, and so did a member that woke up late. */
+  /** Queues are looked up in Redis and not remembered: an earlier coordinator may have left some, and so may a member that woke up late. */
   const removeBelow = async (generation: number): Promise<void> => {
     for (const old of await listShardGenerations(redis, jobId)) {
       if (old >= generation) continue;

@@ -1,20 +1,20 @@
 import type { ImagesSkipped } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 
-/** Broken images whose names are remembered. */
+/** Limits the remembered names of broken images. */
 const MOST_KNOWN = 1000;
 
-/** Tells the log which images of a job could not be read. */
+/** Logs which images of a job could not be read. */
 export interface SkippedLog {
-  /** Names that are remembered. */
+  /** Number of remembered names. */
   readonly known: number;
-  /** Loud at the first time: a broken image comes again in every epoch. */
+  /** Warns at the first time only: a broken image comes again in every epoch. */
   note(worker: string, skipped: Pick<ImagesSkipped, 'step' | 'images'>): void;
-  /** The job has ended: the names are dropped, and what still comes is told quietly. */
+  /** Forgets the names when the job has ended; later ones are logged at debug level. */
   end(): void;
 }
 
-/** The log of a job's broken images. */
+/** Creates the log of a job's broken images. */
 export function createSkippedLog(job: string, log: Pick<Logger, 'warn' | 'debug'>): SkippedLog {
   const known = new Set<string>();
   let isOver = false;

@@ -21,42 +21,42 @@ import {
   shardField,
 } from './ledger.ts';
 
-/** A job's record for clients, and its run as the coordinator left it (`undefined` when none was saved). */
+/** A job's record for clients, and its run as last saved by the coordinator (`undefined` when there was none). */
 export interface StoredJob {
   readonly job: Job;
   readonly run: unknown;
 }
 
 /**
- * What the coordinator keeps in Redis: job records, runs, ledgers, its incarnation. Every write is made only while this coordinator holds
- * the lease, checked in the same atomic script.
+ * The coordinator's data in Redis: job records, runs, ledgers, its incarnation. Every write is made only while this coordinator holds the
+ * lease, checked in the same atomic script.
  *
- * Every method throws `redis-unavailable`, and may be repeated; those that write throw `conflict` ("fenced: ...") for good once another
+ * Every method throws `redis-unavailable`, and may be repeated; those that write throw `conflict` ("fenced: ...") permanently once another
  * coordinator has taken over.
  */
 export interface Store {
-  /** Rises at each start of a coordinator, and with {@link Store.raiseIncarnation}. */
+  /** Increases at each start of a coordinator, and with {@link Store.raiseIncarnation}. */
   readonly incarnation: number;
   /** Resolves when another coordinator has taken over: this process must end. */
   readonly fenced: Promise<MaestroError>;
-  /** Tells others where this one serves. */
+  /** Publishes the addresses at which this coordinator serves. */
   announce(at: ServedAt): Promise<void>;
-  /** Takes a new incarnation, above `seen`: for when Redis has forgotten the one that workers remember. */
+  /** Takes a new incarnation, above `seen`: used when Redis has lost the one that workers remember. */
   raiseIncarnation(seen: number): Promise<number>;
-  /** Throws `conflict` unless this coordinator still holds the lease: for writes that have no script of ours. */
+  /** Throws `conflict` unless this coordinator still holds the lease: for writes without a script of ours. */
   requireLease(): Promise<void>;
   saveJob(job: Job): Promise<void>;
-  /** `run` is kept as JSON. */
+  /** Saves `run` as JSON. */
   saveRun(jobId: string, run: unknown): Promise<void>;
-  /** All jobs, oldest first. What is no JSON is put aside, as {@link Store.setAside} does. */
+  /** Loads all jobs, oldest first. Records that are not JSON are set aside, like {@link Store.setAside} does. */
   loadJobs(): Promise<StoredJob[]>;
-  /** Keeps a record that nobody can read under another key, out of the way, and tells the log of it. */
+  /** Moves an unreadable record to another key and logs it. */
   setAside(what: 'job' | 'run', jobId: string, problem: string): Promise<void>;
-  /** Puts what lies in the place of a job's ledger aside unless it is one. */
+  /** Sets aside whatever is in the place of a job's ledger unless it is one. */
   requireLedger(jobId: string): Promise<void>;
-  /** Reserves `key` for `jobId`; gives the id that holds it, which is another when the key was used before. */
+  /** Reserves `key` for `jobId`; returns the id that holds it, which is another when the key was used before. */
   reserveKey(key: string, jobId: string): Promise<string>;
-  /** Opens the job's ledger at its first step, or a generation that starts at `step` in it; idempotent. Gives the steps committed. */
+  /** Opens the job's ledger at its first step, or a generation that starts at `step` in it; idempotent. Returns the committed steps. */
   openGeneration(of: {
     readonly jobId: string;
     readonly generation: number;
@@ -66,51 +66,51 @@ export interface Store {
   }): Promise<number>;
   /** Writes a step with the shards of its window in one atomic script; idempotent. */
   commitStep(entry: LedgerEntry): Promise<CommitResult>;
-  /** The shards of an epoch that have rows. */
+  /** Loads the shards of an epoch that have rows. */
   loadShards(jobId: string, epoch: number, schedule: Schedule): Promise<ShardRow[]>;
-  /** Puts one row in place of the shards of an epoch; idempotent. */
+  /** Replaces the shards of an epoch by one row; idempotent. */
   foldEpoch(jobId: string, row: EpochRow, schedule: Schedule): Promise<void>;
-  /** The ledger as it is at one moment; `undefined` before the job's first view. */
+  /** Loads a consistent snapshot of the ledger; `undefined` before the job's first view. */
   loadLedger(jobId: string): Promise<Ledger | undefined>;
-  /** Steps committed and generation, without the rows. */
+  /** Loads committed steps and generation, without the rows. */
   ledgerHead(jobId: string): Promise<LedgerHead | undefined>;
-  /** Memory that the ledger takes in Redis. */
+  /** Returns the ledger's memory in Redis, in bytes. */
   ledgerBytes(jobId: string): Promise<number>;
-  /** Writes many records at once; a run that is `undefined` is left out. */
+  /** Writes many records at once; an `undefined` run is left out. */
   saveAll(records: readonly StoredJob[]): Promise<void>;
-  /** Removes all that is kept of a job. */
+  /** Removes everything stored for a job. */
   removeJob(jobId: string): Promise<void>;
-  /** Jobs that were saved, and whose records are not in Redis any more. */
+  /** Returns the saved jobs whose records are no longer in Redis. */
   missingJobs(): Promise<string[]>;
-  /** The ledger as Redis has it, field by field; empty when there is none. */
+  /** Reads the raw ledger, field by field; empty when there is none. */
   readLedgerFields(jobId: string): Promise<Readonly<Record<string, string>>>;
-  /** Puts a ledger back that Redis has lost; one that is there stays. */
+  /** Restores a ledger that Redis has lost; an existing one stays. */
   restoreLedger(jobId: string, fields: Readonly<Record<string, string>>): Promise<void>;
-  /** Which of these jobs have no ledger in Redis. */
+  /** Returns which of these jobs have no ledger in Redis. */
   withoutLedger(jobIds: readonly string[]): Promise<string[]>;
   /**
-   * Calls `listener` when Redis is back after it was away, or was found to have lost what was written to it though it was there all the
-   * time; gives the way to stop.
+   * Calls `listener` when Redis returns after an outage, or was found to have lost data while it was reachable; returns a function that
+   * stops it.
    */
   onReturn(listener: () => void): () => void;
-  /** As {@link Store.onReturn}, and only when records are gone. */
+  /** Like {@link Store.onReturn}, but only when records are lost. */
   onForgotten(listener: () => void): () => void;
-  /** Gives the lease back; the store cannot be used after. */
+  /** Releases the lease; the store cannot be used afterwards. */
   close(): Promise<void>;
 }
 
 const JOBS_KEY = 'maestro:jobs';
 const RUNS_KEY = 'maestro:runs';
 const KEY_TTL_SECONDS = 7 * 24 * 3600;
-/** Samples of the hash that Redis measures for its size. */
+/** Number of hash fields that Redis samples to measure its size. */
 const SIZE_SAMPLES = 100;
 
-/** Says by which coordinator the records were last known to be whole: it never expires, so that it is gone only with other things. */
+/** Names the coordinator that last saw all records intact: it never expires, so that it is missing only if other data may be too. */
 const MARKER_KEY = 'maestro:marker';
-/** Records that stay away though they were written again, as where Redis evicts them, are told of so often, in milliseconds. */
+/** Interval of notifications about records that stay missing although rewritten, as when Redis evicts them, in milliseconds. */
 const TELL_AGAIN_MS = 10_000;
 
-/** Gives 1 when the marker was not there or another's, and how many records there are. */
+/** Returns 1 when the marker was missing or another's, and the numbers of records. */
 const CHECK_SCRIPT = `
 local isLost = redis.call('GET', KEYS[${FIRST_KEY}]) ~= ARGV[${FIRST_ARG}]
 if isLost then redis.call('SET', KEYS[${FIRST_KEY}], ARGV[${FIRST_ARG}]) end
@@ -139,14 +139,14 @@ return redis.call('GET', key)
 `;
 
 const NO_RECORD = 'it is no JSON object';
-/** Gives the first key aside as the second unless it is a hash, or is not there; gives 1 when it did. */
+/** Renames the first key to the second unless it is a hash or missing; returns 1 when it did. */
 const REQUIRE_HASH_SCRIPT = `
 local type = redis.call('TYPE', KEYS[${FIRST_KEY}]).ok
 if type == 'none' or type == 'hash' then return 0 end
 redis.call('RENAME', KEYS[${FIRST_KEY}], KEYS[${FIRST_KEY + 1}])
 return 1
 `;
-/** The same unless it is a hash whose head is whole numbers. */
+/** The same unless it is a hash whose head consists of integers. */
 const LEDGER_SCRIPT = `
 local type = redis.call('TYPE', KEYS[${FIRST_KEY}]).ok
 if type == 'none' then return 0 end
@@ -171,8 +171,8 @@ redis.call('HDEL', KEYS[${FIRST_KEY}], ARGV[${FIRST_ARG}])
 `;
 
 /**
- * Opens the coordinator's store on `redis`: takes the lease, and a new incarnation.
- * @throws MaestroError `conflict` naming the coordinator that works on this Redis, `redis-unavailable`.
+ * Opens the coordinator's store on `redis`: acquires the lease, and a new incarnation.
+ * @throws MaestroError `conflict` naming the coordinator that uses this Redis, `redis-unavailable`.
  */
 export async function openStore(
   redis: RedisConnection,
@@ -180,7 +180,7 @@ export async function openStore(
   log: Pick<Logger, 'error'> | undefined = undefined,
 ): Promise<Store> {
   const { client, call } = redis;
-  /** What nobody can read is somebody's all the same. */
+  /** An unreadable record may still belong to somebody. */
   const tellAside = (key: string, aside: string, problem: string): void =>
     log?.error({ key, aside, problem }, 'put aside from Redis: a record that cannot be read');
   const lease = await acquireLease(redis, times, (key) =>
@@ -219,7 +219,7 @@ export async function openStore(
 
   let toldMs = 0;
   let checking: Promise<void> | undefined;
-  /** Compares what Redis has with what it must have: it may have been emptied, or have let records go, while the connection held. */
+  /** Compares Redis with the expected records: it may have been emptied, or have evicted records, while the connection held. */
   const check = (): Promise<void> => {
     const expected = [saved.jobs.size, saved.runs.size] as const;
     checking ??= run<[number, number, number]>('look whether records are there', CHECK_SCRIPT, [MARKER_KEY, JOBS_KEY, RUNS_KEY], [marker])
@@ -229,7 +229,7 @@ export async function openStore(
         toldMs = Date.now();
         for (const listener of [...forgotten, ...returned]) listener();
       })
-      .catch(() => undefined) // Redis is away, which calls show, or another coordinator has taken over, which was told.
+      .catch(() => undefined) // Redis is unreachable, which calls report, or another coordinator has taken over, which was reported.
       .finally(() => {
         checking = undefined;
       });
@@ -340,7 +340,7 @@ export async function openStore(
   };
 }
 
-/** A record as an object; undefined when it is none. */
+/** Parses a record as an object; undefined when it is not one. */
 function parseRecord(text: string): object | undefined {
   try {
     const value: unknown = JSON.parse(text);

@@ -2,7 +2,7 @@ import { errorMessage, JOB_STATES, type Job, parseJobSpec } from '@maestro/proto
 import { z } from 'zod';
 import type { JobRun } from '../run/state/runState.ts';
 
-/** Views, steps and times rise by one at a time: no number that was written comes near. */
+/** Views, steps and times increase by one at a time: no written number comes near the limit. */
 const whole = z.int().min(0);
 const number = z.number();
 const text = z.string();
@@ -16,7 +16,7 @@ const isSpec = (value: string): boolean => {
   }
 };
 
-/** What the coordinator relies on in a job's record; what else is there is kept. */
+/** The fields of a job's record that the coordinator relies on; others are kept. */
 const jobShape = z.looseObject({
   id: text.regex(/^[\w-]{1,100}$/),
   name: text,
@@ -49,7 +49,7 @@ const worker = z.looseObject({
   isReleased: z.boolean(),
 });
 
-/** The same of a run. */
+/** The fields of a run that the coordinator relies on. */
 const runShape = z.looseObject({
   facts: z.looseObject({ id: text, startPoint: z.looseObject({ path: text, step: whole }) }),
   phase: z.enum(['queued', 'starting', 'running', 'pausing', 'paused', 'stopping', 'ended']),
@@ -90,16 +90,16 @@ const runShape = z.looseObject({
   savedStep: z.int(),
 });
 
-/** A record that was read, or why it is none. */
+/** A valid record, or the reason why it is invalid. */
 export type ReadRecord<Value> = { readonly value: Value } | { readonly problem: string };
 
-/** A job's record as it may lie in Redis. */
+/** Validates a job's record from Redis. */
 export function readJob(id: string, record: unknown): ReadRecord<Job> {
   const read = parse<Job>(jobShape, record);
   return 'value' in read && read.value.id !== id ? { problem: `is of job ${read.value.id}` } : read;
 }
 
-/** A run as it may lie in Redis. */
+/** Validates a run from Redis. */
 export function readRun(id: string, record: unknown): ReadRecord<JobRun> {
   const read = parse<JobRun>(runShape, record);
   return 'value' in read && read.value.facts.id !== id ? { problem: `is of job ${read.value.facts.id}` } : read;

@@ -2,24 +2,25 @@ import { isMaestroError, MaestroError } from '@maestro/protocol';
 import { type RedisConnection, readEvictionRisk, requireNoEviction } from '@maestro/redis';
 import type { Logger } from '@maestro/telemetry';
 
-/** Whether Redis may drop keys by itself, as last looked at. */
+/** Watches whether Redis may evict keys. */
 export interface EvictionWatch {
-  /** Why accepted jobs may be lost; undefined while Redis keeps all. */
+  /** Returns why accepted jobs may be lost; undefined while Redis keeps all. */
   risk(): string | undefined;
   close(): void;
 }
 
 const EVERY_MS = 30_000;
 
-/** `MAESTRO_REDIS_EVICTION`: whether a Redis that may drop keys is put up with. @throws MaestroError `invalid-argument`. */
+/** Parses `MAESTRO_REDIS_EVICTION`: true when a Redis that may evict keys is tolerated. @throws MaestroError `invalid-argument`. */
 export function readEviction(text: string): boolean {
   if (text === 'allow' || text === 'refuse') return text === 'allow';
   throw new MaestroError('invalid-argument', `MAESTRO_REDIS_EVICTION: expected refuse or allow, found ${text}`);
 }
 
 /**
- * Looks at the eviction policy of Redis, now and from time to time.
- * @throws MaestroError `redis-unavailable` when it may drop keys and that is not allowed. Later changes are logged, and show in `risk`.
+ * Checks the eviction policy of Redis, now and periodically.
+ * @throws MaestroError `redis-unavailable` when it may evict keys and that is not allowed. Later changes are logged, and reported by
+ * `risk`.
  */
 export async function watchEviction({
   redis,

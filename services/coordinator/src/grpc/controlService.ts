@@ -33,7 +33,7 @@ export function addControlService(server: Server, coordinator: Coordinator): voi
       session = undefined;
     };
     const refuse = (error: unknown): void => {
-      // Nothing more of a stream that has broken the protocol is believed, and its worker is away.
+      // After a protocol violation nothing more of the stream is trusted, and its worker counts as away.
       isRefused = true;
       send({ kind: 'refused', code: isMaestroError(error) ? error.code : 'internal', message: errorMessage(error) });
       end();

@@ -26,7 +26,7 @@ import { tailLogs } from './tailLogs.ts';
 
 const listQuerySchema = pageQuerySchema.extend({ state: z.enum(JOB_STATES).optional() });
 
-/** What {@link addJobService} answers from. */
+/** Options of {@link addJobService}. */
 export interface JobServiceOptions {
   readonly coordinator: Coordinator;
   readonly observer: Pick<Observer, 'history'>;
@@ -49,7 +49,7 @@ export function addJobService(server: Server, { coordinator, observer, logs, dat
         );
     };
 
-  /** Of a request about a job, with the job's id whatever named it. */
+  /** Handles a request about a job, with its reference resolved to the job's id. */
   const ofJob = <Request extends { readonly id: string }, Response>(
     handle: (request: Request) => Response | Promise<Response>,
   ): handleUnaryCall<Request, Response> => unary(async (request) => handle({ ...request, id: await coordinator.locate(request.id) }));
@@ -118,12 +118,12 @@ export function addJobService(server: Server, { coordinator, observer, logs, dat
   });
 }
 
-/** A job as it goes over the wire: with the fields that a loss and an optimiser's numbers had before there were metrics by name. */
+/** Converts a job for the wire: adds the fields for loss and optimiser metrics from before there were named metrics. */
 function jobMessage(job: Job): Job {
   return job.progress === null ? job : { ...job, progress: { ...job.progress, ...formerProgress(job.progress) } };
 }
 
-/** What protobuf gives for a field that was left out counts as left out. */
+/** Treats protobuf's default of an omitted field as omitted. */
 function readQuery<Schema extends z.ZodType>(schema: Schema, request: Readonly<Record<string, unknown>>): z.output<Schema> {
   const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== '' && value !== 0));
   const result = schema.safeParse(given);

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import type { PackageDefinition } from '@grpc/proto-loader';
 
-/** As much of descriptor.proto as is looked at. */
+/** The part of descriptor.proto used here. */
 interface Descriptor {
   name: string;
   readonly field: { readonly name: string; typeName?: string }[];
@@ -16,15 +16,15 @@ interface FileCodec {
   encode(file: FileDescriptor): { finish(): Uint8Array };
 }
 
-/** The very codec that @grpc/reflection reads the files with: the one of its own protobufjs. */
+/** Loads the codec by which @grpc/reflection reads the files: that of its own protobufjs. */
 function fileCodec(): FileCodec {
   const require = createRequire(createRequire(import.meta.url).resolve('@grpc/reflection'));
   return (require('protobufjs/ext/descriptor') as { readonly FileDescriptorProto: FileCodec }).FileDescriptorProto;
 }
 
 /**
- * Definitions whose files name the entry of a map as protoc does: `ResultsEntry` for the field `results`. protobufjs names it `Results`,
- * which current clients of the reflection service, such as grpcurl 1.9, refuse to read, and with it every service of the file.
+ * Renames map entries in definitions as protoc names them: `ResultsEntry` for the field `results`. protobufjs names it `Results`, which
+ * current clients of the reflection service, such as grpcurl 1.9, refuse to read, and with it every service of the file.
  */
 export function withMapEntryNames(definition: PackageDefinition): PackageDefinition {
   const codec = fileCodec();
@@ -59,7 +59,7 @@ function renameEntries(message: Descriptor): void {
   }
 }
 
-/** The name that protoc gives: each word of the field's begins with a capital (descriptor.proto, `map_entry`). */
+/** Returns protoc's name: each word of the field is capitalised (descriptor.proto, `map_entry`). */
 function entryName(field: string): string {
   return `${field.replace(/(?:^|_)([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())}Entry`;
 }

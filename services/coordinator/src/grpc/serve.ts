@@ -13,7 +13,7 @@ import { withMapEntryNames } from './mapEntryNames.ts';
 
 /** A listening server. */
 export interface ListeningServer {
-  /** host:port, with the port that was picked when 0 was asked for. */
+  /** host:port, with the actual port when 0 was requested. */
   readonly address: string;
   /** Ends every call and stops listening. */
   close(): Promise<void>;
@@ -21,7 +21,7 @@ export interface ListeningServer {
 
 const CLOSE_GRACE_MS = 1000;
 
-/** What the gRPC server is made of. */
+/** Options of {@link serve}. */
 export interface ServeOptions {
   readonly coordinator: Coordinator;
   readonly observer: JobServiceOptions['observer'];
@@ -31,7 +31,7 @@ export interface ServeOptions {
   readonly dataDir: string;
   readonly timeouts: FailureTimeouts;
   readonly access: Access;
-  /** With it, every client must have a certificate of the same authority. */
+  /** When set, every client must have a certificate of the same authority. */
   readonly tls?: TlsFiles | undefined;
   readonly log: Logger;
 }
@@ -70,7 +70,7 @@ export async function serve({
         health.setStatus('', 'NOT_SERVING');
         const timer = setTimeout(() => {
           server.forceShutdown();
-          resolve(); // a peer that has stopped answering never lets the other way end
+          resolve(); // a peer that has stopped answering would block the graceful way forever
         }, CLOSE_GRACE_MS);
         server.tryShutdown(() => {
           clearTimeout(timer);

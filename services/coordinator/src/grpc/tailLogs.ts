@@ -5,7 +5,7 @@ import { MaestroError, toServiceError } from '@maestro/protocol';
 import { LOG_LEVELS, type LogLevel } from '@maestro/telemetry';
 import type { JobLogs, TailRequest } from '../jobs/jobLogs.ts';
 
-/** TailLogsRequest of jobs.proto; what was left out is empty. */
+/** TailLogsRequest of jobs.proto; omitted fields are empty. */
 interface TailLogsRequest {
   readonly id: string;
   readonly follow: boolean;
@@ -17,13 +17,13 @@ interface TailLogsRequest {
   readonly to: string;
   readonly limit: number;
   readonly tail?: number;
-  /** The loader's mark for an optional field that is there. */
+  /** Set by the loader when the optional field is present. */
   readonly _tail?: 'tail';
 }
 
 type LogLines = { readonly lines: readonly { readonly cursor: string; readonly json: string }[] };
 
-/** Serves `TailLogs`. A client that reads slowly is waited for: what it has not read is on the disk. */
+/** Serves `TailLogs`. A slow client is waited for: unread lines are on disk. */
 export function tailLogs(
   logs: JobLogs,
   locate: (reference: string) => Promise<string>,
@@ -33,7 +33,7 @@ export function tailLogs(
     call.on('cancelled', () => gone.abort(new MaestroError('cancelled', 'the client disconnected')));
     const send = async (): Promise<void> => {
       const pages = logs.tail(await locate(call.request.id), toRequest(call.request), gone.signal);
-      call.sendMetadata(new Metadata()); // tells that it is accepted, before there is a line
+      call.sendMetadata(new Metadata()); // signals acceptance before there is a line
       for await (const page of pages) {
         if (page.length === 0) continue;
         const lines = page.map((line) => ({ cursor: cursorOf(line), json: line.text }));

@@ -3,31 +3,31 @@ import { MaestroError } from '@maestro/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
-/** Streams that a coordinator keeps open, over all clients. */
+/** Limits the open streams of a coordinator, over all clients. */
 const MOST_STREAMS = 500;
-/** A comment now and then keeps proxies from closing a quiet stream. */
+/** Interval of comments that keep proxies from closing an idle stream. */
 const KEEP_ALIVE_MS = 15_000;
 
 /** One event of a stream of server-sent events. */
 export interface ServerEvent {
-  /** What a client that comes back says as Last-Event-ID. */
+  /** Sent back by a reconnecting client as Last-Event-ID. */
   readonly id?: string;
   readonly event?: string;
   /** Sent as JSON. */
   readonly data: unknown;
 }
 
-/** How the OpenAPI document tells of events `event` whose data is JSON of the component `data`. */
+/** Builds the OpenAPI schema of events `event` whose data is JSON of the component `data`. */
 export function eventSchema<Id extends z.ZodType>(event: string, { id, data }: { readonly id: Id; readonly data: string }) {
   const content = { contentMediaType: 'application/json', contentSchema: { $ref: `#/components/schemas/${data}` } };
   return z.object({ id, event: z.literal(event), data: z.string().meta(content) });
 }
 
-/** A response that goes on until either side ends it. */
+/** A response that continues until either side ends it. */
 export interface EventStream {
   /** Aborts when the client disconnected or the stream was ended. */
   readonly signal: AbortSignal;
-  /** False when the client takes no more for now; `onDrain` is called when it does again. */
+  /** Returns false when the client accepts no more for now; `onDrain` is called when it does again. */
   send(event: ServerEvent): boolean;
   end(): void;
 }

@@ -3,5 +3,5 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import './routeRole.ts';
 
-/** The HTTP server that rooms add their routes to; schemas of routes are zod's. */
+/** The HTTP server to which routes are added; their schemas are zod's. */
 export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;

@@ -7,21 +7,21 @@ import type { JobLogs } from '../jobs/jobLogs.ts';
 import type { Observer } from '../metrics/observer.ts';
 import type { Access } from '../security/tokens.ts';
 
-/** What the rooms of the HTTP server are given. */
+/** Dependencies of the HTTP routes. */
 export interface HttpDeps {
   readonly coordinator: Coordinator;
   readonly observer: Observer;
   readonly redis: RedisConnection;
-  /** Where checkpoints, archives and pictures of jobs are. */
+  /** Folder of checkpoints, archives and pictures of jobs. */
   readonly dataDir: string;
   /** Places that jobs may use. */
   readonly roots: PathRoots;
-  /** Who may come in. */
+  /** Checks tokens and roles. */
   readonly access: Access;
-  /** What it serves with; plain HTTP when left out. */
+  /** TLS files of the server; plain HTTP when omitted. */
   readonly tls?: TlsFiles | undefined;
   readonly logs: JobLogs;
-  /** Takes lines that clients push. */
+  /** Receives lines that clients push. */
   readonly logSink: LogSink;
   readonly log: Logger;
 }

@@ -36,16 +36,16 @@ import { addSessionRoutes } from './routes/sessionRoutes.ts';
 import { addWatchRoutes } from './routes/watchRoutes.ts';
 import { addWorkerRoutes } from './routes/workerRoutes.ts';
 
-/** Bytes of a request's body, at most: a job file has a few hundred. */
+/** Limits the bytes of a request's body: a job file has a few hundred. */
 const MOST_BODY_BYTES = 256 * 1024;
-/** Bytes that a client sends over a websocket at once, at most: nothing is expected. */
+/** Limits the bytes of a client's websocket message: none is expected. */
 const MOST_SOCKET_BYTES = 4096;
-/** Bytes of a request's address and headers, at most: a path of 4096 characters may take twelve times as many, encoded. */
+/** Limits the bytes of a request's address and headers: a path of 4096 characters may take twelve times as many, encoded. */
 const MOST_HEAD_BYTES = 64 * 1024;
-/** Time for a client to send a whole request. */
+/** Deadline for a client to send a whole request. */
 const REQUEST_TIMEOUT_MS = 15_000;
 
-/** Makes the HTTP server with every room; it does not listen yet. */
+/** Creates the HTTP server with all routes; it does not listen yet. */
 export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   const head = { maxHeaderSize: MOST_HEAD_BYTES };
   const app: HttpApp = Fastify({
@@ -56,7 +56,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
     exposeHeadRoutes: false,
     ...(deps.tls === undefined ? { http: head } : { https: { cert: deps.tls.cert, key: deps.tls.key, ...head } }),
     clientErrorHandler: refuseBroken,
-    // What the router itself refuses: a path that is not UTF-8, or too long a parameter.
+    // Errors of the router itself: a path that is not UTF-8, or too long a parameter.
     frameworkErrors: (error, request, reply) => void sendProblem(deps, error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
   guardHttp(app, deps.access);
@@ -66,7 +66,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
       (data) =>
         validate(schema as unknown as z.ZodType, data, httpPart ?? 'request'),
   );
-  // Rooms are given the job's id, whatever named it.
+  // Resolves a job reference, so that routes get the job's id.
   app.addHook('preHandler', async ({ params, routeOptions }) => {
     if (routeOptions.url?.startsWith('/api/v1/jobs/:id') !== true) return;
     const named = params as { id: string };
@@ -84,7 +84,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   });
   app.setErrorHandler((error, request, reply) => sendProblem(deps, error as FastifyError, request, reply));
   app.setNotFoundHandler((request, reply) => {
-    // Who follows a wrong link in a browser is shown a page, and the way back.
+    // A browser that follows a wrong link gets a page with the way back.
     if (request.method === 'GET' && request.headers.accept?.includes('text/html') === true) return sendDashboard(reply.code(404));
     throw new MaestroError('not-found', `${request.method} ${pathOf(request)}: no such route; /docs lists all`);
   });
@@ -139,7 +139,7 @@ export async function serveHttp(deps: HttpDeps, listen: string): Promise<Listeni
   };
 }
 
-/** A key that is given twice becomes an array, which no schema takes; keys such as `__proto__` are plain keys. */
+/** Parses a query. A repeated key becomes an array, which no schema accepts; keys such as `__proto__` are plain keys. */
 function parseQuery(text: string): Record<string, string | string[]> {
   const query: Record<string, string | string[]> = Object.create(null);
   for (const [key, value] of new URLSearchParams(text)) {
@@ -150,7 +150,7 @@ function parseQuery(text: string): Record<string, string | string[]> {
 }
 
 function validate(schema: z.ZodType, data: unknown, part: string): { value: unknown } | { error: Error } {
-  // A body is left out where it may be.
+  // An optional body may be missing.
   const result = schema.safeParse(data ?? undefined);
   if (result.success) return { value: result.data };
   const issues = describeIssues(result.error, schema, data);
@@ -176,7 +176,7 @@ async function sendProblem(deps: HttpDeps, error: FastifyError, request: Fastify
   return reply.code(problem.status).type(PROBLEM_TYPE).serializer(String).send(body);
 }
 
-/** What Fastify itself refuses, in our codes. */
+/** Maps Fastify's own refusals to our codes. */
 function toMaestroError(error: FastifyError): Error {
   const status = error.statusCode ?? 500;
   if (isMaestroError(error) || status >= 500) return error;

@@ -1,11 +1,10 @@
 import { MaestroError } from '@maestro/protocol';
 
-/** Runs work that is asked for, a few at a time. */
+/** Runs requested work, a few items at a time. */
 export type LimitedWork = <Result>(key: string, work: () => Promise<Result>) => Promise<Result>;
 
 /**
- * Bounds work that is expensive: at most `atOnce` run, at most `waiting` wait, and what is asked for again under the same key while it runs
- * is the same.
+ * Limits expensive work: at most `atOnce` run, at most `waiting` wait, and a request with the key of running work shares its result.
  * @throws MaestroError `rate-limited` when too many wait already.
  */
 export function limitWork({

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { MaestroError, PROBLEM_TYPE, problemOf } from '@maestro/protocol';
 
-/** Answers what is no request that the HTTP parser takes, and so comes to no route, with a problem, and closes the connection. */
+/** Answers a malformed request, which the HTTP parser refuses and which reaches no route, with a problem, and closes the connection. */
 export function refuseBroken({ code }: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || code === 'ECONNRESET') return void socket.destroy();
   const { status, reason, error } = refusalOf(code);

@@ -3,8 +3,8 @@ import type { HttpApp } from './httpApp.ts';
 import './routeRole.ts';
 
 /**
- * Notes the routes that are added from now on. The result, called when all are there, answers every other method at their addresses with
- * 405 and the header `Allow`, as RFC 9110 wants it.
+ * Records the routes that are added from now on. The result, called after all of them, answers every other method at their addresses with
+ * 405 and the header `Allow`, as RFC 9110 requires.
  */
 export function refuseOtherMethods(app: HttpApp): () => void {
   const taken = new Map<string, Set<string>>();
@@ -14,7 +14,7 @@ export function refuseOtherMethods(app: HttpApp): () => void {
     for (const each of [method].flat()) methods.add(each);
   });
   return () => {
-    // Plugins add their routes when they are loaded, in the order in which they were registered.
+    // Plugins add their routes when they are loaded, in the order of registration.
     app.register(async (scope) => {
       for (const [url, methods] of [...taken].filter(([at]) => at !== '*')) {
         const allowed = [...methods].join(', ');
@@ -24,7 +24,7 @@ export function refuseOtherMethods(app: HttpApp): () => void {
           url,
           config: { role: 'public' },
           schema: { hide: true },
-          // Before a body is looked at, which need not be one that a parser takes.
+          // Before the body is parsed, which may be unparseable.
           onRequest: async (request, reply) => {
             reply.header('allow', allowed);
             const at = request.url.split('?', 1)[0]!;

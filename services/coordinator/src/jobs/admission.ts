@@ -18,35 +18,35 @@ import { withModelOf } from './withModelOf.ts';
 
 const MOST_SPEC_CHARACTERS = 256 * 1024;
 
-/** What job files are checked against. */
+/** Options of {@link createAdmission}. */
 export interface AdmissionOptions {
   /** Folders that jobs may use. Default: any. */
   readonly roots?: PathRoots;
-  /** Where jobs keep their checkpoints whose file does not say. Default: below the data folder. */
+  /** Location of checkpoints for jobs whose file names none. Default: below the data folder. */
   readonly checkpoints?: string | undefined;
-  /** Throws when an address that checkpoints are to be written to does not answer. Default: nobody asks. */
+  /** Throws when the address of a checkpoint location does not answer. Default: no check. */
   readonly probeLocation?: (location: string) => Promise<void>;
-  /** Reads the step of a checkpoint that a job starts from, and whose it is; throws when it cannot be used. */
+  /** Reads the step of the checkpoint that a job starts from, and its origin; throws when it cannot be used. */
   readonly inspectCheckpoint: (path: string) => Promise<{ readonly step: number; readonly origin: CheckpointOrigin }>;
-  /** The job file that a checkpoint was trained with. */
+  /** Reads the job file that a checkpoint was trained with. */
   readonly readJobSpec: (path: string) => Promise<JobSpec>;
 }
 
-/** Which job files are taken on, and as what. */
+/** Decides which job files are admitted, and completes them. */
 export interface Admission {
   /**
-   * Checks a job file and makes it whole: with defaults, the place of its checkpoints, and the model of one that it measures.
-   * @throws MaestroError `invalid-argument`, `too-large`, or of a checkpoint that it names and that cannot be read.
+   * Validates a job file and completes it: with defaults, its checkpoint location, and the model that a measuring job evaluates.
+   * @throws MaestroError `invalid-argument`, `too-large`, or the error of a checkpoint that it names and that cannot be read.
    */
   read(specJson: string): Promise<JobSpec>;
   /**
-   * Where a job starts as long as it has no checkpoint of its own. @throws MaestroError of a checkpoint that cannot be used, or is of
+   * Returns the start of a job that has no checkpoint of its own. @throws MaestroError of a checkpoint that cannot be used, or belongs to
    * another job.
    */
   startPoint(spec: JobSpec): Promise<RestorePoint>;
 }
 
-/** Admission by the settings of this coordinator. */
+/** Creates admission with the settings of this coordinator. */
 export function createAdmission({
   roots,
   checkpoints,
@@ -65,7 +65,7 @@ export function createAdmission({
       const isPlaced = location !== undefined && isTraining(parsed);
       const spec = isPlaced ? { ...parsed, checkpoint: { ...parsed.checkpoint, location } } : parsed;
       await requireConfined(spec, roots);
-      // A server that is not there would show when the first checkpoint is written, or the last.
+      // Without this check a missing server would show only when the first checkpoint is written.
       if (isPlaced) await probeLocation(location);
       return isTraining(spec) ? spec : withModelOf(spec, await readJobSpec(spec.checkpoint.resumeFrom!), file);
     },
@@ -76,7 +76,7 @@ export function createAdmission({
         throw new MaestroError('invalid-argument', `job file: checkpoint.resumeFrom: ${homeRelativeAdvice(resumeFrom)}`);
       }
       const { step, origin } = await inspectCheckpoint(resumeFrom);
-      // What measures a checkpoint begins at the first sample, however long it was trained.
+      // A measuring job begins at the first sample, however long the checkpoint was trained.
       if (!isTraining(spec)) return { path: resumeFrom, step: 0 };
       requireSameOrigin(resumeFrom, origin, { spec });
       requireSameShape(resumeFrom, origin, spec);
@@ -85,7 +85,7 @@ export function createAdmission({
   };
 }
 
-/** A job file as JSON, not checked yet. @throws MaestroError `invalid-argument` when it is none. */
+/** Parses a job file as JSON, without validation. @throws MaestroError `invalid-argument` when it is not JSON. */
 export function parseJobFile(text: string): unknown {
   requireShallow(text, 'job file');
   try {
@@ -95,9 +95,9 @@ export function parseJobFile(text: string): unknown {
   }
 }
 
-/** A checkpoint that is taken anyway must still have the tensors of the job's model, as many replicas included. */
+/** Throws unless a checkpoint accepted with `resumeAnyway` has the tensors of the job's model, including the number of replicas. */
 function requireSameShape(path: string, { spec: trained }: CheckpointOrigin, spec: JobSpec): void {
-  if (trained === undefined) return; // the worker that reads it finds out
+  if (trained === undefined) return; // the worker that reads it reports it
   const shapes = (of: JobSpec): string => JSON.stringify(parameterSpecs(maeConfig(of.model)).map(({ name, shape }) => [name, shape]));
   if (shapes(trained) !== shapes(spec)) {
     throw new MaestroError(

@@ -1,28 +1,28 @@
 import { examineJob, imageCost, planJob, planWarnings, type WorkerAtHand } from '@maestro/data';
 import type { Job, JobCheck, JobSpec, WorkerInfo } from '@maestro/protocol';
 
-/** A job of the past or present, for the speed that it had. */
+/** A past or present job, for its measured speed. */
 interface SeenJob {
   readonly job: Pick<Job, 'progress' | 'members'>;
   readonly spec: JobSpec;
 }
 
-/** What a job file is judged by beside what it says. */
+/** Surroundings by which a job file is judged. */
 export interface JobSituation {
   readonly workers: readonly (WorkerAtHand & Pick<WorkerInfo, 'host' | 'isDrained'>)[];
   /** In order of submission. */
   readonly jobs: readonly SeenJob[];
-  /** The name of the coordinator's machine. */
+  /** Host name of the coordinator's machine. */
   readonly host: string;
 }
 
 interface Asked extends JobSituation {
-  /** Steps that the checkpoint has done from which the job goes on. */
+  /** Steps done by the checkpoint that the job resumes from. */
   readonly startStep: number;
 }
 
 /**
- * Refuses a job that could never do anything, by all that the coordinator can see. Gives what is to be known about it.
+ * Refuses a job that could never do anything, judged by all that the coordinator can see. Returns its warnings.
  * @throws MaestroError `invalid-argument` or `data-invalid` with every problem.
  */
 export async function requireFeasible(spec: JobSpec, asked: Asked): Promise<string[]> {
@@ -31,21 +31,21 @@ export async function requireFeasible(spec: JobSpec, asked: Asked): Promise<stri
   return [...warnings, ...planWarnings(plan, spec), ...workerWarnings(spec, asked)];
 }
 
-/** {@link requireFeasible} for a dry run, which counts all samples and tells what follows. */
+/** Like {@link requireFeasible}, for a dry run: counts all samples and returns the resulting plan. */
 export async function checkJob(spec: JobSpec, asked: Asked): Promise<JobCheck> {
   const { samples, warnings } = await examineJob(spec, { isCertain: seesAll(asked), startStep: asked.startStep, countsAll: true });
   const plan = planJob(spec, { samples, workers: usable(asked), measuredSpeed: measuredSpeed(spec, asked) });
   return { spec, plan, warnings: [...warnings, ...planWarnings(plan, spec), ...workerWarnings(spec, asked)] };
 }
 
-/** Whether every worker is on the coordinator's machine, and sees the same files. Where there is none yet, nobody can tell. */
+/** Returns true when every worker is on the coordinator's machine, and so sees the same files. Without workers it is unknown. */
 function seesAll({ workers, host }: JobSituation): boolean {
   return workers.length > 0 && workers.every((worker) => worker.host === host);
 }
 
 const usable = ({ workers }: JobSituation): WorkerAtHand[] => workers.filter(({ isDrained }) => !isDrained);
 
-/** That a job has to wait for workers that are not there yet. */
+/** Warns that a job has to wait for workers that are not connected yet. */
 function workerWarnings({ resources: { device, minWorkers, allowMixedDevices } }: JobSpec, situation: JobSituation): string[] {
   const workers = usable(situation);
   const fitting = workers.filter((worker) => worker.device === device || allowMixedDevices).length;
@@ -62,7 +62,7 @@ function workerWarnings({ resources: { device, minWorkers, allowMixedDevices } }
   return [`resources.minWorkers: ${fitting} of the ${minWorkers} required ${device} workers are connected; the job waits for the rest`];
 }
 
-/** Multiply-adds a second of one worker, by the newest job that ran on the same device. */
+/** Returns the multiply-adds per second of one worker, from the newest job that ran on the same device. */
 function measuredSpeed({ resources: { device } }: JobSpec, { jobs }: JobSituation): number | undefined {
   const seen = jobs.findLast(
     ({ job, spec }) => spec.resources.device === device && job.members.length > 0 && (job.progress?.imagesPerSecond ?? 0) > 0,

@@ -33,68 +33,73 @@ import { createRetiredJobs, DEFAULT_KEEP_JOBS } from './retiredJobs.ts';
 import { createSubmissions, type Submission } from './submissions.ts';
 
 const TICK_MS = 250;
-/** So long whoever decides about a job waits for it to be persisted. */
+/** Deadline for a decision about a job to be persisted. */
 const SETTLE_MS = 5000;
-/** What a coordinator that ends waits for Redis to take in. */
+/** Time that a stopping coordinator waits for pending writes to Redis. */
 const CLOSE_MS = 3000;
-/** What a coordinator is made of. */
+/** Options of {@link startCoordinator}. */
 export interface CoordinatorOptions extends AdmissionOptions {
   readonly store: Store;
   readonly timeouts: FailureTimeouts;
-  /** Opens what writes a job's steps, records and queues. */
+  /** Opens the bookkeeper that writes a job's steps, records and queues. */
   readonly openBooks: (jobId: string, seed: number, onAcknowledged: (step: number) => void) => Bookkeeper;
-  /** Jobs on disk, beside Redis. */
+  /** Job records on disk, in addition to Redis. */
   readonly records: JobRecords;
-  /** Why accepted jobs may be lost; undefined while they cannot be. */
+  /** Returns why accepted jobs may be lost; undefined while they cannot be. */
   readonly risk?: () => string | undefined;
-  /** So many jobs that have ended are kept at hand; default {@link DEFAULT_KEEP_JOBS}. */
+  /** Number of ended jobs kept in memory; default {@link DEFAULT_KEEP_JOBS}. */
   readonly keepJobs?: number;
-  /** The newest valid checkpoint that a job has written. */
+  /** Finds the newest valid checkpoint that a job has written. */
   readonly findCheckpoint: (jobId: string, spec: JobSpec) => Promise<FoundCheckpoint>;
-  /** Told of what happens. */
+  /** Receives events. */
   readonly events: CoordinatorEvents;
   readonly log: Logger;
 }
 
-/** Everything the services ask of the coordinator. */
+/** Operations that the services call on the coordinator. */
 export interface Coordinator {
   readonly incarnation: number;
-  /** Checks a job file as a submit does, creates nothing, and tells what follows from it. */
+  /** Validates a job file like a submit, creates nothing, and returns the plan that follows from it. */
   check(specJson: string): Promise<JobCheck>;
   submit(specJson: string, idempotencyKey: string): Promise<Submission>;
-  /** A job by its id, a prefix that no other has, its name, or `@last`: see {@link findJob}. So with all methods that take an id. */
+  /**
+   * Returns a job by its id, a unique prefix of it, its name, or `@last`: see {@link findJob}. The same holds for all methods that take an
+   * id.
+   */
   get(id: string): Job;
-  /** The id of the job that is meant. One that is retired is read from disk, and is there for all methods that take an id for a while. */
+  /**
+   * Resolves a reference to a job's id. A retired job is read from disk, and is then available to all methods that take an id for a while.
+   */
   locate(reference: string): Promise<string>;
-  /** What the job file says. */
+  /** Returns the job file. */
   spec(id: string): JobSpec;
   run(id: string): JobRun;
-  /** Committed steps of a job that are not in the ledger yet. */
+  /** Returns the number of committed steps of a job that are not in the ledger yet. */
   unwrittenSteps(id: string): number;
-  /** Newest first, without those that are retired. */
+  /** Lists jobs, newest first, without retired ones. */
   list(): Job[];
-  /** Calls `listener` now and at every change until the job has ended; gives the way to stop. */
+  /** Calls `listener` now and at every change until the job has ended; returns a function that stops it. */
   watch(id: string, listener: (job: Job) => void): () => void;
-  /** As `pause` and `resume`: resolves once it cannot be lost any more; rejects with `unavailable` when that takes long. */
+  /** Like `pause` and `resume`: resolves once the decision is persisted; rejects with `unavailable` when that takes long. */
   cancel(id: string): Promise<Job>;
-  /** Holds the job at a step boundary, with a checkpoint, and frees its workers. */
+  /** Pauses the job at a step boundary, with a checkpoint, and frees its workers. */
   pause(id: string): Promise<Job>;
   resume(id: string): Promise<Job>;
-  /** There is a picture of what the checkpoint of this step makes of masked images: whoever watches the job is told. */
+  /** Notes that a picture of this step's reconstructions exists, and notifies the job's watchers. */
   noteReconstruction(id: string, step: number): void;
-  /** Compares the job's ledger with its permutations. */
+  /** Audits the job's ledger against its permutations. */
   audit(id: string): Promise<JobAudit>;
   workers(): WorkerInfo[];
-  /** Takes a worker out of its job at a step boundary, and gives it no other until it is started again. */
+  /** Takes a worker out of its job at a step boundary, and gives it no other until it is restarted. */
   drainWorker(name: string): WorkerInfo;
   attach(hello: Hello, connection: WorkerConnection): WorkerSession;
-  /** Writes down what is not in Redis yet. Jobs go on: workers need no coordinator for a while, and the next one finds them. */
+  /** Writes what is not in Redis yet. Jobs continue: workers need no coordinator for a while, and the next one finds them. */
   close(): Promise<void>;
 }
 
 /**
- * Starts the coordinator: the thin shell around the pure decisions of `placeJobs` and `transition`. Jobs of an earlier incarnation go on
- * where they are: workers that are still at work come back and say so.
+ * Starts the coordinator: the thin shell around the pure decisions of `placeJobs` and `transition`. Jobs of an earlier incarnation
+ * continue: workers still at work reconnect and report.
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const {
@@ -144,7 +149,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       ),
     )!;
 
-  /** What a job file is judged by. */
+  /** Returns the surroundings by which a job file is judged. */
   const atHand = (): JobSituation => ({ workers: workers.all().map(workerInfo), jobs: [...jobs.values()], host: hostname() });
 
   const decide = async (active: ActiveJob, event: RunEvent): Promise<Job> => {
@@ -164,7 +169,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const queued = restored.filter(({ run }) => run.phase === 'queued').length;
   if (restored.length > 0) log.info({ jobs: restored.length, queued }, 'jobs found');
   const inOrderOfEnd = restored.filter(({ run }) => run.phase === 'ended').sort((a, b) => (a.job.endedAt < b.job.endedAt ? -1 : 1));
-  // Beside the start: after an upgrade there may be many.
+  // Not awaited at start: after an upgrade there may be many.
   for (const { job } of inOrderOfEnd) void retired.ended(job.id);
   const ticker = setInterval(
     () => {
@@ -179,7 +184,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     rewriteRecords({ store, records, log }, jobs).catch((error: unknown) => log.warn({ error }, 'records could not be written again'));
   });
 
-  /** Of jobs that are retired. */
+  /** Ledgers of retired jobs. */
   const keptLedgers = { loadLedger: async (id: string) => parseLedger((await records.loadLedger(id)) ?? {}), ledgerBytes: async () => 0 };
 
   return {
@@ -196,7 +201,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       const spec = await admission.read(specJson);
       const startPoint = await admission.startPoint(spec);
       const create = async (id: string): Promise<Job> => {
-        // Here, so that a key that was used before still gives its job when the data has gone since.
+        // Checked here, so that a key that was used before still returns its job when the data has gone since.
         const warnings = await requireFeasible(spec, { ...atHand(), startStep: startPoint.step });
         const job = newJob({ id, spec, specJson: JSON.stringify(spec), warnings, now: new Date().toISOString() });
         await store.saveJob(job);

@@ -1,19 +1,19 @@
 import { type Job, MaestroError, nearest, printable } from '@maestro/protocol';
 
-/** The newest job there is. */
+/** Refers to the newest job. */
 const LAST = '@last';
-/** A shorter part of an id is taken for a slip. */
+/** A shorter part of an id counts as a mistake. */
 const LEAST_PREFIX = 4;
-/** Jobs that an error lists. */
+/** Limits the jobs that an error lists. */
 const MOST_LISTED = 10;
-/** The newest jobs are looked through for what else may be meant; that takes milliseconds for so many. */
+/** Number of newest jobs searched for near names; that takes milliseconds. */
 const MOST_COMPARED = 200;
 
 type Known = Pick<Job, 'id' | 'name' | 'state' | 'createdAt'>;
 
 /**
- * The job that is meant: by its id, by `@last` for the newest, by its name, or by a prefix of its id, with or without `job-`. `jobs` are in
- * order of submission. @throws MaestroError `conflict` that lists the jobs when several are meant, `not-found`.
+ * Finds the job that a reference means: by id, by `@last` for the newest, by name, or by a prefix of its id, with or without `job-`. `jobs`
+ * are in order of submission. @throws MaestroError `conflict` that lists the jobs when several match, `not-found`.
  */
 export function findJob(reference: string, jobs: readonly Known[]): string {
   const byId = jobs.find(({ id }) => id === reference);

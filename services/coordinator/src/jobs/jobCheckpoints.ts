@@ -2,12 +2,12 @@ import { describeProblems, glanceAtCheckpoint, type ListedCheckpoint, listCheckp
 import { type CheckpointResource, isMaestroError, MaestroError, numberKey, type Page, type PageQuery, pageOf } from '@maestro/protocol';
 import { withinDeadline } from '../run/withinDeadline.ts';
 
-/** A disk or server that does not answer for so long keeps nobody waiting who only reads. */
+/** Deadline of a disk or server for read-only requests. */
 const ANSWER_MS = 8000;
 
 /**
- * A page of the checkpoints in the root of a job, newest first; only those of the page are looked at. One that another job wrote is not
- * valid. @throws MaestroError `unavailable`, `storage`.
+ * Returns a page of the checkpoints in a job's root, newest first; only those on the page are examined. One that another job wrote is
+ * invalid. @throws MaestroError `unavailable`, `storage`.
  */
 export function listJobCheckpoints(
   { root, job }: { readonly root: string; readonly job: string },
@@ -24,7 +24,7 @@ async function listPage(root: string, job: string, query: PageQuery): Promise<Pa
 }
 
 /**
- * Where the checkpoint of a step is.
+ * Returns the folder of a step's checkpoint.
  * @throws MaestroError `not-found`.
  */
 export async function findJobCheckpoint(root: string, step: number): Promise<string> {

@@ -1,6 +1,6 @@
 import { printable } from '@maestro/protocol';
 
-/** How a reason names a job: `"name" (id)`, which the dashboard shows as a link; the id alone where no name is given. */
+/** Formats a job for a reason: `"name" (id)`, which the dashboard shows as a link; only the id when no name is given. */
 export function jobLabel({ id, name }: { readonly id: string; readonly name?: string }): string {
   return name === undefined ? id : `"${printable(name)}" (${id})`;
 }

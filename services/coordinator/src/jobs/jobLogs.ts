@@ -3,15 +3,15 @@ import { type LineCriteria, type LogArchive, type LogLine, lineFilter, readCurso
 import { isTerminal, MaestroError } from '@maestro/protocol';
 import type { Coordinator } from './coordinator.ts';
 
-/** What is asked of a job's lines. */
+/** Request for a job's lines. */
 export interface TailRequest extends LineCriteria {
-  /** Goes on with new lines until the job is over. */
+  /** Continues with new lines until the job has ended. */
   readonly follow?: boolean | undefined;
-  /** Begins behind the line with this cursor. */
+  /** Begins after the line with this cursor. */
   readonly cursor?: string | undefined;
-  /** Begins with the last so many lines; the cursor counts where both are given. */
+  /** Begins with the last lines, this many; the cursor takes precedence when both are given. */
   readonly tail?: number | undefined;
-  /** Most lines. */
+  /** Maximum number of lines. */
   readonly limit?: number | undefined;
 }
 
@@ -19,21 +19,21 @@ export interface TailRequest extends LineCriteria {
 export interface JobLogs {
   readonly archive: LogArchive;
   /**
-   * Pages of a job's lines, in their one order; some are empty. Ends when all were given, or, where it follows, when the job is over and
-   * its last line was given. It throws at once what is wrong with the request, and `unavailable` when the coordinator ends.
+   * Yields pages of a job's lines, in order; some are empty. Ends when all were delivered, or, when following, when the job has ended and
+   * its last line was delivered. Throws errors of the request at once, and `unavailable` when the coordinator stops.
    */
   tail(id: string, request: TailRequest, signal: AbortSignal): AsyncGenerator<readonly LogLine[]>;
-  /** Ends all who follow. */
+  /** Ends all followers. */
   close(): void;
 }
 
-/** Lines of a page. */
+/** Maximum lines of a page. */
 const PAGE_LINES = 500;
-/** Clients that follow at once. */
+/** Limits concurrent followers. */
 const MOST_FOLLOWERS = 500;
-/** While nothing new comes, it is looked so often whether the job is over. */
+/** Interval at which an idle follower checks whether the job has ended. */
 const LOOK_MS = 250;
-/** Workers that were let go write their last lines within this time of a job's end; those that hang are not waited for. */
+/** Time after a job's end in which released workers write their last lines; hanging ones are not waited for. */
 const SETTLE_MS = 500;
 const LONGEST_SETTLE_MS = 10_000;
 
@@ -42,7 +42,7 @@ export function openJobLogs({ coordinator, archive }: { readonly coordinator: Co
   const closing = new AbortController();
   let followers = 0;
 
-  /** Whether the job has ended, and no line of it can come any more that is not archived. */
+  /** Returns true when the job has ended, and no unarchived line of it can arrive any more. */
   const isOver = async (id: string): Promise<boolean> => {
     const { state, endedAt } = coordinator.get(id);
     if (!isTerminal(state)) return false;
@@ -66,7 +66,7 @@ export function openJobLogs({ coordinator, archive }: { readonly coordinator: Co
       yield last.lines;
     }
     while (left > 0) {
-      // Asked before the read, so that what is read then is all.
+      // Checked before the read, so that the read then returns everything.
       const isLast = !follow || (await isOver(id));
       const page = await readForward(log, { filter, after: next, limit: Math.min(PAGE_LINES, left), signal });
       next = page.next;
@@ -98,7 +98,7 @@ export function openJobLogs({ coordinator, archive }: { readonly coordinator: Co
   return {
     archive,
     tail(id, request, signal) {
-      const job = coordinator.get(id); // throws for a job that there is not
+      const job = coordinator.get(id); // throws for an unknown job
       lineFilter(request);
       const after = request.cursor === undefined ? 0 : readCursor(request.cursor);
       if (request.follow === true && followers >= MOST_FOLLOWERS) {

@@ -15,10 +15,10 @@ import { describeSlowStep } from '../run/step/slowStep.ts';
 
 type StepCounts = Pick<Schedule, 'totalSteps' | 'stepsPerEpoch'>;
 
-/** How much the newest step counts in the running mean of the speed. */
+/** Weight of the newest step in the running mean of the speed. */
 const SPEED_WEIGHT = 0.1;
 
-/** The record of a job that was just submitted. */
+/** Creates the record of a job that was just submitted. */
 export function newJob({
   id,
   spec,
@@ -53,7 +53,7 @@ export function newJob({
   };
 }
 
-/** Progress before the first step. */
+/** Returns the progress before the first step. */
 export function initialProgress({ totalSteps, stepsPerEpoch }: StepCounts, startStep: number): JobProgress {
   return {
     step: startStep,
@@ -69,7 +69,7 @@ export function initialProgress({ totalSteps, stepsPerEpoch }: StepCounts, start
   };
 }
 
-/** Progress after one more committed step. The speed is an exponential mean over steps of images per second. */
+/** Advances the progress by one committed step. The speed is an exponential mean of images per second over steps. */
 export function advanceProgress(progress: JobProgress, committed: StepCommitted, schedule: Schedule): JobProgress {
   const { stepsPerEpoch, totalSteps } = schedule;
   const { step, metrics, images, stepSeconds } = committed;
@@ -90,7 +90,7 @@ export function advanceProgress(progress: JobProgress, committed: StepCommitted,
   };
 }
 
-/** The record brought up to date with its run: state, reasons, members, what happened. `now` is RFC 3339. */
+/** Updates the record from its run: state, reasons, members, events. `now` is RFC 3339. */
 export function withRun(job: Job, run: JobRun, now: string): Job {
   const state: JobState = run.phase === 'ended' ? run.outcome!.state : run.phase === 'stopping' ? 'running' : run.phase;
   const isScheduled = run.generation > 0 && run.phase !== 'queued';
@@ -145,13 +145,13 @@ function eventOf(record: RunRecord): JobEvent {
   return event;
 }
 
-/** The record of a job that waits in the queue with the reason for that; the same object when it waits for nothing, or has said so. */
+/** Adds the reason why a queued job waits to its record; returns the same object when it is not queued, or nothing has changed. */
 export function withWaiting(job: Job, { phase, preemption }: JobRun, reason: string): Job {
   const message = preemption === undefined ? reason : `${preemption}; ${reason}`;
   return phase !== 'queued' || job.message === message ? job : { ...job, message };
 }
 
-/** Whether steps take their usual time while the job runs, or whom a slow one waits for; what it says moves with the time. */
+/** Returns the condition of a running job: steps take their usual time, or whom a slow one waits for; its message changes with time. */
 function progressing(job: Job, run: JobRun, now: string): Condition[] {
   if (run.phase !== 'running') return [];
   const message = describeSlowStep(run, Date.parse(now));
@@ -160,7 +160,7 @@ function progressing(job: Job, run: JobRun, now: string): Condition[] {
   return [{ ...condition(job, next, now), message: next.message }];
 }
 
-/** The members of the present view, or of the last one; those that have left are shown as they were last heard. */
+/** Returns the members of the current view, or of the last one; those that have left keep their last reported state. */
 function membersOf(job: Job, run: JobRun): Job['members'] {
   const members = run.view?.members ?? run.pastViews.at(-1)?.members ?? [];
   return members.map(({ name, id, firstRank, ranks }) => {
@@ -175,7 +175,7 @@ function membersOf(job: Job, run: JobRun): Job['members'] {
   });
 }
 
-/** The record with what keeps its steps from Redis, if anything does; the same object when that has not changed. */
+/** Adds why steps do not reach Redis to the record, if they do not; returns the same object when nothing has changed. */
 export function withBookkeeping(job: Job, problem: string | undefined, now: string): Job {
   const next = {
     type: 'Recorded',
@@ -188,7 +188,10 @@ export function withBookkeeping(job: Job, problem: string | undefined, now: stri
   return { ...job, conditions: [...job.conditions.filter(({ type }) => type !== next.type), condition(job, next, now)] };
 }
 
-/** The record with why an accepted job may be lost, if it may; the same object when that has not changed, and when the job has ended. */
+/**
+ * Adds why an accepted job may be lost to the record, if it may; returns the same object when nothing has changed, and when the job has
+ * ended.
+ */
 export function withRisk(job: Job, risk: string | undefined, now: string): Job {
   const before = job.conditions.find(({ type }) => type === 'Durable');
   if (isTerminal(job.state) || (before === undefined && risk === undefined) || before?.message === (risk ?? '')) return job;
@@ -196,13 +199,13 @@ export function withRisk(job: Job, risk: string | undefined, now: string): Job {
   return { ...job, conditions: [...job.conditions.filter(({ type }) => type !== 'Durable'), { ...next, lastTransitionTime: now }] };
 }
 
-/** The record with one more checkpoint; a step that was written before is replaced. */
+/** Adds a checkpoint to the record, replacing one of the same step. */
 export function withCheckpoint(job: Job, checkpoint: JobCheckpoint): Job {
   const others = job.checkpoints.filter(({ step }) => step !== checkpoint.step);
   return { ...job, checkpoints: [...others, checkpoint].sort((a, b) => a.step - b.step) };
 }
 
-/** Keeps the time of the last transition, and the sentence that went with it, while the status stays. */
+/** Keeps the time of the last transition, and its message, while the status stays. */
 function condition(job: Job, next: Omit<Condition, 'lastTransitionTime'>, now: string): Condition {
   const before = job.conditions.find(({ type }) => type === next.type);
   return before !== undefined && before.status === next.status && before.reason === next.reason

@@ -15,23 +15,23 @@ import { readLedgerProgress } from '../run/step/brokenImages.ts';
 import type { LedgerProgress } from '../run/step/brokenRecord.ts';
 import { type Admission, parseJobFile } from './admission.ts';
 
-/** Jobs that are asked for at once. */
+/** Number of jobs read at once. */
 const AT_ONCE = 100;
 
-/** A job that an earlier coordinator had. */
+/** A job of an earlier coordinator. */
 export interface RestoredJob {
   readonly job: Job;
   readonly spec: JobSpec;
   readonly run: JobRun;
-  /** How far its ledger is; absent when it has none, or has ended. */
+  /** Progress of its ledger; absent when it has none, or has ended. */
   readonly ledger?: LedgerProgress;
-  /** Why it cannot go on; absent when it can. */
+  /** Reason why it cannot continue; absent when it can. */
   readonly fault?: string;
 }
 
 /**
- * The jobs that Redis and the record files hold, whatever else is there: a record that is none is put aside and told of, and a job whose
- * run is lost with it goes on from its newest checkpoint. No content of Redis keeps a coordinator from starting.
+ * Loads the jobs in Redis and the record files, whatever else is there: an invalid record is set aside and logged, and a job whose run is
+ * lost with it resumes from its newest checkpoint. No content of Redis prevents a coordinator from starting.
  */
 export async function restoreJobs({
   admission,
@@ -56,7 +56,7 @@ export async function restoreJobs({
   return restored;
 }
 
-/** One of them. What has ended needs no admission. */
+/** Restores one job. An ended job needs no admission. */
 export async function restoreJob(job: Job, kept: JobRun | undefined, admission: Admission): Promise<RestoredJob> {
   const { id, createdAt, message } = job;
   const isOver = isTerminal(job.state);
@@ -74,7 +74,7 @@ export async function restoreJob(job: Job, kept: JobRun | undefined, admission: 
     run = queuedRun({ id, spec, startPoint }, 0, Date.parse(createdAt));
   }
   return {
-    // A record that an older version wrote lacks what came later.
+    // A record of an older version lacks newer fields.
     job: { ...job, resourceVersion: job.resourceVersion ?? '0-0', progress: withMetrics(job.progress, spec) },
     spec,
     run: isOver ? { ...run, phase: 'ended', message } : run,
@@ -82,7 +82,7 @@ export async function restoreJob(job: Job, kept: JobRun | undefined, admission: 
   };
 }
 
-/** Its progress. An older version wrote a loss and an optimiser's numbers as fields of their own, 0 where the recipe had none. */
+/** Converts its progress. An older version had separate fields for loss and optimiser metrics, 0 when the recipe had none. */
 function withMetrics(progress: JobProgress | (JobProgress & Required<FormerProgress>) | null, spec: JobSpec): JobProgress | null {
   if (progress === null || !('loss' in progress)) return progress;
   const { loss, lossFirst, lr: learningRate, gradNorm, ...others } = progress;
@@ -95,7 +95,7 @@ function withMetrics(progress: JobProgress | (JobProgress & Required<FormerProgr
   };
 }
 
-/** Its job file, as an older version may have written it, lacks what has a default by now. */
+/** Updates its job file: one of an older version lacks keys that have a default by now. */
 function withSpec(run: JobRun, spec: JobSpec): JobRun {
   return { ...run, queuedMs: run.queuedMs ?? Date.now(), waitedMs: run.waitedMs ?? 0, facts: { ...run.facts, spec } };
 }

@@ -7,44 +7,41 @@ import type { ActiveJob } from '../run/activeJob.ts';
 import type { JobRun } from '../run/state/runState.ts';
 import type { RestoredJob } from './restoreJobs.ts';
 
-/** Jobs that have ended and are kept at hand, unless `MAESTRO_KEEP_JOBS` says otherwise. */
+/** Default of `MAESTRO_KEEP_JOBS`: ended jobs kept in memory. */
 export const DEFAULT_KEEP_JOBS = 1000;
 
-/** Which jobs that have ended are kept at hand, and the others, which are read from disk for whoever asks for them by their id. */
+/** Decides which ended jobs stay in memory, and reads the others from disk on request by id. */
 export interface RetiredJobs {
-  /**
-   * A job has ended, and all of it is persisted: those that ended first may be retired. Told again of a job, it does nothing. It never
-   * rejects.
-   */
+  /** Called when a job has ended, and all of it is persisted: those that ended first may then be retired. Idempotent. Never rejects. */
   ended(jobId: string): Promise<void>;
-  /** A retired job that was asked for lately. */
+  /** Returns a retired job that was requested recently. */
   get(jobId: string): ActiveJob | undefined;
-  /** Reads a retired job from disk unless it is at hand; undefined when there is none by this id. */
+  /** Reads a retired job from disk unless it is in memory; undefined when there is none with this id. */
   recall(jobId: string): Promise<ActiveJob | undefined>;
-  /** No other is retired any more. */
+  /** Stops retiring jobs. */
   close(): void;
 }
 
-/** What retirement needs of its coordinator. */
+/** Options of {@link createRetiredJobs}. */
 export interface RetiredJobsOptions {
-  /** All jobs at hand; those that are retired are removed. */
+  /** All jobs in memory; retired ones are removed. */
   readonly jobs: Map<string, ActiveJob>;
   readonly store: Pick<Store, 'removeJob'>;
   readonly records: Pick<JobRecords, 'retire' | 'recall'>;
-  /** So many jobs that have ended are kept at hand: those that ended last. */
+  /** Number of ended jobs kept in memory: those that ended last. */
   readonly keepJobs: number;
-  /** Makes a job of its record, which is not put among `jobs`. */
+  /** Restores a job from its record, without adding it to `jobs`. */
   readonly restore: (job: Job, run: JobRun | undefined) => Promise<RestoredJob>;
   readonly open: (restored: RestoredJob) => ActiveJob;
   readonly log: Logger;
 }
 
-/** Retired jobs that were asked for and are kept at hand. */
+/** Number of requested retired jobs kept in memory. */
 const MOST_RECALLED = 64;
 
 /**
- * Keeps the jobs that have ended to `keepJobs`. What is retired leaves memory and Redis; its record, ledger, checkpoints, logs and curves
- * stay on disk.
+ * Limits the ended jobs to `keepJobs`. A retired job leaves memory and Redis; its record, ledger, checkpoints, logs and curves stay on
+ * disk.
  */
 export function createRetiredJobs({ jobs, store, records, keepJobs, restore, open, log }: RetiredJobsOptions): RetiredJobs {
   /** In the order in which they ended. */
@@ -53,7 +50,7 @@ export function createRetiredJobs({ jobs, store, records, keepJobs, restore, ope
   let isRetiring = false;
   let isClosed = false;
 
-  /** False when it has to stay for now. */
+  /** Returns false when it has to stay for now. */
   const retire = async (id: string): Promise<boolean> => {
     const active = jobs.get(id);
     if (active === undefined) return true;
@@ -71,7 +68,7 @@ export function createRetiredJobs({ jobs, store, records, keepJobs, restore, ope
       isRetiring = true;
       try {
         for (const id of kept) {
-          // One that is still being written is tried again when the next one ends.
+          // One that is still being written is retried when the next one ends.
           if (isClosed || kept.size <= keepJobs || !(await retire(id))) return;
           kept.delete(id);
         }

@@ -1,46 +1,46 @@
 import { type Job, type JobSpec, MaestroError, newJobId } from '@maestro/protocol';
 import type { Store } from '../books/store.ts';
 
-/** What submits need of their coordinator. */
+/** Options of {@link createSubmissions}. */
 export interface SubmissionsOptions {
   readonly store: Pick<Store, 'reserveKey'>;
-  /** The job with this id, once it is there; {@link SubmissionsOptions.recall} puts a retired one there. */
+  /** Returns the job with this id if it is in memory; {@link SubmissionsOptions.recall} loads a retired one. */
   readonly find: (id: string) => Job | undefined;
   readonly recall: (id: string) => Promise<unknown>;
 }
 
-/** One submit: the job that came of it, and false when its key was used before: the job is then the one of that time. */
+/** Result of a submit: the job, and false when its key was used before: the job is then the earlier one. */
 export interface Submission {
   readonly job: Job;
   readonly isNew: boolean;
 }
 
-/** Gives each submit its job: the same one to submits with the same idempotency key. */
+/** Creates the job of each submit: the same one for submits with the same idempotency key. */
 export interface Submissions {
-  /** Gives the job of a submit. @throws MaestroError `conflict` when the key was used for another job file, `redis-unavailable`. */
+  /** Returns the job of a submit. @throws MaestroError `conflict` when the key was used for another job file, `redis-unavailable`. */
   submit(of: {
     readonly spec: JobSpec;
     /** Empty for none. */
     readonly idempotencyKey: string;
-    /** Takes the job on under a new id. */
+    /** Admits the job under a new id. */
     readonly create: (id: string) => Promise<Job>;
   }): Promise<Submission>;
 }
 
-/** Submits to one coordinator. */
+/** Handles the submits to one coordinator. */
 export function createSubmissions({ store, find, recall }: SubmissionsOptions): Submissions {
-  /** Submits under way, by job id. */
+  /** Submits in progress, by job id. */
   const underWay = new Map<string, Promise<Job>>();
-  /** Ids of one coordinator rise even within a millisecond. */
+  /** Ids of one coordinator increase even within a millisecond. */
   let lastIdMs = 0;
   return {
     async submit({ spec, idempotencyKey, create }) {
       lastIdMs = Math.max(Date.now(), lastIdMs + 1);
       const own = newJobId({ nowMs: lastIdMs });
-      // A key whose first submit was cut off before it left a job is taken up with the id that it got then.
+      // A key whose first submit was interrupted before it left a job is reused with the id that it got then.
       const id = idempotencyKey === '' ? own : await store.reserveKey(idempotencyKey, own);
       if (id !== own && find(id) === undefined) await recall(id);
-      // No turn of the event loop lies between this look and the entry below, or two requests would both create the job.
+      // No await may come between this check and the entry below, or two requests would both create the job.
       const beginning = underWay.get(id);
       const earlier = find(id) ?? (beginning === undefined ? undefined : await beginning);
       if (earlier !== undefined) {

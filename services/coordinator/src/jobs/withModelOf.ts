@@ -2,9 +2,9 @@ import { maeConfig } from '@maestro/mae';
 import { type JobSpec, MaestroError } from '@maestro/protocol';
 
 /**
- * The job file of a job that measures a checkpoint, with the model and the normalisation that the checkpoint was trained with. `given` is
- * the file as it was written: what it says of them must be true.
- * @throws MaestroError `invalid-argument` that names what the checkpoint has otherwise.
+ * Completes the job file of a measuring job with the model and normalisation that its checkpoint was trained with. `given` is the file as
+ * written: what it says of them must agree.
+ * @throws MaestroError `invalid-argument` that names what differs in the checkpoint.
  */
 export function withModelOf(spec: JobSpec, trained: JobSpec, given: unknown): JobSpec {
   const { model = {}, augment = {} } = given as Partial<Pick<JobSpec, 'model' | 'augment'>>;

@@ -13,29 +13,29 @@ import {
 } from '@maestro/telemetry';
 import type { RecoveryPhase } from './recovery.ts';
 
-/** What the coordinator shows of a job that has not ended; of one that has had no view yet, its part in the counts alone. */
+/** Metrics of a job that has not ended; one without a view yet appears only in the counts. */
 export interface JobGauges {
   readonly job: Job;
   /** Committed steps that are not in the ledger yet. */
   readonly unwrittenSteps: number;
-  /** Share of the time since the coordinator has had the job in which steps were computed that count; undefined before the first. */
+  /** Share of the time since the coordinator has had the job that was spent on steps that count; undefined before the first. */
   readonly goodput: number | undefined;
-  /** Workers that it could use, and their device. */
+  /** Number of workers that it could use, and their device. */
   readonly wants: { readonly device: string; readonly workers: number };
 }
 
-/** What the coordinator measures over all jobs, beside what it shows of each. */
+/** The coordinator's measurements over all jobs, besides those of each. */
 export interface CoordinatorMetrics {
   committed(of: { readonly images: number; readonly stepSeconds: number }): void;
   redone(): void;
   recovery(phase: RecoveryPhase, seconds: number): void;
-  /** Time since the heartbeat before, of the same worker. */
+  /** Records the time since the previous heartbeat of the same worker. */
   heartbeat(gapSeconds: number): void;
   reconstruction(seconds: number): void;
-  /** What a worker tells of itself, as JSON; it shows until {@link CoordinatorMetrics.forget}. */
+  /** Stores a worker's own metrics, as JSON; they are shown until {@link CoordinatorMetrics.forget}. */
   worker(id: string, name: string, familiesJson: string): void;
   forget(workerId: string): void;
-  /** The page that Prometheus reads. */
+  /** Renders the page for Prometheus. */
   print(state: { readonly jobs: readonly JobGauges[]; readonly workers: readonly WorkerInfo[] }): Promise<string>;
   close(): void;
 }
@@ -44,12 +44,12 @@ export interface CoordinatorMetrics {
 const STEP_BUCKETS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100];
 const RECOVERY_BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 100, 300];
 const HEARTBEAT_BUCKETS = [0.1, 0.25, 0.4, 0.45, 0.49, 0.5, 0.505, 0.51, 0.52, 0.55, 0.6, 0.75, 1, 1.5, 2, 3, 5, 10];
-/** What one worker may tell, in characters. */
+/** Limits the metrics of one worker, in characters. */
 const MOST_WORKER_CHARACTERS = 256 * 1024;
 
 /**
- * Opens the coordinator's metrics. Labels are few: the name of a job that has had a view and has not ended, of a worker that is connected,
- * a phase, a state.
+ * Opens the coordinator's metrics. Labels are few: the name of a job that has had a view and has not ended, of a connected worker, a phase,
+ * a state.
  */
 export function openCoordinatorMetrics(): CoordinatorMetrics {
   const registry = new Registry();
@@ -117,12 +117,12 @@ export function openCoordinatorMetrics(): CoordinatorMetrics {
   };
 }
 
-/** What workers can be. */
+/** Device types of workers. */
 const DEVICES = ['cpu', 'cuda'] as const;
-/** A job that a person has paused wants nobody. */
+/** States in which a job wants workers; one that a person has paused wants none. */
 const WANTING: ReadonlySet<string> = new Set<JobState>(['queued', 'starting', 'running']);
 
-/** What jobs and workers are now, as metrics. Two jobs that run under one name are told apart by a number. */
+/** Describes the current jobs and workers as metrics. Two running jobs with the same name are distinguished by a number. */
 export function stateFamilies({
   jobs,
   workers,
@@ -131,7 +131,7 @@ export function stateFamilies({
   readonly workers: readonly WorkerInfo[];
 }): MetricFamily[] {
   const states = JOB_STATES.filter((state) => !isTerminal(state));
-  // Of thousands of jobs that wait for their first view there is nothing to show but how many they are.
+  // Jobs that wait for their first view, possibly thousands, appear only in the count.
   const named = withUniqueNames(jobs.filter(({ job }) => job.generation > 0));
   const perJob = (name: string, help: string, value: (of: JobGauges) => number | undefined): MetricFamily => ({
     name,
@@ -183,7 +183,7 @@ export function stateFamilies({
   ];
 }
 
-/** What recipes tell of a step: a family for each name, whichever recipes have it. */
+/** Returns the recipes' step metrics: one family for each name, whichever recipes have it. */
 function recipeFamilies(
   perJob: (name: string, help: string, value: (of: JobGauges) => number | undefined) => MetricFamily,
 ): readonly MetricFamily[] {

@@ -7,14 +7,16 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return value;
 });
 
-/** CRC-32C of bytes. */
+/** Computes the CRC-32C of bytes. */
 export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) crc = (crc >>> 8) ^ TABLE[(crc ^ byte) & 0xff]!;
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** As TFRecord stores it: rotated by 15 bits and moved, so that a checksum of data that holds checksums stays good. */
+/**
+ * Masks a CRC as TFRecord stores it: rotated by 15 bits plus a constant, so that a checksum of data that contains checksums stays sound.
+ */
 export function maskedCrc32c(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

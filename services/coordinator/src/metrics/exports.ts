@@ -3,7 +3,7 @@ import type { StepRow } from './history.ts';
 import { imagesPerSecond, seriesOf } from './series.ts';
 import { eventFile } from './tensorboard.ts';
 
-/** The formats in which a job's steps are given out. TensorBoard looks for files with `tfevents` in their name. */
+/** Export formats of a job's steps. TensorBoard looks for files with `tfevents` in their name. */
 export const EXPORT_FORMATS = {
   csv: { contentType: 'text/csv; charset=utf-8', fileName: 'csv' },
   jsonl: { contentType: 'application/x-ndjson; charset=utf-8', fileName: 'jsonl' },
@@ -11,8 +11,8 @@ export const EXPORT_FORMATS = {
 } as const satisfies Readonly<Record<MetricFormat, { readonly contentType: string; readonly fileName: string }>>;
 
 /**
- * Writes rows in a format: what the recipe tells, in its order, and the speed. What a step did not tell is left out (in CSV: empty).
- * `startMs` is when the job was created.
+ * Encodes rows in a format: the recipe's metrics, in order, and the speed. Missing metrics are left out (in CSV: empty). `startMs` is the
+ * job's creation time.
  */
 export function exportRows(
   format: MetricFormat,

@@ -1,30 +1,30 @@
 import type { Metrics, StepCommitted } from '@maestro/protocol';
 
-/** What is kept of a committed step: `step` counts it, times are in seconds except where the name says otherwise. */
+/** The recorded metrics of a committed step: `step` counts it, times are in seconds except where the name says otherwise. */
 export interface StepRow {
   readonly step: number;
-  /** When the coordinator heard of it, milliseconds since 1970. */
+  /** Time at which the coordinator received it, in milliseconds since 1970. */
   readonly timeMs: number;
-  /** Images of the global batch. */
+  /** Number of images of the global batch. */
   readonly images: number;
   readonly stepSeconds: number;
-  /** What the job's recipe tells, by name. */
+  /** Metrics of the job's recipe, by name. */
   readonly metrics: Metrics;
 }
 
-/** Rows of a job, at most: enough that no curve on a screen shows that some are missing. */
+/** Maximum rows of a job: enough that no curve on a screen shows the thinning. */
 export const MOST_ROWS = 4096;
-/** Rows that thinning leaves of a range of steps, at most. */
+/** Maximum rows that thinning keeps of a range of steps. */
 const KEPT_PER_RANGE = 4;
 
-/** The row of a committed step. */
+/** Converts a committed step to its row. */
 export function rowOf({ step, images, stepSeconds, metrics }: StepCommitted, timeMs: number): StepRow {
   return { step, timeMs, images, stepSeconds, metrics };
 }
 
 /**
- * Puts a row into rows that are sorted by step, in place. A step that was computed again replaces its point. Where there are more than
- * `most` rows they are thinned; true then.
+ * Inserts a row into rows sorted by step, in place. A recomputed step replaces its row. Returns true when there were more than `most` rows,
+ * which are then thinned.
  */
 export function addRow(rows: StepRow[], row: StepRow, most: number = MOST_ROWS): boolean {
   const at = placeOf(rows, row.step);
@@ -35,9 +35,9 @@ export function addRow(rows: StepRow[], row: StepRow, most: number = MOST_ROWS):
 }
 
 /**
- * At most half of `most` rows: of each of equally wide ranges of steps the lowest and the highest of what the job is judged by (the first
- * metric that its newest row has), the longest step and the last one. So early steps are shown as finely as late ones, spikes stay where
- * they are, and the newest row always does.
+ * Thins to at most half of `most` rows: of each of equally wide ranges of steps keeps the lowest and the highest value of the headline
+ * metric (the first one in the newest row), the longest step and the last one. Early steps are thus shown as finely as late ones, spikes
+ * keep their place, and the newest row always stays.
  */
 export function thinned(rows: readonly StepRow[], most: number): StepRow[] {
   const ranges = Math.max(1, Math.floor(most / 2 / KEPT_PER_RANGE));
@@ -67,7 +67,7 @@ function extreme(rows: readonly StepRow[], value: (row: StepRow) => number): Ste
   return rows.reduce((best, row) => (value(row) > value(best) ? row : best));
 }
 
-/** Index of the first row that is not before `step`; steps mostly come in order. */
+/** Returns the index of the first row that is not before `step`; steps mostly arrive in order. */
 function placeOf(rows: readonly StepRow[], step: number): number {
   if (rows.length === 0 || rows.at(-1)!.step < step) return rows.length;
   let [low, high] = [0, rows.length];

@@ -5,30 +5,30 @@ import type { Logger } from '@maestro/telemetry';
 import { z } from 'zod';
 import { addRow, MOST_ROWS, type StepRow } from './history.ts';
 
-/** The history of a job's steps, on disk. What is added is in the file milliseconds later, and survives the coordinator. */
+/** The history of a job's steps on disk. Added rows reach the file within milliseconds, and survive the coordinator. */
 export interface HistoryFile {
   add(row: StepRow): void;
   rows(): Promise<readonly StepRow[]>;
-  /** Waits until all that was added is written. */
+  /** Waits until all added rows are written. */
   flush(): Promise<void>;
 }
 
 /**
- * Where a job's history is: a line for each row, in any order, where a later one replaces an earlier one of the same step. A line is the
- * JSON array `[step, time in ms, images, step in s, { metric: value }]`; an older version wrote `[step, time in ms, loss, learning rate,
- * gradient norm, images, step in s]`, which is read as well.
+ * Returns the path of a job's history: a line for each row, in any order, where a later one replaces an earlier one of the same step. A
+ * line is the JSON array `[step, time in ms, images, step in s, { metric: value }]`; the form of an older version, `[step, time in ms,
+ * loss, learning rate, gradient norm, images, step in s]`, is read as well.
  */
 export function historyPath(dataDir: string, jobId: string): string {
   return join(dataDir, 'jobs', jobId, 'history.jsonl');
 }
 
-/** Opens a job's history; its rows are read when they are needed first. A disk that fails is logged, and costs what was not written. */
+/** Opens a job's history; its rows are read on first use. A failing disk is logged, and costs the rows that were not written. */
 export function openHistoryFile(path: string, { log, most = MOST_ROWS }: { readonly log: Logger; readonly most?: number }): HistoryFile {
   let rows: StepRow[] | undefined;
   const early: StepRow[] = [];
   let loading: Promise<StepRow[]> | undefined;
   let lines: string[] = [];
-  /** Lines of the file. When they are twice the rows it is written anew; also after a line that was not written whole. */
+  /** Lines in the file. At twice the number of rows it is rewritten; also after a line that was not written completely. */
   let written = 0;
   let isRewriteDue = false;
   let pumping: Promise<void> | undefined;
@@ -43,7 +43,7 @@ export function openHistoryFile(path: string, { log, most = MOST_ROWS }: { reado
       isRewriteDue ||= !isWhole;
       return read;
     });
-    // A disk that fails is asked again.
+    // A failing disk is retried.
     loading.catch(() => {
       loading = undefined;
     });
@@ -90,7 +90,7 @@ export function openHistoryFile(path: string, { log, most = MOST_ROWS }: { reado
       if (rows === undefined) addRow(early, row, most);
       else addRow(rows, row, most);
       lines.push(lineOf(row));
-      if (lines.length > most) lines.shift(); // a disk that fails: the rows are written anew
+      if (lines.length > most) lines.shift(); // a failing disk: the rows will be rewritten
       void pump();
     },
     rows: load,
@@ -100,7 +100,7 @@ export function openHistoryFile(path: string, { log, most = MOST_ROWS }: { reado
   };
 }
 
-/** Reads a history; what is not a row is passed over, such as the end of a line that was cut off. */
+/** Reads a history; skips whatever is not a row, such as a truncated last line. */
 async function readRows(
   path: string,
   most: number,

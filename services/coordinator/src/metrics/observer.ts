@@ -16,25 +16,25 @@ import { type HistoryFile, historyPath, openHistoryFile } from './historyFile.ts
 import { followRecovery, type Recovery } from './recovery.ts';
 import { addTimes, lastTimes, type WorkerTimes } from './timeline.ts';
 
-/** Is told what happens in the coordinator, and changes nothing of it. */
+/** Receives the coordinator's events, without influencing it. */
 export interface CoordinatorEvents {
   message(worker: Hello, message: WorkerMessage): void;
   gone(workerId: string): void;
-  /** A step counts that did not before. */
+  /** A step was committed for the first time. */
   committed(jobId: string, committed: StepCommitted): void;
-  /** A step that counts already was computed once more, since its weights were lost. */
+  /** A committed step was recomputed, since its weights were lost. */
   recomputed(jobId: string, committed: StepCommitted): void;
   moved(before: JobRun, after: JobRun): void;
 }
 
-/** What has been observed of jobs: their curves, where their steps' time goes, metrics. */
+/** Observations of jobs: their curves, the breakdown of their steps' time, metrics. */
 export interface Observer extends CoordinatorEvents {
   readonly metrics: CoordinatorMetrics;
-  /** What is kept of a job's steps, in their order; none for a job that committed none. */
+  /** Returns the recorded rows of a job's steps, in order; none for a job that committed none. */
   history(jobId: string): Promise<readonly StepRow[]>;
-  /** The last `steps` steps of each member, as far as they were told since the coordinator started. */
+  /** Returns the last `steps` steps of each member, as far as reported since the coordinator started. */
   timeline(jobId: string, steps: number): readonly WorkerTimes[];
-  /** The page that Prometheus reads. */
+  /** Renders the page for Prometheus. */
   page(of: {
     readonly jobs: readonly Job[];
     readonly workers: readonly WorkerInfo[];
@@ -44,15 +44,15 @@ export interface Observer extends CoordinatorEvents {
   close(): Promise<void>;
 }
 
-/** Jobs that have ended of which all is kept at hand; of older ones the curves are read from disk. */
+/** Number of ended jobs kept in memory completely; curves of older ones are read from disk. */
 const KEPT_ENDED = 8;
 
-/** What is known of one job. */
+/** Observations of one job. */
 interface Observed {
   readonly history: HistoryFile;
   timeline: ReadonlyMap<string, WorkerTimes>;
   recovery: Recovery | undefined;
-  /** When it was running first under this coordinator, and how long the steps took that counted since. */
+  /** When it first ran under this coordinator, and the total duration of the steps committed since. */
   runningSinceMs: number | undefined;
   usefulSeconds: number;
 }
@@ -112,7 +112,7 @@ export function openObserver({
     },
     moved(before, after) {
       const { id } = after.facts;
-      // Thousands may wait, of which there is nothing to keep.
+      // Thousands may be queued; there is nothing to record of them.
       if (before.phase === 'queued' && after.phase === 'queued' && !jobs.has(id)) return;
       const nowMs = now();
       const job = observed(id);

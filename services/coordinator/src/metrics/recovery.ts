@@ -1,18 +1,18 @@
 import type { JobRun } from '../run/state/runState.ts';
 
-/** Parts of a recovery: until all have stopped, until a new view is formed, until its first step is committed. */
+/** Phases of a recovery: until all have stopped, until a new view is formed, until its first step is committed. */
 export const RECOVERY_PHASES = ['hold', 'form', 'resume'] as const;
 
 /** A name in {@link RECOVERY_PHASES}. */
 export type RecoveryPhase = (typeof RECOVERY_PHASES)[number];
 
-/** A recovery under way. */
+/** A recovery in progress. */
 export interface Recovery {
   readonly phase: RecoveryPhase;
   readonly sinceMs: number;
 }
 
-/** Follows a run: what of a recovery is under way now, and what has just ended. A job's first view is no recovery. */
+/** Follows a run: returns the recovery in progress, and the phase that has just ended. A job's first view is not a recovery. */
 export function followRecovery(
   recovery: Recovery | undefined,
   before: JobRun,

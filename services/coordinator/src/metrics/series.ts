@@ -1,29 +1,29 @@
 import { COMMON_SERIES, exportName, type RecipeInfo } from '@maestro/protocol';
 import type { StepRow } from './history.ts';
 
-/** A quantity of a job that has a value at its steps. */
+/** A quantity of a job with a value at each step. */
 export interface Series {
   readonly name: string;
-  /** Empty where it has none. */
+  /** Empty when it has none. */
   readonly unit: string;
   /** Tag in TensorBoard. */
   readonly tag: string;
-  /** Undefined at a step that did not tell it. */
+  /** Undefined at a step that did not report it. */
   readonly of: (row: StepRow) => number | undefined;
 }
 
-/** How fast the images of a step went by. */
+/** Returns the images per second of a step. */
 export function imagesPerSecond({ images, stepSeconds }: StepRow): number {
   return images / Math.max(stepSeconds, 1e-9);
 }
 
-/** What every job has. */
+/** Series that every job has. */
 const COMMON: { readonly [Name in (typeof COMMON_SERIES)[number]]: Omit<Series, 'name'> } = {
   imagesPerSecond: { unit: 'images/s', tag: 'speed/images_per_second', of: imagesPerSecond },
   stepSeconds: { unit: 's', tag: 'speed/step_seconds', of: ({ stepSeconds }) => stepSeconds },
 };
 
-/** Every series of a job: those of its recipe, then what every job has. */
+/** Returns every series of a job: those of its recipe, then those that every job has. */
 export function seriesOf({ series, verb }: Pick<RecipeInfo, 'series' | 'verb'>): Series[] {
   const group = verb === 'training' ? 'train' : 'measure';
   return [
@@ -41,8 +41,8 @@ export function seriesOf({ series, verb }: Pick<RecipeInfo, 'series' | 'verb'>):
 export type SeriesPoint = readonly [step: number, timeMs: number, value: number];
 
 /**
- * At most `points` points of a series: where there are more rows, the lowest and the highest of each of equally many neighbours, so that no
- * spike is lost. The first and the last row that have a value are always among them.
+ * Returns at most `points` points of a series: with more rows, the lowest and the highest of each of equally many neighbours, so that no
+ * spike is lost. The first and the last row with a value are always included.
  */
 export function seriesPoints(rows: readonly StepRow[], { of }: Pick<Series, 'of'>, points: number): SeriesPoint[] {
   const all = rows.flatMap((row): SeriesPoint[] => {

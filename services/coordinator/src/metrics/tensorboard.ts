@@ -5,8 +5,8 @@ import type { Series } from './series.ts';
 type Tagged = Pick<Series, 'tag' | 'of'>;
 
 /**
- * A TensorBoard event file: a record for the version, then one for each row. Records are those of TFRecord (length as 64-bit little-endian
- * and its masked CRC-32C, data and its own), the data is the protobuf message tensorflow.Event.
+ * Encodes a TensorBoard event file: a record for the version, then one for each row. Records are those of TFRecord (length as 64-bit
+ * little-endian and its masked CRC-32C, data and its own), the data is the protobuf message tensorflow.Event.
  */
 export function eventFile(
   rows: readonly StepRow[],

@@ -1,27 +1,27 @@
 import { STEP_PHASES, type StepsTimed, type StepTimes } from '@maestro/protocol';
 
-/** Steps that are kept of a worker, and workers of a job, at most. */
+/** Maximum steps kept of a worker, and maximum workers of a job. */
 const MOST_STEPS = 256;
 const MOST_WORKERS = 64;
 /** A straggler is named when waiting for it takes at least this share of the time. */
 const LEAST_SHARE = 0.15;
 
-/** The last steps of one worker, in their order. */
+/** The last steps of one worker, in order. */
 export interface WorkerTimes {
   readonly name: string;
   readonly steps: readonly StepTimes[];
 }
 
-/** Whom the others wait for. */
+/** The member that the others wait for. */
 export interface Straggler {
   readonly name: string;
-  /** By how much it comes later to the barrier of a step than the first one, on average over all steps that were looked at. */
+  /** Its mean delay at a step's barrier after the first to arrive, over all examined steps. */
   readonly seconds: number;
   /** The same as a share of the steps' time, 0 to 1. */
   readonly share: number;
 }
 
-/** The timeline with what a worker tells of its last steps; by worker id. A step that was computed again replaces what was known of it. */
+/** Adds a worker's reported times of its last steps to the timeline; by worker id. A recomputed step replaces its earlier times. */
 export function addTimes(
   timeline: ReadonlyMap<string, WorkerTimes>,
   { id, name }: { readonly id: string; readonly name: string },
@@ -32,12 +32,12 @@ export function addTimes(
   const next = new Map(timeline);
   next.delete(id);
   next.set(id, { name, steps: [...before, ...told].slice(-MOST_STEPS) });
-  // The one that was not heard for the longest time stands first.
+  // The worker silent for the longest time comes first.
   for (const oldest of [...next.keys()].slice(0, Math.max(0, next.size - MOST_WORKERS))) next.delete(oldest);
   return next;
 }
 
-/** The last `steps` steps of a timeline, of whoever took part in them, by name. */
+/** Returns the last `steps` steps of a timeline, for all workers that took part, by name. */
 export function lastTimes(timeline: ReadonlyMap<string, WorkerTimes>, steps: number): WorkerTimes[] {
   const newest = Math.max(0, ...[...timeline.values()].map((worker) => worker.steps.at(-1)?.step ?? 0));
   return [...timeline.values()]
@@ -47,7 +47,8 @@ export function lastTimes(timeline: ReadonlyMap<string, WorkerTimes>, steps: num
 }
 
 /**
- * Who comes last to the barriers of these steps, weighted by what that costs the one that comes first. Undefined where nobody stands out.
+ * Finds the worker that arrives last at the barriers of these steps, weighted by what that costs the first to arrive. Undefined when nobody
+ * stands out.
  */
 export function findStraggler(workers: readonly WorkerTimes[]): Straggler | undefined {
   const bySteps = new Map<number, { readonly name: string; readonly times: StepTimes }[]>();

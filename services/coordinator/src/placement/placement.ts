@@ -3,52 +3,52 @@ import { type Caution, describeCaution } from './caution.ts';
 import { chooseVictims, describeVictims, type Victim } from './preemption.ts';
 import type { FreeWorker, SchedulableJob } from './schedulableJob.ts';
 
-/** Everything that decides who works for whom. */
+/** Input of {@link placeJobs}. */
 export interface PlacementInput {
   /** In order of submission. */
   readonly jobs: readonly SchedulableJob[];
   readonly free: readonly FreeWorker[];
   /** Workers that are about to leave their jobs. */
   readonly leaving?: readonly FreeWorker[];
-  /** Workers may still be on their way to a coordinator that has just started: a job that lacks some is not passed by. */
+  /** True while workers may still be reconnecting to a coordinator that has just started: a job that lacks some is not passed over. */
   readonly isSettling?: boolean;
-  /** Jobs have lately failed before their first step: see {@link Caution}. */
+  /** Set when jobs have recently failed before their first step: see {@link Caution}. */
   readonly caution?: Caution | undefined;
 }
 
-/** What is to be done about a job now, and why in a sentence. */
+/** A decision about a job, with its reason as a sentence. */
 export type Placement =
   | { readonly type: 'assign'; readonly jobId: string; readonly workers: readonly FreeWorker[]; readonly reason: string }
   | { readonly type: 'wait'; readonly jobId: string; readonly reason: string }
-  /** It goes on with fewer workers. */
+  /** The job continues with fewer workers. */
   | { readonly type: 'shrink'; readonly jobId: string; readonly workers: readonly FreeWorker[]; readonly reason: string }
-  /** It writes a checkpoint, gives up all workers, and waits for its next turn. */
+  /** The job writes a checkpoint, gives up all workers, and waits for its next turn. */
   | { readonly type: 'preempt'; readonly jobId: string; readonly reason: string };
 
-/** A placement under way: what is left to give, and what has been decided. */
+/** A placement in progress: what is left to give, and the decisions so far. */
 interface Deal {
   /** Jobs that have workers: few, however many wait. */
   readonly holders: readonly SchedulableJob[];
-  /** Why a job waits that has no workers and refuses none, by all that decides it; forgotten when workers are given. */
+  /** Reasons why jobs without workers and refusals wait, keyed by everything that decides it; cleared when workers are given. */
   readonly lacks: Map<string, string>;
-  /** Jobs that wait behind another, by device. */
+  /** Number of jobs waiting behind another, by device. */
   readonly behind: Map<string, number>;
   readonly free: FreeWorker[];
   readonly leaving: FreeWorker[];
   readonly given: Map<string, FreeWorker[]>;
   readonly victims: Map<string, Victim>;
   readonly waits: Map<string, string>;
-  /** By device: the job whose turn it is, and whether it is about to have its minimum, so that what is free is kept for it. */
+  /** By device: the job whose turn it is, and whether it is about to reach its minimum, so that free workers are kept for it. */
   readonly turnOf: Map<string, { readonly job: SchedulableJob; readonly isKeeping: boolean }>;
 }
 
 /**
- * Decides who works for whom. First come the minimums, each all of it or nothing, by effective priority and then in order of submission; a
- * job whose turn it is holds back those behind it, unless its minimum is more than all workers there are. What is not free it gets from
- * others: workers that are leaving, workers above the minimum of jobs that are not of higher priority, and at last those of jobs with a
- * lower priority, which are paused. What is left goes to those that can use more, in the same order; it is theirs until somebody's
- * minimum needs it. While there is {@link Caution}, a job that has not done a step yet gets workers of jobs with a lower priority and free ones
- * alone.
+ * Decides which workers work for which job. First come the minimums, each entirely or not at all, by effective priority and then in order
+ * of submission; a job whose turn it is holds back those behind it, unless its minimum exceeds all existing workers. Beyond the free
+ * workers it takes others: those that are leaving, those above the minimum of jobs that are not of higher priority, and finally those of
+ * jobs with a lower priority, which are paused. The rest goes to jobs that can use more, in the same order; they keep it until somebody's
+ * minimum needs it. While there is {@link Caution}, a job that has not done a step yet only gets free workers and those of jobs with a
+ * lower priority.
  */
 export function placeJobs(input: PlacementInput): Placement[] {
   const { jobs, free, leaving = [] } = input;
@@ -63,7 +63,7 @@ export function placeJobs(input: PlacementInput): Placement[] {
     waits: new Map(),
     turnOf: new Map(),
   };
-  // Which looks at all jobs, for the few alone that have begun.
+  // This scans all jobs, but only for the few that have started.
   const raised = new Map(jobs.filter(({ isStarted }) => isStarted).map((job) => [job, turnRank(job, jobs)]));
   const rankOf = (job: SchedulableJob): number => raised.get(job) ?? job.rank;
   const inTurn = [...jobs].sort((a, b) => rankOf(b) - rankOf(a) || Number(b.isStarted) - Number(a.isStarted));
@@ -75,18 +75,21 @@ export function placeJobs(input: PlacementInput): Placement[] {
   return jobs.map((job) => decisionOn(job, deal)).filter((decision) => decision !== undefined);
 }
 
-/** Workers that a job needs before it can go on. */
+/** Returns the workers that a job needs before it can continue. */
 function lacking({ minWorkers, present }: SchedulableJob): number {
   return Math.max(0, minWorkers - present);
 }
 
-/** A job that has lost workers gets them back before any that could not have it paused begins. */
+/** Ranks a job that has lost workers so that it gets them back before any job starts that could not have it paused. */
 function turnRank(job: SchedulableJob, jobs: readonly SchedulableJob[]): number {
   if (!job.isStarted || job.isStuck || lacking(job) === 0) return job.rank;
   return jobs.reduce((rank, other) => (!other.isStarted && other.priority <= job.priority ? Math.max(rank, other.rank) : rank), job.rank);
 }
 
-/** So many jobs of a device are told behind whom they wait. With a long queue, a change at its head would otherwise be a change of all. */
+/**
+ * Number of jobs per device whose reason names the job ahead of them. With a long queue, a change at its head would otherwise change all of
+ * them.
+ */
 const TOLD_BEHIND = 20;
 
 function serveMinimum(job: SchedulableJob, { isSettling = false, caution }: PlacementInput, deal: Deal): void {
@@ -98,7 +101,7 @@ function serveMinimum(job: SchedulableJob, { isSettling = false, caution }: Plac
     const whom = place > TOLD_BEHIND ? `more than ${TOLD_BEHIND} other jobs` : jobLabel(ahead.job);
     return void deal.waits.set(id, `waiting: behind ${whom}`);
   }
-  // Most jobs that wait are alike, and one look does for all of them.
+  // Most waiting jobs are alike, and share one computation.
   const kind = kindOf(job);
   const known = kind === undefined ? undefined : deal.lacks.get(kind);
   if (known !== undefined) return void deal.waits.set(id, known);
@@ -128,13 +131,13 @@ function serveMinimum(job: SchedulableJob, { isSettling = false, caution }: Plac
   else if (kind !== undefined) deal.lacks.set(kind, reason);
 }
 
-/** All that decides about a job that has no workers and refuses none; undefined for others. */
+/** Returns a key of everything that decides about a job without workers and refusals; undefined for others. */
 function kindOf({ device, allowsMixed, minWorkers, priority, rank, hasStood, isRefused, present }: SchedulableJob): string | undefined {
   if (isRefused !== undefined || present > 0) return undefined;
   return `${device} ${allowsMixed} ${minWorkers} ${priority} ${rank} ${hasStood}`;
 }
 
-/** Workers that a job could use, whoever has them now. */
+/** Counts the workers that a job could use, whoever has them now. */
 function connectedFor(job: SchedulableJob, { free, leaving, given, holders }: Deal): number {
   const { id, present } = job;
   const working = holders.flatMap((other) => (other.id === id ? [] : other.workers));
@@ -142,7 +145,7 @@ function connectedFor(job: SchedulableJob, { free, leaving, given, holders }: De
   return present + [...free, ...leaving, ...working, ...dealt].filter((worker) => isUsable(job, worker)).length;
 }
 
-/** Gives what is free to a job that can use more than it needs. */
+/** Gives free workers to a job that can use more than its minimum. */
 function grow(job: SchedulableJob, deal: Deal): void {
   const has = job.present + (deal.given.get(job.id)?.length ?? 0);
   const mayGrow = has >= job.minWorkers && deal.turnOf.get(job.device)?.isKeeping !== true && !deal.victims.has(job.id);

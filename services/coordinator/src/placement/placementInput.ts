@@ -5,31 +5,31 @@ import { effectivePriority } from './effectivePriority.ts';
 import type { PlacementInput } from './placement.ts';
 import type { FreeWorker, SchedulableJob } from './schedulableJob.ts';
 
-/** A worker that is connected; `jobId` is empty while it has no job. */
+/** A connected worker; `jobId` is empty while it has no job. */
 export interface PlaceableWorker {
   readonly hello: FreeWorker;
   readonly jobId: string;
-  /** It gets no job any more. */
+  /** True when it gets no more jobs. */
   readonly isDrained: boolean;
 }
 
-/** What there is to decide on. */
+/** Situation to decide on. */
 export interface PlacementSituation {
   /** In order of submission. */
   readonly runs: readonly JobRun[];
   readonly workers: readonly PlaceableWorker[];
   readonly nowMs: number;
-  /** After so many milliseconds without a sign a worker counts as lost. */
+  /** Silence after which a worker counts as lost. */
   readonly silenceMs: number;
-  /** When the coordinator started. */
+  /** Start time of the coordinator. */
   readonly startedMs: number;
   readonly caution?: Caution | undefined;
 }
 
-/** A job that has lacked workers for so many failure timeouts does not keep the rest. */
+/** Number of failure timeouts after which a job that lacks workers no longer keeps the rest. */
 const STUCK_TIMEOUTS = 6;
 
-/** What `placeJobs` is to be asked: runs and connected workers, sorted by who may have whom. */
+/** Builds the input of `placeJobs` from runs and connected workers. */
 export function placementInput({ runs: all, workers, nowMs, silenceMs, startedMs, caution }: PlacementSituation): PlacementInput {
   const runs = all.filter(({ phase }) => phase !== 'ended' && phase !== 'paused');
   const staying = new Map(
@@ -49,7 +49,7 @@ export function placementInput({ runs: all, workers, nowMs, silenceMs, startedMs
     const { priority } = spec;
     const isStarted = run.phase !== 'queued';
     const present = staying.get(id)?.size ?? 0;
-    // With all steps done it needs nobody but who writes.
+    // With all steps done it only needs the writer.
     const isWriting = run.lastWrite !== undefined;
     const waitedMs = run.waitedMs + (isStarted ? 0 : Math.max(0, nowMs - run.queuedMs));
     return {

@@ -8,23 +8,23 @@ import { type Caution, followCaution } from './caution.ts';
 import { placeJobs } from './placement.ts';
 import { placementInput } from './placementInput.ts';
 
-/** Carries out what `placeJobs` decides. */
+/** Carries out the decisions of `placeJobs`. */
 export interface Placer {
-  /** Gives workers to jobs that wait, if need be from jobs that have to make way, then to those that can grow. */
+  /** Gives workers to waiting jobs, if necessary from jobs that must make way, then to those that can grow. */
   place(): void;
-  /** Places once at the next turn of the event loop, however many jobs have moved until then. */
+  /** Places once at the next turn of the event loop, however many jobs change until then. */
   placeSoon(): void;
-  /** A job was taken on. */
+  /** Called when a job was admitted. */
   placeNew(): void;
-  /** Time has passed. */
+  /** Called periodically. */
   tick(): void;
-  /** A job has moved. */
+  /** Called when a job has changed. */
   follow(before: JobRun, after: JobRun): void;
-  /** Nothing is placed any more. */
+  /** Stops placing. */
   close(): void;
 }
 
-/** What a placer works on. */
+/** Options of {@link createPlacer}. */
 export interface PlacerOptions {
   readonly jobs: ReadonlyMap<string, ActiveJob>;
   readonly workers: Pick<WorkerRegistry, 'all' | 'get'>;
@@ -32,12 +32,12 @@ export interface PlacerOptions {
   readonly clock: Clock;
 }
 
-/** With more jobs to place than these, a new one waits for a tick that looks at all that came in meanwhile, */
+/** With more jobs to place than these, a new one waits for a tick that handles all that arrived meanwhile, */
 const PROMPT_JOBS = 200;
-/** which is then once in so many milliseconds; what moves, joins or leaves is acted on at once. */
+/** which then comes at this interval; changes, joins and departures are handled at once. */
 const LONG_QUEUE_MS = 1000;
 
-/** Places the jobs of a coordinator that starts now. */
+/** Creates the placer of a starting coordinator. */
 export function createPlacer({ jobs, workers, timeouts: { silenceMs }, clock }: PlacerOptions): Placer {
   const startedMs = clock.nowMs;
   let isClosed = false;

@@ -1,29 +1,29 @@
 import { jobLabel } from '../jobs/jobLabel.ts';
 import type { FreeWorker, SchedulableJob } from './schedulableJob.ts';
 
-/** A job that gives workers up to another. */
+/** A job that gives up workers to another. */
 export interface Victim {
   readonly job: SchedulableJob;
-  /** Those that the other job is to have. */
+  /** The workers that the other job will get. */
   readonly workers: readonly FreeWorker[];
-  /** Whether it gives up all that it has, since it cannot go on without these. */
+  /** True when it gives up all workers, since it cannot continue without these. */
   readonly isPaused: boolean;
-  /** What it is told. */
+  /** Reason that it is given. */
   readonly reason: string;
 }
 
-/** What {@link chooseVictims} chooses from. */
+/** Options of {@link chooseVictims}. */
 export interface VictimChoice {
   /** The job that lacks workers, and how many. */
   readonly job: SchedulableJob;
   readonly missing: number;
-  /** Jobs that may have to give workers up, in order of submission. */
+  /** Jobs that may have to give up workers, in order of submission. */
   readonly others: readonly SchedulableJob[];
 }
 
 /**
- * Who gives up workers to a job that lacks them; undefined when even all who may would not be enough. Jobs shrink to their minimum before
- * any is paused; the lowest rank goes first, and of one rank the latest. Nobody gives up more than is needed.
+ * Chooses who gives up workers to a job that lacks them; undefined when even all candidates together would not suffice. Jobs shrink to
+ * their minimum before any is paused; the lowest rank goes first, and within a rank the latest. Nobody gives up more than necessary.
  */
 export function chooseVictims({ job, missing, others }: VictimChoice): Victim[] | undefined {
   const { isRefused = () => false } = job;
@@ -36,7 +36,7 @@ export function chooseVictims({ job, missing, others }: VictimChoice): Victim[] 
   const chosen = new Map<SchedulableJob, number>();
   let left = missing;
 
-  // One at a time from whoever has most to spare, so that jobs of one rank come out alike.
+  // Takes one at a time from the job with most to spare, so that jobs of one rank end up alike.
   const spareOf = ({ other, offered }: (typeof candidates)[number]): number =>
     isAbove(other, job) ? 0 : Math.min(offered.length, Math.max(0, other.present - other.minWorkers)) - (chosen.get(other) ?? 0);
   for (; left > 0; left--) {
@@ -55,7 +55,7 @@ export function chooseVictims({ job, missing, others }: VictimChoice): Victim[] 
   }
   if (left > 0) return undefined;
 
-  // A job that is paused may give more than was missing: then others need not, and least of all be paused.
+  // A paused job may free more than was missing: then others can be spared, above all from a pause.
   let surplus = -left;
   for (const [other, count] of [...chosen].sort(([a], [b]) => Number(paused.has(b)) - Number(paused.has(a)))) {
     const kept = paused.has(other) ? (count <= surplus ? count : 0) : Math.min(count, surplus);
@@ -67,24 +67,27 @@ export function chooseVictims({ job, missing, others }: VictimChoice): Victim[] 
     const count = chosen.get(other);
     if (count === undefined) return [];
     const isPaused = paused.has(other);
-    // The last by name have joined most recently, as a rule.
+    // The last by name are usually the most recent to join.
     const workers = [...offered].sort((a, b) => (a.name > b.name ? -1 : 1)).slice(0, count);
     const reason = reasonFor(job, other, isPaused);
     return [{ job: other, workers, isPaused, reason }];
   });
 }
 
-/** What a job of higher priority has beyond its minimum is not lent out, until the other has waited as long as that takes. */
+/**
+ * Returns true for a job of higher priority: its workers beyond the minimum are not lent out, until the other has waited long enough to
+ * reach its rank.
+ */
 function isAbove(other: SchedulableJob, job: SchedulableJob): boolean {
   return other.priority > job.priority && other.rank > job.rank;
 }
 
-/** One that has got nowhere for long makes way for anybody. */
+/** Returns true for a job that may be paused; one that is stuck makes way for anybody. */
 function isPausable(other: SchedulableJob, job: SchedulableJob): boolean {
   return other.isStuck || isAbove(job, other);
 }
 
-/** `b and c are on their way; job-1 gives up 2 workers, job-2 is paused`. */
+/** Formats `b and c are on their way; job-1 gives up 2 workers, job-2 is paused`. */
 export function describeVictims(victims: readonly Victim[], leaving: readonly FreeWorker[]): string {
   const names = leaving.map(({ name }) => name).join(', ');
   return [

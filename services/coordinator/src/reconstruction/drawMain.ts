@@ -5,9 +5,9 @@ import { drawCheckpoint } from '@maestro/evaluation';
 import { errorMessage } from '@maestro/protocol';
 import { endWithParent } from '@maestro/telemetry';
 
-/** Draws one checkpoint and tells the coordinator, in a process of its own: `node drawMain.js CHECKPOINT FOLDER`. */
+/** Draws one checkpoint in a separate process and reports to the coordinator: `node drawMain.js CHECKPOINT FOLDER`. */
 const [checkpoint, folder] = process.argv.slice(2) as [string, string];
-/** The lowest there is: training comes first. */
+/** The lowest priority: training comes first. */
 const PRIORITY = 19;
 
 endWithParent();

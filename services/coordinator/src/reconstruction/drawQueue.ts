@@ -1,23 +1,23 @@
-/** A checkpoint that is to be drawn. */
+/** A checkpoint to draw. */
 export interface DrawRequest {
   readonly jobId: string;
   readonly step: number;
   readonly path: string;
 }
 
-/** What waits to be drawn: of each job the newest checkpoint alone, and since when each job may be drawn again. */
+/** Waiting drawings: only the newest checkpoint of each job, and the earliest time at which each job may be drawn again. */
 export interface DrawQueue {
   readonly waiting: ReadonlyMap<string, DrawRequest>;
   readonly notBeforeMs: ReadonlyMap<string, number>;
 }
 
-/** Nothing waits. */
+/** The empty queue. */
 export const EMPTY_QUEUE: DrawQueue = { waiting: new Map(), notBeforeMs: new Map() };
 
-/** Jobs whose last drawing is remembered: those drawn longest ago are forgotten first. */
+/** Number of jobs whose last drawing is remembered: those drawn longest ago are forgotten first. */
 const MOST_REMEMBERED = 256;
 
-/** The queue with one more checkpoint; an older one of the same job gives way. */
+/** Adds a checkpoint to the queue, replacing an older one of the same job. */
 export function request(queue: DrawQueue, wanted: DrawRequest): DrawQueue {
   const before = queue.waiting.get(wanted.jobId);
   if (before !== undefined && before.step >= wanted.step) return queue;
@@ -26,7 +26,7 @@ export function request(queue: DrawQueue, wanted: DrawRequest): DrawQueue {
   return { ...queue, waiting: waiting.set(wanted.jobId, wanted) };
 }
 
-/** The request that is due, or when to look again; neither when nothing waits. The job that waits longest comes first. */
+/** Returns the request that is due, or when to check again; neither when nothing waits. The job that has waited longest comes first. */
 export function nextDue({ waiting, notBeforeMs }: DrawQueue, nowMs: number): { readonly due?: DrawRequest; readonly againMs?: number } {
   let againMs: number | undefined;
   for (const wanted of waiting.values()) {
@@ -37,7 +37,7 @@ export function nextDue({ waiting, notBeforeMs }: DrawQueue, nowMs: number): { r
   return againMs === undefined ? {} : { againMs };
 }
 
-/** The queue once a request was drawn, or failed: its job comes again after a pause. */
+/** Removes a request that was drawn, or failed: its job may come again after a pause. */
 export function settle(queue: DrawQueue, { jobId, step }: DrawRequest, nextMs: number): DrawQueue {
   const waiting = new Map(queue.waiting);
   if ((waiting.get(jobId)?.step ?? -1) <= step) waiting.delete(jobId);
@@ -48,7 +48,7 @@ export function settle(queue: DrawQueue, { jobId, step }: DrawRequest, nextMs: n
   return { waiting, notBeforeMs };
 }
 
-/** The queue in which what waits of a job need not wait any longer. */
+/** Lets the waiting request of a job skip the rest of its pause. */
 export function hurry(queue: DrawQueue, jobId: string): DrawQueue {
   const notBeforeMs = new Map(queue.notBeforeMs);
   notBeforeMs.delete(jobId);

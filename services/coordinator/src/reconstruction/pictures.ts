@@ -3,20 +3,20 @@ import { join } from 'node:path';
 import { folderStep, stepFolder } from '@maestro/checkpoint';
 import type { DrawnCheckpoint } from '@maestro/evaluation';
 
-/** Pictures of a job, at most. */
+/** Maximum pictures of a job. */
 export const MOST_PICTURES = 48;
 
-/** Where the pictures of a job are. */
+/** Returns the folder of a job's pictures. */
 export function picturesFolder(dataDir: string, jobId: string): string {
   return join(dataDir, 'jobs', jobId, 'reconstructions');
 }
 
-/** Where the picture of a step is. */
+/** Returns the path of a step's picture. */
 export function picturePath(folder: string, step: number): string {
   return join(folder, `${stepFolder(step)}.png`);
 }
 
-/** Steps of which there are pictures, in their order. */
+/** Lists the steps that have pictures, in order. */
 export async function pictureSteps(folder: string): Promise<number[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
@@ -26,7 +26,7 @@ export async function pictureSteps(folder: string): Promise<number[]> {
   return steps.sort((a, b) => a - b);
 }
 
-/** What is known of all pictures, in the order of their steps; one that is being removed is left out. */
+/** Reads the descriptions of all pictures, in the order of their steps; skips one that is being removed. */
 export async function readPictures(folder: string): Promise<DrawnCheckpoint[]> {
   const read = (await pictureSteps(folder)).map(async (step): Promise<DrawnCheckpoint[]> => {
     try {
@@ -39,8 +39,8 @@ export async function readPictures(folder: string): Promise<DrawnCheckpoint[]> {
 }
 
 /**
- * Which pictures go so that at most `most` stay: one at a time, the one whose neighbours are closest together, so that those that stay are
- * spread over the run. The first and the last always stay.
+ * Chooses the pictures to remove so that at most `most` stay: one at a time, the one whose neighbours are closest together, so that the
+ * rest stay spread over the run. The first and the last always stay.
  */
 export function stepsToThin(steps: readonly number[], most: number = MOST_PICTURES): number[] {
   const kept = [...steps];
@@ -55,7 +55,7 @@ export function stepsToThin(steps: readonly number[], most: number = MOST_PICTUR
   return removed;
 }
 
-/** Removes what {@link stepsToThin} names. */
+/** Removes the pictures of {@link stepsToThin}. */
 export async function thinPictures(folder: string): Promise<void> {
   for (const step of stepsToThin(await pictureSteps(folder))) {
     await rm(join(folder, `${stepFolder(step)}.json`), { force: true });

@@ -8,42 +8,42 @@ import type { Logger } from '@maestro/telemetry';
 import { type DrawRequest, EMPTY_QUEUE, hurry, nextDue, request, settle } from './drawQueue.ts';
 import { pictureSteps, picturesFolder, thinPictures } from './pictures.ts';
 
-/** Draws checkpoints as they come, for people who watch: one at a time, in a process of the lowest priority. */
+/** Draws checkpoints as they arrive, for people who watch: one at a time, in a process of the lowest priority. */
 export interface Reconstructions {
-  /** A checkpoint was written. It is drawn when its turn comes, unless a newer one of the job comes first; returns at once. */
+  /** Queues a written checkpoint. It is drawn in its turn, unless a newer one of the job replaces it; returns at once. */
   request(wanted: DrawRequest): void;
-  /** The job has ended: there is no training left that a picture could hold up, so its last one need not wait. */
+  /** Called when the job has ended: no training is left that a picture could delay, so its last one need not wait. */
   ended(jobId: string): void;
-  /** Ends what is being drawn, and gives up what waits. */
+  /** Ends the current drawing, and drops the waiting ones. */
   close(): Promise<void>;
 }
 
-/** What the drawing of checkpoints needs. */
+/** Options of {@link openReconstructions}. */
 export interface ReconstructionsOptions {
   readonly dataDir: string;
-  /** Time between the end of a job's drawing and its next one; 0 draws nothing. */
+  /** Time between the end of a job's drawing and its next one; 0 disables drawing. */
   readonly everySeconds: number;
   readonly onDrawn: (jobId: string, drawn: DrawnCheckpoint, seconds: number) => void;
   readonly log: Logger;
 }
 
-/** Share of the time in which a job may be drawn: where a picture takes long, the pause grows with it. */
+/** Maximum share of the time for which a job may be drawn: when a picture takes long, the pause grows with it. */
 const MOST_SHARE = 0.15;
 const TIMEOUT_MS = 10 * 60_000;
 const DRAW_MAIN = fileURLToPath(new URL('./drawMain.js', import.meta.url));
 
 type Answer = { readonly drawn: DrawnCheckpoint } | { readonly failed: string };
 
-/** Opens the drawing of checkpoints. What cannot be drawn is logged, and stops nothing. */
+/** Starts the drawing of checkpoints. Failures are logged, and affect nothing else. */
 export function openReconstructions({ dataDir, everySeconds, onDrawn, log }: ReconstructionsOptions): Reconstructions {
   let queue = EMPTY_QUEUE;
   let child: ChildProcess | undefined;
   let drawing: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
-  /** The job that is being drawn, and whether it has ended meanwhile. */
-  /** The last failure: the same one is said once. */
+  /** The last failure: the same one is logged once. */
   let told: { readonly jobId: string; readonly reason: string } | undefined;
+  /** The job being drawn, and whether it has ended meanwhile. */
   let current: { readonly jobId: string; isOver: boolean } | undefined;
 
   const draw = async (wanted: DrawRequest): Promise<void> => {
@@ -53,7 +53,7 @@ export function openReconstructions({ dataDir, everySeconds, onDrawn, log }: Rec
     const startedMs = performance.now();
     const folder = picturesFolder(dataDir, jobId);
     try {
-      // A checkpoint that was told of twice.
+      // A checkpoint reported twice.
       if ((await pictureSteps(folder)).includes(step)) return;
       await mkdir(folder, { recursive: true });
       const answer = await ask(path, folder);
@@ -133,7 +133,7 @@ export function openReconstructions({ dataDir, everySeconds, onDrawn, log }: Rec
   };
 }
 
-/** Retention takes the oldest checkpoints away, those too that wait to be drawn. */
+/** Retention removes the oldest checkpoints, including those that wait to be drawn. */
 const isGone = (checkpoint: string): Promise<boolean> =>
   glanceAtCheckpoint(checkpoint).then(
     () => false,

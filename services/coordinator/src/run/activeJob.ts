@@ -21,35 +21,34 @@ import { transition } from './jobRun.ts';
 import type { JobRun, RestorePoint, RunEffect, RunEvent } from './state/runState.ts';
 
 const SAVE_EVERY_MS = 1000;
-/** The longest time that a timer takes. */
+/** The longest delay that a timer supports. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
-/** A job that the coordinator works on: its record, its run, and what is done about both. */
+/** An active job of the coordinator: its record, its run, and the handling of both. */
 export interface ActiveJob {
   readonly spec: JobSpec;
-  /** As others may know it: what was decided and is not in Redis yet does not show. */
+  /** The record as shown to others: decisions that are not in Redis yet are not included. */
   readonly job: Job;
   readonly run: JobRun;
   /** Committed steps that are not in the ledger yet. */
   readonly unwrittenSteps: number;
-  /** Whether it has a bookkeeper, which writes its records. */
+  /** True when it has a bookkeeper, which writes its records. */
   readonly isBooked: boolean;
   readonly listeners: Set<(job: Job) => void>;
-  /** Takes an event in: the run changes, and what follows is done. */
+  /** Handles an event: changes the run, and performs the effects. */
   dispatch(event: RunEvent): void;
   /** Calls `action` when all that was decided is in Redis. */
   whenSettled(action: () => void): void;
   /**
-   * Resolves when all that was decided is in Redis: what is told before that is lost with the coordinator.
-   * @throws MaestroError `unavailable` when it takes longer; it is done all the same once Redis is back, if the coordinator lives until
-   *   then.
+   * Resolves when all decisions are in Redis: what is announced earlier is lost with the coordinator.
+   * @throws MaestroError `unavailable` when it takes longer; it is still done once Redis is back, if the coordinator lives until then.
    */
   settled(timeoutMs: number): Promise<void>;
-  /** A worker could not read images: the log is told of them. */
+  /** Logs images that a worker could not read. */
   noteSkipped(worker: string, skipped: ImagesSkipped): void;
-  /** Changes the record by itself. */
+  /** Changes only the record. */
   amend(change: (job: Job) => Job): void;
-  /** What comes up by itself: deadlines, acknowledgements. `risk` says why accepted jobs may be lost, if they may. */
+  /** Handles deadlines and acknowledgements. `risk` says why accepted jobs may be lost, if they may. */
   tick(risk?: string): void;
   close(timeoutMs: number): Promise<void>;
 }
@@ -66,7 +65,7 @@ export interface CheckpointAnswer {
   failed(error: unknown): void;
 }
 
-/** What an active job needs of its coordinator. */
+/** Options of {@link openActiveJob}. */
 export interface ActiveJobOptions {
   readonly job: Job;
   readonly run: JobRun;
@@ -74,20 +73,20 @@ export interface ActiveJobOptions {
   readonly timeouts: FailureTimeouts;
   readonly clock: Clock;
   readonly openBooks: (onAcknowledged: (step: number) => void) => Bookkeeper;
-  /** The job has ended, and all of it is in Redis. */
+  /** Called when the job has ended, and all of it is in Redis. */
   readonly onSettled: () => Promise<void>;
   /** Looks for the newest valid checkpoint that the job has written. */
   readonly findCheckpoint: (answer: CheckpointAnswer) => void;
   readonly perform: (effect: Extract<RunEffect, { type: 'send' | 'disconnect' }>) => void;
-  /** A version that no record had before. */
+  /** Returns a version that no record had before. */
   readonly newVersion: () => string;
-  /** Workers or places may have become free. */
+  /** Called when workers or places may have become free. */
   readonly onMoved: () => void;
   readonly events: Pick<CoordinatorEvents, 'committed' | 'recomputed' | 'moved'>;
   readonly log: Logger;
 }
 
-/** Takes a job on. */
+/** Opens a job. */
 export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   const { spec, timeouts, clock, perform, events, log } = options;
   let { job, run } = options;
@@ -110,7 +109,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   const queue: RunEvent[] = [];
   let isDispatching = false;
   let opened: Bookkeeper | undefined;
-  /** A job that has ended needs no books. */
+  /** Opened on demand: an ended job needs no bookkeeper. */
   const books = (): Bookkeeper => {
     opened ??= options.openBooks((step) => {
       acknowledged = Math.max(acknowledged, step);
@@ -119,7 +118,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   };
   if (run.phase !== 'ended' && run.phase !== 'queued') books();
 
-  /** A job that has ended needs no bookkeeper once all is written. */
+  /** Closes the bookkeeper of an ended job once all is written. */
   let isSettling = false;
   const settle = async (): Promise<void> => {
     const mine = opened;
@@ -138,7 +137,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     }
   };
 
-  /** Lays the steps out, once the data set is known. */
+  /** Plans the steps, once the data set is known. */
   const plan = (): Schedule => {
     if (schedule === undefined) {
       schedule = jobSchedule(spec, run.common!.datasetLength);
@@ -213,7 +212,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     const published = { ...next, resourceVersion: options.newVersion() };
     job = published;
     outbox.tell(() => show(published));
-    // What a job that has not begun waits for is found again by whoever looks: thousands may wait, and need no bookkeeper for that.
+    // The reason that a job waits before it has begun can be recomputed: thousands may wait, and none of them needs a bookkeeper for it.
     if (!isUrgent && opened === undefined && run.phase === 'queued') return;
     const { nowMs } = clock;
     if (!isUrgent && nowMs - lastSavedMs < SAVE_EVERY_MS) return;
@@ -223,7 +222,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     if (run.phase === 'ended') void settle();
   };
 
-  /** Events that an effect leads to are taken in after it. */
+  /** Events caused by an effect are handled after it. */
   const dispatch = (event: RunEvent): void => {
     queue.push(event);
     if (isDispatching) return;
@@ -250,7 +249,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
       if (!before.refusals.some(({ workerId, reason }) => workerId === refusal.workerId && reason === refusal.reason))
         log.warn({ job: id, generation: run.generation, step: run.step, reason: refusal.reason }, 'worker refused');
     }
-    // The order to leave may be the last that a worker hears: no later coordinator must think that the job goes on.
+    // The release may be the last message that a worker receives: no later coordinator must think that the job continues.
     const onSaved = isDecision(before, run) ? outbox.decide() : undefined;
     for (const effect of result.effects) act(effect);
     if (run === before) return;
@@ -305,7 +304,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
       const problem = opened?.problem();
       const told = withRisk(withBookkeeping(job, problem, timeNow()), risk, timeNow());
       if (told !== job) publish(told, false);
-      // What keeps a decision from being told can be told.
+      // The problem that keeps a decision from being announced may itself be announced.
       if (outbox.isWaiting) {
         const now = withBookkeeping(shown, problem, timeNow());
         if (now !== shown) show(now);

@@ -1,14 +1,14 @@
-/** Waits that double while something fails. */
+/** Delays that double while something fails. */
 export interface BackOff {
-  /** Waits `ms`, or the next and longer of the growing waits. */
+  /** Waits `ms`, or the next, longer delay. */
   wait(ms?: number): Promise<void>;
-  /** Ends the wait under way. */
+  /** Ends the current wait. */
   cut(): void;
-  /** Begins anew with the shortest wait. */
+  /** Restarts with the shortest delay. */
   reset(): void;
 }
 
-/** A back-off from `firstMs` up to `longestMs`. */
+/** Creates a back-off from `firstMs` up to `longestMs`. */
 export function createBackOff({ firstMs, longestMs }: { readonly firstMs: number; readonly longestMs: number }): BackOff {
   let nextMs = firstMs;
   let cut: () => void = () => undefined;

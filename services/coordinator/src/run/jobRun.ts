@@ -13,10 +13,10 @@ import { stand } from './view/stand.ts';
 import { effect, isOut, names, presentMembers, record, send, type Turn, update, updateWorker, workerOf } from './view/turn.ts';
 import { watch } from './watchRun.ts';
 
-/** More views than a coordinator can form that it does not write down before it dies. */
+/** More views than a coordinator can form without persisting them before it dies. */
 const UNWRITTEN_VIEWS = 100;
 
-/** The next state of a run, and the effects of getting there. Pure: the clock comes in with the context. */
+/** Returns the next state of a run, and the effects of the transition. Pure: the clock is part of the context. */
 export function transition(run: JobRun, event: RunEvent, { nowMs, timeouts }: RunContext): Transition {
   if (run.phase === 'ended') return { run, effects: [] };
   const turn: Turn = { run, effects: [], nowMs, timeouts };
@@ -25,7 +25,7 @@ export function transition(run: JobRun, event: RunEvent, { nowMs, timeouts }: Ru
   return { run: turn.run, effects: turn.effects };
 }
 
-/** Notes what happened. What follows from the state that it leaves is for {@link advance}. */
+/** Records the event. What follows from the new state is for {@link advance}. */
 function take(turn: Turn, event: RunEvent): void {
   const worker = 'workerId' in event ? workerOf(turn, event.workerId) : undefined;
   switch (event.type) {
@@ -48,7 +48,7 @@ function take(turn: Turn, event: RunEvent): void {
       const { step, path } = event.checkpoint;
       const { restore: _older, ...rest } = turn.run;
       turn.run = { ...rest, checkpointStep: Math.max(step, rest.checkpointStep) };
-      // A worker says its newest one again when it is back.
+      // A reconnecting worker reports its newest one again.
       if (step !== rest.checkpointStep) record(turn, 'checkpoint', `checkpoint of step ${step} at ${path}`);
       return effect(turn, { type: 'addCheckpoint', checkpoint: event.checkpoint });
     }
@@ -98,17 +98,17 @@ function take(turn: Turn, event: RunEvent): void {
   }
 }
 
-/** Does what the state asks for: the same whatever led there, so that a coordinator that starts over goes on where the last one was. */
+/** Does what the state requires: the same however it was reached, so that a restarted coordinator continues where the last one was. */
 function advance(turn: Turn): void {
   const { phase, view } = turn.run;
   if (phase === 'stopping' || phase === 'pausing') return settleStop(turn);
   if (phase !== 'starting' && phase !== 'running') return;
   if (view === undefined) return formView(turn);
   const members = presentMembers(turn);
-  // The first member of a view writes the last checkpoint before it says that it has finished.
+  // The first member of a view writes the last checkpoint before it reports that it has finished.
   if (members[0]?.id === view.members[0]!.id && members.every(({ status }) => status === 'finished')) {
     const { step, facts } = turn.run;
-    // Where the data could not be seen at the submit, this shows only now.
+    // When the data was not visible at submit, this shows only now.
     const isNothing = step > 0 && step <= facts.startPoint.step;
     const message = isNothing
       ? `nothing to do: the checkpoint that it goes on from has ${step} steps done already`
@@ -128,15 +128,15 @@ function advance(turn: Turn): void {
   plan(turn);
 }
 
-/** What was measured, for the sentence that a job ends with. */
+/** Formats the results for a job's final message. */
 function resultText({ results, facts }: JobRun): string {
   const text = results && recipeOf(facts.spec).summary?.(results);
   return text === undefined ? '' : `: ${text}`;
 }
 
 /**
- * Workers have a failure timeout, beside the usual grace, to find the new coordinator; their queues are filled meanwhile. The last one may
- * have sent views that it did not live to write down, so their numbers are left out.
+ * Workers have a failure timeout, besides the usual grace, to find the new coordinator; their queues are filled meanwhile. The last
+ * coordinator may have sent views that it did not live to persist, so their numbers are skipped.
  */
 function recover(turn: Turn, incarnation: number): void {
   const { workers, generation, view, step, incarnation: before, skipped } = turn.run;
@@ -164,7 +164,7 @@ function assign(turn: Turn, workers: readonly WorkerRef[]): void {
   for (const { id } of added) send(turn, id, { kind: 'prepare', jobId, specJson: JSON.stringify(spec) });
 }
 
-/** A job that waited in the queue has its turn. */
+/** Starts a queued job whose turn has come. */
 function start(turn: Turn): void {
   const { preemption, ...rest } = turn.run;
   turn.run = { ...rest, phase: 'starting', waitedMs: rest.waitedMs + Math.max(0, turn.nowMs - rest.queuedMs) };

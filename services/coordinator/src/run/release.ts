@@ -1,7 +1,7 @@
 import type { RunWorker } from './state/runState.ts';
 import { send, type Turn, updateWorker } from './view/turn.ts';
 
-/** Tells a worker to close what it opened for the job. */
+/** Tells a worker to close everything it opened for the job. */
 export function release(
   turn: Turn,
   { id, releasedMs = turn.nowMs }: RunWorker,

@@ -5,19 +5,19 @@ import type { Outcome } from './state/runState.ts';
 import { hold } from './view/holdView.ts';
 import { effect, isOut, presentMembers, record, removeWorker, seconds, type Turn, update } from './view/turn.ts';
 
-/** How long a last checkpoint may take, in milliseconds, while the worker gives signs of life. */
+/** Deadline of a last checkpoint, in milliseconds, while the worker shows signs of life. */
 const STOP_MS = 120_000;
 
-/** Holds the job at a step boundary, or gives up a view that has not started. */
+/** Pauses the job at a step boundary, or abandons a view that has not started. */
 export function pause(turn: Turn, reason: string): void {
   const { phase, preemption, ...rest } = turn.run;
-  // One that makes way for another job, or has, does not come back by itself then.
+  // A paused job that made way for another, or is about to, no longer returns automatically.
   if (preemption !== undefined) turn.run = { ...rest, phase, message: reason };
   if (phase === 'queued') return update(turn, { phase: 'paused', message: reason });
   holdAll(turn, reason);
 }
 
-/** Pauses the job like {@link pause}, but once its workers have left it is in the queue again. */
+/** Pauses the job like {@link pause}, but queues it again once its workers have left. */
 export function preempt(turn: Turn, reason: string): void {
   const { phase } = turn.run;
   if (phase !== 'starting' && phase !== 'running') return;
@@ -35,7 +35,7 @@ function holdAll(turn: Turn, reason: string): void {
   else if (view?.status === 'forming') hold(turn, { isAbort: true, reason });
 }
 
-/** Ends the job: at once while nobody works for it, else after its workers have left. */
+/** Ends the job: at once while nobody works for it, otherwise after its workers have left. */
 export function stop(turn: Turn, outcome: Outcome): void {
   const { phase, view } = turn.run;
   if (phase === 'stopping' || phase === 'ended') return;
@@ -45,7 +45,7 @@ export function stop(turn: Turn, outcome: Outcome): void {
   else releaseAll(turn, outcome.message, outcome.state !== 'succeeded');
 }
 
-/** Tells everyone to go; one that has the newest state writes it down first. */
+/** Releases all workers; one that has the newest state persists it first. */
 function releaseAll(turn: Turn, reason: string, isCheckpointWanted: boolean): void {
   const { workers, view, step, checkpointStep } = turn.run;
   const inView = presentMembers(turn).filter(({ awaySinceMs }) => awaySinceMs === undefined);
@@ -59,9 +59,7 @@ function releaseAll(turn: Turn, reason: string, isCheckpointWanted: boolean): vo
   }
 }
 
-/**
- * One that has nothing to write and does not leave is not waited for: what it does, if it still does anything, concerns the job no more.
- */
+/** Stops waiting for workers that have nothing to write and do not leave: their activity no longer concerns the job. */
 function letGo(turn: Turn): void {
   const { nowMs, timeouts } = turn;
   for (const { id, isReleased, releasedMs = nowMs, isLastWriter, name } of turn.run.workers) {
@@ -72,7 +70,7 @@ function letGo(turn: Turn): void {
   }
 }
 
-/** Goes on with what stops or pauses: it is over when all workers have left, or at its deadline. */
+/** Continues stopping or pausing: done when all workers have left, or at the deadline. */
 export function settleStop(turn: Turn): void {
   letGo(turn);
   const { phase, view, workers, outcome, stopDeadlineMs, message } = turn.run;

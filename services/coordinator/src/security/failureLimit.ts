@@ -1,30 +1,30 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { MaestroError } from '@maestro/protocol';
 
-/** Slows down whoever shows tokens that nobody has. A token that is known never gets here, so nobody is kept out by others' failures. */
+/** Slows down clients that try unknown tokens. A known token never gets here, so nobody is locked out by others' failures. */
 export interface FailureLimit {
   /**
    * Counts a failure, and resolves when it may be answered.
-   * @throws MaestroError `rate-limited` when too many wait for their answer already.
+   * @throws MaestroError `rate-limited` when too many answers wait already.
    */
   failed(from: string): Promise<void>;
 }
 
 const WINDOW_MS = 60_000;
-/** Failures within a minute that are answered at once: from one place, and from all places together. */
+/** Failures per minute that are answered at once: from one address, and from all together. */
 const FREE_FROM_ONE = 10;
 const FREE_IN_ALL = 200;
-/** What the next one from the same place waits; twice as long with each. */
+/** Delay of the next failure from the same address; doubled with each. */
 const FIRST_WAIT_MS = 250;
-/** The longest wait, and that of all beyond {@link FREE_IN_ALL}. */
+/** The longest delay, and that of all failures beyond {@link FREE_IN_ALL}. */
 const LONGEST_WAIT_MS = 2000;
-/** Answers that wait at a time, which bounds memory. */
+/** Limits the delayed answers, and so memory. */
 const MOST_WAITING_FROM_ONE = 16;
 const MOST_WAITING = 256;
-/** Places that are remembered; the oldest go first. */
+/** Number of remembered addresses; the oldest are dropped first. */
 const MOST_PLACES = 10_000;
 
-/** How long the answer to a failure waits; the counts are those of the last minute and include it. */
+/** Returns the delay of the answer to a failure; the counts are those of the last minute and include it. */
 export function failureWaitMs(fromOne: number, inAll: number): number {
   const beyond = fromOne - FREE_FROM_ONE;
   const forOne = beyond > 0 ? Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (beyond - 1)) : 0;
@@ -37,7 +37,7 @@ interface Count {
   readonly waiting: number;
 }
 
-/** Makes a {@link FailureLimit}; memory is bounded whoever knocks. */
+/** Creates a {@link FailureLimit}; its memory is bounded whoever calls. */
 export function limitFailures({
   now = Date.now,
   wait = (ms: number): Promise<void> => delay(ms, undefined, { ref: false }),

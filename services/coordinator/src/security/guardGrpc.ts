@@ -3,7 +3,7 @@ import { isMaestroError, MaestroError, type Role, toServiceError } from '@maestr
 import type { Logger } from '@maestro/telemetry';
 import { type Access, bearerToken, requireRole } from './tokens.ts';
 
-/** The role that each method needs; `public` asks for none. What is not listed needs `admin`. */
+/** The role that each method needs; `public` needs none. Unlisted methods need `admin`. */
 const METHOD_ROLES: Readonly<Record<string, Role | 'public'>> = {
   '/maestro.v1.Jobs/SubmitJob': 'submit',
   '/maestro.v1.Jobs/CancelJob': 'submit',
@@ -25,8 +25,8 @@ const METHOD_ROLES: Readonly<Record<string, Role | 'public'>> = {
 };
 
 /**
- * Guards every gRPC method. A peer with a certificate of the cluster's authority may attach as a worker; for everything else it takes a
- * token, in the metadata `authorization`, unless there are none at all.
+ * Guards every gRPC method. A peer with a certificate of the cluster's authority may attach as a worker; everything else needs a token, in
+ * the metadata `authorization`, unless none are configured.
  */
 export function grpcGuard(access: Access, hasTls: boolean, log: Logger): ServerInterceptor {
   return ({ path }, call) => {
@@ -56,7 +56,7 @@ async function requireToken(access: Access, metadata: Metadata, peer: string, ne
   requireRole(await access.byToken(bearerToken(String(header)), placeOf(peer)), needed);
 }
 
-/** A peer's host, without its port. */
+/** Returns a peer's host, without its port. */
 function placeOf(peer: string): string {
   return peer.replace(/^ipv[46]:/, '').replace(/:\d+$/, '');
 }

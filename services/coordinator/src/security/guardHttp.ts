@@ -4,17 +4,17 @@ import type { FastifyRequest } from 'fastify';
 import type { HttpApp } from '../http/httpApp.ts';
 import { type Access, bearerToken, type Identity, requireRole } from './tokens.ts';
 
-/** The dashboard's cookie. */
+/** Name of the dashboard's cookie. */
 export const SESSION_COOKIE = 'maestro_session';
-/** How the OpenAPI document tells of tokens. */
+/** Token schemes of the OpenAPI document. */
 export const SECURITY_SCHEMES = {
   bearer: { type: 'http', scheme: 'bearer', description: 'a token of MAESTRO_TOKENS' },
   session: { type: 'apiKey', in: 'cookie', name: SESSION_COOKIE, description: 'what POST /api/v1/session gives for a token' },
 } as const;
 
 /**
- * Nothing but what this server serves: no inline script, no foreign host. Styles are set by script through the CSSOM, which needs no
- * exception; pictures may be made in the page.
+ * Allows only what this server serves: no inline script, no foreign host. Styles are set by script through the CSSOM, which needs no
+ * exception; pictures may be created in the page.
  */
 const CONTENT_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; " +
@@ -29,8 +29,8 @@ const HEADERS = {
 } as const;
 
 /**
- * Guards every route: who asks must have the role that the route wants; pages of other sites cannot ask in somebody's name; security
- * headers. It holds for websockets too, which begin as a request.
+ * Guards every route: the caller must have the role that the route needs; pages of other sites cannot make requests in a user's name; sets
+ * security headers. Also covers websockets, which begin as a request.
  */
 export function guardHttp(app: HttpApp, access: Access): void {
   app.addHook('onRequest', async (request, reply) => {
@@ -42,7 +42,7 @@ export function guardHttp(app: HttpApp, access: Access): void {
   });
 }
 
-/** Who asks, by header or cookie. */
+/** Identifies the caller, by header or cookie. */
 export async function identityOf(request: FastifyRequest, access: Access): Promise<Identity> {
   const { authorization, cookie } = request.headers;
   if (authorization !== undefined) return access.byToken(bearerToken(authorization), request.ip);
@@ -54,7 +54,7 @@ export async function identityOf(request: FastifyRequest, access: Access): Promi
 }
 
 function neededRole({ routeOptions, method }: FastifyRequest): Role | 'public' {
-  // What leads nowhere tells nobody anything.
+  // An unknown address reveals nothing.
   if (routeOptions.url === undefined) return 'public';
   return routeOptions.config.role ?? (method === 'GET' ? 'read' : 'submit');
 }

@@ -1,7 +1,7 @@
 import { type PathRoots, readEnvironment, readRoots, readTls, requireSafeBind, type TlsFiles } from '@maestro/protocol';
 import { type Access, openAccess, readTokens } from './tokens.ts';
 
-/** What protects a coordinator. */
+/** Protection of a coordinator. */
 export interface Security {
   readonly access: Access;
   readonly tls: TlsFiles | undefined;
@@ -10,7 +10,7 @@ export interface Security {
 
 /**
  * Reads `MAESTRO_TOKENS`, `MAESTRO_TLS_CERT`, `_KEY` and `_CA`, `MAESTRO_DATA_ROOTS` and `MAESTRO_TRUSTED_NETWORK`, and refuses to listen
- * where strangers could come in.
+ * unprotected where strangers could connect.
  *
  * @throws MaestroError `invalid-argument` that says what to set.
  */
@@ -22,7 +22,7 @@ export async function readSecurity(at: {
 }): Promise<Security> {
   const { MAESTRO_TOKENS: tokenText, MAESTRO_DATA_ROOTS: rootText, MAESTRO_TRUSTED_NETWORK: trustedNetworks } = readEnvironment();
   const tokens = await readTokens(tokenText);
-  // Children need not know them, and no page can show them; `scrubEnvironment` saw to /proc.
+  // Children do not need them, and no page can show them; `scrubEnvironment` handles /proc.
   delete process.env['MAESTRO_TOKENS'];
   const tls = readTls();
   const remedy = 'set MAESTRO_TOKENS to lines name:role:token';

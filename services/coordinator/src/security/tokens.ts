@@ -3,42 +3,39 @@ import { readFile } from 'node:fs/promises';
 import { errorMessage, isAllowed, MaestroError, ROLES, type Role } from '@maestro/protocol';
 import { type FailureLimit, limitFailures } from './failureLimit.ts';
 
-/** Who asks. */
+/** An authenticated caller. */
 export interface Identity {
   readonly name: string;
   readonly role: Role;
 }
 
-/** A token that is known; the token itself is kept as its hash alone. Names are for people: several tokens may have the same. */
+/** A known token, of which only the hash is kept. Names are for people: several tokens may have the same. */
 export interface KnownToken extends Identity {
   readonly hash: Buffer;
 }
 
-/** Characters of a token, at least: what `openssl rand -hex 16` gives. */
+/** Minimum characters of a token: the output of `openssl rand -hex 16`. */
 const FEWEST_CHARACTERS = 16;
 const SESSION_MS = 12 * 3600 * 1000;
 
-/** Decides who may come in. */
+/** Authenticates callers. */
 export interface Access {
   /** Whether authentication is disabled. */
   readonly isOpen: boolean;
   /**
-   * Whose token this is. One that is known is taken at once, whatever was shown before it; the refusal of another may take seconds.
-   * `from` is where it comes from, for the count of failures.
+   * Returns the identity of a token. A known one is accepted at once, whatever was tried before; the refusal of another may take seconds.
+   * `from` is the caller's address, for counting failures.
    * @throws MaestroError `unauthenticated`, or `rate-limited` when too many failures wait already.
    */
   byToken(token: string, from: string): Promise<Identity>;
-  /**
-   * Like {@link byToken}, with a value for a cookie that stands for this very token for twelve hours; it ends at once when the token is
-   * withdrawn.
-   */
+  /** Like {@link byToken}, with a cookie value that stands for this token for twelve hours; it ends at once when the token is withdrawn. */
   newSession(token: string, from: string, nowMs: number): Promise<{ readonly identity: Identity; readonly session: string }>;
-  /** Undefined when it is none of ours, or too old. */
+  /** Returns the identity of a session; undefined when it is not ours, or expired. */
   bySession(session: string, nowMs: number): Identity | undefined;
 }
 
 /**
- * Reads `MAESTRO_TOKENS`: lines (or words) `name:role:token`, or the path of a file of such lines.
+ * Parses `MAESTRO_TOKENS`: lines (or words) `name:role:token`, or the path of a file of such lines.
  * @throws MaestroError `invalid-argument`; the message shows no token.
  */
 export async function readTokens(text: string | undefined): Promise<KnownToken[]> {
@@ -52,7 +49,7 @@ export async function readTokens(text: string | undefined): Promise<KnownToken[]
   return known;
 }
 
-/** One token has one role; which of two was meant cannot be told. */
+/** Requires one role per token; which of two was meant is unknown. */
 function requireOneRole(tokens: readonly KnownToken[]): void {
   for (const [index, { name, role, hash }] of tokens.entries()) {
     const other = tokens.slice(0, index).find((each) => each.hash.equals(hash) && each.role !== role);
@@ -91,14 +88,14 @@ function parseToken(line: string, index: number): KnownToken {
 
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
 
-/** Opens the door for the tokens; without any, for everybody. */
+/** Opens access by these tokens; without any, for everybody. */
 export function openAccess(tokens: readonly KnownToken[], limit: FailureLimit = limitFailures()): Access {
-  // The key is made of the token, so a session is one token's and no other's, whatever their names are.
+  // The key is derived from the token, so a session belongs to exactly one token, whatever their names.
   const sign = ({ hash }: KnownToken, end: string): Buffer => createHmac('sha256', hash).update(`session.${end}`).digest();
   const identityOf = ({ name, role }: KnownToken): Identity => ({ name, role });
   const find = async (token: string, from: string): Promise<KnownToken> => {
     const hash = sha256(token);
-    // Every token is compared, so that the time tells nothing.
+    // Every token is compared, so that the time reveals nothing.
     const found = tokens.filter((known) => timingSafeEqual(known.hash, hash))[0];
     if (found !== undefined) return found;
     await limit.failed(from);
@@ -127,7 +124,7 @@ export function requireRole({ name, role }: Identity, needed: Role): void {
   if (!isAllowed(role, needed)) throw new MaestroError('permission-denied', `${name} has the role ${role}; this needs ${needed}`);
 }
 
-/** The token of an `Authorization` header. */
+/** Returns the token of an `Authorization` header. */
 export function bearerToken(header: string): string {
   const [, token] = /^bearer +(\S+) *$/i.exec(header) ?? [];
   if (token === undefined) throw new MaestroError('unauthenticated', 'authorization: expected `Bearer TOKEN`');

@@ -1,18 +1,18 @@
 import type { Hello, WorkerMessage } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 
-/** What crosses a worker's dismissal is nothing to tell of. */
+/** Kinds that may cross a worker's dismissal, and are not worth a warning. */
 const QUIET: ReadonlySet<WorkerMessage['kind']> = new Set(['heartbeat', 'timed', 'left']);
-/** Messages of one worker that are not believed are told of so often, at most. */
+/** Limits the log lines about rejected messages of one worker. */
 const MOST_TOLD = 10;
 
-/** Tells the log of messages that are not believed, of each kind once for each worker. */
+/** Logs rejected messages, each kind once for each worker. */
 export interface Distrust {
   tell(worker: Pick<Hello, 'id' | 'name'>, message: Pick<WorkerMessage, 'kind'>, problem: string): void;
   forget(workerId: string): void;
 }
 
-/** Nothing was told yet. */
+/** Creates an empty log of rejected messages. */
 export function createDistrust(log: Pick<Logger, 'warn' | 'debug'>): Distrust {
   const told = new Map<string, Set<string>>();
   return {

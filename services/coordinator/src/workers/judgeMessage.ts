@@ -10,28 +10,28 @@ import {
 import type { JobRun } from '../run/state/runState.ts';
 
 /**
- * After a coordinator took a job over, its workers may be ahead of what was persisted: for so many failure timeouts, or until all are
+ * After a coordinator took a job over, its workers may be ahead of what was persisted: for this many failure timeouts, or until all are
  * back.
  */
 const FORGETFUL_TIMEOUTS = 4;
-/** More views than can have been formed and forgotten. */
+/** More views than can have been formed and lost. */
 const MOST_FORGOTTEN_VIEWS = 1000;
 
-/** What a judgement depends on beside the run. */
+/** Context of a judgement, besides the run. */
 export interface JudgeContext {
   readonly nowMs: number;
   readonly timeouts: Pick<FailureTimeouts, 'silenceMs'>;
 }
 
-/** What of a worker's standing is believed; undefined when it does not work for the job. `problem` says what is not. */
+/** The plausible part of a worker's standing; undefined when it does not work for the job. `problem` describes the rest. */
 export interface JudgedStanding {
   readonly standing?: Standing;
   readonly problem?: string;
 }
 
 /**
- * Whether what a worker says of a job can be so: the job has the worker, the view is one that there was, the step one that can have been
- * reached. Gives why not; undefined when it can. A standing is judged by {@link judgeStanding}.
+ * Checks that a worker's message about a job is plausible: the job has the worker, the view existed, and the step can have been reached.
+ * Returns why not; undefined when it is. A standing is judged by {@link judgeStanding}.
  */
 export function whyUnbelievable(run: JobRun, workerId: string, message: WorkerMessage, context: JudgeContext): string | undefined {
   switch (message.kind) {
@@ -55,8 +55,8 @@ export function whyUnbelievable(run: JobRun, workerId: string, message: WorkerMe
 }
 
 /**
- * What can be so of where a worker stands. A worker that the job does not know can have been forgotten only by a coordinator that has just
- * taken the job over; steps follow each other; nobody holds a state that was not reached.
+ * Returns the plausible part of a worker's standing. Only a coordinator that has just taken the job over can have lost a worker; steps
+ * follow each other; nobody holds a state that was not reached.
  */
 export function judgeStanding(run: JobRun, workerId: string, standing: Standing, context: JudgeContext): JudgedStanding {
   const { generation } = standing;
@@ -116,7 +116,7 @@ function whyNotCommitted(run: JobRun, workerId: string, committed: StepCommitted
   return whyNotOfPlan(committed, run, scheduleOf(run));
 }
 
-/** Whether a step has the shape that the job's schedule gives it, and tells what the job's recipe does. */
+/** Checks that a step has the shape of the job's schedule, and the metrics of the job's recipe. */
 function whyNotOfPlan(
   { step, images, ranks, metrics }: StepCommitted,
   { facts }: JobRun,
@@ -139,23 +139,23 @@ function whyNotWritten(run: JobRun, workerId: string, { step }: CheckpointWritte
   return step > most ? `a checkpoint of step ${step}, which was not reached` : undefined;
 }
 
-/** Whether the job has the worker now. */
+/** Returns true when the job has the worker now. */
 function isAtWork({ workers }: JobRun, workerId: string): boolean {
   return workers.some(({ id }) => id === workerId);
 }
 
-/** Whether the job has the worker, or had it in a view. */
+/** Returns true when the job has the worker, or had it in a view. */
 function isKnown(run: JobRun, workerId: string): boolean {
   return isAtWork(run, workerId) || wasMember(run, workerId);
 }
 
-/** Whether the worker was in a view, or may have been in one that was forgotten. */
+/** Returns true when the worker was in a view, or may have been in one that was lost. */
 function wasMember({ pastViews, workers }: JobRun, workerId: string): boolean {
   const isIn = pastViews.some(({ members }) => members.some(({ id }) => id === workerId));
   return isIn || workers.some(({ id, generation }) => id === workerId && generation > 0);
 }
 
-/** Whether the run may lack what was not persisted before its coordinator or Redis died. */
+/** Returns true when the run may lack what was not persisted before its coordinator or Redis died. */
 function isForgetful({ recoveredMs, view, workers }: JobRun, { nowMs, timeouts }: JudgeContext): boolean {
   if (recoveredMs === undefined || nowMs - recoveredMs > FORGETFUL_TIMEOUTS * timeouts.silenceMs) return false;
   const isBack = (id: string): boolean => workers.some((worker) => worker.id === id && worker.awaySinceMs === undefined);

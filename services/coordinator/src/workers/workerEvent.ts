@@ -1,7 +1,7 @@
 import type { Hello, WorkerMessage } from '@maestro/protocol';
 import type { RunEvent } from '../run/state/runState.ts';
 
-/** What a worker's message means to the run of the job that it names; undefined when the run need not know. */
+/** Converts a worker's message to an event of the run of its job; undefined when the run need not know. */
 export function workerEvent(worker: Hello, message: WorkerMessage): RunEvent | undefined {
   const { id: workerId } = worker;
   switch (message.kind) {

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { type CoordinatorMessage, type Hello, isAlive, MaestroError, type WorkerInfo } from '@maestro/protocol';
 import type { RunWorker } from '../run/state/runState.ts';
 
-/** The way to a worker. */
+/** Connection to a worker. */
 export interface WorkerConnection {
   send(message: CoordinatorMessage): void;
   /** Ends the stream. */
@@ -13,25 +13,25 @@ export interface WorkerConnection {
 export interface ConnectedWorker {
   readonly hello: Hello;
   readonly connection: WorkerConnection;
-  /** The job that it works for; empty while it is free. */
+  /** Its job; empty while it is free. */
   jobId: string;
   isDrained: boolean;
 }
 
-/** The workers that are connected: one of a name. */
+/** The connected workers: one per name. */
 export interface WorkerRegistry {
   get(id: string): ConnectedWorker | undefined;
   all(): ConnectedWorker[];
   /** @throws MaestroError `not-found` when none has this name. */
   named(name: string): ConnectedWorker;
   /**
-   * Makes room for a worker: one that has its name is closed when it is the same, or its process is known to be gone. A name and an id
-   * belong to the session that has them until it is lost: to `previous` as well, workers by this name that jobs have and that may come back.
+   * Makes room for a worker: closes one with its name if it is the same worker, or its process is known to be gone. A name and an id belong
+   * to their session until it is lost: also those of `previous`, workers with this name that jobs have and that may come back.
    * @throws MaestroError `conflict` when another process has the name.
    */
   requireName(hello: Hello, previous: readonly RunWorker[]): void;
   add(worker: ConnectedWorker): void;
-  /** Whether it is connected, and by this stream. */
+  /** Returns true when it is connected by this stream. */
   has(worker: ConnectedWorker): boolean;
   forget(id: string): void;
 }
@@ -39,7 +39,7 @@ export interface WorkerRegistry {
 /** Whether the process that a worker was is known to have ended, as the worker that wants its name now can tell. */
 export type IsGone = (process: { readonly pid: number; readonly host: string }, newcomer: Hello) => boolean;
 
-/** A registry without workers; `onGone` is told of each that leaves it. */
+/** Creates an empty registry; `onGone` is called for each worker that leaves it. */
 export function createWorkerRegistry({
   onGone,
   isGone = hasEnded,
@@ -72,7 +72,7 @@ export function createWorkerRegistry({
         }
       }
       for (const { id: other, sessionKey, pid, host } of previous) {
-        // Records of older versions do not say whose they are.
+        // Records of older versions do not identify their owner.
         if (sessionKey === undefined || pid === undefined || host === undefined) continue;
         if (other === id ? sessionKey !== hello.sessionKey : !isGone({ pid, host }, hello)) {
           throw taken({ pid, host }, 'the name becomes free once that worker is lost');
@@ -89,12 +89,12 @@ export function createWorkerRegistry({
   };
 }
 
-/** Whether a process of this machine, by which `newcomer` was started too, has ended. */
+/** Returns true when a process of this machine, on which `newcomer` was started too, has ended. */
 function hasEnded({ pid, host }: { readonly pid: number; readonly host: string }, newcomer: Hello): boolean {
   return newcomer.host === host && host === hostname() && !isAlive(pid);
 }
 
-/** A worker as clients see it. */
+/** Returns a worker as clients see it. */
 export function workerInfo({ hello, jobId, isDrained }: ConnectedWorker): WorkerInfo {
   const { name, id, address, device, threads, pid, host } = hello;
   return { name, id, address, device, threads, pid, host, jobId, isDrained };

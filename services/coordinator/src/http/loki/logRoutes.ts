@@ -18,7 +18,7 @@ import type { HttpDeps } from '../httpDeps.ts';
 import { PROBLEMS } from '../problemResponses.ts';
 
 const DEFAULT_LINES = 1000;
-/** A search goes through all of a job's lines, so it may take long; then it is given up. */
+/** Deadline of a search, which scans all of a job's lines. */
 const SEARCH_TIMEOUT_MS = 20_000;
 
 const headersSchema = z.object({
@@ -31,7 +31,7 @@ const eventsSchema = z.union([
   z.object({ event: z.literal('end'), data: z.string().describe("JSON with the job's state") }),
 ]);
 
-/** A job's log: lines, as NDJSON or server-sent events, and a histogram of them. */
+/** Adds the routes of a job's log: lines, as NDJSON or server-sent events, and a histogram of them. */
 export function addLogRoutes(app: HttpApp, { coordinator, logs }: HttpDeps): void {
   app.get(
     '/api/v1/jobs/:id/logs',
@@ -68,7 +68,7 @@ export function addLogRoutes(app: HttpApp, { coordinator, logs }: HttpDeps): voi
       const pages = logs.tail(id, { ...criteriaOf(request.query), follow, tail, limit, cursor }, gone);
       if (!isEvents) {
         reply.type('application/x-ndjson; charset=utf-8').header('cache-control', 'no-store');
-        // The schema is that of a line; what is sent is text.
+        // The schema describes a line; the response is sent as text.
         return reply.send(Readable.from(toText(pages, gone), { objectMode: false }) as never);
       }
       let wake: () => void = () => undefined;
@@ -141,7 +141,7 @@ async function* toText(pages: AsyncGenerator<readonly LogLine[]>, gone: AbortSig
       if (page.length > 0) yield page.map((line) => `${withCursor(line)}\n`).join('');
     }
   } catch (error) {
-    // The answer has begun: it is cut off, and the client goes on from its last cursor.
+    // The answer has begun: it is truncated, and the client continues from its last cursor.
     if (!gone.aborted) throw error;
   }
 }

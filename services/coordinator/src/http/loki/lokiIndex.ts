@@ -18,10 +18,10 @@ import { MaestroError } from '@maestro/protocol';
 import { type LokiParams, param, paramList, parseLimit, parseSpan, requiredParam, spanMs } from './lokiParams.ts';
 import { success } from './lokiQuery.ts';
 
-/** Labels of lines may be asked for over six hours when no time is given, as Loki has it. */
+/** Default span of label queries: six hours, as in Loki. */
 const LABELS_MS = 6 * 3_600_000;
 
-/** The label sets of lines that a selector matches in a span, with lines and bytes of the parts of files that have them. */
+/** Returns the label sets of lines that a selector matches in a span, with the lines and bytes of their parts of files. */
 async function labelSets(
   archive: LogArchive,
   matchers: readonly Matcher[],
@@ -36,7 +36,7 @@ async function labelSets(
       const labels = queryLabelsOf(stream);
       const key = labelsKey(labels);
       const set = sets.get(key) ?? { labels, bytes: 0 };
-      // Bytes of a label set are known for a whole file: the block's share of it.
+      // Bytes of a label set are known for a whole file: take the block's share of it.
       set.bytes += (bytes * block.bytes) / segment.bytes;
       sets.set(key, set);
     }
@@ -44,7 +44,7 @@ async function labelSets(
   return [...sets.values()];
 }
 
-/** The selector of a query; all lines when there is none. */
+/** Parses the selector of a query; all lines when there is none. */
 function matchersOf(params: LokiParams): readonly Matcher[] {
   const query = param(params, 'query');
   if (query === undefined) return [];
@@ -76,7 +76,7 @@ export async function series(archive: LogArchive, params: LokiParams): Promise<o
   return { status: 'success', data: [...found.values()].map(labelsObject) };
 }
 
-/** Answers `index/stats`: how much a query would look at. */
+/** Answers `index/stats`: how much a query would scan. */
 export async function indexStats(archive: LogArchive, params: LokiParams): Promise<object> {
   const matchers = matchersOf({ query: requiredParam(params, 'query') });
   const blocks = await selectBlocks(archive, matchers, spanMs(parseSpan(params)));
@@ -119,7 +119,7 @@ export async function detectedLabels(archive: LogArchive, params: LokiParams): P
   return { detectedLabels: [...values].map(([label, { size }]) => ({ label, cardinality: size })) };
 }
 
-/** Answers `detected_fields`: what `| json` would find in the newest lines. */
+/** Answers `detected_fields`: the fields that `| json` would find in the newest lines. */
 export async function detectedFields(archive: LogArchive, params: LokiParams, signal: AbortSignal): Promise<object> {
   const limit = parseLimit(params, 'limit', 1000);
   const found = await fieldValues(archive, params, signal);

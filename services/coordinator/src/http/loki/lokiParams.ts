@@ -1,41 +1,39 @@
 import { parseDuration } from '@maestro/logs';
 import { MaestroError } from '@maestro/protocol';
 
-/** The parameters of a request, of its URL and its form; one that is given twice is an array. */
+/** The parameters of a request, from its URL and form; a repeated one is an array. */
 export type LokiParams = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 const DEFAULT_LIMIT = 100;
-/** As Loki has it. */
+/** The same as Loki's. */
 export const MOST_LIMIT = 5000;
 const HOUR_MS = 3_600_000;
 const NANOSECONDS = 1_000_000n;
-/** 1970 to 2262, what fits into 64 bits. */
+/** Times from 1970 to 2262: the range of 64 bits. */
 const LAST_NS = 9_223_372_036_854_775_807n;
-/**
- * Whole numbers of up to ten digits are seconds up to this one, in 2096. Grafana's health check asks for 4000000000 and means nanoseconds.
- */
+/** Integers of up to ten digits are seconds up to this one, in 2096. Grafana's health check sends 4000000000 and means nanoseconds. */
 const LAST_SECOND = 4_000_000_000n;
 
-/** The value of a parameter; the first where it is given twice. */
+/** Returns the value of a parameter; the first when it is repeated. */
 export function param(params: LokiParams, name: string): string | undefined {
   const value = params[name];
   const first = typeof value === 'string' || value === undefined ? value : value[0];
   return first === '' ? undefined : first;
 }
 
-/** All values of a parameter. */
+/** Returns all values of a parameter. */
 export function paramList(params: LokiParams, name: string): readonly string[] {
   return [params[name] ?? []].flat();
 }
 
-/** A parameter that there must be. */
+/** Returns a required parameter. */
 export function requiredParam(params: LokiParams, name: string): string {
   const value = param(params, name);
   if (value === undefined) throw new MaestroError('invalid-argument', `${name}: missing`);
   return value;
 }
 
-/** A time: nanoseconds, seconds (with a fraction, or of up to ten digits), or RFC 3339. */
+/** Parses a time: nanoseconds, seconds (with a fraction, or of up to ten digits), or RFC 3339. */
 export function parseNanoseconds(name: string, text: string): bigint {
   const fail = (): never => {
     throw new MaestroError(
@@ -58,13 +56,13 @@ export function parseNanoseconds(name: string, text: string): bigint {
   return (BigInt(timeMs) / 1000n) * 1_000_000_000n + BigInt(digits);
 }
 
-/** The span that a request asks for: start inclusive, end exclusive. */
+/** The span of a request: start inclusive, end exclusive. */
 export interface Span {
   readonly startNs: bigint;
   readonly endNs: bigint;
 }
 
-/** Reads `start`, `end` and `since`; by default the last hour (or `defaultMs`). */
+/** Parses `start`, `end` and `since`; by default the last hour (or `defaultMs`). */
 export function parseSpan(params: LokiParams, defaultMs = HOUR_MS): Span {
   const [start, end, since] = ['start', 'end', 'since'].map((name) => param(params, name));
   const nowNs = BigInt(Date.now()) * NANOSECONDS;
@@ -76,7 +74,7 @@ export function parseSpan(params: LokiParams, defaultMs = HOUR_MS): Span {
   return { startNs, endNs };
 }
 
-/** A length of time: a duration such as 5m, or seconds. In milliseconds. */
+/** Parses a duration such as 5m, or seconds, to milliseconds. */
 function milliseconds(name: string, text: string): number {
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : parseDuration(text);
   if (value === undefined || !Number.isFinite(value)) {
@@ -85,7 +83,7 @@ function milliseconds(name: string, text: string): number {
   return value;
 }
 
-/** Reads `step`, by default a 250th of the span and at least a second. */
+/** Parses `step`, by default a 250th of the span and at least a second. */
 export function parseStepMs(params: LokiParams, { startNs, endNs }: Span): number {
   const step = param(params, 'step');
   if (step === undefined) return 1000 * Math.max(1, Math.floor(Number(endNs - startNs) / 1e9 / 250));
@@ -94,13 +92,13 @@ export function parseStepMs(params: LokiParams, { startNs, endNs }: Span): numbe
   return stepMs;
 }
 
-/** Reads `interval`; 0 when there is none. */
+/** Parses `interval`; 0 when there is none. */
 export function parseIntervalMs(params: LokiParams): number {
   const interval = param(params, 'interval');
   return interval === undefined ? 0 : milliseconds('interval', interval);
 }
 
-/** Reads `limit`. */
+/** Parses `limit`. */
 export function parseLimit(params: LokiParams, name = 'limit', usual = DEFAULT_LIMIT): number {
   const text = param(params, name);
   if (text === undefined) return usual;
@@ -111,7 +109,7 @@ export function parseLimit(params: LokiParams, name = 'limit', usual = DEFAULT_L
   return Number(text);
 }
 
-/** Reads `direction`. */
+/** Parses `direction`. */
 export function isBackward(params: LokiParams): boolean {
   const direction = (param(params, 'direction') ?? 'backward').toLowerCase();
   if (direction !== 'forward' && direction !== 'backward') {
@@ -120,7 +118,7 @@ export function isBackward(params: LokiParams): boolean {
   return direction === 'backward';
 }
 
-/** The milliseconds that a span touches: lines at its edges are then compared by nanosecond. */
+/** Returns the milliseconds that a span touches: lines at its edges are then compared by nanosecond. */
 export function spanMs({ startNs, endNs }: Span): { readonly fromMs: number; readonly toMs: number } {
   return { fromMs: Number(startNs / NANOSECONDS), toMs: Number((endNs + NANOSECONDS - 1n) / NANOSECONDS) };
 }

@@ -4,23 +4,24 @@ import { type LogSink, labelsKey, storePushed } from '@maestro/logs';
 import { describeIssues, errorMessage, MaestroError } from '@maestro/protocol';
 import { z } from 'zod';
 
-/** Bytes of a push, at most, packed and unpacked. */
+/** Limits the bytes of a push, compressed and uncompressed. */
 export const MOST_PUSH_BYTES = 4 * 1024 * 1024;
 const MOST_UNPACKED_BYTES = 16 * 1024 * 1024;
-/** The longest that a push waits until its lines are in Redis, in milliseconds. */
+/** Deadline for the lines of a push to reach Redis, in milliseconds. */
 const PUSH_TIMEOUT_MS = 5000;
 
 const unpack = promisify(gunzip);
 
-/** Labels of a stream, at most, and the lengths of a name and a value: 15 as Loki has it, so that a line has room beside them. */
+/** Limits of a stream's labels, and of the length of a name: 15 labels as in Loki, so that a line has room besides them. */
 const MOST_LABELS = 15;
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]{0,99}$/;
 /**
- * Streams that may be pushed to, until the coordinator starts again: each is looked at by every query. As many as a job's workers may be.
+ * Limits the streams that may be pushed to, until the coordinator restarts: each is examined by every query. As many as a job's workers may
+ * be.
  */
 const MOST_STREAMS = 1000;
 
-/** A record of zod leaves out `__proto__` without a word. */
+/** zod's record silently drops `__proto__`. */
 const labelsSchema = z.custom<Readonly<Record<string, string>>>(
   (value) =>
     typeof value === 'object' &&
@@ -48,7 +49,7 @@ const pushSchema = z.object({
     .max(1000),
 });
 
-/** Reads the body of a push: JSON, gzip or not. */
+/** Parses the body of a push: JSON, gzipped or not. */
 export async function readPush(body: Buffer, encoding: string | undefined): Promise<unknown> {
   if (encoding !== undefined && encoding !== 'gzip' && encoding !== 'identity') {
     throw new MaestroError('invalid-argument', `content-encoding: ${encoding.slice(0, 30)} is not supported; use gzip`);
@@ -63,13 +64,13 @@ export async function readPush(body: Buffer, encoding: string | undefined): Prom
   }
 }
 
-/** Takes pushed lines. */
+/** Accepts pushed lines. */
 export type TakePush = (body: unknown) => Promise<void>;
 
 /**
- * Opens the way of pushed lines, which is that of all lines. Their labels are those of the stream, whatever they are called.
- * The result throws MaestroError `invalid-argument` for what is no push, `rate-limited` for too many streams, and `unavailable` when
- * lines cannot be taken. Nothing of a push is taken then but what fitted before.
+ * Opens the receiver of pushed lines, which go the way of all lines. Their labels are those of the stream, whatever their names. The result
+ * throws MaestroError `invalid-argument` for an invalid push, `rate-limited` for too many streams, and `unavailable` when lines cannot be
+ * accepted; then only the part of the push that fitted before is stored.
  */
 export function openPush(sink: LogSink): TakePush {
   const known = new Set<string>();
@@ -117,7 +118,7 @@ function streamLabels(stream: Readonly<Record<string, string>>): ReadonlyMap<str
   return labels;
 }
 
-/** Labels without empty ones, which Loki takes for missing. */
+/** Removes empty labels, which Loki treats as missing. */
 function named(labels: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
   const entries = Object.entries(labels).filter(([, value]) => value !== '');
   const wrong = entries.find(([name]) => !LABEL_NAME.test(name));

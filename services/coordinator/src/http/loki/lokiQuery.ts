@@ -26,7 +26,7 @@ import {
   spanMs,
 } from './lokiParams.ts';
 
-/** A stream of lines as Loki gives it. */
+/** A stream of lines in Loki's format. */
 export interface LokiStream {
   readonly stream: Readonly<Record<string, string>>;
   /** Nanoseconds and line. */
@@ -61,7 +61,7 @@ export async function queryRange(archive: LogArchive, params: LokiParams, signal
   return success('streams', toStreams(lines, backward));
 }
 
-/** Answers `query`: a metric at one time. */
+/** Answers `query`: a metric at one point in time. */
 export async function queryInstant(archive: LogArchive, params: LokiParams, signal: AbortSignal): Promise<object> {
   const query = parseQuery(requiredParam(params, 'query'));
   const time = param(params, 'time');
@@ -79,12 +79,12 @@ export async function queryInstant(archive: LogArchive, params: LokiParams, sign
   return success('vector', result);
 }
 
-/** Answers `format_query`: the query as Loki's formatter writes it. */
+/** Answers `format_query`: the query as formatted by Loki. */
 export function formattedQuery(params: LokiParams): object {
   return { status: 'success', data: formatQuery(parseQuery(requiredParam(params, 'query'))) };
 }
 
-/** Lines by their labels; those of a stream by time. */
+/** Groups lines by their labels; sorts those of a stream by time. */
 export function toStreams(lines: readonly FoundLine[], backward: boolean): LokiStream[] {
   const streams = new Map<string, { readonly stream: Readonly<Record<string, string>>; readonly values: [bigint, string][] }>();
   // Lines of a stream whose labels no stage changed share one map.
@@ -109,7 +109,7 @@ function matrixRow({ labels, values, isThere }: Series, startMs: number, stepMs:
   return { metric: labelsObject(labels), values: points };
 }
 
-/** An answer in Loki's envelope. */
+/** Wraps an answer in Loki's envelope. */
 export function success(resultType: 'streams' | 'matrix' | 'vector' | 'scalar', result: readonly unknown[]): object {
   return { status: 'success', data: { resultType, result, stats: {} } };
 }

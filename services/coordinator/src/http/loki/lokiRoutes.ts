@@ -18,12 +18,12 @@ import { MOST_PUSH_BYTES, openPush, readPush } from './lokiPush.ts';
 import { formattedQuery, queryInstant, queryRange } from './lokiQuery.ts';
 import { serveTail, type TailSocket, tailQuery } from './lokiTail.ts';
 
-/** Where Loki's API is. */
+/** Root path of Loki's API. */
 const ROOT = '/loki/api/v1';
 
 /**
- * The part of Loki's HTTP API that Grafana's Loki data source and logcli use, so that the coordinator is a data source for them. It is no
- * part of our own API's document: the shapes are Loki's.
+ * Adds the part of Loki's HTTP API that Grafana's Loki data source and logcli use, so that the coordinator is a data source for them. It is
+ * not in our OpenAPI document: the shapes are Loki's.
  */
 export function addLokiRoutes(app: HttpApp, { logs: { archive }, logSink }: HttpDeps): void {
   const takePush = openPush(logSink);
@@ -37,7 +37,7 @@ export function addLokiRoutes(app: HttpApp, { logs: { archive }, logSink }: Http
       { parseAs: 'buffer', bodyLimit: MOST_PUSH_BYTES },
       (request: FastifyRequest, body: Buffer) => readPush(body, request.headers['content-encoding']),
     );
-    // Grafana shows `message` of an answer, logcli the whole of it; the rest is the problem that every route of ours answers.
+    // Grafana shows `message` of an answer, logcli all of it; the rest is the problem that each of our routes returns.
     scope.setErrorHandler((error, request, reply) => {
       if (!(error instanceof MaestroError)) throw error;
       const problem = problemOf(error, request.url.split('?', 1)[0]!);
@@ -83,7 +83,7 @@ export function addLokiRoutes(app: HttpApp, { logs: { archive }, logSink }: Http
         websocket: true,
         config: { role: 'read' },
         schema: { hide: true },
-        // A mistake is answered before the connection becomes a websocket, so that clients can show it.
+        // An error is answered before the connection becomes a websocket, so that clients can show it.
         preValidation: async (request) => void tailQuery(request.query as LokiParams),
       },
       (socket: TailSocket, request: FastifyRequest) => void serveTail(archive, socket, request.query as LokiParams),
@@ -91,7 +91,7 @@ export function addLokiRoutes(app: HttpApp, { logs: { archive }, logSink }: Http
   });
 }
 
-/** The version of Loki whose API this is: clients look whether what they need is there. */
+/** The version of Loki whose API this is: clients check for the features they need. */
 const BUILD_INFO = { version: '3.0.0', revision: 'maestro', branch: 'maestro', buildUser: 'maestro', buildDate: '', goVersion: '' };
 
 function formParams(body: string): LokiParams {

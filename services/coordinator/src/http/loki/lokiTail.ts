@@ -15,7 +15,7 @@ import { errorMessage, MaestroError } from '@maestro/protocol';
 import { type LokiParams, parseLimit, parseSpan, requiredParam, spanMs } from './lokiParams.ts';
 import { toStreams } from './lokiQuery.ts';
 
-/** What we use of a websocket. */
+/** The part of a websocket used here. */
 export interface TailSocket {
   readonly bufferedAmount: number;
   send(text: string): void;
@@ -23,7 +23,7 @@ export interface TailSocket {
   on(event: 'close' | 'error', listener: () => void): void;
 }
 
-/** The query of a tail. */
+/** Parses the query of a tail. */
 export function tailQuery(params: LokiParams): LogQuery {
   const query = parseQuery(requiredParam(params, 'query'));
   if (query.kind !== 'log') throw new MaestroError('invalid-argument', 'query: only a log query can be tailed, found a metric query');
@@ -34,14 +34,14 @@ export function tailQuery(params: LokiParams): LogQuery {
   return query;
 }
 
-/** Bytes that a client may be behind; what comes then is left out for it, and told so. */
+/** Limits the bytes that a client may be behind; further lines are dropped for it and reported. */
 const MOST_BUFFERED = 4 * 1024 * 1024;
-/** Left out lines that are named in one frame. */
+/** Limits the dropped lines named in one frame. */
 const MOST_DROPPED = 100;
-/** A frame gathers what comes in this time. */
+/** Time for which a frame collects lines. */
 const FRAME_MS = 50;
 
-/** Sends the lines since `start` (at most `limit`), then each that comes, in Loki's frames, until the socket closes. */
+/** Sends the lines since `start` (at most `limit`), then each new one, in Loki's frames, until the socket closes. */
 export async function serveTail(archive: LogArchive, socket: TailSocket, params: LokiParams): Promise<void> {
   const query = tailQuery(params);
   const takesLabels = compileMatchers(query.matchers);
@@ -51,7 +51,7 @@ export async function serveTail(archive: LogArchive, socket: TailSocket, params:
   let dropped: { readonly labels: object; readonly timestamp: string }[] = [];
   let timer: NodeJS.Timeout | undefined;
   let isLive = false;
-  /** Of each job the first line that comes live: those before it are history. */
+  /** The first live line of each job: those before it are history. */
   const firstLive = new Map<string, number>();
 
   const send = (lines: readonly FoundLine[]): void => {
@@ -75,7 +75,7 @@ export async function serveTail(archive: LogArchive, socket: TailSocket, params:
     }
     if (isLive) timer ??= setTimeout(flush, FRAME_MS);
   };
-  // Heard before the past is looked up, so that nothing falls in between; lines of both are told apart by their place.
+  // Listening starts before the history is read, so that no line is missed; duplicates are recognised by their ordinal.
   const stop = archive.listen(take);
   const end = (): void => {
     gone.abort();
@@ -96,7 +96,7 @@ export async function serveTail(archive: LogArchive, socket: TailSocket, params:
     });
     if (gone.signal.aborted) return;
     const known = new Set(past.map(({ line }) => `${folderOf(line.labels)} ${line.ordinal}`));
-    // What came while the past was read may be in both.
+    // Lines that arrived while the history was read may be in both.
     waiting = waiting.filter(({ line }) => !known.has(`${folderOf(line.labels)} ${line.ordinal}`));
     if (past.length > 0) send(past.reverse());
     isLive = true;

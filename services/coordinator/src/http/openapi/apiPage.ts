@@ -1,8 +1,8 @@
 import type { JsonSchema, OpenApiDocument, OpenApiOperation } from './openApi.ts';
 
-/** Stylesheets of the dashboard that the page is drawn with: it has the same colours, light and dark. */
+/** Stylesheets of the dashboard used by the page: it has the same colours, light and dark. */
 const STYLES = ['tokens', 'base', 'controls', 'panels', 'docs'];
-/** Tags in the order of the index, as headings; what has none comes last. */
+/** Tags in index order, with their headings; operations without one come last. */
 const GROUPS: Readonly<Record<string, string>> = { jobs: 'Jobs', workers: 'Workers', logs: 'Logs', metrics: 'Metrics' };
 
 interface ListedOperation {
@@ -11,7 +11,7 @@ interface ListedOperation {
   readonly operation: OpenApiOperation;
 }
 
-/** A page that lists every operation of the document with its parameters, body and answers. */
+/** Renders a page that lists every operation of the document with its parameters, body and answers. */
 export function apiPage(document: unknown): string {
   const { paths, components } = document as OpenApiDocument;
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
@@ -42,7 +42,7 @@ ${schemas.map(([name, schema]) => `<section class="panel" id="schema-${name}"><h
 `;
 }
 
-/** Operations by their first tag. */
+/** Groups operations by their first tag. */
 function inGroups(operations: readonly ListedOperation[]): [title: string, members: ListedOperation[]][] {
   const tagOf = ({ operation }: ListedOperation): string => operation.tags?.[0] ?? 'other';
   const known = Object.keys(GROUPS);
@@ -78,7 +78,7 @@ function operationSection({ path, method, operation }: ListedOperation): string 
 <p>${escapeHtml(summary)} ${escapeHtml(description)}</p>${table}${body}<p><strong>Answers</strong></p><ul class="answers">${answers.join('')}</ul></section>`;
 }
 
-/** A table that can be moved sideways, by keyboard too, where the window is narrow. */
+/** Renders a table that scrolls sideways, also by keyboard, in a narrow window. */
 function scrolling(label: string, heads: readonly string[], rows: readonly string[]): string {
   const head = heads.map((text) => `<th scope="col">${text}</th>`).join('');
   return (
@@ -102,7 +102,7 @@ function properties({ properties: all = {}, required = [] }: JsonSchema, name: s
   return rows.length === 0 ? '<p>Any value.</p>' : scrolling(`Keys of ${name}`, ['Key', 'Presence', 'Type', 'Meaning'], rows);
 }
 
-/** The type of a value in a few words, as HTML. */
+/** Describes the type of a value in a few words, as HTML. */
 function typeText(schema: JsonSchema): string {
   if (schema.$ref !== undefined) {
     const name = schema.$ref

@@ -1,4 +1,4 @@
-/** As much of an OpenAPI 3.1 document as we read ourselves. */
+/** The part of an OpenAPI 3.1 document that we read ourselves. */
 export interface OpenApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, OpenApiOperation>>>>;
   readonly components: { readonly schemas: Readonly<Record<string, JsonSchema>> };
@@ -27,7 +27,7 @@ export interface OpenApiParameter {
 /** Schemas by media type. */
 export type OpenApiContent = Readonly<Record<string, { readonly schema: JsonSchema }>>;
 
-/** As much of JSON Schema as zod writes. */
+/** The part of JSON Schema that zod writes. */
 export interface JsonSchema {
   readonly $ref?: string;
   readonly type?: string | readonly string[];

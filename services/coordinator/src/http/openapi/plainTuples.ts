@@ -1,6 +1,6 @@
 /**
- * A document in which tuples are lists of as many elements, each of them what any place of the tuple takes. `prefixItems` is what OpenAPI
- * 3.1 has for them, but testers and generators of today take it for an array in `items`, which is invalid there.
+ * Replaces tuples in a document by lists of fixed length whose elements accept any of the tuple's. `prefixItems` is OpenAPI 3.1's form, but
+ * current testers and generators take it for an array in `items`, which is invalid there.
  */
 export function withPlainTuples<T>(document: T): T {
   if (Array.isArray(document)) return document.map(withPlainTuples) as T;

@@ -7,12 +7,12 @@ import type { FastifyReply } from 'fastify';
 import '../routeRole.ts';
 import type { HttpApp } from '../httpApp.ts';
 
-/** The dashboard's files, as they are served: plain modules, so that there is nothing to build. */
+/** The dashboard's files as served: plain modules, so that there is nothing to build. */
 const DASHBOARD = fileURLToPath(new URL('../../../dashboard/', import.meta.url));
 
 const PAGE = readFileSync(join(DASHBOARD, 'index.html'));
 
-/** Addresses that the dashboard draws by itself. */
+/** Addresses that the dashboard renders itself. */
 const PAGES = ['/', '/jobs/:id', '/jobs/:id/:tab', '/workers', '/submit', '/login'] as const;
 
 /** Serves the dashboard: its pages, and its files and libraries under /assets. Nothing is fetched from any other host. */
@@ -24,12 +24,12 @@ export function addDashboardRoutes(app: HttpApp): void {
     { root: join(dirname(library.resolve('yaml/package.json')), 'browser/dist'), prefix: '/assets/yaml/' },
   ];
   app.register(async (files) => {
-    // The page that asks for a token is made of these files, so they need none.
+    // The login page consists of these files, so they need no token.
     files.addHook('onRoute', (route) => {
       route.config = { ...route.config, role: 'public' };
     });
     for (const { root, prefix } of roots) {
-      // Asked for anew each time (a 304 when nothing changed): a coordinator of another version serves other files at the same address.
+      // Revalidated each time (a 304 when nothing changed): a coordinator of another version serves other files at the same address.
       files.register(fastifyStatic, { root, prefix, allowedPath, decorateReply: false, index: false, cacheControl: false, setHeaders });
     }
   });
@@ -38,7 +38,7 @@ export function addDashboardRoutes(app: HttpApp): void {
   }
 }
 
-/** Sends the one page of the dashboard, which looks at the address itself. */
+/** Sends the dashboard's single page, which routes by address itself. */
 export function sendDashboard(reply: FastifyReply): FastifyReply {
   return reply
     .header('cache-control', 'no-cache')
@@ -47,7 +47,7 @@ export function sendDashboard(reply: FastifyReply): FastifyReply {
     .send(PAGE);
 }
 
-/** The compiler's part of the folder is nobody's to read. */
+/** Hides the compiler's files of the folder. */
 function allowedPath(path: string): boolean {
   return !/^\/(dist|types)\/|\/tsconfig\.json$/.test(path);
 }

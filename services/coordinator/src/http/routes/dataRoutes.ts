@@ -5,7 +5,7 @@ import type { HttpDeps } from '../httpDeps.ts';
 import { limitWork } from '../limitedWork.ts';
 import { PROBLEMS } from '../problemResponses.ts';
 
-/** Data sets: what is at a path. */
+/** Adds the route that surveys the data at a path. */
 export function addDataRoutes(app: HttpApp, { roots }: Pick<HttpDeps, 'roots'>): void {
   const surveys = limitWork({ what: 'data', atOnce: 4, waiting: 16 });
   app.get(

@@ -1,7 +1,10 @@
 import type { HttpApp } from '../httpApp.ts';
 import { apiPage } from '../openapi/apiPage.ts';
 
-/** The OpenAPI document (`/openapi.json`) and a page made of it (`/docs`), which needs no other host, and no script but for its colours. */
+/**
+ * Adds the OpenAPI document (`/openapi.json`) and a page rendered from it (`/docs`), which needs no other host, and no script except for
+ * its colours.
+ */
 export function addDocsRoutes(app: HttpApp): void {
   const route = { config: { role: 'public' }, schema: { hide: true } } as const;
   app.get('/openapi.json', route, (_, reply) => reply.type('application/json').serializer(String).send(JSON.stringify(app.swagger())));

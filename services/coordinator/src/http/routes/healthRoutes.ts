@@ -5,7 +5,7 @@ import { PROBLEMS } from '../problemResponses.ts';
 
 const statusSchema = z.object({ status: z.literal('ok'), incarnation: z.int() });
 
-/** Whether the process lives (`/healthz`), and whether it can take work (`/readyz`: Redis answers). */
+/** Adds liveness (`/healthz`) and readiness (`/readyz`: Redis answers). */
 export function addHealthRoutes(app: HttpApp, { coordinator, redis }: HttpDeps): void {
   const ok = () => ({ status: 'ok', incarnation: coordinator.incarnation }) as const;
   app.get(

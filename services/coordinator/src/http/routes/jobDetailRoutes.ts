@@ -25,7 +25,7 @@ import type { HttpDeps } from '../httpDeps.ts';
 import { limitWork } from '../limitedWork.ts';
 import { PROBLEMS } from '../problemResponses.ts';
 
-/** What belongs to a job: checkpoints, audit, views; and the schema of the job file. */
+/** Adds the routes of a job's parts: checkpoints, audit, views; and the schema of the job file. */
 export function addJobDetailRoutes(app: HttpApp, { coordinator, dataDir }: HttpDeps): void {
   const schemaOfJobFile = jobFileJsonSchema();
   const tags = ['jobs'];

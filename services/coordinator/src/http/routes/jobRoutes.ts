@@ -33,14 +33,14 @@ const submitQuerySchema = z.strictObject({
   dryRun: z.enum(['true', 'false']).default('false').describe('check the job file without creating a job'),
 });
 
-/** What an HTTP dry run answers. */
+/** Answer of an HTTP dry run. */
 const dryRun = (check: JobCheck) => ({ dryRun: true as const, ...check, recipe: recipeResource(recipeOf(check.spec)) });
 
-/** Jobs: submit, list, get, pause, resume, cancel. */
+/** Adds the job routes: submit, list, get, pause, resume, cancel. */
 export function addJobRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
   const resource = (job: Job) => jobResource(job, coordinator.spec(job.id));
   const tags = ['jobs'];
-  /** Job files as they came: with defaults filled in, nobody can tell what was wished for. */
+  /** Job files as received: once defaults are filled in, the caller's choices cannot be told apart. */
   const written = new WeakMap<object, unknown>();
 
   app.post(

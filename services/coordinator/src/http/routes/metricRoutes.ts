@@ -35,14 +35,14 @@ const timelineQuerySchema = z.strictObject({
   steps: z.coerce.number().int().min(1).max(MOST_TIMELINE_STEPS).default(32).describe('number of latest steps to include'),
 });
 
-/** The bytes of a file; Fastify sends them as they are. */
+/** The bytes of a file; Fastify sends them unchanged. */
 const file = { schema: z.string() };
 const EXPORTED = {
   description: 'The file.',
   content: Object.fromEntries(Object.values(EXPORT_FORMATS).map(({ contentType }) => [contentType.split(';')[0]!, file])),
 };
 
-/** Metrics: the page that Prometheus reads, and of a job its curves, where its steps' time goes, exports. */
+/** Adds the metric routes: the page for Prometheus, and a job's curves, timeline and exports. */
 export function addMetricRoutes(app: HttpApp, { coordinator, observer }: HttpDeps): void {
   const tags = ['metrics'];
 
@@ -132,7 +132,7 @@ export function addMetricRoutes(app: HttpApp, { coordinator, observer }: HttpDep
   );
 }
 
-/** The series of these names; all when none are given. @throws MaestroError `invalid-argument` naming what there is. */
+/** Returns the series with these names; all when none are given. @throws MaestroError `invalid-argument` naming the existing ones. */
 function wantedSeries(all: readonly Series[], names: readonly string[] | undefined): readonly Series[] {
   return (
     names?.map((name) => {

@@ -13,7 +13,7 @@ const pictureParamsSchema = jobParamsSchema.extend({
     .describe('a step with the suffix .png'),
 });
 
-/** What checkpoints of a job make of masked images. */
+/** Adds the routes of a job's reconstructions of masked images. */
 export function addReconstructionRoutes(app: HttpApp, { coordinator, dataDir }: HttpDeps): void {
   const tags = ['metrics'];
   app.get(
@@ -65,7 +65,7 @@ export function addReconstructionRoutes(app: HttpApp, { coordinator, dataDir }: 
         if (error.code === 'ENOENT') throw new MaestroError('not-found', `job ${id}: there is no picture of step ${step}`);
         throw new MaestroError('storage', `job ${id}: the picture of step ${step} cannot be read: ${error.message}`, { cause: error });
       });
-      // A step that is drawn again, by a job that went back, has the same weights.
+      // A step that is redrawn, by a job that went back, has the same weights.
       return reply
         .type('image/png')
         .header('cache-control', 'private, max-age=31536000, immutable')

@@ -14,7 +14,7 @@ const sessionSchema = z
   .meta({ id: 'Session' });
 const loginSchema = z.strictObject({ token: z.string().min(1).max(500) });
 
-/** Logs a browser in by token, tells who is logged in, logs out. */
+/** Adds the session routes: log a browser in by token, show who is logged in, log out. */
 export function addSessionRoutes(app: HttpApp, { access, tls }: HttpDeps): void {
   const tags = ['session'];
   const cookie = (value: string, seconds: number): string =>

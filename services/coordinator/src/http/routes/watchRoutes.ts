@@ -12,7 +12,7 @@ const headersSchema = z.object({
 
 const jobEventSchema = eventSchema('job', { id: z.string().describe('the resourceVersion'), data: 'Job' });
 
-/** A job now and at each change, as server-sent events. */
+/** Adds the route that streams a job, now and at each change, as server-sent events. */
 export function addWatchRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
   app.get(
     '/api/v1/jobs/:id/watch',

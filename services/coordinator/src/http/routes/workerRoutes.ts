@@ -6,7 +6,7 @@ import { PROBLEMS } from '../problemResponses.ts';
 
 const workerParamsSchema = z.strictObject({ name: z.string().min(1).max(100) });
 
-/** Workers: list, drain. */
+/** Adds the worker routes: list, drain. */
 export function addWorkerRoutes(app: HttpApp, { coordinator }: HttpDeps): void {
   const tags = ['workers'];
   app.get(

@@ -4,12 +4,12 @@ import { dismiss } from '../view/loseWorker.ts';
 import { record, type Turn, update, updateWorker } from '../view/turn.ts';
 import { identityAdvice } from './identityAdvice.ts';
 
-/** Of a hash in a message. */
+/** Digits of a hash shown in a message. */
 const SHOWN_DIGITS = 12;
 
 /**
- * Whether a worker has what all members must have in common; one that has not is sent away. Before the first view nobody knows what that
- * is: the worker's word is noted then, and the view that forms goes by the majority.
+ * Checks that a worker has what all members must have in common; one that has not is dismissed. Before the first view that is unknown: the
+ * worker's values are recorded as a vote, and the forming view follows the majority.
  */
 export function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLength, stateLength, generation }: Standing): boolean {
   if (identityJson === '') return true;
@@ -20,7 +20,7 @@ export function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLe
   const own: IdentityVote = { workerId, by: name, identity, datasetLength, stateLength, isRefused: false };
   const { common, votes = [] } = turn.run;
   if (common !== undefined) return isSame(common, own) || refuse(turn, worker, own, common);
-  // A member of a view that Redis has forgotten: it was decided then.
+  // A member of a view that Redis has lost: it was decided then.
   if (generation > 0) settle(turn, own);
   else if (votes.some((vote) => vote.workerId === workerId && isSame(vote, own))) return true;
   else update(turn, { votes: [...votes.filter(({ by }) => by !== name), own] });
@@ -28,8 +28,8 @@ export function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLe
 }
 
 /**
- * Sends those away that differ from the majority of all who have said what they have, the first of equals; whoever was sent away before and
- * is of the majority by now may come back. Gives what the rest have in common.
+ * Dismisses the workers that differ from the majority of all votes, the first of equals; a dismissed worker that belongs to the majority by
+ * now may come back. Returns what the rest have in common.
  */
 export function agree(turn: Turn): IdentityVote | undefined {
   const { votes = [], workers } = turn.run;
@@ -48,7 +48,7 @@ export function agree(turn: Turn): IdentityVote | undefined {
   return winner;
 }
 
-/** Says once that the job's weights depend on who computes, when a worker comes that computes on another device than one before it. */
+/** Records, once, that the job's weights depend on who computes, when a worker on another device than an earlier one joins. */
 function noteDevice(turn: Turn, { id, name }: RunWorker, device: string): void {
   updateWorker(turn, id, { device });
   const { facts, workers, inexact } = turn.run;
@@ -61,7 +61,7 @@ function noteDevice(turn: Turn, { id, name }: RunWorker, device: string): void {
   record(turn, 'state', message);
 }
 
-/** From here on this is what all members must have. */
+/** Fixes what all members must have from now on. */
 export function settle(turn: Turn, { by, identity, datasetLength, stateLength }: IdentityVote): void {
   const { votes: _counted, ...rest } = turn.run;
   turn.run = { ...rest, common: { by, identity, datasetLength, stateLength } };
@@ -83,7 +83,7 @@ function refuse(turn: Turn, worker: RunWorker, own: Identified, common: Identifi
   return false;
 }
 
-/** A value of an identity in a message: of a long hash its beginning, which `dataset inspect` shows as well. */
+/** Formats a value of an identity for a message: the beginning of a long hash, which `dataset inspect` shows as well. */
 function shown(value: unknown): string {
   const text = String(value ?? 'none');
   return /^[0-9a-f]{32,}$/.test(text) ? `${text.slice(0, SHOWN_DIGITS)}...` : text;

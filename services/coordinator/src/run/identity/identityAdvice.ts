@@ -1,6 +1,6 @@
 import { type JobSpec, jobData } from '@maestro/protocol';
 
-/** What a key of an identity is about, by what to do where it differs. */
+/** Groups the keys of an identity by the advice for a difference. */
 const ABOUT: Readonly<Record<string, 'version' | 'machine' | 'threads' | 'device' | 'cuda' | 'limit' | 'recipe'>> = {
   ...{ ort: 'version', sharp: 'version', vips: 'version', imageRule: 'version', node: 'version', specHash: 'version' },
   ...{ platform: 'machine', instructions: 'machine' },
@@ -19,7 +19,7 @@ const ADVICE = {
   limit: 'give all workers the same MAESTRO_MAX_IMAGE_PIXELS',
 } as const;
 
-/** What to do where two workers differ in `keys` of their identities, in words; empty where nothing is known. */
+/** Advises what to do when two workers differ in `keys` of their identities; empty when nothing is known. */
 export function identityAdvice(spec: JobSpec, keys: readonly string[]): string {
   const all = keys.flatMap((key) => {
     if (key === 'datasetFingerprint') return [compareCopies(spec.data)];
@@ -34,7 +34,7 @@ export function identityAdvice(spec: JobSpec, keys: readonly string[]): string {
   return [...new Set(all)].join('; ');
 }
 
-/** The fingerprint is of a part of the data set, where some is held out: only the same share shows it again. */
+/** The fingerprint covers a part of the data set when some is held out: only the same share reproduces it. */
 function compareCopies(data: {
   readonly path: string;
   readonly split?: string | undefined;

@@ -4,14 +4,14 @@ import { release } from '../release.ts';
 import { presentMembers, record, type Turn, update } from '../view/turn.ts';
 import { isSharded } from './newestState.ts';
 
-/** A last checkpoint that takes so long is told of. */
+/** Duration after which a last checkpoint is reported. */
 const TELL_MS = 5000;
-/** One that takes so long waits for a disk or a server, as one that has failed does. */
+/** Duration after which it counts as stuck on a disk or a server, like one that has failed. */
 const LONG_MS = 60_000;
 
 /**
- * Whether all steps are done and their checkpoint alone is missing. From then on the job says what it waits for; once the write has failed,
- * or takes long, workers that have nothing to write are free for other jobs.
+ * Returns true when all steps are done and only their checkpoint is missing. From then on the job says what it waits for; once the write
+ * has failed, or takes long, workers that have nothing to write are free for other jobs.
  */
 export function watchLastWrite(turn: Turn): boolean {
   const { view, facts, common, step, lastCommitMs } = turn.run;
@@ -25,7 +25,7 @@ export function watchLastWrite(turn: Turn): boolean {
   const since = new Date(lastWrite.sinceMs).toISOString().slice(11, 19);
   const why = lastWrite.error === undefined ? '' : `; it could not: ${lastWrite.error}`;
   update(turn, { lastWrite, message: `all ${step} steps are done; ${writer.name} writes the last checkpoint since ${since}${why}` });
-  // Where the state is sharded, or replicas train apart, another try asks the others for it again.
+  // When the state is sharded, or replicas train apart, another try needs the others again.
   if (!isLastWriteStuck(turn) || isSharded(turn.run) || dilocoOf(facts.spec) !== undefined) return true;
   for (const worker of others) {
     if (worker.isReleased || worker.status !== 'finished') continue;
@@ -35,14 +35,14 @@ export function watchLastWrite(turn: Turn): boolean {
   return true;
 }
 
-/** Notes why a checkpoint of the last step could not be written. */
+/** Records why a checkpoint of the last step could not be written. */
 export function noteLastWrite(turn: Turn, { step, error }: { readonly step: number; readonly error: string }): void {
   const { common, facts, lastWrite } = turn.run;
   if (common === undefined || step < jobSchedule(facts.spec, common.datasetLength).totalSteps) return;
   update(turn, { lastWrite: { step, sinceMs: lastWrite?.sinceMs ?? turn.nowMs, error } });
 }
 
-/** Whether the last checkpoint waits for a disk or a server: who cancels the job then does not wait for another try. */
+/** Returns true when the last checkpoint is stuck on a disk or a server: a cancel then does not wait for another try. */
 export function isLastWriteStuck({ run: { lastWrite }, nowMs }: Turn): boolean {
   return lastWrite !== undefined && (lastWrite.error !== undefined || nowMs - lastWrite.sinceMs > LONG_MS);
 }

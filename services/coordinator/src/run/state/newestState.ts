@@ -2,21 +2,21 @@ import { newestWholeStep, type StateHolder, type StateShard } from '@maestro/pro
 import { isOut } from '../view/turn.ts';
 import type { JobRun, RunWorker } from './runState.ts';
 
-/** The newest state that workers which wait can bring into a view, and who has it or a part of it. */
+/** The newest state that waiting workers can bring into a view, and the holders of its parts. */
 export interface NewestState {
-  /** Steps that it has been through; -1 when there is none, or a checkpoint is newer. */
+  /** Number of its steps; -1 when there is none, or a checkpoint is newer. */
   readonly step: number;
   readonly holders: readonly RunWorker[];
-  /** Whether it is in memory; else copies on disk are needed for it, from the end of a window. */
+  /** True when it is in memory; otherwise it needs copies on disk, from the end of a window. */
   readonly isInMemory: boolean;
 }
 
-/** Whether each worker keeps the moments of its part alone. */
+/** Returns true when each worker keeps only the moments of its shard. */
 export function isSharded({ facts }: JobRun): boolean {
   return facts.spec.optimizer.state === 'sharded';
 }
 
-/** See {@link NewestState}. Of a state in parts, those count too that want to leave: they hand on what they have first. */
+/** Returns the {@link NewestState}. For a sharded state, workers that want to leave count too: they hand over their shards first. */
 export function newestState(run: JobRun): NewestState {
   const there = run.workers.filter((worker) => !worker.isReleased && worker.awaySinceMs === undefined && isOut(worker));
   if (!isSharded(run)) {
@@ -31,7 +31,10 @@ export function newestState(run: JobRun): NewestState {
   return { step, holders: there.filter(has), isInMemory };
 }
 
-/** The newest step whose whole state these workers hold together, on disk or, with `isInMemory`, in memory alone; -1 when there is none. */
+/**
+ * Returns the newest step whose whole state these workers hold together, on disk or, with `isInMemory`, only in memory; -1 when there is
+ * none.
+ */
 export function wholeStepOf(
   { common }: JobRun,
   workers: readonly RunWorker[],
@@ -41,12 +44,12 @@ export function wholeStepOf(
   return newestWholeStep(isInMemory ? shards.filter(({ isStored }) => isStored !== true) : shards, common?.stateLength ?? 0);
 }
 
-/** Copies count only where they are needed: what is in memory need not be read. */
+/** Copies on disk count only when they are needed: what is in memory need not be read. */
 function isPartOf(shard: StateShard, { step, isInMemory }: Pick<NewestState, 'step' | 'isInMemory'>): boolean {
   return shard.step === step && !(isInMemory && shard.isStored === true);
 }
 
-/** What a view tells of who holds which part of the state of its first step. */
+/** Lists, for a view, who holds which part of the state of its first step. */
 export function holdersOf(newest: NewestState): StateHolder[] {
   return newest.holders.flatMap(({ id, name, address, shards }) =>
     shards.flatMap((shard) => {

@@ -19,15 +19,15 @@ import { mostWorkers } from '@maestro/protocol';
 import type { BrokenImages, LedgerProgress } from '../step/brokenRecord.ts';
 import type { Deal, WorkerRef } from '../view/assignRanks.ts';
 
-/** What of a job its run depends on. */
+/** The facts of a job that its run depends on. */
 export interface JobFacts {
   readonly id: string;
   readonly spec: JobSpec;
-  /** Where the job starts as long as it has no checkpoint of its own. */
+  /** Start of a job that has no checkpoint of its own. */
   readonly startPoint: RestorePoint;
 }
 
-/** By what a worker that comes back is known to be the same, and where it ran; absent in records of older versions. */
+/** Identifies a reconnecting worker, and its machine; absent in records of older versions. */
 export interface WorkerSessionFacts {
   /** SHA-256 (hex) of its session key. */
   readonly sessionKey?: string;
@@ -35,63 +35,63 @@ export interface WorkerSessionFacts {
   readonly pid?: number;
 }
 
-/** A worker that works for the job: in the present view, or on its way into the next. */
+/** A worker of the job: in the current view, or on its way into the next. */
 export interface RunWorker extends WorkerRef, WorkerSessionFacts {
-  /** `assigned` until it says where it stands. */
+  /** `assigned` until it reports its standing. */
   readonly status: 'assigned' | MemberStatus;
-  /** What it computes on, once it has said so. */
+  /** Its device, once reported. */
   readonly device?: string;
   /** The newest view that it was given. */
   readonly generation: number;
-  /** Steps that its state has been through; -1 when it holds none. */
+  /** Steps of the state that it holds; -1 when it holds none. */
   readonly state: number;
-  /** What parts of which states it holds, when members share the moments. */
+  /** Parts of states that it holds, when the moments are sharded. */
   readonly shards: readonly StateShard[];
-  /** Index of the step it works on, what it does there and for how long, and whom it waits for, as last heard. */
+  /** Last report: index of its current step, its phase there and for how long, and whom it waits for. */
   readonly step: number;
   readonly phase: string;
   readonly phaseSeconds: number;
   readonly waitingFor: string;
-  /** Computing time of one virtual rank; 0 when unknown. */
+  /** Compute time of one virtual rank; 0 when unknown. */
   readonly rankSeconds: number;
   readonly lastHeardMs: number;
-  /** When its control stream broke; absent while it is there. */
+  /** Time at which its control stream broke; absent while it is connected. */
   readonly awaySinceMs?: number;
-  /** When it was given to the job. What an older version kept has none. */
+  /** Time at which it was assigned to the job. Absent in records of older versions. */
   readonly joinedMs?: number;
-  /** Why it wants to leave; absent when it does not. */
+  /** Reason why it wants to leave; absent when it does not. */
   readonly drain?: string;
-  /** It was told to leave, and whether it is to write its state down first. */
+  /** True when it was told to leave; `isLastWriter` when it is to persist its state first. */
   readonly isReleased: boolean;
-  /** When that was; absent before. */
+  /** Time at which that was; absent before. */
   readonly releasedMs?: number;
   readonly isLastWriter?: boolean;
 }
 
-/** The present view. `holding` until its members have stopped. */
+/** The current view. `holding` until its members have stopped. */
 export interface RunView {
   readonly members: readonly ViewMember[];
   readonly startStep: number;
   /** Checkpoint that all restore from (empty: from the seed), or the members that have the state. */
   readonly restoreFrom: string;
   readonly sources: readonly string[];
-  /** Who serves which part of that state, when members share the moments. */
+  /** Workers that serve parts of that state, when the moments are sharded. */
   readonly holders: readonly StateHolder[];
   readonly status: 'forming' | 'working' | 'holding';
-  /** When it got its status. */
+  /** Time of the last change of status. */
   readonly sinceMs: number;
-  /** Whether its members give up the step under way. */
+  /** True when its members abandon the current step. */
   readonly isAbort: boolean;
-  /** Steps done before which it does not end, and whether its state is persisted then; absent until it ends on purpose. */
+  /** Steps that must be done before it ends, and whether its state is persisted then; absent until it is told to end. */
   readonly notBefore?: number;
   readonly writeCheckpoint?: boolean;
-  /** Why it ends; empty until it does. */
+  /** Reason why it ends; empty until it does. */
   readonly reason: string;
-  /** Hash of the state that members restored or initialised on their own, by the first that formed. */
+  /** Hash of the state that members restored or initialised independently, from the first that formed. */
   readonly stateHash?: string;
 }
 
-/** Something that happened to a run, for people: who joined, who was lost, and why the view changed. */
+/** An event of a run, for people: a member joined or was lost, the reason of a view change. */
 export interface RunRecord {
   readonly timeMs: number;
   readonly generation: number;
@@ -100,17 +100,17 @@ export interface RunRecord {
   readonly message: string;
 }
 
-/** A view that was formed. What an older version kept has no more than its members. */
+/** A view that was formed. One from an older version has only its members. */
 export interface PastView {
   readonly generation: number;
   readonly members: readonly ViewMember[];
   readonly startStep?: number;
   readonly timeMs?: number;
-  /** Why it was formed. */
+  /** Reason why it was formed. */
   readonly reason?: string;
 }
 
-/** A worker that the job does not take, until when, and why. */
+/** A worker that the job does not accept, until when, and why. */
 export interface Refusal {
   readonly workerId: string;
   readonly name: string;
@@ -118,21 +118,21 @@ export interface Refusal {
   readonly reason: string;
 }
 
-/** How a job ends once its workers have left. */
+/** Outcome of a job, once its workers have left. */
 export interface Outcome {
   readonly state: Extract<JobState, 'succeeded' | 'failed' | 'cancelled'>;
   readonly reason: string;
   readonly message: string;
 }
 
-/** Where a view starts whose members hold no state. */
+/** Start of a view whose members hold no state. */
 export interface RestorePoint {
   /** A checkpoint's folder; empty to initialise. */
   readonly path: string;
   readonly step: number;
 }
 
-/** What a worker says that it has, before it is known what all must have. */
+/** A worker's values, before it is decided what all must have in common. */
 export interface IdentityVote {
   readonly workerId: string;
   /** Its name. */
@@ -140,85 +140,87 @@ export interface IdentityVote {
   readonly identity: Readonly<Record<string, unknown>>;
   readonly datasetLength: number;
   readonly stateLength: number;
-  /** It was sent away, being in the minority. */
+  /** True when it was dismissed, being in the minority. */
   readonly isRefused: boolean;
 }
 
-/** The state of one job's run: plain data (it is kept in Redis as JSON), changed by `transition` alone. */
+/** State of one job's run: plain data (kept in Redis as JSON), changed only by `transition`. */
 export interface JobRun {
   readonly facts: JobFacts;
-  /** `stopping` and `pausing` show what happens once all workers have left. */
+  /** `stopping` and `pausing` last until all workers have left. */
   readonly phase: 'queued' | 'starting' | 'running' | 'pausing' | 'paused' | 'stopping' | 'ended';
   readonly message: string;
-  /** When it was last queued, and how long it had waited in the queue before that, in all. */
+  /** Time at which it was last queued, and its total time in the queue before that. */
   readonly queuedMs: number;
   readonly waitedMs: number;
-  /** Which job it made way for; absent unless it pauses for that, or waits for its next turn since. */
+  /** The job that it made way for; absent unless it pauses for that, or has waited for its next turn since. */
   readonly preemption?: string;
-  /** Since when it has lacked workers that it needs to go on; absent while it does not. */
+  /** Time since when it has lacked workers that it needs to continue; absent while it does not. */
   readonly shortSinceMs?: number;
-  /** The newest view's; rises with each view and is never used again. */
+  /** Generation of the newest view; increases with each view and is never reused. */
   readonly generation: number;
-  /** When a coordinator took it over: until its workers are back, what they say may be ahead of what was persisted. */
+  /** Time at which a coordinator took it over: until its workers are back, their reports may be ahead of what was persisted. */
   readonly recoveredMs?: number;
-  /** The coordinator's that works on it, and the numbers up to which views of earlier ones may be in use that nobody wrote down. */
+  /** Incarnation of the coordinator that works on it, and the generations up to which unpersisted views of earlier ones may be in use. */
   readonly incarnation: number;
   readonly skipped: number;
   readonly workers: readonly RunWorker[];
   readonly view?: RunView;
-  /** Virtual ranks by worker id, as a re-balancing has decided; the next view, if of just these workers, deals them so. */
+  /** Virtual ranks by worker id, as decided by a re-balancing; applied by the next view if it has exactly these workers. */
   readonly deal?: Deal;
-  /** When ranks were dealt anew, in the last hour; absent before. */
+  /** Times of re-balancings in the last hour; absent before. */
   readonly rebalancedMs?: readonly number[];
   /** Steps committed. */
   readonly step: number;
   /** Absent until there are any. */
   readonly brokenImages?: BrokenImages;
-  /** Steps that were computed again after their commit was known, or lost with all workers. */
+  /** Steps recomputed after their commit was known, or lost with all workers. */
   readonly stepsRedone: number;
-  /** Where to start when nobody holds a state; absent when it must be looked for first. A view that starts from it uses it up. */
+  /** Start when nobody holds a state; absent when it must be searched first. A view that starts from it consumes it. */
   readonly restore?: RestorePoint;
   /** Until the first view has formed: in the order in which they were ready, one for each name. */
   readonly votes?: readonly IdentityVote[];
-  /** What the members have in common since the first view formed, and who said so first. */
+  /** What the members have in common since the first view formed, and who reported it first. */
   readonly common?: {
     readonly by: string;
     readonly identity: Readonly<Record<string, unknown>>;
     readonly datasetLength: number;
     readonly stateLength: number;
   };
-  /** Why equal bits are not promised: since workers of several devices have been in it. Absent while they are. */
+  /** Reason why equal bits are not promised: workers of several devices have taken part. Absent while they are. */
   readonly inexact?: string;
-  /** What a job that measures has measured, by name; absent until it has. */
+  /** Results of a measuring job, by name; absent until it has any. */
   readonly results?: Readonly<Record<string, number>>;
-  /** Since when all steps are done and their checkpoint is being written, and why it could not be; absent while there are steps to do. */
+  /** Time since when all steps are done and their checkpoint is being written, and why it failed; absent while there are steps to do. */
   readonly lastWrite?: { readonly step: number; readonly sinceMs: number; readonly error?: string };
   readonly outcome?: Outcome;
-  /** When `stopping` or `pausing` ends even if workers are silent. */
+  /** Time at which `stopping` or `pausing` ends even if workers are silent. */
   readonly stopDeadlineMs?: number;
-  /** Newest last, bounded. */
+  /** In order of time, the newest last; bounded. */
   readonly records: readonly RunRecord[];
-  /** The newest views, newest last, bounded: reports name the generation that they come from. */
+  /** The most recent views, the newest last, bounded: reports name the generation that they come from. */
   readonly pastViews: readonly PastView[];
   readonly refusals: readonly Refusal[];
-  /** Views that failed since the last committed step, and how often each member was blamed; to blame counts a little too. */
+  /**
+   * Number of views that failed since the last committed step, and how often each member was blamed; blaming others counts a little too.
+   */
   readonly failures: number;
   readonly blames: Readonly<Record<string, number>>;
   readonly lastCommitMs: number;
-  /** What keeps the books from Redis; absent while they are written. Nobody is to blame for standing still until `excusedMs`. */
+  /** Reason why records do not reach Redis; absent while they do. Nobody is blamed for a lack of progress until `excusedMs`. */
   readonly outage?: string;
   readonly excusedMs: number;
   /** Mean step time, 0 before the first. */
   readonly stepSeconds: number;
-  /** Step of the newest checkpoint, and of one that was asked of a waiting member. */
+  /** Step of the newest checkpoint, and of one that was requested from a waiting member. */
   readonly checkpointStep: number;
   readonly savedStep: number;
 }
 
-/** What can happen to a run. */
+/** Events of a run. */
 export type RunEvent =
   | { readonly type: 'assigned'; readonly workers: readonly WorkerRef[] }
-  /** A worker says where it stands, over a new connection or an old one. */
+  /** A worker reports its standing, over a new connection or an existing one. */
   | { readonly type: 'standing'; readonly worker: WorkerRef; readonly standing: Standing }
   | { readonly type: 'heartbeat'; readonly workerId: string; readonly heartbeat: Heartbeat }
   | { readonly type: 'committed'; readonly workerId: string; readonly committed: StepCommitted }
@@ -233,47 +235,47 @@ export type RunEvent =
   /** The answer to `findCheckpoint`. */
   | { readonly type: 'restorePoint'; readonly point: RestorePoint; readonly note: string }
   | { readonly type: 'pause'; readonly reason: string }
-  /** Pauses it, to be queued again by itself. */
+  /** Pauses the job, to be queued again automatically. */
   | { readonly type: 'preempt'; readonly reason: string }
   | { readonly type: 'resume' }
   | { readonly type: 'cancel'; readonly reason: string }
-  /** The coordinator itself cannot go on with the job. */
+  /** The coordinator itself cannot continue the job. */
   | { readonly type: 'fault'; readonly reason: string; readonly message: string }
-  /** A member could not read these. */
+  /** A member could not read these images. */
   | { readonly type: 'skipped'; readonly images: readonly SkippedImage[] }
-  /** The run was read back from Redis by a new coordinator, and with it how far the ledger is. */
+  /** A new coordinator has read the run from Redis, with the progress of its ledger. */
   | { readonly type: 'recovered'; readonly incarnation: number; readonly ledger?: LedgerProgress | undefined }
-  /** Time has passed; `outage` says what keeps the books from Redis, if anything does. */
+  /** Periodic tick; `outage` says why records do not reach Redis, if they do not. */
   | { readonly type: 'tick'; readonly outage?: string };
 
-/** What is to be done after a transition, in order. */
+/** Effects to perform after a transition, in order. */
 export type RunEffect =
   | { readonly type: 'send'; readonly workerId: string; readonly message: CoordinatorMessage }
-  /** The worker is lost: its control stream is closed, so that it must introduce itself again. */
+  /** The worker is lost: closes its control stream, so that it must introduce itself again. */
   | { readonly type: 'disconnect'; readonly workerId: string; readonly reason: string }
-  /** The queues of a new view must hold the shards of the window of `step`, and of the one after it. */
+  /** Fills the queues of a new view with the shards of the window of `step`, and of the next one. */
   | { readonly type: 'openGeneration'; readonly generation: number; readonly step: number }
   | { readonly type: 'enqueueShards'; readonly step: number }
   | { readonly type: 'commitStep'; readonly committed: StepCommitted; readonly members: readonly ViewMember[] }
   | { readonly type: 'addCheckpoint'; readonly checkpoint: CheckpointWritten }
-  /** Find the newest valid checkpoint and answer with `restorePoint`. */
+  /** Finds the newest valid checkpoint, to be answered with `restorePoint`. */
   | { readonly type: 'findCheckpoint' }
-  /** The job needs its queues no longer. */
+  /** The job no longer needs its queues. */
   | { readonly type: 'closeQueues' };
 
-/** What a transition gives: the new state, and what is to be done. */
+/** Result of a transition: the new state, and the effects. */
 export interface Transition {
   readonly run: JobRun;
   readonly effects: readonly RunEffect[];
 }
 
-/** What every transition is given beside the event. */
+/** Context of a transition, besides the event. */
 export interface RunContext {
   readonly nowMs: number;
   readonly timeouts: FailureTimeouts;
 }
 
-/** A run that waits since `nowMs` to be placed on workers, as the coordinator of `incarnation` takes it on. */
+/** Creates a run that has waited for workers since `nowMs`, under the coordinator of `incarnation`. */
 export function queuedRun(facts: JobFacts, incarnation: number, nowMs: number): JobRun {
   const { startPoint: restore } = facts;
   return {
@@ -302,24 +304,24 @@ export function queuedRun(facts: JobFacts, incarnation: number, nowMs: number): 
   };
 }
 
-/** The workers that the run has and is to keep. */
+/** Returns the workers that the run has and keeps. */
 export function stayingWorkers({ phase, workers }: JobRun): RunWorker[] {
   const isAtWork = phase === 'starting' || phase === 'running';
   return isAtWork ? workers.filter(({ isReleased, drain }) => !isReleased && drain === undefined) : [];
 }
 
-/** How many more workers the run would take now. */
+/** Returns how many more workers the run would accept now. */
 export function openPlaces(run: JobRun): number {
   const isOpen = (run.phase === 'starting' || run.phase === 'running') && run.lastWrite === undefined;
   return isOpen ? Math.max(0, mostWorkers(run.facts.spec) - stayingWorkers(run).length) : 0;
 }
 
-/** Why the job does not take a worker now; undefined when it does. */
+/** Returns why the job does not accept a worker now; undefined when it does. */
 export function refusalOf({ refusals }: JobRun, workerId: string, nowMs: number): string | undefined {
   return refusals.find((refusal) => refusal.workerId === workerId && refusal.untilMs > nowMs)?.reason;
 }
 
-/** A worker that has just been given to the job. */
+/** Creates a worker that has just been assigned to the job. */
 export function newWorker({ name, id, address, sessionKey, host, pid }: WorkerRef & WorkerSessionFacts, nowMs: number): RunWorker {
   return {
     name,

@@ -8,12 +8,12 @@ import { type Turn, update } from '../view/turn.ts';
 import type { BrokenImages, LedgerProgress } from './brokenRecord.ts';
 import { rankSamples } from './plannedSamples.ts';
 
-/** Broken images whose names a run remembers. */
+/** Limits the names of broken images that a run remembers. */
 const MOST_NAMED = 5;
 
 const NONE: BrokenImages = { epoch: 0, count: 0, named: [] };
 
-/** A member could not read these. What counts is what steps say when they are committed; this gives the names. */
+/** Records names of images that a member could not read. Their number is taken from the committed steps; this only adds names. */
 export function nameBroken(turn: Turn, images: readonly SkippedImage[]): void {
   const { brokenImages = NONE } = turn.run;
   const isNew = (image: SkippedImage): boolean => !brokenImages.named.some(({ name }) => name === image.name);
@@ -22,8 +22,8 @@ export function nameBroken(turn: Turn, images: readonly SkippedImage[]): void {
 }
 
 /**
- * A step is committed: ends the job once more of the data set's samples are broken in one epoch than are borne. All that counts is in the
- * job's steps, so that it is the same step whoever works for it.
+ * Counts the broken samples of a committed step, and fails the job once one epoch has more than tolerated. The count depends only on the
+ * job's steps, so that the job fails at the same step whoever works for it.
  */
 export function countBroken(turn: Turn, { step, images }: StepCommitted): void {
   const schedule = scheduleOf(turn.run);
@@ -37,14 +37,14 @@ export function countBroken(turn: Turn, { step, images }: StepCommitted): void {
   stop(turn, { state: 'failed', reason: 'DataInvalid', message });
 }
 
-/** The ledger is ahead of the run, which was saved before: what it counted counts. */
+/** Adopts the ledger when it is ahead of the run, which was saved earlier. */
 export function takeLedger(turn: Turn, { step, epoch, broken }: LedgerProgress): void {
   if (step <= turn.run.step) return;
   const { brokenImages = NONE } = turn.run;
   update(turn, { step, brokenImages: { ...brokenImages, epoch, count: broken } });
 }
 
-/** Reads how far the ledger of a run is; undefined while it has none. */
+/** Reads the progress of a run's ledger; undefined while it has none. */
 export async function readLedgerProgress(store: Store, run: JobRun): Promise<LedgerProgress | undefined> {
   const { id } = run.facts;
   const schedule = scheduleOf(run);
@@ -56,7 +56,7 @@ export async function readLedgerProgress(store: Store, run: JobRun): Promise<Led
   return { step: head.step, epoch, broken: brokenInRows(schedule, rows) };
 }
 
-/** Samples that the rows' steps took but could not read. */
+/** Counts the samples that the rows' steps took but could not read. */
 export function brokenInRows(schedule: Schedule, rows: readonly ShardRow[]): number {
   return rows
     .flatMap(({ virtualRank, segments }) =>

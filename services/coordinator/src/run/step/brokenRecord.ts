@@ -4,11 +4,11 @@ import type { SkippedImage } from '@maestro/protocol';
 export interface BrokenImages {
   readonly epoch: number;
   readonly count: number;
-  /** Some that members named, of whichever epoch. */
+  /** Some names reported by members, from any epoch. */
   readonly named: readonly SkippedImage[];
 }
 
-/** How far a job's ledger is: its steps, and the broken images in the epoch of the last one. */
+/** Progress of a job's ledger: its steps, and the broken images in the epoch of the last one. */
 export interface LedgerProgress {
   readonly step: number;
   readonly epoch: number;

@@ -2,15 +2,15 @@ import type { StepCommitted } from '@maestro/protocol';
 import { effect, type Turn, update } from '../view/turn.ts';
 import { countBroken } from './brokenImages.ts';
 
-/** How much the newest step counts in the mean step time. */
+/** Weight of the newest step in the mean step time. */
 const STEP_WEIGHT = 0.2;
 
-/** A step is done: it goes to the ledger, whoever reports it first. */
+/** Commits a step to the ledger, whoever reports it first. */
 export function commit(turn: Turn, committed: StepCommitted): void {
   const { step, stepSeconds } = committed;
   const { run } = turn;
   if (step <= run.step) {
-    // Computed again after all workers were lost: known to the ledger, but a sign of life, and its data is needed again.
+    // Recomputed after all workers were lost: known to the ledger, but a sign of life, and its shards are needed again.
     update(turn, { lastCommitMs: turn.nowMs });
     return effect(turn, { type: 'enqueueShards', step });
   }
@@ -27,7 +27,7 @@ export function commit(turn: Turn, committed: StepCommitted): void {
   countBroken(turn, committed);
 }
 
-/** The ledger knows more than the run: it was written by an earlier coordinator. */
+/** The ledger is ahead of the run: an earlier coordinator wrote it. */
 export function acknowledge(turn: Turn, step: number): void {
   if (step <= turn.run.step) return;
   update(turn, { step });

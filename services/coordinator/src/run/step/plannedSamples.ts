@@ -41,14 +41,14 @@ export function rankStepsDigest({
   return digest;
 }
 
-/** Samples that a virtual rank takes in the steps first .. end - 1. */
+/** Counts the samples that a virtual rank takes in the steps first .. end - 1. */
 export function rankSamples(schedule: Schedule, virtualRank: number, first: number, end: number): number {
   let samples = 0;
   for (let step = first; step < end; step++) samples += positionsOfRank(schedule, step, virtualRank).count;
   return samples;
 }
 
-/** The positions that all virtual ranks take in consecutive steps of an epoch; they lie side by side. */
+/** Returns the positions that all virtual ranks take in consecutive steps of an epoch; they are contiguous. */
 export function positionsOfSteps(schedule: Schedule, { epoch, from, to }: EpochSteps): PositionRange {
   const { first } = positionsOfStep(schedule, from);
   const last = positionsOfStep(schedule, to - 1);

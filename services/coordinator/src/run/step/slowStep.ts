@@ -1,21 +1,21 @@
 import type { JobRun, RunWorker } from '../state/runState.ts';
 import { names, seconds } from '../view/turn.ts';
 
-/** A step is slow when it takes so many times the mean, and at least so long. */
+/** A step is slow when it takes this many times the mean, and at least this long. */
 const SLOW_FACTOR = 3;
 const SLOW_MS = 2000;
-/** The same while no step is known: the first ones compile, allocate and read cold data. */
+/** The same before any step is known: the first ones compile, allocate and read cold data. */
 const SLOW_FIRST_MS = 10_000;
 /**
- * One that began what it does a moment ago moves, such as from one micro-batch to the next; a step that takes so many times as long is slow
- * all the same.
+ * A member that began its current phase within this time is making progress, for instance from one micro-batch to the next; a step that
+ * takes this many times the mean is slow all the same.
  */
 const STANDING_MS = 1500;
 const SLOW_ANYWAY_FACTOR = 10;
 
 /**
- * What a step waits for that takes unusually long: `step 812: waiting for b at all-gather; last heard in compute for 4.1 s, 0.2 s ago`.
- * Undefined while all is as usual. It names those whom others wait for and who wait for nobody among the members themselves.
+ * Describes what an unusually slow step waits for: `step 812: waiting for b at all-gather; last heard in compute for 4.1 s, 0.2 s ago`.
+ * Undefined while all is normal. Names the members that others wait for and that wait for nobody among the members themselves.
  */
 export function describeSlowStep({ phase, view, workers, step, stepSeconds, lastCommitMs }: JobRun, nowMs: number): string | undefined {
   if (phase !== 'running' || view === undefined || view.status === 'forming') return undefined;
@@ -36,7 +36,7 @@ export function describeSlowStep({ phase, view, workers, step, stepSeconds, last
   return `step ${step}: ${names(members)} wait for each other since ${seconds(quietMs)}`;
 }
 
-/** Whom a member waits for, as its heartbeat says: `b at all-gather, c at reduce-scatter`. */
+/** Parses whom a member waits for, from its heartbeat: `b at all-gather, c at reduce-scatter`. */
 function waitsOf({ name: from, waitingFor }: RunWorker, members: readonly RunWorker[]): { from: string; to: string; at: string }[] {
   return waitingFor.split(', ').flatMap((text) => {
     const [to, at] = text.split(' at ');
@@ -44,7 +44,7 @@ function waitsOf({ name: from, waitingFor }: RunWorker, members: readonly RunWor
   });
 }
 
-/** One that has ended its step already holds nobody up. */
+/** Returns true for a member that can hold others up: one that has ended its step cannot. */
 function isBlocker({ status }: RunWorker): boolean {
   return status === 'working' || status === 'formed' || status === 'forming';
 }

@@ -1,20 +1,20 @@
 import { MaestroError, type ViewMember } from '@maestro/protocol';
 
-/** What the coordinator knows of a worker that may join a job. */
+/** Identity and address of a worker that may join a job. */
 export interface WorkerRef {
   readonly name: string;
   /** `name:uuid`, new at each process start. */
   readonly id: string;
-  /** Where its peers reach its collective service. */
+  /** Address of its collective service, for peers. */
   readonly address: string;
 }
 
-/** A worker, and how long it computes on one virtual rank in a step; 0 when that is unknown. */
+/** A worker, and its compute time for one virtual rank in a step; 0 when unknown. */
 export interface MeasuredWorker extends WorkerRef {
   readonly rankSeconds?: number;
 }
 
-/** What is assigned: virtual ranks, in units of so many (default 1) that stay together. */
+/** The virtual ranks to assign, in units of this many (default 1) that stay together. */
 export interface RanksToDeal {
   readonly virtualRanks: number;
   readonly ranksPerUnit?: number;
@@ -23,13 +23,13 @@ export interface RanksToDeal {
 /** Virtual ranks by worker id. */
 export type Deal = Readonly<Record<string, number>>;
 
-/** An uneven deal must make the step so much shorter than an even one, or it is not worth its name. */
+/** An uneven assignment must shorten the step to this share of an even one's to be worthwhile. */
 const WORTH_SHARE = 0.8;
 
 /**
- * Deals the virtual ranks 0..virtualRanks-1 to the workers in order of name: contiguous ranges, even unless measured speeds say that an
- * uneven deal shortens the step by a fifth; replicas that train apart stay whole. A `deal` that was decided on for just these workers is
- * kept to, whatever was measured since. Which worker gets which range never changes the numbers.
+ * Assigns the virtual ranks 0..virtualRanks-1 to the workers in order of name: contiguous ranges, even unless measured speeds show that an
+ * uneven assignment shortens the step by a fifth; replicas that train apart stay whole. A `deal` decided for exactly these workers is kept,
+ * whatever was measured since. Which worker gets which range never changes the numbers.
  */
 export function assignRanks({
   workers,
@@ -58,8 +58,8 @@ export function assignRanks({
 }
 
 /**
- * The deal that would shorten the present view's step by a fifth or more, by measured times, and by how much; undefined when there is none,
- * or a member has not been measured.
+ * Returns the assignment that would shorten the current view's step by a fifth or more, by measured times, and by how much; undefined when
+ * there is none, or a member has not been measured.
  */
 export function betterAssignment({
   members,
@@ -86,7 +86,10 @@ function evenRanks(workers: number, virtualRanks: number): number[] {
   return Array.from({ length: workers }, (_, index) => least + (index < virtualRanks % workers ? 1 : 0));
 }
 
-/** One rank each, then each further rank to whoever would be done with it first. Unmeasured workers count as the mean of the others. */
+/**
+ * Assigns one rank each, then each further rank to the worker that would finish it first. Unmeasured workers count as the mean of the
+ * others.
+ */
 function measuredRanks(workers: readonly MeasuredWorker[], virtualRanks: number): number[] | undefined {
   const known = workers.flatMap(({ rankSeconds = 0 }) => (rankSeconds > 0 ? [rankSeconds] : []));
   if (known.length === 0) return undefined;
@@ -100,7 +103,7 @@ function measuredRanks(workers: readonly MeasuredWorker[], virtualRanks: number)
   return ranks;
 }
 
-/** How long the slowest computes. */
+/** Returns the compute time of the slowest worker. */
 function stepSeconds(workers: readonly MeasuredWorker[], ranks: readonly number[]): number {
   return Math.max(...workers.map(({ rankSeconds = 0 }, index) => rankSeconds * ranks[index]!));
 }

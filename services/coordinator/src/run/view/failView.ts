@@ -5,25 +5,25 @@ import { breakView, hold } from './holdView.ts';
 import { evict, lose } from './loseWorker.ts';
 import { presentMembers, record, removeWorker, type Turn, update, withdrawVote } from './turn.ts';
 
-/** Views in a row that may fail without a committed step between them before the job is given up. */
+/** Number of consecutive views that may fail without a committed step before the job is given up. */
 const MOST_FAILURES = 12;
-/** A member that peers blamed so often without a committed step between is evicted, though the coordinator hears it. */
+/** Number of blames by peers, without a committed step between, after which a member is evicted although the coordinator hears it. */
 const MOST_BLAMES = 2;
 /**
- * What it counts to blame another: one that cannot be reached blames others too, now this one, now that one, and may be the first to do so.
- * Below 1, so that of two views that fail alike the one that is blamed goes.
+ * Weight that blaming another counts against the blamer: an unreachable member blames others too, one after another, and may be the first
+ * to do so. Below 1, so that of two views that fail alike the blamed one goes.
  */
 const BLAMER_SHARE = 0.75;
-/** Errors of a worker that every worker would meet: the job ends with them. */
+/** Errors that every worker would hit: the job fails with them. */
 const FATAL_CODES: ReadonlySet<string> = new Set(['invalid-argument', 'data-invalid', 'non-finite', 'storage']);
 
-/** A member's view broke; the others stop too, and the next view is formed. */
+/** Handles a member's broken view: the others stop too, and the next view is formed. */
 export function fail(turn: Turn, worker: RunWorker, { errorCode, errorMessage, suspect: blamedByIt, step }: Standing): void {
   const isWithoutRedis = errorCode === 'redis-unavailable';
   if (isWithoutRedis && turn.nowMs - turn.run.excusedMs < turn.timeouts.silenceMs) {
     return hold(turn, { isAbort: true, reason: `${worker.name} at step ${step}: ${errorMessage}` });
   }
-  // Redis answers the coordinator: it is the member that does not reach it.
+  // Redis answers the coordinator: it is the member that cannot reach it.
   const suspect = isWithoutRedis ? worker.name : blamedByIt;
   const failures = turn.run.failures + 1;
   if (suspect !== '') {
@@ -51,13 +51,14 @@ export function fail(turn: Turn, worker: RunWorker, { errorCode, errorMessage, s
   else if (failures >= MOST_BLAMES) evictMostBlamed(turn, message);
 }
 
-/** A worker may be called what every object has, such as `constructor`. */
+/** A worker may have the name of an Object property, such as `constructor`. */
 function blameOf(blames: Readonly<Record<string, number>>, name: string): number {
   return Object.hasOwn(blames, name) ? blames[name]! : 0;
 }
 
 /**
- * Peers cannot reach one whom the coordinator hears: it goes, so that the rest can work. Of two that blame each other it is the later one.
+ * Evicts a member that the coordinator hears but peers cannot reach, so that the rest can work. Of two that blame each other it is the
+ * later one.
  */
 function evictMostBlamed(turn: Turn, evidence: string): void {
   const { blames } = turn.run;
@@ -69,7 +70,7 @@ function evictMostBlamed(turn: Turn, evidence: string): void {
   if (worst !== undefined && presentMembers(turn).length > 1) evict(turn, worst, `its peers cannot work with it: ${evidence}`);
 }
 
-/** A worker has closed what it had open for the job: asked to, or because of an error. */
+/** Handles a worker that has closed everything of the job: on request, or because of an error. */
 export function leave(turn: Turn, worker: RunWorker, { outcome, errorCode, errorMessage, step }: Left): void {
   const isOpened = hasBeenOpened(turn.run);
   removeWorker(turn, worker.id);
@@ -78,8 +79,8 @@ export function leave(turn: Turn, worker: RunWorker, { outcome, errorCode, error
   if (outcome !== 'failed') return breakView(turn, worker, `${worker.name} does not work for the job any more`);
   const message = `${worker.name} failed at step ${Math.max(0, step)}: ${errorMessage}`;
   const wasMember = turn.run.pastViews.some(({ members }) => members.some(({ id }) => id === worker.id));
-  // What two workers could not open, or the only one, and nobody could, is not a worker's fault; what one could not open that has been in
-  // no view may be.
+  // A failure to open the job by two workers, or the only one, without any success, is not a worker's fault; a failure by one that has been
+  // in no view may be.
   const isAlone = !turn.run.workers.some(({ isReleased }) => !isReleased);
   const isJobsFault = !isOpened && (isAlone || turn.run.refusals.some(({ untilMs }) => untilMs === Number.MAX_SAFE_INTEGER));
   if ((FATAL_CODES.has(errorCode) && wasMember) || isJobsFault)
@@ -94,7 +95,7 @@ export function leave(turn: Turn, worker: RunWorker, { outcome, errorCode, error
   breakView(turn, worker, message);
 }
 
-/** Whether some worker has come as far as to open what the job needs. */
+/** Returns true when some worker has managed to open what the job needs. */
 export function hasBeenOpened({ common, votes = [] }: JobRun): boolean {
   return common !== undefined || votes.length > 0;
 }

@@ -7,10 +7,10 @@ import type { RunWorker } from '../state/runState.ts';
 import { assignRanks } from './assignRanks.ts';
 import { effect, isBusy, isOut, names, record, send, type Turn, update, updateWorker, workerOf } from './turn.ts';
 
-/** Views whose members are remembered. */
+/** Number of views whose members are remembered. */
 const MOST_VIEWS = 64;
 
-/** Puts the workers that wait into the next view, when there are enough of them; else says what is missing. */
+/** Forms the next view from the waiting workers when there are enough of them; otherwise says what is missing. */
 export function formView(turn: Turn): void {
   releaseDraining(turn);
   const { workers, facts, generation } = turn.run;
@@ -18,10 +18,10 @@ export function formView(turn: Turn): void {
   const here = workers.filter(({ isReleased, drain, awaySinceMs }) => !isReleased && drain === undefined && awaySinceMs === undefined);
   let waiting = here.filter(isOut);
 
-  // One that has not stopped yet, or is out of reach for a moment, may hold the furthest state.
+  // One that has not stopped yet, or is temporarily unreachable, may hold the newest state.
   if (workers.some((worker) => !worker.isReleased && (isBusy(worker) || worker.awaySinceMs !== undefined))) return;
 
-  // A view has shard queues of its own, and a member that cannot open them is no use.
+  // A view has its own shard queues, and a member that cannot open them is of no use.
   if (turn.run.outage !== undefined) return update(turn, { message: 'waiting for Redis, without which no view can form' });
 
   const newest = newestState(turn.run);
@@ -45,7 +45,7 @@ export function formView(turn: Turn): void {
 
   if (common !== undefined) settle(turn, common);
   const isHolder = (worker: { readonly id: string }): boolean => newest.holders.some(({ id }) => id === worker.id);
-  // After the last step there is only its checkpoint to be written: nobody stays to serve the state to one that joins.
+  // After the last step only its checkpoint remains to be written: nobody stays to serve the state to a joining member.
   const isOver = furthest >= jobSchedule(facts.spec, turn.run.common!.datasetLength).totalSteps;
   const staying = isOver ? waiting.filter(isHolder) : [];
   const chosen = [...(staying.length > 0 ? staying : waiting)]
@@ -68,14 +68,14 @@ export function formView(turn: Turn): void {
     pastViews: [...pastViews, { generation: next, members, startStep, timeMs: turn.nowMs, reason: whyFormed(turn) }].slice(-MOST_VIEWS),
     phase: restore !== undefined ? 'starting' : turn.run.phase,
     message: `view ${next} forms: ${names(members)} from step ${startStep}`,
-    // A checkpoint may be ahead of what was reported.
+    // A checkpoint may be ahead of the reported steps.
     step: restore === undefined ? step : Math.max(step, restore.step),
     stepsRedone: stepsRedone + Math.max(0, step - startStep),
   });
   if (restore !== undefined && generation > 0) {
     const isInPart = waiting.some(({ shards }) => shards.length > 0);
     const isApart = dilocoOf(facts.spec) !== undefined;
-    // Where replicas train apart, no view leaves a state that another one could start from but its checkpoints.
+    // When replicas train apart, only checkpoints leave a state from which another view could start.
     const lost = isInPart ? 'a part of the state was lost with its owner: ' : 'nobody held the state any more: ';
     record(turn, 'restore', `${isApart ? '' : lost}restored from ${restore.path || 'the seed'}, step ${restore.step}`);
   }
@@ -94,10 +94,13 @@ export function formView(turn: Turn): void {
   }
 }
 
-/** A worker that prepares for so long says at what it is. */
+/** Preparation time after which a worker's activity is named. */
 const LONG_PREPARATION_MS = 10_000;
 
-/** `a and b prepare the model; a since 12:30:05: it opens the data set /data`: when, not how long, so that the sentence stays. */
+/**
+ * Formats `a and b prepare the model; a since 12:30:05: it opens the data set /data`: since when, not how long, so that the sentence stays
+ * the same.
+ */
 export function describePreparing(preparing: readonly RunWorker[], { nowMs }: Pick<Turn, 'nowMs'>): string {
   const long = preparing.flatMap(({ name, joinedMs = nowMs, waitingFor }) => {
     const since = `${name} since ${new Date(joinedMs).toISOString().slice(11, 19)}`;
@@ -106,20 +109,20 @@ export function describePreparing(preparing: readonly RunWorker[], { nowMs }: Pi
   return `${names(preparing)} prepare${preparing.length === 1 ? 's' : ''} the model${long.length === 0 ? '' : `; ${long.join('; ')}`}`;
 }
 
-/** What ended the view before, or brought the job here. */
+/** Returns what ended the previous view, or brought the job here. */
 function whyFormed({ run: { records, generation } }: Turn): string {
   const end = records.findLast(({ type, generation: of }) => type === 'hold' && of === generation);
   if (generation > 0 && end !== undefined) return end.message.replace(/^view \d+ ends (at once|after a step): /, '');
   return generation === 0 ? 'the job starts' : 'it goes on';
 }
 
-/** Members that have all of the state, or all parameters of one whose moments are shared. */
+/** Returns the members that have the whole state, or all parameters of one whose moments are sharded. */
 function chosenSources(members: readonly ViewMember[], chosen: readonly RunWorker[], step: number): string[] {
   const has = (worker: RunWorker): boolean => step >= 0 && worker.state === step;
   return members.flatMap(({ id }) => (chosen.some((worker) => worker.id === id && has(worker)) ? id : []));
 }
 
-/** Lets those go that wait and want to leave; the last one that has the newest state writes it down first. */
+/** Releases waiting workers that want to leave; the last one with the newest state persists it first. */
 function releaseDraining(turn: Turn): void {
   for (const worker of turn.run.workers) {
     if (worker.drain === undefined || worker.isReleased || !(isOut(worker) || worker.status === 'preparing')) continue;
@@ -136,16 +139,19 @@ function releaseDraining(turn: Turn): void {
   }
 }
 
-/** What one that leaves owes to the others, who lack its part of the state: to hand it to the next view, or to write all of it down. */
+/**
+ * Returns what a leaving worker owes to the others, which lack its part of the state: to serve it to the next view, or to persist all of
+ * it.
+ */
 function dutyOf(turn: Turn, worker: RunWorker, others: readonly RunWorker[]): 'serve' | 'write' | 'nothing' {
   const { run } = turn;
   const { step, holders, isInMemory } = newestState(run);
   const isHolder = holders.some(({ id }) => id === worker.id);
   if (!isHolder || wholeStepOf(run, others, { isInMemory }) >= step) return 'nothing';
   const staying = others.filter((other) => isOut(other) && other.drain === undefined);
-  // From memory, whether or not a checkpoint of the same state is there already: nothing is to be read from disk.
+  // From memory, even if a checkpoint of the same state exists already: nothing has to be read from disk.
   if (staying.length >= run.facts.spec.resources.minWorkers) return 'serve';
-  // Nobody can write down what is on disk in parts, and nobody comes for it: it goes.
+  // Nobody can persist what is on disk in parts, and nobody comes for it: the worker leaves.
   if (step <= run.checkpointStep || !isInMemory) return 'nothing';
   return wholeStepOf(run, [worker], { isInMemory }) === step ? 'write' : 'serve';
 }
@@ -160,7 +166,7 @@ function waitForWorkers(turn: Turn, waiting: readonly RunWorker[], furthest: num
     shortSinceMs: turn.run.shortSinceMs ?? turn.nowMs,
     message: `waiting: needs ${minWorkers} ${device} worker${minWorkers === 1 ? '' : 's'}, has ${waiting.length}${why}`,
   });
-  // Whoever waits may be lost too.
+  // A waiting worker may be lost too.
   const keeper = waiting.find(
     (worker) => (isSharded(turn.run) ? wholeStepOf(turn.run, [worker], { isInMemory: true }) : worker.state) === furthest,
   );
@@ -170,7 +176,7 @@ function waitForWorkers(turn: Turn, waiting: readonly RunWorker[], furthest: num
   }
 }
 
-/** All have formed: they start. */
+/** Starts the view once all members have formed. */
 export function go(turn: Turn): void {
   const { view, generation, facts } = turn.run;
   const { members, startStep } = view!;
@@ -189,7 +195,7 @@ export function go(turn: Turn): void {
   record(turn, 'view', `view ${generation} works from step ${startStep}: virtual ranks ${shares}`);
 }
 
-/** Sends the view once more to a member that it has not reached. */
+/** Resends the view to a member that it has not reached. */
 export function resendView(turn: Turn, workerId: string): void {
   const { view, generation, facts } = turn.run;
   const { members, startStep, restoreFrom, sources, holders } = view!;

@@ -1,13 +1,13 @@
 import type { RunWorker } from '../state/runState.ts';
 import { isBusy, presentMembers, record, send, type Turn, update } from './turn.ts';
 
-/** How a view ends. */
+/** Options of ending a view. */
 export interface HoldOrder {
   readonly isAbort: boolean;
   readonly reason: string;
-  /** Steps done before which it does not end. */
+  /** Steps that must be done before it ends. */
   readonly notBefore?: number;
-  /** Whether the state is persisted at its end: one in parts cannot be collected later. */
+  /** True to persist the state at its end: a sharded one cannot be collected later. */
   readonly writeCheckpoint?: boolean;
 }
 

@@ -3,10 +3,10 @@ import type { RunWorker } from '../state/runState.ts';
 import { breakView } from './holdView.ts';
 import { effect, record, removeWorker, seconds, type Turn, update, withdrawVote } from './turn.ts';
 
-/** An evicted worker is not taken back for so many failure timeouts. */
+/** Number of failure timeouts for which an evicted worker is not accepted again. */
 const EVICTION_TIMEOUTS = 6;
 
-/** Takes a worker out that is dead or out of reach. */
+/** Removes a worker that is dead or unreachable. */
 export function lose(turn: Turn, worker: RunWorker, evidence: string): void {
   removeWorker(turn, worker.id);
   withdrawVote(turn, worker.id);
@@ -18,7 +18,7 @@ export function lose(turn: Turn, worker: RunWorker, evidence: string): void {
   breakView(turn, worker, message);
 }
 
-/** Takes a worker out that is heard but does not move, or cannot be reached by its peers. */
+/** Removes a worker that is heard but makes no progress, or cannot be reached by its peers. */
 export function evict(turn: Turn, worker: RunWorker, reason: string): void {
   dismiss(turn, worker, {
     type: 'evicted',
@@ -28,7 +28,7 @@ export function evict(turn: Turn, worker: RunWorker, reason: string): void {
   breakView(turn, worker, reason);
 }
 
-/** Sends a worker away, not to be taken back before `untilMs`. */
+/** Dismisses a worker, which is not accepted again before `untilMs`. */
 export function dismiss(
   turn: Turn,
   worker: RunWorker,

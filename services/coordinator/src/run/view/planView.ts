@@ -7,20 +7,17 @@ import { betterAssignment } from './assignRanks.ts';
 import { hold } from './holdView.ts';
 import { isBusy, isOut, names, presentMembers, record, type Turn, update } from './turn.ts';
 
-/** A re-balancing must save this much in the next window, many times what a change of view costs. */
+/** Time that a re-balancing must save in the next window: many times the cost of a view change. */
 const REBALANCE_WORTH_SECONDS = 2;
-/** What was measured in the present view counts, after so many steps of it: the first ones are slower. */
+/** Number of steps in the current view after which measurements count: the first ones are slower. */
 const REBALANCE_STEPS = 5;
-/**
- * So long after a re-balancing the next one may come; twice as long after each further one, and as after the first when there was none for
- * an hour.
- */
+/** Minimum pause after a re-balancing; doubled after each further one, and reset when there was none for an hour. */
 const REBALANCE_PAUSE_MS = 60_000;
 const REBALANCE_MEMORY_MS = 3_600_000;
-/** A re-balancing is decided so many steps before the end of a window, so that all members hear of it in time. */
+/** Steps before the end of a window at which a re-balancing is decided, so that all members hear of it in time. */
 const REBALANCE_NOTICE = 2;
 
-/** Ends a view at a step boundary when there is a better one to be had. */
+/** Ends a view at a step boundary when a better one is possible. */
 export function plan(turn: Turn): void {
   const { run } = turn;
   const { view, facts, step, workers } = run;
@@ -28,10 +25,10 @@ export function plan(turn: Turn): void {
   const leaving = members.filter(({ drain }) => drain !== undefined);
   if (leaving.length > 0) {
     const reason = `${names(leaving)} leave${leaving.length === 1 ? 's' : ''}`;
-    // More may follow before their parts of a sharded state have gone to others.
+    // More may leave before their shards of the state have moved to others.
     return hold(turn, { isAbort: false, reason, writeCheckpoint: isSharded(run) });
   }
-  // Until the first step is committed, members may still be pulling from one that is none.
+  // Until the first step is committed, members may still be pulling from a holder that is no member.
   const isNeeded = ({ id }: RunWorker): boolean => run.lastCommitMs <= view!.sinceMs && view!.holders.some((holder) => holder.id === id);
   for (const worker of workers) {
     if (worker.drain === undefined || worker.isReleased || isBusy(worker) || isNeeded(worker)) continue;
@@ -49,7 +46,7 @@ export function plan(turn: Turn): void {
   rebalance(turn);
 }
 
-/** Near the end of a window: deals the ranks anew when measured times say that the step would be a fifth shorter. */
+/** Near the end of a window: reassigns the ranks when measured times show that the step would be a fifth shorter. */
 function rebalance(turn: Turn): void {
   const { view, facts, common, step, workers } = turn.run;
   if (common === undefined || view!.members.length < 2 || step < view!.startStep + REBALANCE_STEPS || !mayRebalance(turn)) return;
@@ -70,7 +67,7 @@ function rebalance(turn: Turn): void {
   hold(turn, { isAbort: false, reason, notBefore: end });
 }
 
-/** Times swing with what else the machines do: a deal that follows each swing costs more views than it saves time. */
+/** Limits re-balancing: times fluctuate with other load, and following each fluctuation costs more in view changes than it saves. */
 function mayRebalance(turn: Turn): boolean {
   const recent = recentRebalancings(turn);
   return recent.length === 0 || turn.nowMs - recent.at(-1)! >= REBALANCE_PAUSE_MS * 2 ** (recent.length - 1);

@@ -12,15 +12,15 @@ import { isOut, send, type Turn, update, updateWorker, workerOf } from './turn.t
 
 const OVER = { isAbort: true, reason: 'the view is over' } as const;
 
-/** A worker says where it stands: what that means depends on where the run believes it to be, which may be another view or none. */
+/** Handles a worker's report of its standing: the meaning depends on where the run believes it to be, which may be another view or none. */
 export function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   const { id: jobId } = turn.run.facts;
   const refusal = refusalOf(turn.run, ref.id, turn.nowMs);
-  // Whatever becomes of the worker: its steps are done. Those that it reports no longer are in the ledger.
+  // Whatever becomes of the worker, its steps are done. Those that it no longer reports are in the ledger.
   for (const report of standing.reports) if (report.step > turn.run.step) commit(turn, report);
   acknowledge(turn, standing.step);
   if (workerOf(turn, ref.id) === undefined) {
-    // Redis forgot that it had its turn; one that made way has to wait for the next.
+    // Redis lost the job's start; one that made way has to wait for its next turn.
     if (turn.run.phase === 'queued' && turn.run.preemption === undefined) update(turn, { phase: 'starting' });
     if ((turn.run.phase !== 'starting' && turn.run.phase !== 'running') || refusal !== undefined) {
       return send(turn, ref.id, { kind: 'release', jobId, writeCheckpoint: false, reason: refusal ?? `the job is ${turn.run.phase}` });
@@ -35,7 +35,7 @@ export function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   const { generation, status, step, shards, errorMessage, results } = standing;
   if (Object.keys(results).length > 0) update(turn, { results });
   if (generation > turn.run.generation) {
-    // Redis forgot a view: its members are unknown, so it is ended, and its number is not used again.
+    // Redis lost a view: its members are unknown, so it is ended, and its generation is not reused.
     const { view: _unknown, ...rest } = turn.run;
     turn.run = { ...rest, generation };
   }
@@ -43,7 +43,7 @@ export function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   const isMember = view?.members.some(({ id }) => id === ref.id) === true;
   const isFree = isOut({ ...before, status });
   if (isMember && generation < turn.run.generation && view.status !== 'holding') {
-    // The view has not reached it: what it says is of an earlier one.
+    // The view has not reached it: its report belongs to an earlier one.
     if (status === 'preparing') return;
     if (!isFree) return sendHold(turn, ref.id, generation, OVER);
     const isAsBefore = view.status === 'forming' && (step === view.startStep || !view.sources.includes(ref.id));
@@ -64,7 +64,7 @@ export function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   if (view.status === 'holding') sendHold(turn, ref.id, generation, view);
 }
 
-/** Members that restored or initialised on their own must have come to the same state. */
+/** Checks that members which restored or initialised independently have reached the same state. */
 function isSameState(turn: Turn, name: string, stateHash: string): boolean {
   const { view } = turn.run;
   if (view === undefined || stateHash === '' || view.stateHash === undefined) {

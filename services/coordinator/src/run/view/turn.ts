@@ -1,10 +1,10 @@
 import type { CoordinatorMessage, FailureTimeouts } from '@maestro/protocol';
 import type { JobRun, RunEffect, RunRecord, RunWorker } from '../state/runState.ts';
 
-/** Records that a run keeps. */
+/** Limits the records that a run keeps. */
 const MOST_RECORDS = 100;
 
-/** A transition under way: the run as it is by now, and the effects so far. It never leaves `transition`. */
+/** A transition in progress: the run so far, and the effects so far. It never leaves `transition`. */
 export interface Turn {
   run: JobRun;
   readonly effects: RunEffect[];
@@ -22,18 +22,18 @@ export function updateWorker(turn: Turn, id: string, changes: Partial<RunWorker>
   update(turn, { workers: turn.run.workers.map((worker) => (worker.id === id ? { ...worker, ...changes } : worker)) });
 }
 
-/** Takes a worker out of the run; whether it is free for others is another question. */
+/** Removes a worker from the run; whether it is free for others is a separate matter. */
 export function removeWorker(turn: Turn, id: string): void {
   update(turn, { workers: turn.run.workers.filter((worker) => worker.id !== id) });
 }
 
-/** Forgets what a worker said that it has, before it is known what all must have. */
+/** Withdraws a worker's vote on what all must have in common. */
 export function withdrawVote(turn: Turn, id: string): void {
   const { votes } = turn.run;
   if (votes !== undefined) update(turn, { votes: votes.filter(({ workerId }) => workerId !== id) });
 }
 
-/** The worker with this id, while it works for the run. */
+/** Returns the worker with this id, while it works for the run. */
 export function workerOf({ run }: Turn, id: string): RunWorker | undefined {
   return run.workers.find((worker) => worker.id === id);
 }
@@ -43,39 +43,39 @@ export function effect(turn: Turn, next: RunEffect): void {
   turn.effects.push(next);
 }
 
-/** Sends a worker a message. */
+/** Sends a message to a worker. */
 export function send(turn: Turn, workerId: string, message: CoordinatorMessage): void {
   effect(turn, { type: 'send', workerId, message });
 }
 
-/** Notes what happened, for people. */
+/** Records an event, for people. */
 export function record(turn: Turn, type: RunRecord['type'], message: string): void {
   const { generation, step, records } = turn.run;
   update(turn, { records: [...records, { timeMs: turn.nowMs, generation, step, type, message }].slice(-MOST_RECORDS) });
 }
 
-/** Workers of the present view that have not been lost, in rank order. */
+/** Returns the workers of the current view that have not been lost, in rank order. */
 export function presentMembers({ run: { view, workers } }: Turn): RunWorker[] {
   return (view?.members ?? []).flatMap(({ id }) => workers.find((worker) => worker.id === id) ?? []);
 }
 
-/** Whether the worker is in no view and can be put into one. */
+/** Returns true when the worker is in no view and can join one. */
 export function isOut({ status }: RunWorker): boolean {
   return status === 'ready' || status === 'held' || status === 'finished';
 }
 
-/** Whether the worker is at work for a view. */
+/** Returns true when the worker is at work for a view. */
 export function isBusy({ status }: RunWorker): boolean {
   return status === 'forming' || status === 'formed' || status === 'working';
 }
 
-/** `a, b and c`. */
+/** Formats `a, b and c`. */
 export function names(workers: readonly { readonly name: string }[]): string {
   const all = workers.map(({ name }) => name);
   return all.length < 2 ? (all[0] ?? 'nobody') : `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`;
 }
 
-/** `4.1 s`. */
+/** Formats `4.1 s`. */
 export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }
