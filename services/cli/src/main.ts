@@ -9,11 +9,11 @@ import { printableLines } from './terminal/printResult.ts';
 const EXIT_FAILED = 1;
 const EXIT_BAD_INPUT = 2;
 
-/** An error may quote an address that holds a password. What redacts is loaded when there is need. */
+/** An error may quote an address that holds a password. The redacting module is loaded only when needed. */
 const redacted = async (text: string): Promise<string> => (await import('@maestro/telemetry')).redactLine(text);
 
 scrubEnvironment();
-// A reader that has seen enough, such as `head`, ends the pipe.
+// A reader that has seen enough, such as `head`, closes the pipe.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit();
@@ -32,7 +32,7 @@ try {
 }
 
 if (hasAbandonedFileCalls()) {
-  // A call into a mount that hangs cannot be taken back, and the process would wait for it. All that it had to say goes out before.
+  // A call into a hanging mount cannot be cancelled, and the process would wait for it. All pending output is flushed before.
   await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))));
   process.kill(process.pid, 'SIGKILL');
 }

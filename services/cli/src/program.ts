@@ -25,7 +25,7 @@ import { withOptionHint } from './terminal/optionHint.ts';
 import { readVersion } from './terminal/readVersion.ts';
 
 /**
- * The whole command line; `parseAsync` runs it. Errors are thrown, help is printed. Commands load what is large when they run: a person who types
+ * Creates the whole command line; `parseAsync` runs it. Errors are thrown, help is printed. Commands load large modules when they run:
  * `maestro jobs` should not wait for image codecs.
  */
 export function createProgram(): Command {

@@ -1,8 +1,6 @@
 import type { ClusterFile } from '../terminal/connection.ts';
 
-/**
- * What may be done to a cluster's network: cut a worker off, deliver what it sends later, lose some of it, or send less of it at a time.
- */
+/** Network faults: cut a worker off, delay what it sends, lose some of it, or limit its rate. */
 export const NETWORK_ABILITIES = ['partition', 'delay', 'loss', 'throttle'] as const;
 
 /** A name in {@link NETWORK_ABILITIES}. */
@@ -11,14 +9,17 @@ export type NetworkAbility = (typeof NETWORK_ABILITIES)[number];
 /** A process that may be restarted. */
 export type Restartable = 'coordinator' | 'redis';
 
-/** What can be done to a cluster, and what cannot, with the reason. */
+/** Faults possible in a cluster, and the impossible ones with the reason. */
 export interface Abilities {
   readonly restartable: readonly Restartable[];
   readonly network: readonly NetworkAbility[];
   readonly lacks: readonly { readonly what: string; readonly reason: string }[];
 }
 
-/** What can be done to the cluster of this file by a process that is root, or is not. Pure: with the seed it decides the schedule. */
+/**
+ * Determines the faults possible in the cluster of this file for a process that is root, or is not. Pure: together with the seed it decides
+ * the schedule.
+ */
 export function abilitiesOf(
   { processes, network }: Pick<ClusterFile, 'processes' | 'network'>,
   { isRoot }: { readonly isRoot: boolean },

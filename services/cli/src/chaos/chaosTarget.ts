@@ -12,17 +12,17 @@ import type { NetworkId } from '../network/networkNames.ts';
 import { type ClusterFile, readClusterFile } from '../terminal/connection.ts';
 import type { ChaosAction } from './schedule.ts';
 
-/** A cluster of `maestro up`, as something that harm can be done to. */
+/** A cluster of `maestro up`, as a target of faults. */
 export interface ChaosTarget {
-  /** Does it; what cannot be done now, since the process is not there, is answered with why. */
+  /** Performs an action; returns why it was impossible now, such as a missing process. */
   act(action: ChaosAction): Promise<string | undefined>;
-  /** Lets what is stopped go on, heals the network, and ends the workers that joined. */
+  /** Resumes stopped processes, heals the network, and ends the workers that joined. */
   close(): Promise<void>;
 }
 
 /**
- * Opens the cluster whose file is in `dataDir`. What is killed there comes back by its supervisor; what joins is this process's to keep.
- * `onTrouble` is told of harm that could not be undone in time.
+ * Opens the cluster whose file is in `dataDir`. Its supervisor restarts killed processes; workers that join belong to this process.
+ * `onTrouble` is called for faults that could not be undone in time.
  */
 export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTrouble: (sentence: string) => void }): ChaosTarget {
   const joined = new Map<string, KeptProcess>();
@@ -44,7 +44,8 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
   };
 
   /**
-   * Whether the signal was sent: a process that has ended, by itself or by an earlier event, gets none, nor does one that has its id now.
+   * Returns true when the signal was sent: a process that has ended, by itself or by an earlier event, gets none, nor does one that reuses
+   * its id.
    */
   const send = (target: ProcessIdentity, which: NodeJS.Signals): boolean => {
     try {
@@ -72,7 +73,7 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
     await kept.started;
   };
 
-  /** Asks the coordinator; one that is away, or knows no such worker now, is an answer. */
+  /** Asks the coordinator to drain a worker; an unreachable coordinator or unknown worker is an answer. */
   const drain = async (name: string): Promise<string | undefined> => {
     const client = connectJobClient((await cluster()).coordinator);
     try {
@@ -92,7 +93,7 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
     await doIt();
   };
 
-  /** Harms a worker's network for a while. */
+  /** Disturbs a worker's network for a while. */
   const onNetwork = async (forMs: number, harm: (id: NetworkId) => Promise<Heal>): Promise<string | undefined> => {
     const { network: id } = await cluster();
     if (id === undefined) throw new MaestroError('conflict', 'chaos: the cluster was started without --network-namespaces');
@@ -100,7 +101,7 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
     try {
       doIt = await harm(id);
     } catch (error) {
-      // The harm before it is not healed yet, by a hair.
+      // The previous fault is not quite healed yet.
       if (isMaestroError(error, 'conflict')) return error.message;
       throw error;
     }

@@ -2,7 +2,7 @@ import type { Abilities } from './abilities.ts';
 import type { ChaosSummary } from './runChaos.ts';
 import type { ChaosEvent } from './schedule.ts';
 
-/** An event in a line: when, what, to whom. */
+/** Formats an event as a line: when, what, to whom. */
 export function describeEvent(event: ChaosEvent): string {
   return `${(event.atMs / 1000).toFixed(1).padStart(7)} s  ${what(event)}`;
 }
@@ -30,18 +30,18 @@ function what(event: ChaosEvent): string {
   }
 }
 
-/** What is in the schedule and what is not, with the reasons. */
+/** Lists the actions in the schedule, and those left out with the reasons. */
 export function describeAbilities({ restartable, network, lacks }: Abilities): string[] {
   const actions = ['kill', 'stop', 'drain', 'join', ...restartable.map((name) => `restart ${name}`), ...network];
   return [`  actions      ${actions.join(', ')}`, ...lacks.map(({ what, reason }) => `  left out     ${what}: ${reason}`)];
 }
 
-/** Milliseconds for people. */
+/** Formats milliseconds. */
 export function seconds(ms: number | undefined): string {
   return ms === undefined ? 'never' : `${(ms / 1000).toFixed(2)} s`;
 }
 
-/** A summary in lines. */
+/** Formats a summary as lines. */
 export function describeSummary(summary: ChaosSummary): string[] {
   const done = Object.entries(summary.done)
     .map(([kind, count]) => `${count} x ${kind}`)

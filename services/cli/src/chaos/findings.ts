@@ -5,28 +5,28 @@ import { seconds } from './describeChaos.ts';
 import { type JobRecord, recordJob } from './recordJob.ts';
 import type { ChaosSummary } from './runChaos.ts';
 
-/** One thing that must hold after a run of chaos. */
+/** A condition that must hold after a chaos run. */
 export interface Finding {
   readonly name: string;
   readonly isOk: boolean;
   readonly detail: string;
 }
 
-/** As long as a person may want to wait for a job, in milliseconds. */
+/** Deadline of a job, in milliseconds: as long as a person may want to wait. */
 const DAY_MS = 86_400_000;
 
-/** Whether the job has neither failed nor been cancelled. */
+/** Checks that the job has neither failed nor been cancelled. */
 export function goesOn({ state, message, progress }: Job): Finding {
   const isOk = state !== 'failed' && state !== 'cancelled';
   return { name: 'the job continues', isOk, detail: `${state} at step ${progress?.step ?? 0}, ${message}` };
 }
 
-/** Whether a step was committed after each event, in time. */
+/** Checks that a step was committed after each event, in time. */
 export function isBounded({ unrecovered, recoveryMsMax }: ChaosSummary): Finding {
   return { name: 'recovery is bounded', isOk: unrecovered === 0, detail: `longest ${seconds(recoveryMsMax)}` };
 }
 
-/** Whether every sample of the job's committed steps was taken exactly once. */
+/** Checks that every sample of the job's committed steps was taken exactly once. */
 export async function isAudited(client: JobClient, id: string): Promise<Finding> {
   const { isClean, images, skipped, missing, duplicates, mismatches, redoneSteps, problems } = await client.auditJob(id);
   const detail = isClean
@@ -35,7 +35,7 @@ export async function isAudited(client: JobClient, id: string): Promise<Finding>
   return { name: 'the audit is clean', isOk: isClean, detail };
 }
 
-/** Waits for the job to end, and compares what it ended with ({@link resultOf}) with what is expected. */
+/** Waits for the job to end, and compares its result ({@link resultOf}) with the expected one. */
 export async function hasResult(record: JobRecord, expected: string, of: string): Promise<Finding> {
   const ended = await record.until('its end', ({ state }) => isTerminal(state), { timeoutMs: DAY_MS });
   const result = resultOf(ended);
@@ -44,7 +44,7 @@ export async function hasResult(record: JobRecord, expected: string, of: string)
   return { name, isOk, detail: isOk ? `${result}, as ${of}` : `${result}, but ${of} has ${expected}` };
 }
 
-/** Runs the same job undisturbed on one worker, and gives what it ends with ({@link resultOf}). */
+/** Runs the same job undisturbed on one worker, and returns its result ({@link resultOf}). */
 export async function undisturbedResult(client: JobClient, coordinator: string, { specJson }: Job): Promise<string> {
   const spec = JSON.parse(specJson) as JobSpec;
   const { id } = await client.submitJob({
@@ -58,10 +58,12 @@ export async function undisturbedResult(client: JobClient, coordinator: string, 
   }
 }
 
-/** Whether a job measures a checkpoint, and so leaves numbers instead of weights. */
+/** Returns true when a job measures a checkpoint, and so leaves numbers instead of weights. */
 export const isMeasurement = (job: Pick<Job, 'specJson'>): boolean => !isTraining(job);
 
-/** The hash of a job's last checkpoint; of one that measures, its numbers. @throws MaestroError `conflict` when it did not succeed. */
+/**
+ * Returns the hash of a job's last checkpoint; for a measuring job, its numbers. @throws MaestroError `conflict` when it did not succeed.
+ */
 function resultOf(job: Job): string {
   const { id, state, message, checkpoints, results = {} } = job;
   const result = isMeasurement(job)

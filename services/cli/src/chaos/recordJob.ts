@@ -7,13 +7,13 @@ const RETRY_MS = 100;
 
 /** A job under observation. */
 export interface JobRecord {
-  /** What has been seen so far. */
+  /** Observations so far. */
   readonly timeline: Timeline;
-  /** The job as it was seen last. */
+  /** The job as last seen. */
   readonly job: Job | undefined;
   /**
-   * Resolves with the job when it is seen in a condition that holds, or was last seen so.
-   * Rejects with `timeout`, and with `conflict` when the job has ended otherwise.
+   * Resolves with the job when it meets a condition, or met it when last seen. Rejects with `timeout`, and with `conflict` when the job has
+   * ended otherwise.
    */
   until(condition: string, holds: (job: Job) => boolean, options: { readonly timeoutMs: number }): Promise<Job>;
   /** Stops watching. */
@@ -25,7 +25,7 @@ interface Waiter {
   readonly fail: (error: Error) => void;
 }
 
-/** Watches a job until it has ended, over restarts of the coordinator at `address`. */
+/** Watches a job until it has ended, across restarts of the coordinator at `address`. */
 export function recordJob(address: string, id: string): JobRecord {
   const timeline: Sighting[] = [];
   const waiters = new Set<Waiter>();
@@ -41,7 +41,7 @@ export function recordJob(address: string, id: string): JobRecord {
 
   const watch = async (): Promise<void> => {
     while (!closing.signal.aborted && !(job !== undefined && isTerminal(job.state))) {
-      // A new client each time: the old one's channel waits longer and longer between its attempts.
+      // A new client each time: the old one's channel has an increasing reconnect back-off.
       const client = connectJobClient(address);
       try {
         for await (const next of client.watchJob(id, { signal: closing.signal })) take(next);

@@ -5,35 +5,35 @@ import type { JobRecord } from './recordJob.ts';
 import { type ChaosEvent, QUIET_MS } from './schedule.ts';
 import { goodput, percentile, recoveryMs } from './timeline.ts';
 
-/** An event as it went. */
+/** Outcome of an event. */
 export interface ChaosOutcome {
   readonly event: ChaosEvent;
-  /** Why it was not done; undefined when it was. */
+  /** Reason why it was not performed; undefined when it was. */
   readonly skipped: string | undefined;
-  /** From the event until the job went on; undefined when it has not. */
+  /** Time from the event until the job continued; undefined when it has not. */
   readonly recoveryMs: number | undefined;
 }
 
-/** What a run of chaos came to. */
+/** Summary of a chaos run. */
 export interface ChaosSummary {
-  /** Events that were done, by kind. */
+  /** Number of performed events, by kind. */
   readonly done: Readonly<Record<string, number>>;
   readonly skipped: number;
-  /** Events after which no step was committed. */
+  /** Number of events after which no step was committed. */
   readonly unrecovered: number;
   readonly recoveryMsP50: number | undefined;
   readonly recoveryMsMax: number | undefined;
-  /** Share of the time that went into steps which lasted. */
+  /** Share of the time spent on steps that lasted. */
   readonly goodput: number | undefined;
   readonly generations: number;
 }
 
-/** What a run of chaos needs. */
+/** Options of {@link runChaos}. */
 export interface ChaosRun {
   readonly events: readonly ChaosEvent[];
   readonly target: ChaosTarget;
   readonly record: JobRecord;
-  /** How long the job may stand still after an event. */
+  /** Maximum standstill of the job after an event. */
   readonly patienceMs: number;
   readonly signal: AbortSignal;
   readonly onEvent: (event: ChaosEvent, skipped: string | undefined) => void;
@@ -45,12 +45,13 @@ const POLL_MS = 50;
 interface Pending {
   readonly event: ChaosEvent;
   readonly atMs: number;
-  /** Standstills that begin later are not this event's. */
+  /** Standstills that begin later do not belong to this event. */
   readonly untilMs: number;
 }
 
 /**
- * Does the events at their times, and finds how long the job took to go on after each. Ends early when the job ends or the signal aborts.
+ * Performs the events at their times, and measures how long the job took to continue after each. Ends early when the job ends or the signal
+ * aborts.
  */
 export async function runChaos({ events, target, record, patienceMs, signal, onEvent, onOutcome }: ChaosRun): Promise<ChaosOutcome[]> {
   const startMs = Date.now();
@@ -89,7 +90,7 @@ export async function runChaos({ events, target, record, patienceMs, signal, onE
   return outcomes.sort((a, b) => a.event.atMs - b.event.atMs);
 }
 
-/** Adds a run up. */
+/** Summarises a run. */
 export function summarise(outcomes: readonly ChaosOutcome[], { timeline }: Pick<JobRecord, 'timeline'>): ChaosSummary {
   const happened = outcomes.filter(({ skipped }) => skipped === undefined);
   const done: Record<string, number> = {};

@@ -2,7 +2,7 @@ import { randomStream } from '@maestro/random';
 import { PARTITIONS, type Partition } from '../network/networkNames.ts';
 import type { NetworkAbility, Restartable } from './abilities.ts';
 
-/** Something that is done to a cluster. */
+/** An action on a cluster. */
 export type ChaosAction =
   | { readonly kind: 'kill'; readonly worker: string }
   /** SIGSTOP, and SIGCONT after `forMs`. */
@@ -10,60 +10,60 @@ export type ChaosAction =
   | { readonly kind: 'join'; readonly worker: string }
   | { readonly kind: 'drain'; readonly worker: string }
   | { readonly kind: 'restart'; readonly process: Restartable }
-  /** Cuts a worker off, and joins it again after `forMs`. */
+  /** Cuts a worker off, and reconnects it after `forMs`. */
   | { readonly kind: 'partition'; readonly worker: string; readonly from: Partition; readonly forMs: number }
   | { readonly kind: 'delay'; readonly worker: string; readonly delayMs: number; readonly forMs: number }
   | { readonly kind: 'loss'; readonly worker: string; readonly percent: number; readonly forMs: number }
   | { readonly kind: 'throttle'; readonly worker: string; readonly kilobits: number; readonly forMs: number };
 
-/** An action and when it is done, counted from the start. */
+/** An action and its time, counted from the start. */
 export type ChaosEvent = ChaosAction & { readonly atMs: number };
 
-/** What a schedule is drawn from. */
+/** Options of {@link chaosSchedule}. */
 export interface ChaosOptions {
   /** The same seed gives the same schedule. */
   readonly seed: number;
   readonly minutes: number;
-  /** Names of the workers that are there at the start; they are started again when they are killed. */
+  /** Names of the workers present at the start; they are restarted when killed. */
   readonly workers: readonly string[];
-  /** No event is drawn that would leave fewer workers than this. */
+  /** Minimum number of workers that any event must leave. */
   readonly minWorkers: number;
-  /** Stops are drawn that are well below and well above it. Default 5000. */
+  /** Stops are drawn well below and well above it. Default 5000. */
   readonly failureTimeoutMs?: number;
-  /** Processes that may be restarted. Default both. */
+  /** Processes that may be restarted. Default: both. */
   readonly restartable?: readonly Restartable[];
-  /** What can be done to the network. Default nothing. */
+  /** Possible network faults. Default: none. */
   readonly network?: readonly NetworkAbility[];
 }
 
-/** How long a worker that was killed, or has just been started, is counted as missing: its start, and the view that takes it in. */
+/** Time for which a killed, or just started, worker counts as missing: its start, and the view that admits it. */
 export const RETURN_MS = 6000;
-/** Quiet time at the start, and at the end so that the last event is recovered from. */
+/** Quiet time at the start, and at the end so that the last event can be recovered from. */
 export const QUIET_MS = 5000;
-/** Workers that a schedule adds at a time. */
+/** Maximum number of workers that a schedule adds. */
 export const MOST_JOINED = 2;
 
 const MEAN_GAP_MS = 6000;
 const LEAST_GAP_MS = 1500;
 const MOST_GAP_MS = 15_000;
-/** Stops and partitions in shares of the failure timeout: half of them well below it, half well above. */
+/** Durations of stops and partitions in shares of the failure timeout: half of them well below it, half well above. */
 const SHORT_STOP = [0.1, 0.6] as const;
 const LONG_STOP = [1.3, 2] as const;
-/** How long a link is slow, lossy or narrow, in shares of the failure timeout. */
+/** Duration of a slow, lossy or narrow link, in shares of the failure timeout. */
 const SHAPED = [0.5, 3] as const;
-/** One way, in milliseconds: from another city to another continent. */
+/** One-way delay in milliseconds: from another city to another continent. */
 const DELAY_MS = [10, 150] as const;
-/** From a long line to bad radio, in percent of packets. */
+/** Packet loss in percent: from a long line to bad radio. */
 const LOSS_PERCENT = [0.1, 2] as const;
-/** From a home's uplink to a slow local network. */
+/** Rate: from a home's uplink to a slow local network. */
 const KILOBITS = [20_000, 200_000] as const;
-/** A worker that its peers or Redis could not be reached from is not taken back for so many failure timeouts. */
+/** Number of failure timeouts for which a worker is not accepted again after its peers or Redis could not be reached. */
 const EVICTED = 6;
 
 /**
- * Draws what to do to a cluster, and when. A pure function: a run can be looked at beforehand, and done again.
+ * Draws the actions on a cluster, and their times. A pure function: a run can be inspected beforehand, and repeated.
  *
- * A worker that is gone for a while counts as missing until it can work again; nothing is drawn that leaves less than `minWorkers`.
+ * A worker that is away for a while counts as missing until it can work again; nothing is drawn that leaves fewer than `minWorkers`.
  */
 export function chaosSchedule({
   seed,
@@ -79,11 +79,11 @@ export function chaosSchedule({
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random.uniform() * items.length)]!;
   const gapMs = (): number => Math.min(MOST_GAP_MS, LEAST_GAP_MS - (MEAN_GAP_MS - LEAST_GAP_MS) * Math.log(1 - random.uniform()));
 
-  /** When each worker can work (again). */
+  /** Time from which each worker can work (again). */
   const presentFromMs = new Map(workers.map((name) => [name, 0]));
   let joined = 0;
 
-  /** What can be done at a time, by kind, so that kinds are equally likely however many workers there are. */
+  /** Returns the possible actions at a time, by kind, so that kinds are equally likely however many workers there are. */
   const choices = (atMs: number): (() => ChaosAction)[] => {
     const present = [...presentFromMs].filter(([, fromMs]) => fromMs <= atMs).map(([name]) => name);
     const isSpare = present.length > minWorkers;

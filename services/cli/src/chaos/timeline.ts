@@ -1,41 +1,41 @@
 import { isTerminal, type Job, type JobState } from '@maestro/protocol';
 
-/** What was seen of a job, and when. */
+/** An observation of a job, with its time. */
 export interface Sighting {
   readonly atMs: number;
   readonly state: JobState;
-  /** Committed steps. */
+  /** Number of committed steps. */
   readonly step: number;
   readonly generation: number;
 }
 
-/** A job's sightings in order: one for each change. */
+/** A job's observations in order: one for each change. */
 export type Timeline = readonly Sighting[];
 
-/** What is seen of a job at `atMs`. */
+/** Returns the observation of a job at `atMs`. */
 export function sight(job: Job, atMs: number): Sighting {
   return { atMs, state: job.state, step: job.progress?.step ?? 0, generation: job.generation };
 }
 
-/** Whether a sighting differs from the last one in more than its time. */
+/** Returns true when an observation differs from the last one in more than its time. */
 export function isNews(last: Sighting | undefined, { state, step, generation }: Sighting): boolean {
   return last === undefined || last.state !== state || last.step !== step || last.generation !== generation;
 }
 
-/** When steps were committed. */
+/** Returns the observations at which steps were committed. */
 function commits(timeline: Timeline): Sighting[] {
   return timeline.filter(({ step }, i) => i > 0 && step > timeline[i - 1]!.step);
 }
 
-/** A pause between committed steps is a standstill when it is so many times as long as the median one. */
+/** A pause between committed steps is a standstill when it exceeds the median by this factor. */
 const STANDSTILL = 5;
 
 /**
- * How long it took from what happened at `atMs` until the job went on, in milliseconds. Undefined when no step was committed afterwards; 0
+ * Returns the time from an event at `atMs` until the job continued, in milliseconds. Undefined when no step was committed afterwards; 0
  * when the job had ended before.
  *
- * Where a new view came of it before `untilMs`, that is the time to the first step of that view; steps that were committed before, or were
- * on their way, do not count. Else it is the time to the end of the longest standstill that began before `untilMs`, or to the next step.
+ * If the event led to a new view before `untilMs`, this is the time to that view's first step; steps that were committed before, or were in
+ * progress, do not count. Otherwise it is the time to the end of the longest standstill that began before `untilMs`, or to the next step.
  */
 export function recoveryMs(timeline: Timeline, { atMs, untilMs }: { readonly atMs: number; readonly untilMs: number }): number | undefined {
   if (timeline.some((sighting) => isTerminal(sighting.state) && sighting.atMs <= atMs)) return 0;
@@ -50,7 +50,7 @@ export function recoveryMs(timeline: Timeline, { atMs, untilMs }: { readonly atM
   return end === undefined ? undefined : end - atMs;
 }
 
-/** When the longest standstill ended that began between `atMs` and `untilMs`; the next step where there was none. */
+/** Returns the end of the longest standstill that began between `atMs` and `untilMs`; the next step when there was none. */
 function standstillEnd(
   after: readonly number[],
   { atMs, untilMs, typicalMs }: { readonly atMs: number; readonly untilMs: number; readonly typicalMs: number },
@@ -67,8 +67,8 @@ function standstillEnd(
 }
 
 /**
- * The share of the time from the first to the last sighting that went into steps which lasted: steps that got committed, times the median
- * time between two of them. Undefined where that cannot be told.
+ * Returns the share of the time from the first to the last observation spent on steps that lasted: the number of committed steps, times the
+ * median time between two of them. Undefined when it is unknown.
  */
 export function goodput(timeline: Timeline): number | undefined {
   const typicalMs = medianGap(commits(timeline).map(({ atMs }) => atMs));
@@ -77,7 +77,7 @@ export function goodput(timeline: Timeline): number | undefined {
   return Math.min(1, (steps * typicalMs) / (timeline.at(-1)!.atMs - timeline[0]!.atMs));
 }
 
-/** The median of the times between neighbours; undefined where there are fewer than two. */
+/** Returns the median time between neighbours; undefined for fewer than two. */
 function medianGap(times: readonly number[]): number | undefined {
   return percentile(
     times.slice(1).map((time, i) => time - times[i]!),
@@ -85,7 +85,7 @@ function medianGap(times: readonly number[]): number | undefined {
   );
 }
 
-/** The value below which a share of the values lies; undefined of none. */
+/** Returns the value below which a share of the values lies; undefined for none. */
 export function percentile(values: readonly number[], share: number): number | undefined {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];

@@ -8,7 +8,7 @@ import { drawParameters, planRecipe } from '@maestro/recipes';
 import { ARTIFACT_FILES, writeArtifacts } from '@maestro/worker';
 import { textTable } from '../terminal/textTable.ts';
 
-/** One file of an artifacts folder; a model with what it takes beside its parameters, and gives beside their gradients. */
+/** One file of an artifacts folder; for a model its inputs besides the parameters, and its outputs besides their gradients. */
 export interface ArtifactReport {
   readonly name: string;
   readonly sizeBytes: number;
@@ -16,7 +16,7 @@ export interface ArtifactReport {
   readonly outputs: readonly string[];
 }
 
-/** What is in an artifacts folder. */
+/** Content of an artifacts folder. */
 export interface ArtifactsReport {
   readonly dir: string;
   readonly config: Readonly<Record<string, unknown>>;
@@ -25,8 +25,8 @@ export interface ArtifactsReport {
 }
 
 /**
- * Writes the graphs of a job, and the parameters that it starts from, to a new folder.
- * @throws MaestroError `conflict` when the folder is there, `invalid-argument` when the job trains nothing.
+ * Writes the graphs of a job, and its initial parameters, to a new folder.
+ * @throws MaestroError `conflict` when the folder exists, `invalid-argument` when the job does not train.
  */
 export async function buildArtifacts(dir: string, spec: JobSpec): Promise<ArtifactsReport> {
   if (!isTraining(spec)) {
@@ -37,7 +37,7 @@ export async function buildArtifacts(dir: string, spec: JobSpec): Promise<Artifa
     );
   }
   if (await exists(dir)) throw new MaestroError('conflict', `artifacts build: ${dir} already exists; remove it or choose another --out`);
-  // Graphs and first parameters are the same for any data.
+  // Graphs and initial parameters do not depend on the data.
   const plan = await planRecipe(spec, { samples: 0, classes: [] });
   const layout = flatLayout(plan.parameters);
   const parameters = drawParameters(plan, layout, spec.seed, new Float32Array(layout.length));
@@ -46,8 +46,8 @@ export async function buildArtifacts(dir: string, spec: JobSpec): Promise<Artifa
 }
 
 /**
- * Files, inputs and outputs of an artifacts folder; each graph is opened in ONNX Runtime.
- * @throws MaestroError `not-found` when it is none.
+ * Inspects the files, inputs and outputs of an artifacts folder; opens each graph in ONNX Runtime.
+ * @throws MaestroError `not-found` when it is not one.
  */
 export async function inspectArtifacts(dir: string): Promise<ArtifactsReport> {
   let manifest: {
@@ -74,7 +74,7 @@ export async function inspectArtifacts(dir: string): Promise<ArtifactsReport> {
   return { dir, config: manifest.config, parameters: { tensors: names.size, values }, files };
 }
 
-/** Values by name, type and shape; those that belong to single parameters are counted. */
+/** Describes values by name, type and shape; those that belong to single parameters are only counted. */
 function summary(all: readonly ModelValue[], parameters: ReadonlySet<string>): string[] {
   const isOfParameter = (name: string): boolean => parameters.has(name) || [...parameters].some((each) => name.endsWith(each));
   const own = all.filter(({ name }) => !isOfParameter(name));
@@ -85,7 +85,7 @@ function summary(all: readonly ModelValue[], parameters: ReadonlySet<string>): s
   ];
 }
 
-/** The report for a terminal. */
+/** Formats the report for a terminal. */
 export function artifactsText({ dir, config, parameters, files }: ArtifactsReport): string {
   const rows = files.map(({ name, sizeBytes, inputs, outputs }) => [name, formatBytes(sizeBytes), inputs.join('; '), outputs.join('; ')]);
   return [

@@ -18,8 +18,8 @@ import { withClient } from '../terminal/withClient.ts';
 const WHOLE_ID = /^job-[0-9a-z]{26}$/;
 
 /**
- * The id of the job that is meant; undefined when a place is. What is there as a file or folder, or is a path of several names, is a place.
- * Else the coordinator is asked, which knows jobs by name; where none answers, the jobs of the data folder are looked at.
+ * Returns the id of the job that a target means; undefined when it means a location. An existing file or folder, or a path of several
+ * names, is a location. Otherwise asks the coordinator, which knows jobs by name; when none answers, searches the jobs of the data folder.
  */
 export async function jobMeant(program: Command, target: string): Promise<string | undefined> {
   if (WHOLE_ID.test(target)) return target;
@@ -38,8 +38,8 @@ export async function jobMeant(program: Command, target: string): Promise<string
 }
 
 /**
- * Where a job's checkpoints are: below `location`; else in the data folder or below `MAESTRO_CHECKPOINTS`; where nothing is there, the
- * coordinator is asked, which knows what the job's file says. What names no job is taken as the place itself.
+ * Returns the location of a job's checkpoints: below `location`; otherwise in the data folder or below `MAESTRO_CHECKPOINTS`; when nothing
+ * is there, asks the coordinator, which knows the job's file. A target that names no job is the location itself.
  */
 export async function checkpointsOf(program: Command, target: string, location?: string): Promise<string> {
   const job = await jobMeant(program, target);
@@ -59,7 +59,7 @@ async function placeOf(program: Command, job: string, location: string | undefin
   }
 }
 
-/** The error of a place that has no checkpoints; `isJob`: it was named by its job. */
+/** Error for a location without checkpoints; `isJob`: it was given as a job. */
 export function noCheckpoints(what: string, root: string, { isJob }: { readonly isJob: boolean }): MaestroError {
   const advice = isJob
     ? 'run `maestro jobs` to see how far the job is; if its checkpoints are elsewhere, name the place with --location or --data-dir'
@@ -68,8 +68,8 @@ export function noCheckpoints(what: string, root: string, { isJob }: { readonly 
 }
 
 /**
- * The checkpoint that is meant: a folder as it stands, of a job the newest that is valid and its own. What was passed over, and that a folder
- * holds a checkpoint of another job than the one it belongs to, is told on standard error.
+ * Returns the checkpoint that a target means: a folder as it is, or a job's newest checkpoint that is valid and its own. Prints to standard
+ * error what was passed over, and that a folder holds a checkpoint of another job than the one it belongs to.
  */
 export async function newestFolder(program: Command, target: string, location?: string): Promise<string> {
   const job = await jobMeant(program, target);
@@ -86,11 +86,11 @@ export async function newestFolder(program: Command, target: string, location?: 
   return newest.checkpoint.dir;
 }
 
-/** Whoever names a folder gets what is in it, but is told when it is not what its place says. */
+/** A named folder is used as it is, with a warning when it belongs to another job than its location says. */
 async function warnOfWriter(dir: string): Promise<void> {
   const job = folderOwner(dir);
   if (job === undefined) return;
-  // What cannot be read at all is told by whoever reads it next.
+  // The next reader reports what cannot be read at all.
   const found = await glanceAtCheckpoint(dir, { job }).catch(() => undefined);
   if (found?.valid === false) process.stderr.write(`maestro: warning: ${printable(`${dir}: ${describeProblems(found.problems)}`)}\n`);
 }

@@ -3,13 +3,13 @@ import { formatBytes } from '@maestro/protocol';
 import { duration } from '../job/progressView.ts';
 import { textTable } from '../terminal/textTable.ts';
 
-/** A checkpoint that was examined, with the time at which it was written. */
+/** An examined checkpoint, with the time of its writing. */
 export interface ExaminedCheckpoint extends CheckpointReport {
   /** ISO 8601, UTC. */
   readonly writtenAt: string;
 }
 
-/** A table of checkpoints, one line each: step, size, age, whether it is valid, and its hash or what is wrong. */
+/** Formats a table of checkpoints, one line each: step, size, age, validity, and its hash or its problems. */
 export function checkpointTable(checkpoints: readonly ExaminedCheckpoint[], nowMs: number = Date.now()): string {
   return textTable([['STEP', 'SIZE', 'AGE', 'STATUS', 'HASH'], ...checkpoints.map((checkpoint) => cells(checkpoint, nowMs))]);
 }

@@ -5,32 +5,32 @@ import { loadCheckpoint, openHeldOut, openModel, reconstruct, reconstructionPict
 import { type DataSpec, errorMessage, MaestroError } from '@maestro/protocol';
 import { isUrl, resolveLocation } from '@maestro/storage';
 
-/** What to draw. */
+/** Options of {@link drawReconstruction}. */
 export interface DrawOptions {
   /** A checkpoint: a folder, or `s3://...`. */
   readonly dir: string;
-  /** A folder of images. Default: those of the job's own data that it is not trained on. */
+  /** A folder of images. Default: the images of the job's own data that it is not trained on. */
   readonly data: string | undefined;
   /** The PNG to write. */
   readonly picture: string;
-  /** Images. */
+  /** Number of images. */
   readonly count: number;
 }
 
-/** What was drawn; the errors are mean squared ones on masked patches, the second that of filling in the visible mean. */
+/** Result of a drawing; the errors are mean squared errors on masked patches, the second that of filling in the visible mean. */
 export interface DrawnReconstruction {
   readonly checkpoint: string;
   readonly step: number;
   readonly checkpointHash: string;
   readonly images: number;
-  /** Whether they are of the job's own data and held out; false where it trained on them, absent where another folder was named. */
+  /** True when they are held-out images of the job's own data; false when it trained on them, absent when another folder was given. */
   readonly areHeldOut?: boolean;
   readonly maskedMse: number;
   readonly meanFillMse: number;
   readonly picture: string;
 }
 
-/** Draws what a checkpoint makes of masked images. @throws MaestroError of whatever cannot be read. */
+/** Draws a checkpoint's reconstructions of masked images. @throws MaestroError of whatever cannot be read. */
 export async function drawReconstruction({ dir, data, picture, count }: DrawOptions): Promise<DrawnReconstruction> {
   const spec = await readJobSpec(dir);
   const model = await openModel(spec);
@@ -51,7 +51,7 @@ export async function drawReconstruction({ dir, data, picture, count }: DrawOpti
   }
 }
 
-/** The data to draw from: a folder that was named, read as the job reads its own, else what the job holds out. */
+/** Opens the data to draw from: a given folder, read like the job's own data, or what the job holds out. */
 async function imagesOf(
   trained: DataSpec,
   folder: string | undefined,

@@ -5,14 +5,14 @@ import type { Command } from 'commander';
 import { checkpointsOf, noCheckpoints } from './checkpointPlace.ts';
 import type { ExaminedCheckpoint } from './checkpointTable.ts';
 
-/** Checks every byte of a checkpoint, a folder or `s3://bucket/prefix/...`, and in a job's folder that the job wrote it. */
+/** Verifies every byte of a checkpoint, a folder or `s3://bucket/prefix/...`, and, in a job's folder, that the job wrote it. */
 export async function examine(place: string): Promise<ExaminedCheckpoint> {
   const dir = resolveLocation(place);
   const { writtenAt } = await glanceAtCheckpoint(dir);
   return { ...(await verifyCheckpoint(dir, { job: folderOwner(dir) })), writtenAt: writtenAt.toISOString() };
 }
 
-/** {@link examine} for all of a job, or of a place, oldest first. @throws MaestroError `not-found` when there are none. */
+/** Runs {@link examine} for all checkpoints of a job or location, oldest first. @throws MaestroError `not-found` when there are none. */
 export async function examineAll(program: Command, target: string, location?: string): Promise<ExaminedCheckpoint[]> {
   const root = await checkpointsOf(program, target, location);
   const listed = await listCheckpoints(root);

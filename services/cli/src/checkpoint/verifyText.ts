@@ -2,9 +2,7 @@ import { formatBytes } from '@maestro/protocol';
 import { textTable } from '../terminal/textTable.ts';
 import type { ExaminedCheckpoint } from './checkpointTable.ts';
 
-/**
- * What `checkpoint verify` checked, for a terminal: each file with its bytes and SHA-256, the checkpoint hash, and the outcome at the end.
- */
+/** Formats the checks of `checkpoint verify`: each file with its bytes and SHA-256, the checkpoint hash, and finally the outcome. */
 export function verifyText({ dir, step, valid, files, problems, extraFiles, checkpointHash, sizeBytes }: ExaminedCheckpoint): string {
   const rows = files.map((file) => [
     file.name,

@@ -7,10 +7,10 @@ import { promisify } from 'node:util';
 import { MaestroError } from '@maestro/protocol';
 
 const AUTHORITY_DAYS = 3650;
-/** Clients in common use take no longer ones. */
+/** Clients in common use accept no longer ones. */
 const CERTIFICATE_DAYS = 825;
 
-/** Where a certificate, its key and its authority were written. */
+/** Paths of a certificate, its key and its authority. */
 export interface CertificateFiles {
   readonly cert: string;
   readonly key: string;
@@ -18,7 +18,7 @@ export interface CertificateFiles {
 }
 
 /**
- * Makes a private authority in `dir`: `ca.pem` and `ca-key.pem` (P-256, readable by the owner alone).
+ * Creates a private authority in `dir`: `ca.pem` and `ca-key.pem` (P-256, readable only by the owner).
  * @throws MaestroError `conflict` when there is one already, `unavailable` without openssl.
  */
 export async function initAuthority(dir: string): Promise<void> {
@@ -57,9 +57,9 @@ export async function initAuthority(dir: string): Promise<void> {
 }
 
 /**
- * Issues `NAME.pem` and `NAME-key.pem` for a service: it holds for localhost, this machine's name and `hosts`, as server and as client.
- * @throws MaestroError `not-found` without an authority in `dir`, `invalid-argument` for a name or host that is none, `unavailable` without
- *   openssl.
+ * Issues `NAME.pem` and `NAME-key.pem` for a service: valid for localhost, this machine's name and `hosts`, as server and as client.
+ * @throws MaestroError `not-found` without an authority in `dir`, `invalid-argument` for an invalid name or host, `unavailable` without
+ * openssl.
  */
 export async function issueCertificate(dir: string, name: string, hosts: readonly string[]): Promise<CertificateFiles> {
   if (!/^[\w.-]{1,64}$/.test(name))
@@ -105,12 +105,12 @@ export async function issueCertificate(dir: string, name: string, hosts: readonl
 }
 
 async function makeKey(file: string): Promise<void> {
-  // Made before it is filled, so that it is never readable by others.
+  // Created before it is filled, so that it is never readable by others.
   await writeFile(file, '', { mode: 0o600 });
   await openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', file);
 }
 
-/** Issuing certificates is openssl's work: Node's crypto has no means to. */
+/** Runs openssl, which issues the certificates: Node's crypto cannot. */
 async function openssl(...args: readonly string[]): Promise<void> {
   try {
     await promisify(execFile)('openssl', [...args]);

@@ -11,77 +11,74 @@ import { type Environment, type KeepOptions, type KeptProcess, keepProcess } fro
 import { launchNode, type NodeProgram } from './launchNode.ts';
 import { freeWorkerName, logFile, trustedNetwork, workerProgram } from './workerProgram.ts';
 
-/** A process that dies is told of at once; this is for a machine that is slow, so it is long. */
+/** Deadline for a slow machine, hence long; a process that dies is reported at once. */
 const START_TIMEOUT_MS = 120_000;
 const POLL_MS = 50;
 
-/** What a local cluster is made of. */
+/** Options of {@link startCluster}. */
 export interface ClusterOptions {
   readonly workers: number;
   readonly device?: Device;
   /** Threads per worker. Part of a job's identity: the same job on other thread counts has other bits. */
   readonly threads?: number;
-  /** Where Redis, checkpoints and logs are kept. */
+  /** Folder of Redis data, checkpoints and logs. */
   readonly dataDir: string;
   /** Ports of the coordinator's gRPC and HTTP; 0 picks a free one. */
   readonly port?: number;
   readonly httpPort?: number;
-  /** Redis to use instead of a private one. */
+  /** URL of a Redis to use instead of a private one. */
   readonly redisUrl?: string | undefined;
-  /**
-   * Whether each process gets a network namespace with an address of its own, as on a host of its own. Default false; needs root on Linux.
-   */
+  /** True to give each process a network namespace with its own address, as on a separate host. Default false; needs root on Linux. */
   readonly networkNamespaces?: boolean;
-  /** Whether a process that dies is started again. Default false. */
+  /** True to restart a process that dies. Default false. */
   readonly supervise?: boolean;
   /** Variables for the coordinator and all workers. */
   readonly env?: Environment;
-  /** Told, in a sentence, of each process that ends or is started again by itself. */
+  /** Called, with a sentence, for each process that ends or is restarted by the supervisor. */
   readonly onChange?: (sentence: string) => void;
-  /** Told of what the processes tell their parent, such as a fault that is about to strike. */
+  /** Called for messages of the processes to their parent, such as a fault about to strike. */
   readonly onMessage?: (name: string, message: unknown) => void;
 }
 
 /** A process of the cluster. */
 export interface ClusterProcess {
   readonly name: string;
-  /** Of the process that runs, or ran last. */
+  /** Pid of the current process, or the last one. */
   readonly pid: number;
   readonly isRunning: boolean;
 }
 
-/** A running local cluster. Its processes are `coordinator`, `redis` unless that is another's, and the workers by name. */
+/** A running local cluster. Its processes are `coordinator`, `redis` unless an external one is used, and the workers by name. */
 export interface Cluster {
   /** host:port of the coordinator's gRPC. The same after a restart, as is Redis's. */
   readonly coordinator: string;
   /** host:port of the coordinator's HTTP: the API and the dashboard. The same after a restart. */
   readonly http: string;
   readonly redisUrl: string;
-  /** The network of a cluster whose processes have namespaces. */
+  /** Network of a cluster with namespaces. */
   readonly network: NetworkId | undefined;
   readonly processes: readonly ClusterProcess[];
-  /** Starts one more worker; resolves with its name as soon as its process runs. `env` comes on top of what all workers have. */
+  /** Starts one more worker; resolves with its name as soon as its process runs. `env` extends the variables of all workers. */
   addWorker(options?: { readonly name?: string; readonly env?: Environment }): Promise<string>;
-  /** Sends a signal, SIGKILL when it is left out; nothing happens to a process that has ended. */
+  /** Sends a signal, SIGKILL by default; has no effect on a process that has ended. */
   kill(name: string, signal?: NodeJS.Signals): void;
-  /** Lets a process go on that SIGSTOP has stopped. */
+  /** Resumes a process stopped by SIGSTOP. */
   resume(name: string): void;
   /**
-   * Kills a process where it still runs, and starts it again under its name; `env` replaces what `addWorker` was given, and is added for
-   * the coordinator.
+   * Kills a process if it still runs, and restarts it under its name; `env` replaces that of `addWorker`, and is added for the coordinator.
    */
   restart(name: string, options?: { readonly env?: Environment }): Promise<void>;
-  /** Resolves when the process that runs now has ended, with how: a signal's name, or `exit code N`. */
+  /** Resolves when the current process has ended, with a signal's name, or `exit code N`. */
   ended(name: string): Promise<string>;
   /** Resolves when `count` workers are connected to the coordinator. */
   connected(count: number): Promise<void>;
-  /** Ends workers, coordinator and Redis, in this order. */
+  /** Stops workers, coordinator and Redis, in this order. */
   stop(): Promise<void>;
 }
 
 /**
  * Starts redis, a coordinator and `workers` workers on this machine, and waits until all are connected. They end with this process.
- * @throws MaestroError when a process does not come up; its log file is named.
+ * @throws MaestroError when a process does not start, naming its log file.
  */
 export async function startCluster({
   workers,
@@ -103,7 +100,7 @@ export async function startCluster({
   const namespaces: NamespaceNetwork | undefined = networkNamespaces ? await makeNamespaceNetwork() : undefined;
   const network = namespaces ?? LOOPBACK;
   const variables = readEnvironment({ ...process.env, ...env });
-  /** What this process shows to the coordinator: the same as its workers. */
+  /** Credentials of this process for the coordinator: the same as its workers'. */
   const proof: JobClientOptions = { token: variables['MAESTRO_TOKEN'], tls: readTls(variables) };
   const kept = new Map<string, KeptProcess>();
   let redisUrl = givenRedisUrl;
@@ -187,7 +184,7 @@ export async function startCluster({
   const stop = async (): Promise<void> => {
     const all = [...kept.values()];
     const named = (name: string) => all.filter((process) => process.name === name);
-    // Workers first: they leave their jobs by the coordinator's word, and the last one writes a checkpoint.
+    // Workers first: the coordinator releases them from their jobs, and the last one writes a checkpoint.
     await Promise.all(all.filter(({ name }) => name !== 'coordinator' && name !== 'redis').map((process) => process.stop()));
     await Promise.all(named('coordinator').map((process) => process.stop()));
     await Promise.all(named('redis').map((process) => process.stop()));
@@ -235,7 +232,7 @@ export async function startCluster({
   };
 }
 
-/** Polls until so many workers are connected; a coordinator that is away is asked again. */
+/** Polls until this many workers are connected; retries while the coordinator is unreachable. */
 async function allConnected(coordinator: string, proof: JobClientOptions, count: number, signal: AbortSignal): Promise<void> {
   const client = connectJobClient(coordinator, proof);
   const connected = async (): Promise<number> => {
@@ -253,7 +250,7 @@ async function allConnected(coordinator: string, proof: JobClientOptions, count:
   }
 }
 
-/** Ends `work` with a `timeout` when it takes too long. */
+/** Aborts `work` with a `timeout` when it takes too long. */
 async function inTime(work: (signal: AbortSignal) => Promise<void>, what: string): Promise<void> {
   const late = new AbortController();
   const timer = setTimeout(

@@ -7,7 +7,7 @@ import { connectRedis, startRedisServer } from '@maestro/redis';
 import { redactLine } from '@maestro/telemetry';
 import { networkLacks } from '../network/networkSupport.ts';
 
-/** One thing that was looked at. `required` ones decide the exit code. */
+/** One check of the machine. `required` ones decide the exit code. */
 export interface MachineFinding {
   readonly name: string;
   readonly ok: boolean;
@@ -19,7 +19,7 @@ const LEAST_NODE_MAJOR = 20;
 const REDIS_TIMEOUT_MS = 3000;
 const LEAST_FREE_BYTES = 1e9;
 
-/** Looks at all that maestro needs; `device` must be there, others may. */
+/** Checks everything that maestro needs; `device` is required, others are optional. */
 export async function examineMachine(device: Device): Promise<MachineFinding[]> {
   return [
     nodeVersion(),
@@ -71,7 +71,7 @@ async function runtime(device: Device, required: boolean): Promise<MachineFindin
   return { name, ok, required, detail };
 }
 
-/** What `maestro up --network-namespaces` and `maestro chaos` can do to a network here. */
+/** Checks the network faults that `maestro up --network-namespaces` and `maestro chaos` can cause here. */
 async function network(): Promise<MachineFinding[]> {
   const { namespaces, delay, throttle } = await networkLacks();
   const uses = [

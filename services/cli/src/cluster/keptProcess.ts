@@ -1,51 +1,51 @@
 import { errorMessage } from '@maestro/protocol';
 import { restartDelayMs } from './restartDelay.ts';
 
-/** A process that has been started. */
+/** A started process. */
 export interface Launched {
   readonly pid: number;
-  /** Resolves when it has ended, with how: a signal's name, or `exit code N`. */
+  /** Resolves when it has ended, with a signal's name, or `exit code N`. */
   readonly exited: Promise<string>;
-  /** Of one that has failed, why it did, in its own words; undefined when it said nothing. */
+  /** Returns the error message of a failed process; undefined when it left none. */
   readonly lastWords?: () => string | undefined;
-  /** Ends it in good order, stopped by a signal or not. */
+  /** Stops it gracefully, even when suspended by a signal. */
   stop(): Promise<void>;
 }
 
-/** Variables of a process, beside those that it inherits. */
+/** Variables of a process, besides inherited ones. */
 export type Environment = Readonly<Record<string, string>>;
 
-/** A process that can be ended and started again under its name. */
+/** A process that can be ended and restarted under its name. */
 export interface KeptProcess {
   readonly name: string;
-  /** Resolves when the first process serves; rejects when it does not come to that. */
+  /** Resolves when the first process serves; rejects when it fails to. */
   readonly started: Promise<void>;
-  /** Of the process that runs, or ran last; 0 before the first. */
+  /** Pid of the current process, or the last one; 0 before the first. */
   readonly pid: number;
   readonly isRunning: boolean;
-  /** Resolves when the process that runs now has ended, with how. */
+  /** Resolves when the current process has ended, with the way in which it did. */
   readonly ended: Promise<string>;
-  /** Sends a signal; nothing happens to a process that has ended. */
+  /** Sends a signal; has no effect on a process that has ended. */
   kill(signal: NodeJS.Signals): void;
-  /** Kills it where it still runs, and starts it again: with the variables of last time, or others. Resolves when it serves. */
+  /** Kills it if it still runs, and restarts it: with the previous variables, or others. Resolves when it serves. */
   restart(env?: Environment): Promise<void>;
-  /** Ends it in good order, for good. */
+  /** Stops it gracefully and permanently. */
   stop(): Promise<void>;
 }
 
-/** How a process is kept. */
+/** Options of {@link keepProcess}. */
 export interface KeepOptions {
   readonly name: string;
   readonly env?: Environment;
-  /** Starts the process; resolves when it serves. One that has started, but does not serve yet, is given to `onStart`. */
+  /** Starts the process; resolves when it serves. A process that has started, but does not serve yet, is passed to `onStart`. */
   readonly launch: (env: Environment, onStart: (process: Launched) => void) => Promise<Launched>;
-  /** Whether a process that died is started again, after a delay that grows with each death. One that ends with exit code 0 has left. */
+  /** Returns true when a process that died is restarted, with a back-off that grows with each death. One with exit code 0 has left. */
   readonly isSupervised: () => boolean;
-  /** Told of each change, in a sentence. */
+  /** Called for each change, with a sentence. */
   readonly onChange: (sentence: string) => void;
 }
 
-/** Starts a process and keeps it. */
+/** Starts a process and keeps it running. */
 export function keepProcess({ name, env: firstEnv = {}, launch, isSupervised, onChange }: KeepOptions): KeptProcess {
   let env = firstEnv;
   let current: Launched | undefined;
@@ -81,7 +81,7 @@ export function keepProcess({ name, env: firstEnv = {}, launch, isSupervised, on
     }
   };
 
-  /** Says what happened, and what will be done about it. */
+  /** Reports what happened, and schedules the restart. */
   const retire = (what: string, hasLeft: boolean): void => {
     if (hasLeft || !isSupervised()) {
       onChange(what);
@@ -98,7 +98,7 @@ export function keepProcess({ name, env: firstEnv = {}, launch, isSupervised, on
       await start();
       if (!isStopping) onChange(`${name} restarted (process ${current!.pid})`);
     } catch (error) {
-      // A process that came to life and ended has been told of already.
+      // A process that started and ended has been reported already.
       if (!isStopping && current === before) retire(`${name} does not start: ${errorMessage(error)}`, false);
     }
   };
@@ -107,13 +107,13 @@ export function keepProcess({ name, env: firstEnv = {}, launch, isSupervised, on
     try {
       if (isRunning) process.kill(current!.pid, signal);
     } catch (error) {
-      // It has ended, and the word of it is on its way.
+      // It has ended, and the event is pending.
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   };
 
   const started = start();
-  started.catch(() => undefined); // the caller's to handle, if it waits
+  started.catch(() => undefined); // handled by the caller, if it waits
   return {
     name,
     started,
@@ -143,7 +143,7 @@ export function keepProcess({ name, env: firstEnv = {}, launch, isSupervised, on
       clearTimeout(timer);
       await current?.stop();
       await starting;
-      await current?.stop(); // one that came to life meanwhile
+      await current?.stop(); // one that started meanwhile
     },
   };
 }

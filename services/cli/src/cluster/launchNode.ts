@@ -7,38 +7,38 @@ import type { Environment, Launched } from './keptProcess.ts';
 import { readLastWords } from './readLastWords.ts';
 
 const STOP_TIMEOUT_MS = 15_000;
-/** Ends that others made, or that are none: what stands last in the log has nothing to do with it. */
+/** Ends caused by others, or normal ones: the last log lines have nothing to do with them. */
 const WITHOUT_WORDS: ReadonlySet<string> = new Set(['exit code 0', 'SIGKILL', 'SIGTERM', 'SIGINT']);
 
 /** A program of ours to start. */
 export interface NodeProgram {
-  /** What it is called in messages. */
+  /** Its name in messages. */
   readonly name: string;
   /** Its main file, below `services`. */
   readonly entry: string;
   readonly env: Environment;
-  /** What it is not to know of the variables of this process. */
+  /** Variables of this process to withhold from it. */
   readonly hides?: readonly SecretVariable[];
-  /** What is put before its command, so that it runs in another place, such as a network namespace. */
+  /** Command prefix that runs it elsewhere, such as in a network namespace. */
   readonly enter?: readonly string[];
-  /** Where its output is appended. */
+  /** File to which its output is appended. */
   readonly logFile: string;
-  /** Told of each message that it sends to its parent. */
+  /** Called for each message that it sends to its parent. */
   readonly onMessage?: (message: unknown) => void;
 }
 
-/** What a process of ours tells its parent once it serves. */
+/** Message of our processes to their parent once they serve. */
 export interface Listening {
   readonly listening: string;
-  /** Where it serves HTTP, if it does. */
+  /** Address of its HTTP server, if it has one. */
   readonly http?: string;
 }
 
 /**
- * Starts a program of ours. It ends with this process, since it sees the channel between them close; and it has a process group of its own,
- * since a Ctrl-C in the terminal is this process's to pass on.
+ * Starts a program of ours. It ends with this process, since it sees the channel between them close; it has its own process group, since
+ * passing on a Ctrl-C in the terminal is up to this process.
  *
- * @returns `listening` resolves with the addresses that it announces, and rejects when it ends before.
+ * @returns `listening` resolves with the announced addresses, and rejects when the process ends before.
  */
 export async function launchNode({
   name,
@@ -82,7 +82,7 @@ export async function launchNode({
   return { pid: child.pid!, exited, lastWords, listening, stop: () => end(child, exited) };
 }
 
-/** A disk that takes no new file is no reason not to start: the lines go to Redis all the same. */
+/** A disk that accepts no new file does not prevent the start: the lines still go to Redis. */
 function openLog(path: string): number | 'ignore' {
   try {
     return openSync(path, 'a');
@@ -91,12 +91,12 @@ function openLog(path: string): number | 'ignore' {
   }
 }
 
-/** SIGTERM, and SIGKILL for a process that does not end in time. */
+/** Sends SIGTERM, and SIGKILL to a process that does not end in time. */
 async function end(child: ChildProcess, exited: Promise<string>): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
   child.kill('SIGTERM');
-  child.kill('SIGCONT'); // one that is stopped takes nothing else in
+  child.kill('SIGCONT'); // a suspended one handles nothing else
   await exited;
   clearTimeout(timer);
 }

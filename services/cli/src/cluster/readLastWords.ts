@@ -1,12 +1,12 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
-/** What is read of the end of a log. */
+/** Bytes read from the end of a log. */
 const MOST_BYTES = 64 * 1024;
 const MOST_CHARACTERS = 500;
 
 /**
- * Why a process of ours failed, from what it has written to its log since byte `from`: the error of its last fatal line, else the last line
- * that is no log line, such as one of Node or of a library. Undefined when there is neither.
+ * Returns why a process of ours failed, from its log since byte `from`: the error of its last fatal line, or else the last line that is not
+ * a log line, such as one of Node or of a library. Undefined when there is neither.
  */
 export function readLastWords(logFile: string, from: number): string | undefined {
   try {
@@ -21,11 +21,11 @@ export function readLastWords(logFile: string, from: number): string | undefined
       closeSync(file);
     }
   } catch {
-    return undefined; // A disk that is full, or a log that somebody took away: there is the exit code.
+    return undefined; // A full disk, or a log that somebody removed: the exit code remains.
   }
 }
 
-/** The words in a log's end; exported for tests. */
+/** Finds the error in a log's end; exported for tests. */
 export function lastWords(text: string): string | undefined {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const fatal = lines.findLast((line) => line.startsWith('{"level":"fatal"'));
@@ -33,7 +33,7 @@ export function lastWords(text: string): string | undefined {
   return words?.trim().slice(0, MOST_CHARACTERS);
 }
 
-/** What Node and its engine say first of an error; a stack and the version come below. */
+/** Matches the first line of an error by Node or its engine; a stack and the version follow. */
 function isError(line: string): boolean {
   return /^(?:\w*Error(?: \[\w+\])?: |FATAL ERROR: )/.test(line);
 }

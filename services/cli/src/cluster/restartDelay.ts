@@ -1,11 +1,11 @@
 const FIRST_MS = 200;
 const MOST_MS = 10_000;
-/** A process that lived this long was well: the next death is a first one. */
+/** Lifetime after which a process counts as healthy: its next death is a first one. */
 const HEALTHY_LIFE_MS = 30_000;
 
 /**
- * How long to wait before a process that died is started again, in milliseconds: 0.2 s, twice as long each time up to 10 s, and 0.2 s again
- * after a life of 30 s.
+ * Returns the back-off before a dead process is restarted, in milliseconds: 0.2 s, doubled each time up to 10 s, and 0.2 s again after a
+ * life of 30 s.
  *
  * @param previousMs the delay before the life that has ended; undefined for the first.
  */

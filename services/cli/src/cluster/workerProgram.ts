@@ -4,7 +4,7 @@ import type { Place } from '../network/hostNetwork.ts';
 import type { Environment } from './keptProcess.ts';
 import type { NodeProgram } from './launchNode.ts';
 
-/** What all workers of a local cluster have in common. */
+/** Settings common to all workers of a local cluster. */
 export interface WorkerSetup {
   /** host:port of the coordinator. */
   readonly coordinator: string;
@@ -14,7 +14,7 @@ export interface WorkerSetup {
   readonly threads: number;
 }
 
-/** The worker program with its variables, to run at its place; `env` comes on top. */
+/** Returns the worker program with its variables, to run at its place; `env` is added last. */
 export function workerProgram(
   name: string,
   { coordinator, redisUrl, dataDir, device, threads }: WorkerSetup,
@@ -41,17 +41,17 @@ export function workerProgram(
   };
 }
 
-/** Network namespaces of this machine are as good as loopback. */
+/** Marks network namespaces of this machine as trusted, like loopback. */
 export function trustedNetwork(address: string): Environment {
   return address.startsWith('127.') ? {} : { MAESTRO_TRUSTED_NETWORK: `${address}/24` };
 }
 
-/** Where the output of a process of a local cluster goes. */
+/** Returns the log file of a process of a local cluster. */
 export function logFile(dataDir: string, name: string): string {
   return join(dataDir, 'logs', `${name}.log`);
 }
 
-/** The first of worker-a, worker-b, ..., worker-z, worker-a1, ... that is not taken. */
+/** Returns the first free name of worker-a, worker-b, ..., worker-z, worker-a1, ... */
 export function freeWorkerName(taken: ReadonlySet<string>): string {
   for (let i = 0; ; i++) {
     const name = `worker-${String.fromCharCode(97 + (i % 26))}${i < 26 ? '' : Math.floor(i / 26)}`;

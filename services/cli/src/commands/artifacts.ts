@@ -11,7 +11,7 @@ interface BuildOptions {
   readonly json?: boolean;
 }
 
-/** `maestro artifacts build|inspect`: the ONNX graphs of a job, without a cluster. */
+/** Adds `maestro artifacts build|inspect`: the ONNX graphs of a job, without a cluster. */
 export function addArtifactCommands(program: Command): void {
   const artifacts = program.command('artifacts').description("build and inspect a job's ONNX graphs, which other tools can run too");
 

@@ -5,7 +5,7 @@ import { findJob, JOB_HELP } from '../job/findJob.ts';
 import { printResult } from '../terminal/printResult.ts';
 import { withClient } from '../terminal/withClient.ts';
 
-/** `maestro audit JOB`: whether every sample was taken once, from the ledger alone. */
+/** Adds `maestro audit JOB`: checks, from the ledger alone, that every sample was taken once. */
 export function addAuditCommand(program: Command): void {
   const command = program
     .command('audit')

@@ -4,7 +4,7 @@ import { initAuthority, issueCertificate } from '../cluster/certificates.ts';
 import { withExamples } from '../job/examples.ts';
 import { collect } from '../terminal/options.ts';
 
-/** `maestro certs init|issue`: a private authority, and certificates for the services of a cluster. */
+/** Adds `maestro certs init|issue`: a private authority, and certificates for the services of a cluster. */
 export function addCertsCommands(program: Command): void {
   const certs = program
     .command('certs')

@@ -16,9 +16,9 @@ import { positiveInteger, positiveNumber, wholeNumber } from '../terminal/option
 import { withClient } from '../terminal/withClient.ts';
 
 const DEFAULT_FAILURE_TIMEOUT_MS = 5000;
-/** Standing still for so many failure timeouts after an event is not recovering any more. */
+/** Number of failure timeouts of standstill after an event that no longer count as recovering. */
 const PATIENCE = 12;
-/** As long as a person may want to wait for a job to end. */
+/** Deadline for a job to end: as long as a person may want to wait. */
 const MOST_WAIT_MS = 86_400_000;
 
 interface ChaosCommandOptions {
@@ -31,7 +31,9 @@ interface ChaosCommandOptions {
   readonly json?: boolean;
 }
 
-/** `maestro chaos`: harms the cluster that `maestro up` runs here while a job trains, then audits it and compares its weights. */
+/**
+ * Adds `maestro chaos`: injects faults into the local cluster of `maestro up` while a job trains, then audits it and compares its weights.
+ */
 export function addChaosCommand(program: Command): void {
   const command = program
     .command('chaos')
@@ -87,7 +89,7 @@ function scheduleFor(
   return chaosSchedule({ seed, minutes, workers, minWorkers, failureTimeoutMs, restartable, network });
 }
 
-/** Everything from the first event to the verdict; gives whether all is well. */
+/** Runs everything from the first event to the verdict; returns true when all is well. */
 async function chaos({
   client,
   id,

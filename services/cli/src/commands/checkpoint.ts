@@ -12,8 +12,8 @@ interface ReadOptions {
 }
 
 /**
- * `maestro checkpoint ls|verify|export`: what is in a folder or an object store; the coordinator is asked only for a place that a job's
- * file names.
+ * Adds `maestro checkpoint ls|verify|export`: reads a folder or an object store; asks the coordinator only for a location named by a job's
+ * file.
  */
 export function addCheckpointCommand(program: Command): void {
   const checkpoint = program.command('checkpoint').description('list, verify and export checkpoints, in folders or s3://bucket/prefix');
@@ -78,7 +78,7 @@ export function addCheckpointCommand(program: Command): void {
   ]);
 }
 
-/** What looks at checkpoints, loaded once a command needs it. */
+/** Loads the examination modules once a command needs them. */
 async function examination() {
   const [examine, table] = await Promise.all([import('../checkpoint/examineCheckpoints.ts'), import('../checkpoint/checkpointTable.ts')]);
   return { ...examine, ...table };

@@ -5,10 +5,10 @@ import { bashCompletion, zshCompletion } from '../terminal/completionScript.ts';
 import { printable } from '../terminal/printResult.ts';
 import { withClient } from '../terminal/withClient.ts';
 
-/** So many of the newest jobs are completed. */
+/** Number of newest jobs offered for completion. */
 const MOST_COMPLETED = 200;
 
-/** `maestro completion SHELL`: a script that completes commands, options, jobs and workers. */
+/** Adds `maestro completion SHELL`: prints a script that completes commands, options, jobs and workers. */
 export function addCompletionCommand(program: Command): void {
   const command = program
     .command('completion')
@@ -23,7 +23,7 @@ export function addCompletionCommand(program: Command): void {
     ['maestro completion zsh > ~/.zsh/_maestro', 'with ~/.zsh in fpath, before compinit'],
   ]);
 
-  // What the scripts ask: one name a line, and nothing where no cluster answers.
+  // Called by the scripts: prints one name per line, and nothing when no cluster answers.
   program
     .command('__names', { hidden: true })
     .argument('<kind>')

@@ -14,7 +14,7 @@ interface InspectOptions {
   readonly json?: boolean;
 }
 
-/** `maestro dataset inspect|pack`: what a job would find in a folder, and shards of it; needs no cluster. */
+/** Adds `maestro dataset inspect|pack`: shows what a job would find in a folder, and packs it into shards; needs no cluster. */
 export function addDatasetCommand(program: Command): void {
   const dataset = program.command('dataset').description('inspect a data set before training on it, and pack it into shards');
   const command = dataset

@@ -2,7 +2,7 @@ import { DEVICES, isDevice, MaestroError } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../job/examples.ts';
 
-/** `maestro doctor`: whether this machine has what maestro needs, and what to do where it has not. */
+/** Adds `maestro doctor`: checks whether this machine has what maestro needs, and advises what to do otherwise. */
 export function addDoctorCommand(program: Command): void {
   const doctor = program
     .command('doctor')

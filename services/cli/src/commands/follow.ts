@@ -4,7 +4,7 @@ import { JOB_HELP } from '../job/findJob.ts';
 import { type FollowOptions, followJob, logsOption } from '../job/followJob.ts';
 import { withClient } from '../terminal/withClient.ts';
 
-/** `maestro follow JOB`: comes back to a job that was submitted earlier. */
+/** Adds `maestro follow JOB`: returns to a job submitted earlier. */
 export function addFollowCommand(program: Command): void {
   const command = program
     .command('follow')

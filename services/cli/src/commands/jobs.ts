@@ -9,14 +9,14 @@ import { positiveInteger } from '../terminal/options.ts';
 import { forTerminal, printResult } from '../terminal/printResult.ts';
 import { withClient } from '../terminal/withClient.ts';
 
-/** Jobs that a list shows unless it is told otherwise. */
+/** Default number of jobs in a list. */
 const SHOWN_JOBS = 200;
 
 interface ReadOptions {
   readonly json?: boolean;
 }
 
-/** `maestro jobs`, `describe JOB`, `cancel JOB`, `pause JOB` and `resume JOB`. */
+/** Adds `maestro jobs`, `describe JOB`, `cancel JOB`, `pause JOB` and `resume JOB`. */
 export function addJobCommands(program: Command): void {
   const list = program
     .command('jobs')
@@ -52,7 +52,7 @@ export function addJobCommands(program: Command): void {
       const { job, stored } = await withClient(program, (client) =>
         findJob(client, id, async (found) => ({
           job: await client.getJob(found),
-          // A disk or server that does not answer hides nothing else of the job.
+          // An unresponsive disk or server must not hide the rest of the job.
           stored: await client.listCheckpoints(found).catch((error: unknown) => {
             process.stderr.write(`maestro: cannot list the checkpoints: ${errorMessage(error)}\n`);
             return undefined;
@@ -95,7 +95,7 @@ export function addJobCommands(program: Command): void {
       .action(async (id: string, { json }: ReadOptions) => {
         const job = await withClient(program, (client) => findJob(client, id, (found) => act(client, found)));
         printResult(json, job, ({ id, state, message }) => {
-          // A cancelled job that has workers ends once they have left.
+          // A cancelled job with workers ends once they have left.
           const now = name === 'cancel' && !isTerminal(state) ? 'is ending' : state;
           return `${id} ${now}: ${message}`;
         });

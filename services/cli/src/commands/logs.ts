@@ -19,7 +19,7 @@ interface LogsOptions {
   readonly json?: boolean;
 }
 
-/** `maestro logs JOB`: a job's log lines. */
+/** Adds `maestro logs JOB`: prints a job's log lines. */
 export function addLogsCommand(program: Command): void {
   const command = program
     .command('logs')

@@ -11,7 +11,7 @@ interface MetricsOptions {
   readonly out?: string;
 }
 
-/** `maestro metrics JOB`: loss, learning rate, gradient norm and speed of a job's steps, as a file of other programs. */
+/** Adds `maestro metrics JOB`: exports loss, learning rate, gradient norm and speed of a job's steps to a file for other programs. */
 export function addMetricsCommand(program: Command): void {
   const command = program
     .command('metrics')
@@ -43,7 +43,7 @@ export function addMetricsCommand(program: Command): void {
   ]);
 }
 
-/** Where TensorBoard looks: a run is a folder, and a name with `tfevents` in it. A second export takes the place of the first. */
+/** Returns the path that TensorBoard expects: a folder per run, and a name with `tfevents` in it. A second export replaces the first. */
 function eventFilePath(logDir: string, id: string): string {
   return join(logDir, id, `events.out.tfevents.${id}`);
 }

@@ -14,7 +14,7 @@ interface PackCommandOptions {
   readonly json?: boolean;
 }
 
-/** `maestro dataset pack`: tar shards of a data set, with an index. */
+/** Adds `maestro dataset pack`: packs a data set into tar shards with an index. */
 export function addPackCommand(dataset: Command): void {
   const command = dataset
     .command('pack')

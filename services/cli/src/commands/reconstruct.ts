@@ -12,7 +12,7 @@ interface ReconstructOptions {
   readonly json?: boolean;
 }
 
-/** `maestro reconstruct`: what a checkpoint makes of masked images, as a picture and as numbers. */
+/** Adds `maestro reconstruct`: shows a checkpoint's reconstructions of masked images as a picture and as numbers. */
 export function addReconstructCommand(program: Command): void {
   const command = program
     .command('reconstruct')

@@ -18,7 +18,7 @@ interface SubmitOptions {
   readonly json?: boolean;
 }
 
-/** `maestro submit`: hands a job file to the coordinator. */
+/** Adds `maestro submit`: sends a job file to the coordinator. */
 export function addSubmitCommand(program: Command): void {
   const command = program
     .command('submit')
@@ -44,7 +44,7 @@ export function addSubmitCommand(program: Command): void {
       const from =
         resume === undefined ? undefined : await (await import('../checkpoint/checkpointPlace.ts')).newestFolder(program, resume);
       const spec = await buildSpec(file, { ...options, resume: from });
-      // Mistakes are told before a coordinator is looked for.
+      // Errors in the file are reported before a coordinator is contacted.
       const checked = parseJobSpec(spec);
       if (options.dryRun === true) {
         return dryRun(program, { file: spec, spec: checked, isJson: options.json === true });
@@ -73,7 +73,7 @@ export function addSubmitCommand(program: Command): void {
   ]);
 }
 
-/** Checks a job file and says what follows: by the coordinator, which knows its workers; where none answers, by what this machine sees. */
+/** Checks a job file and shows the plan: by the coordinator, which knows its workers; when none answers, by what this machine sees. */
 async function dryRun(
   program: Command,
   { file, spec, isJson }: { readonly file: JobFile; readonly spec: JobSpec; readonly isJson: boolean },
@@ -95,7 +95,7 @@ async function dryRun(
     process.stdout.write(`${JSON.stringify(check)}\n`);
     return;
   }
-  // Of a job that measures a checkpoint the model is the checkpoint's, which may lie on another machine.
+  // A measuring job uses its checkpoint's model, which may be on another machine.
   const { model, ...others } = check.spec;
   process.stdout.write(`${JSON.stringify(isLocal && !isTraining(spec) ? others : { model, ...others }, null, 2)}\n`);
   process.stderr.write(`${(await import('../job/planText.ts')).planText(check)}\n`);

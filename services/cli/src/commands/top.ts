@@ -17,7 +17,7 @@ interface TopOptions {
   readonly json?: boolean;
 }
 
-/** Jobs that are looked at, the newest, and those that have workers: more would not fit a screen. */
+/** Limits the jobs shown to the newest, and those that have workers: more would not fit a screen. */
 const MOST_JOBS = 200;
 const ENTER_SCREEN = '\x1b[?1049h\x1b[?25l';
 const LEAVE_SCREEN = '\x1b[?25h\x1b[?1049l';
@@ -26,7 +26,7 @@ const CLEAR_LINE = '\x1b[K';
 const CLEAR_BELOW = '\x1b[J';
 const INTERRUPT = '\x03';
 
-/** `maestro top`: jobs and workers, live on a terminal, once anywhere else. */
+/** Adds `maestro top`: shows jobs and workers, live on a terminal, once anywhere else. */
 export function addTopCommand(program: Command): void {
   const command = program
     .command('top')
@@ -56,7 +56,7 @@ async function look(client: JobClient, coordinator: string): Promise<TopFrame> {
   return { coordinator, nowMs: Date.now(), jobs, areAll, workers };
 }
 
-/** Redraws until q is pressed. A coordinator that goes away is waited for. */
+/** Redraws until q is pressed. Waits for a coordinator that goes away. */
 async function showLive(client: JobClient, first: TopFrame, intervalMs: number): Promise<void> {
   const { stdin, stdout } = process;
   const ended = new AbortController();

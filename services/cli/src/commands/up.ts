@@ -20,7 +20,7 @@ interface UpOptions {
   readonly networkNamespaces?: boolean;
 }
 
-/** `maestro up` and `maestro down`: a cluster on this machine. */
+/** Adds `maestro up` and `maestro down`: a cluster on this machine. */
 export function addUpCommands(program: Command): void {
   const up = program
     .command('up')
@@ -36,7 +36,7 @@ export function addUpCommands(program: Command): void {
     )
     .option('--network-namespaces', 'give each process its own network namespace and address; needs root on Linux')
     .action(async ({ workers, threads, device, port, httpPort, networkNamespaces = false }: UpOptions) => {
-      // The cluster ends with this process: it outlasts a full disk, a reader that leaves and a terminal that is gone.
+      // The cluster ends with this process, which must survive a full disk, a reader that leaves and a closed terminal.
       for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
       const dataDir = resolve(program.opts<{ dataDir: string }>().dataDir);
       const running = await readClusterFile(dataDir);

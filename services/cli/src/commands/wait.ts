@@ -10,7 +10,7 @@ import { withClient } from '../terminal/withClient.ts';
 
 const STATES = ['running', 'paused', 'succeeded', 'failed', 'cancelled'] as const;
 const ENDED: readonly string[] = ['succeeded', 'failed', 'cancelled'];
-/** As of timeout(1). */
+/** The same as timeout(1). */
 const EXIT_TIMEOUT = 124;
 
 interface WaitOptions {
@@ -19,7 +19,7 @@ interface WaitOptions {
   readonly json?: boolean;
 }
 
-/** `maestro wait JOB`: for scripts, which go on when a job has ended or is in a state. */
+/** Adds `maestro wait JOB`: lets scripts continue when a job has ended or reached a state. */
 export function addWaitCommand(program: Command): void {
   const command = program
     .command('wait')
@@ -48,7 +48,7 @@ export function addWaitCommand(program: Command): void {
   ]);
 }
 
-/** 0 where the job is in the state that was waited for; else the code of its outcome, and never 0. */
+/** Returns 0 when the job is in the awaited state; otherwise the code of its outcome, and never 0. */
 export function waitExitCode(job: Job, state: string | undefined): number {
   if (state === undefined) return exitCodeOf(job);
   return job.state === state ? 0 : exitCodeOf(job) || 1;

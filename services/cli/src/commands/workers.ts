@@ -10,7 +10,7 @@ interface ReadOptions {
   readonly json?: boolean;
 }
 
-/** `maestro workers` and `maestro workers drain NAME`. */
+/** Adds `maestro workers` and `maestro workers drain NAME`. */
 export function addWorkerCommands(program: Command): void {
   const workers = program
     .command('workers')

@@ -7,24 +7,24 @@ import { spread } from '@maestro/evaluation';
 import { textTable } from '../terminal/textTable.ts';
 import { type DatasetFormat, openAnyDataset } from './openAnyDataset.ts';
 
-/** What `dataset inspect` finds. */
+/** Report of `dataset inspect`. */
 export interface DatasetReport {
   readonly path: string;
   readonly format: DatasetFormat;
   readonly samples: number;
   readonly channels: number;
   readonly fingerprint: string;
-  /** What a job trains on that holds a share out, and what it holds out, by the fingerprints that workers compare. */
+  /** The training part and the held-out part of a job that holds a share out, with the fingerprints that workers compare. */
   readonly parts?: {
     readonly holdOut: number;
     readonly training: DatasetPartReport;
     readonly heldOut: DatasetPartReport;
   };
-  /** SHA-256 (hex) of every sample's name and bytes in order, where that was asked for. */
+  /** SHA-256 (hex) of every sample's name and bytes in order, if requested. */
   readonly contentSha256?: string;
-  /** Samples of each class; empty where there are no classes. */
+  /** Samples of each class; empty when there are no classes. */
   readonly classes: readonly { readonly name: string; readonly samples: number }[];
-  /** Samples that were decoded to try, and those that could not be. */
+  /** Number of samples test-decoded, and those that could not be decoded. */
   readonly tried: number;
   readonly broken: readonly { readonly name: string; readonly reason: string }[];
 }
@@ -35,28 +35,28 @@ export interface DatasetPartReport {
   readonly fingerprint: string;
 }
 
-/** How a data set is inspected. */
+/** Options of {@link inspectDataset}. */
 export interface InspectDatasetOptions {
   readonly split: string;
-  /** Images that are decoded to try. */
+  /** Number of images to test-decode. */
   readonly sample: number;
-  /** Reads every sample for its SHA-256. */
+  /** True to read every sample for its SHA-256. */
   readonly hash?: boolean;
-  /** A file that gets a line for each sample. */
+  /** File that receives a line for each sample. */
   readonly list?: string | undefined;
-  /** The share that the job holds out. */
+  /** Share that the job holds out. */
   readonly holdOut: number;
 }
 
-/** The side to which images are decoded when they are only tried. */
+/** Side to which test-decoded images are resized. */
 const TRIED_SIZE = 32;
 /** Images in memory at a time. */
 const BATCH = 64;
 const SHOWN_CLASSES = 20;
-/** Samples that a data set elsewhere is told of ahead. */
+/** Number of samples announced ahead to a remote data set. */
 const READ_AHEAD = 16;
 
-/** Opens whatever is at a place, and decodes `sample` of its images to try. @throws MaestroError `not-found`, `data-invalid`. */
+/** Opens whatever is at a location, and test-decodes `sample` of its images. @throws MaestroError `not-found`, `data-invalid`. */
 export async function inspectDataset(
   place: string,
   { split, sample, hash = false, list, holdOut }: InspectDatasetOptions,
@@ -74,14 +74,14 @@ async function partsOf(dataset: Dataset, holdOut: number): Promise<NonNullable<D
 }
 
 /**
- * Reads every sample. Two data sets with the same hash have the same names and the same bytes in the same order. `list`: a file that gets
- * content hash, bytes and name of each.
+ * Reads every sample. Two data sets with the same hash have the same names and the same bytes in the same order. `list`: a file that
+ * receives content hash, bytes and name of each.
  */
 async function hashAll(dataset: Dataset, list: string | undefined): Promise<string> {
   const hash = createHash('sha256');
   const lines = list === undefined ? undefined : createWriteStream(list);
   const written = lines === undefined ? undefined : finished(lines);
-  written?.catch(() => undefined); // told at the end
+  written?.catch(() => undefined); // reported at the end
   for (let index = 0; index < dataset.length; index++) {
     for (let ahead = index; ahead < Math.min(dataset.length, index + READ_AHEAD); ahead++) dataset.prefetch?.(ahead);
     const sample = await dataset.read(index);
@@ -119,7 +119,7 @@ async function tried(dataset: Dataset, sample: number): Promise<Omit<DatasetRepo
   };
 }
 
-/** The report for a terminal. */
+/** Formats the report for a terminal. */
 export function datasetText({
   path,
   format,

@@ -3,10 +3,10 @@ import { type Dataset, IMAGE_EXTENSIONS, INDEX_FILE, openDataset } from '@maestr
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import { inFileTime, isUrl, resolveLocation } from '@maestro/storage';
 
-/** How a job file calls what was found. */
+/** Formats as named in a job file. */
 export type DatasetFormat = 'idx' | 'image-folder' | 'webdataset';
 
-/** Opens whatever is at a place, by what is in it. @throws MaestroError `not-found`, `data-invalid`. */
+/** Opens whatever is at a location, by its content. @throws MaestroError `not-found`, `data-invalid`. */
 export async function openAnyDataset(
   place: string,
   split: string,
@@ -25,7 +25,7 @@ async function formatOf(path: string): Promise<DatasetFormat> {
     const names = await inFileTime(readdir(path), `dataset ${path}`);
     if (names.includes(INDEX_FILE) && (names.length === 1 || names.some((name) => name.endsWith('.tar')))) return 'webdataset';
     const isImage = (name: string): boolean => IMAGE_EXTENSIONS.some((extension) => name.toLowerCase().endsWith(extension));
-    // Shards of others have no index.
+    // Shards packed by other tools have no index.
     if (names.some((name) => name.endsWith('.tar')) && !names.some(isImage)) return 'webdataset';
     return names.some((name) => /-idx3-ubyte(\.gz)?$/.test(name)) ? 'idx' : 'image-folder';
   } catch (error) {

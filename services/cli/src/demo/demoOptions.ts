@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { positiveInteger } from '../terminal/options.ts';
 
-/** What `npm run demo` and `maestro demo` take. */
+/** Adds the options of `npm run demo` and `maestro demo`. */
 export function withDemoOptions(command: Command): Command {
   return command
     .description('Pre-trains a small Masked Autoencoder on this machine and shows what it learned.')

@@ -8,18 +8,18 @@ import { errorMessage, MaestroError } from '@maestro/protocol';
 const run = promisify(execFile);
 
 const PACKAGE = 'dataset-fashion-mnist';
-/** Where Debian's package keeps the files. */
+/** Folder of the files in Debian's package. */
 const PACKAGE_DIR = 'usr/share/datasets/fashion-mnist';
-/** The data set's own home (Xiao, Rasul & Vollgraf 2017, arXiv 1708.07747; MIT licence). */
+/** The data set's own address (Xiao, Rasul & Vollgraf 2017, arXiv 1708.07747; MIT licence). */
 const PUBLIC_URL = 'http://fashion-mnist.s3-website.eu-central-1.amazonaws.com';
 const FILES = ['train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz', 't10k-images-idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz'];
 const DOWNLOAD_TIMEOUT_MS = 120_000;
 
 /**
- * Gives the folder with Fashion-MNIST's four IDX files: the installed Debian package, else an earlier copy in `cacheDir`, else a
- * fresh one from Debian's package (unpacked, not installed: needs no root) or from the data set's public address.
+ * Returns the folder with Fashion-MNIST's four IDX files: the installed Debian package, or an earlier copy in `cacheDir`, or a fresh one
+ * from Debian's package (unpacked, not installed: needs no root) or from the data set's public address.
  *
- * @param note is told, in a sentence, what takes time.
+ * @param note is called, with a sentence, for what takes time.
  * @throws MaestroError `unavailable` with every way that was tried and how it failed.
  */
 export async function fashionMnist(cacheDir: string, note: (text: string) => void): Promise<string> {
@@ -55,7 +55,7 @@ export async function fashionMnist(cacheDir: string, note: (text: string) => voi
 async function fromDebian(dir: string): Promise<string> {
   const download = (options: readonly string[] = []) => run('apt-get', [...options, 'download', PACKAGE], { cwd: dir });
   await download().catch(async () => {
-    // The system's package lists are missing or old, and may not be ours to write: lists of our own, thrown away afterwards.
+    // The system's package lists are missing or old, and may not be writable: use our own, and delete them afterwards.
     const options = ['-o', `Dir::State::lists=${join(dir, 'lists')}`, '-o', `Dir::Cache=${join(dir, 'cache')}`];
     await mkdir(join(dir, 'lists', 'partial'), { recursive: true });
     await mkdir(join(dir, 'cache', 'archives', 'partial'), { recursive: true });

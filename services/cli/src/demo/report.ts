@@ -1,25 +1,25 @@
 import { duration } from '../job/progressView.ts';
 import { textTable } from '../terminal/textTable.ts';
 
-/** From this share of the error of filling in the mean on, a model has learned nothing that is worth a name. */
+/** From this share of the mean-fill error upwards, a model has learned nothing worth mentioning. */
 const NOTHING_LEARNED = 0.95;
 /** Below this share the picture shows shapes: measured on Fashion-MNIST (0.33 after 640 steps) and on folders of photographs. */
 const LEARNED = 0.6;
 
-/** What the demo found; `--json` prints it. */
+/** Result of the demo; `--json` prints it. */
 export interface DemoReport {
   readonly jobId: string;
   readonly workers: number;
   readonly steps: number;
-  /** Images that were trained on, counted each time. */
+  /** Images trained on, counting repetitions. */
   readonly images: number;
   readonly trainSeconds: number;
   readonly lossFirst: number;
   readonly lossLast: number;
-  /** Squared error per value on hidden patches, pixels on a scale of 0..1: of the model as it was initialised, and as it was trained. */
+  /** Squared error per value on hidden patches, pixels on a scale of 0..1: of the initial model, and of the trained one. */
   readonly evalMaskedMseBefore: number;
   readonly evalMaskedMse: number;
-  /** The same of a guess that fills hidden patches with the mean of the visible pixels. */
+  /** The same of a baseline that fills hidden patches with the mean of the visible pixels. */
   readonly meanFillMse: number;
   /** Shares of test images; null without labels. */
   readonly knnBefore: number | null;
@@ -30,19 +30,19 @@ export interface DemoReport {
   readonly picture: string;
 }
 
-/** What the report's figures are of. */
+/** Setting to which the report's figures refer. */
 export interface DemoSetting {
-  /** Images that the error was measured on, in words: "1000 test images". */
+  /** Images on which the error was measured, in words: "1000 test images". */
   readonly evaluatedOn: string;
-  /** Images that were classified, and into how many classes. */
+  /** Images that were classified, and the number of classes. */
   readonly knnTest: string;
   readonly classes: number;
-  /** Steps of the demo when `--steps` is left out. */
+  /** Default of `--steps`. */
   readonly defaultSteps: number;
   readonly isOwnData: boolean;
 }
 
-/** The end of the demo as a person reads it: a table, where things are, what it means, and what to do next. */
+/** Formats the end of the demo: a table, where things are, what it means, and what to do next. */
 export function reportText(report: DemoReport, setting: DemoSetting): string {
   const { lossFirst, lossLast, evalMaskedMseBefore, evalMaskedMse, meanFillMse, knnBefore, knnAfter } = report;
   const rows = [
@@ -67,7 +67,7 @@ export function reportText(report: DemoReport, setting: DemoSetting): string {
   return ['', indent(textTable(rows, [1, 2])), '', indent(textTable(places)), '', ...verdict(report, setting), ''].join('\n');
 }
 
-/** What the figures mean, in words, and what to do next. */
+/** Explains the figures, and what to do next. */
 export function verdict(report: DemoReport, { defaultSteps, isOwnData }: DemoSetting): string[] {
   const { evalMaskedMse, meanFillMse, knnBefore, knnAfter, steps, imagesPerSecond, images } = report;
   const share = evalMaskedMse / meanFillMse;

@@ -22,10 +22,10 @@ import { demoJob, STEPS } from './demoJob.ts';
 import { fashionMnist } from './fashionMnist.ts';
 import { type DemoReport, reportText } from './report.ts';
 
-/** How much is evaluated: enough for two digits, little enough for seconds. */
+/** Amount of evaluation: enough for two digits, little enough for seconds. */
 const EVALUATION = { images: 1000, knnTrain: 4000, knnTest: 1000, pictureRows: 8 } as const;
 
-/** What a demo is run with. */
+/** Options of the demo. */
 export interface DemoOptions {
   readonly workers: number;
   readonly steps?: number;
@@ -33,16 +33,16 @@ export interface DemoOptions {
   readonly json?: boolean;
 }
 
-/** Where the demo trains and where it looks: of Fashion-MNIST at the test split, of a folder at what is held out. */
+/** Data to train and to evaluate on: for Fashion-MNIST the test split, for a folder what is held out. */
 interface DemoData {
   readonly train: DataSpec;
   readonly evaluation: DatasetSpec;
 }
 
-/** Of a person's own images, which may be few, more are held out than in a long run. */
+/** Held-out share of a person's own images: larger than in a long run, since they may be few. */
 const OWN_HOLD_OUT = 0.1;
 
-/** The main job, end to end: data, cluster, training, evaluation, picture. Everything a person reads goes to standard error with `--json`. */
+/** Runs the demo end to end: data, cluster, training, evaluation, picture. With `--json`, everything for people goes to standard error. */
 export async function runDemo({ workers, steps, data, json = false }: DemoOptions): Promise<void> {
   const screen = json ? process.stderr : process.stdout;
   const say = (text: string): void => void screen.write(`${text}\n`);
@@ -126,10 +126,10 @@ async function demoData(folder: string | undefined, say: (text: string) => void)
   return { train: { format: 'idx', path, split: 'train' }, evaluation: { format: 'idx', path, split: 'test' } };
 }
 
-/** What a model can do: fill in hidden patches, and tell classes apart by the neighbours of its features. */
+/** Abilities of a model: filling in hidden patches, and telling classes apart by the neighbours of its features. */
 interface Evaluation {
   readonly reconstruction: Reconstruction;
-  /** Share of test images; null where the samples have no labels. */
+  /** Share of test images; null when the samples have no labels. */
   readonly knn: number | null;
 }
 
@@ -137,7 +137,7 @@ function imagesOf(dataset: Dataset, count: number): number {
   return Math.min(dataset.length, count);
 }
 
-/** Images that one k-NN accuracy takes; none without labels. */
+/** Counts the images of one k-NN accuracy; none without labels. */
 function knnImages(train: Dataset, evaluation: Dataset): number {
   return hasLabels(train) ? imagesOf(train, EVALUATION.knnTrain) + imagesOf(evaluation, EVALUATION.knnTest) : 0;
 }
@@ -154,7 +154,7 @@ async function evaluate(
   return { knn, reconstruction: await reconstructHeldOut(model, evaluation, stage) };
 }
 
-/** Runs the job on a cluster of its own; Ctrl-C ends both. */
+/** Runs the job on its own cluster; Ctrl-C ends both. */
 async function trainOnCluster({
   jobFile,
   workers,

@@ -1,12 +1,12 @@
 import { type AuditEpoch, formatBytes, type JobAudit } from '@maestro/protocol';
 import { textTable } from '../terminal/textTable.ts';
 
-/** So many of the last epochs have a line of their own, beside every one with a problem. */
+/** Number of last epochs with their own line, besides every one with a problem. */
 const SHOWN_EPOCHS = 10;
-/** So many problems are told; `--json` has more. */
+/** Maximum problems shown; `--json` has more. */
 const SHOWN_PROBLEMS = 20;
 
-/** An audit for people: the verdict first, then the counts it rests on. */
+/** Formats an audit: the verdict first, then the counts it rests on. */
 export function auditText(audit: JobAudit): string {
   const { jobId, name, state, firstStep, step, totalSteps, problems, problemCount, workers, redoneSteps, unknownSteps } = audit;
   const steps = `${step - firstStep} committed${firstStep === 0 ? '' : ` after the ${firstStep} it resumed from`}, of ${totalSteps} in all`;
@@ -53,7 +53,7 @@ function verdict(audit: JobAudit): string {
   return `NOT CLEAN: ${[...found, `${count(problemCount, 'problem')} in all`].join(', ')}; ${number(expected)} samples were due`;
 }
 
-/** Clean epochs long past share a line. */
+/** Older clean epochs share a line. */
 function epochTable(epochs: readonly AuditEpoch[]): string {
   if (epochs.length === 0) return 'no step has been committed yet';
   const isShown = (epoch: AuditEpoch, at: number): boolean => at >= epochs.length - SHOWN_EPOCHS || !isSound(epoch);

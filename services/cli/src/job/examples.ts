@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 
 const GAP = 3;
-/** What is longer has its explanation on a line of its own. */
+/** Width above which the explanation gets its own line. */
 const MOST_WIDTH = 60;
 
-/** Adds examples to a command's help: pairs of what to type and what it does. */
+/** Adds examples to a command's help: pairs of input and explanation. */
 export function withExamples(command: Command, examples: readonly (readonly [type: string, does: string])[]): Command {
   const width = Math.max(...examples.map(([type]) => (type.length <= MOST_WIDTH ? type.length : 0)));
   const lines = examples.map(([type, does]) =>

@@ -1,15 +1,15 @@
 import type { JobClient } from '@maestro/client';
 import { isMaestroError, MaestroError, nearest } from '@maestro/protocol';
 
-/** How jobs can be named. */
+/** Explains how jobs can be named. */
 export const JOB_HELP = 'job: its id, a unique prefix of it, its name, or @last for the newest';
 
-/** Asks something about a job by its id, which stays the same job while others are submitted. */
+/** Resolves a job reference and calls `ask` with its id, which stays the same job while others are submitted. */
 export async function findJob<Result>(client: JobClient, reference: string, ask: (id: string) => Promise<Result>): Promise<Result> {
   return ask((await client.getJob(reference)).id);
 }
 
-/** Asks something about a worker, likewise. */
+/** Calls `ask` with a worker's name. */
 export async function findWorker<Result>(client: JobClient, name: string, ask: (name: string) => Promise<Result>): Promise<Result> {
   try {
     return await ask(name);

@@ -6,17 +6,17 @@ import { forTerminal, printResult } from '../terminal/printResult.ts';
 import { logText } from './logText.ts';
 import { createProgressView, type ProgressView } from './progressView.ts';
 
-/** The last lines of a job may come so much later than its end. */
+/** Maximum delay of a job's last lines after its end. */
 const LAST_LINES_MS = 3000;
 
-/** What a command that follows a job is told. */
+/** Options of commands that follow a job. */
 export interface FollowOptions {
   readonly json?: boolean | undefined;
-  /** The least urgent level of log lines that are shown, or `none`. */
+  /** The least urgent level of log lines to show, or `none`. */
   readonly logs: string;
 }
 
-/** `--logs LEVEL`, for commands that follow a job. */
+/** Option `--logs LEVEL` of commands that follow a job. */
 export function logsOption(): Option {
   return new Option('--logs <level>', 'lowest level of log lines to show while following')
     .choices([...LOG_QUERY_LEVELS, 'none'])
@@ -25,7 +25,7 @@ export function logsOption(): Option {
 
 /**
  * Shows a job's progress and log lines on standard error until it ends, then prints its outcome, which becomes the exit code. Ctrl-C leaves
- * the job running and says how to come back.
+ * the job running and explains how to return.
  */
 export async function followJob(client: JobClient, job: Job, { json, logs }: FollowOptions): Promise<void> {
   const last = await follow(client, job, logs);
@@ -61,7 +61,7 @@ async function follow(client: JobClient, job: Job, level: string): Promise<Job> 
   return last;
 }
 
-/** Shows log lines as they come, until the job is over. That there are none does not keep anybody from following the job. */
+/** Shows log lines as they arrive, until the job has ended. A lack of log lines does not stop the following. */
 async function showLines(
   client: JobClient,
   id: string,

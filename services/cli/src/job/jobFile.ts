@@ -4,11 +4,11 @@ import { changedAt, errorMessage, isHomeRelative, MaestroError, nearest, recipeI
 import { resolveLocation } from '@maestro/storage';
 import { parse } from 'yaml';
 
-/** A job file as it was written: not checked yet. */
+/** A job file as written, not validated yet. */
 export type JobFile = Record<string, unknown>;
 
 /**
- * Reads a job file, YAML or JSON. Relative data and checkpoint paths are taken from the folder one works in.
+ * Reads a job file, YAML or JSON. Relative data and checkpoint paths are resolved against the working folder.
  * @throws MaestroError `not-found`, or `invalid-argument` with line and column when it is not YAML.
  */
 export async function readJobFile(path: string): Promise<JobFile> {
@@ -44,14 +44,14 @@ export async function readJobFile(path: string): Promise<JobFile> {
   }
 }
 
-/** What is wrong, with the line of the file that it is in and a mark below the place. */
+/** Formats the error, with the affected line of the file and a mark below the position. */
 function withExcerpt(error: unknown): string {
   const [what, ...excerpt] = errorMessage(error).trimEnd().split('\n');
   const lines = excerpt.filter((line) => line !== '').map((line) => `  ${line.replaceAll('\t', ' ')}`);
   return [what!.replace(/:$/, ''), ...lines].join('\n');
 }
 
-/** JSON, in which a job goes to the coordinator, has no such numbers: there they would be null. */
+/** Refuses numbers that JSON, in which a job is sent to the coordinator, would turn into null. */
 function requireFinite(value: unknown, keys: readonly string[]): void {
   if (typeof value === 'number' && !Number.isFinite(value))
     throw new MaestroError('invalid-argument', `${keys.join('.')}: expected a number, found ${value} (.nan, .inf, or too large)`);
@@ -60,7 +60,7 @@ function requireFinite(value: unknown, keys: readonly string[]): void {
 }
 
 /**
- * Sets `key=value` pairs in a job file; keys are dotted paths, values are read as YAML (`schedule.epochs=3`).
+ * Sets `key=value` pairs in a job file; keys are dotted paths, values are parsed as YAML (`schedule.epochs=3`).
  * @throws MaestroError `invalid-argument` when a pair has no `=`, or a path leads through a value.
  */
 export function setKeys(file: JobFile, pairs: readonly string[]): JobFile {
@@ -88,19 +88,19 @@ export function setKeys(file: JobFile, pairs: readonly string[]): JobFile {
   return result;
 }
 
-/** A key of the file itself: `constructor` and `__proto__` are names like any other, which the schema refuses. */
+/** Returns a key of the file itself: `constructor` and `__proto__` are names like any other, which the schema refuses. */
 const own = (node: JobFile, key: string): unknown => (Object.hasOwn(node, key) ? node[key] : undefined);
 
 function put(node: JobFile, key: string, value: unknown): void {
   Object.defineProperty(node, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-/** Makes the paths in a job file absolute, for workers that run elsewhere on this machine. */
+/** Makes the paths in a job file absolute, for workers elsewhere on this machine. */
 export function withAbsolutePaths(file: JobFile): JobFile {
   const sets = [['data'], ...recipeInfos().flatMap(({ dataPlaces }) => dataPlaces)].map((place) => [...place, 'path']);
   const places = [...sets, ['checkpoint', 'location'], ['checkpoint', 'resumeFrom']];
   return places.reduce((whole, place) => changedAt(whole, place, (path) => (typeof path === 'string' ? absolute(path) : path)), file);
 }
 
-/** What begins with `~` stays, so that whoever checks the file can say that only a shell knows it. */
+/** A path with `~` stays as it is, so that validation can report that only a shell expands it. */
 const absolute = (place: string): string => (isHomeRelative(place) ? place : resolveLocation(place));

@@ -3,15 +3,15 @@ import { textTable } from '../terminal/textTable.ts';
 import { duration } from './progressView.ts';
 import { headlineColumn, metricsLine } from './toldMetrics.ts';
 
-/** Events that a description shows; `--json` has all that are kept. */
+/** Number of events in a description; `--json` has all recorded ones. */
 const SHOWN_EVENTS = 25;
 
-/** A job's priority, by its job file. */
+/** Returns a job's priority from its job file. */
 export function priorityOf({ specJson }: Pick<Job, 'specJson'>): number {
   return (JSON.parse(specJson) as { readonly priority?: number }).priority ?? 0;
 }
 
-/** A table of jobs, one line each, newest first. */
+/** Formats a table of jobs, one line each, newest first. */
 export function jobTable(jobs: readonly Job[], nowMs: number = Date.now()): string {
   const { title, cells: headlines } = headlineColumn(jobs);
   const rows = jobs.map((job, i) => cells(job, headlines[i]!, nowMs));
@@ -26,8 +26,8 @@ function cells(job: Job, headline: string, nowMs: number): string[] {
 }
 
 /**
- * Everything about one job that a person asks for when something is odd, as indented lines. `stored`: the checkpoints that are there
- * now; all that were written are told when it is left out.
+ * Describes everything about one job that a person needs when something is odd, as indented lines. `stored`: the checkpoints that exist
+ * now; all written ones are listed when it is omitted.
  */
 export function jobDescription(
   job: Job,
@@ -62,7 +62,7 @@ export function jobDescription(
     lines.push(
       `Redone:     ${job.stepsRedone} step${job.stepsRedone === 1 ? '' : 's'}, discarded when a view ended or lost with all workers`,
     );
-  // Nobody works for a job that has ended: what its members did last is no news.
+  // Nobody works for an ended job: its members' last activity is irrelevant.
   if (!isOver) lines.push('Members:');
   for (const { name, firstRank, ranks, status, phase, step, phaseSeconds, waitingFor, lastHeard } of isOver ? [] : job.members) {
     const heardSeconds = Math.max(0, (nowMs - Date.parse(lastHeard)) / 1000);

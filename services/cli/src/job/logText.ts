@@ -3,7 +3,7 @@ import { printable } from '../terminal/printResult.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Later versions of Node look by themselves whether standard output is a terminal, and are told not to. */
+/** Later versions of Node check by themselves whether standard output is a terminal; this is disabled. */
 const colour = styleText as (style: Style, text: string, options?: { readonly validateStream: boolean }) => string;
 
 const LEVEL_STYLES: Readonly<Record<string, Style>> = {
@@ -14,15 +14,15 @@ const LEVEL_STYLES: Readonly<Record<string, Style>> = {
   error: 'red',
   fatal: ['bold', 'red'],
 };
-/** Workers are told apart by colour; the same name has the same one. */
+/** Colours that distinguish workers; the same name always has the same one. */
 const NAME_STYLES: readonly Style[] = ['cyan', 'magenta', 'blue', 'cyanBright', 'magentaBright', 'blueBright'];
-/** Fields that have a place of their own, or are the same on every line. */
+/** Fields shown in fixed places, or the same on every line. */
 const PLACED: ReadonlySet<string> = new Set(['time', 'level', 'role', 'worker', 'msg', 'pid', 'job', 'cursor', 'ns', 'raw']);
 const NAME_WIDTH = 11;
 
 /**
- * A log line for people: time of day, level, who, what, and the other fields as key=value.
- * @param json the line as its process wrote it; what is no JSON object is given as it stands.
+ * Formats a log line: time of day, level, worker, message, and the other fields as key=value.
+ * @param json the line as its process wrote it; text that is not a JSON object is returned as it is.
  */
 export function logText(json: string, { isColoured = false }: { readonly isColoured?: boolean } = {}): string {
   const fields = parse(json);
@@ -52,7 +52,7 @@ function parse(json: string): Record<string, unknown> | undefined {
   }
 }
 
-/** A field as key and text. Of an error the code and the message are shown; `--json` has the rest. */
+/** Formats a field as key and text. For an error, code and message are shown; `--json` has the rest. */
 function describe(name: string, value: unknown): [string, string][] {
   if (typeof value === 'number' && !Number.isInteger(value)) return [[name, String(Number(value.toPrecision(6)))]];
   if (typeof value === 'string') return [[name, /^[\w.:/@+-]+$/.test(value) ? value : JSON.stringify(printable(value))]];

@@ -1,16 +1,16 @@
 import type { JobClient } from '@maestro/client';
 import type { Job, JobState } from '@maestro/protocol';
 
-/** Jobs, newest first, and whether there are others. */
+/** Jobs, newest first, and whether these are all. */
 export interface NewestJobs {
   readonly jobs: readonly Job[];
   readonly areAll: boolean;
 }
 
-/** What has workers. Behind thousands that wait, it is what a person looks for. */
+/** States of jobs that have workers: the most interesting when thousands wait. */
 const WORKING: readonly JobState[] = ['starting', 'running', 'pausing'];
 
-/** The newest `limit` jobs, of one state where it is given, and with them all that have workers. */
+/** Lists the newest `limit` jobs, only those in `state` if given, and with them all that have workers. */
 export async function newestJobs(
   client: Pick<JobClient, 'listJobs'>,
   { limit, state }: { readonly limit: number; readonly state?: JobState | undefined },

@@ -1,7 +1,7 @@
 import { formatBytes, type JobCheck } from '@maestro/protocol';
 import { duration } from './progressView.ts';
 
-/** What follows from a job file, for a terminal: a line for each thing that is known. */
+/** Formats the plan of a job file: a line for each known value. */
 export function planText({ plan, spec }: Pick<JobCheck, 'plan' | 'spec'>): string {
   const { samples, globalBatch, stepsPerEpoch, totalSteps, epochs, learningRate, warmupSteps, workers, seconds, secondsBy } = plan;
   const { virtualRanks } = spec.resources;

@@ -4,10 +4,10 @@ import { glance } from './toldMetrics.ts';
 const BAR_WIDTH = 28;
 const PLAIN_EVERY_MS = 5000;
 const MIN_REDRAW_MS = 80;
-/** Events of a job that its follower is told: what happened to workers, and to the job because of them. */
+/** Events shown to a follower: what happened to workers, and to the job because of them. */
 const TOLD: ReadonlySet<string> = new Set(['lost', 'left', 'joined', 'evicted', 'refused', 'rebalance', 'restore', 'view']);
 
-/** Where progress is shown: a terminal gets one line that is redrawn, anything else a plain line every few seconds. */
+/** Output of progress: a terminal gets one line that is redrawn, anything else a plain line every few seconds. */
 export interface ProgressOutput {
   write(text: string): unknown;
   readonly isTTY?: boolean;
@@ -17,13 +17,13 @@ export interface ProgressOutput {
 /** Shows a job's progress. */
 export interface ProgressView {
   show(job: Job): void;
-  /** A line of its own, above the progress. */
+  /** Prints a separate line above the progress. */
   note(text: string): void;
-  /** Leaves the last line standing. */
+  /** Keeps the last line on screen. */
   end(): void;
 }
 
-/** A live view of a job on `output`. `now` gives milliseconds. */
+/** Creates a live view of a job on `output`. `now` returns milliseconds. */
 export function createProgressView(output: ProgressOutput, now: () => number = Date.now): ProgressView {
   let lastMs = Number.NEGATIVE_INFINITY;
   let lastHeadline = '';
@@ -43,7 +43,7 @@ export function createProgressView(output: ProgressOutput, now: () => number = D
       const headline = `${state}: ${message}`;
       for (const event of job.events) {
         if (event.time <= lastEventTime || !TOLD.has(event.type)) continue;
-        // The first view is no news.
+        // The first view is not worth a line.
         if (event.generation > 1 || event.type !== 'view') note(`step ${event.step}: ${event.message}`);
       }
       lastEventTime = job.events.at(-1)?.time ?? lastEventTime;
@@ -68,7 +68,7 @@ export function createProgressView(output: ProgressOutput, now: () => number = D
   };
 }
 
-/** One line: bar, step, epoch, what the job tells of its steps, speed and time left. */
+/** Formats one line: bar, step, epoch, the job's metrics, speed and remaining time. */
 export function progressLine(job: Pick<Job, 'specJson' | 'progress'>, progress: JobProgress): string {
   const { step, totalSteps, epoch, totalEpochs, imagesPerSecond, etaSeconds } = progress;
   const share = totalSteps === 0 ? 1 : step / totalSteps;
@@ -83,13 +83,13 @@ export function progressLine(job: Pick<Job, 'specJson' | 'progress'>, progress: 
   ].join('  ');
 }
 
-/** How much of something is done, drawn and in percent; `share` is 0 to 1. */
+/** Draws a progress bar with the percentage; `share` is 0 to 1. */
 export function bar(share: number): string {
   const filled = Math.round(share * BAR_WIDTH);
   return `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] ${String(Math.floor(share * 100)).padStart(3)} %`;
 }
 
-/** `1:05`, or `2:00:09` from an hour on. */
+/** Formats `1:05`, or `2:00:09` from an hour on. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];

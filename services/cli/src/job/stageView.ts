@@ -3,28 +3,28 @@ import { bar, duration, type ProgressOutput } from './progressView.ts';
 const PLAIN_EVERY_MS = 5000;
 const MIN_REDRAW_MS = 80;
 
-/** Shows how far a stage of a command is, and how long it will take. */
+/** Shows the progress of a command's stage, and the remaining time. */
 export interface StageView {
-  /** So many more units of work are done. */
+  /** Reports that this many more units of work are done. */
   advance(units: number): void;
-  /** Leaves a last line with the time that the stage took. */
+  /** Prints a last line with the duration of the stage. */
   end(): void;
 }
 
-/** What is shown. */
+/** Options of {@link startStage}. */
 export interface StageOptions {
-  /** What is being done: "evaluating the model". */
+  /** The activity: "evaluating the model". */
   readonly name: string;
-  /** Units of work in all: images, bytes, steps. */
+  /** Total units of work: images, bytes, steps. */
   readonly total: number;
   readonly output: ProgressOutput;
-  /** Milliseconds. */
+  /** Returns the time in milliseconds. */
   readonly now?: () => number;
 }
 
 /**
- * A stage with a bar and the time left: one line that is redrawn on a terminal, else a plain line every five seconds. The time left is that
- * of the units so far, so units should cost about the same.
+ * Starts a stage with a bar and the remaining time: one line that is redrawn on a terminal, otherwise a plain line every five seconds. The
+ * remaining time is extrapolated from the units so far, so units should cost about the same.
  */
 export function startStage({ name, total, output, now = Date.now }: StageOptions): StageView {
   const startedMs = now();

@@ -1,6 +1,9 @@
 import { type Job, type JobProgress, type MetricInfo, recipeInfos, shortLabel } from '@maestro/protocol';
 
-/** The metrics that a job's steps have told, in the order of its recipe. Of a recipe that only the coordinator knows, each by its name. */
+/**
+ * Returns the metrics that a job's steps have reported, in the order of its recipe. For a recipe known only to the coordinator, each by its
+ * name.
+ */
 export function toldMetrics({ specJson, progress }: Pick<Job, 'specJson' | 'progress'>): readonly MetricInfo[] {
   const metrics = progress?.metrics ?? {};
   const { recipe } = JSON.parse(specJson) as { readonly recipe?: string };
@@ -9,7 +12,7 @@ export function toldMetrics({ specJson, progress }: Pick<Job, 'specJson' | 'prog
   return all.filter(({ name }) => metrics[name] !== undefined);
 }
 
-/** What a list says of each job: the metric by which it is judged. The column has its name where that is the same for all jobs. */
+/** Returns a list's column for each job's headline metric. It has the metric's name when that is the same for all jobs. */
 export function headlineColumn(jobs: readonly Job[]): { readonly title: string; readonly cells: readonly string[] } {
   const headlines = jobs.map((job) => toldMetrics(job)[0]);
   const names = [...new Set(headlines.flatMap((metric) => (metric === undefined ? [] : [shortLabel(metric)])))];
@@ -23,14 +26,17 @@ export function headlineColumn(jobs: readonly Job[]): { readonly title: string; 
   return { title: isOne ? (names[0] ?? 'loss').toUpperCase() : 'METRIC', cells };
 }
 
-/** The metrics at a glance, as parts of a line: `loss 0.5123`. */
+/** Formats the main metrics, as parts of a line: `loss 0.5123`. */
 export function glance(job: Pick<Job, 'specJson' | 'progress'>): string[] {
   return toldMetrics(job)
     .filter(({ isDetail }) => isDetail !== true)
     .map((metric) => `${shortLabel(metric)} ${metricText(metric, job.progress!.metrics[metric.name]!)}`);
 }
 
-/** All metrics in a line, the first with the value of the first step: `0.512340 (first 2.000000), lr 1.000e-3`; none where none was told. */
+/**
+ * Formats all metrics as a line, the first with its value at the first step: `0.512340 (first 2.000000), lr 1.000e-3`; undefined when none
+ * was reported.
+ */
 export function metricsLine(job: Pick<Job, 'specJson' | 'progress'>): { readonly label: string; readonly text: string } | undefined {
   const [headline, ...others] = toldMetrics(job);
   if (headline === undefined) return undefined;
@@ -44,7 +50,7 @@ export function metricsLine(job: Pick<Job, 'specJson' | 'progress'>): { readonly
   return { label: headline.label, text: parts.join(', ') };
 }
 
-/** A number in the unit of its metric. */
+/** Formats a number in the unit of its metric. */
 export function metricText({ unit }: Pick<MetricInfo, 'unit'>, value: number, digits: 'few' | 'fine' | 'whole' = 'few'): string {
   if (unit === 'count') return String(value);
   if (unit === 'share') return `${(100 * value).toFixed(2)} %`;

@@ -5,23 +5,23 @@ import { priorityOf } from './jobTable.ts';
 import { duration } from './progressView.ts';
 import { headlineColumn } from './toldMetrics.ts';
 
-/** What `maestro top` shows, at one moment. */
+/** Snapshot shown by `maestro top`. */
 export interface TopFrame {
   readonly coordinator: string;
   readonly nowMs: number;
   /** Newest first. */
   readonly jobs: readonly Job[];
-  /** Whether there are no others. Default true. */
+  /** True when these are all jobs. Default true. */
   readonly areAll?: boolean;
   readonly workers: readonly WorkerInfo[];
 }
 
-/** Jobs that have ended are shown while there is room for so many. */
+/** Maximum ended jobs shown. */
 const SHOWN_ENDED = 5;
 
-/** The whole cluster as lines: a summary, workers with what they do, jobs with how far they are. Lines are cut at `columns`. */
+/** Formats the whole cluster as lines: a summary, workers with their activity, jobs with their progress. Lines are cut at `columns`. */
 export function topLines({ coordinator, nowMs, jobs, areAll = true, workers }: TopFrame, columns = Number.POSITIVE_INFINITY): string[] {
-  // What has workers comes before what waits, of which there may be thousands.
+  // Jobs with workers come before waiting ones, of which there may be thousands.
   const isWaiting = ({ state }: Job): boolean => state === 'queued';
   const active = jobs.filter(({ state }) => !isTerminal(state)).sort((a, b) => Number(isWaiting(a)) - Number(isWaiting(b)));
   const ended = jobs.filter(({ state }) => isTerminal(state)).slice(0, SHOWN_ENDED);

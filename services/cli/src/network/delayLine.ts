@@ -1,31 +1,31 @@
 import { randomStream } from '@maestro/random';
 
-/** What a wire does to each frame that is sent over it. */
+/** Effect of a wire on each frame sent over it. */
 export interface WireLaw {
-  /** How much later it arrives. */
+  /** Delay of its arrival. */
   readonly delayMs: number;
-  /** Share of frames that never do, in percent. */
+  /** Share of lost frames, in percent. */
   readonly lossPercent: number;
-  /** Which frames are lost: the same ones, counted from the first, for the same seed. */
+  /** Selects the lost frames: the same ones, counted from the first, for the same seed. */
   readonly seed: number;
 }
 
-/** Frames on their way, in order. */
+/** Frames in flight, in order. */
 export interface DelayLine {
-  /** Takes a frame in, unless the law or a full line loses it. The line keeps it, so it must not change. */
+  /** Adds a frame, unless the law or a full line loses it. The line keeps it, so it must not change. */
   send(frame: Uint8Array, nowMs: number): void;
-  /** The next frame that is due; undefined when none is. */
+  /** Returns the next frame that is due; undefined when none is. */
   receive(nowMs: number): Uint8Array | undefined;
-  /** How long until one is due; infinite when none is on its way. */
+  /** Returns the time until one is due; infinite when none is in flight. */
   waitMs(nowMs: number): number;
 }
 
-/** A router that has more than this waiting drops what comes; the product of bandwidth and delay of 5 Gbit/s and 100 ms. */
+/** Queue size above which a router drops frames: the bandwidth-delay product of 5 Gbit/s and 100 ms. */
 const MOST_BYTES = 64 * 2 ** 20;
-/** Frames that have arrived are cleared away when there are so many of them. */
+/** Number of delivered frames at which they are cleared away. */
 const CLEARED = 4096;
 
-/** A line that delays and loses frames by a law. Pure but for what it holds: times are passed in. */
+/** Creates a line that delays and loses frames by a law. Pure except for its own state: times are passed in. */
 export function delayLine({ delayMs, lossPercent, seed }: WireLaw, { mostBytes = MOST_BYTES } = {}): DelayLine {
   const random = randomStream({ seed, purpose: 'probe' });
   const frames: { readonly dueMs: number; readonly frame: Uint8Array }[] = [];

@@ -1,20 +1,20 @@
-/** Where a process runs: what it is reached by, and what has to be put before its command to start it there. */
+/** Place of a process: its address, and the command prefix that starts it there. */
 export interface Place {
-  /** IP address that it listens at and is known by. */
+  /** IP address that it listens on and is known by. */
   readonly address: string;
   /** `ip netns exec NAME`, or nothing. */
   readonly enter: readonly string[];
 }
 
-/** Gives each process of a cluster its place. */
+/** Assigns each process of a cluster its place. */
 export interface HostNetwork {
-  /** The place of the process of that name; the same whenever it is asked for. */
+  /** Returns the place of the process with that name; always the same one. */
   place(name: string): Promise<Place>;
-  /** Removes what was made, once no process needs it. */
+  /** Removes everything created, once no process needs it. */
   close(): Promise<void>;
 }
 
-/** All processes on loopback: the usual place. */
+/** Places all processes on loopback: the default. */
 export const LOOPBACK: HostNetwork = {
   place: async () => ({ address: '127.0.0.1', enter: [] }),
   close: async () => undefined,

@@ -9,16 +9,16 @@ import type { WireOrder } from './wireMain.ts';
 
 /** A wire's process. */
 export interface Wire {
-  /** Ends it; its devices go with it. */
+  /** Ends it, and so its devices. */
   end(): Promise<void>;
 }
 
-/** Frames that wait for the wire's process to have its turn on the processor: as many as a busy machine makes wait. */
+/** Number of frames that wait for the wire's process to be scheduled: sized for a busy machine. */
 const QUEUE_FRAMES = 10_000;
 
 /**
  * Starts a wire in a namespace. It ends with this process.
- * @throws MaestroError `unavailable` with the wire's own words, also in `details.said`, where TAP devices are not to be had.
+ * @throws MaestroError `unavailable` with the wire's own message, also in `details.said`, when TAP devices are not available.
  */
 export async function startWire(namespace: string, order: WireOrder): Promise<Wire> {
   const program = fileURLToPath(new URL('wireMain.js', import.meta.url));
@@ -42,7 +42,8 @@ export async function startWire(namespace: string, order: WireOrder): Promise<Wi
 }
 
 /**
- * Puts a wire between a host and the bridge, while the cable is in use; gives what takes it away again. One at a time can be in a cable.
+ * Inserts a wire between a host and the bridge, while the cable is in use; returns a function that removes it. A cable can have one at a
+ * time.
  */
 export async function layWire(id: NetworkId, name: string, law: WireLaw): Promise<() => Promise<void>> {
   const hub = switchOf(id);

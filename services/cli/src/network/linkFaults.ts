@@ -3,22 +3,22 @@ import { layWire } from './layWire.ts';
 import { type NetworkId, namespaceOf, type Partition, prefixesOf } from './networkNames.ts';
 import { ip, runTool } from './runTool.ts';
 
-/** Makes it as it was. */
+/** Restores the previous state. */
 export type Heal = () => Promise<void>;
 
-/** What is wrong with a host's link, in the direction in which the host sends. What is left out is as it was. */
+/** Disturbance of a host's link, in the direction in which the host sends. Omitted aspects are unchanged. */
 export interface LinkShape {
-  /** So much later everything arrives. */
+  /** Delay of everything sent. */
   readonly delayMs?: number;
-  /** Share of packets that never do, in percent. */
+  /** Share of lost packets, in percent. */
   readonly lossPercent?: number;
-  /** No more than this is sent a second. */
+  /** Maximum rate, per second. */
   readonly kilobits?: number;
-  /** Decides which packets are lost, where a wire of ours does it. Default 0. */
+  /** Decides which packets are lost when our own wire does it. Default 0. */
   readonly seed?: number;
 }
 
-/** Cuts a host off, silently and in both directions: neither end is told, and packets that are sent meanwhile are lost. */
+/** Cuts a host off, silently and in both directions: neither end is notified, and packets sent meanwhile are lost. */
 export async function cutOff(id: NetworkId, name: string, from: Partition): Promise<Heal> {
   const namespace = namespaceOf(id, name);
   const prefixes = prefixesOf(id, from);
@@ -29,8 +29,8 @@ export async function cutOff(id: NetworkId, name: string, from: Partition): Prom
 }
 
 /**
- * Makes a host's link slow to deliver, lossy or narrow, until it is healed.
- * @throws MaestroError `conflict` when it has a shape already, `unavailable` when this machine has no means for it.
+ * Delays, drops or limits a host's traffic until it is healed.
+ * @throws MaestroError `conflict` when its link is disturbed already, `unavailable` when this machine has no means for it.
  */
 export async function shapeLink(id: NetworkId, name: string, shape: LinkShape): Promise<Heal> {
   const { delayMs = 0, lossPercent = 0, kilobits, seed = 0 } = shape;
@@ -50,7 +50,7 @@ export async function shapeLink(id: NetworkId, name: string, shape: LinkShape): 
         await discipline('root handle 1:', disciplines.netem({ delayMs, lossPercent }));
         parent = 'parent 1:1';
       } catch (error) {
-        // A kernel without netem; what else it may be, the wire will say.
+        // A kernel without netem; any other cause will be reported by the wire.
         if (!isMaestroError(error, 'unavailable') || isTaken(error)) throw error;
         heals.push(await layWire(id, name, { delayMs, lossPercent, seed }));
       }
@@ -64,17 +64,17 @@ export async function shapeLink(id: NetworkId, name: string, shape: LinkShape): 
   }
 }
 
-/** Whether a tool refused to make what is there; `ip` and `tc` each have their words for it. */
+/** Returns true when a tool refused to create something that exists; `ip` and `tc` have different messages. */
 function isTaken(error: unknown): boolean {
   return isMaestroError(error) && /File exists|Exclusivity flag/.test(String(error.details['said']));
 }
 
-/** The kernel's queueing disciplines, in the words of `tc`. */
+/** The kernel's queueing disciplines, as arguments of `tc`. */
 export const disciplines = {
-  /** The queue is longer than its usual 1000 packets, which 100 Mbit/s fill in 120 ms. */
+  /** The queue is longer than the default 1000 packets, which 100 Mbit/s fill in 120 ms. */
   netem: ({ delayMs, lossPercent }: { readonly delayMs: number; readonly lossPercent: number }): string =>
     `netem limit 100000 delay ${delayMs}ms loss ${lossPercent}%`,
-  /** The queue holds a quarter of a second, as those of routers do; the burst is what comes while a busy machine looks elsewhere. */
+  /** The queue holds a quarter of a second, like those of routers; the burst covers the pauses of a busy machine. */
   tbf: (kilobits: number): string => {
     const bytesPerMs = kilobits / 8;
     const burst = Math.max(65_536, Math.round(4 * bytesPerMs));

@@ -3,15 +3,15 @@ import type { HostNetwork, Place } from './hostNetwork.ts';
 import { BRIDGE, cableOf, freeSubnet, type NetworkId, namespaceOf, octetsOf, ownerOf, switchOf, uplinkOf } from './networkNames.ts';
 import { ip, runTool } from './runTool.ts';
 
-/** A network in which each process is on a host of its own, as far as the network goes. */
+/** A network in which each process has its own host, as far as the network is concerned. */
 export interface NamespaceNetwork extends HostNetwork {
   readonly id: NetworkId;
 }
 
 /**
- * Makes a bridge, whose hosts will be network namespaces with a cable to it; this machine has one too. The bridge is in a namespace of its
- * own, since what crosses a bridge of the machine may be dropped by its packet filter: Docker forbids forwarding, and lets bridges ask the
- * filter. What networks of dead owners have left is removed.
+ * Creates a bridge, whose hosts will be network namespaces connected to it by a cable; this machine has one too. The bridge has its own
+ * namespace, since the machine's packet filter may drop what crosses a bridge of the machine: Docker forbids forwarding, and makes bridges
+ * consult the filter. Removes what networks of dead owners have left.
  * @throws MaestroError `unavailable` where that is not possible: see `networkLacks`.
  */
 export async function makeNamespaceNetwork(): Promise<NamespaceNetwork> {
@@ -30,7 +30,7 @@ export async function makeNamespaceNetwork(): Promise<NamespaceNetwork> {
   return { ...openNamespaceNetwork(id), close: () => removeNetworks((owner) => owner === process.pid) };
 }
 
-/** Opens a network that some process has made, to add hosts to it. Closing it removes those. */
+/** Opens a network created by some process, to add hosts to it. Closing it removes those. */
 export function openNamespaceNetwork(id: NetworkId): NamespaceNetwork {
   const places = new Map<string, Promise<Place>>();
   return {
@@ -56,16 +56,16 @@ async function addHost(id: NetworkId, name: string): Promise<Place> {
   await ip(`-n ${namespace} addr add ${address}/24 dev eth0`);
   await ip(`-n ${namespace} link set lo up`);
   await ip(`-n ${namespace} link set eth0 up`);
-  // A bridge without ports takes every packet in, and nothing comes out: silence, where a blackhole route would tell the sender.
+  // A bridge without ports swallows every packet: silence, whereas a blackhole route would notify the sender.
   await ip(`-n ${namespace} link add hole type bridge`);
   await ip(`-n ${namespace} link set hole arp off up`);
   const enter = ['ip', 'netns', 'exec', namespace];
-  // What comes from where the hole leads to is not let in either.
+  // Packets from where the hole leads to are not let in either.
   await runTool(enter[0]!, [...enter.slice(1), 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter']);
   return { address, enter };
 }
 
-/** Lays a cable under the first octet that nobody has, also no other process that adds hosts. */
+/** Adds a cable with the first free octet; other processes may be adding hosts too. */
 async function addCable(id: NetworkId, namespace: string, octets: readonly number[]): Promise<number> {
   const hub = switchOf(id);
   const links = await ip(`-n ${hub} -o link`);
@@ -94,7 +94,7 @@ async function removeNetworks(isTheirs: (owner: number) => boolean): Promise<voi
   for (const name of links.filter(isMeant)) await removeQuietly(`link del ${name}`);
 }
 
-/** What two remove at the same time, or the kernel by itself, is gone all the same. */
+/** Ignores what another process, or the kernel, has removed meanwhile. */
 async function removeQuietly(words: string): Promise<void> {
   try {
     await ip(words);

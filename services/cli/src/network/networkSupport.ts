@@ -4,19 +4,19 @@ import { disciplines, tcIn } from './linkFaults.ts';
 import { namespaceOf } from './networkNames.ts';
 import { ip } from './runTool.ts';
 
-/** What this machine lacks for networks of namespaces: for each ability why it is not there; absent when it is. */
+/** Reasons why this machine lacks an ability of namespace networks; absent for those it has. */
 export interface NetworkLacks {
   /** Namespaces, cables between them and bridges. */
   readonly namespaces?: string;
-  /** Later delivery: by `tc` with netem, or by a wire of ours. */
+  /** Delay: by `tc` with netem, or by our own wire. */
   readonly delay?: string;
-  /** Packets that never arrive; it takes the same. */
+  /** Packet loss; has the same requirements. */
   readonly loss?: string;
-  /** A limit of bytes a second, by `tc` with tbf. */
+  /** Rate limit, by `tc` with tbf. */
   readonly throttle?: string;
 }
 
-/** Finds out by trying, in a namespace of its own. */
+/** Finds out by trying, in a separate namespace. */
 export async function networkLacks(): Promise<NetworkLacks> {
   const name = namespaceOf({ owner: process.pid, subnet: '' }, 'probe');
   const failure = async (attempt: () => Promise<unknown>): Promise<string | undefined> =>

@@ -4,8 +4,8 @@ import { MaestroError } from '@maestro/protocol';
 const TIMEOUT_MS = 10_000;
 
 /**
- * Runs a tool to its end and gives what it printed.
- * @throws MaestroError `unavailable` with the command and the tool's own words, which are in `details.said` too.
+ * Runs a tool to its end and returns its output.
+ * @throws MaestroError `unavailable` with the command and the tool's own message, also in `details.said`.
  */
 export function runTool(command: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -18,7 +18,7 @@ export function runTool(command: string, args: readonly string[]): Promise<strin
   });
 }
 
-/** Runs `ip ARGS`, written as one would type them. */
+/** Runs `ip ARGS`, written as on a command line. */
 export function ip(words: string): Promise<string> {
   return runTool('ip', words.split(' '));
 }

@@ -3,16 +3,16 @@ import { endianness, constants as os } from 'node:os';
 import { MaestroError } from '@maestro/protocol';
 import koffi from 'koffi';
 
-/** The end of a cable that a process holds in its hands: what is sent to the device can be read, what is written comes out of it. */
+/** The end of a cable held by a process: what is sent to the device can be read, what is written comes out of it. */
 export interface TapDevice {
   readonly fd: number;
-  /** The next frame, copied into `buffer`: its length, or 0 when there is none now. */
+  /** Copies the next frame into `buffer`; returns its length, or 0 when there is none now. */
   readInto(buffer: Uint8Array): number;
-  /** Lets a frame come out; one that the system has no room for is lost. */
+  /** Sends a frame; one that the system has no room for is lost. */
   write(frame: Uint8Array): void;
 }
 
-// From linux/if_tun.h; the same on all processors that Node runs on but MIPS and PowerPC.
+// From linux/if_tun.h; the same on all processors that Node supports except MIPS and PowerPC.
 const TUNSETIFF = 0x400454ca;
 const TUNSETOFFLOAD = 0x400454d0;
 const IFF_TAP = 0x0002;
@@ -27,7 +27,7 @@ const O_RDWR_NONBLOCK = 0o4002;
 const POLLIN = 1;
 const POLLFD_BYTES = 8;
 
-/** Node has no ioctl, and reads of its own would take a thread each. */
+/** Node has no ioctl, and its reads would take a thread each. */
 const libc = koffi.load('libc.so.6');
 const ioctlPointer = libc.func('int ioctl(int fd, unsigned long request, void *argument)') as (...args: unknown[]) => number;
 const ioctlNumber = libc.func('ioctl', 'int', ['int', 'unsigned long', 'unsigned long']) as (...args: unknown[]) => number;
@@ -36,10 +36,9 @@ const write = libc.func('int64_t write(int fd, void *buffer, uint64_t size)') as
 const ppoll = libc.func('int ppoll(void *fds, unsigned long count, void *timeout, void *signals)') as (...args: unknown[]) => number;
 
 /**
- * Makes a device of that name in the network namespace of this process; it ends with the process. With `isWhole` frames come as large as
- * the sender's system cuts them before its network card, 64 KiB at most, with a header that says how to cut them further: six times as
- * fast.
- * @throws MaestroError `unavailable` where the system refuses.
+ * Creates a device with that name in the network namespace of this process; it ends with the process. With `isWhole`, frames have the size
+ * at which the sender's system passes them to its network card, 64 KiB at most, with a header for further segmentation: six times as fast.
+ * @throws MaestroError `unavailable` when the system refuses.
  */
 export function openTap(name: string, { isWhole }: { readonly isWhole: boolean }): TapDevice {
   const fail = (what: string, cause?: unknown): MaestroError =>
@@ -69,7 +68,7 @@ export function openTap(name: string, { isWhole }: { readonly isWhole: boolean }
   };
 }
 
-/** Waits until one of the descriptors can be read or has come to its end, or the time is over. Gives for each whether it has. */
+/** Waits until one of the descriptors is readable or at its end, or the timeout has passed. Returns for each whether it is. */
 export function waitForAny(fds: readonly number[], timeoutMs: number): boolean[] {
   const polled = Buffer.alloc(fds.length * POLLFD_BYTES);
   const view = new DataView(polled.buffer, polled.byteOffset, polled.length);

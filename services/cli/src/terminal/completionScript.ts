@@ -1,20 +1,20 @@
 import type { Argument, Command, Option } from 'commander';
 
-/** What can follow a command on the line. */
+/** Completions after a command. */
 interface CompletionEntry {
   /** `checkpoint ls`; empty for the program itself. */
   readonly path: string;
   readonly commands: readonly string[];
   readonly options: readonly string[];
-  /** Options that take a value, by flag, and what that is. */
+  /** Options that take a value, by flag, and its kind. */
   readonly valued: readonly { readonly flag: string; readonly value: Value }[];
   readonly argument: Value;
 }
 
-/** Where the candidates for a value come from: the cluster, the file system, a list, or nowhere. */
+/** Source of the candidates for a value: the cluster, the file system, a list, or none. */
 type Value = 'job' | 'worker' | 'file' | 'none' | readonly string[];
 
-/** A bash script that completes the commands of `program`. Jobs and workers are asked of the cluster when they are needed. */
+/** Returns a bash script that completes the commands of `program`. Jobs and workers are requested from the cluster when needed. */
 export function bashCompletion(program: Command): string {
   const name = program.name();
   const entries = entriesOf(program);
@@ -61,7 +61,7 @@ complete -F _${name} ${name}
 `;
 }
 
-/** The same for zsh, which runs bash's by its own emulation. */
+/** Returns the same for zsh, which runs bash's script by its own emulation. */
 export function zshCompletion(program: Command): string {
   const name = program.name();
   return `#compdef ${name}
@@ -70,7 +70,7 @@ autoload -U +X bashcompinit && bashcompinit
 ${bashCompletion(program).split('\n').slice(1).join('\n')}`;
 }
 
-/** Every command of the tree that people see, the program first. */
+/** Returns every visible command of the tree, the program first. */
 function entriesOf(program: Command): CompletionEntry[] {
   const visit = (command: Command, path: readonly string[]): CompletionEntry[] => {
     const help = command.createHelp();

@@ -6,7 +6,7 @@ import type { ClusterProcess } from '../cluster/cluster.ts';
 import type { NetworkId } from '../network/networkNames.ts';
 import type { NetworkLacks } from '../network/networkSupport.ts';
 
-/** What `maestro up` leaves in its data folder, so that other commands find the cluster. `pid` and `started` are of its process. */
+/** File of `maestro up` in its data folder, by which other commands find the cluster. `pid` and `started` identify its process. */
 export interface ClusterFile extends ProcessIdentity {
   readonly coordinator: string;
   /** host:port of its HTTP: API and dashboard. */
@@ -15,23 +15,23 @@ export interface ClusterFile extends ProcessIdentity {
   readonly device: Device;
   /** Threads per worker. */
   readonly threads: number;
-  /** Where its processes are in network namespaces, and what the machine lacks for harm to that network. */
+  /** Network of its namespaces, and what the machine lacks for faults in it. */
   readonly network?: NetworkId & { readonly lacks: NetworkLacks };
-  /** Those that run now: kept up to date while processes end and start. */
+  /** Processes running now: kept up to date while processes end and start. */
   readonly processes: readonly (ClusterProcess & ProcessIdentity)[];
 }
 
-/** The address that a coordinator listens on by default. */
+/** Default listen address of a coordinator. */
 export const DEFAULT_COORDINATOR = '127.0.0.1:7070';
 
-/** Where data is kept by default, below the folder one works in. */
+/** Default data folder, below the working folder. */
 export const DEFAULT_DATA_DIR = '.maestro';
 
 const clusterFile = (dataDir: string): string => join(dataDir, 'cluster.json');
 
 /**
- * Reads the file of a running cluster. `undefined` when there is none, and when the file is one that a cluster left behind which did not
- * end in good order: its processes end with that of `maestro up`, and their ids may be others' by now.
+ * Reads the file of a running cluster. `undefined` when there is none, and when the file was left by a cluster that did not end properly:
+ * its processes end with that of `maestro up`, and their ids may be reused by now.
  */
 export async function readClusterFile(dataDir: string): Promise<ClusterFile | undefined> {
   try {
@@ -43,7 +43,7 @@ export async function readClusterFile(dataDir: string): Promise<ClusterFile | un
 }
 
 /**
- * Records a cluster that this process runs. Readers see the old file or the new one, never a part; it is the owner's alone, since a URL may
+ * Records a cluster run by this process. Readers see the old file or the new one, never a part; only the owner can read it, since a URL may
  * hold a password.
  */
 export async function writeClusterFile(dataDir: string, cluster: Omit<ClusterFile, 'pid' | 'started'>): Promise<void> {
@@ -58,13 +58,13 @@ export async function writeClusterFile(dataDir: string, cluster: Omit<ClusterFil
   }
 }
 
-/** Forgets a cluster that has ended. */
+/** Removes the file of a cluster that has ended. */
 export async function removeClusterFile(dataDir: string): Promise<void> {
   await rm(clusterFile(dataDir), { force: true });
 }
 
 /**
- * The coordinator to talk to: the flag, else MAESTRO_COORDINATOR, else the cluster that `maestro up` started here, else the default port.
+ * Returns the coordinator's address: the flag, or MAESTRO_COORDINATOR, or the cluster that `maestro up` started here, or the default port.
  */
 export async function coordinatorAddress({
   flag,

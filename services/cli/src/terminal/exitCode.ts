@@ -2,7 +2,7 @@ import type { Job } from '@maestro/protocol';
 
 const EXIT_CODES: Readonly<Record<string, number>> = { succeeded: 0, failed: 1, cancelled: 3 };
 
-/** The exit code of a command that has followed a job to its end. */
+/** Returns the exit code of a command that has followed a job to its end. */
 export function exitCodeOf({ state }: Job): number {
   return EXIT_CODES[state] ?? 1;
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 /** The repository, or `lib/` of the npm package. */
 const ROOT = new URL('../../../../', import.meta.url);
 
-/** The version with the commit that it was built from: `0.1.0 (1a2b3c4d5e6f)`; a `+` says that the tree had changes. */
+/** Returns the version with the commit that it was built from: `0.1.0 (1a2b3c4d5e6f)`; a `+` means that the tree had changes. */
 export function readVersion(): string {
   try {
     const { version, commit } = read('version.json') as { readonly version: string; readonly commit: string };
@@ -19,7 +19,7 @@ export function readVersion(): string {
 const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, ROOT), 'utf8'));
 const withCommit = (version: string, commit: string): string => (commit === '' ? version : `${version} (${commit})`);
 
-/** The commit of this clone; empty where it is none, or there is no git. */
+/** Returns the commit of this clone; empty when it is none, or there is no git. */
 function commitHere(): string {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: fileURLToPath(ROOT), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();

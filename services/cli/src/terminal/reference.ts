@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 
 const WIDTH = 120;
 
-/** The reference of the whole command line, as Markdown, from the commands' own help. */
+/** Renders the reference of the whole command line, as Markdown, from the commands' own help. */
 export function referencePage(program: Command): string {
   const sections = visible(program).flatMap((command) => section(command, [program.name()]));
   return `# Command line
@@ -31,7 +31,7 @@ function visible(command: Command): Command[] {
     .filter((each) => each.name() !== 'help');
 }
 
-/** The help as it is printed, examples included, at a fixed width. */
+/** Returns the help as printed, examples included, at a fixed width. */
 function helpOf(command: Command): string {
   let text = '';
   command.configureOutput({

@@ -4,7 +4,7 @@ import { isMaestroError, MaestroError, readEnvironment } from '@maestro/protocol
 import type { Command } from 'commander';
 import { coordinatorAddress } from './connection.ts';
 
-/** Runs `work` with a client of the coordinator that the options name. One that is not there is told with what to do about it. */
+/** Runs `work` with a client of the coordinator that the options name. Reports an unreachable coordinator with advice. */
 export async function withClient<Result>(program: Command, work: (client: JobClient) => Promise<Result>): Promise<Result> {
   const { coordinator, dataDir } = program.opts<{ coordinator?: string; dataDir: string }>();
   const address = await coordinatorAddress({ flag: coordinator, dataDir: resolve(dataDir) });
