@@ -26,12 +26,12 @@ import { openWorkerMetrics } from './process/workerMetrics.ts';
 scrubEnvironment();
 /**
  * A worker is configured by `MAESTRO_COORDINATOR` and `MAESTRO_COLLECTIVE_LISTEN` (host:port), `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`,
- * `MAESTRO_WORKER_NAME`, and what it computes with by the variables of `readComputeSettings`. Where peers reach it by another address than
- * the one it listens at (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is what they are told.
- * `MAESTRO_METRICS_LISTEN` (host:port) is where it serves its metrics for Prometheus and its health; left out, the coordinator alone shows
- * them. `MAESTRO_SCRATCH_DIR` is for snapshots of sharded moments: a folder on a local disk, `scratch` in the data
- * folder when it is left out. `MAESTRO_CACHE_DIR`, `MAESTRO_CACHE_SIZE` and `MAESTRO_DATA_PATIENCE_SECONDS` are for parts of data sets that
- * lie on other machines. `MAESTRO_FAULT_TOLERANCE=off` (coordinator too) is for the bench alone: it shows what surviving failures costs.
+ * `MAESTRO_WORKER_NAME`, and its compute settings by the variables of `readComputeSettings`. When peers reach it by another address than
+ * its listen address (a container's published port, a proxy), `MAESTRO_COLLECTIVE_ADVERTISE` is the one they are given.
+ * `MAESTRO_METRICS_LISTEN` (host:port) serves its metrics for Prometheus and its health; without it, only the coordinator shows them.
+ * `MAESTRO_SCRATCH_DIR` is for snapshots of sharded moments: a folder on a local disk, by default `scratch` in the data folder.
+ * `MAESTRO_CACHE_DIR`, `MAESTRO_CACHE_SIZE` and `MAESTRO_DATA_PATIENCE_SECONDS` are for parts of remote data sets.
+ * `MAESTRO_FAULT_TOLERANCE=off` (coordinator too) is only for the bench: it shows what surviving failures costs.
  */
 const {
   MAESTRO_COORDINATOR: coordinator = '127.0.0.1:7070',

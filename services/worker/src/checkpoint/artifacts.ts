@@ -16,22 +16,21 @@ export const ARTIFACT_FILES = {
   manifest: 'artifacts.json',
 } as const;
 
-/** What goes into a job's artifacts. */
+/** Options of {@link writeArtifacts}. */
 export interface ArtifactOptions {
-  /** Folder to make; left alone when it is there. */
+  /** Folder to create; an existing one is left alone. */
   readonly dir: string;
   readonly plan: RecipePlan;
   readonly layout: FlatLayout;
   readonly spec: JobSpec;
   readonly trainingModel: Uint8Array;
-  /** What the job starts from, flat. */
+  /** The job's initial parameters, flat. */
   readonly parameters: Float32Array;
 }
 
 /**
- * Writes the four parts that ONNX Runtime training uses, for people and other tools to run the job's graphs with: the three models,
- * and `checkpoint/` with the parameters that the job starts from. `artifacts.json` names their inputs. All or nothing: written aside, then
- * renamed.
+ * Writes the four parts that ONNX Runtime training uses, so that people and other tools can run the job's graphs: the three models, and
+ * `checkpoint/` with the initial parameters. `artifacts.json` names their inputs. Atomic: written to a temporary folder, then renamed.
  */
 export async function writeArtifacts({
   dir,

@@ -13,20 +13,20 @@ import type { Logger } from '@maestro/telemetry';
 import { settlesWithin } from '../process/signals.ts';
 import { type CheckpointRules, isCheckpointDue, keepEverySteps, retryDelayMs } from './checkpointRules.ts';
 
-/** What `state.json` says of the step that a checkpoint was written after. */
+/** Facts for `state.json` about the last step before a checkpoint. */
 export interface StepFacts {
-  /** Loss of the step; `keepBest` goes by it. */
+  /** Loss of the step; used by `keepBest`. */
   readonly loss?: number;
 }
 
-/** Gives the state to write, where that is not the trainer's alone, in memory that stays as it is until the next one. */
+/** Returns the state to write when it is not only the trainer's, in memory that stays unchanged until the next call. */
 export type Capture = () => Promise<TrainingTensors>;
 
-/** A checkpoint that is on disk, with what it cost. */
+/** A checkpoint on disk, with its cost. */
 export interface TimedCheckpoint extends WrittenCheckpoint {
-  /** How long the step loop stood still. */
+  /** Time for which the step loop was blocked. */
   readonly stallSeconds: number;
-  /** From the copy to the rename. */
+  /** Time from the copy to the rename. */
   readonly writeSeconds: number;
 }
 
@@ -34,65 +34,67 @@ export interface TimedCheckpoint extends WrittenCheckpoint {
 export interface FailedCheckpoint {
   readonly step: number;
   readonly error: MaestroError;
-  /** The first step boundary after this time (by the clock that was given) tries again. */
+  /** Time (by the given clock) after which the first step boundary retries. */
   readonly retryAtMs: number;
 }
 
-/** Writes a job's checkpoints. The trainer must be between steps when it is called; only the member that writes calls it. */
+/** Writes a job's checkpoints. The trainer must be between steps when it is called; only the writing member calls it. */
 export interface Checkpointer {
   /**
-   * To be called after every step. Begins a checkpoint when one is due, or when an earlier one failed and its retry is due; else it does
-   * nothing. Holds the step loop for the memory copy only, and never throws.
+   * Call after every step. Begins a checkpoint when one is due, or when the retry of a failed one is due; otherwise does nothing. Blocks
+   * the step loop only for the memory copy, and never throws.
    */
   stepDone(step: number, facts?: StepFacts): Promise<void>;
   /**
-   * For those who must collect the state first: whether `begin` is to be called at this step, as `stepDone` would decide it, after the same
-   * wait for the write before it. Never throws.
+   * For callers that must collect the state first: returns whether `begin` is to be called at this step, as `stepDone` would decide, after
+   * the same wait for the previous write. Never throws.
    */
   claim(step: number): Promise<boolean>;
-  /** As `stepDone`, for a checkpoint that is wanted whatever the step is: now, or at the next `stepDone` that can. Never throws. */
+  /** Like `stepDone`, for a checkpoint wanted at any step: now, or at the next `stepDone` that can. Never throws. */
   begin(step: number, facts?: StepFacts, capture?: Capture): Promise<void>;
   /**
-   * Writes the trainer's state before it returns, unless this step is on disk already.
-   * @throws MaestroError `storage`, or what `capture` rejects with
+   * Writes the trainer's state before it resolves, unless this step is on disk already.
+   * @throws MaestroError `storage`, or the error of `capture`
    */
   write(step: number, facts?: StepFacts, capture?: Capture): Promise<void>;
-  /** Waits for the write under way: until then the memory of the trainer's snapshot is in use. */
+  /** Waits for the write in progress: until then the memory of the trainer's snapshot is in use. */
   idle(): Promise<void>;
-  /** Waits for the write under way, and ends. */
+  /** Waits for the write in progress, and closes. */
   close(): Promise<void>;
 }
 
-/** What a checkpointer needs. */
+/** Options of {@link createCheckpointer}. */
 export interface CheckpointerOptions extends CheckpointRules {
   /** The job's checkpoint folder. */
   readonly root: string;
   readonly layout: FlatLayout;
   readonly trainer: Pick<Trainer, 'snapshot' | 'prepareSnapshot'>;
-  /** What goes into `state.json` beside the step and its facts. */
+  /** Content of `state.json` besides the step and its facts. */
   readonly state: Readonly<Record<string, unknown>>;
   readonly onWritten: (checkpoint: TimedCheckpoint) => void;
   readonly onFailed?: (failure: FailedCheckpoint) => void;
   /** For tests and fault injection: see writeCheckpoint. */
   readonly onPhase?: (phase: CheckpointPhase, step: number) => void | Promise<void>;
   readonly logger: Logger;
-  /** Milliseconds since any fixed time. Default Date.now. */
+  /** Returns milliseconds since any fixed time. Default Date.now. */
   readonly now?: () => number;
   /**
-   * How long a checkpoint that is due waits, once, for the write before it to end; after that it is put off to a later step. It keeps
-   * checkpoints at their steps where steps take milliseconds, and bounds what a disk that hangs can cost. Default 2000 ms.
+   * Time that a due checkpoint waits, once, for the previous write to end; after that it is postponed to a later step. Keeps checkpoints at
+   * their steps when steps take milliseconds, and bounds the cost of a hanging disk. Default 2000 ms.
    */
   readonly patienceMs?: number;
 }
 
-/** A write in the background; it never rejects. */
+/** A background write; it never rejects. */
 interface BackgroundWrite {
   readonly step: number;
   readonly settled: Promise<void>;
   wasWaitedFor: boolean;
 }
 
-/** Opens a checkpointer. A background write that fails is logged and stops nothing; it is tried again at later steps until one works. */
+/**
+ * Opens a checkpointer. A failed background write is logged and does not stop training; it is retried at later steps until one succeeds.
+ */
 export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   const { root, layout, trainer, state, onWritten, onFailed, onPhase, logger, now = Date.now, patienceMs = 2000 } = options;
   const closing = new AbortController();
@@ -103,7 +105,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   let failures = 0;
   let retryAtMs = Number.NEGATIVE_INFINITY;
 
-  /** Copies the state; the promise within is the write. */
+  /** Copies the state; the inner promise is the write. */
   const copy = async (
     step: number,
     facts: StepFacts,
@@ -167,7 +169,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     onFailed?.({ step, error, retryAtMs });
   };
 
-  /** Whether no write is under way any more. */
+  /** Returns true when no write is in progress any more. */
   const isIdle = async (step: number): Promise<boolean> => {
     if (background === undefined) return true;
     const current = background;

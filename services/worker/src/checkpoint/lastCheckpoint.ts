@@ -3,29 +3,29 @@ import type { Logger } from '@maestro/telemetry';
 import { pause } from '../process/signals.ts';
 import { retryDelayMs } from './checkpointRules.ts';
 
-/** So long somebody may take to make room on a disk, in milliseconds: the job has nothing left to do but this. */
+/** Time that somebody has to make room on a disk, in milliseconds: the job has nothing left to do but this. */
 const PATIENCE_MS = 15 * 60_000;
-/** Between two signs of life meanwhile. */
+/** Interval between signs of life meanwhile. */
 const SIGN_MS = 1000;
 
-/** What {@link writeLastCheckpoint} needs. */
+/** Options of {@link writeLastCheckpoint}. */
 export interface LastCheckpointOptions {
-  /** Writes it before it returns, or throws `storage`. */
+  /** Writes it before it resolves, or throws `storage`. */
   readonly write: () => Promise<void>;
-  /** Told of each attempt that failed. */
+  /** Called for each failed attempt. */
   readonly onFailed: (error: MaestroError) => void;
-  /** Called while it waits, so that nobody takes it for hung. */
+  /** Called while it waits, so that the member does not seem to hang. */
   readonly onWaiting: () => void;
   readonly logger: Logger;
   readonly signal: AbortSignal;
-  /** How long it is tried. Default 15 minutes. */
+  /** Time for which it is retried. Default 15 minutes. */
   readonly patienceMs?: number;
-  /** How long to wait after so many failures. Default as for all checkpoints: 5 s, doubling to 60 s. */
+  /** Returns the back-off after this many failures. Default as for all checkpoints: 5 s, doubling to 60 s. */
   readonly delayMs?: (failures: number) => number;
 }
 
 /**
- * Writes the checkpoint that a job is for. A disk that refuses it is asked again and again while the job waits.
+ * Writes the final checkpoint of a job. Retries when the disk refuses it, while the job waits.
  * @throws MaestroError `storage` of the last attempt; the signal's reason.
  */
 export async function writeLastCheckpoint({

@@ -12,7 +12,7 @@ import { isRoundCheckpointDue } from '../step/rounds.ts';
 import { SCALARS_PER_RANK } from '../step/stepScalars.ts';
 import { writeLastCheckpoint } from './lastCheckpoint.ts';
 
-/** What {@link openRoundCheckpoints} works on. */
+/** Options of {@link openRoundCheckpoints}. */
 export interface RoundCheckpointOptions {
   readonly session: JobSession;
   readonly view: View;
@@ -28,8 +28,8 @@ export interface RoundCheckpointOptions {
 }
 
 /**
- * What a view does about checkpoints at the end of a round: the first member gathers the moments of all replicas and writes them, while the
- * others serve theirs and wait. One is written where the job file asks for one, at the end of the run, and before a view ends on purpose:
+ * Handles a view's checkpoints at the end of a round: the first member gathers the moments of all replicas and writes them, while the
+ * others serve theirs and wait. One is written when the job file asks for one, at the end of the run, and before a view ends on purpose:
  * the next view starts from it, whoever its members are. Only the last one of a run fails the view when the disk refuses it.
  */
 export function openRoundCheckpoints(options: RoundCheckpointOptions): ReplicasProgramOptions['onRoundEnd'] {
@@ -60,7 +60,7 @@ export function openRoundCheckpoints(options: RoundCheckpointOptions): ReplicasP
             onFailed(error);
           });
       }
-      // Nobody goes on, and changes what it serves, before the first member has what it needs.
+      // No member continues, and changes what it serves, before the first member has what it needs.
       await exchange.scalars.allReduce({ step: done - 1, scalars: noScalars });
     } finally {
       stop?.();

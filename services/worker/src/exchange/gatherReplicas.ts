@@ -20,8 +20,8 @@ interface GatherOptions {
 const servedJob = ({ jobId, generation }: View): string => `${jobId}/replicas/${generation}`;
 
 /**
- * Brings the moments of all replicas to the first member of a view, at the end of a round of `step` steps: pulled from the members that
- * have them, checked by hash. The vectors must not be in use by a checkpoint that is still written.
+ * Brings the moments of all replicas to the first member of a view, at the end of a round of `step` steps: pulls them from the members that
+ * have them and checks their hash. The vectors must not be in use by an unfinished checkpoint.
  * @throws MaestroError that names the peer.
  */
 export async function gatherReplicas(

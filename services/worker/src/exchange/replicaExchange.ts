@@ -9,15 +9,15 @@ export interface ReplicaRange {
   readonly held: number;
 }
 
-/** What members whose replicas train apart exchange: scalars in every step, the sum of deltas in an outer one. */
+/** Exchange between members whose replicas train apart: scalars in every step, the sum of deltas in an outer one. */
 export interface ReplicaExchange {
-  /** Over the virtual ranks; its vector has one element, which nobody reads. */
+  /** Over the virtual ranks; its vector has one element, which is never read. */
   readonly scalars: Group;
   /** Over the replicas: from the trainer's partials to `reduced`. */
   readonly deltas: Group;
 }
 
-/** The replicas of a member. */
+/** Returns the replicas of a member. */
 export function replicasOf(
   { spec }: Pick<JobSession, 'spec'>,
   { firstRank, ranks }: Pick<ViewMember, 'firstRank' | 'ranks'>,
@@ -32,8 +32,8 @@ export function replicasOf(
 }
 
 /**
- * Joins both groups of a view. Each of them ends on its own; the caller closes and aborts both.
- * @throws what `Collective.join` throws, after closing what was joined.
+ * Joins both groups of a view. Each can end separately; the caller closes and aborts both.
+ * @throws the error of `Collective.join`, after closing what was joined.
  */
 export async function joinReplicas({
   session,
@@ -85,7 +85,7 @@ export async function joinReplicas({
   }
 }
 
-/** The order in which the gradients of a replica's virtual ranks are added: the fixed tree over those alone. */
+/** Returns the order in which the gradients of a replica's virtual ranks are added: the fixed tree over only these. */
 export function replicaProgram({ spec }: Pick<JobSession, 'spec'>, replica: number): LocalStep[] {
   const each = ranksPerUnit(spec);
   return treeSubtrees(0, each, each).steps.flatMap((step): LocalStep[] => {
@@ -94,7 +94,7 @@ export function replicaProgram({ spec }: Pick<JobSession, 'spec'>, replica: numb
   });
 }
 
-/** The order in which the deltas of a member's replicas are added, of `dilocoOf(spec).replicas`. */
+/** Returns the order in which the deltas of a member's replicas are added, of `dilocoOf(spec).replicas`. */
 export function deltaProgram({ spec }: Pick<JobSession, 'spec'>, { first, held }: ReplicaRange): readonly LocalStep[] {
   return treeSubtrees(first, held, dilocoOf(spec)!.replicas).steps;
 }

@@ -8,16 +8,16 @@ export interface Moments {
   readonly secondMoments: Float32Array;
 }
 
-/** Memory for the state of a job whose replicas train apart, at the end of a round: all parameters are the outer ones then. */
+/** Memory for the state of a job whose replicas train apart, at the end of a round, when all parameters are the outer ones. */
 export interface ReplicaVectors {
   readonly outer: { readonly parameters: Float32Array; readonly momentum: Float32Array };
-  /** Memory of a replica's moments, made when it is first asked for. */
+  /** Returns the memory of a replica's moments, allocated on first use. */
   moments(replica: number): Moments;
-  /** All of it as what a checkpoint holds; see REPLICAS_FILE. */
+  /** Returns all of it as the tensors of a checkpoint; see REPLICAS_FILE. */
   tensors(): TrainingTensors;
 }
 
-/** Reserves memory for the state of `replicas` replicas, which the compute thread can write. */
+/** Reserves memory for the state of `replicas` replicas, writable by the compute thread. */
 export function openReplicaVectors(layout: FlatLayout, replicas: number): ReplicaVectors {
   const outer = { parameters: sharedVector(layout), momentum: sharedVector(layout) };
   const made = new Map<number, Moments>();

@@ -3,11 +3,11 @@ import type { Trainer } from '@maestro/engine';
 import type { Faults } from '../process/faults.ts';
 import type { Exchange } from './exchange.ts';
 
-/** What {@link createReplicated} works on. */
+/** Options of {@link createReplicated}. */
 export interface ReplicatedOptions {
   readonly trainer: Trainer;
   readonly group: Group;
-  /** Told how long a round with the peers took. */
+  /** Called with the times of a round with the peers. */
   readonly onRound: (times: RoundTimes) => void;
   readonly faults: Faults;
   readonly signal: AbortSignal;
@@ -37,8 +37,8 @@ export function createReplicated({ trainer, group, onRound, faults, signal }: Re
 }
 
 /**
- * Training without peers, with state on a device: the sum over this member's virtual ranks is the whole sum, and no gradient comes to the
- * host. Same parameters as by an exchange; the norm that is told is good to float32.
+ * Training without peers, with state on a device: the sum over this member's virtual ranks is the whole sum, and no gradient is copied to
+ * the host. Same parameters as with an exchange; the reported norm has float32 precision.
  */
 export function createAlone({ trainer, faults, signal }: Omit<ReplicatedOptions, 'group' | 'onRound'>): Exchange {
   let step = 0;

@@ -4,27 +4,27 @@ import type { JobSession } from '../session/jobSession.ts';
 import type { StepReport } from '../step/runSteps.ts';
 import type { Exchange } from './exchange.ts';
 
-/** What {@link createSharded} works on. */
+/** Options of {@link createSharded}. */
 export interface ShardedOptions {
   readonly session: Pick<JobSession, 'trainer' | 'checkpointer' | 'collector' | 'schedule' | 'state' | 'shards' | 'snapshots'>;
   readonly group: Group;
-  /** Whether this member writes the checkpoints. */
+  /** True when this member writes the checkpoints. */
   readonly isWriter: boolean;
-  /** Whether the coordinator wants the view to end with a checkpoint of the state after the step `step` (its index). */
+  /** Returns whether the coordinator wants the view to end with a checkpoint of the state after the step `step` (its index). */
   readonly isSaveAsked: (step: number) => boolean;
-  /** Told of each step whose part this member has applied: from here on the step may be what others go on from. */
+  /** Called for each step whose shard this member has applied: from now on others may continue from the step. */
   readonly onApplied: (report: StepReport) => void;
-  /** Told how long a round with the peers took. */
+  /** Called with the times of a round with the peers. */
   readonly onRound: (times: RoundTimes) => void;
-  /** Told when this member has its part, and all parameters, of the state after so many steps. */
+  /** Called when this member has its shard, and all parameters, of the state after this many steps. */
   readonly onState: (step: number) => void;
   readonly faults: Faults;
 }
 
 /**
- * Training with sharded moments: the gradient is summed to the owner of each chunk, who applies AdamW to it, and the
- * parameters are gathered. Nobody applies anything before all owners have told the sums of squares of what they have summed, so that a step
- * that is not finite leaves all members as they were.
+ * Training with sharded moments: the gradient of each chunk is summed to its owner, which applies AdamW to it, and the parameters are
+ * gathered. Nobody applies anything before all owners have sent the sums of squares of their chunks, so that a step that is not finite
+ * leaves all members unchanged.
  */
 export function createSharded(options: ShardedOptions): Exchange {
   const { session, group, isWriter, isSaveAsked, onApplied, onRound, onState, faults } = options;

@@ -6,48 +6,48 @@ import type { ViewTraffic } from '../view/viewTraffic.ts';
 import { openStepClock } from './stepClock.ts';
 import { openStepTimesReport } from './stepTimesReport.ts';
 
-/** How much the newest step counts in the mean computing time of a virtual rank. */
+/** Weight of the newest step in the mean compute time of a virtual rank. */
 const RANK_WEIGHT = 0.3;
 
-/** What a member is doing, as heartbeats, step times and metrics tell it. */
+/** A member's current activity, for heartbeats, step times and metrics. */
 export interface MemberActivity {
   readonly phase: Phase;
-  /** Index of the step that it is at. */
+  /** Index of its current step. */
   readonly step: number;
-  /** A phase begins. */
+  /** Begins a phase. */
   enter(step: number, phase: Phase): void;
-  /** What it waits for beside its peers; empty for nothing. */
+  /** Sets what it waits for besides its peers; empty for nothing. */
   waitFor(reason: string): void;
-  /** It takes up a view. */
+  /** Begins a view. */
   begin(view: View): void;
-  /** It is connected to the peers of the view. */
+  /** Records that it is connected to the peers of the view. */
   join(traffic: ViewTraffic): void;
-  /** Bytes sent in the view so far, by what was summed; undefined before it was joined. */
+  /** Returns the bytes sent in the view so far, by what was summed; undefined before it was joined. */
   sentBytes(): Readonly<Record<string, number>> | undefined;
-  /** A round with the peers took so long. */
+  /** Records the times of a round with the peers. */
   round(times: RoundTimes): void;
-  /** A step was applied, in which a virtual rank took `rankSeconds` to compute. */
+  /** Records an applied step, in which a virtual rank took `rankSeconds` to compute. */
   applied(report: StepCommitted, rankSeconds: number): void;
-  /** The view is over: `enter` comes next. */
+  /** Ends the view: `enter` comes next. */
   end(): void;
-  /** Sends the step times that wait. */
+  /** Sends the pending step times. */
   flush(): void;
   heartbeat(): Omit<Heartbeat, 'jobId' | 'generation'>;
 }
 
-/** What an activity is told to, and asks. */
+/** Options of {@link openMemberActivity}. */
 export interface MemberActivityOptions {
   /** This worker's id. */
   readonly self: string;
   readonly metrics: Pick<WorkerMetrics, 'step' | 'traffic' | 'unacknowledged'>;
   readonly sendTimes: (steps: readonly StepTimes[]) => void;
-  /** Reports that the ledger does not have yet. */
+  /** Returns the number of reports that the ledger does not have yet. */
   readonly unacknowledged: () => number;
-  /** Milliseconds since any fixed time. */
+  /** Returns milliseconds since any fixed time. */
   readonly now?: () => number;
 }
 
-/** The activity of a member that prepares. */
+/** Opens the activity of a preparing member. */
 export function openMemberActivity({
   self,
   metrics,
@@ -60,7 +60,7 @@ export function openMemberActivity({
   let rankSeconds = 0;
   let view: View | undefined;
   let traffic: ViewTraffic | undefined;
-  /** Images of this member in the step under way, and bytes of the view that were counted. */
+  /** Images of this member in the current step, and bytes of the view already counted. */
   let images = 0;
   let counted = { sent: 0, received: 0 };
   const timesReport = openStepTimesReport({ send: sendTimes });

@@ -7,35 +7,35 @@ import { type ShardServiceOptions, serveShards } from '../state/shardTransfer.ts
 import { runKnnView } from '../view/knnView.ts';
 import { runView, type ViewRunOptions } from '../view/viewRun.ts';
 
-/** What a worker has open for a job, as its member sees it: whatever the job is for. */
+/** A worker's open resources for a job, as seen by its member: the same interface for every recipe. */
 export interface MemberSession {
   readonly dataset: Dataset;
   readonly layout: FlatLayout;
-  /** What the members of a job must have in common, as JSON. */
+  /** Values that the members of a job must have in common, as JSON. */
   readonly identityJson: string;
-  /** Steps that its state has been through; -1 while it holds none that a view could start from. */
+  /** Steps of its state; -1 while it holds none that a view could start from. */
   readonly state: number;
-  /** What was measured, by name; empty until it was, and for a job that trains. */
+  /** Measured results, by name; empty until there are any, and for a training job. */
   readonly results: Readonly<Record<string, number>>;
-  /** What of which states this member can give to others. */
+  /** Lists the parts of states that this member can serve to others. */
   offers(): readonly StateShard[];
-  /** Works for one view. @throws the signal's reason, or a MaestroError of what broke the view. */
+  /** Works for one view. @throws the signal's reason, or the MaestroError that broke the view. */
   run(options: Omit<ViewRunOptions, 'session'>): Promise<'finished' | 'held'>;
   /**
-   * Gives what it holds of the state to a view that goes on without this worker, until the returned function is called; undefined when it
-   * has nothing to give.
+   * Serves its part of the state to a view that continues without this worker, until the returned function is called; undefined when it has
+   * nothing to serve.
    */
   serve(options: Omit<ShardServiceOptions, 'session'>): (() => void) | undefined;
-  /** Whether it has a state that a checkpoint can be written of. */
+  /** True when it has a state that a checkpoint can be written of. */
   readonly canSave: boolean;
   /** Writes a checkpoint of its state, and resolves when that is on disk. */
   save(): Promise<void>;
-  /** What a view cost, for the log. */
+  /** Returns the costs of a view, for the log. */
   costs(): Readonly<Record<string, unknown>>;
   close(): Promise<void>;
 }
 
-/** The session of a job that trains. */
+/** Wraps the session of a training job. */
 export function trainingSession(session: JobSession): MemberSession {
   const { dataset, layout, identityJson, checkpointer, snapshots } = session;
   return {
@@ -58,7 +58,7 @@ export function trainingSession(session: JobSession): MemberSession {
   };
 }
 
-/** The session of a job that measures: it has no peers, and nothing of its state is kept. */
+/** Wraps the session of a measuring job: it has no peers, and its state is not saved. */
 export function measuringSession(session: KnnSession): MemberSession {
   const { dataset, layout, identityJson } = session;
   return {

@@ -22,23 +22,23 @@ export interface WorkerMember extends Member {
   heartbeat(): Heartbeat;
   /** Resolves when the member has left, for whatever reason. */
   readonly ended: Promise<void>;
-  /** Resolves when it has ended and all is closed that it had opened: never where a file or a device does not answer. */
+  /** Resolves when it has ended and everything it opened is closed: never when a file or a device does not answer. */
   readonly closed: Promise<void>;
 }
 
-/** What a member needs beside what its worker has. */
+/** Options of {@link openMember}, besides those of its worker. */
 export interface MemberOptions extends WorkerOptions {
   readonly jobId: string;
   readonly specJson: string;
   /** This worker's id. */
   readonly self: string;
   readonly timeouts: FailureTimeouts;
-  /** What the job before has open is closed: nothing is opened earlier. */
+  /** Resolves when the previous job's resources are closed: nothing is opened earlier. */
   readonly before: Promise<void>;
   readonly send: (message: WorkerMessage) => void;
 }
 
-/** Starts to work for a job on this worker's data, devices and peers: decisions are `@maestro/member`'s, what they ask for is done here. */
+/** Starts to work for a job with this worker's data, devices and peers: `@maestro/member` decides, and this module carries it out. */
 export function openMember(options: MemberOptions): WorkerMember {
   const { jobId, self, collective, timeouts, dataDir, isFaultTolerant, faults, metrics, send } = options;
   const logger = options.logger.child({ job: jobId });
@@ -47,7 +47,7 @@ export function openMember(options: MemberOptions): WorkerMember {
   let session: MemberSession | undefined;
   let isLeaving = false;
   let isClosed = false;
-  /** What the views so far may still have under way in the trainer. */
+  /** Settles when nothing of the previous views is in progress in the trainer. */
   let trainerBusy: Promise<unknown> = Promise.resolve();
   let overNow: MemberHost['viewOver'] = () => undefined;
   const [ended, onEnded] = settled();
@@ -120,7 +120,7 @@ export function openMember(options: MemberOptions): WorkerMember {
       let isOver = false;
       activity.begin(view);
       metrics.view(generation);
-      // A run that was given up may have something under way while the next one works: that is not what the member is at.
+      // An abandoned run may still be active while the next one works: its phases are not the member's.
       const onPhase: ViewRunOptions['onPhase'] = (step, phase) => {
         if (!isOver) activity.enter(step, phase);
       };
@@ -221,7 +221,7 @@ export function openMember(options: MemberOptions): WorkerMember {
       if (outcome === 'failed') logger.error({ step, error }, 'member failed');
       else if (error === undefined) logger.info({ step, reason }, 'left the job');
       const close = async (): Promise<void> => {
-        // Who follows the job's log sees how it ended.
+        // Followers of the job's log see how it ended.
         await logger.flush();
         await session?.close();
       };
@@ -256,7 +256,7 @@ export function openMember(options: MemberOptions): WorkerMember {
   };
 }
 
-/** A run that does not even begin is one that failed. */
+/** An async wrapper, so that a run that fails to begin rejects. */
 async function runOf(session: MemberSession, options: Omit<ViewRunOptions, 'session'>): Promise<'finished' | 'held'> {
   return await session.run(options);
 }
@@ -265,7 +265,7 @@ function asMaestroError(caught: unknown): MaestroError {
   return isMaestroError(caught) ? caught : new MaestroError('internal', `internal: ${errorMessage(caught)}`, { cause: caught });
 }
 
-/** A promise, and what resolves it. */
+/** Returns a promise, and the function that resolves it. */
 function settled(): [Promise<void>, () => void] {
   let resolve: () => void = () => undefined;
   const promise = new Promise<void>((done) => {

@@ -6,19 +6,19 @@ import { openJobSession } from '../session/openJobSession.ts';
 import { openKnnSession } from '../session/openKnnSession.ts';
 import { type MemberSession, measuringSession, trainingSession } from './memberSession.ts';
 
-/** Between two attempts to open what a job needs while Redis or a file system is away, in milliseconds. */
+/** Interval between attempts to open a job's resources while Redis or a file system is unreachable, in milliseconds. */
 const REOPEN_MS = 1000;
 
-/** What a session is opened with. */
+/** Options of {@link openSession}. */
 export interface OpenSessionOptions extends Omit<JobSessionOptions, 'spec' | 'onStage'>, Pick<WorkerOptions, 'roots'> {
   /** The job file, as the coordinator sent it. */
   readonly specJson: string;
-  /** Told at what opening is, or why it waits, and with an empty text when it is at neither. */
+  /** Called with the current activity of opening, or why it waits, and with an empty text when it is done. */
   readonly onWaiting: (reason: string) => void;
 }
 
 /**
- * Opens what a job needs. While Redis or a file system is away it is tried again.
+ * Opens a job's resources. Retries while Redis or a file system is unreachable.
  * @throws MaestroError of whatever cannot be opened, or the signal's reason.
  */
 export async function openSession({ specJson, onWaiting, ...options }: OpenSessionOptions): Promise<MemberSession> {

@@ -1,13 +1,13 @@
-/** Waits where too many reports of steps are not in the ledger yet: a coordinator that is away must not be left behind without end. */
+/** Blocks while too many step reports are not in the ledger yet: a member must not run ahead of an absent coordinator without bound. */
 export interface ReportRoom {
-  /** Waits while there are too many; rejects with the signal's reason. `onWait` is called when it has to. */
+  /** Waits while there are too many; rejects with the signal's reason. `onWait` is called when it has to wait. */
   wait(signal: AbortSignal, onWait: () => void): Promise<void>;
-  /** There may be fewer. */
+  /** Call when their number may have fallen. */
   look(): void;
 }
 
 /**
- * Room for reports, of which there are `count()`.
+ * Limits the reports, of which there are `count()`.
  * @param most reports that may be outstanding before the member must wait. Suggested: thousands, minutes of small steps.
  */
 export function createReportRoom(count: () => number, { most = 4096 }: { readonly most?: number } = {}): ReportRoom {

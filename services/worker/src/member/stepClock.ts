@@ -2,17 +2,17 @@ import type { RoundTimes } from '@maestro/collective';
 import type { StepPhase, StepTimes } from '@maestro/protocol';
 import type { Phase } from '../step/phase.ts';
 
-/** Measures where a member's steps spend their time: fed with the phases as they begin, it tells of each step that was applied. */
+/** Measures where a member's steps spend their time: called at the beginning of each phase, it reports each applied step. */
 export interface StepClock {
-  /** A phase begins, and whatever there was before it ends. */
+  /** Begins a phase, and ends the previous one. */
   enter(phase: Phase): void;
-  /** A round with the peers has ended; its parts are taken out of the phase under way. */
+  /** Records a completed round with the peers; its parts are subtracted from the current phase. */
   round(times: RoundTimes): void;
-  /** The step under way is applied: it counts once it has ended. */
+  /** Records that the current step is applied: it counts once it has ended. */
   applied(step: number): void;
 }
 
-/** Phases of a member that are part of a step, and what they count as; all others end it. */
+/** Phases of a member that belong to a step, and the step phase they count as; all others end it. */
 const COUNTS_AS: Readonly<Partial<Record<Phase, StepPhase>>> = {
   lease: 'data',
   data: 'data',
@@ -25,12 +25,12 @@ const COUNTS_AS: Readonly<Partial<Record<Phase, StepPhase>>> = {
 
 type Times = Record<StepPhase, number> & { lag: number };
 
-/** What a step clock takes. */
+/** Options of {@link openStepClock}. */
 export interface StepClockOptions {
   readonly onStep: (times: StepTimes) => void;
-  /** Milliseconds since any fixed time. */
+  /** Returns milliseconds since any fixed time. */
   readonly now?: () => number;
-  /** Milliseconds since 1970. */
+  /** Returns milliseconds since 1970. */
   readonly wallNow?: () => number;
 }
 
@@ -68,7 +68,7 @@ export function openStepClock({ onStep, now = () => performance.now(), wallNow =
       if (times === undefined) return;
       charge();
       const isSummed = bucket === 'other';
-      // A round of an apply gathers what others applied: that they were not ready yet is part of it.
+      // A round of an apply gathers what others applied: waiting for them is part of it.
       const [waited, gathered] = isSummed ? [wait, allGather] : [0, wait + allGather];
       times[bucket] -= waited + gathered + reduceScatter;
       times.wait += waited;

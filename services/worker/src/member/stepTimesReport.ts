@@ -1,18 +1,18 @@
 import type { StepTimes } from '@maestro/protocol';
 
-/** Gathers step times for the coordinator, so that steps of milliseconds cost it no more than long ones. */
+/** Collects step times for the coordinator, so that steps of milliseconds cost it no more than long ones. */
 export interface StepTimesReport {
   add(times: StepTimes): void;
-  /** Sends what there is. */
+  /** Sends the pending step times. */
   flush(): void;
 }
 
-/** What a report of step times takes. */
+/** Options of {@link openStepTimesReport}. */
 export interface StepTimesReportOptions {
   readonly send: (steps: readonly StepTimes[]) => void;
-  /** Time between two reports, at least. Default 1000. */
+  /** Minimum time between two reports. Default 1000. */
   readonly everyMs?: number;
-  /** Steps of one report, at most: the newest. Default 32. */
+  /** Maximum steps of one report: the newest. Default 32. */
   readonly most?: number;
   readonly now?: () => number;
 }

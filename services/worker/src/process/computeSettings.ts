@@ -1,13 +1,13 @@
 import type { CudaOptions, Engine, Trainer } from '@maestro/engine';
 import { DEVICES, type Device, isDevice, MaestroError } from '@maestro/protocol';
 
-/** What a worker computes with. All but the memory limit decides bits. */
+/** A worker's compute settings. All but the memory limit decide bits. */
 export interface ComputeSettings {
   readonly device: Device;
   /** Threads of one run of the training graph. Part of a job's identity. */
   readonly threads: number;
   readonly engine: Engine | 'auto';
-  /** Whether state is kept where the `capi` engine computes. Default: on any device but `cpu`. */
+  /** True to keep state where the `capi` engine computes. Default: on any device but `cpu`. */
   readonly isResident?: boolean;
   readonly cuda: CudaOptions;
 }
@@ -44,7 +44,10 @@ export function readComputeSettings(env: Environment): ComputeSettings {
   };
 }
 
-/** What of the settings, and of what came of them, members must have in common. On a CPU both engines give the same bits. */
+/**
+ * Returns the part of the settings, and of the resulting trainer, that members must have in common. On a CPU both engines give the same
+ * bits.
+ */
 export function computeIdentity(
   { device, threads, cuda }: ComputeSettings,
   { engine, isResident, deviceBuild }: Pick<Trainer, 'engine' | 'isResident' | 'deviceBuild'>,

@@ -18,17 +18,17 @@ import {
   type WorkerMessage,
 } from '@maestro/protocol';
 
-/** How long the coordinator may take to answer the end of the stream, in milliseconds. */
+/** Deadline for the coordinator to answer the end of the stream, in milliseconds. */
 const CLOSE_GRACE_MS = 1000;
 
-/** What a control stream needs to know. */
+/** Options of {@link openControlStream}. */
 export interface ControlStreamOptions {
   /** host:port of the coordinator. */
   readonly coordinator: string;
   readonly tls?: TlsFiles | undefined;
   readonly hello: Hello;
   readonly timeouts: FailureTimeouts;
-  /** What to put into the next heartbeat. */
+  /** Returns the next heartbeat. */
   readonly heartbeat: () => Heartbeat;
   readonly onMessage: (message: CoordinatorMessage) => void;
 }
@@ -42,9 +42,8 @@ export interface ControlStream {
 }
 
 /**
- * Attaches to the coordinator and keeps sending heartbeats until the stream ends.
- * @throws nothing: whatever goes wrong ends the stream, with a MaestroError in `ended` (`conflict` when the coordinator refused the
- *   worker).
+ * Attaches to the coordinator and sends heartbeats until the stream ends.
+ * @throws nothing: any error ends the stream, with a MaestroError in `ended` (`conflict` when the coordinator refused the worker).
  */
 export function openControlStream({ coordinator, tls, hello, timeouts, heartbeat, onMessage }: ControlStreamOptions): ControlStream {
   const Client = loadService('coordinator.proto', 'Coordinator');

@@ -1,9 +1,9 @@
 import { MaestroError } from '@maestro/protocol';
 
 /**
- * Where a fault can strike: the phases of a step in their order, those of a checkpoint, and both ends of healing, and `snapshot`, where a
- * worker begins to write its part at a window's end. `reduce-scatter` is before anything of the step is sent, `all-gather` while the
- * exchange is under way.
+ * Phases at which a fault can strike: those of a step in order, those of a checkpoint, both ends of healing, and `snapshot`, when a worker
+ * begins to write its shard at a window's end. `reduce-scatter` is before anything of the step is sent, `all-gather` while the exchange is
+ * in progress.
  */
 export const FAULT_PHASES = [
   'lease',
@@ -23,15 +23,15 @@ export const FAULT_PHASES = [
 /** A name in {@link FAULT_PHASES}. */
 export type FaultPhase = (typeof FAULT_PHASES)[number];
 
-/** What a fault does: SIGKILL or SIGSTOP to this process, a phase that never ends, or an exit with code 1. */
+/** Actions of a fault: SIGKILL or SIGSTOP to this process, a phase that never ends, or an exit with code 1. */
 export const FAULT_ACTIONS = ['kill', 'stop', 'hang', 'exit'] as const;
 
 /** A name in {@link FAULT_ACTIONS}. */
 export type FaultAction = (typeof FAULT_ACTIONS)[number];
 
-/** One fault. */
+/** A fault to inject. */
 export interface Fault {
-  /** The step under way, or that of the checkpoint or state that is moved; undefined: whichever reaches the phase first. */
+  /** The current step, or that of the checkpoint or state being moved; undefined: whichever reaches the phase first. */
   readonly step: number | undefined;
   readonly phase: FaultPhase;
   readonly action: FaultAction;
@@ -39,18 +39,18 @@ export interface Fault {
 
 /** The faults of one process. */
 export interface Faults {
-  /** Told at each phase that it begins; a promise that it gives is to be waited for. Each fault strikes once. */
+  /** Called at the beginning of each phase; a returned promise must be awaited. Each fault strikes once. */
   reach(step: number, phase: FaultPhase): void | Promise<void>;
 }
 
 const NONE: Faults = { reach: () => undefined };
 
-/** An exit by a fault, told from a crash of our own only by the log. */
+/** Exit code of a fault; only the log distinguishes it from a crash of our own. */
 const EXIT_CODE = 1;
 
 /**
- * Reads a list of faults, STEP/PHASE/ACTION with commas between; STEP is a number or `*` for any.
- * @throws MaestroError `invalid-argument` that names the entry and what is allowed in its place.
+ * Parses a list of faults, STEP/PHASE/ACTION separated by commas; STEP is a number or `*` for any.
+ * @throws MaestroError `invalid-argument` that names the entry and the allowed values.
  */
 export function parseFaults(text: string): Fault[] {
   return text
@@ -68,8 +68,8 @@ export function parseFaults(text: string): Fault[] {
 }
 
 /**
- * The faults that a process is to suffer, for tests: set by `MAESTRO_FAULTS`, and a call that does nothing without it.
- * A parent process that listens is told `{ fault: 'STEP/PHASE/ACTION' }` just before one strikes.
+ * Creates the faults of a process, for tests: set by `MAESTRO_FAULTS`, and no-ops without it. A listening parent process receives `{ fault:
+ * 'STEP/PHASE/ACTION' }` just before one strikes.
  *
  * @throws as {@link parseFaults}.
  */
@@ -87,7 +87,7 @@ export function createFaults(text: string | undefined): Faults {
 }
 
 async function strike(name: string, action: FaultAction): Promise<void> {
-  // The parent is to know of it before this process can say nothing more.
+  // The parent must know before this process can no longer send anything.
   await new Promise<void>((resolve) => (process.send === undefined ? resolve() : process.send({ fault: name }, () => resolve())));
   switch (action) {
     case 'kill':

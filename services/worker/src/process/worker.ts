@@ -7,19 +7,25 @@ import { runtimeIdentity } from './runtimeIdentity.ts';
 import { pause } from './signals.ts';
 import type { WorkerOptions } from './workerOptions.ts';
 
-/** Messages that wait for a coordinator that is away; the oldest go first. Steps are not among them: members keep those themselves. */
+/**
+ * Limits the messages that wait for an absent coordinator; the oldest are dropped first. Steps are not among them: members keep those
+ * themselves.
+ */
 const MOST_WAITING = 1000;
-/** A worker that was started again may meet its own previous incarnation, which a coordinator that was started again gives time to come back. */
+/**
+ * Failure timeouts for which a refusal is retried: a restarted worker may meet its own previous incarnation, which a restarted coordinator
+ * gives time to come back.
+ */
 const REFUSED_TIMEOUTS = 4;
-/** How often the worker tells the coordinator its metrics, while it works for a job and while it is free. */
+/** Interval at which the worker sends its metrics to the coordinator, while it works for a job; less often while it is free. */
 const METRICS_MS = 5000;
 const IDLE_METRICS_EVERY = 6;
-/** What must reach the coordinator, even a later one. */
+/** Messages that must reach the coordinator, even a later one. */
 const LASTING: ReadonlySet<WorkerMessage['kind']> = new Set(['checkpoint', 'checkpointFailed', 'skipped']);
 
 /**
- * Serves jobs until `signal` aborts. Its work does not end with its connection: while the coordinator is away it goes on, and when it is
- * back it says where it stands. Told to end, it asks to be released at the next step boundary.
+ * Serves jobs until `signal` aborts. Its work survives its connection: while the coordinator is away it continues, and reports its standing
+ * on reconnecting. When told to end, it asks to be released at the next step boundary.
  *
  * @throws MaestroError `conflict` when another worker has its name, `timeout` when it was released from a job and cannot leave it.
  */
@@ -28,7 +34,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const id = `${name}:${randomUUID()}`;
   const sessionKey = randomBytes(16).toString('hex');
   let member: WorkerMember | undefined;
-  /** The last job has nothing open any more. */
+  /** Resolves when the last job's resources are closed. */
   let closed: Promise<void> = Promise.resolve();
   let stream: ControlStream | undefined;
   let isAttached = false;
@@ -36,7 +42,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   let lastProblem = '';
   let refusedSinceMs: number | undefined;
   let waiting: WorkerMessage[] = [];
-  /** The newest checkpoint that was told of: said again to the next coordinator, since the last one may have died over it. */
+  /** The newest reported checkpoint: repeated to the next coordinator, since the last one may have died before persisting it. */
   let lastCheckpoint: Extract<WorkerMessage, { kind: 'checkpoint' }> | undefined;
 
   const send = (message: WorkerMessage): void => {
@@ -68,7 +74,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     waiting = [];
     if (lastCheckpoint !== undefined && lastCheckpoint.jobId === member?.jobId && !late.includes(lastCheckpoint)) send(lastCheckpoint);
     for (const each of late) send(each);
-    // What changed between the hello and the welcome.
+    // Reports what changed between the hello and the welcome.
     if (member !== undefined) send({ kind: 'standing', ...member.standing() });
     if (signal.aborted && member !== undefined) send({ kind: 'drain', jobId: member.jobId, reason: DRAIN_REASON });
   };
@@ -92,7 +98,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     if (message.kind === 'prepare') return prepare(message);
     if (message.kind === 'refused') return;
     if (member?.jobId !== message.jobId) {
-      // What the coordinator believes of this worker is not so.
+      // The coordinator's view of this worker is wrong.
       const isOver = message.kind === 'view' || message.kind === 'release';
       const nothing = {
         generation: 0,
@@ -119,8 +125,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const stuck = new Promise<never>((_, reject) => {
     giveUp = reject;
   });
-  stuck.catch(() => undefined); // the loop below tells of it
-  /** A member that was released, mostly because it stood still, and cannot leave: only a new process can help. */
+  stuck.catch(() => undefined); // reported by the loop below
+  /** A member that was released, usually for lack of progress, and cannot leave: only a new process can help. */
   const expectToLeave = (leaving: WorkerMember): void => {
     const tell = (): void => {
       const { phase, step } = leaving.heartbeat();
@@ -136,7 +142,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const end = (): void => {
     if (member === undefined) stream?.close();
     else if (isAttached) send({ kind: 'drain', jobId: member.jobId, reason: DRAIN_REASON });
-    // Nobody is there to arrange a boundary: the peers go on from the last step.
+    // Nobody is there to arrange a boundary: the peers continue from the last step.
     else member.release({ reason: DRAIN_REASON, writeCheckpoint: true });
     void member?.ended.then(() => stream?.close());
   };

@@ -1,25 +1,25 @@
 import { STEP_PHASES, type StepPhase, type StepTimes } from '@maestro/protocol';
 import { addProcessMetrics, Counter, Gauge, Histogram, type MetricFamily, Registry, readFamilies } from '@maestro/telemetry';
 
-/** What a worker measures of itself, over all jobs that it works for. */
+/** A worker's own measurements, over all its jobs. */
 export interface WorkerMetrics {
-  /** A step was applied, to whose batch this worker gave so many images. */
+  /** Records an applied step, and the images that this worker contributed to its batch. */
   step(times: StepTimes, images: number): void;
-  /** Bytes of steps exchanged with peers since the last call. */
+  /** Adds the bytes of steps exchanged with peers since the last call. */
   traffic(bytes: { readonly sent: number; readonly received: number }): void;
-  /** It works for this view; undefined when for none. */
+  /** Sets the current view; undefined for none. */
   view(generation: number | undefined): void;
-  /** A checkpoint was written. */
+  /** Records a written checkpoint. */
   checkpoint(of: { readonly stallSeconds: number; readonly writeSeconds: number }): void;
-  /** Steps that it has applied and that no ledger is known to have. */
+  /** Sets the number of applied steps that no ledger is known to have. */
   unacknowledged(steps: number): void;
   read(): Promise<MetricFamily[]>;
   close(): void;
 }
 
-/** Upper bounds of step phases, in seconds: what is shorter than a millisecond does not matter. */
+/** Upper bounds of step phases, in seconds: durations below a millisecond do not matter. */
 const PHASE_BUCKETS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100];
-/** How much the newest step counts in the mean lag. */
+/** Weight of the newest step in the mean lag. */
 const LAG_WEIGHT = 0.1;
 
 const LABELS: Readonly<Record<StepPhase, string>> = {

@@ -6,19 +6,19 @@ import type { ComputeSettings } from './computeSettings.ts';
 import type { Faults } from './faults.ts';
 import type { WorkerMetrics } from './workerMetrics.ts';
 
-/** How a worker process is set up. */
+/** Setup of a worker process. */
 export interface WorkerOptions {
   readonly name: string;
   /** host:port of the coordinator. */
   readonly coordinator: string;
   readonly redisUrl: string;
-  /** Where artifacts and checkpoints go; the same folder for all workers of a job. */
+  /** Folder of artifacts and checkpoints; the same for all workers of a job. */
   readonly dataDir: string;
-  /** Where snapshots of a state in parts go: a folder on a local disk. Files in it have no names and end with the process. */
+  /** Folder of snapshots of a sharded state, on a local disk. Files in it have no names and end with the process. */
   readonly scratchDir: string;
-  /** Where parts of data sets on other machines are kept. Default: nowhere. */
+  /** Cache for parts of remote data sets. Default: none. */
   readonly cache?: BoundedFolderOptions | undefined;
-  /** For how long a server that stops answering is asked again for a part of a data set, in milliseconds. */
+  /** Time for which requests to an unresponsive server of a data set are retried, in milliseconds. */
   readonly patienceMs?: number | undefined;
   readonly compute: ComputeSettings;
   readonly collective: Collective;
@@ -26,11 +26,11 @@ export interface WorkerOptions {
   /** Folders that jobs may use. Default: any. */
   readonly roots?: PathRoots;
   readonly tls?: TlsFiles | undefined;
-  /** False only to measure what surviving failures costs: no shard is leased then, and no report is kept. */
+  /** False only to measure what surviving failures costs: then no shard is leased, and no report is kept. */
   readonly isFaultTolerant: boolean;
   readonly faults: Faults;
   readonly metrics: WorkerMetrics;
-  /** Told whenever a coordinator takes it, and when it has none any more. */
+  /** Called when a coordinator accepts it, and when it loses its coordinator. */
   readonly onAttached?: (isAttached: boolean) => void;
   readonly logger: Logger;
   readonly signal: AbortSignal;

@@ -5,14 +5,14 @@ import { pause } from '../process/signals.ts';
 import type { ContentConflict, ContentTable } from './contentTable.ts';
 
 /**
- * Compares what this worker reads of a job's samples with what was read of them first, by whomever. The comparison goes on beside the
- * steps; a step waits for it only as long as Redis answers, the last step of the job in any case.
+ * Compares this worker's readings of a job's samples with the first readings, by any worker. Runs in parallel with the steps; a step waits
+ * for it only while Redis answers, the last step of the job in any case.
  */
 export interface ContentCheck {
-  /** Samples were read: pairs of a sample and its content hash. */
+  /** Adds readings: pairs of a sample and its content hash. */
   note(readings: Float64Array): void;
   /**
-   * Waits until what was noted is compared. Where Redis is away, only when `isLast`; `onWaiting` is then told why.
+   * Waits until all added readings are compared. When Redis is unreachable, only if `isLast`; `onWaiting` is then called with the reason.
    * @throws MaestroError `data-invalid` when a sample was read with other bytes than before; the signal's reason.
    */
   settle(options: { readonly isLast: boolean; readonly onWaiting: (reason: string) => void; readonly signal: AbortSignal }): Promise<void>;
@@ -20,20 +20,23 @@ export interface ContentCheck {
   close(): Promise<void>;
 }
 
-/** What {@link openContentCheck} takes. */
+/** Options of {@link openContentCheck}. */
 export interface ContentCheckOptions {
-  /** Undefined where readings need no comparison. */
+  /** Undefined when readings need no comparison. */
   readonly table: ContentTable | undefined;
   readonly dataset: Pick<Dataset, 'name'>;
-  /** What this worker is called. */
+  /** Name of this worker. */
   readonly reader: string;
   readonly logger: Logger;
-  /** For how long a step waits for Redis before it takes it to be away. Default 250. */
+  /** Time that a step waits for Redis before it counts as unreachable. Default 250. */
   readonly patienceMs?: number;
 }
 
 const RETRY_MS = 250;
-/** Readings that wait while Redis is away, 16 bytes each; the oldest go first, and are compared the next time they are read. */
+/**
+ * Limits the readings that wait while Redis is unreachable, 16 bytes each; the oldest are dropped, and compared the next time they are
+ * read.
+ */
 const MOST_WAITING = 2 ** 20;
 
 /** Opens a content check. */
@@ -44,7 +47,7 @@ export function openContentCheck({ table, dataset, reader, logger, patienceMs = 
   let waitingReadings = 0;
   let work: Promise<void> | undefined;
   let failure: MaestroError | undefined;
-  /** Why the comparison does not get on. */
+  /** Reason why the comparison is delayed. */
   let obstacle = '';
 
   const take = (): Float64Array => {
@@ -108,7 +111,7 @@ export function openContentCheck({ table, dataset, reader, logger, patienceMs = 
   };
 }
 
-/** The error of samples that have other bytes than before. */
+/** Error for samples that have other bytes than before. */
 function otherBytes(
   conflicts: readonly ContentConflict[],
   { dataset, reader }: Pick<ContentCheckOptions, 'dataset' | 'reader'>,

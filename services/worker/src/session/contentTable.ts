@@ -4,38 +4,37 @@ import type { RedisConnection } from '@maestro/redis';
 /** A sample that was read with other bytes than before. */
 export interface ContentConflict {
   readonly sample: number;
-  /** The content hash that was read now. */
+  /** Content hash of the current reading. */
   readonly found: number;
-  /** The content hash of the first reading, and the name of who read it; that name is empty when it is not known any more. */
+  /** Content hash of the first reading, and the name of its reader; that name is empty when it is unknown. */
   readonly first: number;
   readonly firstReader: string;
 }
 
-/** What the samples of a job's data set were when each was first read, whoever read it. */
+/** Content hashes of the samples of a job's data set at their first reading, by any worker. */
 export interface ContentTable {
   /**
-   * Compares readings (samples and content hashes, in pairs) with the first ones, and keeps those that are first themselves. Doing it twice
-   * does no harm.
+   * Compares readings (pairs of samples and content hashes) with the first ones, and stores those that are first themselves. Idempotent.
    * @throws MaestroError `redis-unavailable`.
    */
   compare(readings: Float64Array): Promise<ContentConflict[]>;
-  /** Takes over another table of the same data set, unless this one has entries. @throws MaestroError `redis-unavailable`. */
+  /** Copies another table of the same data set, unless this one has entries. @throws MaestroError `redis-unavailable`. */
   inherit(from: string, samples: number): Promise<void>;
 }
 
-/** Samples of a key: a string of Redis has at most 512 MB. */
+/** Samples per key: a string of Redis has at most 512 MB. */
 const SAMPLES_PER_KEY = 2 ** 20;
-/** Readings of one call: Redis does nothing else for some two milliseconds. */
+/** Readings per call: Redis is blocked for some two milliseconds. */
 const READINGS_PER_CALL = 1024;
-/** A table is forgotten when nobody has used it for so long. */
+/** Idle time after which a table expires. */
 const KEPT_SECONDS = 24 * 3600;
 /** Hashes have 52 bits; the eighth byte of an entry is its reader's number. */
 const HASH_BYTES = 7;
 
 /**
  * KEYS: names of readers, the entries. ARGV: own name, seconds to keep, places (4 bytes each), hashes (7 bytes each). An entry is a hash
- * and the number of its reader, 1..254, or 255 for those that come later; zeros are no entry. Gives index, entry and reader's name of each
- * that differs.
+ * and the number of its reader, 1..254, or 255 for later ones; zeros are no entry. Returns index, entry and reader's name of each that
+ * differs.
  */
 const COMPARE_SCRIPT = `
 local names, entries, name = KEYS[1], KEYS[2], ARGV[1]
@@ -65,9 +64,10 @@ return differing
 `;
 
 /**
- * The table `name` in Redis. It takes 8 bytes for each sample of the data set: 10.4 MB for 1.3 million samples, 800 MB for 100 million.
+ * Opens the table `name` in Redis. It takes 8 bytes for each sample of the data set: 10.4 MB for 1.3 million samples, 800 MB for 100
+ * million.
  *
- * @param reader what this worker is called.
+ * @param reader name of this worker.
  */
 export function openContentTable({
   redis,
@@ -80,7 +80,7 @@ export function openContentTable({
 }): ContentTable {
   const key = keyOf(name);
 
-  /** Readings of one key: their numbers among all that were given. */
+  /** Compares the readings of one key, given by their numbers among all readings. */
   const compareKey = async (part: number, numbers: readonly number[], readings: Float64Array): Promise<ContentConflict[]> => {
     const places = Buffer.alloc(4 * numbers.length);
     const hashes = Buffer.alloc(HASH_BYTES * numbers.length);

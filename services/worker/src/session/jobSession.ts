@@ -10,16 +10,16 @@ import type { Collector } from '../state/collector.ts';
 import type { Snapshots } from '../state/snapshots.ts';
 import type { ContentCheck } from './contentCheck.ts';
 
-/** So long a worker waits for Redis when it opens a job. */
+/** Deadline for Redis when a worker opens a job. */
 export const REDIS_TIMEOUT_MS = 10_000;
 
-/** What a worker opens once for a job that trains, and keeps over its views. */
+/** Resources that a worker opens once for a training job, and keeps over its views. */
 export interface JobSession {
   readonly jobId: string;
   readonly spec: JobSpec;
-  /** What the recipe makes of the job. */
+  /** The recipe's plan of the job. */
   readonly plan: RecipePlan;
-  /** What a thread makes the plan from again. */
+  /** Source from which a thread rebuilds the plan. */
   readonly planSource: PlanSource;
   readonly layout: FlatLayout;
   readonly dataset: Dataset;
@@ -31,17 +31,17 @@ export interface JobSession {
   readonly contents: ContentCheck;
   readonly checkpointer: Checkpointer;
   readonly collector: Collector;
-  /** Its part and its neighbour's at the ends of windows, when the moments are sharded. */
+  /** Its shard and its neighbour's at the ends of windows, when the moments are sharded. */
   readonly snapshots: Snapshots;
-  /** Whether each member keeps the moments of its chunk alone. */
+  /** True when each member keeps only the moments of its chunk. */
   readonly isSharded: boolean;
   readonly checkpointRules: CheckpointRules;
   readonly redis: RedisConnection;
-  /** What the members of a job must have in common, as JSON. */
+  /** Values that the members of a job must have in common, as JSON. */
   readonly identityJson: string;
-  /** Steps that the trainer's state has been through; -1 while it holds none that a view could start from. */
+  /** Steps of the trainer's state; -1 while it holds none that a view could start from. */
   state: number;
-  /** Of which states the trainer holds what, when the moments are sharded: what this member can give to others. */
+  /** Parts of states that the trainer holds, when the moments are sharded: this member can serve them to others. */
   shards: readonly StateShard[];
   close(): Promise<void>;
 }

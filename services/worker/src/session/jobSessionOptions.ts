@@ -3,7 +3,7 @@ import type { Logger } from '@maestro/telemetry';
 import type { TimedCheckpoint } from '../checkpoint/checkpointer.ts';
 import type { WorkerOptions } from '../process/workerOptions.ts';
 
-/** What opening a job's session takes beside the worker's options. */
+/** Options of opening a job's session, besides the worker's. */
 export interface JobSessionOptions extends WorkerOptions {
   readonly jobId: string;
   readonly spec: JobSpec;
@@ -13,9 +13,9 @@ export interface JobSessionOptions extends WorkerOptions {
     cost: Pick<TimedCheckpoint, 'stallSeconds' | 'writeSeconds'>,
   ) => void;
   readonly onCheckpointFailed: (step: number, error: unknown) => void;
-  /** Told when a snapshot is lost that was offered to others. */
+  /** Called when a snapshot that was offered to others is lost. */
   readonly onSnapshotLost: () => void;
-  /** Told at what opening is, in a few words. */
+  /** Called with the current stage of opening, in a few words. */
   readonly onStage: (stage: string) => void;
   readonly signal: AbortSignal;
 }

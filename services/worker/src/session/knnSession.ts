@@ -6,7 +6,10 @@ import type { RedisConnection } from '@maestro/redis';
 import type { SampleEncoder } from '../step/sampleEncoder.ts';
 import type { ContentCheck } from './contentCheck.ts';
 
-/** What a worker opens once for a k-NN job and keeps over its views. It trains nothing, so there is no training graph and no checkpoint. */
+/**
+ * Resources that a worker opens once for a k-NN job and keeps over its views. It trains nothing, so there is no training graph and no
+ * checkpoint.
+ */
 export interface KnnSession {
   readonly jobId: string;
   readonly spec: JobSpec;
@@ -18,16 +21,16 @@ export interface KnnSession {
   readonly schedule: Schedule;
   readonly redis: RedisConnection;
   readonly contents: ContentCheck;
-  /** Steps of training, and hash, of the checkpoint whose encoder is measured. */
+  /** Training steps and hash of the checkpoint whose encoder is measured. */
   readonly checkpoint: { readonly step: number; readonly checkpointHash: string };
-  /** Of the samples of `dataset`. */
+  /** Encoder of the samples of `dataset`. */
   readonly training: SampleEncoder;
-  /** Opens that of the samples of `test`, whose labels are those of `dataset`. */
+  /** Opens the encoder of the samples of `test`, with the labels of `dataset`. */
   readonly openTest: () => SampleEncoder;
   readonly identityJson: string;
-  /** Steps whose samples are encoded; -1 before the first view. */
+  /** Number of steps whose samples are encoded; -1 before the first view. */
   state: number;
-  /** What was measured, by name; empty until it was. */
+  /** Measured results, by name; empty until there are any. */
   results: Readonly<Record<string, number>>;
   close(): Promise<void>;
 }

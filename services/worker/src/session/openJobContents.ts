@@ -5,9 +5,7 @@ import type { RedisConnection } from '@maestro/redis';
 import { type ContentTable, openContentTable } from './contentTable.ts';
 import type { JobSessionOptions } from './jobSessionOptions.ts';
 
-/**
- * What the job's samples were when they were first read; a job that goes on from another one's checkpoint takes over what that one found.
- */
+/** Opens the table of the job's first readings; a job that resumes from another one's checkpoint takes over that job's readings. */
 export async function openJobContents({
   jobId,
   spec,

@@ -18,8 +18,8 @@ import type { JobSessionOptions } from './jobSessionOptions.ts';
 import { openJobContents } from './openJobContents.ts';
 
 /**
- * Opens data set, trainer, loader and the rest of what a job needs whatever its members. What was opened is closed again when a later part
- * fails. @throws MaestroError of whatever cannot be opened.
+ * Opens data set, trainer, loader and everything else a job needs regardless of its members. Closes them again when a later part fails.
+ * @throws MaestroError of whatever cannot be opened.
  */
 export async function openJobSession(options: JobSessionOptions): Promise<JobSession> {
   const { jobId, spec, dataDir, scratchDir, redisUrl, compute, logger, signal, faults, onStage } = options;
@@ -43,7 +43,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const layout = flatLayout(plan.parameters);
     const { inputs, image } = plan;
     const trainingModel = encodeModel(plan.buildTraining());
-    // Room for whatever virtual ranks a view may give this member; memory that is not written is not taken.
+    // Room for whatever virtual ranks a view may assign to this member; memory that is never written takes no space.
     const trainer = opened(
       await openTrainer({
         trainingModel,
@@ -55,7 +55,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         treeDepth: treeHeight(schedule.virtualRanks),
         replicas: dilocoOf(spec)?.replicas ?? 0,
         ...compute,
-        // Sharded moments are on the host; so is everything where devices are mixed, so that all apply a step alike.
+        // Sharded moments are on the host; with mixed devices everything is, so that all apply a step alike.
         ...((isSharded || spec.resources.allowMixedDevices) && { isResident: false }),
         logger,
       }),

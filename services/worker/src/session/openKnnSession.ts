@@ -12,7 +12,7 @@ import type { KnnSession } from './knnSession.ts';
 import { openJobContents } from './openJobContents.ts';
 
 /**
- * Opens both data sets, and the checkpoint's encoder. What was opened is closed again when a later part fails.
+ * Opens both data sets, and the checkpoint's encoder. Closes them again when a later part fails.
  * @throws MaestroError of whatever cannot be opened; `data-invalid` when there are no classes to tell apart.
  */
 export async function openKnnSession(
@@ -88,7 +88,7 @@ export async function openKnnSession(
   }
 }
 
-/** Labels of test samples by the numbers that their classes have in the training samples: two folders may not have the same ones. */
+/** Maps labels of test samples to the classes of the training samples: two folders may have different ones. */
 export function testLabels(training: Dataset, test: Dataset): (index: number) => number | undefined {
   if (training.classes.length < 2) {
     const found = training.classes.length === 0 ? 'no labels' : `one class, ${training.classes[0]}`;

@@ -2,21 +2,21 @@ import type { Group } from '@maestro/collective';
 import type { Trainer } from '@maestro/engine';
 import { MaestroError } from '@maestro/protocol';
 
-/** Brings the moments of all owners to the member that writes checkpoints, and is where its checkpointer finds them. */
+/** Brings the moments of all owners to the member that writes checkpoints, and provides them to its checkpointer. */
 export interface Collector extends Pick<Trainer, 'snapshot' | 'prepareSnapshot'> {
   /**
-   * At the end of a step, by all members at once: the first member comes to hold a copy of the whole state. Training stands still for as
-   * long as it takes to send it, and no memory is needed but the copy.
+   * Called at the end of a step by all members at once: the first member receives a copy of the whole state. Training is blocked while it
+   * is sent, and only the copy needs memory.
    */
   collect(options: { readonly group: Group; readonly step: number; readonly isWriter: boolean }): Promise<void>;
 }
 
-/** What a collector needs to know. */
+/** Options of {@link createCollector}. */
 export interface CollectorOptions {
   readonly trainer: Trainer;
-  /** The step of this member's state. */
+  /** Returns the step of this member's state. */
   readonly step: () => number;
-  /** Whether this member holds all moments itself. */
+  /** Returns whether this member holds all moments itself. */
   readonly isAlone: () => boolean;
 }
 

@@ -12,8 +12,8 @@ export interface InitialState {
 }
 
 /**
- * Draws a job's initial parameters in a thread of its own: ViT-B's 112 million take seconds, in which the main thread must go on answering
- * its peers.
+ * Draws a job's initial parameters in a separate thread: ViT-B's 112 million take seconds, in which the main thread must keep answering its
+ * peers.
  * @throws the signal's reason when it aborts; the thread is then ended.
  */
 export async function initialise(

@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib';
 import { requireSpace } from '@maestro/checkpoint';
 import { type ElementRange, MaestroError } from '@maestro/protocol';
 
-/** Elements that are written, and checked, at a time: 1 MiB. */
+/** Elements written, and checked, at a time: 1 MiB. */
 export const PIECE_FLOATS = 1 << 18;
 /** Parameters, first moments, second moments. */
 const VECTORS = 3;
@@ -19,17 +19,17 @@ export interface VectorRange extends ElementRange {
 /** A part of a training state in a file: the same elements of its three vectors. */
 export interface PartFile extends ElementRange {
   readonly sizeBytes: number;
-  /** Of the open file, for tests that damage it. */
+  /** Descriptor of the open file, for tests that damage it. */
   readonly fd: number;
   /** Writes one piece of {@link piecesOf}. */
   write(piece: VectorRange, values: Float32Array): Promise<void>;
-  /** Reads elements that were written. @throws MaestroError `checkpoint-invalid` when a byte of them has changed. */
+  /** Reads written elements. @throws MaestroError `checkpoint-invalid` when a byte of them has changed. */
   read(range: VectorRange, values: Float32Array): Promise<void>;
   /** Frees its space. */
   close(): Promise<void>;
 }
 
-/** The pieces that a part is written in, in the order of the file. */
+/** Returns the pieces in which a part is written, in file order. */
 export function piecesOf({ first, length }: ElementRange): VectorRange[] {
   return Array.from({ length: VECTORS }, (_, vector) => vector).flatMap((vector) =>
     Array.from({ length: Math.ceil(length / PIECE_FLOATS) }, (_, piece) => {
@@ -40,11 +40,11 @@ export function piecesOf({ first, length }: ElementRange): VectorRange[] {
 }
 
 /**
- * Opens a file for a part in a folder, which is made when it is missing. The file has no name any more when this returns: nobody but this
- * process can use it, and the system frees its space when the process ends, even by SIGKILL. So there is nothing to clean up, several
- * workers can share a folder, and nothing is flushed to the device: the page cache is there as long as the process is.
+ * Creates a file for a part in a folder, which is created if missing. The file has no name any more when this resolves: only this process
+ * can use it, and the system frees its space when the process ends, even by SIGKILL. There is nothing to clean up, several workers can
+ * share a folder, and nothing is flushed to the device: the page cache lasts as long as the process.
  *
- * @throws MaestroError `storage` when there is no room, or what the file system answers.
+ * @throws MaestroError `storage` when there is no room, or the file system's error.
  */
 export async function createPartFile(dir: string, range: ElementRange): Promise<PartFile> {
   const sizeBytes = VECTORS * range.length * FLOAT_BYTES;

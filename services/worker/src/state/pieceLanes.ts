@@ -1,10 +1,10 @@
 import { PIECE_FLOATS, type VectorRange } from './partFile.ts';
 import { sharedFloats } from './sharedVector.ts';
 
-/** Pieces that are on their way at once: 32 MiB, all the memory that writing a part takes. */
+/** Number of pieces in flight: 32 MiB, all the memory that writing a part takes. */
 const LANES = 32;
 
-/** Calls `each` for every piece, some at a time, each with memory of its own that it can use until it is done. Ends when all have ended. */
+/** Calls `each` for every piece, several concurrently, each with its own memory until it is done. Resolves when all have ended. */
 export async function onLanes(
   pieces: readonly VectorRange[],
   each: (piece: VectorRange, values: Float32Array) => Promise<void>,

@@ -5,32 +5,32 @@ export interface MissingRange extends ElementRange {
   readonly vector: 0 | 1 | 2;
 }
 
-/** What a member pulls of one holder, or, where that is the member itself, loads from its disk. */
+/** Ranges that a member pulls from one holder, or, when that is the member itself, loads from its disk. */
 export interface Transfer {
   readonly holder: StateHolder;
   readonly ranges: readonly MissingRange[];
 }
 
-/** What {@link planTransfer} decides from. */
+/** Options of {@link planTransfer}. */
 export interface TransferOptions {
   /** Id of this member, and its index in the view. */
   readonly self: string;
   readonly index: number;
   /** The elements whose moments it needs. */
   readonly chunk: ElementRange;
-  /** Elements of the whole vector. */
+  /** Number of elements of the whole vector. */
   readonly length: number;
-  /** What others, or this member, say that they hold of the state. */
+  /** Parts of the state that others, or this member, report to hold. */
   readonly holders: readonly StateHolder[];
-  /** What this member has of the state in its trainer. */
+  /** Parts of the state in this member's trainer. */
   readonly held: readonly Pick<StateShard, 'first' | 'length' | 'isWhole'>[];
-  /** What it has on disk. Default: nothing. */
+  /** Parts on its disk. Default: none. */
   readonly stored?: readonly ElementRange[];
 }
 
 /**
  * Plans what a member pulls from whom to have all parameters, and the moments of its chunk: nothing that it has in memory or on disk.
- * Members take parameters from different holders where there are several.
+ * Members take parameters from different holders when there are several.
  *
  * @throws MaestroError `conflict` when nobody has an element; the coordinator forms no such view.
  */
@@ -71,7 +71,7 @@ export function planTransfer({ self, index, chunk, length, holders, held, stored
   });
 }
 
-/** Cuts ranges into batches of at most `most` elements each, in order: what is asked for at once. */
+/** Splits ranges into batches of at most `most` elements each, in order: one batch per request. */
 export function batches(ranges: readonly MissingRange[], most: number): MissingRange[][] {
   const all: MissingRange[][] = [];
   let room = 0;

@@ -7,10 +7,10 @@ import { batches, type MissingRange, planTransfer } from './planTransfer.ts';
 import { openFloatPool } from './sharedVector.ts';
 import { STATE_VECTORS } from './snapshots.ts';
 
-/** Elements that are asked for at once: 64 MiB, so that neither side holds much more than the state itself. */
+/** Elements per request: 64 MiB, so that neither side holds much more than the state itself. */
 const BATCH_FLOATS = 1 << 24;
 
-/** What {@link serveShards} takes. */
+/** Options of {@link serveShards}. */
 export interface ShardServiceOptions {
   readonly session: Pick<JobSession, 'layout' | 'trainer' | 'state' | 'shards' | 'snapshots'>;
   readonly view: View;
@@ -20,11 +20,10 @@ export interface ShardServiceOptions {
 }
 
 /**
- * Brings this member's part to the state of the view's first step: all parameters and the moments of `chunk`, what it lacks loaded from
- * its disk, or pulled from those who hold it. What the trainer has of that step stays good throughout, so that others can pull it
- * meanwhile.
+ * Brings this member's part to the state of the view's first step: all parameters and the moments of `chunk`; what it lacks is loaded from
+ * its disk, or pulled from the holders. What the trainer has of that step stays valid throughout, so that others can pull it meanwhile.
  *
- * @throws MaestroError that names the peer, or `checkpoint-invalid` when what is on disk is damaged.
+ * @throws MaestroError that names the peer, or `checkpoint-invalid` when data on disk is damaged.
  */
 export async function pullShards({
   session,

@@ -8,54 +8,56 @@ import { createPartFile, type PartFile, PIECE_FLOATS, piecesOf, type VectorRange
 import { onLanes } from './pieceLanes.ts';
 import { sharedFloats } from './sharedVector.ts';
 
-/** The vectors of a state, in the order that they have on the wire and on disk. */
+/** The vectors of a state, in their order on the wire and on disk. */
 export const STATE_VECTORS: readonly [StateVector, StateVector, StateVector] = ['parameters', 'firstMoments', 'secondMoments'];
 
 /** Fetches elements of a state into an array: from a trainer, or from a peer. */
 export type FetchPieces = (pieces: readonly VectorRange[], into: readonly Float32Array[]) => Promise<void>;
 
 /**
- * What a worker keeps on its disk of the states at the ends of windows: its own part and its neighbour's. A state at a step is decided by
- * the job alone, so a part is right in any later view.
+ * A worker's snapshots on disk of the states at the ends of windows: its own shard and its neighbour's. A state at a step depends only on
+ * the job, so a part is valid in any later view.
  */
 export interface Snapshots {
-  /** What is here whole. */
+  /** Lists the complete parts. */
   offers(): StateShard[];
-  /** A view starts from that step: parts of later ones are given up, since not all of those states is there. */
+  /** A view starts from that step: drops parts of later ones, since those states are incomplete. */
   rewind(step: number): Promise<void>;
   /**
    * Begins to write the trainer's `chunk` of the state after `step`, which must not change before `captured`. `isCopied`: a `copy` of
    * another part follows. Never throws.
    */
   begin(step: number, chunk: ElementRange, options: { readonly isCopied: boolean }): void;
-  /** Waits until the state may change: until the writing has ended, or for `patienceMs`, and then gives it up. Never throws. */
+  /** Waits until the state may change: until the write has ended, or for `patienceMs`, and then abandons it. Never throws. */
   captured(): Promise<void>;
-  /** Waits until the own part of that step, or of a later one, is written or given up. Rejects with the signal's reason. */
+  /** Waits until the own part of that step, or of a later one, is written or abandoned. Rejects with the signal's reason. */
   settled(step: number, signal: AbortSignal): Promise<void>;
-  /** Writes a part that a peer has. It counts as missing until all of it is here. Never throws. */
+  /** Writes a part from a peer. It counts as missing until it is complete. Never throws. */
   copy(part: StateShard, options: { readonly fetch: FetchPieces; readonly signal: AbortSignal }): Promise<void>;
-  /** Whether all these elements are in one part. */
+  /** Returns whether all these elements are in one part. */
   has(step: number, range: ElementRange): boolean;
-  /** Reads elements of a part. A damaged part is given up. @throws MaestroError `checkpoint-invalid`. */
+  /** Reads elements of a part. A damaged part is dropped. @throws MaestroError `checkpoint-invalid`. */
   read(step: number, range: VectorRange, values: Float32Array): Promise<void>;
-  /** What all of this has cost so far. */
+  /** Returns the total cost so far. */
   cost(): SnapshotCost;
-  /** Frees all that is kept. */
+  /** Frees everything. */
   close(): Promise<void>;
 }
 
-/** Parts that were written, and what that took. */
+/** Written parts, and their cost. */
 export interface SnapshotCost {
   readonly parts: number;
   readonly bytes: number;
-  /** From the end of a window to the last byte of the own part, and of a copy from its first byte on; beside the steps, all in all. */
+  /**
+   * Total time from the end of a window to the last byte of the own part, and of a copy from its first byte on; in parallel with the steps.
+   */
   readonly ownSeconds: number;
   readonly copySeconds: number;
-  /** How long steps stood still. */
+  /** Time for which steps were blocked. */
   readonly stalledSeconds: number;
 }
 
-/** What {@link openSnapshots} takes. */
+/** Options of {@link openSnapshots}. */
 export interface SnapshotOptions {
   /** A folder on a local disk; files in it have no names. */
   readonly dir: string;
@@ -64,7 +66,7 @@ export interface SnapshotOptions {
   /** Told when a part that was offered is no longer here. */
   readonly onLost: () => void;
   readonly logger: Logger;
-  /** How long a step may wait for a disk before the snapshot is given up. Default 2000 ms, as for checkpoints. */
+  /** Time that a step may wait for a disk before the snapshot is abandoned. Default 2000 ms, as for checkpoints. */
   readonly patienceMs?: number;
 }
 
@@ -72,7 +74,7 @@ interface Part extends StateShard {
   readonly file: PartFile;
 }
 
-/** Pieces that are asked of a peer at once: 16 MiB. */
+/** Pieces requested from a peer at once: 16 MiB. */
 const COPY_PIECES = 16;
 
 /** Opens the snapshots of a job. */
@@ -108,12 +110,12 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
   const fail = (step: number, error: unknown): void => {
     if (closing.signal.aborted) return;
     failures++;
-    // Loud once: a disk that is full stays full for a while.
+    // Logged as an error once: a full disk stays full for a while.
     const tell = failures === 1 ? logger.error.bind(logger) : logger.debug.bind(logger);
     tell({ step, dir, error: storageError(error, `snapshot of step ${step} in ${dir}`) }, 'snapshot failed, the next window tries again');
   };
 
-  /** Writes one part to a file; it is offered once it is whole. */
+  /** Writes one part to a file; it is offered once it is complete. */
   const write = async (shard: StateShard, what: 'own part' | 'copy', fill: (file: PartFile) => Promise<void>): Promise<void> => {
     const { step, first, length } = shard;
     const startedMs = performance.now();
@@ -144,13 +146,13 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
           onLanes(piecesOf(chunk), async (piece, values) => {
             const { vector, ...range } = piece;
             await trainer.read({ vector: STATE_VECTORS[vector]!, range, values });
-            // What came after it was given up may be of the next step.
+            // Data that arrives after abandoning may belong to the next step.
             signal.throwIfAborted();
             await file.write(piece, values);
           }),
         );
       }
-      // Two that are complete, and this one, whose copy is still to come.
+      // Two complete steps, and this one, whose copy is still to come.
       await prune(isCopied ? 3 : 2);
     } catch (error) {
       fail(step, error);
@@ -210,7 +212,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
         await prune(2);
       } catch (error) {
         if (stop.aborted) return;
-        // That the neighbour has none to give is its own to tell.
+        // The neighbour itself reports that it has none.
         if (!isMaestroError(error) || error.code === 'storage') fail(part.step, error);
         else logger.debug({ step: part.step, reason: errorMessage(error) }, 'no copy of the neighbour');
       }

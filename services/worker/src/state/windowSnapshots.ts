@@ -4,7 +4,7 @@ import type { View } from '@maestro/protocol';
 import type { JobSession } from '../session/jobSession.ts';
 import type { FetchPieces } from './snapshots.ts';
 
-/** What {@link openWindowSnapshots} works on. */
+/** Options of {@link openWindowSnapshots}. */
 export interface WindowSnapshotOptions {
   readonly session: Pick<JobSession, 'schedule' | 'snapshots'>;
   readonly view: View;
@@ -15,15 +15,17 @@ export interface WindowSnapshotOptions {
   readonly signal: AbortSignal;
 }
 
-/** What a view's member does at the end of each window. */
+/** Snapshots of a view's member at the end of each window. */
 export interface WindowSnapshots {
-  /** The trainer holds this member's part of the state after `step`, which stays as it is until `Snapshots.captured` resolves. */
+  /**
+   * Called when the trainer holds this member's part of the state after `step`, which stays unchanged until `Snapshots.captured` resolves.
+   */
   readonly onState: (step: number) => void;
 }
 
 /**
- * At the end of a window each member writes its part to its disk, and then that of the member before it in the ring, which it pulls: so
- * each part is with two workers, and one can be lost. Copying goes on beside the next steps. One at a time: where it is slower than a
+ * At the end of a window each member writes its part to its disk, and then pulls and writes that of the previous member in the ring: each
+ * part is then on two workers, and one can be lost. Copying runs in parallel with the next steps. One at a time: when it is slower than a
  * window, the newest window is next.
  */
 export function openWindowSnapshots({ session, view, self, group, collective, signal }: WindowSnapshotOptions): WindowSnapshots {

@@ -8,7 +8,7 @@ import { microBatchOrder, PREFETCH } from './microBatchOrder.ts';
 import type { Phase } from './phase.ts';
 import { CONTENT, DIGEST, HOLD, IMAGES, LOSS, OWN_SERIES, SCALARS_PER_RANK } from './stepScalars.ts';
 
-/** What a member computes its virtual ranks with. */
+/** Options of {@link openRankComputer}. */
 export interface ComputeOptions {
   readonly schedule: Schedule;
   /** All of this member's virtual ranks, in the order in which they are computed in a step. */
@@ -16,7 +16,7 @@ export interface ComputeOptions {
   readonly trainer: Trainer;
   readonly loader: Loader;
   readonly contents: Pick<ContentCheck, 'note'>;
-  /** Whether this member wants the view to end after the step `step` (its index). */
+  /** Returns whether this member wants the view to end after the step `step` (its index). */
   readonly isHoldWanted: (step: number) => boolean;
   readonly faults: Faults;
   readonly onPhase: (step: number, phase: Phase) => void;
@@ -27,13 +27,13 @@ export interface ComputeOptions {
   readonly signal: AbortSignal;
 }
 
-/** A part of a step: which virtual ranks, and how their gradients are weighted. */
+/** A part of a step: its virtual ranks, and the weight of their gradients. */
 export interface ComputePart {
   readonly step: number;
   /** The order in which virtual ranks are computed and added. */
   readonly program: readonly LocalStep[];
   readonly gradScale: number;
-  /** With whose parameters. Default 0. */
+  /** Replica whose parameters are used. Default 0. */
   readonly replica?: number;
 }
 
@@ -44,13 +44,14 @@ export interface RankComputer {
   /** Images of the last step that this member could not read. */
   readonly skipped: readonly SkippedImage[];
   /**
-   * Each virtual rank's gradient, added along the fixed tree as far as the program reaches. Gives the computing time in seconds.
-   * @throws the signal's reason when it is aborted, between micro-batches; MaestroError `data-invalid`.
+   * Computes each virtual rank's gradient, and adds them along the fixed tree as far as the program reaches. Returns the compute time in
+   * seconds.
+   * @throws the signal's reason when it aborts, between micro-batches; MaestroError `data-invalid`.
    */
   run(part: ComputePart): Promise<number>;
 }
 
-/** Makes a member's computer of virtual ranks. */
+/** Creates a member's computer of virtual ranks. */
 export function openRankComputer(options: ComputeOptions): RankComputer {
   const { schedule, ranks, trainer, loader, contents, isHoldWanted, faults, onPhase, onSkipped, offer, signal } = options;
   const { accumulation } = schedule;

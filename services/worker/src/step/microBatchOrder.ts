@@ -1,9 +1,12 @@
 import { type PositionRange, positionsOfMicroBatch, type Schedule } from '@maestro/data';
 
-/** Micro-batches that the loader is told of, the one in use and those ahead of it. */
+/** Micro-batches announced to the loader: the one in use and those ahead of it. */
 export const PREFETCH = 4;
 
-/** A member's micro-batches as one sequence over steps: `(step, index, count)` gives `count` of them from micro-batch `index` of `step`. */
+/**
+ * Returns a member's micro-batches as one sequence over steps: `(step, index, count)` gives `count` of them starting with micro-batch
+ * `index` of `step`.
+ */
 export function microBatchOrder(
   schedule: Schedule,
   ranks: readonly number[],

@@ -4,8 +4,8 @@ import type { FlatLayout, FlatTensor } from '@maestro/mae';
 import { MaestroError } from '@maestro/protocol';
 
 /**
- * Names the tensors whose gradients are not finite: the first few are where to look. Outside of `range`, which others have summed, it is
- * known block by block.
+ * Error that names the tensors whose gradients are not finite: start the search at the first few. Outside `range`, which others have
+ * summed, it is known only per block.
  */
 export function nonFinite({
   step,
@@ -19,7 +19,7 @@ export function nonFinite({
   readonly loss: number;
   readonly layout: FlatLayout;
   readonly reduced: SegmentedFloats;
-  /** Where `reduced` holds the sum. Default: everywhere. */
+  /** Range in which `reduced` holds the sum. Default: everywhere. */
   readonly range?: FloatRange;
   readonly total?: Pick<AllReduceResult, 'blockSumSquares'>;
 }): MaestroError {

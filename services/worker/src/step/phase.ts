@@ -1,4 +1,4 @@
-/** What a member does, as it shows in heartbeats and error messages. The middle ones are the phases of a step, in their order. */
+/** Activities of a member, as shown in heartbeats and error messages. The middle ones are the phases of a step, in order. */
 export type Phase =
   | 'preparing'
   | 'ready'

@@ -5,50 +5,50 @@ import { imagesOf, type MaeConfig, toUnitRows } from '@maestro/mae';
 import { MaestroError, type SkippedImage } from '@maestro/protocol';
 import { permutation } from '@maestro/random';
 
-/** What became of one batch. */
+/** Result of encoding one batch. */
 export interface EncodedBatch {
-  /** Images that were read. */
+  /** Number of images read. */
   readonly images: number;
-  /** Of all samples that were taken, broken ones too. */
+  /** Digest of all samples taken, including broken ones. */
   readonly digest: number;
-  /** Of the same samples with what their bytes were, and their content hashes, as a loader's batch has them. */
+  /** Digest of the same samples and their bytes, and their content hashes, as in a loader's batch. */
   readonly content: number;
   readonly readings: Float64Array;
   readonly skipped: readonly SkippedImage[];
-  /** Time of the encoder alone. */
+  /** Time of only the encoder. */
   readonly seconds: number;
 }
 
 /** Encodes the samples of a data set, without augmentation or mask, and keeps their features. */
 export interface SampleEncoder {
   /**
-   * Encodes the samples at the first of these positions of epoch 0; those at the others are loaded meanwhile. What was encoded before is
-   * written again.
+   * Encodes the samples at the first of these positions of epoch 0; those at the others are loaded meanwhile. Overwrites earlier features
+   * of the same samples.
    * @throws MaestroError `data-invalid`, `non-finite`, `cancelled`.
    */
   encode(wanted: readonly PositionRange[], signal: AbortSignal): Promise<EncodedBatch>;
   /**
-   * Features of all samples, scaled to length 1, in the order of the data set and where they lie: shared memory. The label of one that has
-   * none, or is not encoded, is -1.
+   * Returns the features of all samples, scaled to length 1, in the order of the data set, in place: shared memory. The label of a sample
+   * without one, or not encoded, is -1.
    */
   features(): FeatureSet;
   close(): Promise<void>;
 }
 
-/** What {@link openSampleEncoder} takes. */
+/** Options of {@link openSampleEncoder}. */
 export interface SampleEncoderOptions {
   readonly dataset: Dataset;
   readonly evaluator: Evaluator;
   readonly config: MaeConfig;
-  /** Of which the normalisation counts. */
+  /** Only its normalisation is used. */
   readonly augment: AugmentConfig;
   readonly seed: number;
   readonly microBatch: number;
-  /** The class of a sample. Default: what the data set says. */
+  /** Returns the class of a sample. Default: the data set's label. */
   readonly labelOf?: (index: number) => number | undefined;
 }
 
-/** Opens a sample encoder; its features take 4 bytes x samples x width once they are there, and nothing copies them. */
+/** Opens a sample encoder; its features take 4 bytes x samples x width once they exist, and are never copied. */
 export function openSampleEncoder({
   dataset,
   evaluator,
@@ -99,7 +99,7 @@ export function openSampleEncoder({
   };
 }
 
-/** Memory that threads share; pages that are not written are not taken. */
+/** Allocates memory that threads share; pages that are never written take no space. */
 function sharedFloats(length: number): Float32Array {
   return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
 }

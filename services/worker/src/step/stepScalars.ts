@@ -7,7 +7,7 @@ import { MaestroError, type Metrics, MOST_OWN_SERIES, type RankShare, type Skipp
  */
 export const SCALARS_PER_RANK = 7 + MOST_OWN_SERIES;
 const NAMED_IN_ERROR = 5;
-/** The place of each scalar. */
+/** Index of each scalar. */
 export const [LOSS, IMAGES, DIGEST, HOLD, SUM_SQUARES, SAVE, CONTENT, OWN_SERIES] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 
 /** Sums one scalar over the virtual ranks in order, so that the sum is the same whoever computed them. */
@@ -18,7 +18,7 @@ export function sumOverRanks(scalars: Float64Array, which: number): number {
 }
 
 /**
- * Images of a step (its index); `skipped` are broken ones that this member knows.
+ * Counts the images of a step (its index); `skipped` are broken ones known to this member.
  * @throws MaestroError `data-invalid` when there are none: nothing can be learned from it.
  */
 export function imagesOf(scalars: Float64Array, step: number, skipped: readonly SkippedImage[]): number {
@@ -33,7 +33,7 @@ export function ownMetricsOf(scalars: Float64Array, names: readonly string[], im
   return Object.fromEntries(names.map((name, i) => [name, sumOverRanks(scalars, OWN_SERIES + i) / images]));
 }
 
-/** What of a step's samples each virtual rank has taken. */
+/** Returns the samples of a step taken by each virtual rank. */
 export function sharesOf(scalars: Float64Array): RankShare[] {
   return Array.from({ length: scalars.length / SCALARS_PER_RANK }, (_, rank) => ({
     images: scalars[rank * SCALARS_PER_RANK + IMAGES]!,

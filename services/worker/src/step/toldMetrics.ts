@@ -1,6 +1,9 @@
 import { type JobSpec, type Metrics, metricsOf, recipeOf } from '@maestro/protocol';
 
-/** Gives the numbers of a step that the job's recipe names among its series, in their order. A step may have more of them than are told. */
+/**
+ * Returns a function that selects a step's metrics named by the job's recipe, in the recipe's order. A step may measure more than is
+ * reported.
+ */
 export function toldMetrics(spec: JobSpec): (measured: Metrics) => Metrics {
   const { series } = recipeOf(spec);
   return (measured) => metricsOf(series, measured);

@@ -15,8 +15,8 @@ interface HealOptions {
 
 /**
  * Pulls the state of the view's first step from a member that has it: parameters and both moments, checked by hash. The peer and this
- * member share no file; nothing of it touches Redis.
- * @throws MaestroError that names the peer; the trainer's state is unknown then.
+ * member share no file; Redis is not involved.
+ * @throws MaestroError that names the peer; the trainer's state is undefined then.
  */
 export async function heal(
   options: HealOptions & { readonly onProgress: () => void; readonly logger: Logger; readonly signal: AbortSignal },
@@ -43,7 +43,7 @@ export async function heal(
   logger.info({ from: member.name, step, hash, bytes, seconds }, 'healed');
 }
 
-/** Serves this member's state to those of the view that lack it, until the returned function is called. */
+/** Serves this member's state to the members of the view that lack it, until the returned function is called. */
 export function serveTo({ session, view, self, collective, faults }: HealOptions): () => void {
   const { jobId: job, generation, startStep } = view;
   return collective.serveState({
@@ -52,7 +52,7 @@ export function serveTo({ session, view, self, collective, faults }: HealOptions
     self,
     provide: async () => {
       await faults.reach(startStep, 'serve');
-      // The snapshot's memory is a checkpoint's that may still be written.
+      // The snapshot's memory may belong to an unfinished checkpoint.
       await session.checkpointer.idle();
       const { step, parameters, firstMoments, secondMoments } = await session.trainer.snapshot();
       return { step, vectors: [parameters, firstMoments, secondMoments] };

@@ -6,12 +6,12 @@ import { runSteps } from '../step/runSteps.ts';
 import type { ViewRunOptions } from './viewRun.ts';
 import { openViewShards } from './viewShards.ts';
 
-/** One view of a k-NN job, as its one member sees it. */
+/** Options of one view of a k-NN job, for its single member. */
 export type KnnViewOptions = Omit<ViewRunOptions, 'session'> & { readonly session: KnnSession };
 
 /**
- * Works for one view of a k-NN job. There are no peers: a view starts from the features that this member has of earlier ones, or at step 0.
- * @throws the signal's reason, or a MaestroError of what broke the view; `session.state` says which steps the features are of.
+ * Works for one view of a k-NN job. There are no peers: a view starts from this member's features of earlier ones, or at step 0.
+ * @throws the signal's reason, or the MaestroError that broke the view; `session.state` tells which steps have features.
  */
 export async function runKnnView(options: KnnViewOptions): Promise<'finished' | 'held'> {
   const { session, view, room, logger, before, started, onPhase, signal } = options;

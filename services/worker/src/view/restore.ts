@@ -19,31 +19,31 @@ import type { JobSession } from '../session/jobSession.ts';
 import { initialise } from '../state/initialise.ts';
 import { sharedVector } from '../state/sharedVector.ts';
 
-/** What {@link restore} works on. */
+/** Options of {@link restore}. */
 export interface RestoreOptions {
   readonly session: JobSession;
   readonly view: View;
   /** This worker's id in the view. */
   readonly self: string;
   readonly dataDir: string;
-  /** Whether this member writes the job's artifacts. */
+  /** True when this member writes the job's artifacts. */
   readonly isFirst: boolean;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
 
 /**
- * Puts the state of a view's first step into the trainer: initial parameters, or those of the checkpoint that the view names. Where
- * replicas train apart, that is the outer state and this member's replicas.
- * Gives its SHA-256 (hex): of the initial parameters, or the checkpoint hash.
- * @throws MaestroError `checkpoint-invalid`, `invalid-argument` when the checkpoint is of another model or job.
+ * Loads the state of a view's first step into the trainer: initial parameters, or those of the checkpoint that the view names. When
+ * replicas train apart, that is the outer state and this member's replicas. Returns its SHA-256 (hex): of the initial parameters, or the
+ * checkpoint hash.
+ * @throws MaestroError `checkpoint-invalid`, `invalid-argument` when the checkpoint belongs to another model or job.
  */
 export async function restore(options: RestoreOptions): Promise<string> {
   const { session, view, dataDir, isFirst, signal } = options;
   const { plan, layout, spec, trainingModel, jobId } = session;
   const restoreState = dilocoOf(spec) === undefined ? fromCheckpoint : replicasFromCheckpoint;
   const { parameters, hash } = view.restoreFrom === '' ? await fromSeed(options) : await restoreState(options);
-  // A member's replicas are not the whole state: no view can start from what it holds.
+  // A member's replicas are not the whole state: no view can start from them.
   session.state = dilocoOf(spec) === undefined ? view.startStep : -1;
   signal.throwIfAborted();
   if (isFirst) await writeArtifacts({ dir: join(dataDir, 'jobs', jobId, 'artifacts'), plan, layout, spec, trainingModel, parameters });
@@ -92,7 +92,7 @@ async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions)
   return { parameters, hash };
 }
 
-/** Every member reads all of it, since the hash is over all of it, and keeps what its replicas need. */
+/** Reads the whole checkpoint, since the hash covers all of it, and keeps what this member's replicas need. */
 async function replicasFromCheckpoint({ session, view, self, logger, signal }: RestoreOptions): Promise<StartState> {
   const { layout, spec, trainer } = session;
   const vectors = openReplicaVectors(layout, dilocoOf(spec)!.replicas);
@@ -109,21 +109,22 @@ async function replicasFromCheckpoint({ session, view, self, logger, signal }: R
   return { parameters, hash };
 }
 
-/** A server that does not answer now ends the view and not the job: the next view tries again. */
+/** An unresponsive server ends the view and not the job: the next view retries. */
 async function readFrom(location: string, options: ReadCheckpointOptions): Promise<Checkpoint> {
   try {
     return await readCheckpoint(location, options);
   } catch (error) {
     if (isUrl(location) && isMaestroError(error, 'storage')) throw new MaestroError('unavailable', error.message, { cause: error });
-    // Of another model, or kind of job: so it is for every worker, and at every attempt.
+    // Another model, or kind of job: every worker would find the same at every attempt.
     if (isMaestroError(error, 'conflict')) throw new MaestroError('invalid-argument', error.message, { cause: error });
     throw error;
   }
 }
 
 /**
- * Its own checkpoint must be the job's in all that decides the bits; one that its file names may be another's, if the file says so.
- * @throws MaestroError `invalid-argument`, which ends the job: the next worker would meet the same.
+ * Checks that the job's own checkpoint agrees with the job in everything that decides the bits; one that its file names may belong to
+ * another job, if the file says so.
+ * @throws MaestroError `invalid-argument`, which fails the job: the next worker would find the same.
  */
 function checkStart(checkpoint: Checkpoint, { session, view, logger }: Pick<RestoreOptions, 'session' | 'view' | 'logger'>): Checkpoint {
   const { restoreFrom, startStep } = view;

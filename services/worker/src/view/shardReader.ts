@@ -4,33 +4,34 @@ import type { Lease, ShardQueue } from '@maestro/queue';
 import { pause } from '../process/signals.ts';
 
 /**
- * A member's side of its generation's shard queues: the leases of its virtual ranks, window by window. An absent Redis holds up only
+ * A member's side of its generation's shard queues: the leases of its virtual ranks, window by window. An outage of Redis blocks only
  * `enter`, which waits for it.
  */
 export interface ShardReader {
   /**
-   * Waits until the shards of the window of `step` are leased, and starts to lease the window after it.
+   * Waits until the shards of the window of `step` are leased, and starts to lease the next window.
    * @throws MaestroError `cancelled` when the signal aborts or the reader is closed; nothing else.
    */
   enter(step: number): Promise<void>;
-  /** When `step` was the last of its window, completes the window's shards in the background. */
+  /** Completes a window's shards in the background when `step` was its last. */
   leave(step: number): void;
-  /** Stops at once. What is leased stays so: the next view has queues of its own. */
+  /** Stops at once. Leases stay: the next view has its own queues. */
   close(): Promise<void>;
 }
 
-/** What a shard reader needs. */
+/** Options of {@link openShardReader}. */
 export interface ShardReaderOptions {
   readonly queue: ShardQueue;
   readonly schedule: Schedule;
   /** The member's virtual ranks. */
   readonly virtualRanks: readonly number[];
-  /** Told why `enter` waits, once it does so for `noticeMs`, and with `undefined` when it goes on. */
+  /** Called with the reason when `enter` has waited for `noticeMs`, and with `undefined` when it continues. */
   readonly onWaiting?: (reason: string | undefined) => void;
   /** Default 250. */
   readonly noticeMs?: number;
   /**
-   * Renews the locks so often, in milliseconds; well below how long they last. They only show who is alive, so failures are passed over.
+   * Interval at which the locks are renewed, in milliseconds; well below their duration. They only show who is alive, so failures are
+   * ignored.
    */
   readonly extendEveryMs?: number;
   readonly signal: AbortSignal;
@@ -38,7 +39,10 @@ export interface ShardReaderOptions {
 
 const POLL_MS = 20;
 const RETRY_MS = 250;
-/** Shards that wait to be completed while Redis is away; older ones are let go, since the ledger alone says what is done. */
+/**
+ * Limits the shards that wait to be completed while Redis is unreachable; older ones are dropped, since only the ledger records what is
+ * done.
+ */
 const KEPT_COMPLETIONS = 1024;
 
 /** Opens a shard reader. */
@@ -53,14 +57,14 @@ export function openShardReader({
 }: ShardReaderOptions): ShardReader {
   const closing = new AbortController();
   const ended = AbortSignal.any([signal, closing.signal]);
-  /** Windows by their first step: asked for, and had. */
+  /** Windows by their first step: requested, and leased. */
   const windows = new Map<number, Promise<Lease[]>>();
   const held = new Map<number, Lease[]>();
-  /** Leases by virtual rank that are later than what was wanted when they came. */
+  /** Leases by virtual rank that were ahead of what was wanted when they arrived. */
   const early = new Map<number, Lease[]>();
   let completions: Lease[] = [];
   let isCompleting = false;
-  /** Why leasing does not get on at present. */
+  /** Reason why leasing is delayed at present. */
   let obstacle = '';
 
   const leaseWindow = (window: StepWindow): Promise<Lease[]> => {
@@ -75,7 +79,7 @@ export function openShardReader({
     return leases;
   };
 
-  /** Asks until the shard is leased. An answer that was lost on the way leaves it leased: then it is found among what is. */
+  /** Retries until the shard is leased. An answer that was lost leaves it leased: it is then found among the leases. */
   const leaseShard = async (wanted: Shard): Promise<Lease> => {
     const { virtualRank, epoch, window, firstStep } = wanted;
     let mayBeLeased = false;
@@ -100,7 +104,7 @@ export function openShardReader({
           mayBeLeased = true;
           await pause(POLL_MS, ended);
         } else if (lease.shard.firstStep < firstStep) {
-          complete([lease]); // Redis forgot that it was done
+          complete([lease]); // Redis lost its completion
         } else {
           early.set(virtualRank, [...(early.get(virtualRank) ?? []), lease]);
           mayBeLeased = true;
@@ -117,7 +121,7 @@ export function openShardReader({
     completions = [...completions, ...leases].slice(-KEPT_COMPLETIONS);
     if (!isCompleting) void completeAll();
   };
-  /** Completing what is done or gone is no failure: the queue says so with false. */
+  /** Completing a done or missing shard is not an error: the queue returns false. */
   const completeAll = async (): Promise<void> => {
     isCompleting = true;
     while (completions.length > 0 && !ended.aborted) {
@@ -126,7 +130,7 @@ export function openShardReader({
         await queue.complete(lease);
         completions = completions.filter((each) => each !== lease);
       } catch {
-        await pause(RETRY_MS, ended); // Redis is away; `enter` tells of it when it matters
+        await pause(RETRY_MS, ended); // Redis is unreachable; `enter` reports it when it matters
       }
     }
     isCompleting = false;
@@ -139,7 +143,7 @@ export function openShardReader({
     try {
       for (const leases of held.values()) await queue.extend(leases);
     } catch {
-      // Tried again with the next beat; a lock only shows who is alive.
+      // Retried at the next interval; a lock only shows who is alive.
     }
     isExtending = false;
   };
@@ -147,7 +151,7 @@ export function openShardReader({
   const stop = (): void => clearInterval(timer);
   ended.addEventListener('abort', stop, { once: true });
 
-  /** Waits for `leases`; tells why when that takes long, and again when the reason changes. */
+  /** Waits for `leases`; reports the reason when that takes long, and again when the reason changes. */
   const awaited = async (leases: Promise<Lease[]>): Promise<void> => {
     let told = '';
     const notice = setInterval(() => {

@@ -23,7 +23,7 @@ import { restore } from './restore.ts';
 import { openViewShards } from './viewShards.ts';
 import type { ViewTraffic } from './viewTraffic.ts';
 
-/** One view, as its member sees it. */
+/** Options of {@link runView}. */
 export interface ViewRunOptions {
   readonly session: JobSession;
   readonly view: View;
@@ -37,21 +37,21 @@ export interface ViewRunOptions {
   /** Waits while too many steps are not in the ledger yet. */
   readonly room: ReportRoom['wait'];
   readonly logger: Logger;
-  /** What an earlier view had under way in the trainer; nothing is asked of the trainer before it has ended. */
+  /** An earlier view's work in progress in the trainer; the trainer is not used before it has ended. */
   readonly before: Promise<unknown>;
   /** Resolves when all members have formed. */
   readonly started: Promise<void>;
   readonly isHoldWanted: (step: number) => boolean;
-  /** Whether the hold that is wanted after the step comes with a checkpoint. */
+  /** Returns whether the hold that is wanted after the step includes a checkpoint. */
   readonly isSaveWanted: (step: number) => boolean;
   readonly onJoined: (traffic: ViewTraffic) => void;
   readonly onPhase: (step: number, phase: Phase) => void;
-  /** Told how long a round with the peers took. */
+  /** Called with the times of a round with the peers. */
   readonly onRound: (times: RoundTimes) => void;
-  /** The member is connected to all its peers; `stateHash` when it restored or initialised its state itself. */
+  /** Called when the member is connected to all its peers; `stateHash` when it restored or initialised its state itself. */
   readonly onFormed: (stateHash: string) => void;
   readonly onWaiting: (reason: string | undefined) => void;
-  /** This member has applied its part of a step: from here on the step may be what others go on from. */
+  /** Called when this member has applied its part of a step: from now on others may continue from the step. */
   readonly onApplied: (report: StepCommitted) => void;
   readonly onStep: (report: StepCommitted, rankSeconds: number) => void;
   readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
@@ -60,11 +60,11 @@ export interface ViewRunOptions {
 }
 
 /**
- * Works for one view: joins its collective, comes to the state of its first step, and trains. Whoever lacks the state pulls it from a peer
- * while the others compute: none of them can apply that step before this member has added its part. Where replicas train apart all restore,
- * and the view's own state is in checkpoints alone.
+ * Works for one view: joins its collective, reaches the state of its first step, and trains. A member that lacks the state pulls it from a
+ * peer while the others compute: none of them can apply that step before this member has added its part. When replicas train apart, all
+ * members restore, and the view's own state is only in checkpoints.
  *
- * @throws the signal's reason, or a MaestroError of what broke the view; `session.state` says what the trainer holds then.
+ * @throws the signal's reason, or the MaestroError that broke the view; `session.state` tells what the trainer holds then.
  */
 export async function runView(options: ViewRunOptions): Promise<'finished' | 'held'> {
   const { session, view, self, collective, timeouts, faults, room, logger, before, started, onPhase, onRound, signal } = options;
@@ -81,7 +81,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     onPhase(startStep, 'forming');
     const joining: Promise<Joined> =
       diloco === undefined ? joinGradients(options) : joinReplicas({ ...options, joinTimeoutMs: timeouts.joinMs });
-    // Whoever restores must not leave the groups to nobody when that fails.
+    // A failed restore must not leave the groups open.
     joining.then((joined) => closers.push(() => Promise.all(groupsOf(joined).map((group) => group.close())))).catch(() => undefined);
     await before;
     if (isSharded) await snapshots.captured();
@@ -128,7 +128,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
       await pullShards({ session, view, self, collective, faults, chunk, onProgress, logger, signal });
     } else if (diloco === undefined && session.state !== startStep) {
       onPhase(startStep, 'heal');
-      // Bytes that come are a sign of life, however long it takes.
+      // Arriving bytes are a sign of life, however long it takes.
       await heal({ session, view, self, collective, faults, onProgress: () => onPhase(startStep, 'heal'), logger, signal });
     }
     await trainer.clearTree();
@@ -148,7 +148,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
         await room(signal, () => onPhase(step, 'report'));
         if (!isFirst || diloco !== undefined) return;
         onPhase(step - 1, 'checkpoint');
-        // The last one is written below, and waited for.
+        // The last one is written below, and awaited.
         if (step === schedule.totalSteps) return;
         const facts = loss === undefined ? {} : { loss };
         if (!isSharded) await checkpointer.stepDone(step, facts);
@@ -165,9 +165,9 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     }
     const { gradients: group } = joined;
     const windows = openWindowSnapshots({ session, view, self, group, collective, signal: AbortSignal.any([signal, over.signal]) });
-    // One that was restored is in a checkpoint.
+    // A restored state is in a checkpoint.
     if (isSharded && !isRestored) windows.onState(startStep);
-    // A sum that is rounded on its way out is rounded by the exchange.
+    // A sum that is rounded for gathering is rounded by the exchange.
     const isAlone = members.length === 1 && trainer.isResident && spec.sync.allGather === 'f32';
     const exchange = isSharded
       ? createSharded({
@@ -203,14 +203,14 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
   }
 }
 
-/** By what is summed. */
+/** Groups by what is summed. */
 type Joined = { readonly gradients: Group } | ReplicaExchange;
 
 function groupsOf(joined: Joined): readonly Group[] {
   return Object.values(joined);
 }
 
-/** The elements whose gradients this member sums. */
+/** Returns the elements whose gradients this member sums. */
 function chunkOf(joined: Joined): Group['chunk'] | undefined {
   return 'gradients' in joined ? joined.gradients.chunk : undefined;
 }
