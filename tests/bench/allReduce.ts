@@ -5,42 +5,42 @@ import { askAll, endMembers, evenView, startMembers } from '../support/allReduce
 
 const GLOO = fileURLToPath(new URL('../../bench/gloo_all_reduce.py', import.meta.url));
 
-/** One line of the all-reduce bench: medians of one size on one number of processes. */
+/** One line of the all-reduce bench: medians for one size on one number of processes. */
 export interface AllReduceRow {
   readonly bytes: number;
   readonly processes: number;
   readonly seconds: number;
-  /** Processor time a process and step, all of its threads: what does not depend on who else uses the machine. */
+  /** Processor time per process and step, over all of its threads: independent of other users of the machine. */
   readonly cpuSeconds: number;
-  /** 99th percentile of the event loop's delay while it reduces, worst process. */
+  /** 99th percentile of the event loop's delay during the reduction, worst process. */
   readonly delayP99Ms: number;
   /** The same all-reduce with torch.distributed's gloo; undefined without Python and torch. */
   readonly glooSeconds: number | undefined;
   readonly glooCpuSeconds: number | undefined;
   /** Our seconds over gloo's. */
   readonly ratio: number | undefined;
-  /** What messages without checksums take. */
+  /** The same without message checksums. */
   readonly uncheckedSeconds: number;
   readonly uncheckedCpuSeconds: number;
 }
 
-/** What to measure. */
+/** Options of {@link benchAllReduce}. */
 export interface AllReduceBenchOptions {
   readonly sizesBytes?: readonly number[];
   readonly processCounts?: readonly number[];
   /** Pairs of runs, ours and gloo's in turn, so that both see the same machine. */
   readonly pairs?: number;
-  /** Steps timed a run. */
+  /** Timed steps per run. */
   readonly rounds?: number;
-  /** Bytes that are reduced before it counts, for JavaScript's compiler to have seen the code: as it has after a minute of training. */
+  /** Bytes reduced before measuring, so that JavaScript's compiler has optimised the code, as after a minute of training. */
   readonly warmupBytes?: number;
-  /** A Python with torch. Default: `$PYTHON`, else `python3`. */
+  /** A Python with torch. Default: `$PYTHON`, or `python3`. */
   readonly python?: string;
 }
 
 /**
- * Times all-reduce between processes on this machine, over TCP on the loopback, with as many virtual ranks as processes: one
- * partial each, the bytes of a plain reduce-scatter and all-gather, as gloo moves them. float32.
+ * Times all-reduce between processes on this machine, over TCP on the loopback, with as many virtual ranks as processes: one partial each,
+ * the bytes of a plain reduce-scatter and all-gather, like gloo. float32.
  */
 export async function benchAllReduce({
   sizesBytes = [4e6, 40e6, 440e6],
@@ -92,7 +92,7 @@ interface RunOptions {
 
 interface Run {
   readonly seconds: readonly number[];
-  /** A round. */
+  /** Per round. */
   readonly cpuSeconds: number;
   readonly delayP99Ms: number;
 }
@@ -117,7 +117,7 @@ async function runOurs({ processes, bytes, warmup, rounds, checksums = true }: R
   }
 }
 
-/** One run, or none when there is no such Python or it has no torch. */
+/** Runs gloo once; returns nothing when there is no such Python or it has no torch. */
 async function runGloo(python: string, { processes, bytes, warmup, rounds }: RunOptions): Promise<Run[]> {
   try {
     const { stdout } = await promisify(execFile)(python, [GLOO, processes, warmup, rounds, bytes].map(String));

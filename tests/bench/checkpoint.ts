@@ -13,9 +13,9 @@ const VIRTUAL_RANKS = 4;
 const ADAM_W = { lr: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05 };
 
 /**
- * What a checkpoint costs a training run of ViT-B on one thread: how long the step loop stands still for the memory copy, beside the time
- * of a step of four virtual ranks with eight images each; what a step loses to the write in the background; and how long a search for the
- * newest valid checkpoint takes. Without and with the memory taken ahead, as the worker does during the first step.
+ * Measures the cost of a checkpoint for a training run of ViT-B on one thread: how long the memory copy blocks the step loop, compared with
+ * a step of four virtual ranks with eight images each; what a step loses to the write in the background; and how long a search for the
+ * newest valid checkpoint takes. Without and with memory allocated ahead, as the worker does during the first step.
  */
 export async function benchCheckpoint(): Promise<void> {
   const root = await mkdtemp(join(tmpdir(), 'maestro-bench-checkpoint-'));
@@ -51,7 +51,7 @@ async function benchCase(root: string, { isPrepared }: { readonly isPrepared: bo
   }
 }
 
-/** A trainer that has run once, and its training step. */
+/** Opens a trainer that has run once, and its training step. */
 async function openSteps(
   config: MaeConfig,
   layout: FlatLayout,

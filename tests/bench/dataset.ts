@@ -18,16 +18,16 @@ const IMAGE_SIZE = 224;
 const MICRO_BATCH = 32;
 const ROUNDS = 5;
 const SHORTER_SIDE = 256;
-/** Of the small images whose content hash is measured too. */
+/** Side of the small images whose content hash is measured too. */
 const SMALL_SIZE = 32;
-/** Images whose hash is measured at a time: more do not stay in a processor's caches. */
+/** Number of images whose hash is measured at a time: more do not stay in a processor's caches. */
 const READ_AT_ONCE = 4;
 const SMALL = 'IDX images of 16 x 16';
 
 /**
- * What one loader thread reads a second: photographs in a folder, in tar shards, and as pixels that were decoded once, from a disk and from
- * a web server through the cache; in turn, so that all see the same machine. The process's processor time is told too: other programs
- * disturb it less. What hashing the bytes takes is its share of that time.
+ * Measures the images that one loader thread reads per second: photographs in a folder, in tar shards, and as pixels decoded once, from a
+ * disk and from a web server through the cache; in turn, so that all see the same machine. Also reports the process's processor time, which
+ * other programs disturb less, and the share of it spent on hashing the bytes.
  */
 export async function benchDataset(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-bench-dataset-'));
@@ -74,7 +74,7 @@ export async function benchDataset(): Promise<void> {
     for (let epoch = 0; epoch <= ROUNDS; epoch++) {
       for (const { name, loader } of opened) {
         const rate = await readEpoch(loader, epoch);
-        // The first one starts threads.
+        // The first epoch starts threads.
         if (epoch > 0) rates.set(name, [...(rates.get(name) ?? []), rate]);
       }
       for (const [name, dataset] of Object.entries({ ...cases, [SMALL]: small })) {
@@ -104,8 +104,8 @@ export async function benchDataset(): Promise<void> {
 }
 
 /**
- * Microseconds of processor time to hash an image just after it was read, and to load it, some at a time and in turn. Loading without the
- * hash is no measure: the difference is lost in what a busy machine does to both.
+ * Measures the microseconds of processor time to hash an image just after it was read, and to load it, a few at a time and in turn. Loading
+ * without the hash would be no measure: the difference is lost in the noise of a busy machine.
  */
 async function measureHash(dataset: Dataset, imageSize: number, channels: 1 | 3): Promise<readonly HashCost[]> {
   const costs: HashCost[] = [];
@@ -133,7 +133,7 @@ interface HashCost {
   readonly loadUs: number;
 }
 
-/** Images a second and processor time an image, over one epoch. */
+/** Measures images per second and processor time per image, over one epoch. */
 async function readEpoch(loader: Loader, epoch: number): Promise<{ readonly rate: number; readonly cpuMs: number }> {
   const batches = Array.from({ length: COUNT / MICRO_BATCH }, (_, n) => ({ epoch, first: n * MICRO_BATCH, count: MICRO_BATCH }));
   const [startMs, startCpu] = [performance.now(), process.cpuUsage()];
@@ -143,7 +143,7 @@ async function readEpoch(loader: Loader, epoch: number): Promise<{ readonly rate
   return { rate: (1000 * COUNT) / (performance.now() - startMs), cpuMs: (user + system) / 1000 / COUNT };
 }
 
-/** Gradients with noise: they compress about as well as photographs do. */
+/** Writes gradients with noise: they compress about as well as photographs. */
 async function writePhotographs(dir: string): Promise<void> {
   await mkdir(dir);
   for (let n = 0; n < COUNT; n++) {

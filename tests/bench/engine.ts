@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { median } from './median.ts';
 
-/** What `engineMain.js` tells of one training step. */
+/** Answer of `engineMain.js` for one training step. */
 export interface EngineStep {
   readonly forwardBackwardMs: number;
   readonly applyMs: number;
@@ -23,7 +23,7 @@ const WAYS = [
 ] as const;
 
 /**
- * Training steps on one thread of a CPU by onnxruntime-node and by the C API, in processes of their own that take turns: medians, the ratio
+ * Compares training steps on one CPU thread by onnxruntime-node and by the C API, in separate processes that take turns: medians, the ratio
  * pair by pair, and memory. `MAESTRO_BENCH_ENGINE` picks a case.
  */
 export async function benchEngine(): Promise<void> {

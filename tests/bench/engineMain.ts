@@ -3,9 +3,7 @@ import type { Engine } from '@maestro/engine';
 import { type CaseName, formulaBatch, trainingCase } from '../gpu/trainingCase.ts';
 import type { EngineStep } from './engine.ts';
 
-/**
- * `fork('engineMain.js', [ENGINE, host|resident, CASE, BATCH])`: each message is answered with one training step; ends when disconnected.
- */
+/** `fork('engineMain.js', [ENGINE, host|resident, CASE, BATCH])`: answers each message with one training step; ends when disconnected. */
 const [engine, place, name, batchText] = process.argv.slice(2) as [Engine, 'host' | 'resident', CaseName, string];
 const each = trainingCase(name);
 const trainer = await each.open(Number(batchText), { device: 'cpu', engine, isResident: place === 'resident' });

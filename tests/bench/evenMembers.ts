@@ -1,6 +1,6 @@
 import type { PlanMember } from '@maestro/collective';
 
-/** Virtual ranks assigned to so many workers as evenly as can be, as a job's first view has them. */
+/** Assigns virtual ranks to this many workers as evenly as possible, like a job's first view. */
 export function evenMembers(workers: number, virtualRanks: number): PlanMember[] {
   const cut = (member: number): number => Math.floor((member * virtualRanks) / workers);
   return Array.from({ length: workers }, (_, member) => ({

@@ -12,7 +12,7 @@ import { smallJob } from '../support/smallJob.ts';
 const BROKEN = 12;
 const STEPS = 2000;
 
-/** What a series of jobs that fail before their first step costs a job that runs: changes of its view. */
+/** Measures what a series of jobs that fail before their first step costs a running job: changes of its view. */
 export async function benchFalseStarts(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-false-'));
   const server = createServer((_request, response) => response.writeHead(404).end());

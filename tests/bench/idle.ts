@@ -11,9 +11,7 @@ const WORKERS = 1000;
 const PROCESSES = 4;
 const MEASURE_MS = 30_000;
 
-/**
- * What 1,000 connected workers that do nothing cost one coordinator: processor time, memory, and how late their heartbeats are taken in.
- */
+/** Measures what 1,000 idle connected workers cost one coordinator: processor time, memory, and the delay in handling their heartbeats. */
 export async function benchIdle(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-idle-'));
   const cluster = await startCluster({ workers: 0, dataDir: dir });
@@ -50,7 +48,7 @@ export async function benchIdle(): Promise<void> {
 
 type Page = ReadonlyMap<string, number>;
 
-/** Values by name and labels. */
+/** Parses values by name and labels. */
 function readPage(text: string): Page {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#') && !line.includes('worker='));
   return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
@@ -62,7 +60,7 @@ function value(page: Page, name: string): number {
   return found;
 }
 
-/** Heartbeats between two pages; a quantile is the upper bound of its bucket. */
+/** Returns the heartbeats between two pages; a quantile is the upper bound of its bucket. */
 function gapsBetween(before: Page, after: Page): { readonly count: number; readonly quantile: (share: number) => string } {
   const name = 'maestro_heartbeat_gap_seconds';
   const count = value(after, `${name}_count`) - (before.get(`${name}_count`) ?? 0);

@@ -11,7 +11,7 @@ import {
 } from '@maestro/protocol';
 import { addProcessMetrics, endWithParent, Histogram, Registry, readFamilies } from '@maestro/telemetry';
 
-/** A control stream, as far as it is used here. */
+/** The part of a control stream used here. */
 interface ControlCall {
   write(wire: Wire): unknown;
   on(event: 'data', listener: (wire: Wire) => void): void;
@@ -19,12 +19,12 @@ interface ControlCall {
   on(event: 'end', listener: () => void): void;
 }
 
-/** A worker's metrics come so often while it is free. */
+/** Interval of a free worker's metrics. */
 const METRICS_MS = 30_000;
 
 /**
- * `node idleWorkers.js COORDINATOR FIRST COUNT`: so many workers that do nothing but say hello, send heartbeats and now and then their
- * metrics, each over a connection of its own. Tells its parent when all are welcome.
+ * `node idleWorkers.js COORDINATOR FIRST COUNT`: this many workers that only say hello and send heartbeats and occasionally their metrics,
+ * each over its own connection. Notifies its parent when all are welcome.
  */
 const [coordinator, first, count] = process.argv.slice(2) as [string, string, string];
 endWithParent();
@@ -75,7 +75,7 @@ function fail(reason: string): void {
   process.exit(1);
 }
 
-/** As many values as a real worker has. */
+/** Returns as many values as a real worker has. */
 async function metricsOfAnIdleWorker(): Promise<string> {
   const registry = new Registry();
   addProcessMetrics(registry);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { renderGrid } from '@maestro/data';
 import { randomStream } from '@maestro/random';
 
-/** Writes a folder of `count` PNG files of `size` x `size` pixels, each a colour gradient of its own. */
+/** Writes a folder of `count` PNG files of `size` x `size` pixels, each with a different colour gradient. */
 export async function writeImages(dir: string, { count, size }: { readonly count: number; readonly size: number }): Promise<void> {
   await mkdir(dir, { recursive: true });
   const normalisation = { mean: [0, 0, 0], std: [1, 1, 1] };

@@ -32,8 +32,8 @@ const socket = require('net').connect({ host, port: Number(port) }, () => {
 });`;
 
 /**
- * What one TCP connection gets over a link of each shape, from its start on; the shape is that of the sender's link, the way back is as it
- * was.
+ * Measures the throughput of one TCP connection over a link of each shape, from its start on; the sender's link is shaped, the reverse
+ * direction is not.
  */
 export async function benchLinks(): Promise<void> {
   const lacks = await networkLacks();

@@ -17,8 +17,8 @@ const TAIL_LINES = 1000;
 const TAIL_EVERY_MS = 5;
 
 /**
- * Ingestion: a process that logs at a rate, Redis and an archive on this machine. Tail: from the logger to a client of `TailLogs`, over a
- * real coordinator.
+ * Measures ingestion: a process that logs at a rate, Redis and an archive on this machine; and tailing: from the logger to a client of
+ * `TailLogs`, through a real coordinator.
  */
 export async function benchLogs(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-bench-logs-'));

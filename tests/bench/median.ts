@@ -1,4 +1,4 @@
-/** The middle of `values`, the upper one of two. */
+/** Returns the median of `values`, the upper one of two. */
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }

@@ -12,7 +12,7 @@ interface MemoryCase {
   readonly microBatch: number;
   readonly steps: number;
   readonly workers: number;
-  /** Who keeps the moments. */
+  /** Sharding of the moments. */
   readonly state: 'replicated' | 'sharded';
 }
 
@@ -33,9 +33,9 @@ const CASES: readonly MemoryCase[] = [
 ];
 
 /**
- * Real jobs with one virtual rank a worker: resident memory of a worker after a tenth of the steps and at the end, its peak, how late the
- * event loop of its main thread was, and the bytes that a worker writes in a step, which are what it sends. The first worker, which writes
- * the checkpoint, is told apart from the worst of the others. `MAESTRO_BENCH_MEMORY` picks cases by a part of their title.
+ * Runs real jobs with one virtual rank per worker: resident memory of a worker after a tenth of the steps and at the end, its peak, the
+ * delay of its main thread's event loop, and the bytes that a worker writes per step, which it sends. The first worker, which writes the
+ * checkpoint, is reported separately from the worst of the others. `MAESTRO_BENCH_MEMORY` picks cases by a part of their title.
  */
 export async function benchMemory(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-memory-'));
@@ -70,7 +70,7 @@ async function runCase({ title, model, microBatch, steps, workers, state }: Memo
     for await (const { state: now, message, progress } of client.watchJob(id)) {
       const step = progress?.step ?? 0;
       if (early === 0 && step >= steps / 10) early = await resident(cluster);
-      // Not the last steps: what follows them, a checkpoint for one, may have begun when they are heard of.
+      // Excludes the last steps: what follows them, such as a checkpoint, may have begun when they are reported.
       if (step >= 2 && step <= steps - 2 && step !== before?.step) {
         const bytes = await written(cluster);
         before ??= { step, bytes };
@@ -93,19 +93,19 @@ async function runCase({ title, model, microBatch, steps, workers, state }: Memo
 
 const workersOf = ({ processes }: Cluster) => processes.filter(({ name }) => name.startsWith('worker'));
 
-/** Bytes that all workers have written since they started, to sockets and files. */
+/** Returns the bytes that all workers have written since they started, to sockets and files. */
 async function written(cluster: Cluster): Promise<number> {
   const texts = await Promise.all(workersOf(cluster).map(({ pid }) => readFile(`/proc/${pid}/io`, 'utf8')));
   return texts.reduce((sum, text) => sum + Number(/wchar: (\d+)/.exec(text)?.[1]), 0);
 }
 
-/** The most memory that a worker holds now, in bytes. */
+/** Returns the largest current memory of a worker, in bytes. */
 async function resident(cluster: Cluster): Promise<number> {
   const status = await Promise.all(workersOf(cluster).map(({ pid }) => readFile(`/proc/${pid}/status`, 'utf8')));
   return Math.max(...status.map((text) => 1024 * Number(/VmRSS:\s+(\d+)/.exec(text)?.[1])));
 }
 
-/** What the workers logged of themselves at the end of the job. */
+/** Returns what the workers logged about themselves at the end of the job. */
 async function finalFigures(cluster: Cluster, dataDir: string) {
   const names = workersOf(cluster).map(({ name }) => name);
   const logs = await Promise.all(names.map((name) => readFile(join(dataDir, 'logs', `${name}.log`), 'utf8')));

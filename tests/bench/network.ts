@@ -15,12 +15,12 @@ const REPLICAS = 4;
 const INNER_STEPS = 8;
 const MBITS = [undefined, 1000, 100, 20];
 const DELAYS_MS = [0, 10, 50];
-/** A cell is measured over so long and so many steps (rounds of replicas) at least, after so many. */
+/** Minimum time and steps (rounds of replicas) over which a cell is measured, and the warm-up before. */
 const LEAST_MS = 5000;
 const LEAST_STEPS = 3;
 const WARM_UP = 2;
 const PATIENCE_MS = 240_000;
-/** The API gives no more. */
+/** Maximum of the API. */
 const MOST_TIMELINE_STEPS = 256;
 /** Gradients are cut at multiples of this: see `SUM_SQUARES_BLOCK`. */
 const BLOCK = 65_536;
@@ -28,7 +28,7 @@ const BLOCK = 65_536;
 interface Mode {
   readonly name: string;
   readonly sync: object;
-  /** Steps between two exchanges of parameters, where replicas train apart. */
+  /** Steps between two exchanges of parameters, when replicas train apart. */
   readonly innerSteps?: number;
 }
 
@@ -38,8 +38,8 @@ const MODES: readonly Mode[] = [
 ];
 
 /**
- * Step time against bandwidth and delay: jobs of the tiny preset on three hosts of network namespaces, one job for each shape of their
- * links and mode of `sync`, so that no connection remembers another shape; beside each measurement what `exchangeModel.ts` computes for it.
+ * Measures step time against bandwidth and delay: jobs of the tiny preset on three hosts of network namespaces, one job for each link shape
+ * and mode of `sync`, so that no connection remembers another shape; next to each measurement, the prediction of `exchangeModel.ts`.
  * `MAESTRO_BENCH_MODE` picks one of the modes.
  */
 export async function benchNetwork(): Promise<void> {
@@ -61,7 +61,7 @@ export async function benchNetwork(): Promise<void> {
 }
 
 async function benchMode(mode: Mode, path: string, dataDir: string): Promise<void> {
-  // Full queues of narrow links hold heartbeats up, and nobody is to leave.
+  // Full queues of narrow links delay heartbeats, and nobody should be evicted.
   const env = { MAESTRO_FAILURE_TIMEOUT_MS: '30000', MAESTRO_RECONSTRUCTION_SECONDS: '0' };
   const cluster = await startCluster({ workers: WORKERS.length, dataDir, networkNamespaces: true, env });
   const client = connectJobClient(cluster.coordinator);
@@ -94,11 +94,11 @@ async function benchMode(mode: Mode, path: string, dataDir: string): Promise<voi
 }
 
 interface Measured {
-  /** Of a step; of replicas over whole rounds. */
+  /** Per step; for replicas over whole rounds. */
   readonly seconds: number;
-  /** Of the member that computed longest in each step. */
+  /** Of the member with the longest compute time in each step. */
   readonly computeSeconds: number;
-  /** What its members exchange by. */
+  /** Plan by which its members exchange. */
   readonly plan: ReducePlan;
 }
 
@@ -128,8 +128,8 @@ async function measure(client: JobClient, { coordinator, http }: Cluster, path: 
 }
 
 /**
- * Mean seconds of the last steps that the slowest member of each was at work for, by its own clock: all but the exchange and waiting for
- * it.
+ * Returns the mean seconds for which the slowest member of each of the last steps was at work, by its own clock: everything but the
+ * exchange and waiting for it.
  */
 async function computing(http: string, id: string, steps: number): Promise<number> {
   const answer = await fetch(`http://${http}/api/v1/jobs/${id}/timeline?steps=${Math.min(steps, MOST_TIMELINE_STEPS)}`);
@@ -142,7 +142,7 @@ async function computing(http: string, id: string, steps: number): Promise<numbe
   return [...slowest.values()].reduce((sum, seconds) => sum + seconds, 0) / slowest.size;
 }
 
-/** The plan that the job's members exchange by: of ranks, or of the replicas that they make up. */
+/** Returns the plan by which the job's members exchange: of ranks, or of the replicas that they form. */
 function planOf(members: Job['members'], { model, resources }: JobSpec, { innerSteps }: Mode): ReducePlan {
   const length = parameterSpecs(maeConfig(model)).reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
   const ranksEach = innerSteps === undefined ? 1 : resources.virtualRanks / REPLICAS;

@@ -2,15 +2,15 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** The Python that peers are measured with: PYTHON, else `python3`. */
+/** The Python used for peers: PYTHON, or `python3`. */
 export const PYTHON = process.env['PYTHON'] ?? 'python3';
 
-/** Whether that Python has torch. */
+/** Returns true when that Python has torch. */
 export function hasTorch(): boolean {
   return spawnSync(PYTHON, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0;
 }
 
-/** The path of a script that lies beside the sources of the benches. */
+/** Returns the path of a script next to the sources of the benches. */
 export function scriptPath(name: string): string {
   return fileURLToPath(new URL(`../../bench/${name}`, import.meta.url));
 }
@@ -21,7 +21,7 @@ export interface LineServer {
   close(): void;
 }
 
-/** Starts a script of this folder that serves lines. */
+/** Starts a line-serving script of this folder. */
 export function startLineServer(script: string, args: readonly string[]): LineServer {
   const child: ChildProcess = spawn(PYTHON, [scriptPath(script), ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
   const answers = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();

@@ -8,20 +8,24 @@ import { connectRedis } from '@maestro/redis';
 import { writeBlobs } from '../support/blobs.ts';
 import { smallJob } from '../support/smallJob.ts';
 
-/** Jobs that wait, and jobs that run one after the other; for a quick look `MAESTRO_BENCH_WAITING` and `MAESTRO_BENCH_SHORT`. */
+/**
+ * Numbers of waiting jobs, and of jobs run one after another; reduce them with `MAESTRO_BENCH_WAITING` and `MAESTRO_BENCH_SHORT` for a
+ * quick look.
+ */
 const WAITING = Number(process.env['MAESTRO_BENCH_WAITING'] ?? 10_000);
 const SHORT = Number(process.env['MAESTRO_BENCH_SHORT'] ?? 1000);
-/** Submits of which the times are told: the last ones, with the queue as long as it gets. */
+/** Number of timed submits: the last ones, at the full queue length. */
 const TIMED = 500;
 const AT_ONCE = 8;
-/** Short jobs stop being submitted after this time; it is said how many there were. */
+/** Time after which no more short jobs are submitted; their number is reported. */
 const SHORT_MS = 8 * 60_000;
 const HEALTH_EVERY_MS = 20;
-/** Jobs that have ended and are kept, to compare. */
+/** Number of ended jobs kept, for comparison. */
 const KEPT = 10;
 
 /**
- * What a long queue costs: times of submits, delay of the coordinator's event loop, processor and memory; and what short jobs leave behind.
+ * Measures the cost of a long queue: times of submits, delay of the coordinator's event loop, processor and memory; and what short jobs
+ * leave behind.
  */
 export async function benchQueue(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-queue-'));
@@ -58,7 +62,7 @@ export async function benchQueue(): Promise<void> {
     await cluster.restart('coordinator', { env: { MAESTRO_KEEP_JOBS: String(KEPT) } });
     await state(`of which ${KEPT} are kept`);
 
-    // More workers than there are: they wait.
+    // More workers than exist: the jobs wait.
     const spec = smallJob({ path, workers: 5 });
     const submit = async (): Promise<number> => await timed(() => client.submitJob({ spec }));
     let left = WAITING - TIMED;
@@ -69,7 +73,7 @@ export async function benchQueue(): Promise<void> {
       }),
     );
     say(`${WAITING - TIMED} jobs submitted, ${AT_ONCE} at once, in ${((performance.now() - fillBegan) / 1000).toFixed(1)} s`);
-    const before = await get('/metrics'); // begins the next measurement of the delay
+    const before = await get('/metrics'); // starts the next measurement of the delay
     const times: number[] = [];
     const health: number[] = [];
     let isOver = false;

@@ -14,8 +14,8 @@ const KILLS = 20;
 const CALM_STEPS = 4;
 
 /**
- * kill -9 of one of three workers, twenty times, with the tiny preset and default settings: from the kill to the next committed step. The
- * step itself, which must be computed in any case, is given beside it: by two workers, as the next one is.
+ * Kills one of three workers with kill -9, twenty times, with the tiny preset and default settings, and measures the time to the next
+ * committed step. The step itself, which must be computed in any case, is reported next to it: by two workers, like the next one.
  */
 export async function benchRecovery(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-recovery-'));
@@ -67,7 +67,7 @@ export async function benchRecovery(): Promise<void> {
   );
 }
 
-/** Whether the job has committed a step in a view that the killed worker is not in. */
+/** Returns true when the job has committed a step in a view without the killed worker. */
 function worksWithout(job: Job, { generation, name }: { readonly generation: number; readonly name: string }): boolean {
   return job.generation > generation && !job.members.some((member) => member.name === name && member.status === 'working');
 }

@@ -7,10 +7,10 @@ import { type LinkModel, stepSeconds } from './exchangeModel.ts';
 const BLOCK = 65_536;
 const PRESET: PresetName = 'mae_vit_base_patch16';
 const WORKERS = [8, 64, 512];
-/** A worker's computing in a step. */
+/** A worker's compute time per step. */
 const COMPUTE_SECONDS = 1;
 const INNER_STEPS = 50;
-/** What a process of ours sends and receives in a second at most: `npm run bench -- allreduce`, 440 MB over two processes in 0.42 s. */
+/** Maximum rate of one of our processes: `npm run bench -- allreduce`, 440 MB over two processes in 0.42 s. */
 const PROCESS_BYTES_PER_SECOND = 1.05e9;
 const NETWORKS: readonly { readonly title: string; readonly gigabits: number; readonly delayMs: number }[] = [
   { title: 'a rack, 100 Gbit/s, 0.05 ms', gigabits: 100, delayMs: 0.05 },
@@ -21,8 +21,8 @@ const NETWORKS: readonly { readonly title: string; readonly gigabits: number; re
 ];
 
 /**
- * What `exchangeModel.ts` says of clusters that nobody has measured: seconds of a step with ViT-B/16 gradients, one virtual rank for each
- * worker, as the Markdown table of docs/scaling.md. Nothing is run.
+ * Prints the predictions of `exchangeModel.ts` for clusters that nobody has measured: seconds of a step with ViT-B/16 gradients, one
+ * virtual rank for each worker, as the Markdown table of docs/scaling.md. Runs nothing.
  */
 export async function benchScaling(): Promise<void> {
   const length = parametersOf(PRESET);
@@ -44,7 +44,7 @@ export async function benchScaling(): Promise<void> {
   process.stdout.write(`${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}\n`);
 }
 
-/** Elements of a preset's flat gradient. */
+/** Returns the elements of a preset's flat gradient. */
 function parametersOf(preset: PresetName): number {
   return parameterSpecs(maeConfig({ preset })).reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
 }

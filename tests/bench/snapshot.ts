@@ -10,20 +10,20 @@ import { median } from './median.ts';
 const WORKERS = 2;
 const STEPS = 31;
 const WINDOW = 10;
-/** Steps that are left out: what a first step must compile and take memory for is done once. */
+/** Steps excluded at the start: a first step compiles and allocates memory once. */
 const COLD = 2;
 
 /**
- * What a snapshot of ViT-B costs a job whose moments are sharded over two workers, each with half: how long steps stand still for it, and what
- * a step takes beside its writing and copying, in a job that takes one every ten steps and in one that takes none. Real processes and
- * sockets.
+ * Measures the cost of a snapshot of ViT-B for a job whose moments are sharded over two workers: how long it blocks steps, and the duration
+ * of a step in parallel with its writing and copying, in a job that takes one every ten steps and in one that takes none. Real processes
+ * and sockets.
  */
 export async function benchSnapshot(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-bench-snapshot-'));
   try {
     const images = join(dir, 'images');
     await writeImages(images, { count: STEPS * WORKERS * 2, size: 256 });
-    // New processes for each, since a process keeps the peak of all its jobs.
+    // New processes for each case, since a process keeps the peak of all its jobs.
     for (const windowSteps of [STEPS, WINDOW]) {
       const dataDir = join(dir, String(windowSteps));
       const cluster = await startCluster({ workers: WORKERS, dataDir });
@@ -66,7 +66,7 @@ async function benchCase(
         checkpoint: { everySteps: 1_000_000 },
       },
     });
-    /** By step: from the end of the one before it to its own. */
+    /** By step: from the end of the previous step to its own. */
     const seconds = new Map<number, number>();
     let before = { step: 0, atMs: performance.now() };
     for await (const { state, message, progress } of client.watchJob(id)) {
@@ -101,7 +101,7 @@ async function benchCase(
   }
 }
 
-/** What a worker logged of itself at the end of its last view. */
+/** Returns what a worker logged about itself at the end of its last view. */
 async function lastView(path: string): Promise<Figures> {
   const line = (await readFile(path, 'utf8')).split('\n').findLast((each) => each.includes('view over'))!;
   return JSON.parse(line) as Figures;

@@ -3,13 +3,13 @@ import { openCollective } from '@maestro/collective';
 import { type StateSourceProcess, startStateSource } from '../support/stateSource.ts';
 import { median } from './median.ts';
 
-/** ViT-B/16's parameters, first and second moments, as the pre-training graph has them: 447 MB each. */
+/** Number of ViT-B/16's parameters, in the pre-training graph; first and second moments have the same size: 447 MB each. */
 const FLOATS = 111_654_144;
 const VECTORS = 3;
 const BYTES = 4 * FLOATS * VECTORS;
 const RUNS = 3;
 
-/** What one transfer took, the source's figures beside it. */
+/** Cost of one transfer, with the source's figures. */
 interface Transfer {
   readonly seconds: number;
   readonly cpuSeconds: number;
@@ -20,7 +20,7 @@ interface Transfer {
 
 /**
  * Pulls the state of a ViT-B from another process over the loopback, into shared memory: the first pull of a view, for which the source
- * hashes; a second one, whose hash is there; two at once; and the same bytes over plain TCP, without checksums. Medians.
+ * hashes; a second one, whose hash exists; two at once; and the same bytes over plain TCP, without checksums. Medians.
  */
 export async function benchState(): Promise<void> {
   const into = [0, 1].map(() => Array.from({ length: VECTORS }, () => new Float32Array(new SharedArrayBuffer(4 * FLOATS))));

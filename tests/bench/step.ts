@@ -21,8 +21,8 @@ const CASES: readonly StepCase[] = [
 const WARM_UP_RUNS = 2;
 
 /**
- * One forward and backward pass on one thread, ours and PyTorch's in turns on the same weights and inputs, with the medians of both and of
- * the ratio pair by pair; and what it takes to build the artifacts and to load the training model.
+ * Compares one forward and backward pass on one thread, ours and PyTorch's in turn on the same weights and inputs, with the medians of both
+ * and of the ratio pair by pair; also measures building the artifacts and loading the training model.
  */
 export async function benchStep(): Promise<void> {
   const torch = hasTorch() ? startLineServer('torch_step.py', ['--serve']) : undefined;

@@ -9,7 +9,7 @@ import { median } from './median.ts';
 
 const JOBS = 9;
 
-/** Time from a submit to the first committed step, with workers that are connected and free. */
+/** Measures the time from a submit to the first committed step, with connected, free workers. */
 export async function benchSubmit(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-submit-'));
   const cluster = await startCluster({ workers: 2, dataDir: join(dir, 'data') });

@@ -10,7 +10,7 @@ import { isTerminal, type Job, parseJobSpec } from '@maestro/protocol';
 const WORKERS = 2;
 const STEPS = 300;
 const TEST_IMAGES = 512;
-/** A run's loss is the mean over so many last steps. */
+/** Number of last steps over which a run's loss is averaged. */
 const LAST_STEPS = 30;
 
 const CASES: readonly { readonly title: string; readonly sync: object }[] = [
@@ -22,16 +22,16 @@ const CASES: readonly { readonly title: string; readonly sync: object }[] = [
 ];
 
 /**
- * What each mode of `sync` sends and learns: real jobs on two workers, Fashion-MNIST, the same seed and samples, a small model. Training
- * loss over the last steps, the error of the last checkpoint on masked patches of test images, and the bytes that a worker sends its peer
- * for a step.
+ * Compares what each mode of `sync` sends and learns: real jobs on two workers, Fashion-MNIST, the same seed and samples, a small model.
+ * Training loss over the last steps, the error of the last checkpoint on masked patches of test images, and the bytes that a worker sends
+ * its peer per step.
  */
 export async function benchSync(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-sync-'));
   const path = await fashionMnist(resolve('.maestro', 'data'), (text) => process.stdout.write(`${text}\n`));
   try {
     for (const [index, { title, sync }] of CASES.entries()) {
-      // A cluster each, so that its logs are of one job.
+      // One cluster each, so that its logs belong to one job.
       const dataDir = join(dir, String(index));
       const cluster = await startCluster({ workers: WORKERS, dataDir });
       try {
@@ -115,7 +115,7 @@ async function testError(
   }
 }
 
-/** What the first worker logged at the end of its view. */
+/** Returns what the first worker logged at the end of its view. */
 async function sentBytes(dataDir: string): Promise<Readonly<Record<string, number>>> {
   const log = await readFile(join(dataDir, 'logs', 'worker-a.log'), 'utf8');
   const line = log.split('\n').find((each) => each.includes('"view over"'));

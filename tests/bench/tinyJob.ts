@@ -1,4 +1,4 @@
-/** The job file of the tiny preset with its defaults: eight virtual ranks of eight images a step, no checkpoint on the way. */
+/** Returns the job file of the tiny preset with its defaults: eight virtual ranks of eight images per step, no intermediate checkpoint. */
 export function tinyJob({ path, steps, maxWorkers }: { readonly path: string; readonly steps: number; readonly maxWorkers: number }) {
   return {
     model: { preset: 'mae_vit_tiny_patch4', channels: 3 },

@@ -13,8 +13,8 @@ const WARM_STEPS = 10;
 const STEPS = 60;
 
 /**
- * What surviving failures costs a step when nothing fails: the same job on two clusters in turn, one of which leases no data, keeps no
- * reports, writes no ledger and sends no checksums (`MAESTRO_FAULT_TOLERANCE=off`). Tiny preset, two workers.
+ * Measures what surviving failures costs a step when nothing fails: the same job on two clusters in turn, one of which leases no data,
+ * keeps no reports, writes no ledger and sends no checksums (`MAESTRO_FAULT_TOLERANCE=off`). Tiny preset, two workers.
  */
 export async function benchTolerance(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-tolerance-'));
@@ -41,7 +41,7 @@ export async function benchTolerance(): Promise<void> {
   }
 }
 
-/** Mean time of the steady steps of one job. */
+/** Measures the mean time of the steady steps of one job. */
 async function stepMs(cluster: Cluster, path: string): Promise<number> {
   const client = connectJobClient(cluster.coordinator);
   try {

@@ -3,7 +3,9 @@ import { percentile } from '@maestro/cli';
 import { openScenarioRunner, type ScenarioResult } from './runScenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 
-/** `npm run scenarios -- [--only NAME]... [--list] [--json]`: the job is harmed in every way there is, and must end with the same bits. */
+/**
+ * `npm run scenarios -- [--only NAME]... [--list] [--json]`: injects every kind of fault into the job, which must end with the same bits.
+ */
 const { values } = parseArgs({
   options: { only: { type: 'string', multiple: true }, list: { type: 'boolean' }, json: { type: 'boolean' } },
 });

@@ -8,7 +8,7 @@ import { smallJob } from '../support/smallJob.ts';
 import type { Scenario } from './scenario.ts';
 import { openStage } from './stage.ts';
 
-/** Short, so that a stopped or cut-off worker is given up within seconds; what it stands for has its own tests. */
+/** Short, so that a stopped or cut-off worker is given up within seconds; the default value has its own tests. */
 export const FAILURE_TIMEOUT_MS = 2000;
 /** An epoch of 424 images is 6 full steps of 64 and one of 40, in windows of 4 and 3 steps: nothing divides evenly. */
 const IMAGES = 424;
@@ -19,28 +19,28 @@ const DEFAULT_EVERY_STEPS = 10;
 const DEFAULT_RECOVERY_MS = 10_000;
 const END_TIMEOUT_MS = 60_000;
 
-/** How a scenario went. */
+/** Result of a scenario. */
 export interface ScenarioResult {
   readonly name: string;
   readonly story: string;
   /** From each fault to the next committed step. */
   readonly recoveriesMs: readonly number[];
-  /** Steps that were begun or done, and computed again. */
+  /** Steps that were started or done, and recomputed. */
   readonly stepsRedone: number;
   readonly isHashEqual: boolean;
   readonly isAuditClean: boolean;
-  /** What is wrong, in sentences; nothing when the scenario has passed. */
+  /** Problems as sentences; none when the scenario has passed. */
   readonly problems: readonly string[];
   readonly elapsedMs: number;
 }
 
-/** Runs scenarios, and knows what undisturbed jobs end with. */
+/** Runs scenarios, and caches the results of undisturbed jobs. */
 export interface ScenarioRunner {
   run(scenario: Scenario): Promise<ScenarioResult>;
   close(): Promise<void>;
 }
 
-/** Opens a runner with its data in a folder of its own; a scenario that has failed leaves its logs there, and the folder stays. */
+/** Opens a runner with its data in a separate folder; a failed scenario leaves its logs there, and the folder stays. */
 export async function openScenarioRunner(): Promise<ScenarioRunner> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-scenarios-'));
   const path = await writeBlobs(join(dir, 'blobs'), { count: IMAGES });
@@ -64,7 +64,7 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
       optimizer: { state },
     });
 
-  /** The hash that the job ends with on one worker, undisturbed. */
+  /** Returns the hash that the job ends with on one worker, undisturbed. */
   const referenceHash = ({ steps = DEFAULT_STEPS, isSharded = false }: Scenario): Promise<string> => {
     const name = `reference-${steps}${isSharded ? '-larger' : ''}`;
     const known =

@@ -3,11 +3,11 @@ import type { JobClient } from '@maestro/client';
 import type { Job } from '@maestro/protocol';
 import type { TcpProxy } from '../support/tcpProxy.ts';
 
-/** A run of the small job in which something goes wrong. Whatever it is, the job must end with the reference's bits and a clean audit. */
+/** A run of the small job with faults. Whatever happens, the job must end with the reference's bits and a clean audit. */
 export interface Scenario {
-  /** Short, for `--only`. */
+  /** Short name, for `--only`. */
   readonly name: string;
-  /** What happens, in a sentence. */
+  /** One sentence about what happens. */
   readonly story: string;
   /** Workers at the start: worker-a and so on. Default 2. */
   readonly workers?: number;
@@ -17,19 +17,19 @@ export interface Scenario {
   readonly steps?: number;
   /** Steps between checkpoints. Default 10. */
   readonly everySteps?: number;
-  /** Whether moments are sharded over the workers; the reference is a job of full replicas in any case. Default false. */
+  /** True to shard the moments over the workers; the reference is always a job with full replicas. Default false. */
   readonly isSharded?: boolean;
-  /** Faults that strike workers of these names at exact steps and phases, as MAESTRO_FAULTS has them. */
+  /** Faults that strike workers of these names at exact steps and phases, in the form of MAESTRO_FAULTS. */
   readonly faults?: Readonly<Record<string, string>>;
-  /** Whether workers reach coordinator, Redis and each other through proxies. */
+  /** True to let workers reach coordinator, Redis and each other through proxies. */
   readonly isProxied?: boolean;
-  /** What is done while the job runs. */
+  /** Actions while the job runs. */
   readonly act?: (stage: Stage) => Promise<void>;
-  /** Bound on the time from each fault to the next committed step, in milliseconds. Default 10,000. */
+  /** Maximum time from each fault to the next committed step, in milliseconds. Default 10,000. */
   readonly recoveryMs?: number;
-  /** Bound on committed steps that are done again. Default 0: only the death of all members may lose any. */
+  /** Maximum committed steps that are recomputed. Default 0: only the death of all members may lose any. */
   readonly redone?: number;
-  /** Looks at the job at its end, and says what is wrong with it. */
+  /** Checks the job at its end, and returns the problem if there is one. */
   readonly check?: (job: Job) => string | undefined;
 }
 
@@ -41,28 +41,30 @@ export interface WorkerProxies {
   readonly peers: TcpProxy;
 }
 
-/** Where a scenario acts. */
+/** The cluster and job that a scenario acts on. */
 export interface Stage {
   readonly cluster: Cluster;
   readonly client: JobClient;
-  /** Of the job that was submitted last. */
+  /** Returns the id of the job submitted last. */
   jobId(): string;
-  /** Resolves when so many steps are committed. */
+  /** Resolves when this many steps are committed. */
   atStep(step: number): Promise<Job>;
-  /** Resolves when the job is seen in a condition. */
+  /** Resolves when the job is seen to meet a condition. */
   until(condition: string, holds: (job: Job) => boolean): Promise<Job>;
-  /** Says that something goes wrong now: recovery is measured from here. */
+  /** Marks the time of a fault: recovery is measured from here. */
   mark(): void;
-  /** Marks, and kills at once all that are named. */
+  /** Marks, and kills all named workers at once. */
   kill(...names: readonly string[]): void;
   /** Starts a worker, with proxies in a scenario that has them; resolves when its process runs. */
   addWorker(name: string, options?: { readonly faults?: string }): Promise<void>;
-  /** Starts a worker again under its name, without faults. */
+  /** Restarts a worker under its name, without faults. */
   restartWorker(name: string): Promise<void>;
-  /** The proxies of a worker. */
+  /** Returns the proxies of a worker. */
   proxies(worker: string): WorkerProxies;
-  /** Cancels the job, and submits it again to go on from its last checkpoint, on at most so many workers; from here on it is the job. */
+  /**
+   * Cancels the job, and resubmits it to resume from its last checkpoint, on at most this many workers; the new one is the job from now on.
+   */
   resubmit(options: { readonly maxWorkers: number }): Promise<void>;
-  /** Resolves when a fault has struck in that worker; it is marked by itself. */
+  /** Resolves when a fault has struck in that worker; marks it automatically. */
   struck(worker: string): Promise<void>;
 }

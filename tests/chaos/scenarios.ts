@@ -3,10 +3,10 @@ import type { Job } from '@maestro/protocol';
 import { FAILURE_TIMEOUT_MS } from './runScenario.ts';
 import type { Scenario } from './scenario.ts';
 
-/** Longer than any deadline that follows from the failure timeout. */
+/** Longer than any deadline derived from the failure timeout. */
 const PAST_TIMEOUT_MS = 1.5 * FAILURE_TIMEOUT_MS;
 
-/** What a worker that dies at an exact place looks like: the phase, who, and the step at whose beginning the phase is passed. */
+/** Deaths of a worker at an exact point: the phase, the worker, and the step at whose beginning the phase is reached. */
 const killsInPhase: readonly Scenario[] = (
   [
     ['lease', 'worker-b', 14],
@@ -31,7 +31,7 @@ const otherFaults: readonly Scenario[] = [
     name: 'hang-in-forward',
     story: "worker-b's computation never ends, while it goes on answering",
     faults: { 'worker-b': '13/forward/hang' },
-    // A computation is given six failure timeouts, of 2 s here.
+    // A computation gets six failure timeouts, of 2 s here.
     recoveryMs: 20_000,
   },
   {
@@ -88,7 +88,9 @@ const otherFaults: readonly Scenario[] = [
   },
 ];
 
-/** Window ends are at steps 4, 7, 11, 14 and so on, checkpoints at 10 and 20: what is gone back to tells which it was. */
+/**
+ * Windows end at steps 4, 7, 11, 14 and so on, checkpoints are at 10 and 20: the step that the job goes back to tells which of them it was.
+ */
 const goesBackTo =
   (step: number): ((job: Job) => string | undefined) =>
   ({ events }) =>
@@ -123,7 +125,7 @@ const joining: readonly Scenario[] = [
       await atStep(3);
       for (const name of ['worker-b', 'worker-c', 'worker-d', 'worker-e', 'worker-f', 'worker-g']) await addWorker(name);
       await size(7);
-      // Those that joined last hold the state once a step of all seven is committed.
+      // The last to join hold the state once a step of all seven is committed.
       let since: { readonly generation: number; readonly step: number } | undefined;
       await until('a step of seven', ({ members, generation, progress }) => {
         const step = progress?.step ?? 0;
@@ -337,7 +339,7 @@ const coordinatorDies: readonly Scenario[] = [
     story: 'the coordinator is killed when the last step has been committed',
     async act({ atStep, cluster }) {
       await atStep(40);
-      cluster.kill('coordinator'); // there is no step left to wait for
+      cluster.kill('coordinator'); // no step is left to wait for
       await cluster.restart('coordinator');
     },
   },
@@ -399,7 +401,7 @@ const redisDies: readonly Scenario[] = [
   },
 ];
 
-/** worker-b cannot reach something for longer than the failure timeout. */
+/** Cuts worker-b off from something for longer than the failure timeout. */
 function partition(from: 'coordinator' | 'redis' | 'peers', extra: Partial<Scenario> = {}): Scenario {
   return {
     name: `partition-${from}`,

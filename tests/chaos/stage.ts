@@ -7,22 +7,22 @@ import { eventually } from '../support/eventually.ts';
 import { startTcpProxy } from '../support/tcpProxy.ts';
 import type { Scenario, Stage, WorkerProxies } from './scenario.ts';
 
-/** Deadline of whatever a scenario waits for. */
+/** Deadline of everything a scenario waits for. */
 const PATIENCE_MS = 45_000;
 
-/** A stage with what the runner needs to know of it. */
+/** A stage with the parts that only the runner uses. */
 export interface OpenStage {
   readonly stage: Stage;
-  /** Of the job that was submitted last. */
+  /** Returns the record of the job submitted last. */
   record(): JobRecord;
-  /** When something went wrong, in milliseconds since the epoch. */
+  /** Times of faults, in milliseconds since the epoch. */
   readonly marks: readonly number[];
-  /** Workers whose faults have not struck. */
+  /** Returns the workers whose faults have not struck. */
   spared(): string[];
   close(): Promise<void>;
 }
 
-/** Starts a cluster as the scenario wants it, with its data in `dir`, and submits the job to it. */
+/** Starts a cluster for the scenario, with its data in `dir`, and submits the job to it. */
 export async function openStage(
   { workers = 2, faults = {}, isProxied = false }: Scenario,
   { dir, spec, failureTimeoutMs }: { readonly dir: string; readonly spec: JobSpec; readonly failureTimeoutMs: number },
@@ -44,7 +44,7 @@ export async function openStage(
   const client = connectJobClient(cluster.coordinator);
   const socketOf = (worker: string): string => join(dir, `${worker}.sock`);
 
-  /** What a worker is told, if it is to reach the others through proxies. */
+  /** Returns a worker's variables, if it is to reach the others through proxies. */
   const throughProxies = async (worker: string): Promise<Record<string, string>> => {
     if (!isProxied) return {};
     const redis = new URL(cluster.redisUrl);
@@ -96,7 +96,7 @@ export async function openStage(
         async restartWorker(name) {
           cluster.kill(name);
           await cluster.ended(name);
-          await rm(socketOf(name), { force: true }); // a socket that a killed process leaves behind cannot be bound again
+          await rm(socketOf(name), { force: true }); // a killed process leaves its socket behind, which cannot be bound again
           await cluster.restart(name, { env: await throughProxies(name) });
         },
         proxies(worker) {

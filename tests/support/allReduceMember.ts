@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type AllGather, type FloatVector, type Group, type GroupMember, openCollective, treeSubtrees } from '@maestro/collective';
 import { isMaestroError } from '@maestro/protocol';
 
-/** The view that a member is told to join, and the vectors that it brings. */
+/** The view that a member is to join, and its vectors. */
 export interface MemberView {
   readonly generation: number;
   readonly members: readonly GroupMember[];
@@ -14,13 +14,13 @@ export interface MemberView {
   readonly allGather?: AllGather;
 }
 
-/** What the parent process tells a member. */
+/** Commands of the parent process to a member. */
 export type MemberCommand =
   | { readonly do: 'join'; readonly view: MemberView }
   | { readonly do: 'steps'; readonly first: number; readonly count: number; readonly hash: boolean }
   | { readonly do: 'leave' };
 
-/** What a member answers. */
+/** Answers of a member. */
 export type MemberAnswer =
   | { readonly is: 'listening'; readonly address: string }
   | { readonly is: 'joined' | 'left' }
@@ -36,7 +36,9 @@ export type MemberAnswer =
 const { imul } = Math;
 const MAGNITUDES = Float64Array.from({ length: 16 }, (_, i) => 2 ** -i);
 
-/** A gradient that no order but the right one sums to the right bits: numbers of many magnitudes, a function of all arguments. */
+/**
+ * Fills a gradient that only the right order of additions sums to the right bits: numbers of many magnitudes, a function of all arguments.
+ */
 function fillGradient(target: Float32Array, rank: number, step: number): void {
   let state = imul(rank + 1, 0x9e3779b1) ^ imul(step + 1, 0x85ebca6b);
   for (let i = 0; i < target.length; i++) {
@@ -45,7 +47,7 @@ function fillGradient(target: Float32Array, rank: number, step: number): void {
   }
 }
 
-/** A shared vector, in one array or in segments. */
+/** Allocates a shared vector, in one array or in segments. */
 function sharedVector(length: number, segment: number): Float32Array[] {
   const size = segment || length;
   return Array.from({ length: Math.ceil(length / size) }, (_, i) => {

@@ -4,7 +4,7 @@ import type { MemberAnswer, MemberCommand, MemberView } from './allReduceMember.
 
 const MEMBER = fileURLToPath(new URL('./allReduceMember.js', import.meta.url));
 
-/** A member of a collective in a process of its own. */
+/** A member of a collective in a separate process. */
 export interface MemberProcess {
   readonly id: string;
   readonly address: string;
@@ -13,7 +13,7 @@ export interface MemberProcess {
   readonly ask: (command: MemberCommand) => Promise<MemberAnswer>;
 }
 
-/** Starts `count` members, `worker-0` and so on, that listen on addresses of their own. */
+/** Starts `count` members, `worker-0` and so on, each listening on its own address. */
 export function startMembers(
   count: number,
   {
@@ -46,12 +46,12 @@ async function startMember(id: string, address: string, keepaliveMs: number, che
   return { id, address: first.address, process: child, ask };
 }
 
-/** Ends the processes, stopped or not. */
+/** Kills the processes, even when stopped. */
 export function endMembers(members: readonly MemberProcess[]): void {
   for (const member of members) member.process.kill('SIGKILL');
 }
 
-/** The view in which `members` share `virtualRanks` as evenly as they can. */
+/** Returns the view in which `members` share `virtualRanks` as evenly as possible. */
 export function evenView(
   members: readonly MemberProcess[],
   {
@@ -73,7 +73,7 @@ export function evenView(
   };
 }
 
-/** Tells all members the same; resolves with all answers. */
+/** Sends all members the same command; resolves with all answers. */
 export function askAll(members: readonly MemberProcess[], command: MemberCommand): Promise<MemberAnswer[]> {
   return Promise.all(members.map((member) => member.ask(command)));
 }

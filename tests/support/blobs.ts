@@ -5,7 +5,7 @@ import { randomStream } from '@maestro/random';
 const SIZE = 16;
 const CLASSES = 4;
 
-/** Writes an IDX data set of `count` grey 16 x 16 images: one soft blob each, its corner being its class. Gives the folder. */
+/** Writes an IDX data set of `count` grey 16 x 16 images: one soft blob each, whose corner is its class. Returns the folder. */
 export async function writeBlobs(dir: string, { count }: { readonly count: number }): Promise<string> {
   await mkdir(dir, { recursive: true });
   for (const [split, seed] of [
@@ -30,7 +30,7 @@ export async function writeBlobs(dir: string, { count }: { readonly count: numbe
   return dir;
 }
 
-/** The IDX format: two zero bytes, 8 for unsigned bytes, the number of dimensions, the dimensions big-endian, the data. */
+/** Encodes the IDX format: two zero bytes, 8 for unsigned bytes, the number of dimensions, the dimensions big-endian, the data. */
 function idx(dims: readonly number[], data: Uint8Array): Buffer {
   const head = Buffer.alloc(4 + 4 * dims.length);
   head.writeUInt8(8, 2);

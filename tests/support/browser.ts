@@ -1,16 +1,16 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
-/** Where a Chromium may be; `CHROMIUM` names another place. */
+/** Usual paths of Chromium; `CHROMIUM` names another. */
 const PLACES = [process.env['CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** The program of Chromium on this machine, if it has one. */
+/** Path of Chromium on this machine, if it has one. */
 export const CHROMIUM = PLACES.find((place): place is string => place !== undefined && place !== '' && existsSync(place));
 
-/** Why tests in a browser do not run here. */
+/** Reason why browser tests are skipped here. */
 export const NO_CHROMIUM = 'no Chromium on this machine: install it (on Debian: apt-get install chromium), or name one in CHROMIUM';
 
-/** Starts Chromium such that it asks nothing of the network by itself. */
+/** Starts Chromium so that it makes no network requests of its own. */
 export function startBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM!,
@@ -25,7 +25,7 @@ export function startBrowser(): Promise<Browser> {
   });
 }
 
-/** What a page complained of: errors of scripts, of the console, and answers of 500 and more. */
+/** Collects a page's errors: of scripts, of the console, and answers of 500 and more. */
 export function complaintsOf(page: Page): string[] {
   const complaints: string[] = [];
   page.on('console', (message) => {
@@ -38,7 +38,7 @@ export function complaintsOf(page: Page): string[] {
   return complaints;
 }
 
-/** A picture is drawn by a process of its own, after a checkpoint. */
+/** A picture is drawn by a separate process, after a checkpoint. */
 const PICTURE_TIMEOUT_MS = 60_000;
 
 /** Resolves when the picture at `selector` is drawn. */

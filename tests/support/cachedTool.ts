@@ -6,10 +6,10 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A program that is there, or why it cannot be had. */
+/** Path of a program, or the reason why it is unavailable. */
 export type FoundTool = { readonly path: string } | { readonly reason: string };
 
-/** A program of a package of PyPI, in a virtual environment that is made once. */
+/** Installs a program of a PyPI package, in a virtual environment that is created once. */
 export function pythonTool(name: string, requirement: string): Promise<FoundTool> {
   return cachedTool(requirement, join('bin', name), async (dir) => {
     await run('python3', ['-m', 'venv', dir]);
@@ -17,7 +17,7 @@ export function pythonTool(name: string, requirement: string): Promise<FoundTool
   });
 }
 
-/** A program of a Go module, `module@version`, that is built once. */
+/** Builds a program of a Go module, `module@version`, once. */
 export function goTool(name: string, module: string): Promise<FoundTool> {
   return cachedTool(module, name, async (dir) => {
     await run('go', ['install', module], { env: { ...process.env, GOBIN: dir } });

@@ -1,9 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/**
- * Asks `what` again and again until it gives something that is not undefined, false or null; throws after the deadline with what was waited
- * for.
- */
+/** Polls `what` until it returns something that is not undefined, false or null; after the deadline, throws naming what was waited for. */
 export async function eventually<Value>(
   waitedFor: string,
   what: () => Promise<Value | undefined | false | null> | Value | undefined | false | null,

@@ -2,13 +2,13 @@ import { drawIdsShuffle, type FlatLayout, type MaeConfig, patchCount } from '@ma
 
 const { imul, sqrt } = Math;
 
-/** The streams of images and masking noise; parameters use their index in the layout. As in tests/conformance/reference.py. */
+/** Streams of images and masking noise; parameters use their index in the layout. As in tests/conformance/reference.py. */
 const IMAGES_STREAM = 1000;
 const NOISE_STREAM = 1001;
 
 /**
- * Element `index` of a stream of numbers in [0, 1) that Python makes alike (`hashed` in tests/conformance/reference.py), so that both
- * sides of a comparison have the same weights and images and no file carries them.
+ * Returns element `index` of a stream of numbers in [0, 1) that Python computes identically (`hashed` in tests/conformance/reference.py),
+ * so that both sides of a comparison have the same weights and images without a file.
  */
 export function hashed(stream: number, index: number): number {
   let h = (imul(index, 0x9e3779b9) + imul(stream, 0x85ebca6b)) | 0;
@@ -20,7 +20,7 @@ export function hashed(stream: number, index: number): number {
   return (h >>> 8) / 2 ** 24;
 }
 
-/** Parameters of a sensible size in which nothing is zero, so that every gradient is exercised: a flat vector of `layout.length`. */
+/** Returns parameters of a sensible size without zeros, so that every gradient is exercised: a flat vector of `layout.length`. */
 export function formulaParameters({ tensors, length }: FlatLayout): Float32Array {
   const parameters = new Float32Array(length);
   for (const [stream, { name, shape, offset, size }] of tensors.entries()) {
@@ -34,7 +34,7 @@ export function formulaParameters({ tensors, length }: FlatLayout): Float32Array
   return parameters;
 }
 
-/** What a model is fed. */
+/** Inputs of a model. */
 export interface FormulaInputs {
   /** [count, C, H, W], uniform in [-2, 2). */
   readonly images: Float32Array;
@@ -42,7 +42,7 @@ export interface FormulaInputs {
   readonly idsShuffle: BigInt64Array;
 }
 
-/** Images and shuffled patch orders by the formulas of tests/conformance/reference.py. */
+/** Returns images and shuffled patch orders by the formulas of tests/conformance/reference.py. */
 export function formulaInputs(config: MaeConfig, count: number): FormulaInputs {
   const pixels = count * config.channels * config.imageSize ** 2;
   const images = Float32Array.from({ length: pixels }, (_, i) => 4 * hashed(IMAGES_STREAM, i) - 2);

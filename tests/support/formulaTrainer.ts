@@ -2,7 +2,7 @@ import { openTrainer, type Trainer, type TrainerOptions } from '@maestro/engine'
 import { buildTrainingModel, type FlatLayout, type MaeConfig, maskedInputs, maskedLossScale } from '@maestro/mae';
 import { formulaInputs, formulaParameters } from './formula.ts';
 
-/** A model of three channels that is smaller than any preset. */
+/** A model of three channels, smaller than any preset. */
 export const NANO = {
   imageSize: 24,
   channels: 3,
@@ -15,7 +15,7 @@ export const NANO = {
   decoderNumHeads: 2,
 } as const;
 
-/** Opens a trainer of a model with its parameters by formula, so that no file carries them; for one virtual rank unless told otherwise. */
+/** Opens a trainer of a model with parameters by formula, so that no file is needed; by default for one virtual rank. */
 export async function openFormulaTrainer(
   { config, layout }: { readonly config: MaeConfig; readonly layout: FlatLayout },
   options: Partial<TrainerOptions> & Pick<TrainerOptions, 'microBatch'>,
@@ -32,7 +32,7 @@ export async function openFormulaTrainer(
   return trainer;
 }
 
-/** A batch by formula, scaled as one of `batches` that make a step. */
+/** Returns a batch by formula, scaled as one of the `batches` of a step. */
 export function formulaBatch(config: MaeConfig, count: number, batches = 1) {
   const { images, idsShuffle } = formulaInputs(config, count);
   return { inputs: { images, ids_shuffle: idsShuffle }, count, gradScale: maskedLossScale(config, count * batches) };

@@ -1,18 +1,18 @@
 import { openLogSink } from '@maestro/logs';
 import { createLogger, monitorEventLoop } from '@maestro/telemetry';
 
-/** What a talker tells when it is done. */
+/** Report of a finished talker. */
 export interface TalkerReport {
   readonly lines: number;
   readonly dropped: number;
   readonly seconds: number;
-  /** Of the time, spent in calls of the logger. */
+  /** Part of the time spent in calls of the logger. */
   readonly busySeconds: number;
-  /** How late its event loop was, at the 99th percentile. */
+  /** Delay of its event loop, 99th percentile. */
   readonly delayP99Ms: number;
 }
 
-// A process that logs as fast as it is told to, for benches and tests: `node logTalker.js REDIS_URL JOB LINES_PER_SECOND SECONDS SINK`.
+// A process that logs at a given rate, for benches and tests: `node logTalker.js REDIS_URL JOB LINES_PER_SECOND SECONDS SINK`.
 const [redisUrl, job, rateText, secondsText, sinkText] = process.argv.slice(2) as [string, string, string, string, string];
 const rate = Number(rateText);
 const sink = sinkText === 'off' ? undefined : openLogSink({ redisUrl, name: 'talker' });

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 
-/** axe-core, as the text of a script. */
+/** Source text of axe-core. */
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /**
- * What axe-core finds on the page: by every rule but those of level AAA, the experimental ones and those of good practice included, or by
- * that of contrast alone; each with the first places that break it.
+ * Returns axe-core's findings on the page: by all rules except those of level AAA, including the experimental and best-practice ones, or
+ * only by the contrast rule; each with the first places that break it.
  */
 export async function accessFaults(page: Page, rules: 'all' | 'contrast'): Promise<string[]> {
   if ((await page.evaluate('typeof axe')) === 'undefined') await page.evaluate(AXE);
@@ -19,7 +19,7 @@ export async function accessFaults(page: Page, rules: 'all' | 'contrast'): Promi
 const ALL_RULES =
   "{ runOnly: { type: 'rule', values: axe.getRules().filter(({ tags }) => !tags.includes('wcag2aaa') && !tags.includes('deprecated')).map(({ ruleId }) => ruleId) } }";
 
-/** Pixels by which the page is wider than the window; 0 when nothing has to be scrolled sideways. */
+/** Returns the pixels by which the page is wider than the window; 0 when nothing has to be scrolled sideways. */
 export function sidewaysOverflow(page: Page): Promise<number> {
   return page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth') as Promise<number>;
 }

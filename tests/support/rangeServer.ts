@@ -2,25 +2,20 @@ import { open, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join, normalize } from 'node:path';
 
-/**
- * What a server does instead of answering as it should: cuts the connection in the midst of the body, is too busy, or says nothing and
- * hangs up.
- */
+/** Misbehaviour of a server: truncates the body, is too busy, or hangs up without an answer. */
 export type Misbehaviour = 'cut' | 'busy' | 'gone';
 
-/** A web server of a folder that answers requests for ranges of bytes. */
+/** A web server of a folder that answers range requests. */
 export interface RangeServer {
   readonly url: string;
-  /** Bytes of bodies that it has sent. */
+  /** Bytes of bodies sent. */
   readonly sentBytes: number;
-  /** How often it misbehaved. */
+  /** Number of misbehaviours. */
   readonly misbehaved: number;
   close(): Promise<void>;
 }
 
-/**
- * Serves a folder on loopback. `misbehave` is asked for each request for a range: it gets the path and how many such requests came before.
- */
+/** Serves a folder on loopback. `misbehave` is called for each range request with the path and the number of earlier ones. */
 export async function serveFolder(
   folder: string,
   { misbehave = () => undefined }: { readonly misbehave?: (path: string, before: number) => Misbehaviour | undefined } = {},

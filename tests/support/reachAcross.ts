@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { makeNamespaceNetwork } from '@maestro/cli';
 
-/** A program: makes a network of two hosts, lets one connect to the other, and prints whether it could. */
+/** A program: creates a network of two hosts, lets one connect to the other, and prints whether it could. */
 const SERVER = `const server = require('net').createServer((socket) => socket.end());
 server.listen(0, process.argv[1], () => console.log(server.address().port));`;
 const CLIENT = `const socket = require('net').connect({ host: process.argv[1], port: Number(process.argv[2]), timeout: 3000 });

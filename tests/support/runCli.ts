@@ -4,14 +4,14 @@ import { fileURLToPath } from 'node:url';
 /** The main file of the command line. */
 export const CLI = fileURLToPath(new URL('../../../services/cli/dist/main.js', import.meta.url));
 
-/** What a command of the CLI left. */
+/** Result of a CLI command. */
 export interface CliResult {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Starts `maestro ARGS` in `cwd`, with variables beside those of this process. */
+/** Starts `maestro ARGS` in `cwd`, with additional variables. */
 export function startCli(args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}): ChildProcess {
   return spawn(process.execPath, [CLI, ...args], { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
 }

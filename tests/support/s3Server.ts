@@ -5,17 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually.ts';
 
-/** An S3 server over a folder of its own, with one bucket. */
+/** An S3 server over its own folder, with one bucket. */
 export interface S3Server {
-  /** What a process needs to use it. */
+  /** Variables of a process that uses it. */
   readonly env: Readonly<Record<string, string>>;
   /** `s3://` and the bucket's name. */
   readonly bucket: string;
-  /** The folder that is the bucket: what a client cannot see is seen here. */
+  /** Folder of the bucket: shows what a client cannot see. */
   readonly folder: string;
   /** Kills the server; requests find nobody. */
   pause(): Promise<void>;
-  /** Starts it again at the same address. */
+  /** Restarts it at the same address. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -23,7 +23,7 @@ export interface S3Server {
 const { MAESTRO_S3_SERVER: program } = process.env;
 const WHY_NOT = new URL('../../../.maestro/s3/why-not.txt', import.meta.url);
 
-/** Whether there is an S3 server to test with; where not, the reason is on standard error. */
+/** Returns true when there is an S3 server to test with; otherwise prints the reason to standard error. */
 export async function hasS3Server(): Promise<boolean> {
   if (program !== undefined) return true;
   const reason = await readFile(WHY_NOT, 'utf8').then(
@@ -34,7 +34,7 @@ export async function hasS3Server(): Promise<boolean> {
   return false;
 }
 
-/** Starts versitygw, which keeps objects as files. */
+/** Starts versitygw, which stores objects as files. */
 export async function startS3Server(): Promise<S3Server> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-s3-'));
   const folder = join(dir, 'buckets', 'maestro');
@@ -71,7 +71,7 @@ export async function startS3Server(): Promise<S3Server> {
   };
 }
 
-/** A port that is free now: the server takes no 0. */
+/** Finds a port that is free now: the server does not accept 0. */
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer()

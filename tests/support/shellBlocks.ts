@@ -1,4 +1,4 @@
-/** The fenced `sh` blocks of a Markdown text, in their order. */
+/** Returns the fenced `sh` blocks of a Markdown text, in order. */
 export function shellBlocks(markdown: string): string[] {
   return [...markdown.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
 }

@@ -1,10 +1,10 @@
-/** A process that gets the processor for a part of the time only. */
+/** A process that gets the processor only part of the time. */
 export interface Slowed {
-  /** Lets it run as it can. */
+  /** Lets it run normally again. */
   release(): void;
 }
 
-/** Stops a process for `stoppedMs` of each `periodMs`, from now on: much too short for anybody to think that it is gone. */
+/** Stops a process for `stoppedMs` of each `periodMs`, from now on: far too short to be taken for dead. */
 export function slowDown(pid: number, { periodMs, stoppedMs }: { readonly periodMs: number; readonly stoppedMs: number }): Slowed {
   let resuming: NodeJS.Timeout | undefined;
   const send = (signal: NodeJS.Signals): void => {

@@ -1,4 +1,4 @@
-/** A job file that trains in seconds: a real MAE, only small. `overrides` replace whole sections' keys. */
+/** Returns a job file that trains in seconds: a real, but small MAE. `overrides` replace whole sections' keys. */
 export function smallJob({
   path,
   workers,

@@ -2,10 +2,10 @@ import { createServer } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { openCollective } from '@maestro/collective';
 
-/** What the parent process asks of a source of state. */
+/** Commands of the parent process to a source of state. */
 export type SourceCommand = { readonly do: 'begin' } | { readonly do: 'end' };
 
-/** What a source of state says. */
+/** Answers of a source of state. */
 export type SourceAnswer =
   | { readonly is: 'serving'; readonly address: string; readonly tcpPort: number }
   | { readonly is: 'begun' }
@@ -25,7 +25,7 @@ const collective = await openCollective({ address: '127.0.0.1:0', keepaliveTimeM
 collective.serveState({ job: 'test', generation: 1, self: 'source', provide: async () => ({ step: 11, vectors: state }) });
 
 const tcp = createServer(async (socket) => {
-  // Sockets take no shared memory: one copy, as gRPC's frames need.
+  // Sockets accept no shared memory: one copy, as for gRPC's frames.
   const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   for (const { buffer } of state) {
     for (let at = 0; at < buffer.byteLength; at += CHUNK_BYTES) {

@@ -4,15 +4,15 @@ import type { SourceAnswer, SourceCommand } from './stateMember.ts';
 
 const MEMBER = fileURLToPath(new URL('./stateMember.js', import.meta.url));
 
-/** A member that serves a state, in a process of its own. */
+/** A member that serves a state, in a separate process. */
 export interface StateSourceProcess {
   readonly member: { readonly id: string; readonly address: string };
-  /** Where the same bytes come without gRPC. */
+  /** Port that serves the same bytes without gRPC. */
   readonly tcpPort: number;
   readonly process: ChildProcess;
-  /** Begins to measure the process. */
+  /** Starts measuring the process. */
   readonly begin: () => Promise<void>;
-  /** What it measured. */
+  /** Stops measuring, and returns the result. */
   readonly end: () => Promise<Extract<SourceAnswer, { is: 'ended' }>>;
 }
 

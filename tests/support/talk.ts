@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { TalkerReport } from './logTalker.ts';
 
-/** Runs a process that logs so many lines a second for so long. */
+/** Runs a process that logs this many lines per second for this long. */
 export async function talk({
   redisUrl,
   job,

@@ -2,30 +2,30 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Which way bytes go: from who connected to the target, or back. */
+/** Direction of bytes: from the client to the target, or back. */
 export type Direction = 'toTarget' | 'toClient';
 
-/** A TCP proxy that can be made a bad network. */
+/** A TCP proxy that can simulate a bad network. */
 export interface TcpProxy {
-  /** Where it listens, `host:port`. */
+  /** Listen address, `host:port`. */
   readonly address: string;
   /**
-   * From now on nothing passes and nothing is said: what is sent is held, as TCP would send it again, and so is the end of a connection.
+   * From now on nothing passes and nobody is notified: sent data is held, as TCP would retransmit it, and so is the end of a connection.
    */
   cut(): void;
-  /** Ends a cut: what was held passes. */
+  /** Ends a cut: held data passes. */
   heal(): void;
-  /** Breaks all connections that there are, on both sides; new ones are served. */
+  /** Breaks all existing connections, on both sides; new ones are served. */
   reset(): void;
-  /** Each piece of data takes so much longer from now on, in milliseconds. */
+  /** Delays each piece of data from now on, in milliseconds. */
   delay(ms: number): void;
-  /** Flips the lowest bit of the byte that is `n`-th (from 0) to pass in that direction from now on; resolves when it has been sent on. */
+  /** Flips the lowest bit of the `n`-th byte (from 0) that passes in that direction from now on; resolves when it has been sent on. */
   flipByte(n: number, direction: Direction): Promise<void>;
   /** Breaks all connections and stops listening. */
   close(): Promise<void>;
 }
 
-/** Bytes that may wait in a direction of a connection before no more is read. */
+/** Limits the bytes held per direction of a connection; beyond it, reading stops. */
 const MOST_HELD_BYTES = 4 << 20;
 
 interface Flip {
@@ -34,7 +34,7 @@ interface Flip {
   readonly done: () => void;
 }
 
-/** Starts a proxy before `target`, which is `host:port` or `unix:path`; a target that is not there breaks the connections to it. */
+/** Starts a proxy in front of `target`, which is `host:port` or `unix:path`; connections to a missing target are broken. */
 export async function startTcpProxy(target: string): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let flips: Flip[] = [];
@@ -43,7 +43,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
   let passable: Promise<void> = Promise.resolve();
   let open: () => void = () => undefined;
 
-  /** The bytes as they are to be sent on. */
+  /** Returns the bytes to send on. */
   const corrupted = (chunk: Buffer, direction: Direction): Buffer => {
     let bytes = chunk;
     for (const flip of flips.filter((candidate) => candidate.direction === direction)) {
@@ -57,7 +57,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
     return bytes;
   };
 
-  /** Passes what comes from one socket to the other until it ends, and then the end. */
+  /** Passes data from one socket to the other until it ends, and then the end. */
   const pump = async (from: Socket, to: Socket, direction: Direction): Promise<void> => {
     const held: { readonly dueMs: number; readonly chunk: Buffer }[] = [];
     let heldBytes = 0;
@@ -112,7 +112,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.setNoDelay(true);
-      socket.on('error', () => undefined); // seen by its pump, as the end of the connection
+      socket.on('error', () => undefined); // its pump sees it as the end of the connection
       socket.on('close', () => sockets.delete(socket));
     }
     void pump(client, upstream, 'toTarget');
@@ -156,13 +156,13 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
   };
 }
 
-/** Ends a connection by a reset; a Unix socket knows none. */
+/** Ends a connection by a reset; a Unix socket has none. */
 function breakOff(socket: Socket): void {
   if (socket.remoteFamily === undefined || socket.connecting) socket.destroy();
   else socket.resetAndDestroy();
 }
 
-/** Resolves when the socket takes more, or is closed. */
+/** Resolves when the socket accepts more, or is closed. */
 function drained(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

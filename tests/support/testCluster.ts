@@ -6,7 +6,7 @@ import { connectJobClient, type JobClient } from '@maestro/client';
 import { isTerminal, type Job, MaestroError } from '@maestro/protocol';
 import { writeBlobs } from './blobs.ts';
 
-/** A cluster of real processes with a small data set, and what tests ask of it. */
+/** A cluster of real processes with a small data set, with helpers for tests. */
 export interface TestCluster {
   readonly cluster: Cluster;
   readonly client: JobClient;
@@ -14,16 +14,16 @@ export interface TestCluster {
   readonly path: string;
   /** Names of all workers. */
   workers(): string[];
-  /** Follows a job until it has ended, or `until` holds. A coordinator that is away is asked again; the test's deadline bounds it. */
+  /** Follows a job until it has ended, or `until` holds. Retries while the coordinator is away; the test's deadline bounds it. */
   watch(job: Pick<Job, 'id'>, until?: (job: Job) => boolean): Promise<Job>;
-  /** The job ended as it should, with the given bits, and every sample of every epoch in one committed step. */
+  /** Checks that the job succeeded, with the given bits, and every sample of every epoch in one committed step. */
   expectExact(job: Pick<Job, 'id'>, options: { readonly hash: string; readonly steps: number }): Promise<Job>;
   stop(): Promise<void>;
 }
 
 const IMAGES = 300;
 
-/** Starts a coordinator, a Redis and workers with a short failure timeout, with their data in a folder of their own. */
+/** Starts a coordinator, a Redis and workers with a short failure timeout, with their data in a separate folder. */
 export async function openTestCluster({
   name,
   workers = 3,
@@ -31,7 +31,7 @@ export async function openTestCluster({
 }: {
   readonly name: string;
   readonly workers?: number;
-  /** Variables of all processes beside those of every test cluster. */
+  /** Variables of all processes, in addition to those of every test cluster. */
   readonly env?: Readonly<Record<string, string>>;
 }): Promise<TestCluster> {
   const dir = await mkdtemp(join(tmpdir(), `maestro-${name}-`));
@@ -47,7 +47,7 @@ export async function openTestCluster({
       try {
         for await (const now of client.watchJob(id)) if (until(now) || isTerminal(now.state)) return now;
       } catch {
-        // The coordinator is away.
+        // The coordinator is unreachable.
       }
     }
   };
@@ -74,19 +74,19 @@ export async function openTestCluster({
   };
 }
 
-/** Whether a job has committed so many steps. */
+/** Returns a condition: the job has committed this many steps. */
 export const hasDone =
   (step: number) =>
   ({ progress }: Job): boolean =>
     (progress?.step ?? 0) >= step;
 
-/** The hash that a job ended with. @throws MaestroError with what happened to it, when it did not finish. */
+/** Returns the hash that a job ended with. @throws MaestroError with its history when it did not finish. */
 export function hashOf(job: Job, steps: number): string {
   if (job.state === 'succeeded' && job.message === `finished after ${steps} steps`) return job.checkpoints.at(-1)!.hash;
   throw new MaestroError('conflict', `the job is ${job.state}: ${job.message}\n${messagesOf(job)}`);
 }
 
-/** Everything that happened to a job, a line each. */
+/** Returns everything that happened to a job, one line each. */
 export function messagesOf(job: Job): string {
   return job.events.map(({ message }) => message).join('\n');
 }

@@ -1,5 +1,5 @@
 /**
- * Streams over which queries are compared with Loki: JSON, logfmt, access lines, and lines that are none of these. Lines come a second
+ * Streams over which queries are compared with Loki: JSON, logfmt, access lines, and lines that are none of these. Lines are one second
  * apart.
  */
 export const STREAMS: readonly { readonly labels: Readonly<Record<string, string>>; readonly lines: readonly string[] }[] = [

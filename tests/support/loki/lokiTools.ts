@@ -8,7 +8,7 @@ import { fileOf } from '../repository.ts';
 
 const MODULE = 'github.com/grafana/loki/v3';
 const VERSION = 'v3.7.8';
-/** It is a folder of Loki's repository there, which its module leaves out. */
+/** A folder of Loki's repository that its module leaves out. */
 const PUSH_MODULE = 'github.com/grafana/loki/pkg/push';
 
 const ENGINE = fileOf('tests/support/loki/engine.go');
@@ -22,8 +22,8 @@ export interface LokiTools {
 }
 
 /**
- * Where Loki's module lies on this machine, or why it cannot be had. Programs that were not built before are built on request alone: that
- * may take most of an hour on two cores.
+ * Finds Loki's module on this machine, or the reason why it is unavailable. Programs not built yet are built only on request: that may take
+ * most of an hour on two cores.
  */
 export async function findLoki(): Promise<{ readonly dir: string } | { readonly reason: string }> {
   if (process.env['MAESTRO_LOKI_BUILD'] !== '1' && !(await isThere(await builtFolder())))
@@ -42,14 +42,14 @@ export async function findLoki(): Promise<{ readonly dir: string } | { readonly 
 }
 
 /**
- * Builds the programs from a copy of the module, or gives those that were built before. `go install` refuses the module for its
- * replacements; of these only one names a folder that is not there. Takes 5 to 40 minutes.
+ * Builds the programs from a copy of the module, or returns those built before. `go install` refuses the module because of its
+ * replacements; only one of these names a missing folder. Takes 5 to 40 minutes.
  */
 export async function buildLokiTools(moduleDir: string): Promise<LokiTools> {
   const cache = await builtFolder();
   const tools = { logcli: join(cache, 'logcli'), engine: join(cache, 'engine') };
   if (await isThere(cache)) return tools;
-  // Always the same folder: Go's cache knows what it has compiled there, should this be broken off.
+  // Always the same folder: after an interruption, Go's cache still knows what it has compiled there.
   const copy = `${cache}.source`;
   await rm(copy, { recursive: true, force: true });
   try {
@@ -71,7 +71,7 @@ export async function buildLokiTools(moduleDir: string): Promise<LokiTools> {
   }
 }
 
-/** Where the programs of this version are, once they are built: outside the tree, so that they outlive a clone. */
+/** Returns the folder of this version's programs once they are built: outside the tree, so that they outlive a clone. */
 async function builtFolder(): Promise<string> {
   const hash = createHash('sha256').update(VERSION);
   const key = hash
@@ -88,7 +88,7 @@ function isThere(path: string): Promise<boolean> {
   );
 }
 
-/** Files of the module cache cannot be written, nor can copies of them. */
+/** Files of the module cache are read-only, and so are copies of them. */
 async function makeWritable(dir: string): Promise<void> {
   await chmod(dir, 0o755);
   for (const entry of await readdir(dir, { withFileTypes: true })) {
@@ -98,7 +98,7 @@ async function makeWritable(dir: string): Promise<void> {
   }
 }
 
-/** A line of a stream, as a push has it. */
+/** A line of a stream, as in a push. */
 export interface LokiEntry {
   readonly ns: bigint;
   readonly line: string;
@@ -110,11 +110,11 @@ export interface EngineInput {
   readonly queries: readonly { readonly query: string; readonly startNs: bigint; readonly endNs: bigint; readonly stepNs: bigint }[];
 }
 
-/** What Loki's engine answers: a result as its HTTP API has it, or an error. */
+/** Answer of Loki's engine: a result in the form of its HTTP API, or an error. */
 export interface EngineAnswer {
   readonly resultType?: string;
   readonly result?: readonly unknown[];
-  /** The query as `format_query` writes it. */
+  /** The query as formatted by `format_query`. */
   readonly formatted?: string;
   readonly error?: string;
 }
@@ -129,7 +129,7 @@ export async function evaluateWithLoki(engine: string, { streams, queries }: Eng
     streams: streams.map(({ labels, entries }) => ({ labels: labelsText(labels), entries })),
     queries: queries.map((query) => ({ ...query, limit: 5000 })),
   };
-  // Nanoseconds are larger than what a number of JavaScript holds, and are numbers in Go's JSON.
+  // Nanoseconds exceed the range of a JavaScript number, and are numbers in Go's JSON.
   const text = JSON.stringify(input, (_, value: unknown) => (typeof value === 'bigint' ? `ns:${value}` : value)).replace(
     /"ns:(\d+)"/g,
     '$1',
@@ -147,7 +147,7 @@ export async function evaluateWithLoki(engine: string, { streams, queries }: Eng
   );
 }
 
-/** A stream as Go writes it. */
+/** A stream as encoded by Go. */
 interface EngineStream {
   readonly stream: Readonly<Record<string, string>>;
   readonly values: readonly { readonly Timestamp: string; readonly Line: string }[];
