@@ -27,7 +27,7 @@ export interface Parameter {
 /** Schemas by media type. */
 export type Content = Readonly<Record<string, { readonly schema: JsonSchema }>>;
 
-/** As much of JSON Schema as zod writes. */
+/** The part of JSON Schema that zod writes. */
 export interface JsonSchema {
   readonly $ref?: string;
   readonly type?: string | readonly string[];

@@ -79,6 +79,6 @@ export interface JobAudit extends AuditReport {
   readonly jobId: string;
   readonly name: string;
   readonly state: string;
-  /** Memory that the ledger takes in Redis. */
+  /** Bytes of the ledger in Redis. */
   readonly ledgerBytes: number;
 }

@@ -14,7 +14,7 @@ export interface ApartOptions extends Pick<JobSession, 'spec'> {
   readonly diloco: DilocoSpec;
   /** This member's replicas. */
   readonly own: ReplicaRange;
-  /** Told how long a round with the peers took. */
+  /** Called with the times of a round with the peers. */
   readonly onRound: (times: RoundTimes) => void;
   readonly onPhase: (step: number, phase: Phase) => void;
   readonly faults: Faults;

@@ -22,6 +22,6 @@ export interface Exchange {
   finish(scalars: Float64Array): Promise<Reduced>;
   /** Applies the step that was finished. `report` says what it was. */
   apply(options: { readonly adamW: AdamWOptions; readonly report: () => StepReport }): Promise<void>;
-  /** What all do after a step that is to be saved. */
+  /** Saves the state after a step, on all members. */
   save(): Promise<void>;
 }

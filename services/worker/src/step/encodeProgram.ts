@@ -48,7 +48,7 @@ export function createEncodeProgram(options: EncodeProgramOptions): StepProgram 
 
       await frame.contentsSettled();
 
-      // Commit: nothing is learned, so there is nothing to tell but the images.
+      // Commit: nothing is learned, so only the images are reported.
       await faults.reach(step, 'apply');
       signal.throwIfAborted();
       session.state = step + 1;
@@ -59,7 +59,7 @@ export function createEncodeProgram(options: EncodeProgramOptions): StepProgram 
   };
 }
 
-/** Encodes the test samples and lets their neighbours vote; a hold begins them again. */
+/** Encodes the test samples and classifies them by their neighbours; a hold restarts this. */
 async function classify({ session, onPhase, isHoldWanted, onSkipped, signal }: EncodeProgramOptions): Promise<'finished' | 'held'> {
   const { knn, config, schedule, training, checkpoint, dataset } = session;
   const { totalSteps, microBatch } = schedule;

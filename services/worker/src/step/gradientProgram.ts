@@ -11,7 +11,7 @@ import { reportOf, type StepOptions, type StepOutcome, type StepProgram } from '
 import { HOLD, imagesOf, LOSS, ownMetricsOf, SAVE, sharesOf, sumOverRanks } from './stepScalars.ts';
 import { toldMetrics } from './toldMetrics.ts';
 
-/** Everything a member trains with. */
+/** Options common to the programs of a training job. */
 export interface TrainOptions extends StepOptions {
   readonly spec: JobSpec;
   readonly plan: RecipePlan;
@@ -63,7 +63,7 @@ export function createGradientProgram(options: GradientProgramOptions): StepProg
       computer.scalars[SAVE] = (await exchange.wantsSave()) ? 1 : 0;
       const total = await exchange.finish(computer.scalars);
       const images = imagesOf(total.scalars, step, computer.skipped);
-      // Each micro-batch's loss was divided by the images planned; broken ones count for neither.
+      // Each micro-batch's loss was divided by the planned images; broken ones count in neither.
       const loss = (sumOverRanks(total.scalars, LOSS) * planned) / images;
       const gradNorm = Math.sqrt(total.sumSquares);
       if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {

@@ -19,8 +19,8 @@ export interface ReplicasProgramOptions extends TrainOptions {
   readonly own: ReplicaRange;
   readonly exchange: ApartExchange;
   /**
-   * Called at the end of a round, after its last step was reported, with why: the run is over, a member wants to hold, or neither. All
-   * members come to it with the same step and the same reason.
+   * Called at the end of a round, after its last step was reported, with the reason: the run is over, a member wants to hold, or neither.
+   * All members call it with the same step and the same reason.
    */
   readonly onRoundEnd: (done: number, loss: number, reason: 'finished' | 'held' | 'round') => Promise<void>;
 }
@@ -46,7 +46,7 @@ export function createReplicasProgram(options: ReplicasProgramOptions): StepProg
   const told = toldMetrics(spec);
   const ownNames = ownSeries(spec);
 
-  /** Images that the replica of a virtual rank is due in a step. */
+  /** Returns the planned images of a virtual rank's replica in a step. */
   const plannedOf = (step: number, rank: number): number => {
     const first = rank - (rank % ranksEach);
     const last = positionsOfRank(schedule, step, first + ranksEach - 1);
@@ -76,7 +76,7 @@ export function createReplicasProgram(options: ReplicasProgramOptions): StepProg
 
       await frame.contentsSettled();
 
-      // What a step tells: the mean loss over images, each by the parameters of its replica, and the root of the replicas' mean squared norm.
+      // Report: the mean loss over images, each with the parameters of its replica, and the root of the replicas' mean squared norm.
       signal.throwIfAborted();
       onPhase(step, 'reduce');
       const { scalars } = await exchange.finish(computer.scalars);

@@ -4,11 +4,11 @@ import type { ContentCheck } from '../session/contentCheck.ts';
 import type { ShardReader } from '../view/shardReader.ts';
 import type { Phase } from './phase.ts';
 
-/** What a member reports of a step that it has applied; `step` counts it in, times are in seconds. */
+/** A member's report of an applied step; `step` includes it, times are in seconds. */
 export interface StepReport extends Omit<StepCommitted, 'jobId' | 'generation'> {
-  /** Computing time of one of this member's virtual ranks. */
+  /** Compute time of one of this member's virtual ranks. */
   readonly rankSeconds: number;
-  /** What training minimises, whether the recipe tells it or not; absent where nothing is trained. */
+  /** The minimised loss, whether the recipe reports it or not; absent when nothing is trained. */
   readonly loss?: number;
 }
 
@@ -44,7 +44,7 @@ export interface StepProgram {
 export interface StepOptions {
   readonly contents: ContentCheck;
   readonly onPhase: (step: number, phase: Phase) => void;
-  /** Whether this member wants the view to end after the step `step` (its index); all members then end with it. */
+  /** Returns whether this member wants the view to end after the step `step` (its index); all members then end with it. */
   readonly isHoldWanted: (step: number) => boolean;
   readonly faults: Faults;
   /** Called with images that this member could not read. */
@@ -59,9 +59,9 @@ export interface RunStepsOptions extends Pick<StepOptions, 'contents' | 'onPhase
   readonly startStep: number;
   readonly totalSteps: number;
   readonly shards: Pick<ShardReader, 'enter' | 'leave'>;
-  /** Told what the member waits for beside its peers, and with an empty text when it goes on. */
+  /** Called with what the member waits for besides its peers, and with an empty text when it continues. */
   readonly onWaiting: (reason: string) => void;
-  /** Called after each step that was applied, and saved by all or not; the next step waits for it. */
+  /** Called after each applied step, with whether all saved it; the next step waits for it. */
   readonly onStep: (report: StepReport, isSaved?: boolean) => Promise<void>;
 }
 
@@ -93,7 +93,7 @@ export async function runSteps(options: RunStepsOptions): Promise<'finished' | '
     startedMs = performance.now();
     at = step;
 
-    // Data: the window's shards are ours, and the next ones are asked for.
+    // Data: lease the window's shards, and request the next ones.
     onPhase(step, 'lease');
     await faults.reach(step, 'lease');
     await shards.enter(step);
