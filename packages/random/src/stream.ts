@@ -9,7 +9,7 @@ export const PURPOSES = { init: 0, permutation: 1, crop: 2, flip: 3, mask: 4, pr
 /** A name in {@link PURPOSES}. */
 export type Purpose = keyof typeof PURPOSES;
 
-/** What a recipe draws for, by a name of its own: {@link purposeNumber}. */
+/** Purpose of a recipe's own draws, by name: see {@link purposeNumber}. */
 export type RecipePurpose = `recipe.${string}`;
 
 /** Address of one stream of random numbers: the same address gives the same numbers on every machine, in any order of use. */
@@ -69,8 +69,8 @@ export function randomStream({ seed, purpose, epoch = 0, index = 0 }: StreamAddr
 }
 
 /**
- * The number of a purpose. Those of recipes are the FNV-1a hash of their name with the highest bit set, so that no list must hold them and
- * none meets one of {@link PURPOSES}.
+ * Returns the number of a purpose. A recipe's purpose is the FNV-1a hash of its name with the highest bit set: no list needs to hold it,
+ * and it never collides with one of {@link PURPOSES}.
  */
 function purposeNumber(purpose: Purpose | RecipePurpose): number {
   if (purpose in PURPOSES) return PURPOSES[purpose as Purpose];

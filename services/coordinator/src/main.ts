@@ -65,10 +65,10 @@ const {
   MAESTRO_KEEP_JOBS: keepText = String(DEFAULT_KEEP_JOBS),
   MAESTRO_PREPARE_SECONDS: prepareText = String(DEFAULT_PREPARE_SECONDS),
 } = readEnvironment();
-/** How often, and how many times, checkpoints are looked for on a server that does not answer: a quarter of an hour. */
+/** Pause between searches for checkpoints on a server that does not answer, and their number: a quarter of an hour in all. */
 const SEARCH_PAUSE_MS = 5000;
 const SEARCHES = 180;
-/** A submit waits so long for the server that its checkpoints are to go to. */
+/** Maximum time that a submit waits for the server of its checkpoints. */
 const PROBE_MS = 5000;
 const sink = openLogSink({ redisUrl, name: 'coordinator' });
 const logger = createLogger({ role: 'coordinator', sink });
@@ -143,7 +143,7 @@ await runService(
       },
       log: logger,
     });
-    /** Jobs whose checkpoints are drawn. */
+    /** Jobs with reconstructions. */
     const drawn = new Set<string>();
     const reconstructions = openReconstructions({
       dataDir,
@@ -154,7 +154,7 @@ await runService(
       },
       log: logger,
     });
-    // Reading waits for lines, so it has a connection of its own.
+    // Blocking reads for new lines need a connection of their own.
     const logRedis = await connectRedis(redisUrl, { timeoutMs: 10_000 });
     const archive = await openLogArchive({ dataDir, redis: logRedis, requireLease: store.requireLease, log: logger });
     const logs = openJobLogs({ coordinator, archive });
@@ -185,7 +185,7 @@ await runService(
   { logger },
 );
 
-/** For the bench of what the ledger and the shard queues cost. */
+/** For the benchmark of the cost of the ledger and the shard queues. */
 function withoutLedger(books: Bookkeeper): Bookkeeper {
   const nothing = (): void => undefined;
   return { ...books, commit: nothing, enqueueAround: nothing, openGeneration: nothing };
@@ -199,8 +199,8 @@ async function inspectCheckpoint(path: string): Promise<{ readonly step: number;
 }
 
 /**
- * The newest checkpoint that a job has on disk and that verifies; the record in Redis may be older.
- * @throws MaestroError `invalid-argument` when it is another job's.
+ * Finds the newest valid checkpoint of a job on disk; the record in Redis may be older.
+ * @throws MaestroError `invalid-argument` when the checkpoint belongs to another job.
  */
 async function findCheckpoint(jobId: string, spec: JobSpec): Promise<{ readonly point: RestorePoint | undefined; readonly note: string }> {
   const root = checkpointRoot({ dataDir, jobId, location: spec.checkpoint.location });
@@ -211,7 +211,7 @@ async function findCheckpoint(jobId: string, spec: JobSpec): Promise<{ readonly 
       if (checkpoint !== undefined) requireOwnOrigin(checkpoint.dir, await readOrigin(checkpoint.dir), { job: jobId, spec });
       return { point: checkpoint && { path: checkpoint.dir, step: checkpoint.step }, note: describeFallback(found) ?? '' };
     } catch (error) {
-      // A server that is away is waited for: the job has nothing else to go on from.
+      // Waits for an unreachable server: the job has nothing else to resume from.
       if (!isUrl(root) || !isMaestroError(error, 'storage') || left === 0) throw error;
       logger.warn(
         { job: jobId, root, reason: errorMessage(error), retryAfterSeconds: SEARCH_PAUSE_MS / 1000 },

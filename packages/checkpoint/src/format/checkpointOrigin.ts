@@ -17,8 +17,8 @@ export interface CheckpointOrigin {
 const TOLD = 6;
 
 /**
- * Which job wrote a checkpoint. Its tensors are not read.
- * @throws MaestroError `checkpoint-invalid`, `not-found` when no such folder.
+ * Reads the origin of a checkpoint without its tensors.
+ * @throws MaestroError `checkpoint-invalid`, `not-found` when there is no such folder.
  */
 export async function readOrigin(dir: string): Promise<CheckpointOrigin> {
   const examination = await beginExamination(resolveLocation(dir));

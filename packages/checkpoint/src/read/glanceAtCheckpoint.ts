@@ -14,9 +14,9 @@ export interface CheckpointGlance extends CheckpointReport {
 }
 
 /**
- * Looks at a checkpoint without reading its tensors: milliseconds, whatever the model's size. One in the folder of `job` that another job
- * wrote is not valid.
- * @throws MaestroError `not-found` when no such folder
+ * Examines a checkpoint without reading its tensors: takes milliseconds, whatever the model's size. One in the folder of `job` that another
+ * job wrote is invalid.
+ * @throws MaestroError `not-found` when there is no such folder
  */
 export async function glanceAtCheckpoint(dir: string, { job }: { readonly job?: string | undefined } = {}): Promise<CheckpointGlance> {
   const examination = await beginExamination(dir);

@@ -10,8 +10,8 @@ export interface ListedCheckpoint {
 }
 
 /**
- * The checkpoints of a root in the order of their steps; none when no such folder. In an object store nothing is renamed: there, a
- * checkpoint without a manifest is one that is being written, or never was, and is not listed.
+ * Lists the checkpoints of a root in the order of their steps; none when there is no such folder. An object store has no renames: there a
+ * checkpoint without a manifest is incomplete and not listed.
  *
  * @throws MaestroError `storage` when the folder cannot be read
  */

@@ -42,12 +42,12 @@ export interface ReadCheckpointOptions {
 }
 
 /**
- * Reads a checkpoint and returns it only when every byte is the one that was written: sizes, SHA-256 of each file, structure, and the
- * checkpoint hash over what is now in memory. Each file is read once. After an error the memory of `into` holds anything.
+ * Reads a checkpoint and returns it only when every byte is as written: checks sizes, the SHA-256 of each file, the structure, and the
+ * checkpoint hash over the tensors in memory. Each file is read once. After an error the contents of `into` are undefined.
  *
  * @throws MaestroError `checkpoint-invalid` naming every problem found (`details.problems`)
- * @throws MaestroError `conflict` when the checkpoint is sound but of another model than `into`
- * @throws MaestroError `not-found` when no such folder
+ * @throws MaestroError `conflict` when the checkpoint is valid but of a different model than `into`
+ * @throws MaestroError `not-found` when there is no such folder
  */
 export async function readCheckpoint(dir: string, { into, signal }: ReadCheckpointOptions = {}): Promise<Checkpoint> {
   const examination = await beginExamination(resolveLocation(dir));

@@ -4,8 +4,8 @@ import { beginExamination, readState } from './checkpointReport.ts';
 import { throwIfInvalid } from './readCheckpoint.ts';
 
 /**
- * The job file that a checkpoint was trained with. Its tensors are not read.
- * @throws MaestroError `checkpoint-invalid`, `not-found` when no such folder.
+ * Reads the job file that a checkpoint was trained with, without its tensors.
+ * @throws MaestroError `checkpoint-invalid`, `not-found` when there is no such folder.
  */
 export async function readJobSpec(dir: string): Promise<JobSpec> {
   const examination = await beginExamination(resolveLocation(dir));

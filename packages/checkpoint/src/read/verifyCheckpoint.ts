@@ -25,10 +25,10 @@ export interface VerifyOptions {
 
 /**
  * Examines a checkpoint in full: every file's size and SHA-256, the structure of the tensor files, that moments fit parameters, and the
- * checkpoint hash over the tensors themselves. It needs a megabyte of memory whatever the model's size.
+ * checkpoint hash over the tensors themselves. Needs a megabyte of memory whatever the model's size.
  *
- * @returns a report with each problem; it does not throw for a bad checkpoint
- * @throws MaestroError `not-found` when no such folder
+ * @returns a report with each problem; it does not throw for an invalid checkpoint
+ * @throws MaestroError `not-found` when there is no such folder
  */
 export async function verifyCheckpoint(dir: string, { signal, job }: VerifyOptions = {}): Promise<CheckpointReport> {
   const examination = await beginExamination(dir);

@@ -19,7 +19,7 @@ export interface BatchConfig {
   readonly channels: 1 | 3;
   readonly augment: AugmentConfig;
   readonly seed: number;
-  /** What each sample has for the model. */
+  /** Model inputs of each sample. */
   readonly inputs: readonly BatchInput[];
 }
 
@@ -50,11 +50,11 @@ const CHECK_EPOCH = 2 ** 32 - 1;
 export type BatchFiller = (positions: PositionRange, views: BatchViews) => Promise<FilledBatch>;
 
 /**
- * A filler that lets `fillSample` fill in the inputs of one sample after the other, [count, ...shape] each. A broken sample takes no place:
+ * Creates a filler that calls `fillSample` for one sample after the other; each input is [count, ...shape]. A broken sample takes no place:
  * those after it move up.
  *
- * @throws MaestroError (from the filler) when a sample cannot be read at all, which is no property of the sample; whatever `fillSample`
- *   throws.
+ * @throws MaestroError (from the filler) when a sample cannot be read at all, which is no property of the sample; also any error that
+ * `fillSample` throws.
  */
 export function createBatchFiller(
   dataset: Dataset,
@@ -87,7 +87,7 @@ export function createBatchFiller(
     return readings;
   };
 
-  /** Why the image of the sample that is being filled is broken; `unread` before it was read. */
+  /** State of the current sample's image: `unread`, `read`, or the reason it is broken. */
   let image: 'unread' | 'read' | BrokenImage = 'unread';
   const readImage = async (address: SampleAddress, out: Float32Array, crop: 'random' | 'central'): Promise<void> => {
     const isRandom = crop === 'random';
@@ -104,7 +104,7 @@ export function createBatchFiller(
     readImage: (out, crop = 'random') => readImage(address, out, crop),
     random: (name) => randomStream({ ...address, purpose: `recipe.${name}` }),
   });
-  /** The inputs of the sample at a place of a batch, zero. */
+  /** Returns the inputs at one place of a batch, zeroed. */
   const placeOf = (views: BatchViews, place: number): BatchViews =>
     Object.fromEntries(
       inputs.map((input) => {

@@ -1,6 +1,6 @@
 import type { FillerSource, SampleFiller } from './sampleFiller.ts';
 
-/** What fills in images alone, as `images`. */
+/** Options of a filler that fills in images alone, as `images`. */
 export interface ImageFillerOptions {
   readonly crop: 'random' | 'central';
 }

@@ -11,13 +11,13 @@ import type { SkippedSample } from './skippedSample.ts';
 /** Options of {@link openLoader}. Those beyond {@link BatchConfig} do not change a bit of any batch. */
 export interface LoaderOptions extends BatchConfig {
   readonly dataset: Dataset;
-  /** What fills in the inputs of a sample. */
+  /** Locates the module that fills in the inputs of a sample. */
   readonly filler: FillerSource;
   /** Maximum samples in a batch. */
   readonly microBatch: number;
   /** Number of decoding threads, at least 1 (default 1). sharp runs in libuv's pool: above 4, raise UV_THREADPOOL_SIZE as well. */
   readonly threads?: number;
-  /** Batches made ahead of the one in use, 1 or more (default 2). Memory: (ahead + 1) x microBatch samples of all inputs. */
+  /** Number of batches prepared ahead of the one in use, 1 or more (default 2). Memory: (ahead + 1) x microBatch samples of all inputs. */
   readonly aheadBatches?: number;
   /** Closes the loader; pending calls reject with `cancelled`. */
   readonly signal?: AbortSignal;
@@ -25,9 +25,9 @@ export interface LoaderOptions extends BatchConfig {
 
 /** One loaded batch, valid until it is released. */
 export interface MicroBatch {
-  /** By name, [count, ...shape], backed by shared memory. */
+  /** Inputs by name, [count, ...shape], backed by shared memory. */
   readonly inputs: BatchViews;
-  /** Samples in the batch: the positions asked for less the broken ones. */
+  /** Number of samples in the batch: the requested positions minus the broken ones. */
   readonly count: number;
   /** The samples that could not be decoded. */
   readonly skipped: readonly SkippedSample[];

@@ -15,7 +15,7 @@ const { source, config, filler, slots, microBatch } = workerData as {
 };
 const views = slots.map((slot) => slotViews(config.inputs, slot, microBatch));
 const opening = open();
-// Whoever asks for a batch is told.
+// The error is reported to each request for a batch instead.
 opening.catch(() => undefined);
 
 parentPort!.on('message', async ({ slot, positions }: LoaderRequest) => {

@@ -1,7 +1,7 @@
 import type { BatchInput } from '@maestro/protocol';
 import type { SampleFiller } from '../loader/sampleFiller.ts';
 
-/** Inputs of each element type, beside images. */
+/** One input of each element type, besides images. */
 export const DRAWN_INPUTS = [
   { name: 'images', dtype: 'float32', shape: [1, 16, 16] },
   { name: 'weights', dtype: 'float32', shape: [2] },
@@ -10,7 +10,7 @@ export const DRAWN_INPUTS = [
   { name: 'flags', dtype: 'uint8', shape: [3] },
 ] as const satisfies readonly BatchInput[];
 
-/** Of samples below this number the flags are left as they are. */
+/** Samples with a lower index keep their flags at zero. */
 export const UNFLAGGED = 12;
 
 /** Fills in {@link DRAWN_INPUTS}; fails at sample `failAt`. */

@@ -54,7 +54,7 @@ export interface JobProgress {
   readonly epoch: number;
   readonly totalEpochs: number;
   readonly images: number;
-  /** What the job's recipe tells of a step, by name: the newest value of each, and the first. */
+  /** Metrics of the job's recipe by name: the latest value of each, and the first. */
   readonly metrics: Metrics;
   readonly firstMetrics: Metrics;
   readonly imagesPerSecond: number;
@@ -62,7 +62,7 @@ export interface JobProgress {
   readonly skippedImages: number;
 }
 
-/** Names that a loss and an optimiser's numbers have in a job's progress beside the map of metrics, where scripts look for them. */
+/** Legacy names of the loss and of the optimiser's numbers in a job's progress, kept beside the map of metrics for scripts. */
 export interface FormerProgress {
   readonly lossFirst?: number;
   readonly loss?: number;
@@ -70,7 +70,7 @@ export interface FormerProgress {
   readonly gradNorm?: number;
 }
 
-/** The numbers of a job's progress under their {@link FormerProgress} names; what the job does not tell is absent. */
+/** Returns the numbers of a job's progress under their {@link FormerProgress} names; metrics that the job does not report are absent. */
 export function formerProgress({ metrics, firstMetrics }: Pick<JobProgress, 'metrics' | 'firstMetrics'>): FormerProgress {
   const { loss, learningRate, gradNorm } = metrics;
   return {

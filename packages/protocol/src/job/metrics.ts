@@ -1,18 +1,21 @@
 import type { MetricInfo } from './recipe.ts';
 
-/** Numbers by name: what a step tells, or what a job ends with. */
+/** Numbers by name: the metrics of a step, or the final results of a job. */
 export type Metrics = Readonly<Record<string, number>>;
 
-/** Names of one recipe's series, at most. */
+/** Maximum number of series of one recipe. */
 export const MOST_SERIES = 32;
 
 /** Series that a recipe has beside those of every training, at most: each virtual rank has room for them in every step. */
 export const MOST_OWN_SERIES = 8;
 
-/** Names of series that every job has beside those of its recipe. */
+/** Series that every job has besides those of its recipe. */
 export const COMMON_SERIES = ['imagesPerSecond', 'stepSeconds'] as const;
 
-/** Names that no recipe can give to a series: columns of the exports, and what the coordinator itself shows of a job to Prometheus. */
+/**
+ * Names that a recipe cannot give to a series: columns of the exports, and metrics that the coordinator itself exposes to Prometheus for a
+ * job.
+ */
 const TAKEN: ReadonlySet<string> = new Set([
   ...[...COMMON_SERIES, 'step', 'time', 'timeMs', 'images'].map(snakeCase),
   ...['jobs', 'workers', 'workers_wanted', 'steps', 'generation', 'members', 'ledger_steps_waiting', 'goodput_ratio'],
@@ -21,17 +24,17 @@ const TAKEN: ReadonlySet<string> = new Set([
   ...['event_loop_delay_p99_seconds', 'event_loop_delay_max_seconds'],
 ]);
 
-/** The name of a metric in Prometheus and TensorBoard, without their prefix. */
+/** Returns the name of a metric in Prometheus and TensorBoard, without their prefixes. */
 export function exportName({ name, exportName: given }: Pick<MetricInfo, 'name' | 'exportName'>): string {
   return given ?? snakeCase(name);
 }
 
-/** The label of a metric in a line of text. */
+/** Returns the label of a metric in a line of text. */
 export function shortLabel({ label, shortLabel: given }: Pick<MetricInfo, 'label' | 'shortLabel'>): string {
   return given ?? label.toLowerCase();
 }
 
-/** Why series cannot be those of a recipe; undefined when they can. */
+/** Returns why a recipe cannot have these series; undefined when it can. */
 export function whyNoSeries(series: readonly MetricInfo[]): string | undefined {
   if (series.length > MOST_SERIES) return `it has ${series.length} series, at most ${MOST_SERIES} are kept`;
   for (const [index, metric] of series.entries()) {
@@ -47,7 +50,7 @@ export function whyNoSeries(series: readonly MetricInfo[]): string | undefined {
   return undefined;
 }
 
-/** The values of those metrics that a recipe has, in its order; none where one was not told. */
+/** Selects the values of a recipe's metrics, in its order; a metric that was not reported is left out. */
 export function metricsOf(series: readonly Pick<MetricInfo, 'name'>[], told: Metrics): Metrics {
   const values: Record<string, number> = {};
   for (const { name } of series) if (Object.hasOwn(told, name)) values[name] = told[name]!;

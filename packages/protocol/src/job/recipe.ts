@@ -13,11 +13,11 @@ export interface JobIssue {
 export interface SectionSchemas {
   /** Location of samples that are measured and not trained on. */
   readonly testData: z.ZodType;
-  /** The library that schemas are made with. */
+  /** The library from which schemas are built. */
   readonly z: typeof z;
 }
 
-/** Units of a {@link MetricInfo}: a `share` is of 1 and shown in percent, a `rate` is small and shown with an exponent. */
+/** Units of a {@link MetricInfo}: a `share` is a fraction of 1 shown in percent, a `rate` is small and shown with an exponent. */
 export const METRIC_UNITS = ['number', 'share', 'count', 'rate'] as const;
 
 /** A metric that a job reports at each step, or a final result. */
@@ -25,18 +25,18 @@ export interface MetricInfo {
   /** In camelCase: a letter, then letters and digits, at most 40. */
   readonly name: string;
   readonly label: string;
-  /** The label in a line of text; when left out, the label in lower case. */
+  /** Label in a line of text; defaults to the label in lower case. */
   readonly shortLabel?: string;
-  /** The name in Prometheus (after `maestro_`) and TensorBoard (after `train/`); when left out, `name` in snake_case. */
+  /** Name in Prometheus (after `maestro_`) and TensorBoard (after `train/`); defaults to `name` in snake_case. */
   readonly exportName?: string;
   readonly unit: (typeof METRIC_UNITS)[number];
-  /** What is measured, in a clause that stands beside the label of its curve. */
+  /** Describes the measurement in a clause shown beside the label of its curve. */
   readonly about?: string;
   /** The better direction; absent when neither is. */
   readonly better?: 'higher' | 'lower';
   /** Name of another result that is shown next to this one. */
   readonly note?: string;
-  /** Not among the numbers at a glance: descriptions, exports and monitoring have it. */
+  /** True for a metric left out of the numbers at a glance; descriptions, exports and monitoring include it. */
   readonly isDetail?: boolean;
 }
 
@@ -51,7 +51,7 @@ export interface RecipeInfo {
   readonly does: string;
   /** `training` jobs leave weights, `measuring` jobs numbers about a checkpoint's weights. */
   readonly verb: 'training' | 'measuring';
-  /** Whether pictures can be drawn of what a checkpoint makes of masked images: its model is a masked autoencoder. */
+  /** True when a checkpoint's reconstructions of masked images can be drawn: its model is a masked autoencoder. */
   readonly hasPictures?: boolean;
   /** Its own section of the job file. */
   readonly section?: { readonly key: string; readonly schema: (schemas: SectionSchemas) => z.ZodType };
@@ -62,8 +62,8 @@ export interface RecipeInfo {
   /** Returns the problems of a job file with this recipe. `defaults` are the sections' values when left out. */
   readonly issues?: (spec: JobSection, defaults: JobSection) => JobIssue[];
   /**
-   * What is told at each step beside the speed, in the order in which it is shown. The first one is what a job is judged by. A worker may
-   * leave one out at a step; what is not named here is not taken.
+   * Metrics reported at each step besides the speed, in display order. The first one is the headline metric of a job. A worker may omit one
+   * at a step; metrics not listed here are dropped.
    */
   readonly series: readonly MetricInfo[];
   /** Results of its jobs besides weights, in display order. */

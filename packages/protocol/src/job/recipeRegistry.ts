@@ -7,15 +7,16 @@ let failure: MaestroError | undefined;
 let isSealed = false;
 
 /**
- * Makes recipes known to this process, before it reads the first job file. @throws MaestroError `conflict` when a name is taken by another
- * one, `invalid-argument` when a series has a name that cannot be shown everywhere.
+ * Registers recipes in this process. Must run before the first job file is read.
+ * @throws MaestroError `conflict` when another recipe has the same name, `invalid-argument` when a series has a name that cannot be shown
+ * everywhere.
  */
 export function registerRecipes(added: readonly RecipeInfo[]): void {
   for (const recipe of added) {
     if ((recipes.get(recipe.id) ?? recipe) !== recipe) throw new MaestroError('conflict', `recipe ${recipe.id}: the name is taken`);
     const problem = whyNoSeries(recipe.series);
     if (problem !== undefined) throw new MaestroError('invalid-argument', `recipe ${recipe.id}: ${problem}`);
-    // Modules are evaluated while one that another imports first still waits: what is made from recipes must not be made by then.
+    // A module can be evaluated while one imported before it still awaits; anything derived from recipes must not be built by then.
     if (isSealed && !recipes.has(recipe.id)) {
       throw new MaestroError('internal', `internal: recipe ${recipe.id} comes after the schema of job files was made`);
     }
@@ -23,13 +24,13 @@ export function registerRecipes(added: readonly RecipeInfo[]): void {
   }
 }
 
-/** Records why not all recipes could be registered: whoever asks for one gets this error. */
+/** Records why not all recipes could be registered; looking up a recipe then throws this error. */
 export function failRecipes(error: MaestroError): void {
   failure = error;
 }
 
 /**
- * Returns all registered recipes. Programs call it at their start, so that a recipe that cannot be loaded is told of at once.
+ * Returns all registered recipes. Programs call it at startup, so that a recipe that cannot be loaded is reported at once.
  * @throws MaestroError of the recipe that could not be loaded; `internal` when none was registered: `@maestro/recipes` is not imported.
  */
 export function recipeInfos(): readonly RecipeInfo[] {
@@ -38,7 +39,7 @@ export function recipeInfos(): readonly RecipeInfo[] {
   return [...recipes.values()];
 }
 
-/** Returns all registered recipes, to which none is added from now on. */
+/** Returns all registered recipes and closes the registry to new ones. */
 export function sealRecipes(): readonly RecipeInfo[] {
   const infos = recipeInfos();
   isSealed = true;

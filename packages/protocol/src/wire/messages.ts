@@ -107,7 +107,7 @@ export interface RankShare {
 /** Report of the first member of a view about a step that it has applied; `step` counts the steps done. */
 export interface StepCommitted extends OfView {
   readonly step: number;
-  /** What the job's recipe tells of a step, by name. */
+  /** Metrics of the job's recipe at this step, by name. */
   readonly metrics: Metrics;
   readonly images: number;
   readonly stepSeconds: number;

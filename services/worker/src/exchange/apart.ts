@@ -7,7 +7,7 @@ import type { Phase } from '../step/phase.ts';
 import type { Exchange } from './exchange.ts';
 import { deltaProgram, type ReplicaExchange, type ReplicaRange } from './replicaExchange.ts';
 
-/** What {@link createApart} works on. */
+/** Options of {@link createApart}. */
 export interface ApartOptions extends Pick<JobSession, 'spec'> {
   readonly trainer: Trainer;
   readonly groups: ReplicaExchange;
@@ -21,15 +21,17 @@ export interface ApartOptions extends Pick<JobSession, 'spec'> {
   readonly signal: AbortSignal;
 }
 
-/** An exchange whose `finish` sums scalars alone: replicas apply their own gradients, and `apply` is the outer step at the end of a round. */
+/**
+ * An exchange whose `finish` sums only scalars: replicas apply their own gradients, and `apply` is the outer step at the end of a round.
+ */
 export interface ApartExchange extends Pick<Exchange, 'begin' | 'offer' | 'finish'> {
-  /** Sums what all replicas have moved, along the fixed tree over them, and takes the same outer step on every member. */
+  /** Sums the moves of all replicas along the fixed tree over them, and takes the same outer step on every member. */
   apply(): Promise<void>;
 }
 
 const NO_SCALARS = new Float64Array(0);
 
-/** Training with replicas that go apart between outer steps. */
+/** Trains replicas that diverge between outer steps. */
 export function createApart({ spec, trainer, groups, diloco, own, onRound, onPhase, faults, signal }: ApartOptions): ApartExchange {
   const { scalars: scalarGroup, deltas } = groups;
   const order = deltaProgram({ spec }, own);

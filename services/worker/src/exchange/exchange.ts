@@ -2,25 +2,28 @@ import type { AllReduceResult } from '@maestro/collective';
 import type { AdamWOptions, FloatRange } from '@maestro/kernels';
 import type { StepReport } from '../step/runSteps.ts';
 
-/** What all members know of a sum, equal bit for bit. */
+/** Result of a sum on every member, equal bit for bit. */
 export type Reduced = AllReduceResult;
 
 /**
- * How a step's sum gets from members to members, and becomes new parameters: on all alike, by the owners of their parts, or without peers.
- * In each step: `begin`, `offer` for each subtree as soon as it is complete, `finish`, `apply`, and `save` where all agree on it.
+ * Strategy by which a step's sum is exchanged between members and becomes new parameters: on every member alike, by the owners of its
+ * parts, or without peers. In each step: `begin`, `offer` for each subtree as soon as it is complete, `finish`, `apply`, and `save` when
+ * all members agree on it.
  */
 export interface Exchange {
-  /** Where the trainer's `reduced` holds the sum after `finish`. */
+  /** Range of the trainer's `reduced` that holds the sum after `finish`. */
   readonly reducedRange: FloatRange;
-  /** A step begins, by its index. */
+  /** Begins the step `step` (its index). */
   begin(step: number): void;
-  /** The subtree on top of the trainer's stack is complete: number `partial` of this member's. It leaves the stack, or is the whole sum. */
+  /**
+   * Takes the completed subtree on top of the trainer's stack, this member's number `partial`. It leaves the stack, or is the whole sum.
+   */
   offer(partial: number): Promise<void>;
-  /** Whether this member wants the state after the step to be saved by all; asked before it is finished. */
+  /** Returns whether this member wants all members to save the state after the step; called before `finish`. */
   wantsSave(): Promise<boolean>;
-  /** Sums what was offered over all members; every member gets the same scalars and sums of squares. */
+  /** Sums over all members what was offered; every member gets the same scalars and sums of squares. */
   finish(scalars: Float64Array): Promise<Reduced>;
-  /** Applies the step that was finished. `report` says what it was. */
+  /** Applies the finished step. `report` returns its report. */
   apply(options: { readonly adamW: AdamWOptions; readonly report: () => StepReport }): Promise<void>;
   /** Saves the state after a step, on all members. */
   save(): Promise<void>;

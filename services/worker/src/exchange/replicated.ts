@@ -47,7 +47,7 @@ export function createAlone({ trainer, faults, signal }: Omit<ReplicatedOptions,
     begin(next) {
       step = next;
     },
-    // Where it is, in the trainer, it is the whole sum.
+    // The subtree is the whole sum and stays in the trainer.
     offer: async () => undefined,
     async finish(scalars) {
       signal.throwIfAborted();

@@ -36,7 +36,7 @@ export function createCollector({ trainer, step: stateStep, isAlone }: Collector
       return { ...trainer.snapshotBuffers(), step: collected };
     },
     async collect({ group, step, isWriter }) {
-      // Where one of several owns all, since the vector has one block, that need not be the writer: all must do the same.
+      // Not decided by ownership: a vector of one block has a single owner, not necessarily the writer, and all members must act alike.
       if (group.chunks.length === 1) return;
       const buffers = isWriter ? trainer.snapshotBuffers() : undefined;
       collected = -1;

@@ -5,17 +5,17 @@ import type { KnnSession } from '../session/knnSession.ts';
 import { microBatchOrder, PREFETCH } from './microBatchOrder.ts';
 import type { StepOptions, StepProgram } from './runSteps.ts';
 
-/** What {@link createEncodeProgram} works on. */
+/** Options of {@link createEncodeProgram}. */
 export interface EncodeProgramOptions extends StepOptions {
   readonly session: KnnSession;
 }
 
 /**
- * Encodes all training samples, step by step as a job that trains takes them, then the test samples, and classifies these: `results` of
- * the session. A hold ends it after a step, or within what follows the last one. The accuracy depends on the job alone.
+ * Encodes all training samples in the step order of a training job, then encodes and classifies the test samples: `results` of the session.
+ * A hold ends it after a step, or during the phase after the last step. The accuracy depends on the job alone.
  *
- * It throws the signal's reason when it is aborted, between batches; the session keeps the features of the steps that it counts. Beside
- * that MaestroError `data-invalid`, `non-finite`.
+ * Throws the signal's reason when aborted, between batches; the session keeps the features of the steps that it counts. Also throws
+ * MaestroError `data-invalid`, `non-finite`.
  */
 export function createEncodeProgram(options: EncodeProgramOptions): StepProgram {
   const { session, onPhase, isHoldWanted, faults, onSkipped, contents, signal } = options;

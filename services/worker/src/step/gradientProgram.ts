@@ -22,20 +22,20 @@ export interface TrainOptions extends StepOptions {
   readonly loader: Loader;
 }
 
-/** What {@link createGradientProgram} works on. */
+/** Options of {@link createGradientProgram}. */
 export interface GradientProgramOptions extends TrainOptions {
-  /** The order in which this member's virtual ranks are computed and added. */
+  /** Order in which this member computes and adds its virtual ranks. */
   readonly order: readonly LocalStep[];
   readonly exchange: Exchange;
 }
 
 /**
- * One step of training: every virtual rank's gradient, summed in fixed order, applied. A member's wish to hold travels with the gradients,
- * so that all members end with the same step. Parameters, moments and losses depend on the job alone; how many members share the virtual
- * ranks changes only the time it takes.
+ * One training step: computes every virtual rank's gradient, sums them in a fixed order, and applies the sum. A member's request to hold
+ * travels with the gradients, so that all members stop after the same step. Parameters, moments and losses depend on the job alone; the
+ * number of members that share the virtual ranks affects only the time a step takes.
  *
- * `run` throws the signal's reason when it is aborted, between phases; the trainer then holds the state of the last applied step. Beside
- * that MaestroError `non-finite`, `data-invalid`, `peer-lost`.
+ * `run` throws the signal's reason when aborted, between phases; the trainer then holds the state of the last applied step. Also throws
+ * MaestroError `non-finite`, `data-invalid`, `peer-lost`.
  */
 export function createGradientProgram(options: GradientProgramOptions): StepProgram {
   const { spec, plan, layout, schedule, learningRate, order, trainer, exchange, onPhase, faults, signal } = options;

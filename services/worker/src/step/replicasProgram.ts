@@ -12,7 +12,7 @@ import type { StepProgram } from './runSteps.ts';
 import { HOLD, imagesOf, LOSS, ownMetricsOf, SCALARS_PER_RANK, SUM_SQUARES, sharesOf, sumOverRanks } from './stepScalars.ts';
 import { toldMetrics } from './toldMetrics.ts';
 
-/** What {@link createReplicasProgram} works on. */
+/** Options of {@link createReplicasProgram}. */
 export interface ReplicasProgramOptions extends TrainOptions {
   readonly diloco: DilocoSpec;
   /** This member's replicas. */
@@ -26,15 +26,15 @@ export interface ReplicasProgramOptions extends TrainOptions {
 }
 
 /**
- * DiLoCo (Douillard et al. 2023, arXiv 2311.08105): every replica takes `innerSteps` AdamW steps of its own, then all go on from outer
- * parameters that moved by the mean of what they have moved. A step is one inner step of all replicas: it takes the samples that a step
- * with an all-reduce takes. Between outer steps members exchange scalars alone. The numbers depend on the replicas, which the job file
- * fixes, and not on who works for them.
+ * DiLoCo (Douillard et al. 2023, arXiv 2311.08105): every replica takes `innerSteps` AdamW steps of its own; then all continue from outer
+ * parameters moved by the mean of the replicas' moves. A step is one inner step of all replicas: it takes the samples that a step with an
+ * all-reduce takes. Between outer steps members exchange only scalars. The numbers depend on the replicas, which the job file fixes, and
+ * not on which members compute them.
  *
  * A view ends with the run, or with the round after which a member wants to hold.
  *
- * `run` throws the signal's reason when it is aborted, between phases; the replicas are then at different steps, and of use to nobody.
- * Beside that MaestroError `non-finite`, `data-invalid`, `peer-lost`.
+ * `run` throws the signal's reason when aborted, between phases; the replicas are then at different steps and unusable. Also throws
+ * MaestroError `non-finite`, `data-invalid`, `peer-lost`.
  */
 export function createReplicasProgram(options: ReplicasProgramOptions): StepProgram {
   const { spec, plan, layout, schedule, learningRate, trainer, diloco, own, exchange, onRoundEnd, onPhase, faults, signal } = options;
@@ -89,7 +89,7 @@ export function createReplicasProgram(options: ReplicasProgramOptions): StepProg
       const shares = sharesOf(scalars);
       const metrics = told({ loss, learningRate: lr, gradNorm, ...ownMetricsOf(scalars, ownNames, images) });
 
-      // Outer step: the sum of what all replicas have moved.
+      // Outer step: sums the moves of all replicas.
       const isRoundOver = isRoundEnd(done, diloco, totalSteps);
       if (isRoundOver) await exchange.apply();
 

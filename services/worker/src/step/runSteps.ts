@@ -12,35 +12,35 @@ export interface StepReport extends Omit<StepCommitted, 'jobId' | 'generation'> 
   readonly loss?: number;
 }
 
-/** What a step came to: its report, but for what the loop knows. */
+/** Outcome of a step: its report without the fields that the loop adds. */
 export interface StepOutcome extends Omit<StepReport, 'step' | 'stepSeconds'> {
-  /** Whether all members have saved the state after it. */
+  /** True when all members have saved the state after the step. */
   readonly isSaved?: boolean;
-  /** Asked once the step is reported: whether the members end the view with it. */
+  /** Returns whether the members end the view with this step; called after the step is reported. */
   readonly isEnd: () => boolean | Promise<boolean>;
 }
 
-/** What the loop gives a step. */
+/** Services of the loop for one step. */
 export interface StepFrame {
-  /** Since the step began. */
+  /** Returns the time since the step began. */
   seconds(): number;
   /**
-   * To be awaited between what reads samples and what any other member learns of it: the samples have the bytes that they had for whoever
-   * read them first.
-   * @throws MaestroError `data-invalid` when they do not.
+   * Resolves when the step's samples are known to have the bytes that their first reader saw. To be awaited after reading samples and
+   * before any other member learns of the result.
+   * @throws MaestroError `data-invalid` when they differ.
    */
   contentsSettled(): Promise<void>;
 }
 
-/** What a step is: one for each way to go through a job's samples. */
+/** Defines a step: one program for each way to process a job's samples. */
 export interface StepProgram {
-  /** Computes the step `step` (its index) and applies it, with all members that have a part in it. */
+  /** Computes and applies the step `step` (its index), together with all members that take part in it. */
   run(step: number, frame: StepFrame): Promise<StepOutcome>;
-  /** What follows the last step; it may be held up, and then begins again in the next view. */
+  /** Runs after the last step. A hold may interrupt it; it then starts over in the next view. */
   finish?(): Promise<'finished' | 'held'>;
 }
 
-/** What every program of steps is given, whatever a step is. */
+/** Options common to all step programs. */
 export interface StepOptions {
   readonly contents: ContentCheck;
   readonly onPhase: (step: number, phase: Phase) => void;
@@ -52,7 +52,7 @@ export interface StepOptions {
   readonly signal: AbortSignal;
 }
 
-/** What {@link runSteps} works on. */
+/** Options of {@link runSteps}. */
 export interface RunStepsOptions extends Pick<StepOptions, 'contents' | 'onPhase' | 'faults' | 'signal'> {
   readonly program: StepProgram;
   /** Steps already done. */
@@ -66,11 +66,11 @@ export interface RunStepsOptions extends Pick<StepOptions, 'contents' | 'onPhase
 }
 
 /**
- * The one loop over steps: from `startStep` to the end of the schedule, or to the step after which a member wants to hold. All else about a
- * step is its program's.
+ * The only loop over steps: runs from `startStep` to the end of the schedule, or to the step after which a member wants to hold. Everything
+ * else about a step is up to its program.
  *
  * @throws the signal's reason when it is aborted, between phases.
- * @throws MaestroError `data-invalid`, `redis-unavailable`, and what the program throws.
+ * @throws MaestroError `data-invalid`, `redis-unavailable`, and errors of the program.
  */
 export async function runSteps(options: RunStepsOptions): Promise<'finished' | 'held'> {
   const { program, startStep, totalSteps, shards, contents, onPhase, onWaiting, onStep, faults, signal } = options;
@@ -107,7 +107,7 @@ export async function runSteps(options: RunStepsOptions): Promise<'finished' | '
   return (await program.finish?.()) ?? 'finished';
 }
 
-/** The report of the step `step` (its index), which took so long by now. */
+/** Returns the report of the step `step` (its index), which has taken `stepSeconds`. */
 export function reportOf({ isSaved: _saved, isEnd: _end, ...told }: StepOutcome, step: number, stepSeconds: number): StepReport {
   return { ...told, step: step + 1, stepSeconds };
 }

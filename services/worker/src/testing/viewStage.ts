@@ -25,29 +25,29 @@ export const VIRTUAL_RANKS = 4;
 const SAMPLES = 64;
 const SIDE = 8;
 
-/** A member of the stage: all that a worker opens for a job, in this process. */
+/** A member of the stage: everything that a worker opens for a job, in this process. */
 export interface StagedMember {
   readonly name: string;
   readonly session: JobSession;
   readonly collective: Collective;
-  /** Checkpoints that it has written: steps and hashes, in order. */
+  /** Steps and hashes of the checkpoints that it has written, in order. */
   readonly checkpoints: { readonly step: number; readonly hash: string }[];
   readonly failed: number[];
   readonly warnings: string[];
-  /** Loses all that it holds in memory, and its connections. */
+  /** Drops its connections and all its memory. */
   close(): Promise<void>;
 }
 
-/** A run of a view by one member. */
+/** One member's run of a view. */
 export interface StagedRun {
-  /** Resolves with its end, or the error of it. */
+  /** Resolves with how the run ended, or with its error. */
   readonly end: Promise<'finished' | 'held' | Error>;
   readonly formed: Promise<string>;
   readonly reports: StepCommitted[];
   readonly phases: Phase[];
-  /** All have formed. */
+  /** Starts the run once all members have formed. */
   start(): void;
-  /** Ends it after a step. */
+  /** Ends the run after a step. */
   hold(notBefore: number, isSaved?: boolean): void;
   abort(error: Error): void;
 }
@@ -57,24 +57,24 @@ export interface ViewStage {
   readonly spec: JobSpec;
   readonly dataDir: string;
   open(name: string, jobId?: string): Promise<StagedMember>;
-  /** A view of these members, which share the virtual ranks evenly. */
+  /** Returns a view of these members, which share the virtual ranks evenly. */
   view(
     generation: number,
     members: readonly StagedMember[],
     more?: Partial<Pick<View, 'startStep' | 'restoreFrom'>> & {
-      /** Members that have the state. */
+      /** Members that hold the state. */
       readonly sources?: readonly StagedMember[];
-      /** Members, or others, that serve their parts of it. */
+      /** Members, or other workers, that serve their parts of the state. */
       readonly holders?: readonly StagedMember[];
     },
   ): View;
   run(member: StagedMember, view: View, more?: Partial<ViewRunOptions>): StagedRun;
-  /** Runs a view by all its members to its end. */
+  /** Runs a view to its end on all its members. */
   runAll(members: readonly StagedMember[], view: View): Promise<readonly ('finished' | 'held' | Error)[]>;
   close(): Promise<void>;
 }
 
-/** What {@link openViewStage} takes: keys of the job file beside those that make it small. */
+/** Options of {@link openViewStage}: job file keys besides those that keep the job small. */
 export interface ViewStageOptions {
   readonly steps?: number;
   readonly sync?: object;
@@ -82,7 +82,7 @@ export interface ViewStageOptions {
   readonly checkpoint?: object;
 }
 
-/** Opens a stage; nothing of it outlives `close`. */
+/** Opens a stage; `close` removes everything. */
 export async function openViewStage({ steps = 4, sync, optimizer = {}, checkpoint = {} }: ViewStageOptions = {}): Promise<ViewStage> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-view-'));
   const [path, dataDir, scratchDir] = [join(dir, 'images'), join(dir, 'data'), join(dir, 'scratch')];
@@ -252,7 +252,9 @@ function refOf({ name, collective }: StagedMember): { readonly name: string; rea
   return { name, id: name, address: collective.address! };
 }
 
-/** Grey images that differ, in the IDX format: two zero bytes, 8 for unsigned bytes, the number of dimensions, the dimensions, the data. */
+/**
+ * Writes distinct grey images in the IDX format: two zero bytes, 8 for unsigned bytes, the number of dimensions, the dimensions, the data.
+ */
 async function writeImages(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true });
   const dims = [SAMPLES, SIDE, SIDE];
