@@ -96,7 +96,7 @@ async function benchMode(mode: Mode, path: string, dataDir: string): Promise<voi
 interface Measured {
   /** Per step; for replicas over whole rounds. */
   readonly seconds: number;
-  /** Of the member with the longest compute time in each step. */
+  /** Time of the member with the longest compute time in each step. */
   readonly computeSeconds: number;
   /** Plan by which its members exchange. */
   readonly plan: ReducePlan;

@@ -34,7 +34,7 @@ export interface ErrorOptionsWithDetails {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-/** The one error class of maestro. The message names what failed, where, what was found and what was expected. */
+/** The only error class of maestro. The message says what failed and where, what was found, and what was expected. */
 export class MaestroError extends Error {
   override readonly name = 'MaestroError';
   readonly code: ErrorCode;

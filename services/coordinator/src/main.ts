@@ -49,8 +49,8 @@ import { readSecurity } from './security/readSecurity.ts';
 scrubEnvironment();
 /**
  * `MAESTRO_REDIS_URL`, `MAESTRO_DATA_DIR`, `MAESTRO_CHECKPOINTS`, `MAESTRO_GRPC_LISTEN` and `MAESTRO_HTTP_LISTEN` (host:port) configure the
- * coordinator; who may use it is in {@link readSecurity}.
- * `MAESTRO_RECONSTRUCTION_SECONDS` is minimum time between drawings of a job's newest checkpoint for the dashboard; 0 disables them.
+ * coordinator; {@link readSecurity} reads who may use it.
+ * `MAESTRO_RECONSTRUCTION_SECONDS` is the minimum interval between drawings of a job's newest checkpoint; 0 disables them.
  */
 const {
   MAESTRO_REDIS_URL: redisUrl = 'redis://127.0.0.1:6379',

@@ -30,7 +30,7 @@ export interface Peer {
   arrivedMs: number;
   partialsReceived: number;
   reducedReceived: number;
-  /** How much of this member's round has been sent to the peer. */
+  /** Progress of sending this member's round to the peer. */
   areScalarsSent: boolean;
   partialsSent: number;
   reducedSent: number;

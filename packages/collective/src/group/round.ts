@@ -1,9 +1,8 @@
 import type { Lane } from './lane.ts';
 
 /**
- * What the members of a view do together in one round: sum their partials and send the sum to all (`allReduce`); sum them and leave each
- * chunk with its owner, which sends only its sums of squares (`reduceScatter`); send the owners' chunks to all, or only to member `root`
- * (`gather`).
+ * Operation of a view's members in one round: sum their partials and send the sum to all (`allReduce`); sum them and leave each chunk with
+ * its owner, which sends only its sums of squares (`reduceScatter`); send the owners' chunks to all, or only to member `root` (`gather`).
  */
 export type Round = { readonly op: 'allReduce' } | { readonly op: 'reduceScatter' } | { readonly op: 'gather'; readonly root?: number };
 

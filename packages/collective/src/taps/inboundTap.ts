@@ -55,7 +55,7 @@ export interface InboundTapOptions {
 export async function openInboundTap({ target, tls, windowBytes, mostFrameBytes }: InboundTapOptions): Promise<InboundTap> {
   const buffer = openSummable(BEGIN + FRAME_HEADER_BYTES + mostFrameBytes + LEAST_READ_BYTES);
   let end = BEGIN;
-  /** Where the next read should end, at least: at the end of the frame in progress. */
+  /** Minimum end of the next read: the end of the frame in progress. */
   let wanted = BEGIN + FRAME_HEADER_BYTES;
   let deliver: ((bytes: Buffer) => boolean) | undefined;
   /** Data received but not consumed: bounded by the window, which is not returned earlier. */

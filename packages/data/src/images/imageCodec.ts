@@ -9,8 +9,8 @@ import { createResampler, type Resampler } from './resample.ts';
 export const IMAGE_EXTENSIONS: readonly string[] = ['.avif', '.gif', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'];
 
 /**
- * sharp's names of those formats. Others are refused whatever a file's extension: how a vector drawing looks depends on the machine's
- * fonts.
+ * sharp's names of those formats. All others are refused whatever the file's extension: the rendering of a vector drawing depends on the
+ * machine's fonts.
  */
 const FORMATS: ReadonlySet<string> = new Set(['heif', 'gif', 'jpeg', 'png', 'tiff', 'webp']);
 

@@ -17,6 +17,6 @@ export function readCursor(cursor: string): number {
 
 /** Formats a line for clients: its fields, and its cursor. */
 export function withCursor(line: LogLine): string {
-  // Of duplicate fields the last counts, so a line cannot forge its cursor.
+  // The last of duplicate fields counts, so a line cannot forge its cursor.
   return `${line.text.slice(0, -1)},"cursor":"${cursorOf(line)}"}`;
 }

@@ -13,7 +13,7 @@ export interface ArchiveState {
   readonly jobs: Readonly<Record<string, LogPosition>>;
 }
 
-/** The record of what is archived. One line per commit, with the changes; a line torn by a crash does not count. */
+/** Durable record of the archiver's progress. One line per commit, with the changes; a line torn by a crash does not count. */
 export interface Journal {
   /** Persists the change, so that it survives a crash. */
   commit(change: ArchiveState): Promise<void>;

@@ -33,7 +33,7 @@ export function scrubEnvironment(): boolean {
   const secrets = SECRET_VARIABLES.flatMap((name) => (process.env[name] ? [{ name, value: process.env[name] }] : []));
   if (secrets.length === 0) return true;
   try {
-    // The C library must not refer to the overwritten memory: a variable that is set anew gets its own.
+    // The C library must not keep pointers to the overwritten memory; a variable that is set again gets new memory.
     for (const { name } of secrets) delete process.env[name];
     eraseInitial(new Set(secrets.map(({ name }) => name)));
     return true;

@@ -143,7 +143,7 @@ export interface ImagesSkipped extends OfView {
   readonly images: readonly SkippedImage[];
 }
 
-/** Where a checkpoint was written, and its hash (SHA-256 over parameters and moments in name order, hex). */
+/** Location of a written checkpoint, and its hash (SHA-256 over parameters and moments in name order, hex). */
 export interface CheckpointWritten extends OfView {
   readonly step: number;
   readonly path: string;

@@ -73,7 +73,7 @@ export function openChaosTarget(dataDir: string, { onTrouble }: { readonly onTro
     await kept.started;
   };
 
-  /** Asks the coordinator to drain a worker; an unreachable coordinator or unknown worker is an answer. */
+  /** Asks the coordinator to drain a worker. Returns the problem when the coordinator is unreachable or does not know the worker. */
   const drain = async (name: string): Promise<string | undefined> => {
     const client = connectJobClient((await cluster()).coordinator);
     try {

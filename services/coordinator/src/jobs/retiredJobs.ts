@@ -68,7 +68,7 @@ export function createRetiredJobs({ jobs, store, records, keepJobs, restore, ope
       isRetiring = true;
       try {
         for (const id of kept) {
-          // One that is still being written is retried when the next one ends.
+          // A job that is still being written is retried when the next one ends.
           if (isClosed || kept.size <= keepJobs || !(await retire(id))) return;
           kept.delete(id);
         }

@@ -23,7 +23,7 @@ export interface SchedulableJob {
   readonly isStarted: boolean;
   /** Number of workers that it has and keeps, including temporarily unreachable ones. */
   readonly present: number;
-  /** Those of them that can be given to another job. */
+  /** Workers of the job that can be given to another job. */
   readonly workers: readonly FreeWorker[];
   /** True when it has had too few workers for so long that it should not keep them. */
   readonly isStuck: boolean;

@@ -8,7 +8,7 @@ import type { Logger } from '@maestro/telemetry';
 import { type DrawRequest, EMPTY_QUEUE, hurry, nextDue, request, settle } from './drawQueue.ts';
 import { pictureSteps, picturesFolder, thinPictures } from './pictures.ts';
 
-/** Draws checkpoints as they arrive, for people who watch: one at a time, in a process of the lowest priority. */
+/** Draws reconstructions of checkpoints for the dashboard as they arrive: one at a time, in a process of the lowest priority. */
 export interface Reconstructions {
   /** Queues a written checkpoint. It is drawn in its turn, unless a newer one of the job replaces it; returns at once. */
   request(wanted: DrawRequest): void;

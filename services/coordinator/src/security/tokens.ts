@@ -20,7 +20,7 @@ const SESSION_MS = 12 * 3600 * 1000;
 
 /** Authenticates callers. */
 export interface Access {
-  /** Whether authentication is disabled. */
+  /** True when authentication is disabled. */
   readonly isOpen: boolean;
   /**
    * Returns the identity of a token. A known one is accepted at once, whatever was tried before; the refusal of another may take seconds.

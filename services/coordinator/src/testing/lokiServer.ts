@@ -10,7 +10,7 @@ import type { HttpDeps } from '../http/httpDeps.ts';
 import { addLokiRoutes } from '../http/loki/lokiRoutes.ts';
 import { startRedisProcess } from './redisProcess.ts';
 
-/** The Loki-compatible routes on a port of their own, over an archive of their own. */
+/** Serves the Loki-compatible routes on their own port, over their own archive. */
 export interface LokiServer {
   readonly archive: LogArchive;
   readonly sink: LogSink;
@@ -23,7 +23,7 @@ export interface LokiServer {
   close(): Promise<void>;
 }
 
-/** Starts it, with a Redis of its own. */
+/** Starts it, with its own Redis. */
 export async function startLokiServer(): Promise<LokiServer> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-loki-'));
   const redis = await startRedisProcess(join(dir, 'redis'));

@@ -4,8 +4,8 @@ import type { CommittedStep } from '../books/ledgerWriter.ts';
 import { rankDigest } from '../run/step/plannedSamples.ts';
 
 /**
- * The report of step `step` (steps done) by workers that own equal runs of the virtual ranks and read all images but those of
- * the ranks in `broken`, each of which loses one.
+ * Returns the report of step `step` (steps done) by workers that own equal runs of the virtual ranks and read all images but those of the
+ * ranks in `broken`, each of which loses one.
  */
 export function plannedStep(
   schedule: Schedule,
@@ -35,7 +35,7 @@ export function plannedStep(
   return { generation, step, ranks, content: step };
 }
 
-/** The same as an entry of a job's ledger. */
+/** Returns the same step as an entry of a job's ledger. */
 export function plannedEntry(schedule: Schedule, jobId: string, options: Parameters<typeof plannedStep>[1]): LedgerEntry {
   const { epoch, window } = windowOfStep(schedule, options.step - 1);
   const report = plannedStep(schedule, options);

@@ -2,7 +2,7 @@ import { effectivePriority } from '../placement/effectivePriority.ts';
 import { type Placement, placeJobs } from '../placement/placement.ts';
 import type { FreeWorker, SchedulableJob } from '../placement/schedulableJob.ts';
 
-/** A job of the model: it ends when its workers have, between them, worked for `work` ticks; it works while it has its minimum. */
+/** A job of the model. It progresses while it has its minimum of workers, and ends after `work` worker-ticks. */
 export interface ModelJob {
   readonly id: string;
   readonly arrives: number;
@@ -12,16 +12,16 @@ export interface ModelJob {
   readonly work: number;
 }
 
-/** A worker that is there from one tick to another. */
+/** A worker present from tick `from` until before tick `until`. */
 export interface ModelWorker {
   readonly name: string;
   readonly from: number;
   readonly until: number;
 }
 
-/** What a job went through. */
+/** History of a job. */
 export interface JobStory {
-  /** Ticks; undefined when it never came to that. */
+  /** Ticks; undefined when it never happened. */
   firstStart: number | undefined;
   end: number | undefined;
   starts: number;
@@ -31,7 +31,7 @@ export interface JobStory {
 interface ModelState {
   readonly job: ModelJob;
   workers: Set<string>;
-  /** Workers that leave at the tick. */
+  /** Workers that are leaving, each with the tick at which it is gone. */
   leaving: Map<string, number>;
   isStarted: boolean;
   isPausing: boolean;
@@ -44,7 +44,7 @@ const TICK_MS = 60_000;
 const LEAVING_TICKS = 2;
 const STUCK_TICKS = 5;
 
-/** Plays jobs on workers, a minute a tick, until all have ended or `ticks` are over. `onTick` sees every decision. */
+/** Simulates jobs on workers, one minute per tick, until all jobs have ended or `ticks` have passed. `check` sees every decision. */
 export function playQueue({
   jobs,
   workers,
@@ -54,7 +54,7 @@ export function playQueue({
   readonly jobs: readonly ModelJob[];
   readonly workers: readonly ModelWorker[];
   readonly ticks: number;
-  /** Called each tick, after the decisions were carried out, with who works for whom. */
+  /** Called each tick after the decisions were carried out, with the workers of each job. */
   readonly check?: (owners: ReadonlyMap<string, readonly string[]>, placements: readonly Placement[]) => void;
 }): Map<string, JobStory> {
   const states: ModelState[] = [];
@@ -93,7 +93,7 @@ export function playQueue({
   return stories;
 }
 
-/** What happens by itself in a tick: workers arrive where they were sent, and jobs get on. */
+/** Simulates the changes of one tick: workers arrive where they were sent, and jobs progress. */
 function settle(state: ModelState, { tick, here, story }: { tick: number; here: ReadonlySet<string>; story: JobStory }): void {
   for (const name of state.workers) if (!here.has(name)) state.workers.delete(name);
   for (const [name, at] of state.leaving) if (tick >= at || !here.has(name)) state.leaving.delete(name);

@@ -1,14 +1,14 @@
 import { connectRedis, type RedisConnection, type RedisServer, startRedisServer } from '@maestro/redis';
 
-/** A real Redis that tests kill and start again on the same port and data. */
+/** A real Redis that tests kill and restart on the same port and data. */
 export interface RedisProcess {
   readonly url: string;
   readonly dir: string;
   connect(timeoutMs?: number): Promise<RedisConnection>;
-  /** kill -9: what was not synced may be lost. */
+  /** kill -9: unsynced writes may be lost. */
   kill(): Promise<void>;
   start(): Promise<void>;
-  /** Closes what was connected, and ends Redis. */
+  /** Closes the connections and ends Redis. */
   stop(): Promise<void>;
 }
 

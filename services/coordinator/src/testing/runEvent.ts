@@ -4,13 +4,16 @@ import type { JobFacts, JobRun, RunEvent } from '../run/state/runState.ts';
 const JOB = 'job-1';
 /** Elements of the parameter vector of every story. */
 const LENGTH = 90;
-/** The job of a story that does not say otherwise: 800 samples in steps of 8, windows of 8 steps. */
+/** Default job of a story: 800 samples in steps of 8, windows of 8 steps. */
 const USUAL = [
   ...['data.format=idx', 'data.path=/data', 'schedule.steps=1000', 'schedule.microBatch=1', 'schedule.windowSteps=8'],
   ...['resources.virtualRanks=8', 'resources.minWorkers=1'],
 ];
 
-/** The facts of a job by words such as `resources.minWorkers=2`; `only` leaves out what is usual, `from=/c/9:9` is where it starts. */
+/**
+ * Parses the facts of a job from words such as `resources.minWorkers=2`; `only` leaves out the usual facts, `from=/c/9:9` is where it
+ * starts.
+ */
 export function jobFacts(words: readonly string[]): JobFacts {
   const file: Record<string, unknown> = {};
   const pairs = words.filter((word) => word !== 'only' && !word.startsWith('from='));
@@ -41,12 +44,12 @@ function jsonOrText(text: string): unknown {
 }
 
 /**
- * A line of a story as an event of `run`, which says what view a worker speaks of unless the line does:
+ * Parses a line of a story into an event of `run`. The worker speaks of the run's current view unless the line names one:
  * - `assigned a b`, `pause`, `preempt`, `resume`, `cancel`, `skipped b 1.png`, `drain b`, `tick`; `tick away`: Redis does not answer;
- * - `held a 4 peer-lost b`: where a worker stands, its step, its error and whom it blames. `g1` is the view that it speaks of, `threads=2`,
- *   `device=webgpu` and the like make its identity another, `accuracy=0.75` is what it has measured. `4:0+30` is a part of a state that
- *   it holds: of step 4, elements 0..29, and all parameters; with `?` only those of its elements, with `!` on disk;
- * - `heartbeat a 5 reduce 4 b 0.1`: step, phase, for how many seconds, whom it waits for, seconds that it computes a rank;
+ * - `held a 4 peer-lost b`: a worker's standing, its step, its error and the peer it blames. `g1` is the view it speaks of; `threads=2`,
+ *   `device=webgpu` and the like change its identity; `accuracy=0.75` is its measured result. `4:0+30` is a part of a state that it holds:
+ *   of step 4, elements 0..29, and all parameters; with `?` only those of its elements, with `!` on disk;
+ * - `heartbeat a 5 reduce 4 b 0.1`: step, phase, seconds in the phase, whom it waits for, seconds to compute a rank;
  * - `committed a 5 7`: a step of 7 images (8 when left out); `checkpoint 5`; `found 5`, `found nothing`: the checkpoint to restore from;
  * - `left a`, `failed a data-invalid`, `gone a` (its stream broke), `dead a` (its process ended);
  * - `recovered 3 9 8`: by the coordinator of incarnation 3, with a ledger of 9 steps and 8 broken images.

@@ -5,20 +5,20 @@ import { jobFacts, runEvent } from './runEvent.ts';
 
 const timeouts = failureTimeouts(5000);
 
-/** Where a story has come to. */
+/** Position in a story. */
 interface Place {
   readonly run: JobRun;
   readonly nowMs: number;
 }
 
-/** What a job was before a story begins, as lines of a story. */
+/** Histories of a job before its story begins, as lines of a story. */
 const GIVEN: Readonly<Record<string, (steps: number) => string[]>> = {
-  /** a, b and c have formed the first view. */
+  /** Workers a, b and c have formed the first view. */
   working: (steps) => [
     ...['assigned a b c', 'ready a', 'ready b', 'ready c', 'formed a 0', 'formed b 0', 'formed c 0'],
     ...Array.from({ length: steps }, (_, i) => `committed a ${i + 1}`),
   ],
-  /** The same where each has the moments of a third of the elements. */
+  /** The same, with a third of the moments on each worker. */
   sharded: (steps) => [
     ...['assigned a b c', 'ready a', 'ready b', 'ready c', 'formed a 0 0:0+30', 'formed b 0 0:30+30', 'formed c 0 0:60+30'],
     ...Array.from({ length: steps }, (_, i) => `committed a ${i + 1}`),
@@ -26,12 +26,12 @@ const GIVEN: Readonly<Record<string, (steps: number) => string[]>> = {
 };
 
 /**
- * Tells a story anew: each event, what was done because of it, what the run is then, and why. A story is text:
- * - `> held a 4` is an event ({@link runEvent}); what is indented below it is what came of it, and is written here;
+ * Replays a story and returns it with current results: each event, its effects, the resulting run, and why. A story is text:
+ * - `> held a 4` is an event ({@link runEvent}); the indented lines below it are its results, rewritten here;
  * - `= job resources.minWorkers=2` begins with another job file ({@link jobFacts}), `= given working 4` with a job that has done 4 steps;
  * - `= wait 6000` lets milliseconds pass; `= restart` is a new coordinator, which reads the run from its record;
- * - `= mark NAME` remembers the place, `= back to NAME` goes on from there in another way;
- * - all else is for readers.
+ * - `= mark NAME` remembers the place, `= back to NAME` continues from there in another way;
+ * - all other lines are for readers.
  */
 export function tellStory(story: string): string {
   const told: string[] = [];
@@ -65,7 +65,7 @@ function given({ run: first, nowMs }: Place, [kind = '', steps = '0']: readonly 
   return { run, nowMs };
 }
 
-/** What of a run is another, in words: what it is now, then why. */
+/** Describes the changes of a run: its new values first, then the reasons. */
 function changes(before: JobRun, after: JobRun): string[] {
   const lines: string[] = [];
   const note = (text: (run: JobRun) => string, word = 'is'): void => {

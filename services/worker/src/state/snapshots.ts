@@ -63,7 +63,7 @@ export interface SnapshotOptions {
   readonly dir: string;
   readonly trainer: Pick<Trainer, 'read'>;
   readonly faults: Faults;
-  /** Told when a part that was offered is no longer here. */
+  /** Called when a part that was offered is no longer here. */
   readonly onLost: () => void;
   readonly logger: Logger;
   /** Time that a step may wait for a disk before the snapshot is abandoned. Default 2000 ms, as for checkpoints. */

@@ -61,7 +61,7 @@ export interface RunWorker extends WorkerRef, WorkerSessionFacts {
   readonly joinedMs?: number;
   /** Reason why it wants to leave; absent when it does not. */
   readonly drain?: string;
-  /** True when it was told to leave; `isLastWriter` when it is to persist its state first. */
+  /** True when it has been asked to leave; `isLastWriter` when it must persist its state first. */
   readonly isReleased: boolean;
   /** Time at which that was; absent before. */
   readonly releasedMs?: number;
@@ -82,7 +82,7 @@ export interface RunView {
   readonly sinceMs: number;
   /** True when its members abandon the current step. */
   readonly isAbort: boolean;
-  /** Steps that must be done before it ends, and whether its state is persisted then; absent until it is told to end. */
+  /** Steps that must be done before it ends, and whether its state is persisted then; absent until it has been asked to end. */
   readonly notBefore?: number;
   readonly writeCheckpoint?: boolean;
   /** Reason why it ends; empty until it does. */
@@ -180,7 +180,7 @@ export interface JobRun {
   readonly restore?: RestorePoint;
   /** Until the first view has formed: in the order in which they were ready, one for each name. */
   readonly votes?: readonly IdentityVote[];
-  /** What the members have in common since the first view formed, and who reported it first. */
+  /** Properties that all members have had in common since the first view formed, and who reported them first. */
   readonly common?: {
     readonly by: string;
     readonly identity: Readonly<Record<string, unknown>>;

@@ -18,7 +18,7 @@ export function formView(turn: Turn): void {
   const here = workers.filter(({ isReleased, drain, awaySinceMs }) => !isReleased && drain === undefined && awaySinceMs === undefined);
   let waiting = here.filter(isOut);
 
-  // One that has not stopped yet, or is temporarily unreachable, may hold the newest state.
+  // A worker that has not stopped yet, or is temporarily unreachable, may hold the newest state.
   if (workers.some((worker) => !worker.isReleased && (isBusy(worker) || worker.awaySinceMs !== undefined))) return;
 
   // A view has its own shard queues, and a member that cannot open them is of no use.
@@ -151,7 +151,7 @@ function dutyOf(turn: Turn, worker: RunWorker, others: readonly RunWorker[]): 's
   const staying = others.filter((other) => isOut(other) && other.drain === undefined);
   // From memory, even if a checkpoint of the same state exists already: nothing has to be read from disk.
   if (staying.length >= run.facts.spec.resources.minWorkers) return 'serve';
-  // Nobody can persist what is on disk in parts, and nobody comes for it: the worker leaves.
+  // A state that is on disk in parts cannot be persisted by anyone, and no worker comes for it: the worker leaves.
   if (step <= run.checkpointStep || !isInMemory) return 'nothing';
   return wholeStepOf(run, [worker], { isInMemory }) === step ? 'write' : 'serve';
 }
