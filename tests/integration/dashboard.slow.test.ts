@@ -182,7 +182,7 @@ inBrowser('the form finds the format by the path, counts images and class folder
   await note.getByText('IDX files: 256 images').waitFor();
   expect(await format()).toBe('idx');
   await form.locator('[name="data.format"]').selectOption('webdataset');
-  await note.getByText('it looks like IDX files (format idx), not like webdataset').waitFor();
+  await note.getByText('it looks like IDX files (format idx), not webdataset').waitFor();
   await form.close();
 });
 
