@@ -20,7 +20,7 @@ const PROVIDER_FILES = ['libonnxruntime_providers_cuda.so', 'libonnxruntime_prov
 /** Below 55 MB, so that a piece fits what carries it. */
 const PIECE_BYTES = 50_000_000;
 /** Workspaces that the check runs, and what of the tests it needs beside its own folder and what that imports. */
-const WORKSPACES = ['engine', 'mae', 'graph', 'kernels', 'protocol', 'random'];
+const WORKSPACES = ['engine', 'mae', 'graph', 'kernels', 'optim', 'protocol', 'random', 'tensors'];
 const TEST_FILES = ['tests/conformance/reference.py'];
 
 const { values } = parseArgs({ options: { out: { type: 'string' }, provider: { type: 'string' }, 'no-provider': { type: 'boolean' } } });

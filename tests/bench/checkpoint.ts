@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { flatTensors, newestValidCheckpoint, writeCheckpoint } from '@maestro/checkpoint';
 import type { Trainer, TrainerSnapshot } from '@maestro/engine';
 import { copyFloats } from '@maestro/kernels';
-import { type FlatLayout, flatLayout, type MaeConfig, maeConfig, parameterSpecs } from '@maestro/mae';
+import { type MaeConfig, maeConfig, parameterSpecs } from '@maestro/mae';
+import { flatLayout, type ParameterLayout } from '@maestro/tensors';
 import { formulaBatch, openFormulaTrainer } from '../support/formulaTrainer.ts';
 
 const PRESET = 'mae_vit_base_patch16';
@@ -54,7 +55,7 @@ async function benchCase(root: string, { isPrepared }: { readonly isPrepared: bo
 /** Opens a trainer that has run once, and its training step. */
 async function openSteps(
   config: MaeConfig,
-  layout: FlatLayout,
+  layout: ParameterLayout,
 ): Promise<{ readonly trainer: Trainer; readonly step: (step: number) => Promise<void> }> {
   const options = { microBatch: MICRO_BATCH, treeDepth: Math.log2(VIRTUAL_RANKS) };
   const trainer = await openFormulaTrainer({ config, layout }, options);
@@ -75,13 +76,17 @@ async function openSteps(
   return { trainer, step };
 }
 
-async function write(root: string, layout: FlatLayout, { step, parameters, firstMoments, secondMoments }: TrainerSnapshot): Promise<void> {
+async function write(
+  root: string,
+  layout: ParameterLayout,
+  { step, parameters, firstMoments, secondMoments }: TrainerSnapshot,
+): Promise<void> {
   await writeCheckpoint({
     root,
     step,
     parameters: flatTensors(layout, parameters),
     firstMoments: flatTensors(layout, firstMoments),
-    secondMoments: flatTensors(layout, secondMoments),
+    secondMoments: flatTensors(layout, secondMoments!),
     state: {},
   });
 }

@@ -15,7 +15,7 @@ process.on('message', async () => {
   const { loss, seconds } = await trainer.forwardBackward(batch);
   await trainer.pushLeaf();
   await trainer.takeReduced();
-  const applied = await trainer.apply({ lr: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, step: ++step });
+  const applied = await trainer.apply({ lr: 1e-4, step: ++step });
   const status = await readFile('/proc/self/status', 'utf8').catch(() => '');
   const peakBytes = 1024 * Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN);
   const told: EngineStep = {

@@ -1,6 +1,8 @@
 import { openTrainer } from '@maestro/engine';
-import { buildEvalModel, buildOptimizerModel, buildTrainingModel, flatLayout, maeConfig, maskedInputs, parameterSpecs } from '@maestro/mae';
+import { buildEvalModel, buildTrainingModel, maeConfig, maskedInputs, parameterSpecs } from '@maestro/mae';
+import { buildOptimizerModel } from '@maestro/optim';
 import type { PresetName } from '@maestro/protocol';
+import { flatLayout } from '@maestro/tensors';
 import { formulaParameters } from '../support/formula.ts';
 import { formulaBatch } from '../support/formulaTrainer.ts';
 import { median } from './median.ts';

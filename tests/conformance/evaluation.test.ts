@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { buildEncoderModel, buildEvalModel, flatLayout, parameterSpecs, patchCount } from '@maestro/mae';
+import { buildEncoderModel, buildEvalModel, parameterSpecs, patchCount } from '@maestro/mae';
+import { flatLayout } from '@maestro/tensors';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { formulaInputs, formulaParameters } from '../support/formula.ts';
 import { parameterFeeds } from '../support/parameterFeeds.ts';

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { buildTrainingModel, type FlatTensor, flatLayout, keptPatches, parameterSpecs, patchCount, patchLength } from '@maestro/mae';
+import { buildTrainingModel, keptPatches, parameterSpecs, patchCount, patchLength } from '@maestro/mae';
+import { type FlatTensor, flatLayout } from '@maestro/tensors';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { formulaInputs, formulaParameters } from '../support/formula.ts';
 import { parameterFeeds } from '../support/parameterFeeds.ts';

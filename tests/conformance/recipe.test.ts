@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
-import { buildOptimizerModel, flatLayout, learningRateAt } from '@maestro/mae';
+import { learningRateAt } from '@maestro/mae';
+import { buildOptimizerModel } from '@maestro/optim';
+import { flatLayout, parameterSpec } from '@maestro/tensors';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { parameterFeeds } from '../support/parameterFeeds.ts';
 import { fixtureUrl } from './readFixture.ts';
@@ -16,7 +18,7 @@ test('the learning rate of the paper agrees with the reference at every moment',
 
 test('the optimizer model walks the road of torch.optim.AdamW, with and without decay', async () => {
   const size = adamW.start[0].length;
-  const layout = flatLayout(adamW.weightDecay.map((decay: number, i: number) => ({ name: `p${i}`, shape: [size], decay: decay > 0 })));
+  const layout = flatLayout(adamW.weightDecay.map((decay: number, i: number) => parameterSpec(`p${i}`, [size], { decay: decay > 0 })));
   const flat = (rows: number[][]) => {
     const values = new Float32Array(layout.length);
     for (const [i, row] of rows.entries()) values.set(row, layout.tensors[i]!.offset);

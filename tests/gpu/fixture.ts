@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { FlatLayout } from '@maestro/mae';
+import type { FlatLayout } from '@maestro/tensors';
 import type { CaseName } from './trainingCase.ts';
 
 /** Elements of each tensor that a fixture has, spread over it. */

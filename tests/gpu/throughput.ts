@@ -99,7 +99,7 @@ async function timeSteps(
       const exchangedMs = performance.now();
       if (exchange === 'with peers') copyFloats(trainer.reduced, trainer.partials[0]!);
       const exchanged = performance.now() - exchangedMs;
-      const apply = await trainer.apply({ lr: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, step });
+      const apply = await trainer.apply({ lr: 1e-4, step });
       if (step === 1) firstLoss = forward.loss;
       // The first warms up.
       else {

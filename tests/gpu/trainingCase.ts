@@ -1,7 +1,8 @@
 import type { Trainer, TrainerOptions } from '@maestro/engine';
 import { copyFloats } from '@maestro/kernels';
-import { type FlatLayout, flatLayout, type MaeConfig, maeConfig, parameterSpecs } from '@maestro/mae';
+import { type MaeConfig, maeConfig, parameterSpecs } from '@maestro/mae';
 import type { JobSpec } from '@maestro/protocol';
+import { type FlatLayout, flatLayout } from '@maestro/tensors';
 import { formulaBatch, NANO, openFormulaTrainer } from '../support/formulaTrainer.ts';
 
 export { formulaBatch };

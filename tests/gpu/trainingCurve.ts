@@ -33,7 +33,7 @@ export async function trainingLosses(each: TrainingCase, options: DeviceOptions)
       if (step % 10 === 1) losses.push(loss);
       await trainer.pushLeaf();
       await trainer.keepReduced();
-      await trainer.apply({ lr: 1e-3 * Math.min(1, step / 20), beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, step });
+      await trainer.apply({ lr: 1e-3 * Math.min(1, step / 20), step });
     }
     return losses;
   } finally {

@@ -1,4 +1,5 @@
-import { drawIdsShuffle, type FlatLayout, type MaeConfig, patchCount } from '@maestro/mae';
+import { drawIdsShuffle, type MaeConfig, patchCount } from '@maestro/mae';
+import type { FlatLayout } from '@maestro/tensors';
 
 const { imul, sqrt } = Math;
 

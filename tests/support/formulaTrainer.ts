@@ -1,5 +1,6 @@
 import { openTrainer, type Trainer, type TrainerOptions } from '@maestro/engine';
-import { buildTrainingModel, type FlatLayout, type MaeConfig, maskedInputs, maskedLossScale } from '@maestro/mae';
+import { buildTrainingModel, type MaeConfig, maskedInputs, maskedLossScale } from '@maestro/mae';
+import type { ParameterLayout } from '@maestro/tensors';
 import { formulaInputs, formulaParameters } from './formula.ts';
 
 /** A model of three channels, smaller than any preset. */
@@ -17,7 +18,7 @@ export const NANO = {
 
 /** Opens a trainer of a model with parameters by formula, so that no file is needed; by default for one virtual rank. */
 export async function openFormulaTrainer(
-  { config, layout }: { readonly config: MaeConfig; readonly layout: FlatLayout },
+  { config, layout }: { readonly config: MaeConfig; readonly layout: ParameterLayout },
   options: Partial<TrainerOptions> & Pick<TrainerOptions, 'microBatch'>,
 ): Promise<Trainer> {
   const trainer = await openTrainer({

@@ -1,4 +1,4 @@
-import type { FlatLayout } from '@maestro/mae';
+import type { FlatLayout } from '@maestro/tensors';
 import { Tensor } from 'onnxruntime-node';
 
 /** Returns views of a flat vector as named tensors, `prefix` before each name: the form of a model's parameter inputs. Copies nothing. */

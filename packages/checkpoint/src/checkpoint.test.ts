@@ -32,8 +32,10 @@ const layout = {
 };
 const LENGTH = 48;
 
+type AdamWTensors = Required<Omit<TrainingTensors, 'replicas'>>;
+
 /** The training state that `step` steps would leave, in shared memory as the engine gives it. */
-function training(step: number): TrainingTensors {
+function training(step: number): AdamWTensors {
   const vector = (salt: number) => {
     const values = new Float32Array(new SharedArrayBuffer(LENGTH * 4));
     for (let index = 0; index < LENGTH; index++) values[index] = Math.sin(step * 31 + index * salt);
@@ -43,14 +45,14 @@ function training(step: number): TrainingTensors {
 }
 
 /** Memory of the same layout, to read into. */
-function emptyTraining(): TrainingTensors {
+function emptyTraining(): AdamWTensors {
   const vector = () => flatTensors(layout, new Float32Array(LENGTH));
   return { parameters: vector(), firstMoments: vector(), secondMoments: vector() };
 }
 
 const state = { epoch: 2, seed: 7, config: { preset: 'mae_vit_tiny_patch4' } };
 const write = (step: number) => writeCheckpoint({ root, step, ...training(step), state });
-const plain = ({ parameters, firstMoments, secondMoments }: TrainingTensors) =>
+const plain = ({ parameters, firstMoments, secondMoments = [] }: TrainingTensors) =>
   [parameters, firstMoments, secondMoments].map((list) =>
     Object.fromEntries(list.map(({ name, shape, data }) => [name, { shape, data: [...data] }])),
   );
@@ -92,6 +94,33 @@ test('the checkpoint hash is SHA-256 over name, parameter and both moments in na
   expect(await checkpointHash({ parameters: [...parameters].reverse(), firstMoments, secondMoments })).toBe(hash.digest('hex'));
 });
 
+test('frozen parameters have no moments, and one moment is a momentum buffer: so they are on disk, in the hash, and come back', async () => {
+  const { parameters, firstMoments } = training(7);
+  const trained = (list: typeof parameters) => list.filter(({ name }) => name !== 'cls_token');
+  const tensors = { parameters, firstMoments: trained(firstMoments) };
+  const { dir } = await writeCheckpoint({ root, step: 7, ...tensors, state });
+  const hash = createHash('sha256');
+  for (const name of ['blocks.0.attn.qkv.weight', 'cls_token', 'norm.weight']) {
+    hash.update(name);
+    for (const list of [parameters, tensors.firstMoments]) hash.update(list.find((tensor) => tensor.name === name)?.data ?? '');
+  }
+  const expected = hash.digest('hex');
+  const read = await readCheckpoint(dir);
+  expect([read.checkpointHash, read.secondMoments]).toEqual([expected, undefined]);
+  expect(plain(read)).toEqual(plain(tensors));
+  expect(await verifyCheckpoint(dir)).toMatchObject({ valid: true, checkpointHash: expected });
+  expect((await readFile(join(dir, 'optimizer.safetensors'))).includes('norm.weight.momentum_buffer')).toBe(true);
+
+  const empty = emptyTraining();
+  const into = { parameters: empty.parameters, firstMoments: trained(empty.firstMoments) };
+  await readCheckpoint(dir, { into });
+  expect(plain(into)).toEqual(plain(tensors));
+  // Of another optimiser, or with another choice of what is trained.
+  for (const other of [empty, { ...into, firstMoments: empty.firstMoments }]) {
+    expect(await thrownBy(readCheckpoint(dir, { into: other }))).toMatchObject({ code: 'conflict' });
+  }
+});
+
 test('the same training state gives the same bytes on disk', async () => {
   const [first, second] = [join(root, 'one'), join(root, 'two')];
   await writeCheckpoint({ root: first, step: 3, ...training(3), state });
@@ -109,7 +138,7 @@ test('a checkpoint is read straight into the memory of a model', async () => {
   expect(read.parameters.map(({ data }) => data.buffer)).toEqual(into.parameters.map(() => into.parameters[0]!.data.buffer));
 });
 
-test.each<[string, (tensors: TrainingTensors) => TrainingTensors, string]>([
+test.each<[string, (tensors: AdamWTensors) => AdamWTensors, string]>([
   [
     'lacks a parameter',
     (tensors) => pick(tensors, (list) => list.slice(1)),
@@ -132,7 +161,7 @@ test.each<[string, (tensors: TrainingTensors) => TrainingTensors, string]>([
   expect(error.message).toContain(message);
 });
 
-function pick(tensors: TrainingTensors, change: (list: TrainingTensors['parameters']) => TrainingTensors['parameters']): TrainingTensors {
+function pick(tensors: AdamWTensors, change: (list: AdamWTensors['parameters']) => AdamWTensors['parameters']): AdamWTensors {
   return {
     parameters: change(tensors.parameters),
     firstMoments: change(tensors.firstMoments),
@@ -271,16 +300,21 @@ test('tensors that do not have the hash that the manifest promises are refused, 
   });
 });
 
-test('moments of another model are refused, though every file has its digest', async () => {
+test.each<[string, (list: AdamWTensors['parameters']) => AdamWTensors['parameters'], string]>([
+  [
+    'has another shape',
+    ([first, ...rest]) => [{ ...first!, shape: [3, 1] }, ...rest],
+    'does not fit the model: parameter norm.weight [3] needs moments of the same name and shape, found norm.weight [3, 1]',
+  ],
+  ['is not trained', (list) => list.slice(1), 'has the checkpoint hash'],
+])('moments of a model in which a tensor %s are refused, though every file has its digest', async (_, change, told) => {
   const { dir } = await write(2);
-  const other = await writeCheckpoint({ root: join(root, 'other'), step: 2, state, ...pick(training(2), (list) => list.slice(1)) });
+  const other = await writeCheckpoint({ root: join(root, 'other'), step: 2, state, ...pick(training(2), change) });
   await cp(join(other.dir, 'optimizer.safetensors'), join(dir, 'optimizer.safetensors'));
   const [mine, theirs] = [await manifestOf(dir), await manifestOf(other.dir)];
   const files = { ...mine.manifest.files, 'optimizer.safetensors': theirs.manifest.files['optimizer.safetensors']! };
   await writeFile(join(dir, 'manifest.json'), encodeManifest({ ...mine.manifest, files }));
-  const message = expect.stringContaining(
-    'does not fit the model: parameter norm.weight [3] needs moments of the same name and shape, found none',
-  );
+  const message = expect.stringContaining(told);
   expect((await verifyCheckpoint(dir)).problems).toEqual([{ file: expect.any(String), message }]);
   expect((await thrownBy(readCheckpoint(dir))).message).toEqual(message);
 });

@@ -1,5 +1,5 @@
 export { storageError } from '@maestro/storage';
-export { checkpointHash, type TrainingTensors } from './format/checkpointHash.ts';
+export { checkpointHash, joinMoments, type TrainingTensors } from './format/checkpointHash.ts';
 export {
   type CheckpointOrigin,
   describeDifferences,
@@ -22,7 +22,7 @@ export {
 } from './format/safetensors.ts';
 export { DTYPE_BYTES, type Dtype, type TensorEntry } from './format/safetensorsHeader.ts';
 export { type CheckpointTar, tarCheckpoint } from './format/tarCheckpoint.ts';
-export { type FlatTensorLayout, flatTensors, type NamedTensor } from './format/tensor.ts';
+export { flatTensors, type NamedTensor } from './format/tensor.ts';
 export { type CheckpointProblem, type CheckpointReport, describeProblems } from './read/checkpointReport.ts';
 export { type CheckpointGlance, glanceAtCheckpoint } from './read/glanceAtCheckpoint.ts';
 export { type ListedCheckpoint, listCheckpoints } from './read/listCheckpoints.ts';

@@ -2,11 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from '@jest/globals';
 import { copyFloats } from '@maestro/kernels';
+import type { OptimizerSettings } from '@maestro/optim';
+import type { ParameterLayout } from '@maestro/tensors';
 import { openTrainer, type Trainer, type TrainerOptions } from './index.ts';
 import { everyDtype, TOY_INPUTS, toyBatch, toyLayout, toyParameters, toyTrainingModel } from './testing/toyModel.ts';
 
 const layout = toyLayout();
-const adamW = { lr: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, gradScale: 0.7 };
+const atStep = { lr: 0.01, gradScale: 0.7 };
 const toy = {
   trainingModel: toyTrainingModel(layout),
   layout,
@@ -47,10 +49,10 @@ async function train(trainer: Trainer, first = 1, last = 3) {
     losses.push(...(await accumulate(trainer, step)));
     await trainer.takePartial(0);
     copyFloats(trainer.reduced, trainer.partials[0]!);
-    await trainer.apply({ ...adamW, step });
+    await trainer.apply({ ...atStep, step });
   }
   const { parameters, firstMoments, secondMoments, step } = await trainer.snapshot();
-  return { losses, parameters: parameters.slice(), firstMoments: firstMoments.slice(), secondMoments: secondMoments.slice(), step };
+  return { losses, parameters: parameters.slice(), firstMoments: firstMoments.slice(), secondMoments: secondMoments!.slice(), step };
 }
 
 test('both engines give equal bits, also where parameters and moments are kept by ONNX Runtime', async () => {
@@ -76,7 +78,7 @@ test('a gradient that stays with ONNX Runtime is applied to the same bits, and i
         await accumulate(host, step);
         expect(sumSquares / (await host.takeReduced()).sumSquares).toBeCloseTo(1, 6);
       }
-      await trainer.apply({ ...adamW, step });
+      await trainer.apply({ ...atStep, step });
     }
     const { parameters, firstMoments, secondMoments } = await trainer.snapshot();
     expect({ parameters, firstMoments, secondMoments }).toEqual({
@@ -87,6 +89,79 @@ test('a gradient that stays with ONNX Runtime is applied to the same bits, and i
     const isOnDevice = options.isResident ?? false;
     expect(Number.isNaN(trainer.reduced.parts[0]!.floats[0])).toBe(isOnDevice);
   }
+});
+
+/** A frozen tensor, a learning rate of its own, and what does not decay. */
+const grouped = toyLayout(5, (name) => {
+  if (name === 'encoder.weight') return { trainable: false };
+  return name === 'decoder.weight' ? { lrScale: 0.25 } : {};
+});
+
+/** The toy's parameters by name, whatever the layout. */
+function placed(into: ParameterLayout): Float32Array {
+  const [from, values] = [toyParameters(layout), new Float32Array(into.length)];
+  for (const { name, offset, size } of into.tensors) {
+    const at = layout.tensors.find((tensor) => tensor.name === name)!.offset;
+    values.set(from.subarray(at, at + size), offset);
+  }
+  return values;
+}
+
+test.each([
+  { name: 'adamw', beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05 },
+  { name: 'sgd', momentum: 0.9, nesterov: false, weightDecay: 0.01 },
+  { name: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0 },
+  { name: 'lars', momentum: 0.9, weightDecay: 0.01, trustCoefficient: 0.02 },
+] as const satisfies readonly OptimizerSettings[])(
+  '$name with groups and a frozen tensor: host and device agree, and the frozen one keeps its bits (%#)',
+  async (optimizer) => {
+    const results = [];
+    for (const options of [{ engine: 'node' }, { engine: 'node', segmentFloats: 96 }, { engine: 'capi', isResident: true }] as const) {
+      const trainer = await open({ layout: grouped, trainingModel: toyTrainingModel(grouped), optimizer, ...options });
+      await trainer.load({ parameters: placed(grouped), step: 0 });
+      await accumulate(trainer, 1);
+      await trainer.takePartial(0);
+      copyFloats(trainer.reduced, trainer.partials[0]!);
+      await trainer.apply({ ...atStep, step: 1 });
+      await accumulate(trainer, 2);
+      await trainer.keepReduced();
+      await trainer.apply({ ...atStep, step: 2 });
+      const { step, ...vectors } = await trainer.snapshot();
+      const momentsBytes = (optimizer.name === 'adamw' ? 8 : 4) * grouped.trainable.length;
+      expect(trainer.memory()).toMatchObject({ parametersBytes: 4 * grouped.length, momentsBytes });
+      expect(trainer.reduced.length).toBe(grouped.trainable.length);
+      results.push(Object.fromEntries(Object.entries(vectors).map(([name, values]) => [name, values.slice()])));
+      expect(step).toBe(2);
+    }
+    const [host, segmented, device] = results as [(typeof results)[0], (typeof results)[0], (typeof results)[0]];
+    expect(segmented).toEqual(host);
+    expect(Object.keys(host)).toEqual(['parameters', 'firstMoments', ...(optimizer.name === 'adamw' ? ['secondMoments'] : [])]);
+    expect(host['firstMoments']).toHaveLength(grouped.trainable.length);
+    // Norms on a device are summed in float32; all else is the kernel's, operation by operation.
+    if (optimizer.name !== 'lars') expect(device).toEqual(host);
+    for (const [name, values] of Object.entries(host)) {
+      for (const [i, value] of values.entries())
+        expect(Math.abs(device[name]![i]! - value)).toBeLessThanOrEqual(1e-6 * (1e-3 + Math.abs(value)));
+    }
+    const before = placed(grouped);
+    const { length } = grouped.trainable;
+    expect(host['parameters']!.slice(length)).toEqual(before.slice(length));
+    expect(host['parameters']!.slice(0, length)).not.toEqual(before.slice(0, length));
+  },
+);
+
+test('a learning rate scale is the learning rate times it', async () => {
+  const half = toyLayout(5, () => ({ lrScale: 0.5 }));
+  const [scaled, plain] = await Promise.all([open({ layout: half }), open({})]);
+  for (const [trainer, lr] of [
+    [scaled, 0.02],
+    [plain, 0.01],
+  ] as const) {
+    await accumulate(trainer, 1);
+    await trainer.takeReduced();
+    await trainer.apply({ lr, step: 1 });
+  }
+  expect((await scaled.snapshot()).parameters).toEqual((await plain.snapshot()).parameters);
 });
 
 test('a gradient whose squares overflow float32, or that is not finite, comes to the host, which judges it', async () => {
@@ -147,8 +222,7 @@ test('a diverged loss comes back as NaN, and a batch that does not fit is refuse
 });
 
 test('a model that does not fit is refused by the C API in the same words', async () => {
-  const { tensors, length } = layout;
-  const renamed = { length, tensors: tensors.map((tensor, i) => (i === 0 ? { ...tensor, name: 'stem.weight' } : tensor)) };
+  const renamed = { ...layout, tensors: layout.tensors.map((tensor, i) => (i === 0 ? { ...tensor, name: 'stem.weight' } : tensor)) };
   for (const engine of ['node', 'capi'] as const) {
     await expect(open({ engine, layout: renamed })).rejects.toThrow('the model has an input encoder.weight that is neither a parameter');
     await expect(open({ engine, trainingModel: Uint8Array.of(1, 2, 3) })).rejects.toThrow(

@@ -4,8 +4,6 @@ import { type Evaluator, openEvaluator } from '@maestro/engine';
 import {
   buildEncoderModel,
   buildEvalModel,
-  type FlatLayout,
-  flatLayout,
   imagesOf,
   initParameters,
   type MaeConfig,
@@ -14,12 +12,13 @@ import {
   parameterSpecs,
 } from '@maestro/mae';
 import type { Device, JobSpec } from '@maestro/protocol';
+import { flatLayout, type ParameterLayout } from '@maestro/tensors';
 
 /** An open model, with the job that it was trained by. */
 export interface OpenModel {
   readonly spec: JobSpec;
   readonly config: MaeConfig;
-  readonly layout: FlatLayout;
+  readonly layout: ParameterLayout;
   readonly normalisation: Normalisation;
   readonly evaluator: Evaluator;
 }
@@ -61,18 +60,9 @@ export async function loadCheckpoint(
   { layout, evaluator }: OpenModel,
   dir: string,
 ): Promise<{ readonly step: number; readonly checkpointHash: string }> {
-  const vectors = {
-    parameters: new Float32Array(layout.length),
-    firstMoments: new Float32Array(layout.length),
-    secondMoments: new Float32Array(layout.length),
-  };
-  const into = {
-    parameters: flatTensors(layout, vectors.parameters),
-    firstMoments: flatTensors(layout, vectors.firstMoments),
-    secondMoments: flatTensors(layout, vectors.secondMoments),
-  };
-  const { step, checkpointHash } = await readCheckpoint(dir, { into });
-  await evaluator.load(vectors.parameters);
+  const parameters = new Float32Array(layout.length);
+  const { step, checkpointHash } = await readCheckpoint(dir, { into: { parameters: flatTensors(layout, parameters) } });
+  await evaluator.load(parameters);
   return { step, checkpointHash };
 }
 

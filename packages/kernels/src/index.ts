@@ -1,9 +1,8 @@
-export { type AdamWOptions, type AdamWScalars, adamWScalars } from './adamWScalars.ts';
 export { type Arena, type ArenaOptions, MAX_ARENA_FLOATS, openArena } from './arena.ts';
 export { openJavaScriptKernels } from './javaScriptKernels.ts';
 export { type Kernels, openKernels, SUM_SQUARES_BLOCK, SUM_SQUARES_LANES, sumLanes } from './kernels.ts';
 export { openPixelArena, PIXEL_SLACK_BYTES, type PixelArena, type PixelKernels } from './pixelKernels.ts';
-export { maxSegmentFloats, planSegments, type Segment, type SegmentPlan } from './planSegments.ts';
+export { maxSegmentFloats, planSegments, prefixPlan, type Segment, type SegmentPlan } from './planSegments.ts';
 export {
   addFloats,
   blockSumSquares,
@@ -18,5 +17,5 @@ export {
   type SegmentedFloats,
   sliceParts,
 } from './segmentedFloats.ts';
-export type { WasmMemory } from './webAssembly.ts';
+export { isShared, openModule, type WasmMemory, webAssembly } from './webAssembly.ts';
 export { openXxh3 } from './xxh3.ts';

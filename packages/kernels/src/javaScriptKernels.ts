@@ -1,9 +1,7 @@
 import type { Kernels } from './kernels.ts';
 import type { WasmMemory } from './webAssembly.ts';
 
-const { fround, sqrt } = Math;
-
-/** Plain JavaScript twin of `openKernels`: the same bits, slower; the reference for testing the WebAssembly. */
+/** The plain JavaScript twin of `openKernels`: the same bits, slower; the reference that the WebAssembly is tested against. */
 export function openJavaScriptKernels({ buffer }: WasmMemory): Kernels {
   const floats = new Float32Array(buffer);
   const doubles = new Float64Array(buffer);
@@ -17,34 +15,6 @@ export function openJavaScriptKernels({ buffer }: WasmMemory): Kernels {
     add(dst, a, b, length) {
       checkEnd(Math.max(dst, a, b) + 4 * length);
       for (let i = 0; i < length; i++) floats[dst / 4 + i] = floats[a / 4 + i]! + floats[b / 4 + i]!;
-    },
-
-    adamW(
-      parameters,
-      gradient,
-      firstMoments,
-      secondMoments,
-      length,
-      gradScale,
-      decay,
-      beta1Rest,
-      beta2,
-      beta2Rest,
-      correction,
-      epsilon,
-      negativeStepSize,
-    ) {
-      checkEnd(Math.max(parameters, gradient, firstMoments, secondMoments) + 4 * length);
-      for (let i = 0; i < length; i++) {
-        const g = fround(floats[gradient / 4 + i]! * gradScale);
-        const oldM = floats[firstMoments / 4 + i]!;
-        const m = fround(oldM + fround(fround(g - oldM) * beta1Rest));
-        const v = fround(fround(floats[secondMoments / 4 + i]! * beta2) + fround(fround(beta2Rest * g) * g));
-        const denominator = fround(fround(fround(sqrt(v)) / correction) + epsilon);
-        floats[firstMoments / 4 + i] = m;
-        floats[secondMoments / 4 + i] = v;
-        floats[parameters / 4 + i] = fround(floats[parameters / 4 + i]! * decay) + fround(fround(negativeStepSize * m) / denominator);
-      }
     },
 
     sumSquares(src, length, lanes) {

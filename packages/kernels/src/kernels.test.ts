@@ -2,10 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { compileKernels } from './compileKernels.ts';
-import { adamWScalars, type Kernels, openJavaScriptKernels, openKernels, sumLanes } from './index.ts';
+import { type Kernels, openJavaScriptKernels, openKernels, sumLanes } from './index.ts';
 import { type WasmMemory, webAssembly } from './webAssembly.ts';
 
-const { fround } = Math;
 const LENGTH = 1024; // float32 elements a range; each range starts at a multiple of 4 * LENGTH bytes
 const RANGES = 5;
 
@@ -65,26 +64,6 @@ test('add gives the bits of the JavaScript twin for any length, alignment and va
   fc.assert(
     fc.property(words, lengths, offsets, fc.boolean(), fc.boolean(), (memory, length, [dst, a, b], shared, inPlace) => {
       expectSameBits(memory, shared, ({ add }) => add(inPlace ? a! : dst!, a!, b!, length));
-    }),
-  );
-});
-
-test('adamW gives the bits of the JavaScript twin for any length, alignment, value and step', () => {
-  const options = fc.record({
-    lr: fc.double({ min: 0, max: 1, noNaN: true }),
-    beta1: fc.constantFrom(0, 0.9, 0.99),
-    beta2: fc.constantFrom(0.95, 0.999),
-    eps: fc.constantFrom(1e-8, 1e-6),
-    weightDecay: fc.constantFrom(0, 0.05),
-    step: fc.integer({ min: 1, max: 1_000_000 }),
-    gradScale: fc.constantFrom(1, 0.37),
-  });
-  fc.assert(
-    fc.property(words, lengths, offsets, options, fc.boolean(), (memory, length, [p, g, m, v], chosen, shared) => {
-      const s = adamWScalars(chosen);
-      expectSameBits(memory, shared, ({ adamW }) =>
-        adamW(p!, g!, m!, v!, length, s.gradScale, s.decay, s.beta1Rest, s.beta2, s.beta2Rest, s.correction, s.epsilon, s.negativeStepSize),
-      );
     }),
   );
 });
@@ -191,55 +170,6 @@ test('every bfloat16 survives the way to float32 and back', () => {
   unpackBfloat16(131_072, 0, all.length);
   packBfloat16(0, 131_072, all.length);
   expect(new Uint16Array(memory.buffer, 0, all.length)).toEqual(all);
-});
-
-test('adamW moves parameters as the formula of Loshchilov and Hutter does in float64', () => {
-  const length = 37;
-  const memory = new webAssembly.Memory({ initial: 1, maximum: 1, shared: false });
-  const p = new Float32Array(memory.buffer, 0, length);
-  const g = new Float32Array(memory.buffer, 4096, length);
-  p.forEach((_, i) => {
-    p[i] = Math.sin(i);
-    g[i] = Math.cos(3 * i) * 10 ** ((i % 7) - 4);
-  });
-  const options = { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05 };
-  const expected = [...p];
-  const first = expected.map(() => 0);
-  const second = expected.map(() => 0);
-  for (let step = 1; step <= 5; step++) {
-    const s = adamWScalars({ ...options, step });
-    openKernels(memory).adamW(
-      0,
-      4096,
-      8192,
-      12288,
-      length,
-      s.gradScale,
-      s.decay,
-      s.beta1Rest,
-      s.beta2,
-      s.beta2Rest,
-      s.correction,
-      s.epsilon,
-      s.negativeStepSize,
-    );
-    for (let i = 0; i < length; i++) {
-      first[i] = 0.9 * first[i]! + 0.1 * g[i]!;
-      second[i] = 0.95 * second[i]! + 0.05 * g[i]! ** 2;
-      const update = first[i]! / (1 - 0.9 ** step) / (Math.sqrt(second[i]! / (1 - 0.95 ** step)) + 1e-8);
-      expected[i] = expected[i]! * (1 - 1e-3 * 0.05) - 1e-3 * update;
-    }
-  }
-  p.forEach((value, i) => {
-    expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-6 * Math.max(1, Math.abs(expected[i]!)));
-  });
-});
-
-test('adamW scalars are float32 numbers, and a step before the first is refused', () => {
-  const scalars = adamWScalars({ lr: 1.5e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, step: 3 });
-  expect(Object.values(scalars)).toEqual(Object.values(scalars).map((value) => fround(value)));
-  expect(scalars.correction).toBe(fround(Math.sqrt(1 - 0.95 ** 3)));
-  expect(() => adamWScalars({ lr: 1, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0, step: 0 })).toThrow('step counts from 1, found 0');
 });
 
 test('an address outside the memory traps in both', () => {

@@ -1,5 +1,5 @@
 import { SHARED_WASM, UNSHARED_WASM } from './kernels.wasm.ts';
-import { isShared, type WasmMemory, webAssembly } from './webAssembly.ts';
+import { isShared, openModule, type WasmMemory } from './webAssembly.ts';
 
 /** Float32 elements per block of {@link Kernels.sumSquares}. Part of the numerics: changing it changes the bits of every norm. */
 export const SUM_SQUARES_BLOCK = 65_536;
@@ -17,33 +17,8 @@ export interface Kernels {
   /** dst[i] = a[i] + b[i]. `dst` may be `a` or `b`; other overlaps are not allowed. */
   add(dst: number, a: number, b: number, length: number): void;
   /**
-   * One AdamW update of `length` parameters (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019, in the order of
-   * PyTorch's single-tensor `AdamW`). Scalars are float32 values from `adamWScalars`. Each operation is rounded to float32:
-   * ```
-   * g = gradient * gradScale
-   * m = m + (g - m) * beta1Rest
-   * v = v * beta2 + (beta2Rest * g) * g
-   * p = p * decay + (negativeStepSize * m) / (sqrt(v) / correction + epsilon)
-   * ```
-   */
-  adamW(
-    parameters: number,
-    gradient: number,
-    firstMoments: number,
-    secondMoments: number,
-    length: number,
-    gradScale: number,
-    decay: number,
-    beta1Rest: number,
-    beta2: number,
-    beta2Rest: number,
-    correction: number,
-    epsilon: number,
-    negativeStepSize: number,
-  ): void;
-  /**
-   * Adds the square of element i, exact in float64, to the float64 lane i mod 8 at `lanes` (64 bytes). A block may be summed in several
-   * calls when all but the last have a length that is a multiple of 8. `sumLanes` sums the lanes.
+   * Adds the square of element i, exact in float64, to the float64 lane i mod 8 at `lanes` (64 bytes). A block may be summed in
+   * several calls when all but the last have a length that is a multiple of 8. See `sumLanes` for the sum of the lanes.
    */
   sumSquares(src: number, length: number, lanes: number): void;
   /**
@@ -57,17 +32,9 @@ export interface Kernels {
   unpackBfloat16(dst: number, src: number, length: number): void;
 }
 
-const modules = new Map<string, object>();
-
-/** Opens the WebAssembly SIMD kernels over `memory`. The modules are under 2 kB and compiled once per thread. */
+/** The WebAssembly SIMD kernels over `memory`. The modules are under 2 kB and compiled once a thread. */
 export function openKernels(memory: WasmMemory): Kernels {
-  return new webAssembly.Instance(compiled(isShared(memory) ? SHARED_WASM : UNSHARED_WASM), { arena: { memory } }).exports as Kernels;
-}
-
-function compiled(base64: string): object {
-  const module = modules.get(base64) ?? new webAssembly.Module(Buffer.from(base64, 'base64'));
-  modules.set(base64, module);
-  return module;
+  return openModule(isShared(memory) ? SHARED_WASM : UNSHARED_WASM, memory) as Kernels;
 }
 
 /** Sums eight lanes, starting at `lanes[at]`, in the one order that is part of the numerics. */

@@ -46,7 +46,13 @@ export function planSegments({
   return { length, segments };
 }
 
-/** Returns the maximum floats of a segment when `vectors` such vectors and the ranges of `scratch` share one memory. */
+/** The cut of a vector that is the first `length` floats of a plan's. */
+export function prefixPlan({ segments }: SegmentPlan, length: number): SegmentPlan {
+  const kept = segments.filter(({ start }, k) => k === 0 || start < length);
+  return { length, segments: kept.map((segment) => ({ ...segment, length: Math.min(segment.length, length - segment.start) })) };
+}
+
+/** The most floats that a segment may have when `vectors` such vectors and the ranges of `scratch` share one memory. */
 export function maxSegmentFloats(vectors: number, scratch: Readonly<Record<string, number>> = {}): number {
   const scratchFloats = Object.values(scratch).reduce((sum, length) => sum + Math.ceil(length / 16) * 16, 0);
   return Math.floor((MAX_ARENA_FLOATS - scratchFloats) / vectors / 16) * 16;

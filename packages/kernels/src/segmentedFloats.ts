@@ -1,6 +1,6 @@
 import { type Arena, openArena } from './arena.ts';
 import { SUM_SQUARES_BLOCK, sumLanes } from './kernels.ts';
-import type { SegmentPlan } from './planSegments.ts';
+import { prefixPlan, type SegmentPlan } from './planSegments.ts';
 import type { WasmMemory } from './webAssembly.ts';
 
 /** One piece of a {@link SegmentedFloats}: elements `start .. start + floats.length` of the vector, in the memory of `arena`. */
@@ -28,7 +28,8 @@ export interface SegmentedArena<Vector extends string = string, Scratch extends 
 export interface SegmentedArenaDescription<Vector extends string = string, Scratch extends string = never> {
   readonly plan: SegmentPlan;
   readonly vectors: readonly Vector[];
-  /** Ranges of every memory besides the vectors: name to length in floats. */
+  readonly lengths: Readonly<Partial<Record<Vector, number>>>;
+  /** Ranges that every memory has besides the vectors: name to length in floats. */
   readonly scratch: Readonly<Record<Scratch, number>>;
   readonly memories: readonly WasmMemory[];
 }
@@ -42,30 +43,35 @@ export interface SegmentedArenaDescription<Vector extends string = string, Scrat
 export function openSegments<Vector extends string, Scratch extends string = never>({
   plan,
   vectors,
+  lengths = {} as Readonly<Partial<Record<Vector, number>>>,
   scratch = {} as Readonly<Record<Scratch, number>>,
   memories,
   shared = false,
 }: {
   readonly plan: SegmentPlan;
   readonly vectors: readonly Vector[];
+  /** Vectors that are shorter than the plan, and cut where it is cut. */
+  readonly lengths?: Readonly<Partial<Record<Vector, number>>>;
   readonly scratch?: Readonly<Record<Scratch, number>>;
   readonly memories?: readonly WasmMemory[];
   readonly shared?: boolean;
 }): SegmentedArena<Vector, Scratch> {
-  const arenas = plan.segments.map(({ length }, k) => {
-    const ranges = { ...scratch, ...Object.fromEntries(vectors.map((name) => [name, length])) } as Record<Vector | Scratch, number>;
+  const plans = new Map(vectors.map((name) => [name, prefixPlan(plan, lengths[name] ?? plan.length)]));
+  const arenas = plan.segments.map((_, k) => {
+    const floats = vectors.map((name) => [name, plans.get(name)!.segments[k]?.length ?? 0]);
+    const ranges = { ...scratch, ...Object.fromEntries(floats) } as Record<Vector | Scratch, number>;
     const memory = memories?.[k];
     return openArena({ ranges, shared, ...(memory && { memory }) });
   });
-  const vectorOf = (name: Vector): SegmentedFloats => ({
-    length: plan.length,
-    parts: plan.segments.map(({ start }, k) => ({ start, floats: arenas[k]!.ranges[name], arena: arenas[k]! })),
-  });
+  const vectorOf = (name: Vector): SegmentedFloats => {
+    const { length, segments } = plans.get(name)!;
+    return { length, parts: segments.map(({ start }, k) => ({ start, floats: arenas[k]!.ranges[name], arena: arenas[k]! })) };
+  };
   return {
     plan,
     vectors: Object.fromEntries(vectors.map((name) => [name, vectorOf(name)])) as unknown as Record<Vector, SegmentedFloats>,
     arenas,
-    description: { plan, vectors, scratch, memories: arenas.map(({ memory }) => memory) },
+    description: { plan, vectors, lengths, scratch, memories: arenas.map(({ memory }) => memory) },
   };
 }
 

@@ -21,3 +21,12 @@ export const MAX_PAGES = 65_536;
 export function isShared(memory: WasmMemory): boolean {
   return Object.prototype.toString.call(memory.buffer) === '[object SharedArrayBuffer]';
 }
+
+const modules = new Map<string, object>();
+
+/** The exports of a module, given in base64, over a memory that it imports as `arena.memory`. It is compiled once a thread. */
+export function openModule(base64: string, memory: WasmMemory): unknown {
+  const module = modules.get(base64) ?? new webAssembly.Module(Buffer.from(base64, 'base64'));
+  modules.set(base64, module);
+  return new webAssembly.Instance(module, { arena: { memory } }).exports;
+}

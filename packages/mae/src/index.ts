@@ -1,10 +1,3 @@
-export {
-  ADAMW_DEFAULTS,
-  type AdamWSettings,
-  type ParameterGroups,
-  parameterGroups,
-  weightDecayOf,
-} from './adamW.ts';
 export { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
 export { imagesOf, maskedInputs, maskedLossScale } from './batchInputs.ts';
 export {
@@ -43,16 +36,7 @@ export {
   type MaskAddress,
 } from './masking.ts';
 export { BATCH } from './modelInputs.ts';
-export { buildOptimizerModel, type OptimizerParameters, optimizerGraph } from './optimizerModel.ts';
-export {
-  FLAT_ALIGNMENT,
-  type FlatLayout,
-  type FlatTensor,
-  flatLayout,
-  isEncoderParameter,
-  type ParameterSpec,
-  parameterSpecs,
-} from './parameters.ts';
+export { isEncoderParameter, parameterSpecs } from './parameters.ts';
 export { patchify, unpatchify } from './patches.ts';
 export {
   denormalisePatches,

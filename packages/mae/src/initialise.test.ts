@@ -1,14 +1,6 @@
 import { expect, test } from '@jest/globals';
-import {
-  decoderPositions,
-  encoderPositions,
-  flatLayout,
-  initParameters,
-  initTensor,
-  maeConfig,
-  parameterSpecs,
-  sinCosPositions,
-} from './index.ts';
+import { flatLayout } from '@maestro/tensors';
+import { decoderPositions, encoderPositions, initParameters, initTensor, maeConfig, parameterSpecs, sinCosPositions } from './index.ts';
 
 const config = maeConfig({ preset: 'mae_vit_tiny_patch4' });
 const layout = flatLayout(parameterSpecs(config));

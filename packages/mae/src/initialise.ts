@@ -1,6 +1,6 @@
 import { type RandomStream, randomStream } from '@maestro/random';
+import type { FlatLayout, ParameterSpec } from '@maestro/tensors';
 import { type MaeConfig, patchLength } from './config.ts';
-import type { FlatLayout, ParameterSpec } from './parameters.ts';
 
 const TOKEN_STD = 0.02;
 
@@ -9,7 +9,8 @@ const TOKEN_STD = 0.02;
  * fused [3D, D], the patch embedding on [D, C * p * p]), N(0, 0.02) for the class and mask tokens, ones and zeros for the norms,
  * U(+-1 / sqrt(C * p * p)) for the patch embedding's bias, and zero for all other biases.
  *
- * Counter-based: tensor i of the layout draws from the stream {seed, purpose 'init', index i}, so any tensor can be drawn by itself.
+ * Counter-based: tensor i of the list that the layout was made from draws from the stream {seed, purpose 'init', index i}, so any tensor can
+ * be drawn by itself, and what is trainable changes no initial value.
  * @param out receives the parameters; its padding is set to zero. A fresh vector of `layout.length` when left out.
  */
 export function initParameters(
@@ -19,13 +20,13 @@ export function initParameters(
   out: Float32Array = new Float32Array(layout.length),
 ): Float32Array {
   out.fill(0);
-  for (const [index, tensor] of layout.tensors.entries()) {
-    initTensor({ config, tensor, index, seed }, out.subarray(tensor.offset, tensor.offset + tensor.size));
+  for (const tensor of layout.tensors) {
+    initTensor({ config, tensor, index: tensor.index, seed }, out.subarray(tensor.offset, tensor.offset + tensor.size));
   }
   return out;
 }
 
-/** Draws one tensor, the `index`-th of the layout, into `out` (as long as the tensor). See {@link initParameters}. */
+/** Draws one tensor, the `index`-th of the model, into `out` (as long as the tensor). See {@link initParameters}. */
 export function initTensor(
   {
     config,

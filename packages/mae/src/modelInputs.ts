@@ -1,8 +1,9 @@
 import type { Graph, Tensor } from '@maestro/graph';
 import type { BatchInput } from '@maestro/protocol';
+import type { ParameterSpec } from '@maestro/tensors';
 import { imagesOf, maskedInputs } from './batchInputs.ts';
 import type { MaeConfig } from './config.ts';
-import { type ParameterSpec, parameterSpecs } from './parameters.ts';
+import { parameterSpecs } from './parameters.ts';
 
 /** Looks a parameter up by its name in the checkpoints. */
 export type Parameters = (name: string) => Tensor;

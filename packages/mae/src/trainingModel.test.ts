@@ -1,10 +1,10 @@
 import { expect, test } from '@jest/globals';
+import { flatLayout } from '@maestro/tensors';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import {
   buildTrainingModel,
   drawIdsShuffle,
   drawMaskNoise,
-  flatLayout,
   initParameters,
   maeConfig,
   parameterSpecs,

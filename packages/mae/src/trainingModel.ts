@@ -1,4 +1,5 @@
 import { encodeModel, Graph, gather, grad, reshape, sequenceConstruct, takeRows } from '@maestro/graph';
+import type { ParameterSpec } from '@maestro/tensors';
 import { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
 import type { MaeConfig } from './config.ts';
 import { squaredErrorLoss, targetOf } from './loss.ts';
@@ -13,9 +14,9 @@ import { parameterSpecs } from './parameters.ts';
  *
  * Outputs, in this order: `status`, a sequence (onnxruntime-node writes preallocated outputs and then refuses to return a sequence,
  * which saves it a copy of all of them); `loss` float32 [] = grad_scale / 2 * the sum of squared errors over removed patches;
- * `grad.NAME` for every parameter in model order.
+ * `grad.NAME` for every parameter of `specs` that is trainable, in model order.
  */
-export function trainingGraph(config: MaeConfig): Graph {
+export function trainingGraph(config: MaeConfig, specs: readonly ParameterSpec[] = parameterSpecs(config)): Graph {
   const graph = new Graph('training_model');
   const parameters = parameterInputs(graph, config);
   const images = imagesInput(graph, config);
@@ -29,7 +30,7 @@ export function trainingGraph(config: MaeConfig): Graph {
   const target = reshape(targetOf(takeRows(patches, removed), config), prediction.dims);
   const loss = squaredErrorLoss(prediction, target, gradScale);
 
-  const names = parameterSpecs(config).map(({ name }) => name);
+  const names = specs.filter(({ trainable }) => trainable).map(({ name }) => name);
   const gradients = grad(loss, names.map(parameters));
   graph.output('status', sequenceConstruct([loss]));
   graph.output('loss', loss);
@@ -38,6 +39,6 @@ export function trainingGraph(config: MaeConfig): Graph {
 }
 
 /** The training graph as an ONNX model (`training_model.onnx`). See {@link trainingGraph}. */
-export function buildTrainingModel(config: MaeConfig): Uint8Array {
-  return encodeModel(trainingGraph(config));
+export function buildTrainingModel(config: MaeConfig, specs?: readonly ParameterSpec[]): Uint8Array {
+  return encodeModel(trainingGraph(config, specs));
 }

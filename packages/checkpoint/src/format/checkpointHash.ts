@@ -3,26 +3,30 @@ import { errorMessage, MaestroError } from '@maestro/protocol';
 import { hashBytes } from './fileDigest.ts';
 import { type NamedTensor, sortedTensors, valueBytes } from './tensor.ts';
 
-/** Vectors changed by a training step, as tensors of the same names and shapes, in any order. */
+/**
+ * What a training step changes, as tensors in any order. Moments have the names and shapes of the parameters that are trained; those that
+ * are frozen have none.
+ */
 export interface TrainingTensors {
   readonly parameters: readonly NamedTensor[];
-  /** Running mean of the gradient (AdamW's `exp_avg`). */
+  /** Running mean of the gradient: `exp_avg` of AdamW, `momentum_buffer` of SGD and LARS. */
   readonly firstMoments: readonly NamedTensor[];
-  /** Running mean of the squared gradient (AdamW's `exp_avg_sq`). */
-  readonly secondMoments: readonly NamedTensor[];
-  /** Additional tensors of replicas that train apart; see REPLICAS_FILE. Absent for all other jobs. */
+  /** Running mean of the squared gradient: `exp_avg_sq` of AdamW. Absent for optimisers that keep one moment. */
+  readonly secondMoments?: readonly NamedTensor[];
+  /** What else replicas that train apart need; see REPLICAS_FILE. Absent for all other jobs. */
   readonly replicas?: readonly NamedTensor[];
 }
 
 /**
- * Computes the identity of a training state: SHA-256, in lower-case hexadecimal, over these bytes. For each parameter in the order of its
- * name's code points: the name in UTF-8, then its values, its first moments and its second moments, each as little-endian float32,
- * row-major. Then, when replicas train apart, for each of their tensors in the same order: the name and its values.
+ * The identity of a training state: SHA-256, in lower-case hexadecimal, over these bytes. For each parameter in the order of its name's
+ * code points: the name in UTF-8, then its values, and of one that is trained its first moments and, where there are two, its second
+ * moments, each as little-endian float32, row-major. Then, where replicas train apart, for each tensor of theirs in the same order: the name
+ * and its values.
  *
  * Equal hashes mean equal bits of every weight and moment: the promise "the same on any number of workers" is checked by it. Blocks the
  * event loop for about 1 ms at a time.
  *
- * @throws MaestroError `invalid-argument` unless the moments have the names and shapes of the parameters
+ * @throws MaestroError `invalid-argument` unless the moments are those of parameters, all kinds of the same ones
  */
 export function checkpointHash(tensors: TrainingTensors, signal?: AbortSignal): Promise<string> {
   const { replicas = [] } = tensors;
@@ -35,9 +39,9 @@ export async function hashTraining<T extends Named>(
   addValues: (hash: Hash, tensor: T) => Promise<void>,
 ): Promise<string> {
   const hash = createHash('sha256');
-  for (const { name, parameter, firstMoment, secondMoment } of aligned) {
+  for (const { name, parameter, moments } of aligned) {
     hash.update(name, 'utf8');
-    for (const tensor of [parameter, firstMoment, secondMoment]) await addValues(hash, tensor);
+    for (const tensor of [parameter, ...moments]) await addValues(hash, tensor);
   }
   for (const tensor of sortedTensors(replicas)) {
     hash.update(tensor.name, 'utf8');
@@ -46,52 +50,63 @@ export async function hashTraining<T extends Named>(
   return hash.digest('hex');
 }
 
-/** A parameter with its moments. */
+/** A parameter with its moments: none of one that is frozen. */
 export interface AlignedTensor<T> {
   readonly name: string;
   readonly parameter: T;
-  readonly firstMoment: T;
-  readonly secondMoment: T;
+  readonly moments: readonly T[];
 }
 
 type Named = Pick<NamedTensor, 'name' | 'shape'>;
 
+/** Moments by their kind. */
+export interface Moments<T> {
+  readonly firstMoments: readonly T[];
+  readonly secondMoments?: readonly T[];
+}
+
 /**
  * Pairs each parameter with its moments, in name order.
  *
- * @throws MaestroError `invalid-argument` unless the three lists have the same names and shapes
+ * @throws MaestroError `invalid-argument` unless each parameter has moments of every kind, of its shape, or none, and no moments are left
  */
-export function alignTensors<T extends Named>(tensors: {
-  readonly parameters: readonly T[];
-  readonly firstMoments: readonly T[];
-  readonly secondMoments: readonly T[];
-}): AlignedTensor<T>[] {
-  const [first, second] = [sortedTensors(tensors.firstMoments), sortedTensors(tensors.secondMoments)];
-  const aligned = sortedTensors(tensors.parameters).map((parameter, index) => ({
-    name: parameter.name,
-    parameter,
-    firstMoment: requireSame(first[index], parameter),
-    secondMoment: requireSame(second[index], parameter),
-  }));
-  const extra = first[aligned.length] ?? second[aligned.length];
-  if (extra !== undefined) throw new MaestroError('invalid-argument', `moments ${extra.name} have no parameter`);
+export function alignTensors<T extends Named>({
+  parameters,
+  firstMoments,
+  secondMoments,
+}: Moments<T> & { readonly parameters: readonly T[] }): AlignedTensor<T>[] {
+  const kinds = [firstMoments, ...(secondMoments === undefined ? [] : [secondMoments])].map(
+    (list) => new Map(sortedTensors(list).map((tensor) => [tensor.name, tensor])),
+  );
+  const aligned = sortedTensors(parameters).map((parameter) => {
+    const { name } = parameter;
+    const isTrained = kinds.some((kind) => kind.has(name));
+    const moments = isTrained ? kinds.map((kind) => requireSame(kind.get(name), parameter)) : [];
+    for (const kind of kinds) kind.delete(name);
+    return { name, parameter, moments };
+  });
+  const [extra] = kinds.flatMap((kind) => [...kind.keys()]);
+  if (extra !== undefined) throw new MaestroError('invalid-argument', `moments ${extra} have no parameter`);
   return aligned;
 }
 
-const MOMENT_SUFFIXES = { firstMoments: '.exp_avg', secondMoments: '.exp_avg_sq' } as const;
+/** What the moments of AdamW are called in a file, after the parameter's name; and the one of SGD and LARS. */
+const TWO_SUFFIXES = ['.exp_avg', '.exp_avg_sq'] as const;
+const ONE_SUFFIX = '.momentum_buffer';
 
-/** Names the moments as in a file: `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`. */
-export function joinMoments<T extends Named>(tensors: Pick<{ firstMoments: readonly T[]; secondMoments: readonly T[] }, MomentKind>): T[] {
-  return (Object.keys(MOMENT_SUFFIXES) as MomentKind[]).flatMap((kind) =>
-    tensors[kind].map((tensor) => ({ ...tensor, name: tensor.name + MOMENT_SUFFIXES[kind] })),
-  );
+/** The moments under the names that they have in a file, which are PyTorch's: `<parameter>.exp_avg` and so on; `prefix` goes before. */
+export function joinMoments<T extends Named>({ firstMoments, secondMoments }: Moments<T>, prefix = ''): T[] {
+  const named = (list: readonly T[], suffix: string): T[] => list.map((tensor) => ({ ...tensor, name: prefix + tensor.name + suffix }));
+  if (secondMoments === undefined) return named(firstMoments, ONE_SUFFIX);
+  return [...named(firstMoments, TWO_SUFFIXES[0]), ...named(secondMoments, TWO_SUFFIXES[1])];
 }
 
-/** Inverse of {@link joinMoments}; tensors with other names are in neither list. */
-export function splitMoments<T extends Named>(tensors: readonly T[]): Record<MomentKind, T[]> {
-  const ofKind = (suffix: string) =>
+/** The inverse of {@link joinMoments}; tensors of another name are in no list. */
+export function splitMoments<T extends Named>(tensors: readonly T[]): Moments<T> {
+  const ofKind = (suffix: string): T[] =>
     tensors.filter(({ name }) => name.endsWith(suffix)).map((tensor) => ({ ...tensor, name: tensor.name.slice(0, -suffix.length) }));
-  return { firstMoments: ofKind(MOMENT_SUFFIXES.firstMoments), secondMoments: ofKind(MOMENT_SUFFIXES.secondMoments) };
+  const one = ofKind(ONE_SUFFIX);
+  return one.length > 0 ? { firstMoments: one } : { firstMoments: ofKind(TWO_SUFFIXES[0]), secondMoments: ofKind(TWO_SUFFIXES[1]) };
 }
 
 /**
@@ -100,17 +115,15 @@ export function splitMoments<T extends Named>(tensors: readonly T[]): Record<Mom
  * @throws MaestroError `checkpoint-invalid` unless the moments are exactly those of the parameters
  */
 export function alignStored<T extends Named>(parameters: readonly T[], moments: readonly T[]): AlignedTensor<T>[] {
-  const { firstMoments, secondMoments } = splitMoments(moments);
-  const isSplit = firstMoments.length + secondMoments.length === moments.length;
+  const split = splitMoments(moments);
+  const isSplit = split.firstMoments.length + (split.secondMoments?.length ?? 0) === moments.length;
   try {
     if (!isSplit) throw new MaestroError('invalid-argument', 'some tensors are not moments');
-    return alignTensors({ parameters, firstMoments, secondMoments });
+    return alignTensors({ parameters, ...split });
   } catch (cause) {
     throw new MaestroError('checkpoint-invalid', `does not fit the model: ${errorMessage(cause)}`, { cause });
   }
 }
-
-type MomentKind = keyof typeof MOMENT_SUFFIXES;
 
 function requireSame<T extends Named>(moment: T | undefined, { name, shape }: T): T {
   if (moment?.name !== name || moment.shape.join() !== shape.join()) {

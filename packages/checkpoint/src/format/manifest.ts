@@ -5,11 +5,11 @@ import type { FileDigest } from './fileDigest.ts';
 
 /** Names of a checkpoint's files. Others may be added later: a manifest lists all that it covers. */
 export const MODEL_FILE = 'model.safetensors';
-/** Both moments of every parameter: `<name>.exp_avg` and `<name>.exp_avg_sq`, the names PyTorch's AdamW uses. */
+/** The moments of every parameter that is trained, under PyTorch's names: `<name>.exp_avg` and `<name>.exp_avg_sq`, or `<name>.momentum_buffer`. */
 export const OPTIMIZER_FILE = 'optimizer.safetensors';
 /**
- * Only when replicas train apart; their outer parameters are the model. Holds the outer momentum, `outer.<name>.momentum`, and the moments
- * of every replica but the first, `replica<k>.<name>.exp_avg` and `.exp_avg_sq`. Those of the first are in the optimizer file.
+ * Only where replicas train apart, whose outer parameters are the model: the outer momentum, `outer.<name>.momentum`, and the moments of
+ * every replica but the first, `replica<k>.<name>.exp_avg` and so on. Those of the first are in the optimizer file.
  */
 export const REPLICAS_FILE = 'replicas.safetensors';
 /** Everything else that a resume needs: step, epoch, cursor, seed, configuration, identity. */

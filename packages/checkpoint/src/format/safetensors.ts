@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { MaestroError } from '@maestro/protocol';
 import type { StoredFile } from '@maestro/storage';
+import { elementCount } from '@maestro/tensors';
 import { type FileDigest, readRange, type WriteOptions, writeDurably } from './fileDigest.ts';
 import { openPart } from './openPart.ts';
 import {
@@ -11,7 +12,7 @@ import {
   type SafetensorsHeader,
   type TensorEntry,
 } from './safetensorsHeader.ts';
-import { bytesOf, elementCount, type NamedTensor, sortedTensors, valueBytes } from './tensor.ts';
+import { bytesOf, type NamedTensor, sortedTensors, valueBytes } from './tensor.ts';
 
 /** A tensor of any dtype in the memory of a safetensors file. */
 export interface DecodedTensor extends TensorEntry {

@@ -1,5 +1,6 @@
 import { errorMessage, MaestroError } from '@maestro/protocol';
-import { compareNames, elementCount, type NamedTensor } from './tensor.ts';
+import { elementCount } from '@maestro/tensors';
+import { compareNames, type NamedTensor } from './tensor.ts';
 
 /** Bytes per element of every dtype of the format (github.com/huggingface/safetensors, README "Format"). */
 export const DTYPE_BYTES = {

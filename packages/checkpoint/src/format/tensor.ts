@@ -1,4 +1,5 @@
 import { MaestroError } from '@maestro/protocol';
+import { elementCount, type FlatTensor } from '@maestro/tensors';
 
 /** A named float32 tensor: row-major, `data.length` is the product of `shape`. The data may be in a SharedArrayBuffer. */
 export interface NamedTensor {
@@ -7,12 +8,7 @@ export interface NamedTensor {
   readonly data: Float32Array;
 }
 
-/** Returns the number of elements of a tensor of this shape; 1 for a scalar (`[]`). */
-export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((product, extent) => product * extent, 1);
-}
-
-/** Compares by Unicode code point, which is the order of the UTF-8 bytes; `<` on strings orders by UTF-16 unit instead. */
+/** Order by Unicode code point, which is the order of the UTF-8 bytes; `<` on strings orders by UTF-16 unit instead. */
 export function compareNames(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
@@ -50,12 +46,12 @@ export function bytesOf(data: Float32Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** Position of each tensor in one flat vector, in elements; the layout of package mae has this form. */
-export interface FlatTensorLayout {
-  readonly tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly offset: number; readonly size: number }[];
+/** Where tensors lie in a flat vector: a layout. */
+export interface FlatTensors {
+  readonly tensors: readonly Pick<FlatTensor, 'name' | 'shape' | 'offset' | 'size'>[];
 }
 
-/** Returns the tensors of a flat vector (parameters, or one of the moments), as views of it. */
-export function flatTensors({ tensors }: FlatTensorLayout, vector: Float32Array): NamedTensor[] {
+/** The tensors of a flat vector (parameters, or one of the moments), as views of it. */
+export function flatTensors({ tensors }: FlatTensors, vector: Float32Array): NamedTensor[] {
   return tensors.map(({ name, shape, offset, size }) => ({ name, shape, data: vector.subarray(offset, offset + size) }));
 }

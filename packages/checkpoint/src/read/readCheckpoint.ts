@@ -1,11 +1,12 @@
 import { isMaestroError, MaestroError } from '@maestro/protocol';
 import { joinLocation, readStored, resolveLocation } from '@maestro/storage';
+import { elementCount } from '@maestro/tensors';
 import { alignStored, checkpointHash, joinMoments, splitMoments, type TrainingTensors } from '../format/checkpointHash.ts';
 import { digestFile } from '../format/fileDigest.ts';
 import { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from '../format/manifest.ts';
 import { openPart } from '../format/openPart.ts';
 import { readSafetensors } from '../format/safetensors.ts';
-import { elementCount, type NamedTensor } from '../format/tensor.ts';
+import type { NamedTensor } from '../format/tensor.ts';
 import {
   attempt,
   beginExamination,
@@ -33,11 +34,11 @@ const READ_FILES: ReadonlySet<string> = new Set([MODEL_FILE, OPTIMIZER_FILE, REP
 /** Options of {@link readCheckpoint}. */
 export interface ReadCheckpointOptions {
   /**
-   * Memory to read into: the model's tensors, for instance views of flat vectors (flatTensors). The checkpoint must hold exactly these; the
-   * additional tensors of replicas that train apart are read into new arrays when no memory is given for them. Default: new arrays for
-   * whatever the checkpoint holds.
+   * Memory to read into: the tensors that the model has, for instance views of flat vectors (flatTensors). The checkpoint must hold these
+   * and no others; moments, and what replicas that train apart have beside, are read into new arrays when no memory is given for them.
+   * Default: new arrays for whatever the checkpoint holds.
    */
-  readonly into?: TrainingTensors;
+  readonly into?: Pick<TrainingTensors, 'parameters'> & Partial<TrainingTensors>;
   readonly signal?: AbortSignal;
 }
 
@@ -58,7 +59,9 @@ export async function readCheckpoint(dir: string, { into, signal }: ReadCheckpoi
     if (!READ_FILES.has(file)) await checkDigest(examination, file, signal);
   }
   const parameters = await readTensors(examination, MODEL_FILE, into?.parameters, signal);
-  const moments = await readTensors(examination, OPTIMIZER_FILE, into && joinMoments(into), signal);
+  const { firstMoments, secondMoments } = into ?? {};
+  const momentsInto = firstMoments && joinMoments({ firstMoments, ...(secondMoments && { secondMoments }) });
+  const moments = await readTensors(examination, OPTIMIZER_FILE, momentsInto, signal);
   const hasReplicas = manifest!.files[REPLICAS_FILE] !== undefined;
   if (into?.replicas !== undefined && !hasReplicas) {
     throwIfInvalid(examination);

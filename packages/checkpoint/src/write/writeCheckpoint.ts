@@ -47,11 +47,11 @@ export async function writeCheckpoint(options: WriteCheckpointOptions): Promise<
 
 /** Encodes the content of every file but the manifest, with the tensors as views. */
 function encodeFiles(options: WriteCheckpointOptions): CheckpointFiles {
-  const { parameters, firstMoments, secondMoments, replicas, state, step, metadata = { format: 'pt' } } = options;
-  alignTensors({ parameters, firstMoments, secondMoments }); // Throws when they do not fit.
+  const { parameters, replicas, state, step, metadata = { format: 'pt' } } = options;
+  alignTensors(options); // Refuses what does not fit.
   return {
     [MODEL_FILE]: safetensorsParts(parameters, metadata),
-    [OPTIMIZER_FILE]: safetensorsParts(joinMoments({ firstMoments, secondMoments }), metadata),
+    [OPTIMIZER_FILE]: safetensorsParts(joinMoments(options), metadata),
     ...(replicas !== undefined && { [REPLICAS_FILE]: safetensorsParts(replicas, metadata) }),
     [STATE_FILE]: [Buffer.from(`${JSON.stringify({ ...state, step }, null, 2)}\n`)],
   };

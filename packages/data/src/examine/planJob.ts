@@ -8,6 +8,7 @@ import {
   patchCount,
   peakLearningRate,
 } from '@maestro/mae';
+import { momentCount } from '@maestro/optim/section';
 import { dilocoOf, isTraining, type JobPlan, type JobSpec, mostWorkers } from '@maestro/protocol';
 import { jobLearningRate, jobSchedule } from '../schedule/jobSchedule.ts';
 
@@ -153,7 +154,7 @@ function memoryOf(
   const { microBatch } = spec.schedule;
   if (!trains) return Math.round(BASE_BYTES + FLOAT_BYTES * (2 * parameters + activations(config, false) * microBatch));
   const replicas = Math.ceil((dilocoOf(spec)?.replicas ?? 1) / workers);
-  const moments = spec.optimizer.state === 'sharded' ? 2 / workers : 2;
+  const moments = momentCount(spec.optimizer) / (spec.optimizer.state === 'sharded' ? workers : 1);
   const state = (1 + moments) * replicas + (dilocoOf(spec) === undefined ? 0 : 2);
   const gradients = 2 + Math.ceil(Math.log2(spec.resources.virtualRanks));
   const vectors = state + gradients + 1 + moments;

@@ -1,5 +1,5 @@
 import { maxSegmentFloats, openSegments, planSegments } from '@maestro/kernels';
-import type { FlatLayout } from '../flatLayout.ts';
+import type { FlatLayout } from '@maestro/tensors';
 import { bindOutputs, runInPlace } from '../gradients/outputPath.ts';
 import { parameterTensors, tensorViews } from '../gradients/parameterFeeds.ts';
 import { openSession, type SessionOptions } from '../session.ts';

@@ -1,7 +1,7 @@
 import { maxSegmentFloats, planSegments } from '@maestro/kernels';
 import type { Device } from '@maestro/protocol';
+import type { FlatLayout } from '@maestro/tensors';
 import { requireDevice } from '../devices/device.ts';
-import type { FlatLayout } from '../flatLayout.ts';
 import { startComputeThread } from '../threads/computeThread.ts';
 import type { Evaluation, EvaluationInput, EvaluationModel, EvaluatorCalls, EvaluatorHostOptions } from './evaluatorHost.ts';
 

@@ -1,6 +1,6 @@
 import { copyFloats, openSegments, type SegmentPlan } from '@maestro/kernels';
 import { assertInternal, type BatchInput, type BatchViews, type Device, elementsOf, errorMessage, MaestroError } from '@maestro/protocol';
-import type { FlatLayout } from '../flatLayout.ts';
+import type { FlatLayout } from '@maestro/tensors';
 import { checkInputs, checkOutputs, parameterTensors, requireInput, tensorViews } from '../gradients/parameterFeeds.ts';
 import { type ModelSource, openSession, type Session, type SessionTensor, tensorOver } from '../session.ts';
 import type { ComputeHost } from '../threads/serveCompute.ts';

@@ -1,5 +1,6 @@
 import type { SegmentedFloats } from '@maestro/kernels';
 import { errorMessage, MaestroError } from '@maestro/protocol';
+import type { FlatLayout } from '@maestro/tensors';
 import type { IoBinding } from '../capi/ioBinding.ts';
 import type { OrtApi } from '../capi/ortApi.ts';
 import { type OrtSession, openOrtSession } from '../capi/ortSession.ts';
@@ -107,17 +108,12 @@ function openTrainingSession(api: OrtApi, options: TrainerHostOptions): OrtSessi
     throw new MaestroError(code, `training model: ONNX Runtime refused it on ${device}: ${message}`, { cause });
   }
   checkInputs('training model', session, layout, { batch: inputs, others: [GRAD_SCALE] });
-  checkOutputs('training model', session, ['loss', ...sums, ...layout.tensors.map(({ name }) => `grad.${name}`)]);
+  checkOutputs('training model', session, ['loss', ...sums, ...layout.trainable.tensors.map(({ name }) => `grad.${name}`)]);
   return session;
 }
 
 /** One tensor per parameter over a vector in memory of this process, named `prefix` + name. */
-export function valuesOver(
-  memory: OrtMemory,
-  layout: TrainerHostOptions['layout'],
-  vector: SegmentedFloats,
-  prefix = '',
-): Record<string, OrtValue> {
+export function valuesOver(memory: OrtMemory, layout: FlatLayout, vector: SegmentedFloats, prefix = ''): Record<string, OrtValue> {
   const views = tensorViews(layout, vector);
   return Object.fromEntries(layout.tensors.map(({ name, shape }) => [prefix + name, memory.over(views.get(name)!, shape)]));
 }

@@ -31,7 +31,7 @@ export class NodeGradientRun implements GradientRun {
     const { trainingModel, layout, inputs, sums, outputPath } = options;
     const session = await openSession('training model', trainingModel, options);
     checkInputs('training model', session, layout, { batch: inputs, others: [GRAD_SCALE] });
-    checkOutputs('training model', session, ['loss', ...sums, ...layout.tensors.map(({ name }) => `grad.${name}`)]);
+    checkOutputs('training model', session, ['loss', ...sums, ...layout.trainable.tensors.map(({ name }) => `grad.${name}`)]);
     const status = session.outputMetadata[0];
     const choice =
       outputPath !== 'auto'
@@ -60,7 +60,7 @@ export class NodeGradientRun implements GradientRun {
     this.#bindings = slots.map((slot) =>
       bindOutputs(session.outputNames[0]!, {
         ...Object.fromEntries(scalars),
-        ...parameterTensors(layout, tensorViews(layout, slot), 'grad.'),
+        ...parameterTensors(layout.trainable, tensorViews(layout.trainable, slot), 'grad.'),
       }),
     );
   }

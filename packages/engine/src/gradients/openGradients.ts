@@ -4,7 +4,7 @@ import { openCapi } from '../capi/openCapi.ts';
 import type { OrtApi } from '../capi/ortApi.ts';
 import { DeviceState } from '../trainer/deviceState.ts';
 import { type GradientSlots, hostSlots } from '../trainer/gradientSlots.ts';
-import type { StateVector, TrainerHostOptions, TrainerReady } from '../trainer/trainerMessages.ts';
+import type { StateVectors, TrainerHostOptions, TrainerReady } from '../trainer/trainerMessages.ts';
 import { CapiGradientRun, valuesOver } from './capiGradientRun.ts';
 import { NodeGradientRun } from './nodeGradientRun.ts';
 
@@ -18,7 +18,7 @@ export interface Gradients {
 /** What {@link openGradients} puts to use. */
 export interface TrainingVectors {
   /** By replica. */
-  readonly states: readonly Readonly<Record<StateVector, SegmentedFloats>>[];
+  readonly states: readonly StateVectors[];
   readonly slots: readonly SegmentedFloats[];
   readonly reduced: SegmentedFloats;
 }
@@ -54,7 +54,7 @@ export async function openGradients(options: TrainerHostOptions, { states, slots
   const { layout } = options;
   const run = CapiGradientRun.open(api, options, (_, memory) => ({
     parameters: parameters.map((vector) => valuesOver(memory, layout, vector)),
-    slots: slots.map((vector) => valuesOver(memory, layout, vector, 'grad.')),
+    slots: slots.map((vector) => valuesOver(memory, layout.trainable, vector, 'grad.')),
   }));
   return { slots: hostSlots(run, slots), device: undefined, ready: () => ({ ...told, ...pathOf(run) }) };
 }

@@ -1,6 +1,6 @@
 import type { SegmentedFloats } from '@maestro/kernels';
 import { type BatchInput, type BatchView, type BatchViews, dtypeOf, elementsOf, MaestroError } from '@maestro/protocol';
-import type { FlatLayout } from '../flatLayout.ts';
+import type { FlatLayout } from '@maestro/tensors';
 import { floatTensor, type SessionTensor } from '../session.ts';
 
 /** What a model takes and gives, of either engine. */

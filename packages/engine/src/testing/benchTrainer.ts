@@ -30,7 +30,7 @@ for (const outputPath of ['in-place', 'copying'] as const) {
     await trainer.pushLeaf();
     await trainer.takePartial(0);
     copyFloats(trainer.reduced, trainer.partials[0]!);
-    applySeconds.push((await trainer.apply({ lr: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, step })).seconds);
+    applySeconds.push((await trainer.apply({ lr: 1e-4, step })).seconds);
     if (step % Math.ceil(steps / 5) === 0 || step === 10) print(`  step ${step}: resident ${rssMegabytes()} MB`);
   }
   print(`  median: forward and backward ${median(gradientSeconds)} ms, apply ${median(applySeconds)} ms`);

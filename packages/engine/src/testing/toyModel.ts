@@ -15,7 +15,7 @@ import {
   tanh,
 } from '@maestro/graph';
 import type { BatchInput } from '@maestro/protocol';
-import type { FlatLayout } from '../flatLayout.ts';
+import { type FlatLayout, flatLayout, type ParameterGroup, type ParameterLayout, parameterSpec } from '@maestro/tensors';
 
 /** The toy's images, with a weight for each of the 16 pixels. */
 export const TOY_INPUTS = [
@@ -24,41 +24,33 @@ export const TOY_INPUTS = [
 ] as const satisfies readonly BatchInput[];
 
 /** A two-layer autoencoder with sizes that are no multiple of 4: weights [hidden,16] and [16,hidden], biases [hidden] and [16]. */
-export function toyLayout(hidden = 5): FlatLayout {
+export function toyLayout(hidden = 5, groupOf: (name: string) => ParameterGroup = () => ({})): ParameterLayout {
   const shapes = { 'encoder.weight': [hidden, 16], 'encoder.bias': [hidden], 'decoder.weight': [16, hidden], 'decoder.bias': [16] };
-  let length = 0;
-  const tensors = Object.entries(shapes).map(([name, shape]) => {
-    const size = shape.reduce((product, dim) => product * dim, 1);
-    const offset = length;
-    length += Math.ceil(size / 16) * 16;
-    return { name, shape, decay: shape.length > 1, offset, size };
-  });
-  return { tensors, length };
+  return flatLayout(Object.entries(shapes).map(([name, shape]) => parameterSpec(name, shape, groupOf(name))));
 }
 
 /** The reconstruction error of each pixel, weighted. */
 function toyGraph(layout: FlatLayout) {
   const graph = new Graph('toy');
-  const parameters = layout.tensors.map(({ name, shape }) => graph.input(name, 'float32', shape));
+  const tensors = [...layout.tensors].sort((a, b) => a.index - b.index);
+  const parameters = tensors.map(({ name, shape }) => graph.input(name, 'float32', shape));
   const [w1, b1, w2, b2] = parameters as [Tensor, Tensor, Tensor, Tensor];
   const x = reshape(graph.input('images', 'float32', ['N', ...TOY_INPUTS[0].shape]), ['N', 16]);
   const weights = cast(graph.input('weights', 'int64', ['N', 16]), 'float32');
   const features = tanh(linear(x, w1, b1));
   const prediction = linear(features, w2, b2);
   const difference = sub(prediction, x);
-  return { graph, parameters, prediction, features, weights, errors: mul(mul(difference, difference), weights) };
+  return { graph, tensors, parameters, prediction, features, weights, errors: mul(mul(difference, difference), weights) };
 }
 
 /** The toy with the inputs and outputs of a training model. Without `sequence` it has no output that allows writing in place. */
 export function toyTrainingModel(layout: FlatLayout, { sequence = true }: { readonly sequence?: boolean } = {}): Uint8Array {
-  const { graph, parameters, errors } = toyGraph(layout);
+  const { graph, tensors, parameters, errors } = toyGraph(layout);
   const loss = mul(mul(graph.input('grad_scale', 'float32', []), 0.5), reduceSum(reduceSum(errors, { axes: [1] })));
   const gradients = grad(loss, parameters);
   if (sequence) graph.output('status', sequenceConstruct([loss]));
   graph.output('loss', loss);
-  layout.tensors.forEach(({ name }, i) => {
-    graph.output(`grad.${name}`, gradients[i]!);
-  });
+  for (const [i, { name, trainable }] of tensors.entries()) if (trainable) graph.output(`grad.${name}`, gradients[i]!);
   return encodeModel(graph);
 }
 
@@ -91,7 +83,7 @@ export function everyDtype() {
     { name: 'labels', dtype: 'int64', shape: [] },
     { name: 'pixels', dtype: 'uint8', shape: [1, 3] },
   ] as const satisfies readonly BatchInput[];
-  const layout: FlatLayout = { tensors: [{ name: 'w', shape: [2], decay: false, offset: 0, size: 2 }], length: 16 };
+  const layout = flatLayout([parameterSpec('w', [2])]);
   const graph = new Graph('dtypes');
   const w = graph.input('w', 'float32', [2]);
   const sums = inputs.map(({ name, dtype, shape }) => reduceSum(cast(graph.input(name, dtype, ['N', ...shape]), 'float32')));

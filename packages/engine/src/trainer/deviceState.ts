@@ -1,17 +1,19 @@
-import { type AdamWOptions, adamWScalars, type SegmentedFloats } from '@maestro/kernels';
+import { encodeModel } from '@maestro/graph';
+import type { SegmentedFloats } from '@maestro/kernels';
+import { deviceScalars, deviceScalarValues, deviceUpdateGraph, type StateVector, type StepOptions, stateVectors } from '@maestro/optim';
+import type { FlatLayout } from '@maestro/tensors';
 import type { IoBinding } from '../capi/ioBinding.ts';
 import type { OrtApi } from '../capi/ortApi.ts';
 import { type OrtSession, openOrtSession } from '../capi/ortSession.ts';
 import type { OrtValue } from '../capi/ortValue.ts';
 import { CapiGradientRun, valuesOver } from '../gradients/capiGradientRun.ts';
-import { ADAMW_INPUTS, adamWModel, addModel, copyModel, sumSquaresModel } from './elementwiseModels.ts';
+import { addModel, copyModel, sumSquaresModel } from './elementwiseModels.ts';
 import type { GradientSlots } from './gradientSlots.ts';
-import type { StateVector, TrainerHostOptions } from './trainerMessages.ts';
+import type { StateVectors, TrainerHostOptions } from './trainerMessages.ts';
 
 type Values = Readonly<Record<string, OrtValue>>;
-type Scalars = Readonly<Record<(typeof ADAMW_INPUTS)[number], Float32Array>>;
-
-const SHORT = { parameters: 'p', firstMoments: 'm', secondMoments: 'v' } as const;
+/** What the update's graph calls the vectors. */
+const SHORT = { parameters: 'p', firstMoments: 'm0', secondMoments: 'm1' } as const;
 
 /**
  * Parameters, moments and the gradient tree as tensors that stay on the device: a micro batch sends its images, and a step with peers
@@ -19,17 +21,19 @@ const SHORT = { parameters: 'p', firstMoments: 'm', secondMoments: 'v' } as cons
  */
 export class DeviceState implements GradientSlots {
   readonly run: CapiGradientRun;
-  readonly #layout: TrainerHostOptions['layout'];
-  readonly #copy: OrtSession;
+  readonly #options: TrainerHostOptions;
+  readonly #names: readonly StateVector[];
+  /** Copies of parameters, and of vectors as long as what is trainable. */
+  readonly #copies: Readonly<Record<'all' | 'trainable', OrtSession>>;
   readonly #add: OrtSession;
-  readonly #adamW: OrtSession;
+  readonly #update: OrtSession;
   readonly #sumSquares: OrtSession;
   readonly #squares = new Float32Array(1);
-  readonly #state: Readonly<Record<StateVector, Values>>;
+  readonly #state: Readonly<Partial<Record<StateVector, Values>>>;
   readonly #slots: readonly Values[];
-  readonly #images: Readonly<Record<StateVector, SegmentedFloats>>;
+  readonly #images: StateVectors;
   readonly #reduced: SegmentedFloats;
-  readonly #scalars: Scalars;
+  readonly #scalars: ReadonlyMap<string, Float32Array>;
   /** Made when first used: copies by what they copy, sums by their slots, and the step. */
   readonly #bindings = new Map<string, IoBinding>();
   /** As long as the longest tensor, once it is needed. */
@@ -37,28 +41,32 @@ export class DeviceState implements GradientSlots {
   /** Where a vector is newer; both are alike when it is in none. */
   readonly #newer = new Map<StateVector, 'host' | 'device'>();
 
-  constructor(api: OrtApi, options: TrainerHostOptions, images: Readonly<Record<StateVector, SegmentedFloats>>, reduced: SegmentedFloats) {
-    const { layout, treeSlots } = options;
+  constructor(api: OrtApi, options: TrainerHostOptions, images: StateVectors, reduced: SegmentedFloats) {
+    const { layout, optimizer, treeSlots } = options;
+    const { trainable } = layout;
+    this.#names = stateVectors(optimizer);
     const state: Partial<Record<StateVector, Values>> = {};
     let slots: readonly Values[] = [];
     this.run = CapiGradientRun.open(api, options, (session) => {
-      const vector = (prefix: string): Values =>
-        Object.fromEntries(layout.tensors.map(({ name, shape }) => [prefix + name, session.allocate(shape)]));
-      for (const name of Object.keys(SHORT) as StateVector[]) state[name] = vector('');
-      slots = Array.from({ length: treeSlots }, () => vector('grad.'));
+      const vector = ({ tensors }: FlatLayout, prefix = ''): Values =>
+        Object.fromEntries(tensors.map(({ name, shape }) => [prefix + name, session.allocate(shape)]));
+      for (const name of this.#names) state[name] = vector(name === 'parameters' ? layout : trainable);
+      slots = Array.from({ length: treeSlots }, () => vector(trainable, 'grad.'));
       return { parameters: [state.parameters!], slots };
     });
-    this.#layout = layout;
-    this.#state = state as Record<StateVector, Values>;
+    this.#options = options;
+    this.#state = state;
     this.#slots = slots;
     this.#images = images;
     this.#reduced = reduced;
-    this.#copy = openOrtSession(api, copyModel(layout), options);
-    this.#add = openOrtSession(api, addModel(layout), options);
-    this.#adamW = openOrtSession(api, adamWModel(layout), options);
-    this.#sumSquares = openOrtSession(api, sumSquaresModel(layout), options);
-    this.#scalars = Object.fromEntries(ADAMW_INPUTS.map((name) => [name, Float32Array.of(1)])) as unknown as Scalars;
-    for (const name of Object.keys(SHORT) as StateVector[]) this.#newer.set(name, 'host');
+    const copyOfTrainable = openOrtSession(api, copyModel(trainable), options);
+    const isAllTrainable = trainable.tensors.length === layout.tensors.length;
+    this.#copies = { trainable: copyOfTrainable, all: isAllTrainable ? copyOfTrainable : openOrtSession(api, copyModel(layout), options) };
+    this.#add = openOrtSession(api, addModel(trainable), options);
+    this.#update = openOrtSession(api, encodeModel(deviceUpdateGraph(trainable.tensors, optimizer)), options);
+    this.#sumSquares = openOrtSession(api, sumSquaresModel(trainable), options);
+    this.#scalars = new Map(deviceScalars(trainable.tensors, optimizer).map((name) => [name, Float32Array.of(1)]));
+    for (const name of this.#names) this.#newer.set(name, 'host');
   }
 
   /** The host's image of a vector was written. */
@@ -69,7 +77,9 @@ export class DeviceState implements GradientSlots {
   /** Brings the host's image of a vector up to date. */
   toHost(vector: StateVector): void {
     if (this.#newer.get(vector) !== 'device') return;
-    this.#bound(`fetch ${vector}`, this.#copy, (binding) => this.#bindCopy(binding, this.#state[vector], '', this.#images[vector])).run();
+    this.#bound(`fetch ${vector}`, this.#copyOf(vector), (binding) =>
+      this.#bindCopy(binding, this.#layoutOf(vector), this.#state[vector]!, '', this.#images[vector]!),
+    ).run();
     this.#newer.delete(vector);
   }
 
@@ -80,8 +90,8 @@ export class DeviceState implements GradientSlots {
 
   add(into: number, from: number): void {
     this.#bound(`add ${into} ${from}`, this.#add, (binding) => {
-      binding.input('one', this.run.memory.over(this.#scalars.one, []));
-      for (const { name } of this.#layout.tensors) {
+      binding.input('one', this.run.memory.over(this.#scalars.get('one')!, []));
+      for (const { name } of this.#options.layout.trainable.tensors) {
         const sum = this.#slots[into]![`grad.${name}`]!;
         binding.input(`into.${name}`, sum);
         binding.input(`from.${name}`, this.#slots[from]![`grad.${name}`]!);
@@ -91,10 +101,11 @@ export class DeviceState implements GradientSlots {
   }
 
   clear(slot: number): void {
-    this.#zeros ??= new Float32Array(Math.max(...this.#layout.tensors.map(({ size }) => size)));
+    const { tensors } = this.#options.layout.trainable;
+    this.#zeros ??= new Float32Array(Math.max(...tensors.map(({ size }) => size)));
     const zeros = this.#zeros;
-    this.#bound(`clear ${slot}`, this.#copy, (binding) => {
-      for (const { name, shape, size } of this.#layout.tensors) {
+    this.#bound(`clear ${slot}`, this.#copies.trainable, (binding) => {
+      for (const { name, shape, size } of tensors) {
         binding.input(`from.${name}`, this.run.memory.over(zeros.subarray(0, size), shape));
         binding.output(`to.${name}`, this.#slots[slot]![`grad.${name}`]!);
       }
@@ -102,7 +113,9 @@ export class DeviceState implements GradientSlots {
   }
 
   take(slot: number, target: SegmentedFloats, name: string): void {
-    this.#bound(`take ${slot} ${name}`, this.#copy, (binding) => this.#bindCopy(binding, this.#slots[slot]!, 'grad.', target)).run();
+    this.#bound(`take ${slot} ${name}`, this.#copies.trainable, (binding) =>
+      this.#bindCopy(binding, this.#options.layout.trainable, this.#slots[slot]!, 'grad.', target),
+    ).run();
   }
 
   /** The sum of squares of a gradient, in float32: infinite where that overflows. */
@@ -115,47 +128,60 @@ export class DeviceState implements GradientSlots {
   }
 
   /**
-   * One AdamW step on the gradient in a slot; without one, on the reduced gradient, which lies in host memory. Gives the seconds in which
+   * One step of the optimiser on the gradient in a slot; without one, on the reduced gradient, which lies in host memory. Gives the seconds in which
    * that went to the device.
    */
-  apply(options: AdamWOptions, slot?: number): number {
-    for (const [name, value] of Object.entries(adamWScalars(options))) this.#scalars[name as keyof Scalars][0] = value;
-    for (const vector of Object.keys(SHORT) as StateVector[]) this.#toDevice(vector);
-    const sendSeconds = this.#bound(`adamW ${slot}`, this.#adamW, (binding) => {
-      for (const name of ADAMW_INPUTS) binding.input(name, this.run.memory.over(this.#scalars[name], []));
-      const gradient = slot === undefined ? valuesOver(this.run.memory, this.#layout, this.#reduced, 'grad.') : this.#slots[slot]!;
+  apply(step: StepOptions, slot?: number): number {
+    const { layout, optimizer } = this.#options;
+    const { trainable } = layout;
+    for (const [name, value] of deviceScalarValues(trainable.tensors, optimizer, step)) this.#scalars.get(name)![0] = value;
+    for (const vector of this.#names) this.#toDevice(vector);
+    const sendSeconds = this.#bound(`update ${slot}`, this.#update, (binding) => {
+      for (const [name, value] of this.#scalars) binding.input(name, this.run.memory.over(value, []));
+      const gradient = slot === undefined ? valuesOver(this.run.memory, trainable, this.#reduced, 'grad.') : this.#slots[slot]!;
       for (const [name, value] of Object.entries(gradient)) binding.input(name, value);
-      for (const [vector, short] of Object.entries(SHORT)) {
-        for (const [name, value] of Object.entries(this.#state[vector as StateVector])) {
-          binding.input(`${short}.${name}`, value);
-          binding.output(`next.${short}.${name}`, value);
+      for (const vector of this.#names) {
+        for (const { name } of trainable.tensors) {
+          const value = this.#state[vector]![name]!;
+          binding.input(`${SHORT[vector]}.${name}`, value);
+          binding.output(`next.${SHORT[vector]}.${name}`, value);
         }
       }
     }).run();
-    for (const vector of Object.keys(SHORT) as StateVector[]) this.#newer.set(vector, 'device');
+    for (const vector of this.#names) this.#newer.set(vector, 'device');
     return sendSeconds;
   }
 
   async close(): Promise<void> {
     for (const binding of this.#bindings.values()) binding.close();
-    for (const session of [this.#copy, this.#add, this.#adamW, this.#sumSquares]) session.close();
+    const copies = new Set(Object.values(this.#copies));
+    for (const session of [...copies, this.#add, this.#update, this.#sumSquares]) session.close();
     await this.run.close();
   }
 
   #toDevice(vector: StateVector): void {
     if (this.#newer.get(vector) !== 'host') return;
-    this.#bound(`send ${vector}`, this.#copy, (binding) => {
-      const images = valuesOver(this.run.memory, this.#layout, this.#images[vector]);
+    this.#bound(`send ${vector}`, this.#copyOf(vector), (binding) => {
+      const images = valuesOver(this.run.memory, this.#layoutOf(vector), this.#images[vector]!);
       for (const [name, value] of Object.entries(images)) {
         binding.input(`from.${name}`, value);
-        binding.output(`to.${name}`, this.#state[vector][name]!);
+        binding.output(`to.${name}`, this.#state[vector]![name]!);
       }
     }).run();
     this.#newer.delete(vector);
   }
 
-  #bindCopy(binding: IoBinding, source: Values, prefix: string, target: SegmentedFloats): void {
-    for (const [name, value] of Object.entries(valuesOver(this.run.memory, this.#layout, target))) {
+  #layoutOf(vector: StateVector): FlatLayout {
+    const { layout } = this.#options;
+    return vector === 'parameters' ? layout : layout.trainable;
+  }
+
+  #copyOf(vector: StateVector): OrtSession {
+    return this.#copies[vector === 'parameters' ? 'all' : 'trainable'];
+  }
+
+  #bindCopy(binding: IoBinding, layout: FlatLayout, source: Values, prefix: string, target: SegmentedFloats): void {
+    for (const [name, value] of Object.entries(valuesOver(this.run.memory, layout, target))) {
       binding.input(`from.${name}`, source[prefix + name]!);
       binding.output(`to.${name}`, value);
     }

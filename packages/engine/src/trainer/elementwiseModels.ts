@@ -1,5 +1,5 @@
-import { add, div, encodeModel, Graph, identity, mul, reduceSum, sequenceConstruct, sqrt, sub, type Tensor } from '@maestro/graph';
-import type { FlatLayout } from '../flatLayout.ts';
+import { add, encodeModel, Graph, identity, mul, reduceSum, sequenceConstruct, type Tensor } from '@maestro/graph';
+import type { FlatLayout } from '@maestro/tensors';
 
 /** Copies a vector: `from.NAME` to `to.NAME`, wherever either lies. */
 export function copyModel({ tensors }: FlatLayout): Uint8Array {
@@ -52,41 +52,4 @@ function sumSquares(tensors: readonly Tensor[]): Tensor {
     return rows.dims.length === 0 ? rows : reduceSum(rows);
   });
   return each.reduce((total, squares) => add(total, squares));
-}
-
-/** The scalars that {@link adamWModel} takes, as `adamWScalars` has them; and `one`, which is 1. */
-export const ADAMW_INPUTS = [
-  'gradScale',
-  'decay',
-  'beta1Rest',
-  'beta2',
-  'beta2Rest',
-  'correction',
-  'epsilon',
-  'negativeStepSize',
-  'one',
-] as const;
-
-/**
- * AdamW with the arithmetic of the kernel, operation by operation, so that on a CPU it gives the kernel's bits. In place: `next.m.NAME` and
- * `m.NAME` are the same memory, and so on; `one` as in {@link addModel}.
- */
-export function adamWModel({ tensors }: FlatLayout): Uint8Array {
-  const graph = new Graph('adamw_model');
-  const scalar = Object.fromEntries(ADAMW_INPUTS.map((name) => [name, graph.input(name, 'float32', [])])) as Record<
-    (typeof ADAMW_INPUTS)[number],
-    Tensor
-  >;
-  for (const { name, shape, decay } of tensors) {
-    const [parameter, gradient, oldM, oldV] = ['p', 'grad', 'm', 'v'].map((kind) => graph.input(`${kind}.${name}`, 'float32', shape));
-    const g = mul(gradient!, scalar.gradScale);
-    const m = add(mul(oldM!, scalar.one), mul(sub(g, oldM!), scalar.beta1Rest));
-    const v = add(mul(oldV!, scalar.beta2), mul(mul(scalar.beta2Rest, g), g));
-    const denominator = add(div(sqrt(v), scalar.correction), scalar.epsilon);
-    const decayed = mul(parameter!, decay ? scalar.decay : scalar.one);
-    graph.output(`next.p.${name}`, add(decayed, div(mul(scalar.negativeStepSize, m), denominator)));
-    graph.output(`next.m.${name}`, m);
-    graph.output(`next.v.${name}`, v);
-  }
-  return encodeModel(graph);
 }

@@ -12,7 +12,7 @@ export interface OuterOptions {
   readonly replicas: number;
 }
 
-/** The vectors of an outer step, equally cut. */
+/** The vectors of an outer step, equally cut. Momentum and deltas are as long as the trainable parameters, which come first. */
 export interface OuterVectors {
   /** Outer parameters, updated. */
   readonly parameters: SegmentedFloats;
@@ -22,7 +22,7 @@ export interface OuterVectors {
   readonly deltas: SegmentedFloats;
 }
 
-/** target = left - right, element by element, on equally cut vectors. */
+/** target = left - right, element by element of target, on equally cut vectors. */
 export function subtractFloats(target: SegmentedFloats, left: SegmentedFloats, right: SegmentedFloats): void {
   target.parts.forEach(({ floats }, k) => {
     const [a, b] = [left.parts[k]!.floats, right.parts[k]!.floats];
@@ -42,9 +42,9 @@ export function subtractFloats(target: SegmentedFloats, left: SegmentedFloats, r
 export function applyOuterStep({ parameters, momentum, deltas }: OuterVectors, options: OuterOptions): void {
   const { replicas } = options;
   const [lr, mu] = [fround(options.lr), fround(options.momentum)];
-  parameters.parts.forEach(({ floats: p }, k) => {
-    const [m, d] = [momentum.parts[k]!.floats, deltas.parts[k]!.floats];
-    for (let i = 0; i < p.length; i++) {
+  deltas.parts.forEach(({ floats: d }, k) => {
+    const [p, m] = [parameters.parts[k]!.floats, momentum.parts[k]!.floats];
+    for (let i = 0; i < d.length; i++) {
       const g = fround(d[i]! / replicas);
       const next = fround(fround(m[i]! * mu) + g);
       m[i] = next;

@@ -1,20 +1,25 @@
 import { setImmediate } from 'node:timers/promises';
+import { type OptimizerSettings, stateVectors } from '@maestro/optim';
+import type { ParameterLayout } from '@maestro/tensors';
 
 const PAGE_BYTES = 4096;
 /** Bytes that are touched at a time: a virtual machine takes up to a millisecond to give them. */
 const PIECE_BYTES = 1 << 18;
 
-/** The vectors of a snapshot, each of a SharedArrayBuffer. */
+/** The vectors of a training state, each of a SharedArrayBuffer: all parameters, and the moments of those that are trained. */
 export interface SnapshotMemory {
   readonly parameters: Float32Array;
   readonly firstMoments: Float32Array;
-  readonly secondMoments: Float32Array;
+  /** Of optimisers that keep two. */
+  readonly secondMoments?: Float32Array;
 }
 
-/** Reserves the vectors of snapshots of `length` floats. The operating system gives a page only when it is first touched. */
-export function reserveSnapshot(length: number): SnapshotMemory {
-  const vector = () => new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
-  return { parameters: vector(), firstMoments: vector(), secondMoments: vector() };
+/** Reserves the vectors of a state, zero at first. The operating system gives a page only when it is first touched. */
+export function reserveSnapshot({ length, trainable }: ParameterLayout, optimizer: OptimizerSettings): SnapshotMemory {
+  const vector = (floats: number) => new Float32Array(new SharedArrayBuffer(floats * Float32Array.BYTES_PER_ELEMENT));
+  const hasTwo = stateVectors(optimizer).includes('secondMoments');
+  const moments = { firstMoments: vector(trainable.length), ...(hasTwo && { secondMoments: vector(trainable.length) }) };
+  return { parameters: vector(length), ...moments };
 }
 
 /**
@@ -23,7 +28,7 @@ export function reserveSnapshot(length: number): SnapshotMemory {
  * writes meanwhile. Returns early when the signal is aborted.
  */
 export async function touchPages(memory: SnapshotMemory, signal?: AbortSignal): Promise<void> {
-  for (const { buffer, length } of [memory.parameters, memory.firstMoments, memory.secondMoments]) {
+  for (const { buffer, length } of Object.values(memory) as Float32Array[]) {
     const words = new Int32Array(buffer, 0, length);
     const stride = PAGE_BYTES / Int32Array.BYTES_PER_ELEMENT;
     for (let at = 0; at < words.length; at += stride) {

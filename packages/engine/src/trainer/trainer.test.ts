@@ -1,10 +1,12 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { adamWScalars, copyFloats, copyRange, openArena, openJavaScriptKernels, type SegmentedFloats } from '@maestro/kernels';
-import { type FlatLayout, openTrainer, runModel, type TensorValue, type Trainer, type TrainerOptions } from '../index.ts';
+import { copyFloats, copyRange, openArena, type SegmentedFloats } from '@maestro/kernels';
+import { ADAMW_DEFAULTS, NUMBERS, openJavaScriptUpdates, ruleOf } from '@maestro/optim';
+import type { FlatLayout, ParameterLayout } from '@maestro/tensors';
+import { openTrainer, runModel, type TensorValue, type Trainer, type TrainerOptions } from '../index.ts';
 import { TOY_INPUTS, toyBatch, toyLayout, toyParameters, toyTrainingModel } from '../testing/toyModel.ts';
 
 const layout = toyLayout();
-const adamW = { lr: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05 };
+const adamW = { lr: 0.01 };
 const opened: Trainer[] = [];
 
 afterEach(async () => {
@@ -73,7 +75,7 @@ async function twoSteps(trainer: Trainer): Promise<{ losses: number[]; parameter
     await trainer.apply({ ...adamW, step });
   }
   const { parameters, secondMoments } = await trainer.snapshot();
-  return { losses, parameters: parameters.slice(), secondMoments: secondMoments.slice() };
+  return { losses, parameters: parameters.slice(), secondMoments: secondMoments!.slice() };
 }
 
 test('the gradient of a micro batch is what ONNX Runtime gives, bit for bit, and padding stays zero', async () => {
@@ -114,32 +116,21 @@ test('a tree of leaves is summed left to right, accumulation within the leaf fir
 test('apply is the AdamW kernel on every tensor, with decay only where the layout says so', async () => {
   const trainer = await toyTrainer();
   const gradient = await referenceGradient(toyBatch(4, 1));
-  const { ranges, memory } = openArena({ ranges: { p: layout.length, g: layout.length, m: layout.length, v: layout.length } });
+  const { length } = layout;
+  const { ranges, memory } = openArena({ ranges: { p: length, g: length, m: length, v: length, scalars: 16 } });
   ranges.p.set(toyParameters(layout));
   ranges.g.set(gradient);
-  const kernels = openJavaScriptKernels(memory);
+  const rule = ruleOf(ADAMW_DEFAULTS);
+  const { adamW: update } = openJavaScriptUpdates(memory);
   for (const step of [1, 2, 3]) {
     copyFloats(trainer.reduced, gradient);
     await trainer.apply({ ...adamW, step, gradScale: 0.5 });
-    const s = adamWScalars({ ...adamW, step, gradScale: 0.5 });
     for (const { offset, size, decay } of layout.tensors) {
+      const weightDecay = decay ? ADAMW_DEFAULTS.weightDecay : 0;
+      const scalars = rule.scalarsOf(NUMBERS, { ...adamW, step, gradScale: 0.5, weightDecay });
+      for (const [k, name] of rule.scalars.entries()) ranges.scalars[k] = scalars[name]!;
       const [p, g, m, v] = [ranges.p, ranges.g, ranges.m, ranges.v].map((range) => range.byteOffset + 4 * offset);
-      const decayFactor = decay ? s.decay : 1;
-      kernels.adamW(
-        p!,
-        g!,
-        m!,
-        v!,
-        size,
-        s.gradScale,
-        decayFactor,
-        s.beta1Rest,
-        s.beta2,
-        s.beta2Rest,
-        s.correction,
-        s.epsilon,
-        s.negativeStepSize,
-      );
+      update(p!, g!, m!, v!, size, ranges.scalars.byteOffset);
     }
   }
   const { parameters, firstMoments, secondMoments, step } = await trainer.snapshot();
@@ -285,7 +276,7 @@ test('a micro batch without images adds nothing, to the leaf or to what is accum
 });
 
 test('a model and a layout that do not fit are refused by the name of what differs', async () => {
-  const renamed: FlatLayout = {
+  const renamed: ParameterLayout = {
     ...layout,
     tensors: layout.tensors.map((tensor, i) => (i === 0 ? { ...tensor, name: 'stem.weight' } : tensor)),
   };

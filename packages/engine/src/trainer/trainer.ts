@@ -1,21 +1,21 @@
 import {
-  type AdamWOptions,
   type FloatRange,
   maxSegmentFloats,
   openSegments,
   planSegments,
+  prefixPlan,
   type SegmentedArenaDescription,
   type SegmentedFloats,
 } from '@maestro/kernels';
+import { ADAMW_DEFAULTS, type OptimizerSettings, type StateVector, type StepOptions, stateVectors, stepScratch } from '@maestro/optim';
 import { type BatchInput, bytesPerSample, type Device, MaestroError } from '@maestro/protocol';
+import type { ParameterLayout } from '@maestro/tensors';
 import { type DeviceBuild, requireDevice } from '../devices/device.ts';
 import type { EngineLogger } from '../engineLogger.ts';
-import type { FlatLayout } from '../flatLayout.ts';
 import type { Engine } from '../gradients/engine.ts';
 import type { OutputPath } from '../gradients/outputPath.ts';
 import type { CudaOptions, ModelSource } from '../session.ts';
 import { startComputeThread } from '../threads/computeThread.ts';
-import { STAGING_FLOATS } from './applyAdamW.ts';
 import type { OuterOptions } from './outerStep.ts';
 import { reserveSnapshot, type SnapshotMemory, touchPages } from './snapshotMemory.ts';
 import type { TrainerCalls } from './trainerHost.ts';
@@ -26,7 +26,6 @@ import type {
   MicroBatchResult,
   OuterState,
   StateRange,
-  StateVector,
   TrainerHostOptions,
   TrainerReady,
 } from './trainerMessages.ts';
@@ -34,10 +33,13 @@ import type {
 /** How to open a {@link Trainer}. */
 export interface TrainerOptions {
   /**
-   * Inputs: every parameter by name, every one of `inputs`, and `grad_scale` []. Outputs: a sequence first, `loss` [], `grad.<name>`.
+   * Inputs: every parameter by name, every one of `inputs`, and `grad_scale` []. Outputs: a sequence first, `loss` [], `grad.<name>`
+   * of the parameters that are trainable.
    */
   readonly trainingModel: ModelSource;
-  readonly layout: FlatLayout;
+  readonly layout: ParameterLayout;
+  /** Default: AdamW as the paper sets it. */
+  readonly optimizer?: OptimizerSettings;
   /** What each sample has for the model. */
   readonly inputs: readonly BatchInput[];
   /** More outputs [], sums over the samples of a micro batch. Default: none. */
@@ -82,10 +84,12 @@ export interface TrainerMemory {
 }
 
 /** A copy of all state, SharedArrayBuffer-backed; the next `snapshot` writes to the same buffers. */
-export interface TrainerSnapshot extends Required<Omit<FlatState, 'replica'>> {}
+export interface TrainerSnapshot extends SnapshotMemory {
+  readonly step: number;
+}
 
 /**
- * Forward, backward and AdamW of one replica, or of several that train apart, in a compute thread of its own. Calls are served one at a
+ * Forward, backward and the optimiser's step of one replica, or of several that train apart, in a compute thread of its own. Calls are served one at a
  * time in the order in which they are made; the caller's thread is never blocked.
  */
 export interface Trainer {
@@ -146,11 +150,11 @@ export interface Trainer {
   /** Drops the leaf and the stack, to begin a step again. */
   clearTree(): Promise<void>;
   /**
-   * One AdamW step of a replica (default 0) on `reduced`. `step` counts from 1 and rises with every call.
+   * One step of a replica's optimiser (default 0) on `reduced`. `step` counts from 1 and rises with every call.
    *
    * @throws MaestroError `conflict` when these parameters already have that step.
    */
-  apply(options: AdamWOptions & { readonly replica?: number }): Promise<ApplyResult>;
+  apply(options: StepOptions & { readonly replica?: number }): Promise<ApplyResult>;
   /** Sets outer parameters and momentum. */
   loadOuter(state: OuterState): Promise<void>;
   /**
@@ -158,7 +162,7 @@ export interface Trainer {
    */
   applyOuter(options: OuterOptions & { readonly held: number }): Promise<void>;
   /** Copies the moments of a replica to memory of the caller, which must be SharedArrayBuffer-backed. */
-  copyMoments(into: { readonly replica: number; readonly firstMoments: Float32Array; readonly secondMoments: Float32Array }): Promise<void>;
+  copyMoments(into: Omit<SnapshotMemory, 'parameters'> & { readonly replica: number }): Promise<void>;
   /** The same of the outer parameters and their momentum. */
   copyOuter(into: Required<OuterState>): Promise<void>;
   /**
@@ -169,7 +173,7 @@ export interface Trainer {
   /** Copies all state. The compute thread does nothing else meanwhile. */
   snapshot(): Promise<TrainerSnapshot>;
   /** The buffers that `snapshot` writes to, for those who fill them in otherwise: moments that come from other replicas. */
-  snapshotBuffers(): Omit<TrainerSnapshot, 'step'>;
+  snapshotBuffers(): SnapshotMemory;
   memory(): TrainerMemory;
   /** Ends the thread and frees its memory. */
   close(): Promise<void>;
@@ -183,6 +187,7 @@ export interface Trainer {
 export async function openTrainer({
   trainingModel,
   layout,
+  optimizer = ADAMW_DEFAULTS,
   inputs,
   sums = [],
   microBatch,
@@ -205,13 +210,18 @@ export async function openTrainer({
   const diagnosis = await requireDevice('openTrainer', device);
 
   const treeSlots = treeDepth + 2;
-  const most = Math.min(maxSegmentFloats(3 + treeSlots, { staging: STAGING_FLOATS }), maxSegmentFloats(maxPartials + 1));
+  const most = Math.min(maxSegmentFloats(3 + treeSlots, stepScratch(optimizer, layout.trainable)), maxSegmentFloats(maxPartials + 1));
   const plan = planSegments({ length: layout.length, tensors: layout.tensors, maxFloats: Math.min(most, segmentFloats ?? most) });
   const partialNames = Array.from({ length: maxPartials }, (_, i) => `partial${i}`);
-  const { vectors, description } = openSegments({ plan, vectors: ['reduced', ...partialNames], shared: true });
+  const { vectors, description } = openSegments({
+    plan: prefixPlan(plan, layout.trainable.length),
+    vectors: ['reduced', ...partialNames],
+    shared: true,
+  });
   const options: TrainerHostOptions = {
     trainingModel,
     layout,
+    optimizer,
     plan,
     inputs,
     sums,
@@ -234,8 +244,10 @@ export async function openTrainer({
 
   let path = thread.ready.outputPath;
   let kept: SnapshotMemory | undefined;
-  let owned = layout.length;
+  let owned = layout.trainable.length;
   const vectorBytes = layout.length * Float32Array.BYTES_PER_ELEMENT;
+  const _trainableBytes = layout.trainable.length * Float32Array.BYTES_PER_ELEMENT;
+  const _moments = stateVectors(optimizer).length - 1;
   if (engine === 'capi' && thread.ready.engine === 'node') {
     logger?.warn({ reason: thread.ready.engineReason }, 'onnxruntime-node takes the place of the C API');
   }
@@ -277,7 +289,7 @@ export async function openTrainer({
     keepReduced: () => thread.call('keepReduced', undefined),
     pushDelta: (replica) => thread.call('pushDelta', replica),
     clearTree: () => thread.call('clearTree', undefined),
-    apply: (adamW) => thread.call('apply', adamW),
+    apply: (options) => thread.call('apply', options),
     loadOuter: (state) => thread.call('loadOuter', state),
     applyOuter: (outer) => thread.call('applyOuter', outer),
     async copyMoments(into) {
@@ -285,16 +297,16 @@ export async function openTrainer({
     },
     copyOuter: (into) => thread.call('snapshotOuter', into),
     async prepareSnapshot({ signal } = {}) {
-      kept ??= reserveSnapshot(layout.length);
+      kept ??= reserveSnapshot(layout, optimizer);
       await touchPages(kept, signal);
     },
     async snapshot() {
-      kept ??= reserveSnapshot(layout.length);
+      kept ??= reserveSnapshot(layout, optimizer);
       const { step } = await thread.call('snapshot', kept);
       return { ...kept, step };
     },
     snapshotBuffers() {
-      kept ??= reserveSnapshot(layout.length);
+      kept ??= reserveSnapshot(layout, optimizer);
       return kept;
     },
     memory: () => ({

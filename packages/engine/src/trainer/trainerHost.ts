@@ -1,5 +1,4 @@
 import {
-  type AdamWOptions,
   blockSumSquares,
   copyFloats,
   copyRange,
@@ -9,11 +8,11 @@ import {
   SUM_SQUARES_BLOCK,
   sliceParts,
 } from '@maestro/kernels';
+import { OptimizerStep, type StateVector, type StepOptions, stateVectors, stepScratch } from '@maestro/optim';
 import { assertInternal, MaestroError } from '@maestro/protocol';
 import type { MicroBatchLoss } from '../gradients/gradientRun.ts';
 import { openGradients } from '../gradients/openGradients.ts';
 import type { ComputeHost } from '../threads/serveCompute.ts';
-import { type AdamWChunk, adamWChunks, applyAdamW, STAGING_FLOATS } from './applyAdamW.ts';
 import { applyOuterStep, type OuterOptions, subtractFloats } from './outerStep.ts';
 import type {
   ApplyResult,
@@ -22,13 +21,10 @@ import type {
   MicroBatchResult,
   OuterState,
   StateRange,
-  StateVector,
+  StateVectors,
   TrainerHostOptions,
   TrainerReady,
 } from './trainerMessages.ts';
-
-/** What AdamW updates. */
-const STATE_VECTORS = ['parameters', 'firstMoments', 'secondMoments'] as const;
 
 /** The calls of the trainer's compute thread; see `Trainer` for what they mean. */
 export type TrainerCalls = Awaited<ReturnType<typeof openTrainerHost>>['calls'];
@@ -41,13 +37,20 @@ export type TrainerCalls = Awaited<ReturnType<typeof openTrainerHost>>['calls'];
  * takes a gradient that is to be added to the leaf.
  */
 export async function openTrainerHost(options: TrainerHostOptions) {
-  const { layout, plan, treeSlots, replicas } = options;
+  const { layout, optimizer, plan, treeSlots, replicas } = options;
+  const { trainable } = layout;
+  const names = stateVectors(optimizer);
   const slotNames = Array.from({ length: treeSlots }, (_, i) => `slot${i}`);
-  const scratch = { staging: STAGING_FLOATS };
-  const { vectors, arenas } = openSegments<string, 'staging'>({ plan, vectors: [...STATE_VECTORS, ...slotNames], scratch });
+  const scratch = stepScratch(optimizer, trainable);
+  /** Vectors in memories of their own; all but parameters are those of what is trainable. */
+  const open = (vectors: readonly string[], ranges: Readonly<Record<string, number>> = {}) => {
+    const lengths = Object.fromEntries(vectors.map((name) => [name, /parameters$/i.test(name) ? layout.length : trainable.length]));
+    return openSegments<string, string>({ plan, vectors, lengths, scratch: ranges });
+  };
+  const { vectors, arenas } = open([...names, ...slotNames], scratch);
   // Each further replica has memories of its own, so that segments need not become small where there are many.
-  const others = Array.from({ length: Math.max(0, replicas - 1) }, () => openSegments({ plan, vectors: STATE_VECTORS, scratch }));
-  const outer = replicas === 0 ? undefined : openSegments<string>({ plan, vectors: ['outerParameters', 'outerMomentum'] });
+  const others = Array.from({ length: Math.max(0, replicas - 1) }, () => open(names, scratch));
+  const outer = replicas === 0 ? undefined : open(['outerParameters', 'outerMomentum']);
   const vector = (name: string): SegmentedFloats => {
     const found = vectors[name] ?? shared.vectors[name] ?? outer?.vectors[name];
     assertInternal(found, `the trainer has no vector ${name}`);
@@ -55,18 +58,28 @@ export async function openTrainerHost(options: TrainerHostOptions) {
   };
   const shared = openSegments(options.shared);
   const slots = slotNames.map(vector);
+  const stepOver = (own: typeof arenas, range?: FloatRange): OptimizerStep =>
+    new OptimizerStep({
+      settings: optimizer,
+      layout: trainable,
+      arenas: own,
+      gradient: shared.vectors['reduced']!,
+      ...(range && { range }),
+    });
   const states = [{ vectors, arenas }, ...others].map((own) => ({
-    parameters: own.vectors['parameters']!,
-    firstMoments: own.vectors['firstMoments']!,
-    secondMoments: own.vectors['secondMoments']!,
-    chunks: adamWChunks(layout, own.arenas, shared.vectors.reduced!) as readonly AdamWChunk[],
+    vectors: Object.fromEntries(names.map((name) => [name, own.vectors[name]!])) as unknown as StateVectors,
+    optimizer: stepOver(own.arenas),
     lastStep: 0,
   }));
-  const blocks = new Float64Array(Math.ceil(layout.length / SUM_SQUARES_BLOCK));
+  const blocks = new Float64Array(Math.ceil(trainable.length / SUM_SQUARES_BLOCK));
   const [first] = states as [(typeof states)[number]];
   const reduced = vector('reduced');
-  const { slots: gradients, device, ready } = await openGradients(options, { states, slots, reduced });
-  let own: FloatRange = { first: 0, length: layout.length };
+  const {
+    slots: gradients,
+    device,
+    ready,
+  } = await openGradients(options, { states: states.map((state) => state.vectors), slots, reduced });
+  let own: FloatRange = { first: 0, length: trainable.length };
 
   let depth = 0;
   let hasLeaf = false;
@@ -94,21 +107,22 @@ export async function openTrainerHost(options: TrainerHostOptions) {
   };
 
   const sumSquaresOfReduced = (): number => {
-    blockSumSquares(reduced, 0, layout.length, blocks);
+    blockSumSquares(reduced, 0, trainable.length, blocks);
     return blocks.reduce((sum, block) => sum + block, 0);
   };
 
   /** Sets vectors; those without values become zero. */
-  const fill = (values: Readonly<Record<string, Float32Array | undefined>>, targets: Readonly<Record<string, unknown>>): void => {
+  const fill = (values: Readonly<Record<string, Float32Array | undefined>>, targets: Readonly<Record<string, SegmentedFloats>>): void => {
     for (const [name, given] of Object.entries(values)) {
-      if (given !== undefined && given.length !== layout.length) {
-        throw new MaestroError('invalid-argument', `load: ${name} has ${given.length} floats, the layout ${layout.length}`);
+      const length = targets[name]?.length ?? 0;
+      if (given !== undefined && given.length !== length) {
+        throw new MaestroError('invalid-argument', `load: ${name} has ${given.length} floats, the layout ${length}`);
       }
     }
-    for (const [name, given] of Object.entries(values)) {
-      const target = targets[name] as SegmentedFloats;
+    for (const [name, target] of Object.entries(targets)) {
+      const given = values[name];
       // Moments that others own are not written, so that they take no memory.
-      const range = name.endsWith('Moments') ? own : { first: 0, length: layout.length };
+      const range = name.endsWith('Moments') ? own : { first: 0, length: target.length };
       for (const { start, floats } of sliceParts(target, range.first, range.length)) {
         if (given === undefined) floats.fill(0);
         else floats.set(given.subarray(start, start + floats.length));
@@ -119,8 +133,8 @@ export async function openTrainerHost(options: TrainerHostOptions) {
   const calls = {
     load({ parameters, firstMoments, secondMoments, step, replica = 0 }: FlatState): void {
       const state = stateOf(replica);
-      fill({ parameters, firstMoments, secondMoments }, state);
-      for (const name of STATE_VECTORS) device?.wroteHost(name);
+      fill({ parameters, firstMoments, secondMoments }, state.vectors);
+      for (const name of names) device?.wroteHost(name);
       state.lastStep = step;
       calls.clearTree();
     },
@@ -186,7 +200,7 @@ export async function openTrainerHost(options: TrainerHostOptions) {
 
     pushDelta(replica: number): void {
       assertInternal(!hasLeaf, 'pushDelta: a leaf was begun');
-      subtractFloats(slots[slotAt(depth)]!, vector('outerParameters'), stateOf(replica).parameters);
+      subtractFloats(slots[slotAt(depth)]!, vector('outerParameters'), stateOf(replica).vectors.parameters);
       depth++;
     },
 
@@ -196,24 +210,27 @@ export async function openTrainerHost(options: TrainerHostOptions) {
       kept = undefined;
     },
 
-    apply({ replica = 0, ...adamW }: AdamWOptions & { readonly replica?: number }): ApplyResult {
+    apply({ replica = 0, ...options }: StepOptions & { readonly replica?: number }): ApplyResult {
       const state = stateOf(replica);
-      const { chunks, lastStep } = state;
-      if (!(adamW.step > lastStep)) {
-        throw new MaestroError('conflict', `apply: step ${adamW.step} is not after step ${lastStep}, which these parameters already have`);
+      const { lastStep } = state;
+      if (!(options.step > lastStep)) {
+        throw new MaestroError(
+          'conflict',
+          `apply: step ${options.step} is not after step ${lastStep}, which these parameters already have`,
+        );
       }
       const started = performance.now();
-      const sendSeconds = device?.apply(adamW, kept) ?? 0;
-      if (device === undefined) applyAdamW(chunks, adamW);
+      const sendSeconds = device?.apply(options, kept) ?? 0;
+      if (device === undefined) state.optimizer.apply(options);
       kept = undefined;
-      state.lastStep = adamW.step;
+      state.lastStep = options.step;
       return { seconds: (performance.now() - started) / 1000, sendSeconds };
     },
 
     own(range: FloatRange): void {
-      assertInternal(device === undefined || range.length === layout.length, 'own: state on a device is not dealt to owners');
+      assertInternal(device === undefined || range.length === trainable.length, 'own: state on a device is not dealt to owners');
       own = range;
-      first.chunks = adamWChunks(layout, arenas, reduced, range);
+      first.optimizer = stepOver(arenas, range);
     },
 
     share(name: StateVector): void {
@@ -224,7 +241,7 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     adopt(_: undefined): void {
       const end = own.first + own.length;
       copyRange(vector('parameters'), reduced, { first: 0, length: own.first });
-      copyRange(vector('parameters'), reduced, { first: end, length: layout.length - end });
+      copyRange(vector('parameters'), reduced, { first: end, length: trainable.length - end });
     },
 
     copyReduced(values: Float32Array): void {
@@ -250,15 +267,16 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     applyOuter({ held, ...outer }: OuterOptions & { readonly held: number }): void {
       const parameters = vector('outerParameters');
       applyOuterStep({ parameters, momentum: vector('outerMomentum'), deltas: vector('reduced') }, outer);
-      for (let replica = 0; replica < held; replica++) copyFloats(stateOf(replica).parameters, parameters);
+      for (let replica = 0; replica < held; replica++) copyFloats(stateOf(replica).vectors.parameters, parameters);
     },
 
     snapshot({ replica = 0, ...into }: Partial<Omit<FlatState, 'step'>>): { readonly step: number } {
-      const { parameters, firstMoments, secondMoments, lastStep } = stateOf(replica);
-      for (const name of STATE_VECTORS) if (into[name] !== undefined) device?.toHost(name);
-      if (into.parameters !== undefined) copyFloats(into.parameters, parameters);
-      if (into.firstMoments !== undefined) copyFloats(into.firstMoments, firstMoments);
-      if (into.secondMoments !== undefined) copyFloats(into.secondMoments, secondMoments);
+      const { vectors: held, lastStep } = stateOf(replica);
+      for (const name of names) {
+        if (into[name] === undefined) continue;
+        device?.toHost(name);
+        copyFloats(into[name], held[name]!);
+      }
       return { step: lastStep };
     },
 

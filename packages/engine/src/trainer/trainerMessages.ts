@@ -1,6 +1,7 @@
-import type { FloatRange, SegmentedArenaDescription, SegmentPlan } from '@maestro/kernels';
+import type { FloatRange, SegmentedArenaDescription, SegmentedFloats, SegmentPlan } from '@maestro/kernels';
+import type { OptimizerSettings, StateVector } from '@maestro/optim';
 import type { BatchInput, BatchViews } from '@maestro/protocol';
-import type { FlatLayout } from '../flatLayout.ts';
+import type { ParameterLayout } from '@maestro/tensors';
 import type { Engine } from '../gradients/engine.ts';
 import type { OutputPath } from '../gradients/outputPath.ts';
 import type { ModelSource, SessionOptions } from '../session.ts';
@@ -8,7 +9,8 @@ import type { ModelSource, SessionOptions } from '../session.ts';
 /** What the main thread sends to open the host. */
 export interface TrainerHostOptions extends SessionOptions {
   readonly trainingModel: ModelSource;
-  readonly layout: FlatLayout;
+  readonly layout: ParameterLayout;
+  readonly optimizer: OptimizerSettings;
   readonly plan: SegmentPlan;
   readonly inputs: readonly BatchInput[];
   /** Outputs of the model, float32 [], that are given out beside the loss. */
@@ -63,14 +65,11 @@ export interface MicroBatchResult {
   readonly fallback?: string;
 }
 
-/** What a step of AdamW took in the compute thread; of that, the time in which the gradient went to the device. */
+/** What an optimiser's step took in the compute thread; of that, the time in which the gradient went to the device. */
 export interface ApplyResult {
   readonly seconds: number;
   readonly sendSeconds: number;
 }
-
-/** The vectors of a training state. */
-export type StateVector = 'parameters' | 'firstMoments' | 'secondMoments';
 
 /** A range of a state vector, and an array of just these elements; shared memory, since it crosses threads. */
 export interface StateRange {
@@ -82,11 +81,14 @@ export interface StateRange {
 /** What replicas that train apart have in common, as whole flat arrays. */
 export interface OuterState {
   readonly parameters: Float32Array;
-  /** Missing: zero. */
+  /** Of the trainable parameters. Missing: zero. */
   readonly momentum?: Float32Array;
 }
 
-/** Vectors as whole flat arrays of `layout.length` floats. Missing moments are zero. */
+/** A replica's state, by name. */
+export type StateVectors = Readonly<Record<'parameters', SegmentedFloats> & Partial<Record<StateVector, SegmentedFloats>>>;
+
+/** Vectors as whole flat arrays: `layout.length` parameters, moments of those that are trainable. Missing moments are zero. */
 export interface FlatState {
   readonly parameters: Float32Array;
   readonly firstMoments?: Float32Array;

@@ -1,22 +1,18 @@
-import { adamWScalars, openArena, openJavaScriptKernels } from '../index.ts';
+import { openArena, openJavaScriptKernels } from '../index.ts';
 
 /**
  * `node packages/kernels/dist/testing/benchKernels.js [floats]`: prints medians of seven runs for each kernel and its twin, with the bytes
  * read and written per second.
  */
 const length = Number(process.argv[2] ?? 16_000_000);
-const s = adamWScalars({ lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, step: 3 });
 
 for (const shared of [false, true]) {
-  const arena = openArena({ ranges: { p: length, g: length, m: length, v: length }, shared });
-  const [p, g, m, v] = ['p', 'g', 'm', 'v'].map((name) => arena.ranges[name as 'p'].byteOffset) as [number, number, number, number];
+  const arena = openArena({ ranges: { p: length, m: length, v: length }, shared });
+  const [p, m, v] = ['p', 'm', 'v'].map((name) => arena.ranges[name as 'p'].byteOffset) as [number, number, number];
   for (const [name, kernels] of Object.entries({ wasm: arena.kernels, javascript: openJavaScriptKernels(arena.memory) })) {
     for (const range of Object.values(arena.ranges)) range.fill(0.5);
     const lines = {
-      add: report(12, () => kernels.add(p, p, g, length)),
-      adamW: report(28, () =>
-        kernels.adamW(p, g, m, v, length, 1, s.decay, s.beta1Rest, s.beta2, s.beta2Rest, s.correction, s.epsilon, s.negativeStepSize),
-      ),
+      add: report(12, () => kernels.add(p, p, m, length)),
       sumSquares: report(4, () => kernels.sumSquares(p, length, arena.lanes.byteOffset)),
       packBfloat16: report(6, () => kernels.packBfloat16(m, p, length)),
       unpackBfloat16: report(6, () => kernels.unpackBfloat16(v, m, length)),

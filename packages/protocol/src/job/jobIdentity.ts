@@ -21,7 +21,11 @@ export function identityDifferences(a: JobIdentity, b: JobIdentity): string[] {
 
 /** Describes the differences between two job files that affect the bits: `seed: 1 there, 2 here`. */
 export function specDifferences(there: JobSpec, here: JobSpec): string[] {
-  return differences('', asWritten(there), asWritten(here));
+  const [a, b] = [asWritten(there), asWritten(here)];
+  // Settings of two optimisers have little in common: which they are says it.
+  const isSame = there.optimizer.name === here.optimizer.name;
+  const optimizers = isSame ? [{}, {}] : [there, here].map(({ optimizer: { name } }) => ({ optimizer: { name } }));
+  return differences('', { ...a, ...optimizers[0] }, { ...b, ...optimizers[1] });
 }
 
 /** Returns the values that decide the bits, under their keys in a job file. */

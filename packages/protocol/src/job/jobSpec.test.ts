@@ -13,7 +13,7 @@ const problems = (input: unknown) => {
 
 test('a minimal job file gets the defaults of the paper', () => {
   const spec = parseJobSpec(minimal);
-  expect(spec.optimizer).toEqual({ beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, state: 'replicated' });
+  expect(spec.optimizer).toEqual({ name: 'adamw', beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05, state: 'replicated' });
   expect(spec.schedule).toMatchObject({ baseLr: 1.5e-4, microBatch: 64, accumulation: 1, lastBatch: 'drop' });
   expect(spec.augment).toMatchObject({ scale: [0.2, 1], ratio: [3 / 4, 4 / 3], flip: true });
   expect(spec.model).toEqual({ preset: 'mae_vit_base_patch16', maskRatio: 0.75, masking: 'random', normPixLoss: true });

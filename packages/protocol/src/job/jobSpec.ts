@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { optimizerSection } from '@maestro/optim/section';
 import { z } from 'zod';
 import { MaestroError } from '../errors.ts';
 import { DEVICES } from '../process/device.ts';
@@ -102,17 +103,6 @@ const schedule = z.strictObject({
   windowSteps: count.max(4096).default(32).describe('steps whose data is leased at once'),
 });
 
-const optimizer = z.strictObject({
-  beta1: z.number().min(0).lt(1).default(0.9),
-  beta2: z.number().min(0).lt(1).default(0.95),
-  eps: z.number().positive().default(1e-8),
-  weightDecay: z.number().min(0).default(0.05),
-  state: z
-    .enum(['replicated', 'sharded'])
-    .default('replicated')
-    .describe('replicated: each worker keeps all moments; sharded: only those of its own chunk; the weights are the same'),
-});
-
 const resources = z.strictObject({
   virtualRanks: count.max(64).default(8).describe('fixed logical ranks; at least maxWorkers'),
   minWorkers: count.default(1),
@@ -170,7 +160,10 @@ const checkpoint = z.strictObject({
 /** The `sync` section of a file without one. */
 const PLAIN_SYNC = { mode: 'allReduce' } as const;
 
-/** Sections common to all recipes. */
+/** The `optimizer` section of a file that has none. */
+const PLAIN_OPTIMIZER = { name: 'adamw' } as const;
+
+/** What all recipes have in common. */
 const commonSchema = z.strictObject({
   name: z.string().min(1).max(100).default('mae'),
   priority: z
@@ -184,7 +177,7 @@ const commonSchema = z.strictObject({
   data,
   augment: augment.prefault({}),
   schedule: schedule.prefault({}),
-  optimizer: optimizer.prefault({}),
+  optimizer: optimizerSection.prefault(PLAIN_OPTIMIZER),
   resources: resources.prefault({}),
   sync: sync.prefault(PLAIN_SYNC),
   checkpoint: checkpoint.prefault({}),
@@ -227,7 +220,7 @@ function commonIssues({ schedule, resources, augment, sync, optimizer }: JobSpec
 const DEFAULTS = {
   augment: augment.parse({}),
   schedule: schedule.parse({}),
-  optimizer: optimizer.parse({}),
+  optimizer: optimizerSection.parse(PLAIN_OPTIMIZER),
   sync: sync.parse(PLAIN_SYNC),
   checkpoint: checkpoint.parse({}),
 };
@@ -346,7 +339,8 @@ export function decisivePart(spec: JobSpec): Readonly<Record<string, unknown>> {
   const { dataPlaces, section } = recipeOf(spec);
   const whole = dataPlaces.reduce((file, place) => changedAt(file, place, (set) => withoutPath(set as TestDataSpec)), spec);
   const { name: _name, priority: _priority, checkpoint: _checkpoint, resources, data, sync, ...others } = whole;
-  const { state: _state, ...optimizer } = others.optimizer;
+  const { state: _state, name, ...settings } = others.optimizer;
+  const optimizer = name === PLAIN_OPTIMIZER.name ? settings : { name, ...settings };
   const { [section?.key ?? '']: own, ...rest } = { ...others, optimizer } as JobSection;
   // Left out when it equals the behaviour before there was a choice, so that older hashes stay valid.
   const isPlain = sync.mode === 'allReduce' && sync.allGather === 'f32';

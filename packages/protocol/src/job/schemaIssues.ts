@@ -76,14 +76,18 @@ export interface SchemaNode {
   readonly oneOf?: readonly SchemaNode[];
   readonly anyOf?: readonly SchemaNode[];
   readonly const?: unknown;
+  readonly default?: unknown;
 }
 
 function keysAt(root: SchemaNode, path: readonly string[], input: unknown): string[] {
   let node: SchemaNode | undefined = root;
   for (const key of path) node = node?.properties?.[key];
   const variants = node?.oneOf ?? node?.anyOf ?? (node === undefined ? [] : [node]);
-  const format = (valueAt(input, path) as { format?: unknown } | undefined)?.format;
-  const chosen = variants.filter((variant) => variants.length === 1 || variant.properties?.format?.const === format);
+  const found = valueAt(input, path) as Readonly<Record<string, unknown>> | undefined;
+  // Variants are told apart by keys that have one value each.
+  const isChosen = ({ properties = {} }: SchemaNode): boolean =>
+    Object.entries(properties).every(([key, { const: value, default: left }]) => value === undefined || (found?.[key] ?? left) === value);
+  const chosen = variants.filter((variant) => variants.length === 1 || isChosen(variant));
   return chosen.flatMap((variant) => Object.keys(variant.properties ?? {}));
 }
 

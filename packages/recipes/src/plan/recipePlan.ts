@@ -1,8 +1,8 @@
 import type { SampleFiller } from '@maestro/data';
 import type { Graph } from '@maestro/graph';
-import type { ParameterSpec } from '@maestro/mae';
 import type { BatchInput, JobSpec } from '@maestro/protocol';
 import type { RandomStream } from '@maestro/random';
+import type { ModelParameter, ParameterSpec } from '@maestro/tensors';
 import type { RecipeKit } from './recipeKit.ts';
 
 /** What a recipe may know of a job's data set. */
@@ -17,8 +17,11 @@ export interface DataFacts {
  * each thread that needs it.
  */
 export interface RecipePlan {
-  /** What is trained, in the order of the flat vectors. The order is part of a job's identity. */
-  readonly parameters: readonly ParameterSpec[];
+  /**
+   * The model's parameters, each with its group: whether it is trained, and how. Left out of a group: trained at the plain learning rate,
+   * with weight decay if it has two dimensions or more. The order is part of a job's identity.
+   */
+  readonly parameters: readonly ModelParameter[];
   /** What `readImage` makes of a sample's image. */
   readonly image: { readonly imageSize: number; readonly channels: 1 | 3 };
   /** What each sample has for the model. */
@@ -28,7 +31,7 @@ export interface RecipePlan {
   /**
    * The graph of one micro batch, forward and backward. Inputs: every parameter by name, every one of `inputs`, and `grad_scale`, float32
    * []. Outputs: a sequence first, `loss` [], `metric.NAME` [] for every one of the recipe's own `series`, a sum over samples, and
-   * `grad.NAME` for every parameter. Losses and gradients of micro batches add up to those of the step.
+   * `grad.NAME` for every parameter that is trainable. Losses and gradients of micro batches add up to those of the step.
    */
   buildTraining(): Graph;
   /** A graph to look at the model with, for the job's artifacts. */

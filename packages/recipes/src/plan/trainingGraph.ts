@@ -1,6 +1,7 @@
 import { Graph, grad, sequenceConstruct, type Tensor } from '@maestro/graph';
-import { BATCH, type ParameterSpec } from '@maestro/mae';
+import { BATCH } from '@maestro/mae';
 import { type BatchInput, MaestroError } from '@maestro/protocol';
+import type { ModelParameter } from '@maestro/tensors';
 
 /** What a loss is made from. */
 export interface LossInputs {
@@ -15,7 +16,7 @@ export interface LossInputs {
 
 /** What {@link trainingGraph} is made from. */
 export interface TrainingGraphOptions {
-  readonly parameters: readonly ParameterSpec[];
+  readonly parameters: readonly ModelParameter[];
   readonly inputs: readonly BatchInput[];
   /**
    * The loss of a micro batch, float32 []; with it, by the names of the recipe's `series`, sums over the micro batch's samples, float32 []
@@ -24,7 +25,10 @@ export interface TrainingGraphOptions {
   readonly loss: (given: LossInputs) => Tensor | { readonly loss: Tensor; readonly metrics: Readonly<Record<string, Tensor>> };
 }
 
-/** The graph of one micro batch from its loss: declares the inputs, differentiates the loss by every parameter, and names the outputs. */
+/**
+ * The graph of one micro batch from its loss: declares the inputs, differentiates the loss by every parameter that is trainable, and names
+ * the outputs.
+ */
 export function trainingGraph({ parameters, inputs, loss: lossOf }: TrainingGraphOptions): Graph {
   const graph = new Graph('training_model');
   const named = (what: string, entries: readonly (readonly [string, Tensor])[]) => {
@@ -42,9 +46,10 @@ export function trainingGraph({ parameters, inputs, loss: lossOf }: TrainingGrap
   const gradScale = graph.input('grad_scale', 'float32', []);
   const made = lossOf({ graph, parameter: named('parameter', weights), input: named('input', samples), gradScale });
   const { loss, metrics } = 'metrics' in made ? made : { loss: made, metrics: {} };
+  const trained = weights.filter((_, i) => parameters[i]!.trainable !== false);
   const gradients = grad(
     loss,
-    weights.map(([, tensor]) => tensor),
+    trained.map(([, tensor]) => tensor),
   );
   // A sequence first: see trainingGraph of the masked autoencoder.
   graph.output('status', sequenceConstruct([loss]));

@@ -2,9 +2,9 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeModel, type ModelValue } from '@maestro/engine';
 import { encodeModel } from '@maestro/graph';
-import { flatLayout } from '@maestro/mae';
 import { errorMessage, formatBytes, isTraining, type JobSpec, MaestroError } from '@maestro/protocol';
 import { drawParameters, planRecipe } from '@maestro/recipes';
+import { flatLayout } from '@maestro/tensors';
 import { ARTIFACT_FILES, writeArtifacts } from '@maestro/worker';
 import { textTable } from '../terminal/textTable.ts';
 

@@ -3,9 +3,10 @@ import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { flatTensors, writeSafetensors } from '@maestro/checkpoint';
 import { encodeModel } from '@maestro/graph';
-import { buildOptimizerModel, type FlatLayout } from '@maestro/mae';
+import { buildOptimizerModel } from '@maestro/optim';
 import type { JobSpec } from '@maestro/protocol';
 import type { RecipePlan } from '@maestro/recipes';
+import type { FlatLayout } from '@maestro/tensors';
 
 /** The files of a job's artifacts folder. */
 export const ARTIFACT_FILES = {

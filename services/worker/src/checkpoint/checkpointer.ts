@@ -7,9 +7,9 @@ import {
   writeCheckpoint,
 } from '@maestro/checkpoint';
 import type { Trainer } from '@maestro/engine';
-import type { FlatLayout } from '@maestro/mae';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
+import type { ParameterLayout } from '@maestro/tensors';
 import { settlesWithin } from '../process/signals.ts';
 import { type CheckpointRules, isCheckpointDue, keepEverySteps, retryDelayMs } from './checkpointRules.ts';
 
@@ -67,7 +67,7 @@ export interface Checkpointer {
 export interface CheckpointerOptions extends CheckpointRules {
   /** The job's checkpoint folder. */
   readonly root: string;
-  readonly layout: FlatLayout;
+  readonly layout: ParameterLayout;
   readonly trainer: Pick<Trainer, 'snapshot' | 'prepareSnapshot'>;
   /** Content of `state.json` besides the step and its facts. */
   readonly state: Readonly<Record<string, unknown>>;
@@ -120,8 +120,8 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     const { parameters, firstMoments, secondMoments } = await trainer.snapshot();
     return {
       parameters: flatTensors(layout, parameters),
-      firstMoments: flatTensors(layout, firstMoments),
-      secondMoments: flatTensors(layout, secondMoments),
+      firstMoments: flatTensors(layout.trainable, firstMoments),
+      ...(secondMoments && { secondMoments: flatTensors(layout.trainable, secondMoments) }),
     };
   };
 

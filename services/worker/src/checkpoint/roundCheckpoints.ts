@@ -36,7 +36,7 @@ export function openRoundCheckpoints(options: RoundCheckpointOptions): ReplicasP
   const { session, view, self, own, exchange, onPhase, onCheckpointFailed, logger, signal } = options;
   const { spec, layout, schedule, checkpointer, checkpointRules } = session;
   const diloco = dilocoOf(spec)!;
-  const vectors = openReplicaVectors(layout, diloco.replicas);
+  const vectors = openReplicaVectors(layout, spec.optimizer, diloco.replicas);
   const isFirst = view.members[0]!.id === self;
   const ranks = (own.held * schedule.virtualRanks) / diloco.replicas;
   const noScalars = new Float64Array(ranks * SCALARS_PER_RANK);

@@ -1,5 +1,6 @@
 import type { AllReduceResult } from '@maestro/collective';
-import type { AdamWOptions, FloatRange } from '@maestro/kernels';
+import type { FloatRange } from '@maestro/kernels';
+import type { StepOptions } from '@maestro/optim';
 import type { StepReport } from '../step/runSteps.ts';
 
 /** Result of a sum on every member, equal bit for bit. */
@@ -23,8 +24,8 @@ export interface Exchange {
   wantsSave(): Promise<boolean>;
   /** Sums over all members what was offered; every member gets the same scalars and sums of squares. */
   finish(scalars: Float64Array): Promise<Reduced>;
-  /** Applies the finished step. `report` returns its report. */
-  apply(options: { readonly adamW: AdamWOptions; readonly report: () => StepReport }): Promise<void>;
-  /** Saves the state after a step, on all members. */
+  /** Applies the step that was finished. `report` says what it was. */
+  apply(options: { readonly update: StepOptions; readonly report: () => StepReport }): Promise<void>;
+  /** What all do after a step that is to be saved. */
   save(): Promise<void>;
 }

@@ -1,12 +1,11 @@
-import { flatTensors, type NamedTensor, type TrainingTensors } from '@maestro/checkpoint';
-import type { FlatLayout } from '@maestro/mae';
+import { flatTensors, joinMoments, type NamedTensor, type TrainingTensors } from '@maestro/checkpoint';
+import { reserveSnapshot, type SnapshotMemory } from '@maestro/engine';
+import type { OptimizerSettings } from '@maestro/optim';
+import type { ParameterLayout } from '@maestro/tensors';
 import { sharedVector } from '../state/sharedVector.ts';
 
-/** AdamW's moments of one replica, flat. */
-export interface Moments {
-  readonly firstMoments: Float32Array;
-  readonly secondMoments: Float32Array;
-}
+/** The moments of one replica, flat. */
+export type Moments = Omit<SnapshotMemory, 'parameters'>;
 
 /** Memory for the state of a job whose replicas train apart, at the end of a round, when all parameters are the outer ones. */
 export interface ReplicaVectors {
@@ -17,33 +16,37 @@ export interface ReplicaVectors {
   tensors(): TrainingTensors;
 }
 
-/** Reserves memory for the state of `replicas` replicas, writable by the compute thread. */
-export function openReplicaVectors(layout: FlatLayout, replicas: number): ReplicaVectors {
-  const outer = { parameters: sharedVector(layout), momentum: sharedVector(layout) };
+/** Reserves memory for the state of `replicas` replicas, which the compute thread can write. */
+export function openReplicaVectors(layout: ParameterLayout, optimizer: OptimizerSettings, replicas: number): ReplicaVectors {
+  const { trainable } = layout;
+  const outer = { parameters: sharedVector(layout), momentum: sharedVector(trainable) };
   const made = new Map<number, Moments>();
   const moments = (replica: number): Moments => {
-    const found = made.get(replica) ?? { firstMoments: sharedVector(layout), secondMoments: sharedVector(layout) };
-    made.set(replica, found);
-    return found;
+    const known = made.get(replica);
+    if (known !== undefined) return known;
+    // The parameters are the outer ones; memory that is not written is not taken.
+    const { parameters: _outer, ...fresh } = reserveSnapshot(layout, optimizer);
+    made.set(replica, fresh);
+    return fresh;
   };
-  const named = (vector: Float32Array, nameOf: (parameter: string) => string): NamedTensor[] =>
-    flatTensors(layout, vector).map((tensor) => ({ ...tensor, name: nameOf(tensor.name) }));
+  const named = (replica: number) => {
+    const { firstMoments, secondMoments } = moments(replica);
+    return {
+      firstMoments: flatTensors(trainable, firstMoments),
+      ...(secondMoments && { secondMoments: flatTensors(trainable, secondMoments) }),
+    };
+  };
   return {
     outer,
     moments,
     tensors() {
-      const first = moments(0);
       const others = Array.from({ length: replicas - 1 }, (_, i) => i + 1);
       return {
         parameters: flatTensors(layout, outer.parameters),
-        firstMoments: flatTensors(layout, first.firstMoments),
-        secondMoments: flatTensors(layout, first.secondMoments),
+        ...named(0),
         replicas: [
-          ...named(outer.momentum, (name) => `outer.${name}.momentum`),
-          ...others.flatMap((replica) => [
-            ...named(moments(replica).firstMoments, (name) => `replica${replica}.${name}.exp_avg`),
-            ...named(moments(replica).secondMoments, (name) => `replica${replica}.${name}.exp_avg_sq`),
-          ]),
+          ...flatTensors(trainable, outer.momentum).map((tensor): NamedTensor => ({ ...tensor, name: `outer.${tensor.name}.momentum` })),
+          ...others.flatMap((replica) => joinMoments(named(replica), `replica${replica}.`)),
         ],
       };
     },

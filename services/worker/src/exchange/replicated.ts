@@ -28,9 +28,9 @@ export function createReplicated({ trainer, group, onRound, faults, signal }: Re
       return total;
     },
     wantsSave: async () => false,
-    async apply({ adamW }) {
+    async apply({ update }) {
       signal.throwIfAborted();
-      await trainer.apply(adamW);
+      await trainer.apply(update);
     },
     save: async () => undefined,
   };
@@ -55,9 +55,9 @@ export function createAlone({ trainer, faults, signal }: Omit<ReplicatedOptions,
       return { scalars, sumSquares, blockSumSquares: Float64Array.of(sumSquares), finite: Number.isFinite(sumSquares) };
     },
     wantsSave: async () => false,
-    async apply({ adamW }) {
+    async apply({ update }) {
       signal.throwIfAborted();
-      await trainer.apply(adamW);
+      await trainer.apply(update);
     },
     save: async () => undefined,
   };

@@ -6,10 +6,12 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { type Collective, type Group, type GroupMember, openCollective } from '@maestro/collective';
 import { planSchedule } from '@maestro/data';
-import { openTrainer, type StateVector, type Trainer } from '@maestro/engine';
-import { buildTrainingModel, flatLayout, maeConfig, maskedInputs, parameterSpecs } from '@maestro/mae';
-import { MaestroError, type StateHolder, type StateShard, type View } from '@maestro/protocol';
+import { openTrainer, type Trainer } from '@maestro/engine';
+import { buildTrainingModel, maeConfig, maskedInputs, parameterSpecs } from '@maestro/mae';
+import { type StateVector, stateVectors } from '@maestro/optim';
+import { type JobSpec, MaestroError, parseJobSpec, type StateHolder, type StateShard, type View } from '@maestro/protocol';
 import { createLogger } from '@maestro/telemetry';
+import { flatLayout, type ParameterLayout } from '@maestro/tensors';
 import { createCheckpointer } from '../checkpoint/checkpointer.ts';
 import { createFaults } from '../process/faults.ts';
 import { createCollector } from '../state/collector.ts';
@@ -31,8 +33,31 @@ const config = maeConfig({
   decoderDepth: 1,
   decoderNumHeads: 2,
 });
-const layout = flatLayout(parameterSpecs(config));
-const adamW = { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.05 };
+const LR = 1e-3;
+
+/** A model and what trains it. */
+interface Kind {
+  readonly name: string;
+  readonly spec: JobSpec;
+  readonly layout: ParameterLayout;
+}
+
+const specOf = (optimizer: object): JobSpec =>
+  parseJobSpec({ data: { format: 'idx', path: '/images' }, schedule: { steps: 1 }, optimizer: { ...optimizer, state: 'sharded' } });
+
+const adamW: Kind = { name: 'AdamW', spec: specOf({}), layout: flatLayout(parameterSpecs(config)) };
+/** The first block is frozen, and the decoder learns at a rate of its own. */
+const lars: Kind = {
+  name: 'LARS with frozen parameters',
+  spec: specOf({ name: 'lars', weightDecay: 0.01 }),
+  layout: flatLayout(
+    parameterSpecs(config).map((each) => ({
+      ...each,
+      trainable: !each.name.startsWith('blocks.0.'),
+      lrScale: each.name.startsWith('decoder') ? 0.5 : 1,
+    })),
+  ),
+};
 const logger = createLogger({ role: 'worker', destination: { write: () => undefined } });
 const faults = createFaults(undefined);
 const schedule = planSchedule({ samples: 1000, virtualRanks: 1, microBatch: 1, epochs: 1, windowSteps: 2 });
@@ -43,10 +68,11 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-async function open(): Promise<Trainer> {
+async function open({ layout, spec }: Kind = adamW): Promise<Trainer> {
   const trainer = await openTrainer({
-    trainingModel: buildTrainingModel(config),
+    trainingModel: buildTrainingModel(config, layout.tensors),
     layout,
+    optimizer: spec.optimizer,
     inputs: maskedInputs(config),
     microBatch: 1,
     maxPartials: 1,
@@ -58,18 +84,21 @@ async function open(): Promise<Trainer> {
 }
 
 /** A member with real parts: what a job session is to sharding. */
-async function openMember(root: string) {
-  const [trainer, collective] = await Promise.all([open(), openCollective({ address: '127.0.0.1:0' })]);
+async function openMember(root: string, kind: Kind = adamW) {
+  const { layout, spec } = kind;
+  const vectors = stateVectors(spec.optimizer);
+  const [trainer, collective] = await Promise.all([open(kind), openCollective({ address: '127.0.0.1:0' })]);
   closers.push(() => collective.close());
-  const session = { trainer, layout, schedule, state: 0, shards: [] as readonly StateShard[] };
+  const session = { spec, trainer, layout, schedule, state: 0, hasFrozen: true, shards: [] as readonly StateShard[] };
   const collector = createCollector({
     trainer,
+    moments: vectors.filter((name) => name !== 'parameters'),
     step: () => session.state,
-    isAlone: () => session.shards.some(({ isWhole, length }) => isWhole && length === layout.length),
+    isAlone: () => session.shards.some(({ isWhole, length }) => isWhole && length === layout.trainable.length),
   });
   const checkpointer = createCheckpointer({ root, keepLast: 2, layout, trainer: collector, state: {}, onWritten: () => undefined, logger });
   closers.push(() => checkpointer.close());
-  const snapshots = openSnapshots({ dir: join(root, 'scratch'), trainer, faults, onLost: () => undefined, logger });
+  const snapshots = openSnapshots({ dir: join(root, 'scratch'), trainer, vectors, faults, onLost: () => undefined, logger });
   closers.push(() => snapshots.close());
   return { session: Object.assign(session, { collector, checkpointer, snapshots }), collective };
 }
@@ -115,7 +144,7 @@ async function eventually(isSo: () => boolean): Promise<void> {
 
 async function applyReference(trainer: Trainer, gradient: number, step: number): Promise<void> {
   for (const { floats } of trainer.reduced.parts) floats.fill(gradient);
-  await trainer.apply({ ...adamW, step: step + 1 });
+  await trainer.apply({ lr: LR, step: step + 1 });
 }
 
 /** SHA-256: comparing elements one by one would hold the event loop so long that members would look dead to each other. */
@@ -131,11 +160,16 @@ async function read(trainer: Trainer, vector: StateVector, { first, length }: { 
   return digest(values);
 }
 
-test('a gather that breaks after all owners have applied loses nothing: the next members take the parts over, to the bits of a replica', async () => {
+test.each([
+  adamW,
+  lars,
+])('$name: a gather that breaks after all owners have applied loses nothing: the next members take the parts over, to the bits of a replica', async (kind) => {
+  const { layout, spec } = kind;
+  const [, ...moments] = stateVectors(spec.optimizer);
   const root = await mkdtemp(join(tmpdir(), 'maestro-sharded-'));
   closers.push(() => rm(root, { recursive: true, force: true }));
-  const members = await Promise.all([0, 1, 2].map(() => openMember(root)));
-  const reference = await open();
+  const members = await Promise.all([0, 1, 2].map(() => openMember(root, kind)));
+  const reference = await open(kind);
   const { groups, refs } = await joinAll(members, 1);
   expect(groups.every(({ chunk }) => chunk.length > 0)).toBe(true);
   let isBreaking = false;
@@ -154,7 +188,7 @@ test('a gather that breaks after all owners have applied loses nothing: the next
     );
   const first = shardedOf(groups);
   const apply = (exchanges: readonly Exchange[], step: number) =>
-    Promise.allSettled(exchanges.map((exchange) => exchange.apply({ adamW: { ...adamW, step: step + 1 }, report })));
+    Promise.allSettled(exchanges.map((exchange) => exchange.apply({ update: { lr: LR, step: step + 1 }, report })));
 
   await applyReference(reference, await reduce(members, first, 0), 0);
   expect((await apply(first, 0)).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
@@ -185,7 +219,7 @@ test('a gather that breaks after all owners have applied loses nothing: the next
   for (const [i, { session }] of staying.entries()) {
     const all = { first: 0, length: layout.length };
     expect(await read(session.trainer, 'parameters', all)).toEqual(await read(reference, 'parameters', all));
-    for (const vector of ['firstMoments', 'secondMoments'] as const) {
+    for (const vector of moments) {
       const { chunk } = next.groups[i]!;
       expect(await read(session.trainer, vector, chunk)).toEqual(await read(reference, vector, chunk));
     }
@@ -197,9 +231,8 @@ test('a gather that breaks after all owners have applied loses nothing: the next
   await expect(members[0]!.session.collector.snapshot()).rejects.toMatchObject({ code: 'conflict' });
   await Promise.all(second.map((exchange) => exchange.save()));
   const [collected, whole] = [await members[0]!.session.collector.snapshot(), await reference.snapshot()];
-  expect(digest(collected.parameters, collected.firstMoments, collected.secondMoments)).toBe(
-    digest(whole.parameters, whole.firstMoments, whole.secondMoments),
-  );
+  const all = (state: typeof whole): string => digest(...stateVectors(spec.optimizer).map((vector) => state[vector]!));
+  expect(all(collected)).toBe(all(whole));
   expect(collected.step).toBe(3);
   await expect(members[1]!.session.collector.snapshot()).rejects.toMatchObject({ code: 'conflict' });
 });
@@ -235,7 +268,7 @@ test('an owner that is lost takes its moments with it, and the others go back to
     const gradient = await reduce(members, exchanges, step);
     await applyReference(reference, gradient, step);
     if (step < 2) await applyReference(atWindow, gradient, step);
-    await Promise.all(exchanges.map((exchange) => exchange.apply({ adamW: { ...adamW, step: step + 1 }, report })));
+    await Promise.all(exchanges.map((exchange) => exchange.apply({ update: { lr: LR, step: step + 1 }, report })));
   }
   await eventually(() => members.every(({ session }) => session.snapshots.offers().length === 2));
   for (const stop of stops) stop();
@@ -256,7 +289,7 @@ test('an owner that is lost takes its moments with it, and the others go back to
   for (const stop of stopsAgain) stop();
   expect(staying.map(({ session }) => session.state)).toEqual([2, 2]);
   for (const [i, { session }] of staying.entries()) {
-    const all = { first: 0, length: layout.length };
+    const all = { first: 0, length: adamW.layout.length };
     expect(await read(session.trainer, 'parameters', all)).toEqual(await read(atWindow, 'parameters', all));
     expect(await read(session.trainer, 'parameters', all)).not.toEqual(await read(reference, 'parameters', all));
     for (const vector of ['firstMoments', 'secondMoments'] as const) {

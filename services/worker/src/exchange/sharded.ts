@@ -1,4 +1,5 @@
 import type { Group, RoundTimes } from '@maestro/collective';
+import { ruleOf } from '@maestro/optim';
 import type { Faults } from '../process/faults.ts';
 import type { JobSession } from '../session/jobSession.ts';
 import type { StepReport } from '../step/runSteps.ts';
@@ -6,7 +7,7 @@ import type { Exchange } from './exchange.ts';
 
 /** Options of {@link createSharded}. */
 export interface ShardedOptions {
-  readonly session: Pick<JobSession, 'trainer' | 'checkpointer' | 'collector' | 'schedule' | 'state' | 'shards' | 'snapshots'>;
+  readonly session: Pick<JobSession, 'spec' | 'trainer' | 'checkpointer' | 'collector' | 'schedule' | 'state' | 'shards' | 'snapshots'>;
   readonly group: Group;
   /** True when this member writes the checkpoints. */
   readonly isWriter: boolean;
@@ -22,13 +23,14 @@ export interface ShardedOptions {
 }
 
 /**
- * Training with sharded moments: the gradient of each chunk is summed to its owner, which applies AdamW to it, and the parameters are
- * gathered. Nobody applies anything before all owners have sent the sums of squares of their chunks, so that a step that is not finite
- * leaves all members unchanged.
+ * Training with sharded moments: the gradient is summed to the owner of each chunk, who applies the optimiser's step to it, and the
+ * parameters are gathered. Nobody applies anything before all owners have told the sums of squares of what they have summed, so that a step
+ * that is not finite leaves all members as they were.
  */
 export function createSharded(options: ShardedOptions): Exchange {
   const { session, group, isWriter, isSaveAsked, onApplied, onRound, onState, faults } = options;
-  const { trainer, checkpointer, collector, schedule, snapshots } = session;
+  const { trainer, checkpointer, collector, schedule, snapshots, spec } = session;
+  const needsWholeGradient = ruleOf(spec.optimizer).adapt !== undefined;
   let step = 0;
   return {
     reducedRange: group.chunk,
@@ -45,9 +47,11 @@ export function createSharded(options: ShardedOptions): Exchange {
       const isDue = isWriter && ((await checkpointer.claim(step + 1)) || step + 1 === schedule.totalSteps);
       return isDue || isSaveAsked(step);
     },
-    async apply({ adamW, report }) {
+    async apply({ update, report }) {
       await snapshots.captured();
-      await trainer.apply(adamW);
+      // Norms of whole tensors, in the one order of their elements, need all of the gradient.
+      if (needsWholeGradient) await group.gather({ step });
+      await trainer.apply(update);
       session.state = -1;
       session.shards = [{ step: step + 1, ...group.chunk, isWhole: false }];
       onApplied(report());

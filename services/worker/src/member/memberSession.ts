@@ -1,6 +1,6 @@
 import type { Dataset } from '@maestro/data';
-import type { FlatLayout } from '@maestro/mae';
 import type { StateShard } from '@maestro/protocol';
+import type { ParameterLayout } from '@maestro/tensors';
 import type { JobSession } from '../session/jobSession.ts';
 import type { KnnSession } from '../session/knnSession.ts';
 import { type ShardServiceOptions, serveShards } from '../state/shardTransfer.ts';
@@ -10,8 +10,8 @@ import { runView, type ViewRunOptions } from '../view/viewRun.ts';
 /** A worker's open resources for a job, as seen by its member: the same interface for every recipe. */
 export interface MemberSession {
   readonly dataset: Dataset;
-  readonly layout: FlatLayout;
-  /** Values that the members of a job must have in common, as JSON. */
+  readonly layout: ParameterLayout;
+  /** What the members of a job must have in common, as JSON. */
   readonly identityJson: string;
   /** Steps of its state; -1 while it holds none that a view could start from. */
   readonly state: number;

@@ -95,7 +95,7 @@ export function openMember(options: MemberOptions): WorkerMember {
       datasetLength: session?.dataset.length ?? 0,
       identityJson: session?.identityJson ?? '',
       shards: session?.offers() ?? [],
-      stateLength: session?.layout.length ?? 0,
+      stateLength: session?.layout.trainable.length ?? 0,
       results: session?.results ?? {},
     }),
     open() {

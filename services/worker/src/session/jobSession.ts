@@ -1,9 +1,10 @@
 import type { Dataset, Loader, Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
-import type { FlatLayout, LearningRateSchedule } from '@maestro/mae';
+import type { LearningRateSchedule } from '@maestro/mae';
 import type { JobSpec, StateShard } from '@maestro/protocol';
 import type { PlanSource, RecipePlan } from '@maestro/recipes';
 import type { RedisConnection } from '@maestro/redis';
+import type { ParameterLayout } from '@maestro/tensors';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import type { CheckpointRules } from '../checkpoint/checkpointRules.ts';
 import type { Collector } from '../state/collector.ts';
@@ -21,7 +22,7 @@ export interface JobSession {
   readonly plan: RecipePlan;
   /** Source from which a thread rebuilds the plan. */
   readonly planSource: PlanSource;
-  readonly layout: FlatLayout;
+  readonly layout: ParameterLayout;
   readonly dataset: Dataset;
   readonly schedule: Schedule;
   readonly learningRate: LearningRateSchedule;
@@ -41,7 +42,9 @@ export interface JobSession {
   readonly identityJson: string;
   /** Steps of the trainer's state; -1 while it holds none that a view could start from. */
   state: number;
-  /** Parts of states that the trainer holds, when the moments are sharded: this member can serve them to others. */
+  /** Whether the trainer has the parameters that are frozen: from the first state that it held on, they stay as they are. */
+  hasFrozen: boolean;
+  /** Of which states the trainer holds what, when the moments are sharded: what this member can give to others. */
   shards: readonly StateShard[];
   close(): Promise<void>;
 }

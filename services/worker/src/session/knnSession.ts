@@ -1,8 +1,9 @@
 import type { Dataset, Schedule } from '@maestro/data';
-import type { FlatLayout, MaeConfig } from '@maestro/mae';
+import type { MaeConfig } from '@maestro/mae';
 import type { JobSpec } from '@maestro/protocol';
 import type { KnnSpec } from '@maestro/recipes';
 import type { RedisConnection } from '@maestro/redis';
+import type { ParameterLayout } from '@maestro/tensors';
 import type { SampleEncoder } from '../step/sampleEncoder.ts';
 import type { ContentCheck } from './contentCheck.ts';
 
@@ -15,7 +16,7 @@ export interface KnnSession {
   readonly spec: JobSpec;
   readonly knn: KnnSpec;
   readonly config: MaeConfig;
-  readonly layout: FlatLayout;
+  readonly layout: ParameterLayout;
   readonly dataset: Dataset;
   readonly test: Dataset;
   readonly schedule: Schedule;

@@ -3,10 +3,11 @@ import { maxPartials, treeHeight } from '@maestro/collective';
 import { augmentConfig, jobLearningRate, jobSchedule, openDataset, openLoader } from '@maestro/data';
 import { openTrainer } from '@maestro/engine';
 import { encodeModel } from '@maestro/graph';
-import { flatLayout } from '@maestro/mae';
+import { stateVectors } from '@maestro/optim';
 import { dilocoOf, specHash } from '@maestro/protocol';
 import { ownSeries, planRecipe, planSource, recipeFiller, recipeIdentity } from '@maestro/recipes';
 import { connectRedis } from '@maestro/redis';
+import { flatLayout } from '@maestro/tensors';
 import { createCheckpointer } from '../checkpoint/checkpointer.ts';
 import { computeIdentity } from '../process/computeSettings.ts';
 import { runtimeIdentity } from '../process/runtimeIdentity.ts';
@@ -41,6 +42,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const source = planSource(spec, { samples: dataset.length, classes: dataset.classes });
     const plan = await planRecipe(spec, source.data);
     const layout = flatLayout(plan.parameters);
+    const vectors = stateVectors(spec.optimizer);
     const { inputs, image } = plan;
     const trainingModel = encodeModel(plan.buildTraining());
     // Room for whatever virtual ranks a view may assign to this member; memory that is never written takes no space.
@@ -48,6 +50,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       await openTrainer({
         trainingModel,
         layout,
+        optimizer: spec.optimizer,
         inputs,
         sums: ownSeries(spec).map((name) => `metric.${name}`),
         microBatch: schedule.microBatch,
@@ -76,8 +79,9 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     };
     const collector = createCollector({
       trainer,
+      moments: vectors.filter((name) => name !== 'parameters'),
       step: () => session.state,
-      isAlone: () => session.shards.some(({ isWhole, length }) => isWhole && length === layout.length),
+      isAlone: () => session.shards.some(({ isWhole, length }) => isWhole && length === layout.trainable.length),
     });
     const { everySteps, keepLast, keepEveryEpochs, keepBest, location } = spec.checkpoint;
     const checkpointRules = { everySteps, keepLast, keepEveryEpochs, keepBest, stepsPerEpoch: schedule.stepsPerEpoch };
@@ -94,7 +98,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         logger,
       }),
     );
-    const snapshots = opened(openSnapshots({ dir: scratchDir, trainer, faults, onLost: options.onSnapshotLost, logger }));
+    const snapshots = opened(openSnapshots({ dir: scratchDir, trainer, vectors, faults, onLost: options.onSnapshotLost, logger }));
     const session: JobSession = {
       jobId,
       spec,
@@ -116,6 +120,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       redis,
       identityJson: JSON.stringify(identity),
       state: -1,
+      hasFrozen: false,
       shards: [],
       close,
     };

@@ -1,5 +1,6 @@
 import type { Group } from '@maestro/collective';
 import type { Trainer } from '@maestro/engine';
+import type { StateVector } from '@maestro/optim';
 import { MaestroError } from '@maestro/protocol';
 
 /** Brings the moments of all owners to the member that writes checkpoints, and provides them to its checkpointer. */
@@ -14,7 +15,9 @@ export interface Collector extends Pick<Trainer, 'snapshot' | 'prepareSnapshot'>
 /** Options of {@link createCollector}. */
 export interface CollectorOptions {
   readonly trainer: Trainer;
-  /** Returns the step of this member's state. */
+  /** The optimiser's moments. */
+  readonly moments: readonly Exclude<StateVector, 'parameters'>[];
+  /** The step of this member's state. */
   readonly step: () => number;
   /** Returns whether this member holds all moments itself. */
   readonly isAlone: () => boolean;
@@ -24,7 +27,7 @@ export interface CollectorOptions {
 const WRITER = 0;
 
 /** Opens a collector. */
-export function createCollector({ trainer, step: stateStep, isAlone }: CollectorOptions): Collector {
+export function createCollector({ trainer, moments, step: stateStep, isAlone }: CollectorOptions): Collector {
   let collected = -1;
   return {
     prepareSnapshot: (options) => trainer.prepareSnapshot(options),
@@ -40,10 +43,10 @@ export function createCollector({ trainer, step: stateStep, isAlone }: Collector
       if (group.chunks.length === 1) return;
       const buffers = isWriter ? trainer.snapshotBuffers() : undefined;
       collected = -1;
-      for (const vector of ['firstMoments', 'secondMoments'] as const) {
+      for (const vector of moments) {
         await trainer.share(vector);
         await group.gather({ step, root: WRITER });
-        if (buffers !== undefined) await trainer.copyReduced(buffers[vector]);
+        if (buffers !== undefined) await trainer.copyReduced(buffers[vector]!);
       }
       if (buffers === undefined) return;
       const values = buffers.parameters;

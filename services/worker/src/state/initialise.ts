@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
-import type { FlatLayout } from '@maestro/mae';
 import { MaestroError } from '@maestro/protocol';
 import type { PlanSource } from '@maestro/recipes';
+import type { FlatLayout } from '@maestro/tensors';
 
 /** Initial parameters of a job. */
 export interface InitialState {

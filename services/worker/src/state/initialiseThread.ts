@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
-import { flatLayout } from '@maestro/mae';
 import { drawParameters, type PlanSource, planInThread } from '@maestro/recipes';
+import { flatLayout } from '@maestro/tensors';
 
 const { plan: source, memory } = workerData as { readonly plan: PlanSource; readonly memory: SharedArrayBuffer };
 const plan = await planInThread(source);

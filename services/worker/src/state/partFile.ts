@@ -7,16 +7,14 @@ import { type ElementRange, MaestroError } from '@maestro/protocol';
 
 /** Elements written, and checked, at a time: 1 MiB. */
 export const PIECE_FLOATS = 1 << 18;
-/** Parameters, first moments, second moments. */
-const VECTORS = 3;
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 
-/** Elements `first .. first + length - 1` of vector 0 (parameters), 1 (first moments) or 2 (second moments). */
+/** Elements `first .. first + length - 1` of vector 0 (parameters), 1 (first moments) or 2 (second moments, of optimisers that have them). */
 export interface VectorRange extends ElementRange {
   readonly vector: number;
 }
 
-/** A part of a training state in a file: the same elements of its three vectors. */
+/** A part of a training state in a file: the same elements of its vectors. */
 export interface PartFile extends ElementRange {
   readonly sizeBytes: number;
   /** Descriptor of the open file, for tests that damage it. */
@@ -29,9 +27,9 @@ export interface PartFile extends ElementRange {
   close(): Promise<void>;
 }
 
-/** Returns the pieces in which a part is written, in file order. */
-export function piecesOf({ first, length }: ElementRange): VectorRange[] {
-  return Array.from({ length: VECTORS }, (_, vector) => vector).flatMap((vector) =>
+/** The pieces that a part of so many vectors is written in, in the order of the file. */
+export function piecesOf({ first, length }: ElementRange, vectors: number): VectorRange[] {
+  return Array.from({ length: vectors }, (_, vector) => vector).flatMap((vector) =>
     Array.from({ length: Math.ceil(length / PIECE_FLOATS) }, (_, piece) => {
       const at = piece * PIECE_FLOATS;
       return { vector, first: first + at, length: Math.min(PIECE_FLOATS, length - at) };
@@ -40,14 +38,14 @@ export function piecesOf({ first, length }: ElementRange): VectorRange[] {
 }
 
 /**
- * Creates a file for a part in a folder, which is created if missing. The file has no name any more when this resolves: only this process
- * can use it, and the system frees its space when the process ends, even by SIGKILL. There is nothing to clean up, several workers can
- * share a folder, and nothing is flushed to the device: the page cache lasts as long as the process.
+ * Opens a file for a part of so many vectors in a folder, which is made when it is missing. The file has no name any more when this returns: nobody but this
+ * process can use it, and the system frees its space when the process ends, even by SIGKILL. So there is nothing to clean up, several
+ * workers can share a folder, and nothing is flushed to the device: the page cache is there as long as the process is.
  *
  * @throws MaestroError `storage` when there is no room, or the file system's error.
  */
-export async function createPartFile(dir: string, range: ElementRange): Promise<PartFile> {
-  const sizeBytes = VECTORS * range.length * FLOAT_BYTES;
+export async function createPartFile(dir: string, range: ElementRange, vectors: number): Promise<PartFile> {
+  const sizeBytes = vectors * range.length * FLOAT_BYTES;
   await mkdir(dir, { recursive: true });
   await requireSpace(dir, sizeBytes, `snapshot in ${dir}`);
   const path = join(dir, `.snapshot-${randomUUID()}`);

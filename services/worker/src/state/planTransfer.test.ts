@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { StateHolder } from '@maestro/protocol';
 import fc from 'fast-check';
-import { batches, planTransfer } from './planTransfer.ts';
+import { batches, type MissingRange, planTransfer } from './planTransfer.ts';
 
 const holder = (id: string, first: number, length: number, isWhole = true): StateHolder => ({
   id,
@@ -20,7 +20,7 @@ const show = (transfers: ReturnType<typeof planTransfer>): string[] =>
 const three = [holder('a', 0, 30), holder('b', 30, 30), holder('c', 60, 30)];
 
 test('a joiner takes all parameters from one, and the moments of its chunk from their owners', () => {
-  const joiner = { self: 'd', index: 3, chunk: { first: 45, length: 30 }, length: 90, holders: three, held: [] };
+  const joiner = { self: 'd', index: 3, moments: 2, chunk: { first: 45, length: 30 }, length: 90, holders: three, held: [] };
   expect(show(planTransfer(joiner))).toEqual(['a: p0+90', 'b: m45+15 v45+15', 'c: m60+15 v60+15']);
 });
 
@@ -28,6 +28,7 @@ test('a member takes what its new chunk has beyond the old one, and nothing else
   const member = {
     self: 'a',
     index: 0,
+    moments: 2,
     chunk: { first: 0, length: 45 },
     length: 90,
     holders: three,
@@ -42,6 +43,7 @@ test('where nobody has all parameters, each owner gives those of its elements', 
   const member = {
     self: 'b',
     index: 1,
+    moments: 2,
     chunk: { first: 30, length: 30 },
     length: 90,
     holders,
@@ -56,6 +58,7 @@ test('what a member has on disk is loaded from there, and only what it has in me
   const member = {
     self: 'a',
     index: 0,
+    moments: 2,
     chunk: { first: 0, length: 45 },
     length: 90,
     holders,
@@ -81,7 +84,16 @@ test('every element that a member needs is in its memory, or taken once, from on
       (held, stored, first, size) => {
         const all = { first: 0, length: 20 };
         const whole = [holder('x', 0, 20, false)];
-        const transfers = planTransfer({ self: 'a', index: 0, chunk: { first, length: size }, length: 20, holders: whole, held, stored });
+        const transfers = planTransfer({
+          self: 'a',
+          index: 0,
+          moments: 2,
+          chunk: { first, length: size },
+          length: 20,
+          holders: whole,
+          held,
+          stored,
+        });
         const has = (parts: readonly { first: number; length: number }[], i: number): boolean =>
           parts.some((part) => part.first <= i && i < part.first + part.length);
         for (const vector of [0, 1, 2]) {
@@ -100,19 +112,25 @@ test('every element that a member needs is in its memory, or taken once, from on
   );
 });
 
+test('a joiner takes the frozen parameters from a holder, and an optimiser with one moment has one vector of them', () => {
+  const joiner = { self: 'd', index: 3, moments: 1, chunk: { first: 45, length: 30 }, length: 90, frozen: 7, holders: three, held: [] };
+  expect(show(planTransfer(joiner))).toEqual(['a: p0+90 p90+7', 'b: m45+15', 'c: m60+15']);
+  // What is on disk alone has no frozen parameters, but whoever wrote it has them.
+  const stored = three.map((each) => ({ ...each, isWhole: false, isStored: true }));
+  expect(show(planTransfer({ ...joiner, index: 1, holders: stored }))).toEqual(['a: p0+30', 'b: p30+30 p90+7 m45+15', 'c: p60+30 m60+15']);
+});
+
 test('a part that nobody has is refused', () => {
-  const member = { self: 'd', index: 2, chunk: { first: 0, length: 90 }, length: 90, holders: three.slice(1), held: [] };
+  const member = { self: 'd', index: 2, moments: 2, chunk: { first: 0, length: 90 }, length: 90, holders: three.slice(1), held: [] };
   expect(() => planTransfer(member)).toThrow('nobody holds all of elements 0..89 of the state');
 });
 
 test('batches hold all that was asked for, in order, and no more than allowed', () => {
-  const ranges = fc.array(
-    fc.record({ vector: fc.constantFrom(0 as const, 1 as const, 2 as const), first: fc.nat(50), length: fc.nat(50) }),
-  );
+  const ranges = fc.array(fc.record({ vector: fc.constantFrom(0, 1, 2), first: fc.nat(50), length: fc.nat(50) }));
   fc.assert(
     fc.property(ranges, fc.integer({ min: 1, max: 40 }), (all, most) => {
       const cut = batches(all, most);
-      const elements = (list: typeof all) =>
+      const elements = (list: readonly MissingRange[]) =>
         list.flatMap(({ vector, first, length }) => Array.from({ length }, (_, i) => `${vector}:${first + i}`));
       expect(elements(cut.flat())).toEqual(elements(all));
       for (const batch of cut) expect(elements(batch).length).toBeLessThanOrEqual(most);

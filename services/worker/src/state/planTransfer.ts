@@ -2,7 +2,7 @@ import { coverRange, type ElementRange, MaestroError, type StateHolder, type Sta
 
 /** A part of a state that a member lacks. `vector`: 0 parameters, 1 first moments, 2 second moments. */
 export interface MissingRange extends ElementRange {
-  readonly vector: 0 | 1 | 2;
+  readonly vector: number;
 }
 
 /** Ranges that a member pulls from one holder, or, when that is the member itself, loads from its disk. */
@@ -16,11 +16,18 @@ export interface TransferOptions {
   /** Id of this member, and its index in the view. */
   readonly self: string;
   readonly index: number;
+  /** Vectors of moments. */
+  readonly moments: number;
   /** The elements whose moments it needs. */
   readonly chunk: ElementRange;
-  /** Number of elements of the whole vector. */
+  /** Elements of the vectors of what is trained. */
   readonly length: number;
-  /** Parts of the state that others, or this member, report to hold. */
+  /**
+   * Elements of the parameters that are frozen, after those; 0 where this member has them. Whoever holds a part of the state, in memory or on
+   * disk, has them in its trainer. Default 0.
+   */
+  readonly frozen?: number;
+  /** What others, or this member, say that they hold of the state. */
   readonly holders: readonly StateHolder[];
   /** Parts of the state in this member's trainer. */
   readonly held: readonly Pick<StateShard, 'first' | 'length' | 'isWhole'>[];
@@ -34,7 +41,17 @@ export interface TransferOptions {
  *
  * @throws MaestroError `conflict` when nobody has an element; the coordinator forms no such view.
  */
-export function planTransfer({ self, index, chunk, length, holders, held, stored = [] }: TransferOptions): Transfer[] {
+export function planTransfer({
+  self,
+  index,
+  moments: kinds,
+  chunk,
+  length,
+  frozen = 0,
+  holders,
+  held,
+  stored = [],
+}: TransferOptions): Transfer[] {
   const others = holders.filter(({ id }) => id !== self);
   const me = { id: self, name: '', address: '' };
   const own: readonly StateHolder[] = [
@@ -60,9 +77,16 @@ export function planTransfer({ self, index, chunk, length, holders, held, stored
       ? pieces(all, [...own, ...others])
       : [{ holder: whole, range: all }];
   const moments = pieces(chunk, [...own, ...others]);
+  const frozenOf = (holder: StateHolder | undefined) =>
+    frozen === 0 || holder === undefined ? [] : [{ holder, range: { first: length, length: frozen } }];
   const wanted = [
-    ...parameters.map(({ holder, range }) => ({ holder, range: { vector: 0 as const, ...range } })),
-    ...([1, 2] as const).flatMap((vector) => moments.map(({ holder, range }) => ({ holder, range: { vector, ...range } }))),
+    ...[...parameters, ...frozenOf(others[index % Math.max(1, others.length)])].map(({ holder, range }) => ({
+      holder,
+      range: { vector: 0, ...range },
+    })),
+    ...Array.from({ length: kinds }, (_, kind) => 1 + kind).flatMap((vector) =>
+      moments.map(({ holder, range }) => ({ holder, range: { vector, ...range } })),
+    ),
   ];
   const lacking = wanted.filter(({ holder }) => holder.id !== self || holder.isStored === true);
   return [...new Set(lacking.map(({ holder }) => holder.id))].map((id) => {

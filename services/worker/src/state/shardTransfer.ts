@@ -1,18 +1,18 @@
 import type { Collective, StateRangeRequest } from '@maestro/collective';
+import { stateVectors } from '@maestro/optim';
 import { type ElementRange, MaestroError, type View } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { Faults } from '../process/faults.ts';
 import type { JobSession } from '../session/jobSession.ts';
 import { batches, type MissingRange, planTransfer } from './planTransfer.ts';
 import { openFloatPool } from './sharedVector.ts';
-import { STATE_VECTORS } from './snapshots.ts';
 
 /** Elements per request: 64 MiB, so that neither side holds much more than the state itself. */
 const BATCH_FLOATS = 1 << 24;
 
 /** Options of {@link serveShards}. */
 export interface ShardServiceOptions {
-  readonly session: Pick<JobSession, 'layout' | 'trainer' | 'state' | 'shards' | 'snapshots'>;
+  readonly session: Pick<JobSession, 'spec' | 'layout' | 'trainer' | 'state' | 'shards' | 'snapshots' | 'hasFrozen'>;
   readonly view: View;
   readonly self: string;
   readonly collective: Collective;
@@ -41,12 +41,23 @@ export async function pullShards({
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { layout, trainer, snapshots } = session;
+  const { layout, trainer, snapshots, spec } = session;
+  const vectors = stateVectors(spec.optimizer);
   const { jobId: job, generation, startStep, holders, members } = view;
   const held = session.shards.filter(({ step }) => step === startStep);
   const stored = snapshots.offers().filter(({ step }) => step === startStep);
   const index = members.findIndex(({ id }) => id === self);
-  const transfers = planTransfer({ self, index, chunk, length: layout.length, holders, held, stored });
+  const transfers = planTransfer({
+    self,
+    index,
+    moments: vectors.length - 1,
+    chunk,
+    length: layout.trainable.length,
+    frozen: session.hasFrozen ? 0 : layout.length - layout.trainable.length,
+    holders,
+    held,
+    stored,
+  });
   if (session.state !== startStep) session.state = -1;
   session.shards = held;
   const startedMs = performance.now();
@@ -67,11 +78,12 @@ export async function pullShards({
       if (holder.id === self) await load(batch, into);
       else bytes += (await collective.pullState({ job, generation, member: holder, self, ranges: batch, into, onProgress, signal })).bytes;
       signal.throwIfAborted();
-      await Promise.all(batch.map(({ vector, ...range }, i) => trainer.write({ vector: STATE_VECTORS[vector], range, values: into[i]! })));
+      await Promise.all(batch.map(({ vector, ...range }, i) => trainer.write({ vector: vectors[vector]!, range, values: into[i]! })));
       into.forEach(pool.give);
     }
   }
   await trainer.setStep(startStep);
+  session.hasFrozen = true;
   session.state = startStep;
   session.shards = [...held, { step: startStep, ...chunk, isWhole: true }];
   if (transfers.length === 0) return;
@@ -90,14 +102,17 @@ export function serveShards({ session, view, self, collective, faults }: ShardSe
   const { jobId: job, generation, startStep } = view;
   const over = new AbortController();
   const pool = openFloatPool();
+  const vectors = stateVectors(session.spec.optimizer);
+  const { trainable } = session.layout;
   const isHeld = (vector: number, { first, length }: ElementRange): boolean =>
+    (vector === 0 && first >= trainable.length && session.hasFrozen) ||
     session.shards.some(
       (shard) =>
         shard.step === startStep &&
         ((vector === 0 && shard.isWhole) || (shard.first <= first && first + length <= shard.first + shard.length)),
     );
   const readStart = async ({ vector, ...range }: StateRangeRequest, values: Float32Array): Promise<void> => {
-    if (isHeld(vector, range)) await session.trainer.read({ vector: STATE_VECTORS[vector]!, range, values });
+    if (isHeld(vector, range)) await session.trainer.read({ vector: vectors[vector]!, range, values });
     else await session.snapshots.read(startStep, { vector, ...range }, values);
   };
   const stop = collective.serveState({
@@ -110,17 +125,17 @@ export function serveShards({ session, view, self, collective, faults }: ShardSe
       else await faults.reach(startStep, 'serve');
       const step = askedStep > 0 ? askedStep : startStep;
       const isHere = ({ vector, ...range }: StateRangeRequest): boolean =>
-        STATE_VECTORS[vector] !== undefined && ((askedStep === 0 && isHeld(vector, range)) || session.snapshots.has(step, range));
+        vectors[vector] !== undefined && ((askedStep === 0 && isHeld(vector, range)) || session.snapshots.has(step, range));
       const missing = ranges.find((range) => !isHere(range));
       if (missing !== undefined || ranges.length === 0) {
         const asked = missing === undefined ? 'everything' : `elements from ${missing.first} on of vector ${missing.vector}`;
         throw new MaestroError('conflict', `serveShards: ${asked} of the state after step ${step} is not here`);
       }
-      const vectors = ranges.map(({ length }) => pool.take(length));
+      const values = ranges.map(({ length }) => pool.take(length));
       const read = (range: StateRangeRequest, i: number): Promise<void> =>
-        askedStep > 0 ? session.snapshots.read(step, range, vectors[i]!) : readStart(range, vectors[i]!);
+        askedStep > 0 ? session.snapshots.read(step, range, values[i]!) : readStart(range, values[i]!);
       await Promise.all(ranges.map(read));
-      return { step, vectors, release: () => vectors.forEach(pool.give) };
+      return { step, vectors: values, release: () => values.forEach(pool.give) };
     },
   });
   return () => {

@@ -1,4 +1,4 @@
-import type { FlatLayout } from '@maestro/mae';
+import type { FlatLayout } from '@maestro/tensors';
 
 /** Allocates a flat vector in shared memory, which reaches the compute thread without a copy; initially zero. */
 export function sharedVector({ length }: FlatLayout): Float32Array {

@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import type { StateRange } from '@maestro/engine';
+import { ADAMW_DEFAULTS, stateVectors } from '@maestro/optim';
 import type { ElementRange, StateShard } from '@maestro/protocol';
 import { createLogger } from '@maestro/telemetry';
 import fc from 'fast-check';
 import { createFaults } from '../process/faults.ts';
 import { createPartFile, PIECE_FLOATS, piecesOf } from './partFile.ts';
-import { type FetchPieces, openSnapshots, type SnapshotOptions, STATE_VECTORS } from './snapshots.ts';
+import { type FetchPieces, openSnapshots, type SnapshotOptions } from './snapshots.ts';
 
 const faults = createFaults(undefined);
 const never = new AbortController().signal;
@@ -16,6 +17,8 @@ const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
+
+const VECTORS = stateVectors(ADAMW_DEFAULTS);
 
 async function scratch(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-snapshots-'));
@@ -31,7 +34,7 @@ function stateAt(now: { step: number }, before: () => Promise<void> = async () =
   return {
     async read({ vector, range, values }: StateRange): Promise<void> {
       await before();
-      for (let i = 0; i < range.length; i++) values[i] = valueAt(now.step, STATE_VECTORS.indexOf(vector), range.first + i);
+      for (let i = 0; i < range.length; i++) values[i] = valueAt(now.step, VECTORS.indexOf(vector), range.first + i);
     },
   };
 }
@@ -41,7 +44,7 @@ async function open(options: Partial<SnapshotOptions> = {}) {
   const lines: { level: string; msg: string }[] = [];
   const logger = createLogger({ role: 'worker', destination: { write: (line: string) => void lines.push(JSON.parse(line)) } });
   const now = { step: 0 };
-  const snapshots = openSnapshots({ dir, trainer: stateAt(now), faults, onLost: () => undefined, logger, ...options });
+  const snapshots = openSnapshots({ dir, trainer: stateAt(now), vectors: VECTORS, faults, onLost: () => undefined, logger, ...options });
   closers.push(() => snapshots.close());
   /** Takes a snapshot as a member does. */
   const take = async (step: number, chunk: ElementRange, { isCopied = true } = {}): Promise<void> => {
@@ -131,9 +134,10 @@ test('a job that goes back gives up what is of later steps, and takes snapshots 
 test('a byte that changes on disk is found: the part is given up, and whoever told others of it is told', async () => {
   let lost = 0;
   const dir = await scratch();
-  const file = await createPartFile(dir, CHUNK);
+  const file = await createPartFile(dir, CHUNK, VECTORS.length);
   closers.push(() => file.close());
-  for (const { vector, ...range } of piecesOf(CHUNK)) await file.write({ vector, ...range }, new Float32Array(range.length).fill(vector));
+  for (const { vector, ...range } of piecesOf(CHUNK, VECTORS.length))
+    await file.write({ vector, ...range }, new Float32Array(range.length).fill(vector));
   await damage(file.fd, 4 * (CHUNK.length + 10));
   const values = new Float32Array(100);
   await file.read({ vector: 0, first: CHUNK.first, length: 100 }, values);
@@ -185,7 +189,7 @@ test('a disk that is slower than a step is not waited for longer than allowed, a
 test('pieces of a part cover its three vectors once, each at most a piece long', () => {
   fc.assert(
     fc.property(fc.nat(3 * PIECE_FLOATS), fc.nat(3 * PIECE_FLOATS), (first, length) => {
-      const pieces = piecesOf({ first, length });
+      const pieces = piecesOf({ first, length }, VECTORS.length);
       for (const vector of [0, 1, 2]) {
         const own = pieces.filter((piece) => piece.vector === vector);
         let next = first;

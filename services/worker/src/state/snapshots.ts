@@ -1,5 +1,6 @@
 import { storageError } from '@maestro/checkpoint';
-import type { StateVector, Trainer } from '@maestro/engine';
+import type { Trainer } from '@maestro/engine';
+import type { StateVector } from '@maestro/optim';
 import { type ElementRange, errorMessage, isMaestroError, MaestroError, type StateShard } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { Faults } from '../process/faults.ts';
@@ -7,9 +8,6 @@ import { aborted, settlesWithin } from '../process/signals.ts';
 import { createPartFile, type PartFile, PIECE_FLOATS, piecesOf, type VectorRange } from './partFile.ts';
 import { onLanes } from './pieceLanes.ts';
 import { sharedFloats } from './sharedVector.ts';
-
-/** The vectors of a state, in their order on the wire and on disk. */
-export const STATE_VECTORS: readonly [StateVector, StateVector, StateVector] = ['parameters', 'firstMoments', 'secondMoments'];
 
 /** Fetches elements of a state into an array: from a trainer, or from a peer. */
 export type FetchPieces = (pieces: readonly VectorRange[], into: readonly Float32Array[]) => Promise<void>;
@@ -62,6 +60,8 @@ export interface SnapshotOptions {
   /** A folder on a local disk; files in it have no names. */
   readonly dir: string;
   readonly trainer: Pick<Trainer, 'read'>;
+  /** The vectors of a state, in the order that they have on the wire and on disk. */
+  readonly vectors: readonly StateVector[];
   readonly faults: Faults;
   /** Called when a part that was offered is no longer here. */
   readonly onLost: () => void;
@@ -78,7 +78,7 @@ interface Part extends StateShard {
 const COPY_PIECES = 16;
 
 /** Opens the snapshots of a job. */
-export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs = 2000 }: SnapshotOptions): Snapshots {
+export function openSnapshots({ dir, trainer, vectors, faults, onLost, logger, patienceMs = 2000 }: SnapshotOptions): Snapshots {
   const closing = new AbortController();
   let parts: readonly Part[] = [];
   let capturing: { readonly ended: Promise<void>; readonly giveUp: AbortController } | undefined;
@@ -119,7 +119,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
   const write = async (shard: StateShard, what: 'own part' | 'copy', fill: (file: PartFile) => Promise<void>): Promise<void> => {
     const { step, first, length } = shard;
     const startedMs = performance.now();
-    const file = await createPartFile(dir, shard);
+    const file = await createPartFile(dir, shard, vectors.length);
     try {
       await fill(file);
     } catch (error) {
@@ -143,10 +143,10 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
       await faults.reach(step, 'snapshot');
       if (chunk.length > 0 && find(step, chunk) === undefined) {
         await write({ step, ...chunk, isWhole: false }, 'own part', (file) =>
-          onLanes(piecesOf(chunk), async (piece, values) => {
+          onLanes(piecesOf(chunk, vectors.length), async (piece, values) => {
             const { vector, ...range } = piece;
-            await trainer.read({ vector: STATE_VECTORS[vector]!, range, values });
-            // Data that arrives after abandoning may belong to the next step.
+            await trainer.read({ vector: vectors[vector]!, range, values });
+            // What came after it was given up may be of the next step.
             signal.throwIfAborted();
             await file.write(piece, values);
           }),
@@ -202,7 +202,7 @@ export function openSnapshots({ dir, trainer, faults, onLost, logger, patienceMs
       try {
         await write(part, 'copy', async (file) => {
           const buffers = Array.from({ length: COPY_PIECES }, () => sharedFloats(PIECE_FLOATS));
-          for (const batch of chunked(piecesOf(part), COPY_PIECES)) {
+          for (const batch of chunked(piecesOf(part, vectors.length), COPY_PIECES)) {
             stop.throwIfAborted();
             const into = batch.map(({ length }, i) => buffers[i]!.subarray(0, length));
             await fetch(batch, into);

@@ -1,7 +1,8 @@
 import type { LocalStep } from '@maestro/collective';
 import { type Loader, positionsOfStep, type Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
-import { type FlatLayout, type LearningRateSchedule, learningRateAt } from '@maestro/mae';
+import { type LearningRateSchedule, learningRateAt } from '@maestro/mae';
+import type { ParameterLayout } from '@maestro/tensors';
 import type { JobSpec } from '@maestro/protocol';
 import { ownSeries, type RecipePlan } from '@maestro/recipes';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -15,7 +16,7 @@ import { toldMetrics } from './toldMetrics.ts';
 export interface TrainOptions extends StepOptions {
   readonly spec: JobSpec;
   readonly plan: RecipePlan;
-  readonly layout: FlatLayout;
+  readonly layout: ParameterLayout;
   readonly schedule: Schedule;
   readonly learningRate: LearningRateSchedule;
   readonly trainer: Trainer;
@@ -67,10 +68,10 @@ export function createGradientProgram(options: GradientProgramOptions): StepProg
       const loss = (sumOverRanks(total.scalars, LOSS) * planned) / images;
       const gradNorm = Math.sqrt(total.sumSquares);
       if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
-        throw nonFinite({ step, loss, layout, total, reduced: trainer.reduced, range: exchange.reducedRange });
+        throw nonFinite({ step, loss, layout: layout.trainable, total, reduced: trainer.reduced, range: exchange.reducedRange });
       }
 
-      // Apply: the same AdamW, whoever applies it.
+      // Apply: the optimiser's same step, whoever applies it.
       const isHeld = sumOverRanks(total.scalars, HOLD) > 0;
       const isSaved = sumOverRanks(total.scalars, SAVE) > 0;
       const metrics = told({ loss, learningRate: lr, gradNorm, ...ownMetricsOf(total.scalars, ownNames, images) });
@@ -79,7 +80,7 @@ export function createGradientProgram(options: GradientProgramOptions): StepProg
       const report = () => reportOf(outcome, step, frame.seconds());
       onPhase(step, 'apply');
       await faults.reach(step, 'apply');
-      await exchange.apply({ adamW: { ...spec.optimizer, lr, step: step + 1 }, report });
+      await exchange.apply({ update: { lr, step: step + 1 }, report });
       if (isSaved) {
         onPhase(step, 'checkpoint');
         await exchange.save();

@@ -1,7 +1,7 @@
 import type { AllReduceResult } from '@maestro/collective';
 import { type FloatRange, type SegmentedFloats, SUM_SQUARES_BLOCK, sliceParts } from '@maestro/kernels';
-import type { FlatLayout, FlatTensor } from '@maestro/mae';
 import { MaestroError } from '@maestro/protocol';
+import type { FlatLayout, FlatTensor } from '@maestro/tensors';
 
 /**
  * Error that names the tensors whose gradients are not finite: start the search at the first few. Outside `range`, which others have

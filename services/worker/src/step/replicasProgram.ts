@@ -26,10 +26,10 @@ export interface ReplicasProgramOptions extends TrainOptions {
 }
 
 /**
- * DiLoCo (Douillard et al. 2023, arXiv 2311.08105): every replica takes `innerSteps` AdamW steps of its own; then all continue from outer
- * parameters moved by the mean of the replicas' moves. A step is one inner step of all replicas: it takes the samples that a step with an
- * all-reduce takes. Between outer steps members exchange only scalars. The numbers depend on the replicas, which the job file fixes, and
- * not on which members compute them.
+ * DiLoCo (Douillard et al. 2023, arXiv 2311.08105): every replica takes `innerSteps` steps of its own, then all go on from outer
+ * parameters that moved by the mean of what they have moved. A step is one inner step of all replicas: it takes the samples that a step
+ * with an all-reduce takes. Between outer steps members exchange scalars alone. The numbers depend on the replicas, which the job file
+ * fixes, and not on who works for them.
  *
  * A view ends with the run, or with the round after which a member wants to hold.
  *
@@ -59,7 +59,7 @@ export function createReplicasProgram(options: ReplicasProgramOptions): StepProg
       const lr = learningRateAt(learningRate, step / stepsPerEpoch);
       exchange.begin(step);
 
-      // Inner step: each replica's gradient over its own virtual ranks, and AdamW at once.
+      // Inner step: each replica's gradient over its own virtual ranks, and the optimiser's step at once.
       let computeSeconds = 0;
       for (const [replica, program] of orders.entries()) {
         const gradScale = plan.lossScale(plannedOf(step, ranks[replica * ranksEach]!));
@@ -70,8 +70,8 @@ export function createReplicasProgram(options: ReplicasProgramOptions): StepProg
         const { sumSquares } = await trainer.takeReduced();
         const at = replica * ranksEach * SCALARS_PER_RANK;
         computer.scalars[at + SUM_SQUARES] = sumSquares;
-        if (!Number.isFinite(sumSquares)) throw nonFinite({ step, loss: computer.scalars[at + LOSS]!, layout, reduced: trainer.reduced });
-        await trainer.apply({ ...spec.optimizer, lr, step: done, replica });
+        if (!Number.isFinite(sumSquares)) throw nonFinite({ step, loss: computer.scalars[at + LOSS]!, layout: layout.trainable, reduced: trainer.reduced });
+        await trainer.apply({ lr, step: done, replica });
       }
 
       await frame.contentsSettled();
@@ -83,7 +83,7 @@ export function createReplicasProgram(options: ReplicasProgramOptions): StepProg
       const images = imagesOf(scalars, step, computer.skipped);
       let loss = 0;
       for (let rank = 0; rank < virtualRanks; rank++) loss += (scalars[rank * SCALARS_PER_RANK + LOSS]! * plannedOf(step, rank)) / images;
-      if (!Number.isFinite(loss)) throw nonFinite({ step, loss, layout, reduced: trainer.reduced });
+      if (!Number.isFinite(loss)) throw nonFinite({ step, loss, layout: layout.trainable, reduced: trainer.reduced });
       const gradNorm = Math.sqrt(sumOverRanks(scalars, SUM_SQUARES) / diloco.replicas);
       const isHeld = sumOverRanks(scalars, HOLD) > 0;
       const shares = sharesOf(scalars);

@@ -1,9 +1,10 @@
 import type { Collective } from '@maestro/collective';
+import { reserveSnapshot } from '@maestro/engine';
+import { stateVectors } from '@maestro/optim';
 import type { View } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { Faults } from '../process/faults.ts';
 import type { JobSession } from '../session/jobSession.ts';
-import { sharedVector } from '../state/sharedVector.ts';
 
 interface HealOptions {
   readonly session: JobSession;
@@ -14,9 +15,9 @@ interface HealOptions {
 }
 
 /**
- * Pulls the state of the view's first step from a member that has it: parameters and both moments, checked by hash. The peer and this
- * member share no file; Redis is not involved.
- * @throws MaestroError that names the peer; the trainer's state is undefined then.
+ * Pulls the state of the view's first step from a member that has it: parameters and moments, checked by hash. The peer and this
+ * member share no file; nothing of it touches Redis.
+ * @throws MaestroError that names the peer; the trainer's state is unknown then.
  */
 export async function heal(
   options: HealOptions & { readonly onProgress: () => void; readonly logger: Logger; readonly signal: AbortSignal },
@@ -24,21 +25,22 @@ export async function heal(
   const { session, view, self, collective, faults, onProgress, logger, signal } = options;
   const { jobId, generation, members, sources, startStep } = view;
   const member = members.find(({ id }) => id === sources[0])!;
-  const vectors = [0, 1, 2].map(() => sharedVector(session.layout));
+  const { layout, spec } = session;
+  const vectors = reserveSnapshot(layout, spec.optimizer);
   await faults.reach(startStep, 'heal');
   const { step, hash, bytes, seconds } = await collective.pullState({
     job: jobId,
     generation,
     member,
     self,
-    into: vectors,
+    into: stateVectors(spec.optimizer).map((name) => vectors[name]!),
     onProgress,
     signal,
   });
-  const [parameters, firstMoments, secondMoments] = vectors as [Float32Array, Float32Array, Float32Array];
   signal.throwIfAborted();
   session.state = -1;
-  await session.trainer.load({ parameters, firstMoments, secondMoments, step });
+  await session.trainer.load({ ...vectors, step });
+  session.hasFrozen = true;
   session.state = step;
   logger.info({ from: member.name, step, hash, bytes, seconds }, 'healed');
 }
@@ -54,8 +56,8 @@ export function serveTo({ session, view, self, collective, faults }: HealOptions
       await faults.reach(startStep, 'serve');
       // The snapshot's memory may belong to an unfinished checkpoint.
       await session.checkpointer.idle();
-      const { step, parameters, firstMoments, secondMoments } = await session.trainer.snapshot();
-      return { step, vectors: [parameters, firstMoments, secondMoments] };
+      const { step, ...vectors } = await session.trainer.snapshot();
+      return { step, vectors: stateVectors(session.spec.optimizer).map((name) => vectors[name]!) };
     },
   });
 }

@@ -1,14 +1,19 @@
 import { join } from 'node:path';
 import {
   type Checkpoint,
+  type CheckpointOrigin,
+  type CheckpointParameters,
   describeDifferences,
   flatTensors,
   originOf,
   type ReadCheckpointOptions,
   readCheckpoint,
+  readOrigin,
+  readParameters,
   requireOwnOrigin,
   requireSameOrigin,
 } from '@maestro/checkpoint';
+import { reserveSnapshot, type SnapshotMemory } from '@maestro/engine';
 import { commonIdentity, dilocoOf, isMaestroError, type JobIdentity, MaestroError, type View } from '@maestro/protocol';
 import { isUrl } from '@maestro/storage';
 import type { Logger } from '@maestro/telemetry';
@@ -17,7 +22,6 @@ import { replicasOf } from '../exchange/replicaExchange.ts';
 import { openReplicaVectors } from '../exchange/replicaVectors.ts';
 import type { JobSession } from '../session/jobSession.ts';
 import { initialise } from '../state/initialise.ts';
-import { sharedVector } from '../state/sharedVector.ts';
 
 /** Options of {@link restore}. */
 export interface RestoreOptions {
@@ -63,6 +67,7 @@ async function fromSeed({ session, view, self, signal }: RestoreOptions): Promis
   session.shards = [];
   if (dilocoOf(spec) === undefined) {
     await trainer.load({ parameters, step: 0 });
+    session.hasFrozen = true;
     return state;
   }
   const { held } = replicasOf(session, view.members.find(({ id }) => id === self)!);
@@ -72,22 +77,22 @@ async function fromSeed({ session, view, self, signal }: RestoreOptions): Promis
 }
 
 async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions): Promise<StartState> {
-  const { layout, trainer } = session;
+  const { layout, spec, trainer } = session;
   const { restoreFrom } = view;
-  const [parameters, firstMoments, secondMoments] = [sharedVector(layout), sharedVector(layout), sharedVector(layout)];
-  const into = {
-    parameters: flatTensors(layout, parameters),
-    firstMoments: flatTensors(layout, firstMoments),
-    secondMoments: flatTensors(layout, secondMoments),
-  };
-  const checkpoint = await readFrom(restoreFrom, { into, signal });
-  if (checkpoint.replicas !== undefined) {
-    throw new MaestroError('invalid-argument', `${restoreFrom}: its replicas trained apart; use the sync section that it was written with`);
+  const vectors = reserveSnapshot(layout, spec.optimizer);
+  const { parameters } = vectors;
+  const checkpoint = await readState(vectors, { session, view, logger, signal });
+  if ('replicas' in checkpoint && checkpoint.replicas !== undefined) {
+    throw new MaestroError(
+      'invalid-argument',
+      `${restoreFrom}: its replicas trained apart; use the sync section that it was written with`,
+    );
   }
   const { step, checkpointHash: hash } = checkStart(checkpoint, { session, view, logger });
   session.state = -1;
   session.shards = [];
-  await trainer.load({ parameters, firstMoments, secondMoments, step });
+  await trainer.load({ ...vectors, step });
+  session.hasFrozen = true;
   logger.info({ restoreFrom, step, checkpointHash: hash }, 'restored');
   return { parameters, hash };
 }
@@ -95,8 +100,8 @@ async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions)
 /** Reads the whole checkpoint, since the hash covers all of it, and keeps what this member's replicas need. */
 async function replicasFromCheckpoint({ session, view, self, logger, signal }: RestoreOptions): Promise<StartState> {
   const { layout, spec, trainer } = session;
-  const vectors = openReplicaVectors(layout, dilocoOf(spec)!.replicas);
-  const checkpoint = await readFrom(view.restoreFrom, { into: vectors.tensors(), signal });
+  const vectors = openReplicaVectors(layout, spec.optimizer, dilocoOf(spec)!.replicas);
+  const checkpoint = await readFrom(view.restoreFrom, { into: vectors.tensors(), signal }, { session, view, logger });
   const { step, checkpointHash: hash } = checkStart(checkpoint, { session, view, logger });
   session.state = -1;
   const { parameters } = vectors.outer;
@@ -109,11 +114,13 @@ async function replicasFromCheckpoint({ session, view, self, logger, signal }: R
   return { parameters, hash };
 }
 
-/** An unresponsive server ends the view and not the job: the next view retries. */
-async function readFrom(location: string, options: ReadCheckpointOptions): Promise<Checkpoint> {
+/** A server that does not answer now ends the view and not the job: the next view tries again. */
+async function readFrom(location: string, options: ReadCheckpointOptions, context: OriginContext): Promise<Checkpoint> {
   try {
     return await readCheckpoint(location, options);
   } catch (error) {
+    // Another optimiser says more than the names of its moments.
+    if (isMaestroError(error, 'conflict')) checkOrigin(await readOrigin(location), context);
     if (isUrl(location) && isMaestroError(error, 'storage')) throw new MaestroError('unavailable', error.message, { cause: error });
     // Another model, or kind of job: every worker would find the same at every attempt.
     if (isMaestroError(error, 'conflict')) throw new MaestroError('invalid-argument', error.message, { cause: error });
@@ -122,23 +129,59 @@ async function readFrom(location: string, options: ReadCheckpointOptions): Promi
 }
 
 /**
- * Checks that the job's own checkpoint agrees with the job in everything that decides the bits; one that its file names may belong to
- * another job, if the file says so.
- * @throws MaestroError `invalid-argument`, which fails the job: the next worker would find the same.
+ * Reads a checkpoint into the vectors of a state. One that the job's file names may be of another optimiser, or of other parameters that are
+ * trained, where the file says that it is taken anyway: the moments are zero then.
  */
-function checkStart(checkpoint: Checkpoint, { session, view, logger }: Pick<RestoreOptions, 'session' | 'view' | 'logger'>): Checkpoint {
-  const { restoreFrom, startStep } = view;
-  const { spec, jobId: job, identityJson } = session;
+async function readState(
+  vectors: SnapshotMemory,
+  { signal, ...context }: OriginContext & Pick<RestoreOptions, 'signal'>,
+): Promise<Checkpoint | CheckpointParameters> {
+  const { session, view, logger } = context;
+  const { layout, spec } = session;
+  const { trainable } = layout;
+  const { restoreFrom } = view;
+  const parameters = flatTensors(layout, vectors.parameters);
+  const moments = {
+    firstMoments: flatTensors(trainable, vectors.firstMoments),
+    ...(vectors.secondMoments && { secondMoments: flatTensors(trainable, vectors.secondMoments) }),
+  };
+  const { resumeFrom, resumeAnyway } = spec.checkpoint;
+  if (restoreFrom !== resumeFrom || !resumeAnyway) return readFrom(restoreFrom, { into: { parameters, ...moments }, signal }, context);
+  try {
+    return await readCheckpoint(restoreFrom, { into: { parameters, ...moments }, signal });
+  } catch (error) {
+    if (!isMaestroError(error, 'conflict')) throw error;
+    const read = await readParameters(restoreFrom, { into: parameters, signal });
+    for (const { data } of Object.values(moments).flat()) data.fill(0);
+    logger.warn({ restoreFrom, reason: error.message }, 'the moments are not those of this job: its optimiser starts anew');
+    return read;
+  }
+}
+
+type OriginContext = Pick<RestoreOptions, 'session' | 'view' | 'logger'>;
+
+/**
+ * Its own checkpoint must be the job's in all that decides the bits; one that its file names may be another's, if the file says so.
+ * @throws MaestroError `invalid-argument`, which ends the job: the next worker would meet the same.
+ */
+function checkStart<Read extends CheckpointParameters>(checkpoint: Read, context: OriginContext): Read {
+  const { restoreFrom, startStep } = context.view;
   const { step, state } = checkpoint;
   if (step !== startStep) {
     throw new MaestroError('checkpoint-invalid', `${restoreFrom}: expected the state after step ${startStep}, found step ${step}`);
   }
-  const { identity, ...rest } = originOf(state);
+  checkOrigin(originOf(state), context);
+  return checkpoint;
+}
+
+function checkOrigin({ identity, ...rest }: CheckpointOrigin, { session, view, logger }: OriginContext): void {
+  const { restoreFrom, startStep: step } = view;
+  const { spec, jobId: job, identityJson } = session;
   const origin = { ...rest, identity: commonIdentity(identity, spec) };
   const expected = { spec, identity: commonIdentity(JSON.parse(identityJson) as JobIdentity, spec) };
   if (restoreFrom !== spec.checkpoint.resumeFrom) {
     requireOwnOrigin(restoreFrom, origin, { ...expected, job });
-    return checkpoint;
+    return;
   }
   requireSameOrigin(restoreFrom, origin, expected);
   const differences = describeDifferences(origin, expected);
@@ -148,5 +191,4 @@ function checkStart(checkpoint: Checkpoint, { session, view, logger }: Pick<Rest
       'resuming from another job as its file wishes: the bits will differ from an unbroken run',
     );
   }
-  return checkpoint;
 }

@@ -1,0 +1,31 @@
+export { ADAMW_DEFAULTS } from './adamW.ts';
+export { type Arithmetic, type ElementArithmetic, NUMBERS, type ScalarArithmetic } from './arithmetic.ts';
+export {
+  OptimizerStep,
+  type OptimizerStepOptions,
+  type StateVector,
+  type StepOptions,
+  stateVectors,
+  stepScratch,
+} from './optimizerStep.ts';
+export { isAdapted, type StepGroup, type StepGroups, stepGroups } from './parameterGroups.ts';
+export { ruleOf } from './ruleOf.ts';
+export {
+  type AdamWSettings,
+  type LarsSettings,
+  momentCount,
+  type OptimizerSection,
+  type OptimizerSettings,
+  optimizerSection,
+  type SgdSettings,
+} from './section.ts';
+export {
+  buildOptimizerModel,
+  deviceScalars,
+  deviceScalarValues,
+  deviceUpdateGraph,
+  type GraphParameters,
+  optimizerGraph,
+} from './updateGraph.ts';
+export { openJavaScriptUpdates, openUpdateKernels, type UpdateElements, type UpdateKernels } from './updateKernels.ts';
+export type { Norms, ScalarInputs, UpdateKernel, UpdateRule } from './updateRule.ts';
