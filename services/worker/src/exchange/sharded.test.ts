@@ -160,82 +160,92 @@ async function read(trainer: Trainer, vector: StateVector, { first, length }: { 
   return digest(values);
 }
 
-test.each([
-  adamW,
-  lars,
-])('$name: a gather that breaks after all owners have applied loses nothing: the next members take the parts over, to the bits of a replica', async (kind) => {
-  const { layout, spec } = kind;
-  const [, ...moments] = stateVectors(spec.optimizer);
-  const root = await mkdtemp(join(tmpdir(), 'maestro-sharded-'));
-  closers.push(() => rm(root, { recursive: true, force: true }));
-  const members = await Promise.all([0, 1, 2].map(() => openMember(root, kind)));
-  const reference = await open(kind);
-  const { groups, refs } = await joinAll(members, 1);
-  expect(groups.every(({ chunk }) => chunk.length > 0)).toBe(true);
-  let isBreaking = false;
-  const shardedOf = (all: readonly Group[]) =>
-    all.map((group, i) =>
-      createSharded({
-        session: members[i]!.session,
-        group,
-        isWriter: i === 0,
-        isSaveAsked: () => false,
-        onRound: () => undefined,
-        onApplied: () => isBreaking && i === 2 && group.abort(new MaestroError('cancelled', 'broken on purpose')),
-        onState: () => undefined,
-        faults,
-      }),
+test.each([adamW, lars])(
+  '$name: a gather that breaks after all owners have applied loses nothing: the next members take the parts over, to the bits of a replica',
+  async (kind) => {
+    const { layout, spec } = kind;
+    const [, ...moments] = stateVectors(spec.optimizer);
+    const root = await mkdtemp(join(tmpdir(), 'maestro-sharded-'));
+    closers.push(() => rm(root, { recursive: true, force: true }));
+    const members = await Promise.all([0, 1, 2].map(() => openMember(root, kind)));
+    const reference = await open(kind);
+    const { groups, refs } = await joinAll(members, 1);
+    expect(groups.every(({ chunk }) => chunk.length > 0)).toBe(true);
+    let isBreaking = false;
+    const shardedOf = (all: readonly Group[]) =>
+      all.map((group, i) =>
+        createSharded({
+          session: members[i]!.session,
+          group,
+          isWriter: i === 0,
+          isSaveAsked: () => false,
+          onRound: () => undefined,
+          onApplied: () => isBreaking && i === 2 && group.abort(new MaestroError('cancelled', 'broken on purpose')),
+          onState: () => undefined,
+          faults,
+        }),
+      );
+    const first = shardedOf(groups);
+    const apply = (exchanges: readonly Exchange[], step: number) =>
+      Promise.allSettled(exchanges.map((exchange) => exchange.apply({ update: { lr: LR, step: step + 1 }, report })));
+
+    await applyReference(reference, await reduce(members, first, 0), 0);
+    expect((await apply(first, 0)).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
+    expect(members.map(({ session }) => session.state)).toEqual([1, 1, 1]);
+
+    isBreaking = true;
+    await applyReference(reference, await reduce(members, first, 1), 1);
+    expect((await apply(first, 1)).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(members.map(({ session }) => session.state)).toEqual([-1, -1, -1]);
+    expect(members.map(({ session }) => session.shards)).toEqual(groups.map(({ chunk }) => [{ step: 2, ...chunk, isWhole: false }]));
+    isBreaking = false;
+
+    // The third leaves: it is no member of the next view, and serves its part.
+    const staying = members.slice(0, 2);
+    const next = await joinAll(staying, 2);
+    const holders = members.flatMap(({ session }, i) =>
+      session.shards.map((shard): StateHolder => ({ ...shard, ...refs[i]!, name: `w${i}` })),
     );
-  const first = shardedOf(groups);
-  const apply = (exchanges: readonly Exchange[], step: number) =>
-    Promise.allSettled(exchanges.map((exchange) => exchange.apply({ update: { lr: LR, step: step + 1 }, report })));
-
-  await applyReference(reference, await reduce(members, first, 0), 0);
-  expect((await apply(first, 0)).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
-  expect(members.map(({ session }) => session.state)).toEqual([1, 1, 1]);
-
-  isBreaking = true;
-  await applyReference(reference, await reduce(members, first, 1), 1);
-  expect((await apply(first, 1)).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
-  expect(members.map(({ session }) => session.state)).toEqual([-1, -1, -1]);
-  expect(members.map(({ session }) => session.shards)).toEqual(groups.map(({ chunk }) => [{ step: 2, ...chunk, isWhole: false }]));
-  isBreaking = false;
-
-  // The third leaves: it is no member of the next view, and serves its part.
-  const staying = members.slice(0, 2);
-  const next = await joinAll(staying, 2);
-  const holders = members.flatMap(({ session }, i) =>
-    session.shards.map((shard): StateHolder => ({ ...shard, ...refs[i]!, name: `w${i}` })),
-  );
-  const view = { jobId: 'job', generation: 2, startStep: 2, members: next.refs, holders, sources: [], restoreFrom: '' } as unknown as View;
-  const options = (i: number) => ({ ...members[i]!, view, self: `w${i}`, faults });
-  const stops = members.map((_, i) => serveShards(options(i)));
-  const never = new AbortController().signal;
-  await Promise.all(
-    staying.map((_, i) => pullShards({ ...options(i), chunk: next.groups[i]!.chunk, onProgress: () => undefined, logger, signal: never })),
-  );
-  for (const stop of stops) stop();
-  expect(staying.map(({ session }) => session.state)).toEqual([2, 2]);
-  for (const [i, { session }] of staying.entries()) {
-    const all = { first: 0, length: layout.length };
-    expect(await read(session.trainer, 'parameters', all)).toEqual(await read(reference, 'parameters', all));
-    for (const vector of moments) {
-      const { chunk } = next.groups[i]!;
-      expect(await read(session.trainer, vector, chunk)).toEqual(await read(reference, vector, chunk));
+    const view = {
+      jobId: 'job',
+      generation: 2,
+      startStep: 2,
+      members: next.refs,
+      holders,
+      sources: [],
+      restoreFrom: '',
+    } as unknown as View;
+    const options = (i: number) => ({ ...members[i]!, view, self: `w${i}`, faults });
+    const stops = members.map((_, i) => serveShards(options(i)));
+    const never = new AbortController().signal;
+    await Promise.all(
+      staying.map((_, i) =>
+        pullShards({ ...options(i), chunk: next.groups[i]!.chunk, onProgress: () => undefined, logger, signal: never }),
+      ),
+    );
+    for (const stop of stops) stop();
+    expect(staying.map(({ session }) => session.state)).toEqual([2, 2]);
+    for (const [i, { session }] of staying.entries()) {
+      const all = { first: 0, length: layout.length };
+      expect(await read(session.trainer, 'parameters', all)).toEqual(await read(reference, 'parameters', all));
+      for (const vector of moments) {
+        const { chunk } = next.groups[i]!;
+        expect(await read(session.trainer, vector, chunk)).toEqual(await read(reference, vector, chunk));
+      }
     }
-  }
 
-  const second = shardedOf(next.groups);
-  await applyReference(reference, await reduce(staying, second, 2), 2);
-  await apply(second, 2);
-  await expect(members[0]!.session.collector.snapshot()).rejects.toMatchObject({ code: 'conflict' });
-  await Promise.all(second.map((exchange) => exchange.save()));
-  const [collected, whole] = [await members[0]!.session.collector.snapshot(), await reference.snapshot()];
-  const all = (state: typeof whole): string => digest(...stateVectors(spec.optimizer).map((vector) => state[vector]!));
-  expect(all(collected)).toBe(all(whole));
-  expect(collected.step).toBe(3);
-  await expect(members[1]!.session.collector.snapshot()).rejects.toMatchObject({ code: 'conflict' });
-});
+    const second = shardedOf(next.groups);
+    await applyReference(reference, await reduce(staying, second, 2), 2);
+    await apply(second, 2);
+    await expect(members[0]!.session.collector.snapshot()).rejects.toMatchObject({ code: 'conflict' });
+    await Promise.all(second.map((exchange) => exchange.save()));
+    const [collected, whole] = [await members[0]!.session.collector.snapshot(), await reference.snapshot()];
+    const all = (state: typeof whole): string => digest(...stateVectors(spec.optimizer).map((vector) => state[vector]!));
+    expect(all(collected)).toBe(all(whole));
+    expect(collected.step).toBe(3);
+    await expect(members[1]!.session.collector.snapshot()).rejects.toMatchObject({ code: 'conflict' });
+  },
+);
 
 test('an owner that is lost takes its moments with it, and the others go back to the end of the window, to the bits of a replica', async () => {
   const root = await mkdtemp(join(tmpdir(), 'maestro-sharded-'));

@@ -70,7 +70,8 @@ export function createReplicasProgram(options: ReplicasProgramOptions): StepProg
         const { sumSquares } = await trainer.takeReduced();
         const at = replica * ranksEach * SCALARS_PER_RANK;
         computer.scalars[at + SUM_SQUARES] = sumSquares;
-        if (!Number.isFinite(sumSquares)) throw nonFinite({ step, loss: computer.scalars[at + LOSS]!, layout: layout.trainable, reduced: trainer.reduced });
+        if (!Number.isFinite(sumSquares))
+          throw nonFinite({ step, loss: computer.scalars[at + LOSS]!, layout: layout.trainable, reduced: trainer.reduced });
         await trainer.apply({ lr, step: done, replica });
       }
 
