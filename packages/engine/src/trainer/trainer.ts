@@ -246,8 +246,8 @@ export async function openTrainer({
   let kept: SnapshotMemory | undefined;
   let owned = layout.trainable.length;
   const vectorBytes = layout.length * Float32Array.BYTES_PER_ELEMENT;
-  const _trainableBytes = layout.trainable.length * Float32Array.BYTES_PER_ELEMENT;
-  const _moments = stateVectors(optimizer).length - 1;
+  const trainableBytes = layout.trainable.length * Float32Array.BYTES_PER_ELEMENT;
+  const moments = stateVectors(optimizer).length - 1;
   if (engine === 'capi' && thread.ready.engine === 'node') {
     logger?.warn({ reason: thread.ready.engineReason }, 'onnxruntime-node takes the place of the C API');
   }
@@ -311,10 +311,10 @@ export async function openTrainer({
     },
     memory: () => ({
       parametersBytes: (replicas === 0 ? 1 : replicas + 1) * vectorBytes,
-      momentsBytes: replicas === 0 ? 2 * owned * Float32Array.BYTES_PER_ELEMENT : (2 * replicas + 1) * vectorBytes,
-      treeBytes: treeSlots * vectorBytes,
-      sharedBytes: (maxPartials + 1) * vectorBytes,
-      snapshotBytes: kept === undefined ? 0 : 3 * vectorBytes,
+      momentsBytes: replicas === 0 ? moments * owned * Float32Array.BYTES_PER_ELEMENT : (moments * replicas + 1) * trainableBytes,
+      treeBytes: treeSlots * trainableBytes,
+      sharedBytes: (maxPartials + 1) * trainableBytes,
+      snapshotBytes: kept === undefined ? 0 : vectorBytes + moments * trainableBytes,
       inputsBytes: microBatch * bytesPerSample(inputs),
     }),
     close: () => thread.close(),
