@@ -93,9 +93,10 @@ function trainedSamples({ data, schedule, resources }: JobSpec, samples: number)
 }
 
 /** Warns about values of a plan that are probably not intended. */
-export function planWarnings({ learningRate, globalBatch, totalSteps }: JobPlan, { schedule }: JobSpec): string[] {
+export function planWarnings({ learningRate, globalBatch, totalSteps }: JobPlan, { schedule, optimizer }: JobSpec): string[] {
   const warnings: string[] = [];
-  if (learningRate !== undefined && learningRate > 0) {
+  // Other optimisers have rates of another size.
+  if (learningRate !== undefined && learningRate > 0 && optimizer.name === 'adamw') {
     const isHigh = learningRate > RECIPE_RATE * FAR_ABOVE;
     if (isHigh || learningRate < RECIPE_RATE / FAR_BELOW) {
       const times = isHigh ? learningRate / RECIPE_RATE : RECIPE_RATE / learningRate;
