@@ -55,6 +55,6 @@ export function trainingGraph({ parameters, inputs, loss: lossOf }: TrainingGrap
   graph.output('status', sequenceConstruct([loss]));
   graph.output('loss', loss);
   for (const [name, sum] of Object.entries(metrics)) graph.output(`metric.${name}`, sum);
-  for (const [i, [name]] of weights.entries()) graph.output(`grad.${name}`, gradients[i]!);
+  for (const [i, [name]] of trained.entries()) graph.output(`grad.${name}`, gradients[i]!);
   return graph;
 }
