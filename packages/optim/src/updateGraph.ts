@@ -118,7 +118,9 @@ export function deviceUpdateGraph(parameters: GraphParameters, settings: Optimiz
     const parameter = input('p');
     const gradient = input('grad');
     const moments = rule.moments.map((_, k) => input(`m${k}`));
-    const scalars = { ...ofGroup[groupOf[at]!]!, ...trustOf(graph, rule, settings, spec, parameter, gradient) };
+    const ofTensor = ofGroup[groupOf[at]!]!;
+    const scaled = (): Tensor => mul(gradient, ofTensor['gradScale']!);
+    const scalars = { ...ofTensor, ...trustOf(graph, rule, settings, spec, parameter, scaled) };
     const next = rule.update(ops, { parameter, moments }, gradient, scalars);
     graph.output(`next.p.${name}`, next.parameter);
     for (const k of rule.moments.keys()) graph.output(`next.m${k}.${name}`, next.moments[k]!);
@@ -126,10 +128,17 @@ export function deviceUpdateGraph(parameters: GraphParameters, settings: Optimiz
   return graph;
 }
 
-function trustOf(graph: Graph, rule: UpdateRule, settings: OptimizerSettings, spec: ParameterSpec, parameter: Tensor, gradient: Tensor) {
+function trustOf(
+  graph: Graph,
+  rule: UpdateRule,
+  settings: OptimizerSettings,
+  spec: ParameterSpec,
+  parameter: Tensor,
+  gradient: () => Tensor,
+) {
   if (rule.adapt === undefined || !isAdapted(spec)) return {};
   const norm = (x: Tensor): Tensor => sqrt(reduceSum(reduceSum(mul(x, x), { axes: [-1] })));
-  const norms = { parameter: norm(parameter), gradient: norm(gradient) };
+  const norms = { parameter: norm(parameter), gradient: norm(gradient()) };
   return { trust: rule.adapt(scalarOps(graph, 'float32'), norms, spec.decay ? settings.weightDecay : 0) };
 }
 
