@@ -83,10 +83,7 @@ async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions)
   const { parameters } = vectors;
   const checkpoint = await readState(vectors, { session, view, logger, signal });
   if ('replicas' in checkpoint && checkpoint.replicas !== undefined) {
-    throw new MaestroError(
-      'invalid-argument',
-      `${restoreFrom}: its replicas trained apart; use the sync section that it was written with`,
-    );
+    throw new MaestroError('invalid-argument', `${restoreFrom}: its replicas trained apart; use the sync section that it was written with`);
   }
   const { step, checkpointHash: hash } = checkStart(checkpoint, { session, view, logger });
   session.state = -1;
