@@ -4,7 +4,10 @@ import { pretrainInfo } from './pretrain/info.ts';
 import { addRecipes } from './registry.ts';
 
 /** The registry: each recipe is a folder here and a line in this list. Whoever reads job files imports this module first. */
-addRecipes([{ info: pretrainInfo, loadPlan: async () => (await import('./pretrain/plan.ts')).planPretrain }, { info: knnInfo }]);
+addRecipes([
+  { info: pretrainInfo, loadPlan: async () => (await import('./pretrain/plan.ts')).planPretrain },
+  { info: knnInfo, loadMeasuring: async () => (await import('./knn/openKnn.ts')).openKnn },
+]);
 
 const { MAESTRO_RECIPES: modules } = readEnvironment();
 if (modules !== undefined) {
@@ -20,7 +23,8 @@ if (modules !== undefined) {
   }
 }
 
-export { type KnnSpec, knnOf } from './knn/knnSpec.ts';
+export type { FinishOptions, MeasuredBatch, Measuring, MeasuringTools } from './measuring/measuring.ts';
+export { openMeasuring } from './measuring/openMeasuring.ts';
 export type { RecipeModule } from './modules/recipeModule.ts';
 export { drawParameters } from './plan/drawParameters.ts';
 export { type PlanSource, planInThread, planRecipe, planSource, recipeFiller } from './plan/planRecipe.ts';

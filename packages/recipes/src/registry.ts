@@ -1,4 +1,5 @@
 import { MaestroError, type RecipeInfo, registerRecipes } from '@maestro/protocol';
+import type { OpenMeasuring } from './measuring/measuring.ts';
 import type { PlanRecipe } from './plan/recipePlan.ts';
 
 /** A recipe: what everybody knows of it, and how to come to what workers need. */
@@ -6,6 +7,8 @@ export interface RecipeEntry {
   readonly info: RecipeInfo;
   /** What makes its plans, loaded by workers alone; absent where its jobs measure. */
   readonly loadPlan?: () => Promise<PlanRecipe>;
+  /** What opens its measurements, loaded by workers alone; absent where its jobs train. */
+  readonly loadMeasuring?: () => Promise<OpenMeasuring>;
   /** What of a recipe that is no part of maestro decides the bits of its jobs; empty for others, whose version is maestro's. */
   readonly identity?: Readonly<Record<string, string>>;
 }

@@ -2,9 +2,9 @@ import type { Dataset } from '@maestro/data';
 import type { StateShard } from '@maestro/protocol';
 import type { ParameterLayout } from '@maestro/tensors';
 import type { JobSession } from '../session/jobSession.ts';
-import type { KnnSession } from '../session/knnSession.ts';
+import type { MeasuringSession } from '../session/measuringSession.ts';
 import { type ShardServiceOptions, serveShards } from '../state/shardTransfer.ts';
-import { runKnnView } from '../view/knnView.ts';
+import { runMeasuringView } from '../view/measuringView.ts';
 import { runView, type ViewRunOptions } from '../view/viewRun.ts';
 
 /** A worker's open resources for a job, as seen by its member: the same interface for every recipe. */
@@ -59,8 +59,9 @@ export function trainingSession(session: JobSession): MemberSession {
 }
 
 /** Wraps the session of a measuring job: it has no peers, and its state is not saved. */
-export function measuringSession(session: KnnSession): MemberSession {
-  const { dataset, layout, identityJson } = session;
+export function measuringSession(session: MeasuringSession): MemberSession {
+  const { dataset, identityJson } = session;
+  const { layout } = session.measuring;
   return {
     dataset,
     layout,
@@ -72,7 +73,7 @@ export function measuringSession(session: KnnSession): MemberSession {
       return session.results;
     },
     offers: () => [],
-    run: (options) => runKnnView({ ...options, session }),
+    run: (options) => runMeasuringView({ ...options, session }),
     serve: () => undefined,
     canSave: false,
     save: async () => undefined,

@@ -3,7 +3,7 @@ import { pause } from '../process/signals.ts';
 import type { WorkerOptions } from '../process/workerOptions.ts';
 import type { JobSessionOptions } from '../session/jobSessionOptions.ts';
 import { openJobSession } from '../session/openJobSession.ts';
-import { openKnnSession } from '../session/openKnnSession.ts';
+import { openMeasuringSession } from '../session/openMeasuringSession.ts';
 import { type MemberSession, measuringSession, trainingSession } from './memberSession.ts';
 
 /** Interval between attempts to open a job's resources while Redis or a file system is unreachable, in milliseconds. */
@@ -29,7 +29,9 @@ export async function openSession({ specJson, onWaiting, ...options }: OpenSessi
   for (;;) {
     try {
       const opening = { ...options, spec, onStage: onWaiting };
-      const session = isTraining(spec) ? trainingSession(await openJobSession(opening)) : measuringSession(await openKnnSession(opening));
+      const session = isTraining(spec)
+        ? trainingSession(await openJobSession(opening))
+        : measuringSession(await openMeasuringSession(opening));
       onWaiting('');
       return session;
     } catch (error) {

@@ -1,31 +1,31 @@
 import { assertInternal } from '@maestro/protocol';
 import { aborted } from '../process/signals.ts';
-import type { KnnSession } from '../session/knnSession.ts';
+import type { MeasuringSession } from '../session/measuringSession.ts';
 import { createEncodeProgram } from '../step/encodeProgram.ts';
 import { runSteps } from '../step/runSteps.ts';
 import type { ViewRunOptions } from './viewRun.ts';
 import { openViewShards } from './viewShards.ts';
 
-/** Options of one view of a k-NN job, for its single member. */
-export type KnnViewOptions = Omit<ViewRunOptions, 'session'> & { readonly session: KnnSession };
+/** Options of one view of a measuring job, for its single member. */
+export type MeasuringViewOptions = Omit<ViewRunOptions, 'session'> & { readonly session: MeasuringSession };
 
 /**
- * Works for one view of a k-NN job. There are no peers: a view starts from this member's features of earlier ones, or at step 0.
- * @throws the signal's reason, or the MaestroError that broke the view; `session.state` tells which steps have features.
+ * Works for one view of a measuring job. There are no peers: a view starts from what this member has of earlier ones, or at step 0.
+ * @throws the signal's reason, or the MaestroError that broke the view; `session.state` tells which steps it has.
  */
-export async function runKnnView(options: KnnViewOptions): Promise<'finished' | 'held'> {
+export async function runMeasuringView(options: MeasuringViewOptions): Promise<'finished' | 'held'> {
   const { session, view, room, logger, before, started, onPhase, signal } = options;
-  const { jobId, schedule, checkpoint } = session;
+  const { jobId, schedule, measuring } = session;
   const { generation, startStep } = view;
   onPhase(startStep, 'forming');
   await before;
   signal.throwIfAborted();
-  assertInternal(Math.max(0, session.state) >= startStep, `the view starts at step ${startStep}, features are of ${session.state}`);
+  assertInternal(Math.max(0, session.state) >= startStep, `the view starts at step ${startStep}, it has ${session.state}`);
   session.state = startStep;
   const virtualRanks = Array.from({ length: schedule.virtualRanks }, (_, rank) => rank);
   const shards = await openViewShards({ ...options, virtualRanks });
   try {
-    options.onFormed(startStep === 0 ? checkpoint.checkpointHash : '');
+    options.onFormed(startStep === 0 ? measuring.stateHash : '');
     await Promise.race([started, aborted(signal)]);
     signal.throwIfAborted();
     const { contents } = session;

@@ -2,22 +2,9 @@ import { type AugmentConfig, type Dataset, imageFiller, openLoader, type Positio
 import type { Evaluator } from '@maestro/engine';
 import { encodeImages, type FeatureSet } from '@maestro/evaluation';
 import { imagesOf, type MaeConfig, toUnitRows } from '@maestro/mae';
-import { MaestroError, type SkippedImage } from '@maestro/protocol';
+import { MaestroError } from '@maestro/protocol';
 import { permutation } from '@maestro/random';
-
-/** Result of encoding one batch. */
-export interface EncodedBatch {
-  /** Number of images read. */
-  readonly images: number;
-  /** Digest of all samples taken, including broken ones. */
-  readonly digest: number;
-  /** Digest of the same samples and their bytes, and their content hashes, as in a loader's batch. */
-  readonly content: number;
-  readonly readings: Float64Array;
-  readonly skipped: readonly SkippedImage[];
-  /** Time of only the encoder. */
-  readonly seconds: number;
-}
+import type { MeasuredBatch } from '../measuring/measuring.ts';
 
 /** Encodes the samples of a data set, without augmentation or mask, and keeps their features. */
 export interface SampleEncoder {
@@ -26,7 +13,7 @@ export interface SampleEncoder {
    * of the same samples.
    * @throws MaestroError `data-invalid`, `non-finite`, `cancelled`.
    */
-  encode(wanted: readonly PositionRange[], signal: AbortSignal): Promise<EncodedBatch>;
+  encode(wanted: readonly PositionRange[], signal: AbortSignal): Promise<MeasuredBatch>;
   /**
    * Returns the features of all samples, scaled to length 1, in the order of the data set, in place: shared memory. The label of a sample
    * without one, or not encoded, is -1.
