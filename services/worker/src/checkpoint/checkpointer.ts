@@ -6,7 +6,7 @@ import {
   type WrittenCheckpoint,
   writeCheckpoint,
 } from '@maestro/checkpoint';
-import type { Trainer } from '@maestro/engine';
+import type { StateAccess } from '@maestro/engine';
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import type { ParameterLayout } from '@maestro/tensors';
@@ -68,7 +68,7 @@ export interface CheckpointerOptions extends CheckpointRules {
   /** The job's checkpoint folder. */
   readonly root: string;
   readonly layout: ParameterLayout;
-  readonly trainer: Pick<Trainer, 'snapshot' | 'prepareSnapshot'>;
+  readonly trainer: Pick<StateAccess, 'snapshot' | 'prepareSnapshot'>;
   /** Content of `state.json` besides the step and its facts. */
   readonly state: Readonly<Record<string, unknown>>;
   readonly onWritten: (checkpoint: TimedCheckpoint) => void;

@@ -1,5 +1,5 @@
 import type { RoundTimes } from '@maestro/collective';
-import type { Trainer } from '@maestro/engine';
+import type { GradientTree, OuterAccess } from '@maestro/engine';
 import { type DilocoSpec, MaestroError } from '@maestro/protocol';
 import type { Faults } from '../process/faults.ts';
 import type { JobSession } from '../session/jobSession.ts';
@@ -9,7 +9,7 @@ import { deltaProgram, type ReplicaExchange, type ReplicaRange } from './replica
 
 /** Options of {@link createApart}. */
 export interface ApartOptions extends Pick<JobSession, 'spec'> {
-  readonly trainer: Trainer;
+  readonly trainer: GradientTree & OuterAccess;
   readonly groups: ReplicaExchange;
   readonly diloco: DilocoSpec;
   /** This member's replicas. */

@@ -1,11 +1,11 @@
 import type { Group, RoundTimes } from '@maestro/collective';
-import type { Trainer } from '@maestro/engine';
+import type { GradientTree, OptimizerAccess } from '@maestro/engine';
 import type { Faults } from '../process/faults.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Options of {@link createReplicated}. */
 export interface ReplicatedOptions {
-  readonly trainer: Trainer;
+  readonly trainer: GradientTree & OptimizerAccess;
   readonly group: Group;
   /** Called with the times of a round with the peers. */
   readonly onRound: (times: RoundTimes) => void;

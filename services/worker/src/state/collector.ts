@@ -1,10 +1,10 @@
 import type { Group } from '@maestro/collective';
-import type { Trainer } from '@maestro/engine';
+import type { StateAccess } from '@maestro/engine';
 import type { StateVector } from '@maestro/optim';
 import { MaestroError } from '@maestro/protocol';
 
 /** Brings the moments of all owners to the member that writes checkpoints, and provides them to its checkpointer. */
-export interface Collector extends Pick<Trainer, 'snapshot' | 'prepareSnapshot'> {
+export interface Collector extends Pick<StateAccess, 'snapshot' | 'prepareSnapshot'> {
   /**
    * Called at the end of a step by all members at once: the first member receives a copy of the whole state. Training is blocked while it
    * is sent, and only the copy needs memory.
@@ -14,7 +14,7 @@ export interface Collector extends Pick<Trainer, 'snapshot' | 'prepareSnapshot'>
 
 /** Options of {@link createCollector}. */
 export interface CollectorOptions {
-  readonly trainer: Trainer;
+  readonly trainer: StateAccess;
   /** The optimiser's moments. */
   readonly moments: readonly Exclude<StateVector, 'parameters'>[];
   /** The step of this member's state. */

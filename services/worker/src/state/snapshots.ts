@@ -1,5 +1,5 @@
 import { storageError } from '@maestro/checkpoint';
-import type { Trainer } from '@maestro/engine';
+import type { StateAccess } from '@maestro/engine';
 import type { StateVector } from '@maestro/optim';
 import { type ElementRange, errorMessage, isMaestroError, MaestroError, type StateShard } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
@@ -59,7 +59,7 @@ export interface SnapshotCost {
 export interface SnapshotOptions {
   /** A folder on a local disk; files in it have no names. */
   readonly dir: string;
-  readonly trainer: Pick<Trainer, 'read'>;
+  readonly trainer: Pick<StateAccess, 'read'>;
   /** The vectors of a state, in the order that they have on the wire and on disk. */
   readonly vectors: readonly StateVector[];
   readonly faults: Faults;

@@ -1,6 +1,6 @@
 import type { LocalStep } from '@maestro/collective';
 import { addDigests, type Loader, type Schedule } from '@maestro/data';
-import type { Trainer } from '@maestro/engine';
+import type { GradientTree } from '@maestro/engine';
 import type { SkippedImage } from '@maestro/protocol';
 import type { Faults } from '../process/faults.ts';
 import type { ContentCheck } from '../session/contentCheck.ts';
@@ -13,7 +13,7 @@ export interface ComputeOptions {
   readonly schedule: Schedule;
   /** All of this member's virtual ranks, in the order in which they are computed in a step. */
   readonly ranks: readonly number[];
-  readonly trainer: Trainer;
+  readonly trainer: GradientTree;
   readonly loader: Loader;
   readonly contents: Pick<ContentCheck, 'note'>;
   /** Returns whether this member wants the view to end after the step `step` (its index). */

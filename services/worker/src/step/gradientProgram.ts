@@ -1,6 +1,6 @@
 import type { LocalStep } from '@maestro/collective';
 import { type Loader, positionsOfStep, type Schedule } from '@maestro/data';
-import type { Trainer } from '@maestro/engine';
+import type { GradientTree, OptimizerAccess } from '@maestro/engine';
 import { type LearningRateSchedule, learningRateAt } from '@maestro/mae';
 import type { JobSpec } from '@maestro/protocol';
 import { ownSeries, type RecipePlan } from '@maestro/recipes';
@@ -19,7 +19,7 @@ export interface TrainOptions extends StepOptions {
   readonly layout: ParameterLayout;
   readonly schedule: Schedule;
   readonly learningRate: LearningRateSchedule;
-  readonly trainer: Trainer;
+  readonly trainer: GradientTree & OptimizerAccess;
   readonly loader: Loader;
 }
 
