@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { buildEncoderModel, buildEvalModel, parameterSpecs, patchCount } from '@maestro/mae';
+import { buildEncoderModel, buildEvalModel, parameterSpecs } from '@maestro/mae';
 import { flatLayout } from '@maestro/tensors';
+import { patchCount } from '@maestro/vit';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { formulaInputs, formulaParameters } from '../support/formula.ts';
 import { parameterFeeds } from '../support/parameterFeeds.ts';

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { buildTrainingModel, keptPatches, parameterSpecs, patchCount, patchLength } from '@maestro/mae';
+import { buildTrainingModel, keptPatches, parameterSpecs } from '@maestro/mae';
 import { type FlatTensor, flatLayout } from '@maestro/tensors';
+import { patchCount, patchLength } from '@maestro/vit';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { formulaInputs, formulaParameters } from '../support/formula.ts';
 import { parameterFeeds } from '../support/parameterFeeds.ts';

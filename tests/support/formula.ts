@@ -1,5 +1,6 @@
-import { drawIdsShuffle, type MaeConfig, patchCount } from '@maestro/mae';
+import { drawIdsShuffle, type MaeConfig } from '@maestro/mae';
 import type { FlatLayout } from '@maestro/tensors';
+import { patchCount } from '@maestro/vit';
 
 const { imul, sqrt } = Math;
 

@@ -1,18 +1,10 @@
 import { flatTensors, readCheckpoint, readParameters } from '@maestro/checkpoint';
 import { augmentConfig, type Normalisation } from '@maestro/data';
 import { type Evaluator, openEvaluator } from '@maestro/engine';
-import {
-  buildEncoderModel,
-  buildEvalModel,
-  imagesOf,
-  initParameters,
-  type MaeConfig,
-  maeConfig,
-  maskedInputs,
-  parameterSpecs,
-} from '@maestro/mae';
+import { buildEncoderModel, buildEvalModel, initParameters, type MaeConfig, maeConfig, maskedInputs, parameterSpecs } from '@maestro/mae';
 import type { Device, JobSpec } from '@maestro/protocol';
 import { flatLayout, type ParameterLayout } from '@maestro/tensors';
+import { imagesOf } from '@maestro/vit';
 
 /** An open model, with the job that it was trained by. */
 export interface OpenModel {

@@ -1,15 +1,6 @@
 import type { Evaluator } from '@maestro/engine';
-import {
-  denormalisePatches,
-  drawIdsShuffle,
-  drawMaskNoise,
-  type MaeConfig,
-  type PixelStatistics,
-  patchCount,
-  patchify,
-  patchLength,
-  unpatchify,
-} from '@maestro/mae';
+import { denormalisePatches, drawIdsShuffle, drawMaskNoise, type MaeConfig, type PixelStatistics } from '@maestro/mae';
+import { patchCount, patchify, patchLength, unpatchify } from '@maestro/vit';
 import { evaluateMasked } from './openModel.ts';
 
 /** Images with their reconstructions; every array is [count, C, H, W] on the normalised scale of the input. */

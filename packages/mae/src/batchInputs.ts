@@ -1,10 +1,6 @@
 import type { BatchInput } from '@maestro/protocol';
-import { keptPatches, type MaeConfig, patchCount, patchLength } from './config.ts';
-
-/** Normalised images: `images`, float32 [C, H, W] of a sample. */
-export function imagesOf({ channels, imageSize }: Pick<MaeConfig, 'channels' | 'imageSize'>): BatchInput {
-  return { name: 'images', dtype: 'float32', shape: [channels, imageSize, imageSize] };
-}
+import { imagesOf, patchCount, patchLength } from '@maestro/vit';
+import { keptPatches, type MaeConfig } from './config.ts';
 
 /** What a masked autoencoder is given: `images`, and `ids_shuffle`, int64 [L], the patches in shuffled order, the kept ones first. */
 export function maskedInputs(config: MaeConfig): readonly [images: BatchInput, idsShuffle: BatchInput] {

@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import type { PresetName } from '@maestro/protocol';
 import { flatLayout } from '@maestro/tensors';
-import { forwardFlops, isEncoderParameter, keptPatches, maeConfig, PRESETS, parameterSpecs, patchCount } from './index.ts';
+import { patchCount } from '@maestro/vit';
+import { forwardFlops, isEncoderParameter, keptPatches, maeConfig, PRESETS, parameterSpecs } from './index.ts';
 
 const sizeOf = ({ shape }: { shape: readonly number[] }) => shape.reduce((product, dim) => product * dim, 1);
 const total = (specs: readonly { shape: readonly number[] }[]) => specs.reduce((sum, spec) => sum + sizeOf(spec), 0);

@@ -1,4 +1,5 @@
 import { MaestroError, type PresetName } from '@maestro/protocol';
+import { patchCount } from '@maestro/vit';
 import { type MaePreset, PRESETS } from './presets.ts';
 
 /** How the removed patches are chosen. */
@@ -55,21 +56,6 @@ export function maeConfig({ preset, ...fields }: MaeOptions): MaeConfig {
   } as MaeConfig;
   validate(config);
   return config;
-}
-
-/** Patches along one side of the image. */
-export function gridSize({ imageSize, patchSize }: Pick<MaeConfig, 'imageSize' | 'patchSize'>): number {
-  return imageSize / patchSize;
-}
-
-/** L, the number of patches of an image. */
-export function patchCount(config: Pick<MaeConfig, 'imageSize' | 'patchSize'>): number {
-  return gridSize(config) ** 2;
-}
-
-/** P, the number of values in a patch. */
-export function patchLength({ patchSize, channels }: Pick<MaeConfig, 'patchSize' | 'channels'>): number {
-  return patchSize * patchSize * channels;
 }
 
 /** How many patches of an image the encoder sees: trunc(L * (1 - maskRatio)) in float64, as the reference implementation has it. */

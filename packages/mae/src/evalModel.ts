@@ -18,10 +18,11 @@ import {
   takeRows,
   unsqueeze,
 } from '@maestro/graph';
-import { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
-import { keptPatches, type MaeConfig, patchCount } from './config.ts';
+import { BATCH, encode, imagesInput, type Parameters, patchCount, patchifyImages, patchPositions } from '@maestro/vit';
+import { decode, splitIds } from './autoencoder.ts';
+import { keptPatches, type MaeConfig } from './config.ts';
 import { targetOf } from './loss.ts';
-import { BATCH, idsShuffleInput, imagesInput, type Parameters, parameterConstants, parameterInputs } from './modelInputs.ts';
+import { idsShuffleInput, parameterConstants, parameterInputs } from './modelInputs.ts';
 import { isEncoderParameter } from './parameters.ts';
 
 /**

@@ -1,4 +1,5 @@
-import { keptPatches, type MaeConfig, patchCount, patchLength } from './config.ts';
+import { blockFlops, patchCount, patchLength } from '@maestro/vit';
+import { keptPatches, type MaeConfig } from './config.ts';
 
 /** Multiply-adds of one forward pass over one image. */
 export interface ForwardFlops {
@@ -27,11 +28,4 @@ export function forwardFlops(
     decoderDepth * blockFlops(patches + 1, decoderEmbedDim, mlpRatio) +
     (patches + 1) * decoderEmbedDim * pixels;
   return { encoder, decoder, total: encoder + decoder };
-}
-
-/** Multiply-adds of a transformer block on `tokens` tokens of `width`. */
-export function blockFlops(tokens: number, width: number, mlpRatio: number): number {
-  const linear = tokens * width * width * (4 + 2 * mlpRatio);
-  const attention = 2 * tokens * tokens * width;
-  return linear + attention;
 }

@@ -1,17 +1,9 @@
-export { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
-export { imagesOf, maskedInputs, maskedLossScale } from './batchInputs.ts';
-export {
-  gridSize,
-  keptPatches,
-  type MaeConfig,
-  type MaeOptions,
-  type Masking,
-  maeConfig,
-  patchCount,
-  patchLength,
-} from './config.ts';
+export { decode, splitIds } from './autoencoder.ts';
+export { maskedInputs, maskedLossScale } from './batchInputs.ts';
+export { keptPatches, type MaeConfig, type MaeOptions, type Masking, maeConfig } from './config.ts';
+export { decoderPositions } from './decoderPositions.ts';
 export { buildEncoderModel, buildEvalModel, buildPackedEncoder, encoderGraph, evalGraph } from './evalModel.ts';
-export { blockFlops, type ForwardFlops, forwardFlops } from './flops.ts';
+export { type ForwardFlops, forwardFlops } from './flops.ts';
 export { drawTensor, initParameters, initTensor } from './initialise.ts';
 export {
   accuracy,
@@ -22,7 +14,6 @@ export {
   openKnnClassifier,
   toUnitRows,
 } from './knn.ts';
-export { linearLayer, normLayer } from './layers.ts';
 export {
   type LearningRateSchedule,
   learningRateAt,
@@ -35,9 +26,7 @@ export {
   idsRestore,
   type MaskAddress,
 } from './masking.ts';
-export { BATCH } from './modelInputs.ts';
 export { isEncoderParameter, parameterSpecs } from './parameters.ts';
-export { patchify, unpatchify } from './patches.ts';
 export {
   denormalisePatches,
   IMAGENET_STATISTICS,
@@ -45,10 +34,5 @@ export {
   type PixelStatistics,
   TARGET_EPS,
 } from './pixels.ts';
-export {
-  decoderPositions,
-  encoderPositions,
-  sinCosPositions,
-} from './positions.ts';
 export { type MaePreset, PRESETS } from './presets.ts';
 export { buildTrainingModel, trainingGraph } from './trainingModel.ts';

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { flatLayout } from '@maestro/tensors';
-import { decoderPositions, encoderPositions, initParameters, initTensor, maeConfig, parameterSpecs, sinCosPositions } from './index.ts';
+import { encoderPositions, sinCosPositions } from '@maestro/vit';
+import { decoderPositions, initParameters, initTensor, maeConfig, parameterSpecs } from './index.ts';
 
 const config = maeConfig({ preset: 'mae_vit_tiny_patch4' });
 const layout = flatLayout(parameterSpecs(config));

@@ -1,6 +1,7 @@
 import { type RandomStream, randomStream } from '@maestro/random';
 import type { FlatLayout, ParameterSpec } from '@maestro/tensors';
-import { type MaeConfig, patchLength } from './config.ts';
+import { patchLength } from '@maestro/vit';
+import type { MaeConfig } from './config.ts';
 
 const TOKEN_STD = 0.02;
 

@@ -1,5 +1,6 @@
 import { add, customVjp, div, mul, reduceMean, reduceSum, sqrt, sub, type Tensor } from '@maestro/graph';
-import { type MaeConfig, patchLength } from './config.ts';
+import { patchLength } from '@maestro/vit';
+import type { MaeConfig } from './config.ts';
 import { TARGET_EPS } from './pixels.ts';
 
 /** What the model is to predict for `patches` [N, any, P]: the pixels, or with `normPixLoss` the pixels normalised within each patch. */

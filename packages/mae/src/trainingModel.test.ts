@@ -1,16 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { flatLayout } from '@maestro/tensors';
+import { patchCount } from '@maestro/vit';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import {
-  buildTrainingModel,
-  drawIdsShuffle,
-  drawMaskNoise,
-  initParameters,
-  maeConfig,
-  parameterSpecs,
-  patchCount,
-  trainingGraph,
-} from './index.ts';
+import { buildTrainingModel, drawIdsShuffle, drawMaskNoise, initParameters, maeConfig, parameterSpecs, trainingGraph } from './index.ts';
 
 const config = maeConfig({
   imageSize: 16,

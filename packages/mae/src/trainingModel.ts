@@ -1,9 +1,10 @@
 import { encodeModel, Graph, gather, grad, reshape, sequenceConstruct, takeRows } from '@maestro/graph';
 import type { ParameterSpec } from '@maestro/tensors';
-import { decode, encode, patchifyImages, patchPositions, splitIds } from './autoencoder.ts';
+import { encode, imagesInput, patchifyImages, patchPositions } from '@maestro/vit';
+import { decode, splitIds } from './autoencoder.ts';
 import type { MaeConfig } from './config.ts';
 import { squaredErrorLoss, targetOf } from './loss.ts';
-import { idsShuffleInput, imagesInput, parameterInputs } from './modelInputs.ts';
+import { idsShuffleInput, parameterInputs } from './modelInputs.ts';
 import { parameterSpecs } from './parameters.ts';
 
 /**

@@ -1,15 +1,7 @@
-import {
-  forwardFlops,
-  isEncoderParameter,
-  keptPatches,
-  type MaeConfig,
-  maeConfig,
-  parameterSpecs,
-  patchCount,
-  peakLearningRate,
-} from '@maestro/mae';
+import { forwardFlops, isEncoderParameter, keptPatches, type MaeConfig, maeConfig, parameterSpecs, peakLearningRate } from '@maestro/mae';
 import { momentCount } from '@maestro/optim/section';
 import { dilocoOf, isTraining, type JobPlan, type JobSpec, mostWorkers } from '@maestro/protocol';
+import { patchCount } from '@maestro/vit';
 import { jobLearningRate, jobSchedule } from '../schedule/jobSchedule.ts';
 
 /** The paper's learning rate: 1.5e-4 at a batch of 4096 (He et al. 2021, table 8). */

@@ -1,9 +1,10 @@
 import { type AugmentConfig, type Dataset, imageFiller, openLoader, type PositionRange } from '@maestro/data';
 import type { Evaluator } from '@maestro/engine';
 import { encodeImages, type FeatureSet } from '@maestro/evaluation';
-import { imagesOf, type MaeConfig, toUnitRows } from '@maestro/mae';
+import { type MaeConfig, toUnitRows } from '@maestro/mae';
 import { MaestroError } from '@maestro/protocol';
 import { permutation } from '@maestro/random';
+import { imagesOf } from '@maestro/vit';
 import type { MeasuredBatch } from '../measuring/measuring.ts';
 
 /** Encodes the samples of a data set, without augmentation or mask, and keeps their features. */

@@ -2,23 +2,16 @@ import * as graph from '@maestro/graph';
 import {
   decode,
   drawTensor,
-  encode,
-  imagesOf,
   isEncoderParameter,
   keptPatches,
-  linearLayer,
   maeConfig,
   maskedInputs,
-  normLayer,
   parameterSpecs,
-  patchCount,
-  patchifyImages,
-  patchLength,
-  patchPositions,
   splitIds,
   squaredErrorLoss,
   targetOf,
 } from '@maestro/mae';
+import { encode, imagesOf, linearLayer, normLayer, patchCount, patchifyImages, patchLength, patchPositions } from '@maestro/vit';
 import { trainingGraph } from './trainingGraph.ts';
 
 /** What a recipe builds its plan with, so that its module needs no import from maestro, wherever it lies. */

@@ -1,7 +1,7 @@
 import { Graph, grad, sequenceConstruct, type Tensor } from '@maestro/graph';
-import { BATCH } from '@maestro/mae';
 import { type BatchInput, MaestroError } from '@maestro/protocol';
 import type { ModelParameter } from '@maestro/tensors';
+import { BATCH } from '@maestro/vit';
 
 /** What a loss is made from. */
 export interface LossInputs {

@@ -8,10 +8,10 @@ import {
   maskedInputs,
   maskedLossScale,
   parameterSpecs,
-  patchCount,
   trainingGraph,
 } from '@maestro/mae';
 import type { JobSpec } from '@maestro/protocol';
+import { patchCount } from '@maestro/vit';
 import type { RecipePlan } from '../plan/recipePlan.ts';
 
 /** The plan of a masked autoencoder. */

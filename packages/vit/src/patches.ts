@@ -1,7 +1,5 @@
 import { MaestroError } from '@maestro/protocol';
-import { gridSize, type MaeConfig, patchCount, patchLength } from './config.ts';
-
-type PatchGeometry = Pick<MaeConfig, 'imageSize' | 'patchSize' | 'channels'>;
+import { gridSize, type PatchGeometry, patchCount, patchLength } from './geometry.ts';
 
 /**
  * Cuts images into patches: [N, C, H, W] -> [N, L, P] with P = patchSize * patchSize * channels, channel fastest.

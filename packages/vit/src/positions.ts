@@ -1,4 +1,4 @@
-import { gridSize, type MaeConfig } from './config.ts';
+import { gridSize, type VitConfig } from './geometry.ts';
 
 /** Wave lengths of the position code run geometrically up to this many patches (Vaswani et al. 2017, section 3.5). */
 const LONGEST_PERIOD = 10_000;
@@ -29,17 +29,9 @@ export function sinCosPositions({ gridSize, width }: { readonly gridSize: number
 }
 
 /** `pos_embed` of the checkpoints: float32 [1 + L, embedDim]. */
-export function encoderPositions(config: MaeConfig): Float32Array {
+export function encoderPositions(config: Pick<VitConfig, 'imageSize' | 'patchSize' | 'embedDim'>): Float32Array {
   return sinCosPositions({
     gridSize: gridSize(config),
     width: config.embedDim,
-  });
-}
-
-/** `decoder_pos_embed` of the checkpoints: float32 [1 + L, decoderEmbedDim]. */
-export function decoderPositions(config: MaeConfig): Float32Array {
-  return sinCosPositions({
-    gridSize: gridSize(config),
-    width: config.decoderEmbedDim,
   });
 }

@@ -1,5 +1,5 @@
 import { flattenRows, foldedGelu, layerNorm, linear, reshape, type Tensor } from '@maestro/graph';
-import type { Parameters } from './modelInputs.ts';
+import type { Parameters } from './inputs.ts';
 
 /**
  * A Gemm that reads its left operand transposed makes that transposition anew for every 128 columns of the result (MLAS), so wider

@@ -1,6 +1,6 @@
 import { add, attention, reshape, slice, split, type Tensor, transpose } from '@maestro/graph';
+import { BATCH, type Parameters } from './inputs.ts';
 import { linearLayer, mlpLayer, normLayer } from './layers.ts';
-import { BATCH, type Parameters } from './modelInputs.ts';
 
 /** Shape of a transformer block. */
 export interface BlockOptions {

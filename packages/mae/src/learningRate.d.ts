@@ -1,0 +1,22 @@
+/** Linear warm-up, then half a cosine. Epochs may be fractions. */
+export interface LearningRateSchedule {
+  /** Learning rate per 256 images of global batch; 1.5e-4 in the paper (table 8). */
+  readonly baseLr: number;
+  /** Images in one optimiser step, over all virtual ranks and accumulation. */
+  readonly globalBatch: number;
+  /** Length of the linear warm-up from 0; 40 in the paper. */
+  readonly warmupEpochs: number;
+  /** Length of the whole run; 800 or 1600 in the paper. */
+  readonly epochs: number;
+  /** Where the cosine ends; 0 in pre-training. */
+  readonly minLr?: number;
+}
+/** The highest learning rate of a schedule: baseLr * globalBatch / 256. */
+export declare function peakLearningRate({ baseLr, globalBatch }: Pick<LearningRateSchedule, 'baseLr' | 'globalBatch'>): number;
+/**
+ * The learning rate at a moment of training, set anew at every step.
+ * @param epoch epochs since the start, with the fraction done of the current one; clamped to 0..epochs.
+ * @throws MaestroError `invalid-argument` when the schedule has no epochs or the warm-up is longer than the run.
+ */
+export declare function learningRateAt(schedule: LearningRateSchedule, epoch: number): number;
+//# sourceMappingURL=learningRate.d.ts.map
