@@ -252,7 +252,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     },
     workers: () => workers.all().map(workerInfo),
     drainWorker: (name) => workerInfo(board.drainWorker(name)),
-    // What is kept of the key, also in Redis, shows it to nobody.
+    // Only the hash of the key is kept, also in Redis, so that nobody can read it.
     attach: ({ sessionKey, ...hello }, connection) =>
       board.attach({ ...hello, sessionKey: createHash('sha256').update(sessionKey).digest('hex') }, connection),
     async close() {

@@ -26,52 +26,55 @@ import {
   type WorkerRegistry,
 } from '../workers/workerRegistry.ts';
 
-/** More starts of coordinators than Redis can have forgotten. */
+/** Maximum number of coordinator starts that Redis can have lost. */
 const MOST_FORGOTTEN_STARTS = 1000;
 
-/** A worker's control stream, as the coordinator uses it. */
+/** A worker's control stream, from the coordinator's side. */
 export interface WorkerSession {
   receive(message: WorkerMessage): void;
-  /** The stream ended; `evidence` says how. */
+  /** Called when the stream has ended; `evidence` says how. */
   closed(evidence: string): void;
 }
 
-/** What a board works with: the world outside it. A simulation gives its own clock, books and wires, and drives the same board. */
+/**
+ * Options of {@link openJobBoard}: the ports to the outside. A simulation supplies its own clock, books and connections, and drives the
+ * same board.
+ */
 export interface JobBoardOptions {
   readonly clock: Clock;
   readonly timeouts: FailureTimeouts;
-  /** This coordinator's number, and the way to a higher one. */
+  /** Incarnation of this coordinator; `raise` moves it past one that a worker has seen. */
   readonly incarnation: { readonly current: number; raise(seen: number): void };
-  /** Opens what writes a job's steps, records and queues. */
+  /** Opens the bookkeeper, which writes a job's steps, records and queues. */
   readonly openBooks: (jobId: string, seed: number, onAcknowledged: (step: number) => void) => Bookkeeper;
-  /** A job has ended, and all of it is in Redis. */
+  /** Called when a job has ended and all of it is in Redis. */
   readonly onSettled: (jobId: string) => Promise<void>;
-  /** Looks for the newest valid checkpoint that a job has written. */
+  /** Finds the newest valid checkpoint that a job has written. */
   readonly findCheckpoint: (jobId: string, spec: JobSpec, answer: CheckpointAnswer) => void;
-  /** Whether a process is known to have ended; by default, of processes of this machine. */
+  /** Returns whether a process is known to have ended. By default known only of processes on this machine. */
   readonly isGone?: IsGone;
-  /** Told of what happens. */
+  /** Receives events. */
   readonly events: CoordinatorEvents;
   readonly log: Logger;
 }
 
-/** The jobs at hand, the workers that are connected, and who works for whom: what a coordinator is without requests and start. */
+/** Core of the coordinator, without requests and startup: the current jobs, the connected workers, and the assignments between them. */
 export interface JobBoard {
   /** In order of submission. */
   readonly jobs: Map<string, ActiveJob>;
   readonly workers: WorkerRegistry;
   readonly placer: Placer;
-  /** Makes a job of its record without putting it on the board. */
+  /** Creates a job from its record without adding it to the board. */
   open(of: { readonly job: Job; readonly spec: JobSpec; readonly run: JobRun }): ActiveJob;
-  /** Puts a job on the board. */
+  /** Adds a job to the board. */
   add(of: { readonly job: Job; readonly spec: JobSpec; readonly run: JobRun }): ActiveJob;
   /** @throws MaestroError `conflict`, `unavailable` or `protocol-violation` when the worker cannot be taken on. */
   attach(hello: Hello, connection: WorkerConnection): WorkerSession;
-  /** Takes a worker out of its job at a step boundary, and gives it no other until it is started again. @throws MaestroError `not-found`. */
+  /** Takes a worker out of its job at a step boundary, and gives it no other until it is restarted. @throws MaestroError `not-found`. */
   drainWorker(name: string): ConnectedWorker;
-  /** What comes up by itself, for every job and for those that wait. `risk` says why accepted jobs may be lost, if they may. */
+  /** Runs time-driven work of every job and of the queue. `risk` is the reason why accepted jobs may be lost, if any. */
   tick(risk?: string): void;
-  /** Why accepted jobs may be lost, as it was told last. */
+  /** The `risk` of the last tick. */
   readonly toldRisk: string | undefined;
 }
 
@@ -121,11 +124,11 @@ export function openJobBoard(options: JobBoardOptions): JobBoard {
       log,
     });
 
-  /** Workers that jobs have by this name, whether or not they are connected. */
+  /** Returns the workers that jobs have by this name, connected or not. */
   const previousOf = (name: string): RunWorker[] =>
     [...jobs.values()].flatMap(({ run }) => run.workers.filter((each) => each.name === name));
 
-  /** A worker that was started again: what its earlier process had of a job is lost. */
+  /** Replaces the previous incarnation of a restarted worker: what its earlier process held of a job is lost. */
   const replacePrevious = ({ name, id }: Hello): void => {
     for (const { run, dispatch } of jobs.values()) {
       for (const previous of run.workers) {
@@ -135,7 +138,7 @@ export function openJobBoard(options: JobBoardOptions): JobBoard {
     }
   };
 
-  /** A worker that has seen a later coordinator than this one. */
+  /** Refuses a worker that has seen a later coordinator than this one. */
   const requireOwnTime = ({ name, incarnation: seen }: Hello): void => {
     const { current } = incarnation;
     if (seen <= current) return;
@@ -143,7 +146,7 @@ export function openJobBoard(options: JobBoardOptions): JobBoard {
       const problem = `worker ${name} reports incarnation ${seen}, which is impossible: the current one is ${current}`;
       throw new MaestroError('protocol-violation', problem);
     }
-    // Redis has forgotten a start, or a later coordinator is at work; in that case this one cannot take a number.
+    // Redis has lost a start, or a later coordinator is active; in that case this one cannot take a number.
     incarnation.raise(seen);
     throw new MaestroError('unavailable', `worker ${name} has seen incarnation ${seen}; this is ${current}`);
   };
@@ -160,7 +163,7 @@ export function openJobBoard(options: JobBoardOptions): JobBoard {
     const { hello } = worker;
     const { name, id } = hello;
     if (!workers.has(worker) || message.kind === 'hello') return;
-    // A worker that is told to end gets nothing more to do.
+    // A stopping worker gets no more work.
     if (message.kind === 'drain') worker.isDrained = true;
     const active = message.jobId === '' ? undefined : jobs.get(message.jobId);
     const problem =
@@ -208,7 +211,7 @@ export function openJobBoard(options: JobBoardOptions): JobBoard {
         heartbeatMs: timeouts.heartbeatMs,
         failureTimeoutMs: timeouts.silenceMs,
       });
-      // Jobs that believe to have it are told when it does not work for them any more.
+      // Jobs that count on it are notified when it no longer works for them.
       for (const active of jobs.values()) {
         const { id: jobId } = active.job;
         if (jobId === worker.jobId || !active.run.workers.some((member) => member.id === id)) continue;
@@ -239,7 +242,7 @@ export function openJobBoard(options: JobBoardOptions): JobBoard {
       return worker;
     },
     tick(risk) {
-      // A job without a bookkeeper has ended or has not begun: it has nothing to do but to be told of a risk.
+      // A job without a bookkeeper has ended or not begun: it needs no tick except to show a risk.
       for (const active of jobs.values()) if (active.isBooked || risk !== toldRisk) active.tick(risk);
       toldRisk = risk;
       placer.tick();
@@ -247,7 +250,7 @@ export function openJobBoard(options: JobBoardOptions): JobBoard {
   };
 }
 
-/** Why a checkpoint cannot be where a worker says: in a folder of its step and job. What is there will be read. */
+/** Returns why a checkpoint cannot be where a worker reports it: not in a folder of its step and job. The path will be read. */
 function whyElsewhere(message: WorkerMessage): string | undefined {
   if (message.kind !== 'checkpoint') return undefined;
   const [step, ...above] = message.path.split(/[/\\]/).reverse();

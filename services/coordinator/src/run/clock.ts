@@ -1,14 +1,14 @@
-/** Time as the coordinator's shells see it: the machine's, or that of a simulation. */
+/** Clock of the coordinator's shells: the machine's, or a simulation's. */
 export interface Clock {
   /** Milliseconds since 1970. */
   readonly nowMs: number;
-  /** Calls `action` after so many milliseconds; gives the way to call it off. */
+  /** Calls `action` after `delayMs`; returns a function that cancels it. */
   after(delayMs: number, action: () => void): () => void;
-  /** Calls `action` once what is under way is done. */
+  /** Calls `action` once the current work is done. */
   soon(action: () => void): void;
 }
 
-/** The machine's time. */
+/** The machine's clock. */
 export const systemClock: Clock = {
   get nowMs() {
     return Date.now();

@@ -36,7 +36,7 @@ export interface WorkerRegistry {
   forget(id: string): void;
 }
 
-/** Whether the process that a worker was is known to have ended, as the worker that wants its name now can tell. */
+/** Returns whether a worker's process is known to have ended, seen from the host of the newcomer that wants its name. */
 export type IsGone = (process: { readonly pid: number; readonly host: string }, newcomer: Hello) => boolean;
 
 /** Creates an empty registry; `onGone` is called for each worker that leaves it. */
