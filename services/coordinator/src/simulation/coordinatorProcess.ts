@@ -1,4 +1,4 @@
-import type { CoordinatorMessage } from '@maestro/protocol';
+import type { CoordinatorMessage, WorkerMessage } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { openJobBoard } from '../jobs/jobBoard.ts';
 import { newJob } from '../jobs/jobView.ts';
@@ -33,6 +33,8 @@ export interface CoordinatorProcessOptions {
   readonly isGone: IsGone;
   /** Checks a new view against what is really so; the world's matter. */
   readonly onView: (run: JobRun) => void;
+  /** A message has come from a worker, or goes to it. */
+  readonly onMessage: (kind: (CoordinatorMessage | WorkerMessage)['kind'], workerId: string) => void;
   readonly incarnation: number;
 }
 
@@ -40,7 +42,7 @@ export interface CoordinatorProcessOptions {
 export function startCoordinatorProcess(
   world: World,
   stored: Stored,
-  { isGone, onView, incarnation }: CoordinatorProcessOptions,
+  { isGone, onView, onMessage, incarnation }: CoordinatorProcessOptions,
 ): CoordinatorProcess {
   const { note, violate, views } = world;
   let isUp = true;
@@ -202,13 +204,18 @@ export function startCoordinatorProcess(
         send(message) {
           check(hello.id, message);
           stream.send(message);
+          onMessage(message.kind, hello.id);
         },
         close: stream.close,
       };
       try {
         const session = board.attach(hello, connection);
         return {
-          receive: (message) => (isUp ? session.receive(message) : undefined),
+          receive(message) {
+            if (!isUp) return;
+            session.receive(message);
+            onMessage(message.kind, hello.id);
+          },
           closed: (evidence) => (isUp ? session.closed(evidence) : undefined),
         };
       } catch (error) {

@@ -1,3 +1,4 @@
+import type { CoordinatorMessage, WorkerMessage } from '@maestro/protocol';
 import type { Dice } from './dice.ts';
 
 /** Something that goes wrong, or is asked for, at a time. */
@@ -12,7 +13,18 @@ export type Fault =
   | { readonly atMs: number; readonly type: 'rival'; readonly priority: number; readonly minWorkers: number; readonly forMs: number }
   /** The newest checkpoint is damaged: a search finds it so, or only the member that reads it. */
   | { readonly atMs: number; readonly type: 'damage'; readonly isHidden: boolean }
-  | { readonly atMs: number; readonly type: 'redisForgets' | 'pause' | 'resume' | 'cancel' };
+  | { readonly atMs: number; readonly type: 'redisForgets' | 'pause' | 'resume' | 'cancel' }
+  | Ambush;
+
+/** A fault that waits for the next message of a kind between the coordinator and a worker, and strikes a moment later. */
+export interface Ambush {
+  readonly atMs: number;
+  readonly type: 'ambush';
+  readonly on: (CoordinatorMessage | WorkerMessage)['kind'];
+  readonly strike: 'crash' | 'kill' | 'freeze' | 'cutControl';
+  readonly afterMs: number;
+  readonly forMs: number;
+}
 
 /** A cluster and what happens to it. */
 export interface Scenario {
@@ -80,6 +92,9 @@ function faultAt(atMs: number, dice: Dice): Fault {
     'alien',
     'rival',
     'rival',
+    'ambush',
+    'ambush',
+    'ambush',
   ] as const);
   switch (type) {
     case 'kill':
@@ -111,6 +126,11 @@ function faultAt(atMs: number, dice: Dice): Fault {
     case 'cancel':
       // Rare, since it ends the scenario.
       return dice.chance(0.3) ? { atMs, type } : { atMs, type: 'pause' };
+    case 'ambush': {
+      const on = dice.pick(['prepare', 'view', 'view', 'go', 'hold', 'release', 'standing', 'committed', 'checkpoint', 'left'] as const);
+      const strike = dice.pick(['crash', 'crash', 'kill', 'freeze', 'cutControl'] as const);
+      return { atMs, type, on, strike, afterMs: dice.between(0, 12), forMs };
+    }
     case 'redisForgets':
     case 'pause':
     case 'resume':

@@ -1,12 +1,5 @@
-import type { View } from '@maestro/protocol';
+import { MaestroError, type View } from '@maestro/protocol';
 import { isCut, type ModelState, type World } from './world.ts';
-
-/** Why a member's group is over; nobody is to blame when `suspect` is empty. */
-export interface PeerFailure {
-  readonly code: string;
-  readonly message: string;
-  readonly suspect: string;
-}
 
 /** A member's place in the group of one view. */
 export interface Seat {
@@ -20,13 +13,13 @@ export interface Seat {
   /** Whether a step is complete of which it has not heard yet. */
   isDue: boolean;
   /** Why its group is over, which shows at its next step. */
-  failed: PeerFailure | undefined;
+  failed: MaestroError | undefined;
   /** Whether the process runs. */
   readonly isAwake: () => boolean;
   readonly state: () => ModelState;
   readonly onJoined: () => void;
   readonly onReduced: (step: number, isHeld: boolean) => void;
-  readonly onFailed: (failure: PeerFailure) => void;
+  readonly onFailed: (failure: MaestroError) => void;
 }
 
 /** The gradients' way between members: all of a view complete a step, or some of them, or none. */
@@ -34,19 +27,21 @@ export interface Peers {
   join(seat: Seat): void;
   /** Gives this member's part of a step. */
   give(seat: Seat, step: number, wantsHold: boolean): void;
-  /** The member is done with the view, by the step that it ended or for `failure`, which is told to the others. */
-  leave(seat: Seat, failure?: PeerFailure): void;
+  /** The member leaves the view's group: its streams end, or `failure` is told to the others first. */
+  leave(seat: Seat, failure?: MaestroError): void;
   /** The member's stream to a peer broke. */
-  broken(seat: Seat, failure: PeerFailure): void;
+  broken(seat: Seat, peer: { readonly id: string }): void;
   /** A process is gone, or has not answered for too long: its peers notice. */
-  lost(name: string, id: string): void;
+  lost(id: string): void;
   seatOf(generation: number, id: string): Seat | undefined;
   /** Looks again at what waited: a process goes on, or a cable is back. */
   retry(): void;
 }
 
-/** Why a peer left that was done. */
-const LEFT = 'it left';
+/** As a member's group puts it. */
+function peerLost(id: string, how: string): MaestroError {
+  return new MaestroError('peer-lost', `lost ${id}: ${how}`, { details: { member: id } });
+}
 
 /** Opens the network between workers. */
 export function createPeers(world: World): Peers {
@@ -97,9 +92,10 @@ export function createPeers(world: World): Peers {
       });
     }
   };
-  const fail = (seat: Seat, failure: PeerFailure, delayMs: number): void =>
+  /** One that left may have sent its part of the step before. */
+  const fail = (seat: Seat, failure: MaestroError, delayMs: number, isLeft = false): void =>
     clock.after(delayMs, () => {
-      if (!seat.isOpen || (seat.isDue && failure.message === LEFT)) return;
+      if (!seat.isOpen || (seat.isDue && isLeft)) return;
       seat.failed ??= failure;
       if (seat.gave === undefined && !seat.isDue) return;
       seat.isDue = false;
@@ -114,10 +110,11 @@ export function createPeers(world: World): Peers {
       clock.after(world.timeouts.joinMs, () => {
         if (!seat.isOpen || seat.isJoined) return;
         const there = open(generation);
-        const missing = seat.view.members.find(
+        const missing = seat.view.members.filter(
           ({ id, name }) => id !== seat.id && (isCut(world, name, seat.name) || !there.some((other) => other.id === id && other.isAwake())),
         );
-        seat.onFailed({ code: 'timeout', message: `join: no answer from ${missing?.name}`, suspect: missing?.name ?? '' });
+        const members = missing.map(({ id }) => id);
+        seat.onFailed(new MaestroError('timeout', `join: no answer from ${members.join(', ')}`, { details: { members } }));
       });
     },
     give(seat, step, wantsHold) {
@@ -126,24 +123,27 @@ export function createPeers(world: World): Peers {
       tryReduce(seat.view.generation);
     },
     leave(seat, failure) {
+      if (!seat.isOpen) return;
       seat.isOpen = false;
       if (!seat.isJoined) return;
-      const lost = failure?.code === 'peer-lost' ? failure.suspect : '';
+      const lost = failure?.code === 'peer-lost' ? failure.details['member'] : undefined;
       const told =
         failure === undefined
-          ? { code: 'peer-lost', message: LEFT, suspect: seat.name }
-          : { code: failure.code, message: `${seat.name} told: ${failure.message}`, suspect: lost };
+          ? peerLost(seat.id, 'it left')
+          : new MaestroError(failure.code, `${failure.message} (reported by ${seat.id})`, {
+              details: { reporter: seat.id, ...(lost !== undefined && { member: lost }) },
+            });
       for (const other of open(seat.view.generation)) {
-        if (other.isJoined && other.name !== lost && !isCut(world, other.name, seat.name)) fail(other, told, dice.between(1, 30));
+        if (other.isJoined && other.id !== lost && !isCut(world, other.name, seat.name))
+          fail(other, told, dice.between(1, 30), failure === undefined);
       }
     },
-    broken: (seat, failure) => fail(seat, failure, 0),
-    lost(name, id) {
+    broken: (seat, { id }) => fail(seat, peerLost(id, 'its stream broke'), 0),
+    lost(id) {
       for (const [generation, seats] of groups) {
         if (!seats.some((seat) => seat.id === id && seat.isJoined && seat.isOpen)) continue;
         for (const other of open(generation)) {
-          if (other.id !== id && other.isJoined)
-            fail(other, { code: 'peer-lost', message: `${name} is lost`, suspect: name }, dice.between(1, 60));
+          if (other.id !== id && other.isJoined) fail(other, peerLost(id, 'it does not answer'), dice.between(1, 60));
         }
       }
     },

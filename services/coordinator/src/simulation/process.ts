@@ -1,10 +1,14 @@
 import type { CoordinatorMessage, WorkerMessage } from '@maestro/protocol';
 import { type ControlLink, type Listener, openLink } from './control.ts';
-import { createMember, type MemberModel } from './memberModel.ts';
+import { openMember, type SimulatedMember } from './openMember.ts';
 import type { Peers } from './peers.ts';
 import type { World } from './world.ts';
 
 const HEARTBEAT_MS = 1000;
+/** Between two looks at whether what a member left open is closed. */
+const LOOK_MS = 100;
+
+type ToMember = Exclude<CoordinatorMessage, { kind: 'welcome' | 'prepare' | 'refused' }>;
 
 /** A worker process: what `worker.ts` does around a member. */
 export interface ProcessModel {
@@ -16,7 +20,7 @@ export interface ProcessModel {
   readonly isAttached: boolean;
   readonly isEnding: boolean;
   readonly isAlien: boolean;
-  readonly member: MemberModel | undefined;
+  readonly member: SimulatedMember | undefined;
   kill(): void;
   freeze(): void;
   thaw(): void;
@@ -51,8 +55,13 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
   let frozenSinceMs = 0;
   let isEnding = false;
   let blockedUntilMs = 0;
-  let member: MemberModel | undefined;
+  let member: SimulatedMember | undefined;
   let waiting: WorkerMessage[] = [];
+  let incarnation = 0;
+  /** Repeated to the next coordinator: the last one may have died before it persisted it. */
+  let lastCheckpoint: Extract<WorkerMessage, { kind: 'checkpoint' }> | undefined;
+  /** Members that have something open or under way; the newest may still be at work. */
+  const open = new Set<SimulatedMember>();
 
   const whenAwake = (action: () => void): void => {
     if (!isAlive) return;
@@ -61,17 +70,68 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
   };
   const later = (delayMs: number, action: () => void): void => clock.after(delayMs, () => whenAwake(action));
   const send = (message: WorkerMessage): void => {
+    if (message.kind === 'checkpoint') lastCheckpoint = message;
     if (isAttached) link?.send(message);
     else if (message.kind === 'checkpoint' || message.kind === 'checkpointFailed') waiting.push(message);
   };
   const drain = (jobId: string): void => send({ kind: 'drain', jobId, reason: 'it was told to end' });
 
+  const prepare = (jobId: string): void => {
+    const earlier = [...open];
+    const onceClosed = (action: () => void): void => {
+      if (earlier.some((each) => open.has(each))) later(LOOK_MS, () => onceClosed(action));
+      else action();
+    };
+    const started = openMember(world, {
+      ...options,
+      send,
+      later,
+      whenAwake,
+      jobId,
+      isAwake: () => isAlive && !isFrozen,
+      before: onceClosed,
+      onEnded() {
+        member = undefined;
+        if (isEnding) exit();
+        else expectToLeave(started);
+      },
+      onClosed: () => void open.delete(started),
+    });
+    open.add(started);
+    member = started;
+  };
+  /** One that was released, and cannot leave: only a new process can help. */
+  const expectToLeave = (leaving: SimulatedMember): void =>
+    later(timeouts.progressMs, () => {
+      if (!open.has(leaving)) return;
+      note(`${id} cannot leave its job`);
+      exit();
+    });
+  const toMember = (to: SimulatedMember, message: ToMember): void => {
+    switch (message.kind) {
+      case 'view':
+        return to.view(message);
+      case 'go':
+        return to.go(message.generation);
+      case 'hold':
+        return to.hold(message);
+      case 'acknowledge':
+        return to.acknowledge(message.step);
+      case 'save':
+        return to.save();
+      case 'release':
+        to.release(message);
+        if (!message.writeCheckpoint) expectToLeave(to);
+    }
+  };
   const onMessage = (message: CoordinatorMessage): void => {
     switch (message.kind) {
       case 'welcome': {
         isAttached = true;
+        ({ incarnation } = message);
         const late = waiting;
         waiting = [];
+        if (lastCheckpoint !== undefined && lastCheckpoint.jobId === member?.jobId && !late.includes(lastCheckpoint)) send(lastCheckpoint);
         for (const each of late) send(each);
         if (member !== undefined) send({ kind: 'standing', ...member.standing() });
         if (isEnding && member !== undefined) drain(member.jobId);
@@ -80,19 +140,7 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
       }
       case 'prepare': {
         if (member !== undefined) return send({ kind: 'standing', ...member.standing() });
-        const started = createMember(world, {
-          ...options,
-          send,
-          later,
-          whenAwake,
-          jobId: message.jobId,
-          isAwake: () => isAlive && !isFrozen,
-        });
-        member = started;
-        started.onEnded = () => {
-          member = undefined;
-          if (isEnding) exit();
-        };
+        prepare(message.jobId);
         return;
       }
       case 'refused':
@@ -103,7 +151,7 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
             send({ kind: 'left', jobId: message.jobId, generation: 0, step: -1, outcome: 'released', errorCode: '', errorMessage: '' });
           return;
         }
-        return member.receive(message);
+        return toMember(member, message);
     }
   };
   const beat = (on: ControlLink): void => {
@@ -116,6 +164,9 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
   const exit = (): void => {
     isAlive = false;
     link?.close();
+    peers.lost(id);
+    for (const each of open) each.die();
+    member = undefined;
     note(`${id} has ended`);
   };
   const connect = (): void => {
@@ -130,7 +181,7 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
       pid: options.pid,
       host: 'here',
       buildJson: '',
-      incarnation: 0,
+      incarnation,
       standing: member?.standing() ?? null,
       sessionKey: id,
     };
@@ -172,8 +223,8 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
       if (!isAlive) return;
       isAlive = false;
       link?.cut(true);
-      peers.lost(name, id);
-      member?.die();
+      peers.lost(id);
+      for (const each of open) each.die();
       member = undefined;
     },
     freeze() {
@@ -185,7 +236,7 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
       frozenSinceMs = began;
       clock.after(silentMs, () => {
         if (!isFrozen || frozenSinceMs !== began || !isAlive) return;
-        peers.lost(name, id);
+        peers.lost(id);
         // Its own streams have ended too, which it sees when it goes on.
         if (member !== undefined) member.lostPeers();
         if (dice.chance(0.5)) on?.cut(true);

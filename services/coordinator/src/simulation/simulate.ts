@@ -5,7 +5,8 @@ import type { Stored } from './booksModel.ts';
 import { createClock } from './clock.ts';
 import { type CoordinatorProcess, startCoordinatorProcess } from './coordinatorProcess.ts';
 import { createDice } from './dice.ts';
-import { FAULTS_END_MS, type Fault, faultText, type Scenario } from './faults.ts';
+import { type Ambush, FAULTS_END_MS, type Fault, faultText, type Scenario } from './faults.ts';
+import type { SimulatedMember } from './openMember.ts';
 import { createPeers } from './peers.ts';
 import { type ProcessModel, startProcess } from './process.ts';
 import { newestCheckpoint, type World } from './world.ts';
@@ -26,6 +27,7 @@ const LOSING: ReadonlySet<Fault['type']> = new Set([
   'terminate',
   'pause',
   'rival',
+  'ambush',
 ]);
 
 /** How a scenario went. */
@@ -83,6 +85,8 @@ export function simulate(scenario: Scenario): Verdict {
   const all: ProcessModel[] = [];
   const slow = new Map<string, number>();
   const hung = new Map<string, number>();
+  /** Those that wait for their message. */
+  const ambushes: Ambush[] = [];
   let serial = 0;
   let incarnation = 0;
   let coordinator: CoordinatorProcess | undefined;
@@ -94,8 +98,8 @@ export function simulate(scenario: Scenario): Verdict {
     for (const { id, isReleased } of workers) {
       const process = all.find((each) => each.id === id);
       if (process === undefined || isReleased || !process.isAlive || process.member === undefined) continue;
-      if (process.member.state.step > startStep && !process.member.isStateLate)
-        world.violate(`view ${generation} starts at step ${startStep}, but ${id} has step ${process.member.state.step}`);
+      const { step, isStateLate } = process.member;
+      if (step > startStep && !isStateLate) world.violate(`view ${generation} starts at step ${startStep}, but ${id} has step ${step}`);
     }
     const kinds = new Set(all.flatMap(({ id, isAlien }) => (members.some((member) => member.id === id) ? [isAlien] : [])));
     if (kinds.size > 1) world.violate(`view ${generation} has members that differ`);
@@ -110,6 +114,13 @@ export function simulate(scenario: Scenario): Verdict {
       incarnation: ++incarnation,
       isGone: ({ pid }) => all.find((each) => each.pid === pid)?.isAlive !== true,
       onView,
+      onMessage(kind, workerId) {
+        const index = ambushes.findIndex(({ on }) => on === kind);
+        if (index < 0) return;
+        const [{ strike, afterMs, forMs }] = ambushes.splice(index, 1) as [Ambush];
+        const name = all.find(({ id }) => id === workerId)!.name;
+        clock.after(afterMs, () => inflict({ atMs: clock.nowMs, type: strike, name, forMs, isReset: true }));
+      },
     });
   };
   const start = (name: string, isAlien = false): void => {
@@ -217,6 +228,8 @@ export function simulate(scenario: Scenario): Verdict {
         }
         return clock.after(dice.between(5, 60), () => coordinator?.rewrite());
       }
+      case 'ambush':
+        return void ambushes.push(fault);
       case 'pause':
         return coordinator?.dispatch({ type: 'pause', reason: 'on request' });
       case 'resume':
@@ -232,6 +245,7 @@ export function simulate(scenario: Scenario): Verdict {
     world.cuts.clear();
     slow.clear();
     hung.clear();
+    ambushes.length = 0;
     for (const step of world.damaged) world.disk.delete(step);
     world.damaged.clear();
     for (const process of processes.values()) {
@@ -309,9 +323,12 @@ export function simulate(scenario: Scenario): Verdict {
     for (const { id, isAlive, isAttached, member } of all)
       if (isAlive)
         note(
-          `  process ${id}${isAttached ? '' : ' (detached)'}: ${member?.status ?? 'idle'} of view ${member?.generation}, state ` +
-            `${member?.state.step}${member?.isLeaving === true ? ', leaving' : ''}`,
+          `  process ${id}${isAttached ? '' : ' (detached)'}: ${member === undefined ? 'idle' : memberText(member)}`,
         );
   }
   return { violation, transcript, outcome: stored.outcome, endMs: clock.nowMs, generation: stored.run.generation };
+}
+
+function memberText({ step, state: { status, generation, life, release } }: SimulatedMember): string {
+  return `${status} of view ${generation}, state ${step}${release === undefined ? '' : `, released (${life})`}`;
 }

@@ -2,19 +2,32 @@ import { expect, test } from '@jest/globals';
 import { createClock } from './clock.ts';
 import { createTrainerModel } from './trainerModel.ts';
 
-test('who waits for an idle trainer comes after all that is under way, and one that puts it to work makes the next wait', () => {
+test('the trainer works for one after the other, in the order of asking', () => {
   const clock = createClock(0);
-  const trainer = createTrainerModel((ms, action) => clock.after(ms, action));
+  const trainer = createTrainerModel();
   const told: string[] = [];
-  const tell = (what: string) => () => void told.push(`${clock.nowMs} ${what}`);
-  trainer.onceIdle(tell('idle'));
-  trainer.run(10, tell('first'));
-  trainer.run(30, tell('second'));
-  trainer.onceIdle(() => {
-    tell('idle again')();
-    trainer.run(5, tell('third'));
-  });
-  trainer.onceIdle(tell('last'));
+  const work = (name: string, ms: number, then = (): void => undefined) =>
+    trainer.take((done) => {
+      told.push(`${clock.nowMs} ${name} begins`);
+      then();
+      clock.after(ms, () => {
+        told.push(`${clock.nowMs} ${name} ends`);
+        done();
+      });
+    });
+  work('first', 10, () => work('third', 5));
+  work('second', 30);
   clock.run(1000, () => false);
-  expect(told).toEqual(['0 idle', '10 first', '30 second', '30 idle again', '35 third', '35 last']);
+  work('last', 1);
+  clock.run(1000, () => false);
+  expect(told).toEqual([
+    '0 first begins',
+    '10 first ends',
+    '10 third begins',
+    '15 third ends',
+    '15 second begins',
+    '45 second ends',
+    '45 last begins',
+    '46 last ends',
+  ]);
 });

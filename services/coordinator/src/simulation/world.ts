@@ -33,6 +33,9 @@ export interface ModelState {
   readonly lineage: number;
 }
 
+/** No view could start from it. */
+export const NO_STATE: ModelState = { step: -1, lineage: 0 };
+
 /** The lineage that a state has after one more step. */
 export function nextLineage(lineage: number, step: number): number {
   return Math.imul(lineage ^ (step + 1), 0x9e3779b1) >>> 0;

@@ -34,7 +34,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const id = `${name}:${randomUUID()}`;
   const sessionKey = randomBytes(16).toString('hex');
   let member: WorkerMember | undefined;
-  /** Resolves when the last job's resources are closed. */
+  /** Resolves when the resources of all jobs so far are closed. */
   let closed: Promise<void> = Promise.resolve();
   let stream: ControlStream | undefined;
   let isAttached = false;
@@ -84,9 +84,11 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       send({ kind: 'standing', ...member.standing() });
       return;
     }
-    const started = openMember({ ...options, jobId, specJson, self: id, before: closed, send });
+    const earlier = closed;
+    const started = openMember({ ...options, jobId, specJson, self: id, before: earlier, send });
     member = started;
-    closed = started.closed;
+    // One that was released while it waited for an earlier one has nothing open itself.
+    closed = started.closed.then(() => earlier);
     void started.ended.then(() => {
       if (member === started) member = undefined;
       expectToLeave(started);
