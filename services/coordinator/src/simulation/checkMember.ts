@@ -53,7 +53,8 @@ export function checkMember(
     },
     run(view) {
       const { generation, members } = view;
-      if (newest !== undefined && generation <= newest.generation) violate(`${id} takes up view ${generation} after view ${newest.generation}`);
+      if (newest !== undefined && generation <= newest.generation)
+        violate(`${id} takes up view ${generation} after view ${newest.generation}`);
       if (!isOver) violate(`${id} takes up view ${generation} while it works for view ${newest!.generation}`);
       if (!members.some((member) => member.id === id)) violate(`${id} works for view ${generation}, which is of others`);
       newest = view;

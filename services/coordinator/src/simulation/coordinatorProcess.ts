@@ -64,6 +64,8 @@ export function startCoordinatorProcess(
   };
   let books: BooksModel | undefined;
   let countedStep = stored.run.step;
+  const recordedView = stored.run.generation;
+  const ownViews = new Set<number>();
 
   const log = {
     warn(fields: { readonly worker?: string; readonly kind?: string; readonly reason?: string }, message: string) {
@@ -115,6 +117,9 @@ export function startCoordinatorProcess(
       const text = viewText(message);
       const known = views.get(generation);
       if (known !== undefined && known !== text) violate(`view ${generation} is two views: ${known}; and ${text}`);
+      if (known !== undefined && !ownViews.has(generation) && generation > recordedView)
+        violate(`view ${generation} was sent before by an earlier coordinator, which did not record it`);
+      ownViews.add(generation);
       if (known !== undefined) return;
       const newest = Math.max(0, ...views.keys());
       if (generation < newest) violate(`view ${generation} is new, but there was view ${newest}`);

@@ -321,10 +321,7 @@ export function simulate(scenario: Scenario): Verdict {
         `  ${name} is ${status} of view ${generation}, state ${state}, ${phase} for ${phaseSeconds}${isReleased ? ', released' : ''}${awaySinceMs === undefined ? '' : `, away since ${awaySinceMs}`}`,
       );
     for (const { id, isAlive, isAttached, member } of all)
-      if (isAlive)
-        note(
-          `  process ${id}${isAttached ? '' : ' (detached)'}: ${member === undefined ? 'idle' : memberText(member)}`,
-        );
+      if (isAlive) note(`  process ${id}${isAttached ? '' : ' (detached)'}: ${member === undefined ? 'idle' : memberText(member)}`);
   }
   return { violation, transcript, outcome: stored.outcome, endMs: clock.nowMs, generation: stored.run.generation };
 }
