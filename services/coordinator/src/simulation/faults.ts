@@ -129,7 +129,9 @@ function faultAt(atMs: number, dice: Dice): Fault {
     case 'ambush': {
       const on = dice.pick(['prepare', 'view', 'view', 'go', 'hold', 'release', 'standing', 'committed', 'checkpoint', 'left'] as const);
       const strike = dice.pick(['crash', 'crash', 'kill', 'freeze', 'cutControl'] as const);
-      return { atMs, type, on, strike, afterMs: dice.between(0, 12), forMs };
+      // Half of them before what was sent has arrived or is persisted.
+      const afterMs = dice.chance(0.5) ? dice.between(0, 1.5) : dice.between(0, 12);
+      return { atMs, type, on, strike, afterMs, forMs };
     }
     case 'redisForgets':
     case 'pause':

@@ -143,6 +143,9 @@ export function openMember(world: World, options: MemberOptions): SimulatedMembe
       },
       viewOver({ view, status }) {
         checked.viewOver(view);
+        // But for one that hangs there, and leaves without a checkpoint.
+        if (run!.isApplying && member.state.release === undefined)
+          violate(`${id} has ended view ${view.generation} while it applies a step`);
         overStep = session.state.step;
         enter(Math.max(0, overStep), status);
       },

@@ -38,6 +38,8 @@ export interface ViewRunOptions {
 /** A view that is worked for, as `runView` of the worker does. */
 export interface ViewRun extends RunHandle {
   readonly view: View;
+  /** It changes the state: to break off would leave one that is of use to nobody. */
+  readonly isApplying: boolean;
   /** Its stream to a peer broke. */
   lostPeer(name: string): void;
   /** Something of its own breaks it. */
@@ -60,6 +62,7 @@ export function startViewRun(world: World, options: ViewRunOptions): ViewRun {
   let isBusy = false;
   let isEnded = false;
   let isStarted = false;
+  let isApplying = false;
   let isRestored = !isRestoring;
   let isFormed = false;
   let readySinceMs: number | undefined;
@@ -187,7 +190,9 @@ export function startViewRun(world: World, options: ViewRunOptions): ViewRun {
   };
   const apply = (step: number, isHeld: boolean): void => {
     onPhase(step, 'apply');
+    isApplying = true;
     const change = (): void => {
+      isApplying = false;
       const before = session.state;
       if (before.step !== step) violate(`${id} applies step ${step} to state ${before.step}`);
       const lineage = nextLineage(before.lineage, step);
@@ -223,6 +228,9 @@ export function startViewRun(world: World, options: ViewRunOptions): ViewRun {
 
   return {
     view,
+    get isApplying() {
+      return isApplying;
+    },
     start() {
       if (!isFormed || isStarted) violate(`${id} starts view ${generation} ${isStarted ? 'twice' : 'before it has formed'}`);
       isStarted = true;
