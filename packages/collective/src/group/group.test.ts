@@ -311,7 +311,7 @@ describe('join', () => {
 
   test('refuses a view that is over, and a peer that planned otherwise', async () => {
     const { collectives, members } = await group(2, { generation: 5 });
-    await expect(collectives[0]!.join(part(members[0]!, members, { generation: 5 }))).rejects.toThrow('generation 5 of job job is over');
+    await expect(collectives[0]!.join(part(members[0]!, members, { generation: 5 }))).rejects.toThrow('generation 5 of job job has ended');
     const other = [members[0]!, { ...members[1]!, ranks: 2 }];
     const joined = [
       outcome(collectives[0]!.join(part(members[0]!, members, { generation: 6 }))),
