@@ -116,7 +116,7 @@ test(
     ]);
     for (const { code, stdout } of [own, place]) expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining(writer) });
     expect(described.stdout).toContain(`step 12  INVALID: state.json ${writer}`);
-    expect(listed.stderr).toContain(`${writer}: restore the job's own checkpoints; falling back to step-00000010`);
+    expect(listed.stderr).toContain(`${writer}: put the job's own checkpoints back; falling back to step-00000010`);
     expect(JSON.parse(listed.stdout).checkpoint.resumeFrom).toMatch(/step-00000010$/);
   },
   TIMEOUT_MS,
