@@ -230,7 +230,7 @@ describe('hostile requests are each refused in words, and nothing is harmed', ()
       return `${code} ${stderr}`;
     };
     expect(await said('['.repeat(100_000))).toMatch(/^2 .*nested more than 64 levels deep/s);
-    expect(await said('name: a\n---\nname: b\n')).toMatch(/^2 .*more than one document/s);
+    expect(await said('name: a\n---\nname: b\n')).toMatch(/^2 .*more than one YAML document/s);
     expect(await said('optimizer: { weightDecay: .nan }\n')).toMatch(/^2 .*optimizer\.weightDecay: expected a number, found NaN/s);
     expect((await fetch(`${base}/readyz`)).status).toBe(200);
   });

@@ -109,6 +109,18 @@ await runService(
         onLeftBehind: (error) => logger.warn({ job: jobId, error }, 'old shard queues are left behind'),
       });
     const observer = openObserver({ dataDir, log: logger });
+    // Before the coordinator: jobs that it finds at its start move already.
+    /** Jobs with reconstructions. */
+    const drawn = new Set<string>();
+    const reconstructions = openReconstructions({
+      dataDir,
+      everySeconds: reconstructionSeconds,
+      onDrawn: (jobId, { step }, seconds) => {
+        observer.metrics.reconstruction(seconds);
+        coordinator.noteReconstruction(jobId, step);
+      },
+      log: logger,
+    });
     const coordinator = await startCoordinator({
       store,
       timeouts,
@@ -140,17 +152,6 @@ await runService(
           reconstructions.ended(id);
           drawn.delete(id);
         },
-      },
-      log: logger,
-    });
-    /** Jobs with reconstructions. */
-    const drawn = new Set<string>();
-    const reconstructions = openReconstructions({
-      dataDir,
-      everySeconds: reconstructionSeconds,
-      onDrawn: (jobId, { step }, seconds) => {
-        observer.metrics.reconstruction(seconds);
-        coordinator.noteReconstruction(jobId, step);
       },
       log: logger,
     });
