@@ -215,7 +215,10 @@ test('a copy that is damaged, cut short or lacks its index is refused', async ()
   const bytes = await readFile(shard);
   bytes[1000]! ^= 1;
   await writeFile(shard, bytes);
-  await expect(open(join(dir, 'copy'))).rejects.toMatchObject({ code: 'data-invalid', message: expect.stringContaining('does not match its index') });
+  await expect(open(join(dir, 'copy'))).rejects.toMatchObject({
+    code: 'data-invalid',
+    message: expect.stringContaining('does not match its index'),
+  });
   await expect((await open(`${server.url}/copy`)).read(0)).rejects.toMatchObject({ code: 'data-invalid' });
   await writeFile(shard, bytes.subarray(0, 5000));
   await expect(open(join(dir, 'copy'))).rejects.toMatchObject({ code: 'data-invalid', message: expect.stringContaining('5000 bytes') });
