@@ -37,6 +37,7 @@ test.each([
     { ...minimal, num_workers: 4 },
     'num_workers: unknown key, here it is resources.minWorkers and resources.maxWorkers (number of worker processes',
   ],
+  [{ ...minimal, optimizer: { momentum: 0.9 } }, 'optimizer.momentum: unknown key, allowed: name'],
   [{ ...minimal, output_dir: '/o' }, 'output_dir: unknown key, here it is checkpoint.location'],
   [{ ...minimal, image_size: 224 }, 'image_size: unknown key, here it is model.imageSize'],
   [{ ...minimal, epochs: 3 }, 'epochs: unknown key, here it is schedule.epochs'],

@@ -41,6 +41,7 @@ export function whyNoSeries(series: readonly MetricInfo[]): string | undefined {
     const { name } = metric;
     const exported = exportName(metric);
     if (!/^[a-z][A-Za-z0-9]{0,39}$/.test(name)) return `series "${name}": expected a name in camelCase of at most 40 letters and digits`;
+    if (name in {}) return `series ${name}: every object has something of that name; choose another`;
     if (!/^[a-z][a-z0-9_]{0,59}$/.test(exported)) return `series ${name}: expected an exportName in snake_case, found "${exported}"`;
     if (TAKEN.has(snakeCase(name)) || TAKEN.has(exported) || exported.endsWith('_total'))
       return `series ${name}: the name is taken by maestro`;

@@ -12,7 +12,9 @@ export function describeIssues(error: z.ZodError, schema: z.ZodType, input: unkn
     const path = issue.path.map(String);
     if (issue.code === 'unrecognized_keys') {
       const known = keysAt(root, path, input);
-      return issue.keys.map((key) => `${[...path, key].join('.')}: unknown key, ${hintFor(key, known, pathsOf(root))}`);
+      return issue.keys.map(
+        (key) => `${[...path, key].join('.')}: unknown key, ${hintFor([...path, key].join('.'), known, pathsOf(root))}`,
+      );
     }
     const found = valueAt(input, path);
     const text =
@@ -24,12 +26,13 @@ export function describeIssues(error: z.ZodError, schema: z.ZodType, input: unkn
 }
 
 /** Suggests a replacement for an unknown key. */
-function hintFor(key: string, known: readonly string[], all: readonly string[]): string {
+function hintFor(place: string, known: readonly string[], all: readonly string[]): string {
+  const key = place.split('.').at(-1)!;
   const spelled = known.find((each) => normalWord(each) === normalWord(key));
   if (spelled !== undefined) return `did you mean ${spelled}?`;
   const ours = ourWordFor(key, all);
   // Schemas other than the job file's have none of its keys.
-  if (ours?.path.split(' and ').every((each) => all.includes(each)))
+  if (ours?.path !== place && ours?.path.split(' and ').every((each) => all.includes(each)))
     return `here it is ${ours.path}${ours.note === undefined ? '' : ` (${ours.note})`}`;
   const near = nearest(key, known);
   return near === undefined ? `allowed: ${known.join(', ')}` : `did you mean ${near}?`;

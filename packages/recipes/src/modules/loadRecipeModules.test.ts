@@ -62,6 +62,16 @@ test.each([
     /the section model is that of every job file/,
   ],
   [
+    'has a section named as a part of every object',
+    `export default { ...${RECIPE}, section: { key: 'constructor', schema: () => 1 } };`,
+    /section\.key: every object has something of that name/,
+  ],
+  [
+    'has a series named as a part of every object',
+    `export default { ...${RECIPE}, series: [{ name: 'valueOf', label: 'x' }] };`,
+    /series valueOf: every object has something of that name/,
+  ],
+  [
     'has a series that is taken',
     `export default { ...${RECIPE}, series: [{ name: 'loss', label: 'x' }] };`,
     /recipe toy: series loss: it is named twice/,

@@ -23,16 +23,26 @@ const metric = z.strictObject({
   isDetail: z.boolean().optional(),
 });
 
+const unlikeObjects = (name: string): boolean => !(name in {});
+
 const callable = <Call>() => z.custom<Call>((value) => typeof value === 'function', 'expected a function');
 
 /** The default export of a recipe's module. */
 const recipeModuleSchema = z.strictObject({
-  id: z.string().regex(/^[a-z][a-z0-9-]*$/, 'expected small letters, digits and dashes'),
+  id: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/, 'expected small letters, digits and dashes')
+    .max(60)
+    .refine(unlikeObjects, 'every object has something of that name'),
   version: z.string().min(1),
   does: z.string().min(1),
   section: z
     .strictObject({
-      key: z.string().regex(/^[a-z][A-Za-z0-9]*$/),
+      key: z
+        .string()
+        .regex(/^[a-z][A-Za-z0-9]*$/)
+        .max(60)
+        .refine(unlikeObjects, 'every object has something of that name'),
       schema: callable<NonNullable<RecipeInfo['section']>['schema']>(),
     })
     .optional(),

@@ -9,7 +9,7 @@ export function toldMetrics({ specJson, progress }: Pick<Job, 'specJson' | 'prog
   const { recipe } = JSON.parse(specJson) as { readonly recipe?: string };
   const known = recipeInfos().find(({ id }) => id === recipe)?.series;
   const all = known ?? Object.keys(metrics).map((name): MetricInfo => ({ name, label: name, unit: 'number' }));
-  return all.filter(({ name }) => metrics[name] !== undefined);
+  return all.filter(({ name }) => Object.hasOwn(metrics, name));
 }
 
 /** Returns a list's column for each job's headline metric. It has the metric's name when that is the same for all jobs. */

@@ -1,4 +1,5 @@
 import { commonIdentity, identityDifferences, type Standing } from '@maestro/protocol';
+import { recipeIdentity } from '@maestro/recipes';
 import type { IdentityVote, JobRun, RunWorker } from '../state/runState.ts';
 import { dismiss } from '../view/loseWorker.ts';
 import { record, type Turn, update, updateWorker } from '../view/turn.ts';
@@ -20,6 +21,10 @@ export function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLe
   const own: IdentityVote = { workerId, by: name, identity, datasetLength, stateLength, isRefused: false };
   const { common, votes = [] } = turn.run;
   if (common !== undefined) return isSame(common, own) || refuse(turn, worker, own, common);
+  // Before the first view nothing is agreed on but the recipe, which the coordinator has read the job with.
+  const expected = { ...identity, ...recipeIdentity(turn.run.facts.spec) };
+  const ofCoordinator = { by: 'the coordinator', identity: expected };
+  if (generation === 0 && !isSame(ofCoordinator, own)) return refuse(turn, worker, own, ofCoordinator);
   // A member of a view that Redis has lost: it was decided then.
   if (generation > 0) settle(turn, own);
   else if (votes.some((vote) => vote.workerId === workerId && isSame(vote, own))) return true;
