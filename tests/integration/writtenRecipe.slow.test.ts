@@ -92,11 +92,11 @@ test(
     await shared.cluster.addWorker({ name: 'worker-changed', env: { MAESTRO_RECIPES: changed } });
     await shared.cluster.addWorker({ name: 'worker-bare', env: { MAESTRO_RECIPES: '' } });
     const job = await shared.client.submitJob({ spec: denoise(5) });
-    const [others, missing] = ['worker-changed differs from its peers', 'found "denoise"; modules of other recipes are loaded by'];
+    const [others, missing] = ['worker-changed differs from the coordinator', 'found "denoise"; modules of other recipes are loaded by'];
     const refused = await shared.watch(job, (now) => [others, missing].every((text) => messagesOf(now).includes(text)));
     expect(messagesOf(refused)).toMatch(/worker-bare.*recipe: expected one of "mae-pretrain"\|"knn", found "denoise"/);
     expect(messagesOf(refused)).toMatch(
-      /worker-changed differs from its peers, .*recipeModule [0-9a-f]{12}\.\.\. where worker-[a-c] has .*give all workers the same recipe in MAESTRO_RECIPES/,
+      /worker-changed differs from the coordinator, .*recipeModule [0-9a-f]{12}\.\.\. where the coordinator has .*give all workers the same recipe in MAESTRO_RECIPES/,
     );
     await shared.client.cancelJob(job.id);
     await shared.watch(job);

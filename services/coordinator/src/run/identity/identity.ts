@@ -7,6 +7,7 @@ import { identityAdvice } from './identityAdvice.ts';
 
 /** Digits of a hash shown in a message. */
 const SHOWN_DIGITS = 12;
+const COORDINATOR = 'the coordinator';
 
 /**
  * Checks that a worker has what all members must have in common; one that has not is dismissed. Before the first view that is unknown: the
@@ -23,7 +24,7 @@ export function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLe
   if (common !== undefined) return isSame(common, own) || refuse(turn, worker, own, common);
   // Before the first view nothing is agreed on but the recipe, which the coordinator has read the job with.
   const expected = { ...identity, ...recipeIdentity(turn.run.facts.spec) };
-  const ofCoordinator = { by: 'the coordinator', identity: expected };
+  const ofCoordinator = { by: COORDINATOR, identity: expected };
   if (generation === 0 && !isSame(ofCoordinator, own)) return refuse(turn, worker, own, ofCoordinator);
   // A member of a view that Redis has lost: it was decided then.
   if (generation > 0) settle(turn, own);
@@ -81,7 +82,8 @@ function isSame(a: Identified, b: Identified): boolean {
 function refuse(turn: Turn, worker: RunWorker, own: Identified, common: Identified): false {
   const keys = identityDifferences(common.identity, own.identity);
   const named = keys.map((key) => `${key} ${shown(own.identity[key])} where ${common.by} has ${shown(common.identity[key])}`).join(', ');
-  const difference = `${worker.name} differs from its peers, so the bits would depend on who computes: ${named}`;
+  const from = common.by === COORDINATOR ? COORDINATOR : 'its peers';
+  const difference = `${worker.name} differs from ${from}, so the bits would depend on who computes: ${named}`;
   const advice = identityAdvice(turn.run.facts.spec, keys);
   const reason = advice === '' ? difference : `${difference}; ${advice}`;
   dismiss(turn, worker, { type: 'refused', reason, untilMs: Number.MAX_SAFE_INTEGER });
