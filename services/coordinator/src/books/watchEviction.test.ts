@@ -37,7 +37,7 @@ test.each(['allkeys-lru', 'volatile-ttl', 'allkeys-random'])('a Redis with %s is
 test('one that is put up with is a risk until its policy is noeviction, and again when that changes', async () => {
   await policy('allkeys-lru');
   const watch = await watchEviction({ redis, isAllowed: readEviction('allow'), log, everyMs: 10 });
-  expect(watch.risk()).toContain('has the maxmemory-policy allkeys-lru, so that it may drop jobs');
+  expect(watch.risk()).toContain('has the maxmemory-policy allkeys-lru, so it may evict jobs');
   await policy('noeviction');
   await until('the risk is gone', () => watch.risk() === undefined);
   await policy('volatile-lru');
