@@ -17,10 +17,9 @@ export function describeIssues(error: z.ZodError, schema: z.ZodType, input: unkn
       );
     }
     const found = valueAt(input, path);
-    const text =
-      issue.code === 'custom'
-        ? issue.message
-        : `${lowerFirst(issue.message.replace(/^Invalid (input|option): /, ''))}, found ${shortened(typeof found === 'number' ? String(found) : (JSON.stringify(found) ?? 'nothing'))}${meant(path, found, nodeAt(root, path))}`;
+    const said = lowerFirst(issue.message.replace(/^Invalid (input|option): /, ''));
+    const shown = typeof found === 'number' ? String(found) : (JSON.stringify(found) ?? 'nothing');
+    const text = issue.code === 'custom' ? issue.message : `${said}, found ${shortened(shown)}${meant(path, found, nodeAt(root, path))}`;
     return `${path.length === 0 ? '(top level)' : path.join('.')}: ${text.replace(/, received \w+/, '')}`;
   });
 }
