@@ -166,7 +166,7 @@ test(
     expect(ended.message).toContain(`it was written by ${other!.id}, not by ${job.id}; schedule.steps: ${STEPS} there, ${LONG} here`);
     expect(await verifyCheckpoint(join(folder, basename(foreign)))).toMatchObject({ valid: true });
     await expect(client.submitJob({ spec: { ...JSON.parse(ended.specJson), checkpoint: { resumeFrom: foreign } } })).rejects.toThrow(
-      'of another job',
+      `belongs to a different job: schedule.steps: ${STEPS} there, ${LONG} here`,
     );
   },
   TIMEOUT_MS,
