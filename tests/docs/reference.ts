@@ -79,11 +79,26 @@ the file with all defaults.
 ${table(['key', 'type', 'default', ''], schemaRows(jobFileJsonSchema() as JsonSchema, ''))}`;
 }
 
-/** A row for each key at any depth; where there are variants, each is told by its constant key. */
+/** A row for each key at any depth; one that only some variants of a section have names them, and those of all come last. */
 function schemaRows(schema: JsonSchema, prefix: string): string[][] {
   const variants = schema.oneOf ?? schema.anyOf;
-  if (variants?.some(({ properties }) => properties !== undefined) === true)
-    return unique(variants.flatMap((variant) => schemaRows(variant, prefix)));
+  if (variants?.some(({ properties }) => properties !== undefined) === true) {
+    const rows = new Map<string, { readonly row: readonly string[]; readonly of: string[] }>();
+    for (const variant of variants) {
+      const constant = Object.values(variant.properties ?? {}).find((property) => property.const !== undefined)?.const;
+      for (const row of schemaRows(variant, prefix)) {
+        const found = rows.get(row.join('|')) ?? { row, of: [] };
+        rows.set(row.join('|'), { row, of: [...found.of, String(constant)] });
+      }
+    }
+    const all = [...rows.values()];
+    const some = all.filter(({ of }) => of.length < variants.length);
+    const ofSome = some.map(({ row: [key = '', type = '', without = '', text = ''], of }) => {
+      const names = of.map((each) => `\`${each}\``).join(', ');
+      return [key, type, without, type === `\`"${of[0]}"\`` ? text : `with ${names}${text === '' ? '' : `: ${text}`}`];
+    });
+    return [...ofSome, ...all.filter(({ of }) => of.length === variants.length).map(({ row }) => [...row])];
+  }
   return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
     const path = prefix === '' ? name : `${prefix}.${name}`;
     const isSection =
@@ -97,10 +112,6 @@ function schemaRows(schema: JsonSchema, prefix: string): string[][] {
         : `\`${JSON.stringify(property.default)}\``;
     return [[`\`${path}\``, typeOf(property), without, property.description ?? '']];
   });
-}
-
-function unique(rows: readonly string[][]): string[][] {
-  return [...new Map(rows.map((row) => [row.join('|'), row])).values()];
 }
 
 function configurationPage(): string {

@@ -118,5 +118,6 @@ test('a recipe that is not loaded, and a module that cannot be, are each one cle
     'recipe: expected one of "mae-pretrain"|"knn"|"denoise", found "contrast"; modules of other recipes are loaded by MAESTRO_RECIPES',
   );
   const clashing = await runCli(['jobs'], dir, { MAESTRO_RECIPES: `${recipe},${recipe}` });
-  expect([clashing.code, clashing.stderr]).toEqual([2, 'maestro: MAESTRO_RECIPES: recipe denoise: the name is taken\n']);
+  const twice = `maestro: MAESTRO_RECIPES: ${recipe} cannot be loaded: recipe denoise: the module is named twice; name it once\n`;
+  expect([clashing.code, clashing.stderr]).toEqual([2, twice]);
 });

@@ -20,7 +20,7 @@ const adamW = z.strictObject({
 const sgd = z.strictObject({
   name: z.literal('sgd').describe('SGD with momentum, as in PyTorch without dampening'),
   momentum,
-  nesterov: z.boolean().default(false).describe("Nesterov's momentum"),
+  nesterov: z.boolean().default(false).describe("Nesterov's momentum; needs a momentum above 0"),
   weightDecay: z.number().min(0).default(0).describe('added to the gradient, on tensors of two dimensions or more'),
   state,
 });

@@ -83,6 +83,7 @@ export {
   type PresetName,
   parseJobSpec,
   ranksPerUnit,
+  SECTION_SCHEMAS,
   specHash,
   type TestDataSpec,
 } from './job/jobSpec.ts';

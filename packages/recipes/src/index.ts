@@ -13,13 +13,11 @@ const { MAESTRO_RECIPES: modules } = readEnvironment();
 if (modules !== undefined) {
   try {
     const { loadRecipeModules } = await import('./modules/loadRecipeModules.ts');
-    for (const entry of await loadRecipeModules(modules)) addRecipes([entry]);
+    await loadRecipeModules(modules, (entry) => addRecipes([entry]));
   } catch (error) {
     // Told by whoever first asks for a recipe, which every program does at its start.
     if (!(error instanceof MaestroError)) throw error;
-    failRecipes(
-      new MaestroError('invalid-argument', error.message.replace(/^(?:MAESTRO_RECIPES: )?/, 'MAESTRO_RECIPES: '), { cause: error }),
-    );
+    failRecipes(error);
   }
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { type JobSpec, parseJobSpec, recipeInfos } from '@maestro/protocol';
 import type { z } from 'zod';
 import { recipeOfModule } from './modules/recipeModule.ts';
-import { addRecipes, recipeIdentity } from './registry.ts';
+import { addRecipes, type RecipeEntry, recipeIdentity } from './registry.ts';
 
 const data = { format: 'idx', path: '/images' };
 const toy = {
@@ -17,7 +17,7 @@ const toy = {
 };
 
 test('a recipe of a module has its section, defaults and refusals in job files, its name in messages, and an identity', () => {
-  addRecipes([recipeOfModule(toy, { path: 'toy.mjs', sha256: 'ab' })]);
+  addRecipes([recipeOfModule(toy, { module: './toy.mjs', sha256: 'ab' })]);
   expect(recipeInfos().at(-1)).toMatchObject({ id: 'toy', series: [{}, {}, {}, { name: 'psnr', unit: 'number', better: 'higher' }] });
   const spec = parseJobSpec({ recipe: 'toy', data, schedule: { steps: 1 } });
   expect(spec).toMatchObject({ toy: { size: 3 } });
@@ -30,10 +30,15 @@ test('a recipe of a module has its section, defaults and refusals in job files, 
 });
 
 test('a name that is taken is refused, and so is a job of a recipe that is not loaded, with those that are and how to load it', () => {
-  const other = recipeOfModule({ ...toy, id: 'knn', section: undefined }, { path: 'toy.mjs', sha256: 'ab' });
-  expect(() => addRecipes([other])).toThrow('recipe knn: the name is taken');
-  const section = recipeOfModule({ ...toy, id: 'toy-2', section: { ...toy.section, key: 'knn' } }, { path: 'toy.mjs', sha256: 'ab' });
-  expect(() => addRecipes([section])).toThrow('recipe toy-2: the section knn of a job file is that of recipe knn');
+  const of = (changes: object, module = './other.mjs') => recipeOfModule({ ...toy, ...changes }, { module, sha256: 'ab' });
+  const refused = (entry: RecipeEntry, message: string) => expect(() => addRecipes([entry])).toThrow(message);
+  refused(of({ id: 'knn', section: undefined }), 'recipe knn: the name is taken by a recipe of maestro; give it another id');
+  refused(of({}), 'recipe toy: the name is taken by module ./toy.mjs; give it another id');
+  refused(of({}, './toy.mjs'), 'recipe toy: the module is named twice; name it once');
+  refused(
+    of({ id: 'toy-2', section: { ...toy.section, key: 'knn' } }),
+    'recipe toy-2: the section knn of a job file is that of recipe knn, a recipe of maestro; choose another section.key',
+  );
   expect(() => parseJobSpec({ recipe: 'denoise', data, schedule: { steps: 1 } })).toThrow(
     /recipe: expected one of "mae-pretrain"\|"knn".*, found "denoise"; modules of other recipes are loaded by MAESTRO_RECIPES, in every process/,
   );

@@ -5,6 +5,8 @@ import type { PlanRecipe } from './plan/recipePlan.ts';
 /** A recipe: what everybody knows of it, and how to come to what workers need. */
 export interface RecipeEntry {
   readonly info: RecipeInfo;
+  /** Its module as `MAESTRO_RECIPES` names it; absent for a recipe of maestro. */
+  readonly module?: string;
   /** What makes its plans, loaded by workers alone; absent where its jobs measure. */
   readonly loadPlan?: () => Promise<PlanRecipe>;
   /** What opens its measurements, loaded by workers alone; absent where its jobs train. */
@@ -17,14 +19,25 @@ const entries = new Map<string, RecipeEntry>();
 
 /** Makes recipes known to this process. @throws MaestroError `conflict` when a name, or that of a section, is taken. */
 export function addRecipes(added: readonly RecipeEntry[]): void {
-  for (const { info } of added) {
-    const key = info.section?.key;
-    const other = [...entries.values()].find((each) => key !== undefined && each.info.section?.key === key && each.info.id !== info.id);
-    if (other === undefined) continue;
-    throw new MaestroError('conflict', `recipe ${info.id}: the section ${key} of a job file is that of recipe ${other.info.id}`);
-  }
+  for (const entry of added) requireFree(entry);
   registerRecipes(added.map(({ info }) => info));
   for (const entry of added) entries.set(entry.info.id, entry);
+}
+
+function requireFree({ info: { id, section }, module }: RecipeEntry): void {
+  const same = entries.get(id);
+  if (same !== undefined && same.module !== undefined && same.module === module)
+    throw new MaestroError('conflict', `recipe ${id}: the module is named twice; name it once`);
+  if (same !== undefined) throw new MaestroError('conflict', `recipe ${id}: the name is taken by ${ownerOf(same)}; give it another id`);
+  const key = section?.key;
+  const other = [...entries.values()].find((each) => key !== undefined && each.info.section?.key === key);
+  if (other === undefined) return;
+  const problem = `the section ${key} of a job file is that of recipe ${other.info.id}, ${ownerOf(other)}; choose another section.key`;
+  throw new MaestroError('conflict', `recipe ${id}: ${problem}`);
+}
+
+function ownerOf({ module }: RecipeEntry): string {
+  return module === undefined ? 'a recipe of maestro' : `module ${module}`;
 }
 
 /** The recipe of a job. @throws MaestroError `not-found`. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import '@maestro/recipes';
-import { errorMessage, isMaestroError, recipeInfos, scrubEnvironment } from '@maestro/protocol';
+import { errorMessage, isMaestroError, readEnvironment, recipeInfos, scrubEnvironment } from '@maestro/protocol';
 import { hasAbandonedFileCalls } from '@maestro/storage';
 import { CommanderError } from 'commander';
 import { createProgram } from './program.ts';
@@ -31,8 +31,13 @@ try {
   }
 }
 
-if (hasAbandonedFileCalls()) {
-  // A call into a hanging mount cannot be cancelled, and the process would wait for it. All pending output is flushed before.
+const isHanging = hasAbandonedFileCalls();
+const { MAESTRO_RECIPES: recipes } = readEnvironment();
+if (isHanging || recipes !== undefined) {
+  // All pending output is flushed first.
   await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))));
-  process.kill(process.pid, 'SIGKILL');
+  // A call into a hanging mount cannot be cancelled, and the process would wait for it.
+  if (isHanging) process.kill(process.pid, 'SIGKILL');
+  // A recipe's module may have left a timer or a connection, which nobody ends.
+  process.exit();
 }

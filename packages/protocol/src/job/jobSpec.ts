@@ -3,7 +3,7 @@ import { optimizerSection } from '@maestro/optim/section';
 import { z } from 'zod';
 import { MaestroError } from '../errors.ts';
 import { DEVICES } from '../process/device.ts';
-import type { JobSection } from './recipe.ts';
+import type { JobSection, SectionSchemas } from './recipe.ts';
 import { recipeInfos, recipeOf, sealRecipes } from './recipeRegistry.ts';
 import { describeIssues } from './schemaIssues.ts';
 
@@ -76,6 +76,9 @@ const testData = dataIn({
   part: z.enum(['all', 'held-out']).default('all').describe('all images, or the held-out set of a job with this holdOut'),
   holdOut: holdOut.optional(),
 });
+
+/** What recipes build the schemas of their sections from. */
+export const SECTION_SCHEMAS: SectionSchemas = { testData, z };
 
 const augment = z.strictObject({
   scale: z
@@ -211,6 +214,10 @@ function commonIssues({ schedule, resources, augment, sync, optimizer }: JobSpec
   if (optimizer.state === 'sharded' && !isPlain) {
     refuse(['optimizer', 'state'], `sharded needs sync.mode allReduce and sync.allGather f32, found ${sync.mode} and ${sync.allGather}`);
   }
+  // As torch.optim.SGD: without momentum there is nothing to look ahead by.
+  if (optimizer.name === 'sgd' && optimizer.nesterov && optimizer.momentum === 0) {
+    refuse(['optimizer', 'nesterov'], 'expected false, or a momentum above 0, found true with momentum 0');
+  }
   for (const key of ['scale', 'ratio'] as const) {
     if (augment[key][0] > augment[key][1]) refuse(['augment', key], `expected [low, high], found [${augment[key].join(', ')}]`);
   }
@@ -235,7 +242,7 @@ export type JobSpec = z.infer<typeof commonSchema>;
 export const jobSpecSchema: z.ZodType<JobSpec> = z.lazy(() => {
   const infos = sealRecipes();
   const sections = infos.flatMap(({ id, section }) =>
-    section === undefined ? [] : [[section.key, section.schema({ testData, z }).optional().describe(`for recipe ${id}`)] as const],
+    section === undefined ? [] : [[section.key, section.schema(SECTION_SCHEMAS).optional().describe(`for recipe ${id}`)] as const],
   );
   const recipe = z
     .enum(infos.map(({ id }) => id))

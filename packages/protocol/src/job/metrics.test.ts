@@ -29,8 +29,8 @@ describe('a series of a recipe', () => {
     ['series imagesPerSecond: the name is taken by maestro', [metric('imagesPerSecond')]],
     ['series a: the name is taken by maestro', [metric('a', { exportName: 'workers' })]],
     ['series seenTotal: the name is taken by maestro', [metric('seenTotal')]],
-    ['series loss: it is named twice', [metric('loss'), metric('loss')]],
-    ['series b: it is named twice', [metric('aB'), metric('b', { exportName: 'a_b' })]],
+    ['series loss: there are two of this name; rename one', [metric('loss'), metric('loss')]],
+    ['series b: its exportName a_b is that of series aB; choose another', [metric('aB'), metric('b', { exportName: 'a_b' })]],
     ['it has 33 series, at most 32 are kept', Array.from({ length: 33 }, (_, i) => metric(`m${i}`))],
   ])('%s', (problem, series) => {
     const found = whyNoSeries(series);

@@ -45,8 +45,9 @@ export function whyNoSeries(series: readonly MetricInfo[]): string | undefined {
     if (!/^[a-z][a-z0-9_]{0,59}$/.test(exported)) return `series ${name}: expected an exportName in snake_case, found "${exported}"`;
     if (TAKEN.has(snakeCase(name)) || TAKEN.has(exported) || exported.endsWith('_total'))
       return `series ${name}: the name is taken by maestro`;
-    const others = series.slice(0, index);
-    if (others.some((other) => other.name === name || exportName(other) === exported)) return `series ${name}: it is named twice`;
+    const other = series.slice(0, index).find((each) => each.name === name || exportName(each) === exported);
+    if (other?.name === name) return `series ${name}: there are two of this name; rename one`;
+    if (other !== undefined) return `series ${name}: its exportName ${exported} is that of series ${other.name}; choose another`;
   }
   return undefined;
 }

@@ -17,7 +17,9 @@ export function describeIssues(error: z.ZodError, schema: z.ZodType, input: unkn
       );
     }
     const found = valueAt(input, path);
-    const said = lowerFirst(issue.message.replace(/^Invalid (input|option): /, ''));
+    const variants = issue.code === 'invalid_union' ? nodeAt(root, path)?.enum : undefined;
+    const said =
+      variants === undefined ? lowerFirst(issue.message.replace(/^Invalid (input|option): /, '')) : `expected one of ${quoted(variants)}`;
     const shown = typeof found === 'number' ? String(found) : (JSON.stringify(found) ?? 'nothing');
     const text = issue.code === 'custom' ? issue.message : `${said}, found ${shortened(shown)}${meant(path, found, nodeAt(root, path))}`;
     return `${path.length === 0 ? '(top level)' : path.join('.')}: ${text.replace(/, received \w+/, '')}`;
@@ -37,7 +39,7 @@ function hintFor(place: string, known: readonly string[], all: readonly string[]
   return near === undefined ? `allowed: ${known.join(', ')}` : `did you mean ${near}?`;
 }
 
-/** Suggests the intended value: one with the same spelling or beginning, or a section in place of a word. */
+/** Suggests the intended value: one with the same spelling or beginning but for the last letter, or a section in place of a word. */
 function meant(path: readonly string[], found: unknown, node: SchemaNode | undefined): string {
   if (typeof found !== 'string') return '';
   const key = path.join('.');
@@ -46,8 +48,15 @@ function meant(path: readonly string[], found: unknown, node: SchemaNode | undef
   if (key === 'resources.device') return '; use cuda for NVIDIA GPUs, webgpu for others';
   const more = key === 'recipe' ? '; modules of other recipes are loaded by MAESTRO_RECIPES, in every process' : '';
   const allowed = node?.enum?.map(String) ?? [];
-  const near = allowed.find((value) => normalWord(value).includes(normalWord(found))) ?? nearest(found, allowed);
+  const near =
+    allowed.find((value) => normalWord(value).includes(normalWord(found))) ??
+    nearest(found, allowed) ??
+    (found.length > 1 ? allowed.find((value) => value.toLowerCase().startsWith(found.toLowerCase().slice(0, -1))) : undefined);
   return near === undefined ? more : `; did you mean ${near}?`;
+}
+
+function quoted(values: readonly unknown[]): string {
+  return values.map((value) => JSON.stringify(value)).join('|');
 }
 
 /** Returns the dotted paths of all keys that hold values. */

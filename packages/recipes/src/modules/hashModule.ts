@@ -11,6 +11,15 @@ const RELATIVE_IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*(['"])(\.{1,2}\/[^'"]+)\1/g
  * does, and their version is a matter of the package that names it.
  */
 export async function hashModule(path: string): Promise<string> {
+  const texts = await moduleFiles(path);
+  const hash = createHash('sha256');
+  const placed = [...texts].map(([file, bytes]) => [relative(dirname(path), file).replaceAll('\\', '/'), bytes] as const);
+  for (const [place, bytes] of placed.sort(([a], [b]) => (a < b ? -1 : 1))) hash.update(`${place}\0${bytes.length}\0`).update(bytes);
+  return hash.digest('hex');
+}
+
+/** Reads a module's file, and all that it imports by relative paths written out in it. */
+export async function moduleFiles(path: string): Promise<ReadonlyMap<string, Buffer>> {
   const texts = new Map<string, Buffer>();
   const read = async (file: string): Promise<void> => {
     if (texts.has(file)) return;
@@ -22,8 +31,5 @@ export async function hashModule(path: string): Promise<string> {
     }
   };
   await read(path);
-  const hash = createHash('sha256');
-  const placed = [...texts].map(([file, bytes]) => [relative(dirname(path), file).replaceAll('\\', '/'), bytes] as const);
-  for (const [place, bytes] of placed.sort(([a], [b]) => (a < b ? -1 : 1))) hash.update(`${place}\0${bytes.length}\0`).update(bytes);
-  return hash.digest('hex');
+  return texts;
 }

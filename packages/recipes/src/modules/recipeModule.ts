@@ -1,10 +1,12 @@
 import {
   COMMON_SECTIONS,
+  errorMessage,
   MaestroError,
   METRIC_UNITS,
   type MetricInfo,
   MOST_OWN_SERIES,
   type RecipeInfo,
+  SECTION_SCHEMAS,
   whyNoSeries,
 } from '@maestro/protocol';
 import { z } from 'zod';
@@ -59,23 +61,34 @@ const recipeModuleSchema = z.strictObject({
 export type RecipeModule = z.input<typeof recipeModuleSchema>;
 
 /**
- * The recipe that a module exports.
+ * The recipe that a module exports. `module` is its name in `MAESTRO_RECIPES`.
  * @throws MaestroError `invalid-argument` that says what of it is not as it should be.
  */
-export function recipeOfModule(exported: unknown, { path, sha256 }: { readonly path: string; readonly sha256: string }): RecipeEntry {
+export function recipeOfModule(exported: unknown, { module, sha256 }: { readonly module: string; readonly sha256: string }): RecipeEntry {
   const result = recipeModuleSchema.safeParse(exported);
   if (!result.success) {
     const found = exported === undefined ? ' (it has none)' : '';
     const issues = result.error.issues.map((issue) => `${issue.path.join('.') || 'the whole'}: ${issue.message}`);
-    throw new MaestroError('invalid-argument', `${path}: its default export${found} is no recipe: ${issues.join('; ')}`);
+    throw new MaestroError('invalid-argument', `its default export${found} is no recipe: ${issues.join('; ')}`);
   }
   const { plan, version, section, defaults, issues, loss, series: own, ...info } = result.data;
-  if (section !== undefined && COMMON_SECTIONS.includes(section.key)) {
-    throw new MaestroError('invalid-argument', `${path}: recipe ${info.id}: the section ${section.key} is that of every job file`);
+  const refuse = (problem: string): never => {
+    throw new MaestroError('invalid-argument', `recipe ${info.id}: ${problem}`);
+  };
+  if (section !== undefined) {
+    if (COMMON_SECTIONS.includes(section.key)) refuse(`the section ${section.key} is that of every job file; choose another section.key`);
+    const problem = whyNoSection(section);
+    if (problem !== undefined) refuse(problem);
   }
-  const series = [...trainingSeries(loss), ...(own as readonly MetricInfo[])];
+  const common = trainingSeries(loss);
+  const double = own.find(({ name }) => common.some((each) => each.name === name));
+  if (double !== undefined) {
+    const all = common.map(({ name }) => name).join(', ');
+    refuse(`series ${double.name}: every recipe has it (${all} are told anyway); leave it out, or choose another name`);
+  }
+  const series = [...common, ...(own as readonly MetricInfo[])];
   const problem = whyNoSeries(series);
-  if (problem !== undefined) throw new MaestroError('invalid-argument', `${path}: recipe ${info.id}: ${problem}`);
+  if (problem !== undefined) refuse(problem);
   return {
     info: {
       ...info,
@@ -86,7 +99,23 @@ export function recipeOfModule(exported: unknown, { path, sha256 }: { readonly p
       series,
       results: [],
     },
+    module,
     loadPlan: async () => plan,
     identity: { recipe: `${info.id} ${version}`, recipeModule: sha256 },
   };
+}
+
+/** Returns why a section's schema cannot be part of that of job files; undefined when it can. */
+function whyNoSection({ key, schema }: NonNullable<RecipeInfo['section']>): string | undefined {
+  try {
+    const made: unknown = schema(SECTION_SCHEMAS);
+    if (!(made instanceof z.ZodType)) {
+      return `section.schema returns no schema of the z that is passed to it; write schema: ({ z }) => z.strictObject({ ... })`;
+    }
+    // Messages, the reference of the HTTP API and the form of the dashboard are made from this.
+    z.toJSONSchema(z.strictObject({ [key]: made }), { io: 'input', unrepresentable: 'any' });
+    return undefined;
+  } catch (error) {
+    return `section.schema: ${errorMessage(error).split('\n')[0]}`;
+  }
 }

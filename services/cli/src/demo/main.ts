@@ -1,5 +1,5 @@
 import '@maestro/recipes';
-import { errorMessage } from '@maestro/protocol';
+import { errorMessage, recipeInfos } from '@maestro/protocol';
 import { Command } from 'commander';
 import { printableLines } from '../terminal/printResult.ts';
 import { withDemoOptions } from './demoOptions.ts';
@@ -10,6 +10,7 @@ const EXIT_FAILED = 1;
 /** `npm run demo`. */
 const program = withDemoOptions(new Command('demo')).parse();
 try {
+  recipeInfos();
   await runDemo(program.opts<DemoOptions>());
 } catch (error) {
   process.stderr.write(`demo: ${printableLines(errorMessage(error))}\n`);
