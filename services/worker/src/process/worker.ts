@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { type CoordinatorMessage, type Heartbeat, isMaestroError, MaestroError, type WorkerMessage } from '@maestro/protocol';
 import { openMember, type WorkerMember } from '../member/openMember.ts';
 import { type ControlStream, openControlStream } from './controlStream.ts';
+import { createOpeningTurns } from './openingTurns.ts';
 import { runtimeIdentity } from './runtimeIdentity.ts';
 import { pause } from './signals.ts';
 import type { WorkerOptions } from './workerOptions.ts';
@@ -34,8 +35,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const id = `${name}:${randomUUID()}`;
   const sessionKey = randomBytes(16).toString('hex');
   let member: WorkerMember | undefined;
-  /** Resolves when the resources of all jobs so far are closed. */
-  let closed: Promise<void> = Promise.resolve();
+  const openInTurn = createOpeningTurns();
   let stream: ControlStream | undefined;
   let isAttached = false;
   let incarnation = 0;
@@ -84,11 +84,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       send({ kind: 'standing', ...member.standing() });
       return;
     }
-    const earlier = closed;
-    const started = openMember({ ...options, jobId, specJson, self: id, before: earlier, send });
+    const started = openInTurn((before) => openMember({ ...options, jobId, specJson, self: id, before, send }));
     member = started;
-    // One that was released while it waited for an earlier one has nothing open itself.
-    closed = started.closed.then(() => earlier);
     void started.ended.then(() => {
       if (member === started) member = undefined;
       expectToLeave(started);

@@ -1,6 +1,5 @@
-import type { Dataset, Loader, Schedule } from '@maestro/data';
+import type { Dataset, LearningRateSchedule, Loader, Schedule } from '@maestro/data';
 import type { Trainer } from '@maestro/engine';
-import type { LearningRateSchedule } from '@maestro/mae';
 import type { JobSpec, StateShard } from '@maestro/protocol';
 import type { PlanSource, RecipePlan } from '@maestro/recipes';
 import type { RedisConnection } from '@maestro/redis';

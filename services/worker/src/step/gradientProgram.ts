@@ -1,7 +1,6 @@
 import type { LocalStep } from '@maestro/collective';
-import { type Loader, positionsOfStep, type Schedule } from '@maestro/data';
+import { type LearningRateSchedule, type Loader, learningRateAt, positionsOfStep, type Schedule } from '@maestro/data';
 import type { GradientTree, OptimizerAccess } from '@maestro/engine';
-import { type LearningRateSchedule, learningRateAt } from '@maestro/mae';
 import type { JobSpec } from '@maestro/protocol';
 import { ownSeries, type RecipePlan } from '@maestro/recipes';
 import type { ParameterLayout } from '@maestro/tensors';

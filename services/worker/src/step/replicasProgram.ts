@@ -1,5 +1,4 @@
-import { positionsOfRank } from '@maestro/data';
-import { learningRateAt } from '@maestro/mae';
+import { learningRateAt, positionsOfRank } from '@maestro/data';
 import { type DilocoSpec, ranksPerUnit } from '@maestro/protocol';
 import { ownSeries } from '@maestro/recipes';
 import type { ApartExchange } from '../exchange/apart.ts';
