@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { commitHere } from '../../services/cli/dist/terminal/readVersion.js';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const run = promisify(execFile);
@@ -26,7 +27,7 @@ try {
     await cp(join(root, name), join(staging, name.split('/').at(-1)));
   await cp(join(root, 'deploy/package/maestro.mjs'), join(staging, 'bin/maestro.mjs'));
   await chmod(join(staging, 'bin/maestro.mjs'), 0o755);
-  await writeFile(join(staging, 'lib/version.json'), `${JSON.stringify({ version: manifest.version, commit: await commit() })}\n`);
+  await writeFile(join(staging, 'lib/version.json'), `${JSON.stringify({ version: manifest.version, commit: commitHere() })}\n`);
   await writeFile(join(staging, 'package.json'), `${JSON.stringify(await manifestOf(workspaces), null, 2)}\n`);
   await mkdir(out, { recursive: true });
   const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', out], {
@@ -101,15 +102,4 @@ async function manifestOf(workspaces) {
     files: ['bin', 'lib', 'NOTICE', 'CHANGELOG.md'],
     dependencies,
   };
-}
-
-/** The commit that the build is of, with a `+` where the tree has changes; empty outside a clone. */
-async function commit() {
-  try {
-    const { stdout: head } = await run('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: root });
-    const { stdout: changes } = await run('git', ['status', '--porcelain'], { cwd: root });
-    return `${head.trim()}${changes.trim() === '' ? '' : '+'}`;
-  } catch {
-    return '';
-  }
 }

@@ -54,7 +54,7 @@ export async function build(root = repository) {
 }
 
 /** Emitted files without a source. Only what the compiler emits is looked at. */
-export function staleOutputs(root = repository) {
+function staleOutputs(root = repository) {
   return projects(root).flatMap(({ source, output }) =>
     filesBelow(output, []).filter((path) => {
       const [, stem, kind] = /^(.*?)(?:\.d)?\.([cm]?)(?:ts|js)(?:\.map)?$/.exec(relative(output, path)) ?? [];

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
-import { learningRateAt } from '@maestro/mae';
+import { learningRateAt } from '@maestro/data';
 import { buildOptimizerModel } from '@maestro/optim';
 import { flatLayout, parameterSpec } from '@maestro/tensors';
 import { InferenceSession, Tensor } from 'onnxruntime-node';

@@ -11,16 +11,9 @@ export {
 } from './format/checkpointOrigin.ts';
 export type { FileDigest } from './format/fileDigest.ts';
 export { folderOwner } from './format/folderOwner.ts';
-export { MANIFEST_FILE, MODEL_FILE, OPTIMIZER_FILE, REPLICAS_FILE, STATE_FILE } from './format/manifest.ts';
-export {
-  type DecodedTensor,
-  decodeSafetensors,
-  encodeSafetensors,
-  readSafetensors,
-  type SafetensorsContent,
-  writeSafetensors,
-} from './format/safetensors.ts';
-export { DTYPE_BYTES, type Dtype, type TensorEntry } from './format/safetensorsHeader.ts';
+export { MODEL_FILE } from './format/manifest.ts';
+export { readSafetensors, type SafetensorsContent, writeSafetensors } from './format/safetensors.ts';
+export type { Dtype, TensorEntry } from './format/safetensorsHeader.ts';
 export { type CheckpointTar, tarCheckpoint } from './format/tarCheckpoint.ts';
 export { flatTensors, type NamedTensor } from './format/tensor.ts';
 export { type CheckpointProblem, type CheckpointReport, describeProblems } from './read/checkpointReport.ts';
@@ -48,6 +41,5 @@ export type { CheckpointPhase, WriteCheckpointOptions, WrittenCheckpoint } from 
 export { checkpointRoot } from './write/checkpointRoot.ts';
 export { requireSpace } from './write/diskSpace.ts';
 export { folderStep, stepFolder } from './write/folderNames.ts';
-export { cleanLeftovers } from './write/leftovers.ts';
-export { type RetainedCheckpoint, type Retention, retainCheckpoints, stepsToRemove } from './write/retainCheckpoints.ts';
+export { type RetainedCheckpoint, type Retention, retainCheckpoints } from './write/retainCheckpoints.ts';
 export { writeCheckpoint } from './write/writeCheckpoint.ts';

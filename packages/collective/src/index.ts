@@ -1,7 +1,7 @@
 export { type Collective, type CollectiveOptions, type GroupMember, type JoinOptions, openCollective } from './group/collective.ts';
 export type { AllReduceResult, Group } from './group/group.ts';
 export type { Waiting } from './group/peer.ts';
-export { NO_TIMES, type RoundTimes } from './group/roundTimes.ts';
+export type { RoundTimes } from './group/roundTimes.ts';
 export {
   type Addition,
   type AddProgram,

@@ -16,7 +16,7 @@ export type { CudaOptions, ModelSource } from './session.ts';
 export type { GradientTree } from './trainer/gradientTree.ts';
 export type { OptimizerAccess } from './trainer/optimizerAccess.ts';
 export type { OuterAccess } from './trainer/outerAccess.ts';
-export { applyOuterStep, type OuterOptions, type OuterVectors } from './trainer/outerStep.ts';
+export type { OuterOptions, OuterVectors } from './trainer/outerStep.ts';
 export { reserveSnapshot, type SnapshotMemory } from './trainer/snapshotMemory.ts';
 export type { StateAccess, TrainerSnapshot } from './trainer/stateAccess.ts';
 export { openTrainer, type Trainer, type TrainerMemory, type TrainerOptions } from './trainer/trainer.ts';

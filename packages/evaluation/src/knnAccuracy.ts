@@ -1,7 +1,8 @@
 import type { Dataset, Normalisation } from '@maestro/data';
 import { loadImages } from '@maestro/data';
 import type { Evaluator } from '@maestro/engine';
-import { accuracy, type KnnOptions, knnClassify, type MaeConfig } from '@maestro/mae';
+import type { MaeConfig } from '@maestro/mae';
+import { accuracy, type KnnOptions, knnClassify } from './knn.ts';
 import { encodeImages } from './openModel.ts';
 
 /** Encoded samples with labels. */

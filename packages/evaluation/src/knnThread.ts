@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { openKnnClassifier } from '@maestro/mae';
+import { openKnnClassifier } from './knn.ts';
 import type { KnnThreadInput, KnnThreadReport } from './knnInThread.ts';
 
 /** Multiply-adds between two reports: a second or two. */

@@ -1,6 +1,5 @@
-export { type Arena, type ArenaOptions, MAX_ARENA_FLOATS, openArena } from './arena.ts';
-export { openJavaScriptKernels } from './javaScriptKernels.ts';
-export { type Kernels, openKernels, SUM_SQUARES_BLOCK, SUM_SQUARES_LANES, sumLanes } from './kernels.ts';
+export { type Arena, type ArenaOptions, openArena } from './arena.ts';
+export { type Kernels, SUM_SQUARES_BLOCK, sumLanes } from './kernels.ts';
 export { openPixelArena, PIXEL_SLACK_BYTES, type PixelArena, type PixelKernels } from './pixelKernels.ts';
 export { maxSegmentFloats, planSegments, prefixPlan, type Segment, type SegmentPlan } from './planSegments.ts';
 export {
@@ -10,7 +9,6 @@ export {
   copyRange,
   type FloatPart,
   type FloatRange,
-  firstNonFinite,
   openSegments,
   type SegmentedArena,
   type SegmentedArenaDescription,

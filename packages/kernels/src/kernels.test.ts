@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { compileKernels } from './compileKernels.ts';
-import { type Kernels, openJavaScriptKernels, openKernels, sumLanes } from './index.ts';
+import { sumLanes } from './index.ts';
+import { openJavaScriptKernels } from './javaScriptKernels.ts';
+import { type Kernels, openKernels } from './kernels.ts';
 import { type WasmMemory, webAssembly } from './webAssembly.ts';
 
 const LENGTH = 1024; // float32 elements a range; each range starts at a multiple of 4 * LENGTH bytes

@@ -6,7 +6,6 @@ import {
   blockSumSquares,
   copyFloats,
   copyRange,
-  firstNonFinite,
   maxSegmentFloats,
   openArena,
   openSegments,
@@ -108,17 +107,6 @@ test('block sums of squares do not depend on segments, nor on who sums which blo
   let direct = 0;
   for (let i = 0; i < SUM_SQUARES_BLOCK; i++) direct += values[i]! ** 2;
   expect(sums[0]![0]! / direct).toBeCloseTo(1, 12);
-});
-
-test('the first element that is not finite is found across segments', () => {
-  const tensors = [
-    { name: 'a', offset: 0 },
-    { name: 'b', offset: 64 },
-  ];
-  const { vectors } = openSegments({ plan: planSegments({ tensors, length: 128, maxFloats: 64 }), vectors: ['v'] });
-  expect(firstNonFinite(vectors.v)).toBe(-1);
-  vectors.v.parts[1]!.floats[6] = Number.NaN;
-  expect(firstNonFinite(vectors.v)).toBe(70);
 });
 
 test('another thread opens the same shared vectors from their description', async () => {

@@ -171,12 +171,3 @@ function sumSquares({ parts }: SegmentedFloats, first: number, end: number): num
   }
   return lanes === undefined ? 0 : sumLanes(lanes);
 }
-
-/** Returns the index of the first element that is NaN or infinite, or -1. For messages: a finite sum of squares is the fast check. */
-export function firstNonFinite(vector: SegmentedFloats): number {
-  for (const { start, floats } of vector.parts) {
-    const index = floats.findIndex((value) => !Number.isFinite(value));
-    if (index >= 0) return start + index;
-  }
-  return -1;
-}

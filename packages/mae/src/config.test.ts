@@ -2,7 +2,8 @@ import { expect, test } from '@jest/globals';
 import type { PresetName } from '@maestro/protocol';
 import { flatLayout } from '@maestro/tensors';
 import { patchCount } from '@maestro/vit';
-import { forwardFlops, isEncoderParameter, keptPatches, maeConfig, PRESETS, parameterSpecs } from './index.ts';
+import { forwardFlops, isEncoderParameter, keptPatches, maeConfig, parameterSpecs } from './index.ts';
+import { PRESETS } from './presets.ts';
 
 const sizeOf = ({ shape }: { shape: readonly number[] }) => shape.reduce((product, dim) => product * dim, 1);
 const total = (specs: readonly { shape: readonly number[] }[]) => specs.reduce((sum, spec) => sum + sizeOf(spec), 0);

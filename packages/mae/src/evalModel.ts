@@ -72,7 +72,7 @@ export function buildEvalModel(config: MaeConfig): Uint8Array {
  * ONNX Runtime runs all of a graph whichever outputs are asked for, so for features alone this takes 0.7 of the time (tiny; 0.66 for
  * ViT-B).
  */
-export function encoderGraph(config: MaeConfig): Graph {
+function encoderGraph(config: MaeConfig): Graph {
   const graph = new Graph('encoder_model');
   const parameters = parameterInputs(graph, config, isEncoderParameter);
   const patches = patchifyImages(imagesInput(graph, config), config);

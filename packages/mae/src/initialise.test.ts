@@ -1,7 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { flatLayout } from '@maestro/tensors';
 import { encoderPositions, sinCosPositions } from '@maestro/vit';
-import { decoderPositions, initParameters, initTensor, maeConfig, parameterSpecs } from './index.ts';
+import { decoderPositions } from './decoderPositions.ts';
+import { maeConfig, parameterSpecs } from './index.ts';
+import { initParameters, initTensor } from './initialise.ts';
 
 const config = maeConfig({ preset: 'mae_vit_tiny_patch4' });
 const layout = flatLayout(parameterSpecs(config));

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { drawIdsShuffle, drawMaskNoise, idsRestore } from './index.ts';
+import { drawIdsShuffle, drawMaskNoise, idsRestore } from './masking.ts';
 
 const shuffle = (noise: number[]) => {
   const out = new BigInt64Array(noise.length);

@@ -16,23 +16,8 @@ export const IMAGENET_STATISTICS: PixelStatistics = {
 };
 
 /**
- * Normalises each patch by its own mean and unbiased variance (n - 1) over all its values: the target of `normPixLoss`.
- * @param patches [any, P] in one array. @returns the same shape, in `out` (which may be `patches` itself).
- */
-export function normalisePatches(
-  patches: Float32Array,
-  length: number,
-  out: Float32Array = new Float32Array(patches.length),
-): Float32Array {
-  forEachPatch(patches, length, (start, mean, deviation) => {
-    for (let i = start; i < start + length; i++) out[i] = (patches[i]! - mean) / deviation;
-  });
-  return out;
-}
-
-/**
- * Undoes {@link normalisePatches} on predictions, with the mean and deviation of the true patches, so that a model trained with
- * `normPixLoss` can be looked at.
+ * Returns predictions of a model trained with `normPixLoss` as pixels: it predicts each patch less its mean, over its unbiased deviation
+ * (n - 1), and these of the true patches undo that.
  * @param prediction [any, P]. @param patches the true patches, same shape. @returns the same shape, in `out`.
  */
 export function denormalisePatches(
@@ -53,19 +38,14 @@ export function denormalisePatches(
       `denormalisePatches: expected ${patches.length} predicted values, found ${prediction.length}`,
     );
   }
-  forEachPatch(patches, length, (start, mean, deviation) => {
-    for (let i = start; i < start + length; i++) out[i] = prediction[i]! * deviation + mean;
-  });
-  return out;
-}
-
-function forEachPatch(patches: Float32Array, length: number, visit: (start: number, mean: number, deviation: number) => void): void {
   for (let start = 0; start < patches.length; start += length) {
     let sum = 0;
     for (let i = start; i < start + length; i++) sum += patches[i]!;
     const mean = sum / length;
     let squares = 0;
     for (let i = start; i < start + length; i++) squares += (patches[i]! - mean) ** 2;
-    visit(start, mean, Math.sqrt(squares / (length - 1) + TARGET_EPS));
+    const deviation = Math.sqrt(squares / (length - 1) + TARGET_EPS);
+    for (let i = start; i < start + length; i++) out[i] = prediction[i]! * deviation + mean;
   }
+  return out;
 }

@@ -1,18 +1,17 @@
 export type { Holdings, MemberHost, OpenMemberHost, RunHandle } from './memberHost.ts';
-export {
-  type Deadline,
-  type HostEvent,
-  type Leaving,
-  type MemberEffect,
-  type MemberEvent,
-  type MemberFacts,
-  type MemberState,
-  type MemberTransition,
-  openingMember,
-  type ReleaseRequest,
-  type SessionNow,
-  type ToldOfMember,
-  type WorkedView,
+export type {
+  Deadline,
+  HostEvent,
+  Leaving,
+  MemberEffect,
+  MemberEvent,
+  MemberFacts,
+  MemberState,
+  MemberTransition,
+  ReleaseRequest,
+  SessionNow,
+  ToldOfMember,
+  WorkedView,
 } from './memberState.ts';
 export { type Member, type StartMemberOptions, startMember } from './startMember.ts';
 export { transition } from './transition.ts';

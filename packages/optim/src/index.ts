@@ -8,13 +8,12 @@ export {
   stateVectors,
   stepScratch,
 } from './optimizerStep.ts';
-export { isAdapted, type StepGroup, type StepGroups, stepGroups } from './parameterGroups.ts';
+export type { StepGroup, StepGroups } from './parameterGroups.ts';
 export { ruleOf } from './ruleOf.ts';
 export {
   type AdamWSettings,
   type LarsSettings,
   momentCount,
-  type OptimizerSection,
   type OptimizerSettings,
   optimizerSection,
   type SgdSettings,
@@ -25,7 +24,6 @@ export {
   deviceScalarValues,
   deviceUpdateGraph,
   type GraphParameters,
-  optimizerGraph,
 } from './updateGraph.ts';
-export { openJavaScriptUpdates, openUpdateKernels, type UpdateElements, type UpdateKernels } from './updateKernels.ts';
+export { openJavaScriptUpdates, type UpdateElements, type UpdateKernels } from './updateKernels.ts';
 export type { Norms, ScalarInputs, UpdateKernel, UpdateRule } from './updateRule.ts';

@@ -40,9 +40,6 @@ const lars = z.strictObject({
 /** The `optimizer` section of a job file. */
 export const optimizerSection = z.discriminatedUnion('name', [adamW, sgd, lars]);
 
-/** An `optimizer` section with every default filled in. */
-export type OptimizerSection = z.infer<typeof optimizerSection>;
-
 /** What decides an optimiser's numbers, and stays the same for a whole run. */
 export type OptimizerSettings = AdamWSettings | SgdSettings | LarsSettings;
 

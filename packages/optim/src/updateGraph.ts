@@ -36,7 +36,7 @@ export type GraphParameters = readonly ParameterSpec[];
  * Outputs: `status`, a sequence, first, so that other outputs can be written in place; then for each parameter `next.NAME` and
  * `next.MOMENT.NAME`.
  */
-export function optimizerGraph(parameters: GraphParameters, settings: OptimizerSettings): Graph {
+function optimizerGraph(parameters: GraphParameters, settings: OptimizerSettings): Graph {
   const rule = ruleOf(settings);
   const trainable = parameters.filter((each) => each.trainable);
   const graph = new Graph('optimizer_model');

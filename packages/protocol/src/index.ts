@@ -1,31 +1,27 @@
 export { type AuditResource, auditResource, auditResourceSchema } from './api/auditResource.ts';
 export { type CheckpointResource, checkpointResourceSchema } from './api/checkpointResource.ts';
 export { type DataSurveyResource, dataSurveyQuerySchema, dataSurveySchema } from './api/dataSurvey.ts';
-export { type JobCheck, type JobPlan, jobCheckSchema, jobFileJsonSchema, jobPlanSchema } from './api/jobCheck.ts';
+export { type JobCheck, type JobPlan, jobCheckSchema, jobFileJsonSchema } from './api/jobCheck.ts';
 export { type JobResource, jobResource, jobResourceSchema } from './api/jobResource.ts';
 export {
   LOG_CURSOR,
   LOG_QUERY_LEVELS,
   type LogFilter,
   logCursorSchema,
-  logFilterSchema,
   logHistogramQuerySchema,
   logHistogramSchema,
   logLineSchema,
   logQuerySchema,
-  MOST_LOG_LINES,
 } from './api/logLine.ts';
 export {
   exportQuerySchema,
   METRIC_FORMATS,
   type MetricFormat,
-  type ReconstructionResource,
   reconstructionSchema,
   seriesListSchema,
   timelineSchema,
 } from './api/metricResources.ts';
 export {
-  DEFAULT_PAGE_LIMIT,
   decodeCursor,
   encodeCursor,
   MOST_PAGE_LIMIT,
@@ -36,12 +32,12 @@ export {
   pageQuerySchema,
   pageSchema,
 } from './api/page.ts';
-export { countSchema, jobIdSchema, jobParamsSchema, stepParamSchema, timeSchema } from './api/primitives.ts';
+export { jobParamsSchema, stepParamSchema } from './api/primitives.ts';
 export { PROBLEM_TYPE, type Problem, problemOf, problemSchema } from './api/problem.ts';
 export { type RecipeResource, recipeResource, recipeResourceSchema } from './api/recipeResource.ts';
 export { type ViewResource, viewResourceSchema } from './api/viewResource.ts';
 export { type WorkerResource, workerResource, workerResourceSchema } from './api/workerResource.ts';
-export { AUDIT_VERDICTS, type AuditEpoch, type AuditReport, type AuditVerdict, type AuditWorker, type JobAudit } from './audit.ts';
+export type { AuditEpoch, AuditReport, AuditVerdict, AuditWorker, JobAudit } from './audit.ts';
 export {
   assertInternal,
   ERROR_CODES,
@@ -79,7 +75,6 @@ export {
   jobData,
   jobFileSchema,
   mostWorkers,
-  PRESET_NAMES,
   type PresetName,
   parseJobSpec,
   ranksPerUnit,
@@ -126,11 +121,10 @@ export { listenError } from './process/listenError.ts';
 export { identifyProcess, isRunning, mayRun, type ProcessIdentity, processStart } from './process/processIdentity.ts';
 export { readEnvironment, type Variables } from './process/readEnvironment.ts';
 export { isAllowed, ROLES, type Role } from './process/roles.ts';
-export { SECRET_VARIABLES, type SecretVariable, scrubEnvironment, withoutVariables } from './process/scrubEnvironment.ts';
+export { type SecretVariable, scrubEnvironment, withoutVariables } from './process/scrubEnvironment.ts';
 export { channelCredentials, readTls, serverCredentials, type TlsFiles } from './process/tls.ts';
 export { DEFAULT_FAILURE_TIMEOUT_MS, DEFAULT_PREPARE_SECONDS, type FailureTimeouts, failureTimeouts } from './wire/failureTimeouts.ts';
 export {
-  channelOptions,
   controlChannelOptions,
   fromServiceError,
   loadProtos,

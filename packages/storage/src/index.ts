@@ -1,5 +1,4 @@
 export { type FileDeadline, hasAbandonedFileCalls, inFileTime, READ_TIMEOUT_MS } from './fileDeadline.ts';
-export { openHttpSource } from './httpSource.ts';
 export { isHttp, isS3, isUrl, joinLocation, lastName, parentOf, resolveLocation } from './location.ts';
 export { openRegularFile } from './openRegularFile.ts';
 export { openSource, openStorage, openStored, readStored } from './openStorage.ts';

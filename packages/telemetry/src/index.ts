@@ -16,4 +16,3 @@ export { type MetricsPages, type MetricsServer, serveMetrics } from './metricsSe
 export { addProcessMetrics } from './processMetrics.ts';
 export { redactLine } from './redact.ts';
 export { type RunServiceOptions, runService } from './runService.ts';
-export { serializeError } from './serializeError.ts';

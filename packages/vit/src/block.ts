@@ -28,7 +28,7 @@ export function block(x: Tensor, parameters: Parameters, { name, tokens, heads, 
 }
 
 /** The tokens of each image from `from` on: [N * tokens, width] -> [N * (tokens - from), width]. */
-export function tokensFrom(x: Tensor, { tokens, from }: { readonly tokens: number; readonly from: number }): Tensor {
+function tokensFrom(x: Tensor, { tokens, from }: { readonly tokens: number; readonly from: number }): Tensor {
   const width = x.dims[1]!;
   return reshape(slice(reshape(x, [BATCH, tokens, width]), { axis: 1, start: from }), [-1, width]);
 }

@@ -4,6 +4,6 @@ export { encode, patchifyImages, patchPositions } from './encoder.ts';
 export { blocksParameters, encoderParameters, linearParameters, normParameters } from './encoderParameters.ts';
 export { gridSize, type PatchGeometry, patchCount, patchLength, type VitConfig } from './geometry.ts';
 export { BATCH, batchInput, imagesInput, imagesOf, type Parameters } from './inputs.ts';
-export { linearLayer, mlpLayer, normLayer, weightGradientOf } from './layers.ts';
+export { linearLayer, normLayer } from './layers.ts';
 export { patchify, unpatchify } from './patches.ts';
 export { encoderPositions, sinCosPositions } from './positions.ts';

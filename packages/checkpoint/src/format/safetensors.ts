@@ -14,41 +14,19 @@ import {
 } from './safetensorsHeader.ts';
 import { bytesOf, type NamedTensor, sortedTensors, valueBytes } from './tensor.ts';
 
-/** A tensor of any dtype in the memory of a safetensors file. */
-export interface DecodedTensor extends TensorEntry {
-  /** A view of the file's bytes, little-endian. */
-  readonly bytes: Uint8Array;
-}
-
 /** Result of {@link readSafetensors}: the tensors in name order, and the digest of the bytes that were read. */
 export interface SafetensorsContent extends FileDigest {
   readonly tensors: readonly NamedTensor[];
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Returns a safetensors file as parts that are views of the tensors' own memory, in name order. */
+/**
+ * Returns a safetensors file as parts that are views of the tensors' own memory, in name order. Equal tensors and metadata give equal
+ * bytes, in whatever order they come.
+ */
 export function safetensorsParts(tensors: readonly NamedTensor[], metadata: Readonly<Record<string, string>> = {}): Uint8Array[] {
   const sorted = sortedTensors(tensors);
   return [encodeHeader(sorted, metadata), ...sorted.map(valueBytes)];
-}
-
-/**
- * Encodes a whole safetensors file in memory: for small files; {@link writeSafetensors} needs no second copy. Equal tensors and metadata
- * give equal bytes, in whatever order they come.
- */
-export function encodeSafetensors(tensors: readonly NamedTensor[], metadata?: Readonly<Record<string, string>>): Uint8Array {
-  return new Uint8Array(Buffer.concat(safetensorsParts(tensors, metadata)));
-}
-
-/**
- * Decodes a safetensors file in memory; the tensors, of any dtype, are views of `bytes`.
- *
- * @throws MaestroError `checkpoint-invalid` naming what is wrong with the file
- */
-export function decodeSafetensors(bytes: Uint8Array): { tensors: DecodedTensor[]; metadata: Readonly<Record<string, string>> } {
-  const length = parseHeaderLength(bytes, bytes.length);
-  const { entries, metadata } = parseHeader(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length), bytes.length);
-  return { tensors: entries.map((entry) => ({ ...entry, bytes: bytes.subarray(entry.begin, entry.end) })), metadata };
 }
 
 /**

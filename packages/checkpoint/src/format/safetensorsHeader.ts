@@ -3,7 +3,7 @@ import { elementCount } from '@maestro/tensors';
 import { compareNames, type NamedTensor } from './tensor.ts';
 
 /** Bytes per element of every dtype of the format (github.com/huggingface/safetensors, README "Format"). */
-export const DTYPE_BYTES = {
+const DTYPE_BYTES = {
   BOOL: 1,
   U8: 1,
   I8: 1,
@@ -48,7 +48,7 @@ export interface SafetensorsHeader {
 export const LENGTH_BYTES = 8;
 
 /** The format's own limit on a header; protects against files that would allocate all memory. */
-export const MAX_HEADER_BYTES = 100_000_000;
+const MAX_HEADER_BYTES = 100_000_000;
 
 /**
  * Encodes the head of a file that holds `tensors` as F32, in the given order, which must be name order: length, `__metadata__`, entries,

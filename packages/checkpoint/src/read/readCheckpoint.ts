@@ -120,7 +120,7 @@ export async function readCheckpointState(dir: string): Promise<Readonly<Record<
 }
 
 /** Error for an invalid checkpoint. */
-export function invalidCheckpoint({ dir, problems }: Pick<CheckpointReport, 'dir' | 'problems'>): MaestroError {
+function invalidCheckpoint({ dir, problems }: Pick<CheckpointReport, 'dir' | 'problems'>): MaestroError {
   return new MaestroError('checkpoint-invalid', `checkpoint ${dir} is invalid: ${describeProblems(problems)}`, {
     details: { dir, problems },
   });

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { listCheckpoints, newestValidCheckpoint, type Retention, retainCheckpoints, stepsToRemove, writeCheckpoint } from '../index.ts';
+import { listCheckpoints, newestValidCheckpoint, type Retention, retainCheckpoints, writeCheckpoint } from '../index.ts';
+import { stepsToRemove } from './retainCheckpoints.ts';
 
 let root = '';
 beforeEach(async () => {

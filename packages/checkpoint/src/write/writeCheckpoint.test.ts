@@ -4,17 +4,10 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { processStart } from '@maestro/protocol';
-import {
-  type CheckpointPhase,
-  cleanLeftovers,
-  listCheckpoints,
-  newestValidCheckpoint,
-  verifyCheckpoint,
-  writeCheckpoint,
-} from '../index.ts';
+import { type CheckpointPhase, listCheckpoints, newestValidCheckpoint, verifyCheckpoint, writeCheckpoint } from '../index.ts';
 import { requireSpace } from './diskSpace.ts';
 import { folderStep, parsePassingFolder, stepFolder } from './folderNames.ts';
-import { isAbandoned } from './leftovers.ts';
+import { cleanLeftovers, isAbandoned } from './leftovers.ts';
 
 let root = '';
 beforeEach(async () => {

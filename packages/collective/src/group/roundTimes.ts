@@ -22,7 +22,7 @@ export interface RoundMarks {
 }
 
 /** Times of a member that has completed no round. */
-export const NO_TIMES: RoundTimes = { wait: 0, lag: 0, reduceScatter: 0, allGather: 0 };
+const NO_TIMES: RoundTimes = { wait: 0, lag: 0, reduceScatter: 0, allGather: 0 };
 
 /** Returns the times of a completed round; they add up to its duration, without the lag, which precedes it. */
 export function roundTimes({ startedMs, firstArrivalMs, lastArrivalMs, summedMs, endedMs }: RoundMarks): RoundTimes {

@@ -1,8 +1,9 @@
-import { forwardFlops, isEncoderParameter, keptPatches, type MaeConfig, maeConfig, parameterSpecs, peakLearningRate } from '@maestro/mae';
+import { forwardFlops, isEncoderParameter, keptPatches, type MaeConfig, maeConfig, parameterSpecs } from '@maestro/mae';
 import { momentCount } from '@maestro/optim/section';
 import { dilocoOf, isTraining, type JobPlan, type JobSpec, mostWorkers } from '@maestro/protocol';
 import { patchCount } from '@maestro/vit';
 import { jobLearningRate, jobSchedule } from '../schedule/jobSchedule.ts';
+import { peakLearningRate } from '../schedule/learningRate.ts';
 
 /** The paper's learning rate: 1.5e-4 at a batch of 4096 (He et al. 2021, table 8). */
 const RECIPE_RATE = 2.4e-3;

@@ -41,7 +41,7 @@ export function createPlaneWriter(size: number, normalisation: Normalisation): P
 }
 
 /** Tabulates the normalised value of each of the 256 pixel values, [channels, 256]. */
-export function normalisationTable({ mean, std }: Normalisation): Float32Array {
+function normalisationTable({ mean, std }: Normalisation): Float32Array {
   const table = new Float32Array(mean.length * 256);
   for (let i = 0; i < table.length; i++) {
     const channel = i >> 8;

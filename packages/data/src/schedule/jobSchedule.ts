@@ -1,5 +1,5 @@
-import type { LearningRateSchedule } from '@maestro/mae';
 import { dilocoOf, type JobSpec } from '@maestro/protocol';
+import type { LearningRateSchedule } from './learningRate.ts';
 import { planSchedule, type Schedule } from './schedule.ts';
 
 /** Default share of a run spent on warm-up; the paper's 40 of 800 epochs (He et al. 2021, table 8). */

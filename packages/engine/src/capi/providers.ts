@@ -41,7 +41,7 @@ function appendCuda(api: OrtApi, settings: Pointer, cuda: CudaOptions): void {
 }
 
 /** The CUDA provider's own options, as text; those left out keep its defaults but TF32, which is off so that float32 means float32. */
-export function cudaProviderOptions({ deviceId = 0, memoryLimitBytes, tf32 = false }: CudaOptions): Record<string, string> {
+function cudaProviderOptions({ deviceId = 0, memoryLimitBytes, tf32 = false }: CudaOptions): Record<string, string> {
   return {
     device_id: String(deviceId),
     use_tf32: tf32 ? '1' : '0',

@@ -1,4 +1,5 @@
-import { openArena, openJavaScriptKernels } from '../index.ts';
+import { openArena } from '../index.ts';
+import { openJavaScriptKernels } from '../javaScriptKernels.ts';
 
 /**
  * `node packages/kernels/dist/testing/benchKernels.js [floats]`: prints medians of seven runs for each kernel and its twin, with the bytes

@@ -118,7 +118,7 @@ export function startArchiver({ redis, journal, state, openJob, requireLease, on
  * to drop leave a gap in the numbers, which becomes a line saying so. Lines of several processes are sorted by time; those of one keep
  * their order.
  */
-export function newLines(
+function newLines(
   entries: readonly Pick<LogEntry, 'source' | 'sequence' | 'body'>[],
   sources: ReadonlyMap<string, number>,
   nowMs: number,

@@ -11,7 +11,7 @@ import type { LogQuery, MetricQuery } from './ast.ts';
 import { evaluateMetric } from './evaluate.ts';
 import { parseQuery } from './parseQuery.ts';
 import { selectLines } from './selectLines.ts';
-import { pointsOf } from './series.ts';
+import type { Series } from './series.ts';
 
 const START_MS = 1_700_000_000_000;
 const LINES = 3000;
@@ -229,3 +229,8 @@ test('a line on which a stage failed is an error of the query, unless it is filt
     'the query reads more than 50000000 numbers',
   );
 });
+
+/** Returns the points as a list, with `undefined` for a missing one. */
+function pointsOf({ values, isThere }: Series): (number | undefined)[] {
+  return Array.from(values, (value, i) => (isThere[i] === 1 ? value : undefined));
+}

@@ -86,8 +86,3 @@ export function groupSeries(
   }
   return [...groups.values()];
 }
-
-/** Returns the points as a list, with `undefined` for a missing one. */
-export function pointsOf({ values, isThere }: Series): (number | undefined)[] {
-  return Array.from(values, (value, i) => (isThere[i] === 1 ? value : undefined));
-}

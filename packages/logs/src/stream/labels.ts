@@ -2,7 +2,7 @@
  * Index labels of our own lines. They are few, since every combination of values is a stream of its own; everything else (step, generation,
  * image) is a field of the line. Pushed lines add labels of their own.
  */
-export const LOG_LABELS = ['job', 'role', 'worker', 'level'] as const;
+const LOG_LABELS = ['job', 'role', 'worker', 'level'] as const;
 
 /** A name in {@link LOG_LABELS}. */
 export type LogLabel = (typeof LOG_LABELS)[number];

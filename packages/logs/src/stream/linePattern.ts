@@ -2,7 +2,7 @@ import { errorMessage, MaestroError } from '@maestro/protocol';
 import { RE2JS } from 're2js';
 
 /** Maximum length of a pattern, in characters: compilation cost is proportional to it. */
-export const MAX_PATTERN_LENGTH = 1000;
+const MAX_PATTERN_LENGTH = 1000;
 
 /** A pattern given by a user. */
 export interface LinePattern {

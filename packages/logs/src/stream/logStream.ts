@@ -5,7 +5,7 @@ export const STREAM_KEY = 'maestro:logs';
 const BYTES_KEY = 'maestro:logs:bytes';
 
 /** Limits the bytes of lines that wait in Redis for a coordinator; the oldest are dropped. */
-export const MOST_STREAM_BYTES = 64 * 1024 * 1024;
+const MOST_STREAM_BYTES = 64 * 1024 * 1024;
 
 /**
  * Appends an entry and drops the oldest while the stream is too large. Limited by bytes, not entries: an entry has one line or a thousand.

@@ -4,7 +4,7 @@ import { countSchema } from './primitives.ts';
 import { recipeResourceSchema } from './recipeResource.ts';
 
 /** Values derived from a job file and the available workers. Unknown values are absent. */
-export const jobPlanSchema = z
+const jobPlanSchema = z
   .object({
     samples: countSchema.optional().describe('samples per epoch'),
     globalBatch: countSchema.describe('images per optimiser step: virtualRanks x microBatch x accumulation'),

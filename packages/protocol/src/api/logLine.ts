@@ -23,7 +23,7 @@ const flagSchema = z
   .optional();
 
 /** Selects lines of a job. */
-export const logFilterSchema = z.strictObject({
+const logFilterSchema = z.strictObject({
   worker: z.string().min(1).max(100).optional().describe('only lines of this worker'),
   level: z.enum(LOG_QUERY_LEVELS).optional().describe('lowest level to show'),
   search: z.string().max(1000).meta({ format: 'regex' }).optional().describe('pattern (RE2 syntax) that the line must match'),
@@ -35,7 +35,7 @@ export const logFilterSchema = z.strictObject({
 export type LogFilter = z.infer<typeof logFilterSchema>;
 
 /** Limits the lines of one answer, unless it follows. */
-export const MOST_LOG_LINES = 10_000;
+const MOST_LOG_LINES = 10_000;
 
 /** Cursor of a line: `c1:` and 16 digits, in base64url; three digits are four characters. */
 export const LOG_CURSOR = /^YzE6(?:(?:[MN][DTjz]|O[DT])[AEIMQUYcgk][w-z0-5]){5}(?:[MN][AQgw]|O[AQ])$/;

@@ -71,6 +71,3 @@ export const reconstructionSchema = z
     imageUrl: z.string(),
   })
   .meta({ id: 'Reconstruction' });
-
-/** See {@link reconstructionSchema}. */
-export type ReconstructionResource = z.infer<typeof reconstructionSchema>;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { MaestroError } from '../errors.ts';
 
 /** Default and maximum number of items on a page. */
-export const DEFAULT_PAGE_LIMIT = 50;
+const DEFAULT_PAGE_LIMIT = 50;
 export const MOST_PAGE_LIMIT = 200;
 
 /** Result of {@link encodeCursor}: `c1:` and a key, in base64url. */

@@ -13,7 +13,7 @@ const count = z.int().positive();
 const MOST_PRIORITY = 100;
 
 /** Names of the model presets; their shapes are in @maestro/mae. */
-export const PRESET_NAMES = ['mae_vit_tiny_patch4', 'mae_vit_base_patch16', 'mae_vit_large_patch16', 'mae_vit_huge_patch14'] as const;
+const PRESET_NAMES = ['mae_vit_tiny_patch4', 'mae_vit_base_patch16', 'mae_vit_large_patch16', 'mae_vit_huge_patch14'] as const;
 
 const model = z.strictObject({
   preset: z.enum(PRESET_NAMES).default('mae_vit_base_patch16').describe('model shape; the other keys override it'),

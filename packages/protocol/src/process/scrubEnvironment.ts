@@ -2,7 +2,7 @@ import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import type { Variables } from './readEnvironment.ts';
 
 /** Variables that may hold a secret. */
-export const SECRET_VARIABLES = [
+const SECRET_VARIABLES = [
   'MAESTRO_TOKENS',
   'MAESTRO_TOKEN',
   'MAESTRO_REDIS_URL',

@@ -1,7 +1,7 @@
 import { type AugmentConfig, type Dataset, imageFiller, openLoader, type PositionRange } from '@maestro/data';
 import type { Evaluator } from '@maestro/engine';
-import { encodeImages, type FeatureSet } from '@maestro/evaluation';
-import { type MaeConfig, toUnitRows } from '@maestro/mae';
+import { encodeImages, type FeatureSet, toUnitRows } from '@maestro/evaluation';
+import type { MaeConfig } from '@maestro/mae';
 import { MaestroError } from '@maestro/protocol';
 import { permutation } from '@maestro/random';
 import { imagesOf } from '@maestro/vit';

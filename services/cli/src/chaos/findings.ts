@@ -1,6 +1,5 @@
 import type { JobClient } from '@maestro/client';
-import { isTerminal, type Job, type JobSpec, MaestroError } from '@maestro/protocol';
-import { isTraining } from '../job/isTraining.ts';
+import { isTerminal, type Job, type JobSpec, MaestroError, recipeInfos } from '@maestro/protocol';
 import { seconds } from './describeChaos.ts';
 import { type JobRecord, recordJob } from './recordJob.ts';
 import type { ChaosSummary } from './runChaos.ts';
@@ -58,8 +57,14 @@ export async function undisturbedResult(client: JobClient, coordinator: string, 
   }
 }
 
-/** Returns true when a job measures a checkpoint, and so leaves numbers instead of weights. */
-export const isMeasurement = (job: Pick<Job, 'specJson'>): boolean => !isTraining(job);
+/**
+ * Returns true when a job measures a checkpoint, and so leaves numbers instead of weights. A recipe that only the coordinator knows is
+ * assumed to train.
+ */
+export function isMeasurement({ specJson }: Pick<Job, 'specJson'>): boolean {
+  const { recipe } = JSON.parse(specJson) as { readonly recipe?: string };
+  return recipeInfos().find(({ id }) => id === recipe)?.verb === 'measuring';
+}
 
 /**
  * Returns the hash of a job's last checkpoint; for a measuring job, its numbers. @throws MaestroError `conflict` when it did not succeed.

@@ -69,7 +69,7 @@ export function createProgressView(output: ProgressOutput, now: () => number = D
 }
 
 /** Formats one line: bar, step, epoch, the job's metrics, speed and remaining time. */
-export function progressLine(job: Pick<Job, 'specJson' | 'progress'>, progress: JobProgress): string {
+function progressLine(job: Pick<Job, 'specJson' | 'progress'>, progress: JobProgress): string {
   const { step, totalSteps, epoch, totalEpochs, imagesPerSecond, etaSeconds } = progress;
   const share = totalSteps === 0 ? 1 : step / totalSteps;
   const width = String(totalSteps).length;

@@ -19,8 +19,8 @@ export function readVersion(): string {
 const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, ROOT), 'utf8'));
 const withCommit = (version: string, commit: string): string => (commit === '' ? version : `${version} (${commit})`);
 
-/** Returns the commit of this clone; empty when it is none, or there is no git. */
-function commitHere(): string {
+/** Returns the commit of this clone, with a `+` where the tree has changes; empty when it is none, or there is no git. */
+export function commitHere(): string {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: fileURLToPath(ROOT), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   try {

@@ -99,7 +99,7 @@ export type LedgerHead = Pick<Ledger, 'generation' | 'firstStep' | 'step'>;
  * - `epoch:<epoch>`: an {@link EpochRow} as JSON.
  * - `worker:<id>`: `<images> <digest>`.
  */
-export const LEDGER_FIELDS = ['generation', 'first', 'step', 'samples', 'images', 'redone'] as const;
+const LEDGER_FIELDS = ['generation', 'first', 'step', 'samples', 'images', 'redone'] as const;
 
 /** Worker of steps that nobody can report any more; their samples follow from the schedule. */
 export const UNKNOWN_WORKER = 'unknown';

@@ -46,7 +46,7 @@ const MOST_HEAD_BYTES = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 15_000;
 
 /** Creates the HTTP server with all routes; it does not listen yet. */
-export async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
+async function createHttpServer(deps: HttpDeps): Promise<HttpApp> {
   const head = { maxHeaderSize: MOST_HEAD_BYTES };
   const app: HttpApp = Fastify({
     bodyLimit: MOST_BODY_BYTES,

@@ -123,7 +123,7 @@ const DEVICES = ['cpu', 'cuda'] as const;
 const WANTING: ReadonlySet<string> = new Set<JobState>(['queued', 'starting', 'running']);
 
 /** Describes the current jobs and workers as metrics. Two running jobs with the same name are distinguished by a number. */
-export function stateFamilies({
+function stateFamilies({
   jobs,
   workers,
 }: {

@@ -1,7 +1,7 @@
 import type { JobRun } from '../run/state/runState.ts';
 
 /** Phases of a recovery: until all have stopped, until a new view is formed, until its first step is committed. */
-export const RECOVERY_PHASES = ['hold', 'form', 'resume'] as const;
+const RECOVERY_PHASES = ['hold', 'form', 'resume'] as const;
 
 /** A name in {@link RECOVERY_PHASES}. */
 export type RecoveryPhase = (typeof RECOVERY_PHASES)[number];

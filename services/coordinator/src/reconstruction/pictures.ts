@@ -4,7 +4,7 @@ import { folderStep, stepFolder } from '@maestro/checkpoint';
 import type { DrawnCheckpoint } from '@maestro/evaluation';
 
 /** Maximum pictures of a job. */
-export const MOST_PICTURES = 48;
+const MOST_PICTURES = 48;
 
 /** Returns the folder of a job's pictures. */
 export function picturesFolder(dataDir: string, jobId: string): string {

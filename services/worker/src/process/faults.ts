@@ -5,7 +5,7 @@ import { MaestroError } from '@maestro/protocol';
  * begins to write its shard at a window's end. `reduce-scatter` is before anything of the step is sent, `all-gather` while the exchange is
  * in progress.
  */
-export const FAULT_PHASES = [
+const FAULT_PHASES = [
   'lease',
   'decode',
   'forward',
@@ -24,7 +24,7 @@ export const FAULT_PHASES = [
 export type FaultPhase = (typeof FAULT_PHASES)[number];
 
 /** Actions of a fault: SIGKILL or SIGSTOP to this process, a phase that never ends, or an exit with code 1. */
-export const FAULT_ACTIONS = ['kill', 'stop', 'hang', 'exit'] as const;
+const FAULT_ACTIONS = ['kill', 'stop', 'hang', 'exit'] as const;
 
 /** A name in {@link FAULT_ACTIONS}. */
 export type FaultAction = (typeof FAULT_ACTIONS)[number];

@@ -133,6 +133,6 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
 
 export type Defined<Value> = { [Key in keyof Value]: Exclude<Value[Key], undefined> };
 
-export function withoutUndefined<Value extends object>(value: Value): Partial<Defined<Value>> {
+function withoutUndefined<Value extends object>(value: Value): Partial<Defined<Value>> {
   return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as Partial<Defined<Value>>;
 }

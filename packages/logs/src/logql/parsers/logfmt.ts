@@ -12,7 +12,7 @@ const REST = /[!-\uFFFF]*/y;
 export type LogfmtPair = { readonly key: string; readonly value: string } | { readonly mistake: string };
 
 /** Yields the pairs of a line such as `level=info msg="a b" ok`, in order. A key without a value has an empty one. */
-export function* scanLogfmt(text: string): Generator<LogfmtPair> {
+function* scanLogfmt(text: string): Generator<LogfmtPair> {
   let at = 0;
   const take = (expression: RegExp): string => {
     expression.lastIndex = at;

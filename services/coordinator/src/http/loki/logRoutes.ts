@@ -117,7 +117,7 @@ export function addLogRoutes(app: HttpApp, { coordinator, logs }: HttpDeps): voi
 }
 
 /** Aborts when the client disconnected. */
-export function goneSignal(reply: FastifyReply): AbortSignal {
+function goneSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort(new MaestroError('cancelled', 'the client disconnected')));
   return gone.signal;

@@ -6,7 +6,7 @@ export type LokiParams = Readonly<Record<string, string | readonly string[] | un
 
 const DEFAULT_LIMIT = 100;
 /** The same as Loki's. */
-export const MOST_LIMIT = 5000;
+const MOST_LIMIT = 5000;
 const HOUR_MS = 3_600_000;
 const NANOSECONDS = 1_000_000n;
 /** Times from 1970 to 2262: the range of 64 bits. */

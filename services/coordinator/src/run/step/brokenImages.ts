@@ -57,7 +57,7 @@ export async function readLedgerProgress(store: Store, run: JobRun): Promise<Led
 }
 
 /** Counts the samples that the rows' steps took but could not read. */
-export function brokenInRows(schedule: Schedule, rows: readonly ShardRow[]): number {
+function brokenInRows(schedule: Schedule, rows: readonly ShardRow[]): number {
   return rows
     .flatMap(({ virtualRank, segments }) =>
       segments.map(({ first, last, images }) => rankSamples(schedule, virtualRank, first, last + 1) - images),

@@ -101,7 +101,7 @@ const LONG_PREPARATION_MS = 10_000;
  * Formats `a and b prepare the model; a since 12:30:05: it opens the data set /data`: since when, not how long, so that the sentence stays
  * the same.
  */
-export function describePreparing(preparing: readonly RunWorker[], { nowMs }: Pick<Turn, 'nowMs'>): string {
+function describePreparing(preparing: readonly RunWorker[], { nowMs }: Pick<Turn, 'nowMs'>): string {
   const long = preparing.flatMap(({ name, joinedMs = nowMs, waitingFor }) => {
     const since = `${name} since ${new Date(joinedMs).toISOString().slice(11, 19)}`;
     return nowMs - joinedMs < LONG_PREPARATION_MS ? [] : [waitingFor === '' ? since : `${since}: ${waitingFor}`];

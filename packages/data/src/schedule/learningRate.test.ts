@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { learningRateAt, peakLearningRate } from './index.ts';
+import { learningRateAt, peakLearningRate } from './learningRate.ts';
 
 const paper = { baseLr: 1.5e-4, globalBatch: 4096, warmupEpochs: 40, epochs: 800 };
 

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { accuracy, knnClassify, openKnnClassifier, toUnitRows } from './index.ts';
+import { accuracy, knnClassify, openKnnClassifier, toUnitRows } from './knn.ts';
 
 const row = (values: Float32Array, index: number, dim: number) => [...values.subarray(index * dim, (index + 1) * dim)];
 
