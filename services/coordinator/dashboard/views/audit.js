@@ -51,6 +51,8 @@ function result(audit) {
     problems,
     problemCount,
   } = audit;
+  // A worker that was started again is another process of the same name.
+  const workers = new Set(audit.workers.map(({ id }) => id.split(':')[0])).size;
   /** @type {[string, number][]} */
   const facts = [
     ['Planned', expected],
@@ -69,7 +71,7 @@ function result(audit) {
       h(
         'span',
         {},
-        `in ${count(step)} of ${count(totalSteps)} steps, ${plural(epochs.length, 'epoch')}, by ${plural(audit.workers.length, 'worker')}`,
+        `in ${count(step)} of ${count(totalSteps)} steps, ${plural(epochs.length, 'epoch')}, by ${plural(workers, 'worker')}`,
       ),
     ),
     h('dl.facts', {}, ...facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, count(value))))),
