@@ -1,23 +1,23 @@
-import { type AllReduceRow, benchAllReduce } from './allReduce.ts';
-import { benchCheckpoint } from './checkpoint.ts';
-import { benchDataset } from './dataset.ts';
-import { benchEngine } from './engine.ts';
-import { benchFalseStarts } from './falseStarts.ts';
-import { benchIdle } from './idle.ts';
-import { benchLinks } from './links.ts';
-import { benchLogs } from './logs.ts';
-import { benchMemory } from './memory.ts';
-import { benchNetwork } from './network.ts';
-import { PYTHON } from './python.ts';
-import { benchQueue } from './queue.ts';
-import { benchRecovery } from './recovery.ts';
-import { benchScaling } from './scaling.ts';
-import { benchSnapshot } from './snapshot.ts';
-import { benchState } from './state.ts';
-import { benchStep } from './step.ts';
-import { benchSubmit } from './submit.ts';
-import { benchSync } from './sync.ts';
-import { benchTolerance } from './tolerance.ts';
+import { benchFalseStarts } from './cluster/falseStarts.ts';
+import { benchIdle } from './cluster/idle.ts';
+import { benchLogs } from './cluster/logs.ts';
+import { benchQueue } from './cluster/queue.ts';
+import { benchRecovery } from './cluster/recovery.ts';
+import { benchSubmit } from './cluster/submit.ts';
+import { benchTolerance } from './cluster/tolerance.ts';
+import { benchEngine } from './compute/engine.ts';
+import { PYTHON } from './compute/python.ts';
+import { benchStep } from './compute/step.ts';
+import { benchDataset } from './data/dataset.ts';
+import { type AllReduceRow, benchAllReduce } from './exchange/allReduce.ts';
+import { benchLinks } from './exchange/links.ts';
+import { benchNetwork } from './exchange/network.ts';
+import { benchScaling } from './exchange/scaling.ts';
+import { benchSync } from './exchange/sync.ts';
+import { benchCheckpoint } from './state/checkpoint.ts';
+import { benchMemory } from './state/memory.ts';
+import { benchSnapshot } from './state/snapshot.ts';
+import { benchState } from './state/state.ts';
 
 /**
  * `npm run bench -- [step] [engine] [allreduce] [dataset] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [queue] [false-starts] [idle] [links] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter).

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { recoveryMs } from '@maestro/cli';
 import { errorMessage, isTerminal, parseJobSpec } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 import type { Scenario } from './scenario.ts';
 import { openStage } from './stage.ts';
 

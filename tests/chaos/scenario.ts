@@ -1,7 +1,7 @@
 import type { Cluster } from '@maestro/cli';
 import type { JobClient } from '@maestro/client';
 import type { Job } from '@maestro/protocol';
-import type { TcpProxy } from '../support/tcpProxy.ts';
+import type { TcpProxy } from '../support/network/tcpProxy.ts';
 
 /** A run of the small job with faults. Whatever happens, the job must end with the reference's bits and a clean audit. */
 export interface Scenario {

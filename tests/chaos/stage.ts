@@ -4,7 +4,7 @@ import { type JobRecord, recordJob, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import { isTerminal, type JobSpec } from '@maestro/protocol';
 import { eventually } from '../support/eventually.ts';
-import { startTcpProxy } from '../support/tcpProxy.ts';
+import { startTcpProxy } from '../support/network/tcpProxy.ts';
 import type { Scenario, Stage, WorkerProxies } from './scenario.ts';
 
 /** Deadline of everything a scenario waits for. */

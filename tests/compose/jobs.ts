@@ -1,4 +1,4 @@
-import { smallJob } from '../support/smallJob.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 
 /** How far checkpoints are apart that runs are compared by. */
 export const CHECKPOINT_STEPS = 200;

@@ -1,5 +1,5 @@
 import type { Job } from '@maestro/protocol';
-import { openTestCluster } from '../support/testCluster.ts';
+import { openTestCluster } from '../support/cluster/testCluster.ts';
 
 /** Jobs that train on this machine, with one worker and without any container: what their bits must be anywhere. */
 export interface LocalRun {

@@ -2,7 +2,7 @@ import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorMessage, MaestroError } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
 import { fileOf } from '../support/repository.ts';
 import { runCommand } from './command.ts';
 import { DEMO_WORKERS, type Demo, prepareDemo } from './demo.ts';

@@ -4,7 +4,7 @@ import type { Engine } from '@maestro/engine';
 import { copyFloats } from '@maestro/kernels';
 import { maeConfig, parameterSpecs } from '@maestro/mae';
 import { flatLayout } from '@maestro/tensors';
-import { formulaBatch, openFormulaTrainer } from '../support/formulaTrainer.ts';
+import { formulaBatch, openFormulaTrainer } from '../support/model/formulaTrainer.ts';
 
 const config = maeConfig({ preset: 'mae_vit_tiny_patch4' });
 const layout = flatLayout(parameterSpecs(config));

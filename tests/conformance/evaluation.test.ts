@@ -3,8 +3,8 @@ import { buildEncoderModel, buildEvalModel, parameterSpecs } from '@maestro/mae'
 import { flatLayout } from '@maestro/tensors';
 import { patchCount } from '@maestro/vit';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { formulaInputs, formulaParameters } from '../support/formula.ts';
-import { parameterFeeds } from '../support/parameterFeeds.ts';
+import { formulaInputs, formulaParameters } from '../support/model/formula.ts';
+import { parameterFeeds } from '../support/model/parameterFeeds.ts';
 import { FIXTURE_CASES, FIXTURE_IMAGES } from './fixtureModels.ts';
 import { readFixture } from './readFixture.ts';
 

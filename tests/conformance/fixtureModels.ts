@@ -1,5 +1,5 @@
 import { type MaeConfig, maeConfig } from '@maestro/mae';
-import { NANO } from '../support/formulaTrainer.ts';
+import { NANO } from '../support/model/formulaTrainer.ts';
 
 /** The models of the fixtures, by the names of their files: the tiny preset, and a smaller one that has three channels. */
 const MODELS = {

@@ -13,7 +13,7 @@ import {
   stepScratch,
 } from '@maestro/optim';
 import { type FlatLayout, flatLayout, parameterSpec } from '@maestro/tensors';
-import { hashed } from '../support/formula.ts';
+import { hashed } from '../support/model/formula.ts';
 import { fixtureUrl } from './readFixture.ts';
 
 /** A reference's parameters and momentum buffers after each step, in float64. */

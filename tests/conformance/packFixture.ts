@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openDataset, packDataset } from '@maestro/data';
 import { openStorage } from '@maestro/storage';
-import { writeBlobs } from '../support/blobs.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
 
 /** What {@link packFixture} packs, by name. */
 export const PACKED_SETS = ['files', 'pixels'] as const;

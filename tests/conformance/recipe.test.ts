@@ -4,7 +4,7 @@ import { learningRateAt } from '@maestro/data';
 import { buildOptimizerModel } from '@maestro/optim';
 import { flatLayout, parameterSpec } from '@maestro/tensors';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { parameterFeeds } from '../support/parameterFeeds.ts';
+import { parameterFeeds } from '../support/model/parameterFeeds.ts';
 import { fixtureUrl } from './readFixture.ts';
 
 const { learningRates, adamW } = JSON.parse(readFileSync(fixtureUrl('recipe.json'), 'utf8'));

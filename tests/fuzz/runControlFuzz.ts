@@ -7,9 +7,9 @@ import { readCheckpointState } from '@maestro/checkpoint';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
 import { isTerminal, type Job, loadService } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 import { eventually } from '../support/eventually.ts';
-import { smallJob } from '../support/smallJob.ts';
 import { type ControlTarget, controlMessage, garbage, helloMessage, hostileHello, standing, type WireMessage } from './controlMessages.ts';
 import { type Dice, rollDice } from './dice.ts';
 

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { PYTHON } from '../bench/python.ts';
+import { PYTHON } from '../bench/compute/python.ts';
 import type { CheckPlan } from './checkPlan.ts';
 
 const TIMEOUT_MS = 1_800_000;

@@ -3,7 +3,7 @@ import { copyFloats } from '@maestro/kernels';
 import { type MaeConfig, maeConfig, parameterSpecs } from '@maestro/mae';
 import type { JobSpec } from '@maestro/protocol';
 import { type FlatLayout, flatLayout } from '@maestro/tensors';
-import { formulaBatch, NANO, openFormulaTrainer } from '../support/formulaTrainer.ts';
+import { formulaBatch, NANO, openFormulaTrainer } from '../support/model/formulaTrainer.ts';
 
 export { formulaBatch };
 

@@ -1,4 +1,4 @@
-import { smallJob } from '../support/smallJob.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 
 /** A job whose end is compared before and after a change. */
 export interface HashCase {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { hashOf, openTestCluster } from '../support/testCluster.ts';
+import { hashOf, openTestCluster } from '../support/cluster/testCluster.ts';
 import { CASES, type HashCase } from './cases.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
-import type { MemberAnswer } from '../support/allReduceMember.ts';
-import { askAll, endMembers, evenView, type MemberProcess, startMembers } from '../support/allReduceProcesses.ts';
+import type { MemberAnswer } from '../support/members/allReduceMember.ts';
+import { askAll, endMembers, evenView, type MemberProcess, startMembers } from '../support/members/allReduceProcesses.ts';
 
 const VIRTUAL_RANKS = 8;
 /** Several pieces a chunk, the last block short. */

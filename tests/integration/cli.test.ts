@@ -10,12 +10,12 @@ import { buildEvalModel, maeConfig, parameterSpecs } from '@maestro/mae';
 import { flatLayout } from '@maestro/tensors';
 import { patchCount } from '@maestro/vit';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { writeBlobs } from '../support/blobs.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { CLI, runCli, startCli } from '../support/cluster/runCli.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 import { eventually } from '../support/eventually.ts';
-import { formulaInputs } from '../support/formula.ts';
-import { parameterFeeds } from '../support/parameterFeeds.ts';
-import { CLI, runCli, startCli } from '../support/runCli.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { formulaInputs } from '../support/model/formula.ts';
+import { parameterFeeds } from '../support/model/parameterFeeds.ts';
 
 const TIMEOUT_MS = 300_000;
 

@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
+import { CLI, startCli } from '../support/cluster/runCli.ts';
 import { eventually } from '../support/eventually.ts';
-import { CLI, startCli } from '../support/runCli.ts';
 
 const TIMEOUT_MS = 300_000;
 

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
 import type { Browser, Page } from 'playwright-core';
 import sharp from 'sharp';
-import { writeBlobs } from '../support/blobs.ts';
-import { CHROMIUM, complaintsOf, NO_CHROMIUM, pictureDrawn, startBrowser } from '../support/browser.ts';
+import { CHROMIUM, complaintsOf, NO_CHROMIUM, pictureDrawn, startBrowser } from '../support/browser/browser.ts';
+import { accessFaults, sidewaysOverflow } from '../support/browser/pageChecks.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
 import { eventually } from '../support/eventually.ts';
-import { accessFaults, sidewaysOverflow } from '../support/pageChecks.ts';
 
 const TIMEOUT_MS = 300_000;
 const PHONE = { width: 375, height: 812 };

@@ -6,9 +6,9 @@ import { type Cluster, type JobRecord, recordJob, startCluster } from '@maestro/
 import { connectJobClient, type JobClient } from '@maestro/client';
 import { isTerminal } from '@maestro/protocol';
 import { connectRedis, type RedisServer, startRedisServer } from '@maestro/redis';
-import { writeBlobs } from '../support/blobs.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 import { eventually } from '../support/eventually.ts';
-import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 300_000;
 const PATIENCE_MS = 60_000;

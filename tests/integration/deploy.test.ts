@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import { PROMTOOL } from '../support/promtool.ts';
 import { fileOf } from '../support/repository.ts';
+import { PROMTOOL } from '../support/tools/promtool.ts';
 
 /** Nothing of it is a setting of ours. */
 const ENV = Object.fromEntries(

@@ -3,8 +3,8 @@ import { readCheckpoint, verifyCheckpoint } from '@maestro/checkpoint';
 import type { Cluster } from '@maestro/cli';
 import type { JobClient } from '@maestro/client';
 import type { Job } from '@maestro/protocol';
-import { smallJob } from '../support/smallJob.ts';
-import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
+import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
 
 const TIMEOUT_MS = 300_000;
 /** Not a multiple of the inner steps: the last round is shorter. */

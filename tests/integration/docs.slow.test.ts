@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import sharp from 'sharp';
+import { CLI, startCli } from '../support/cluster/runCli.ts';
 import { eventually } from '../support/eventually.ts';
-import { CLI, startCli } from '../support/runCli.ts';
 import { shellBlocks } from '../support/shellBlocks.ts';
 
 const TIMEOUT_MS = 300_000;

@@ -6,10 +6,10 @@ import { verifyCheckpoint } from '@maestro/checkpoint';
 import type { Cluster } from '@maestro/cli';
 import type { JobClient } from '@maestro/client';
 import type { Job } from '@maestro/protocol';
+import { runCli } from '../support/cluster/runCli.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
+import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
 import { eventually } from '../support/eventually.ts';
-import { runCli } from '../support/runCli.ts';
-import { smallJob } from '../support/smallJob.ts';
-import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
 
 const TIMEOUT_MS = 300_000;
 const STEPS = 60;

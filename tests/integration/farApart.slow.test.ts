@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, cutOff, type Heal, networkLacks, recordJob, shapeLink, startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
 import { isTerminal, type Job } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 
 const TIMEOUT_MS = 200_000;
 const PATIENCE_MS = 60_000;

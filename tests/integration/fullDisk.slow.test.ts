@@ -7,10 +7,10 @@ import { expect, test } from '@jest/globals';
 import { startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import { isTerminal, type Job } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
+import { hashOf } from '../support/cluster/testCluster.ts';
 import { eventually } from '../support/eventually.ts';
-import { smallJob } from '../support/smallJob.ts';
-import { hashOf } from '../support/testCluster.ts';
 
 const TIMEOUT_MS = 300_000;
 const STEPS = 60;

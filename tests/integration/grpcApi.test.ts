@@ -16,7 +16,7 @@ import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { loadProtos } from '@maestro/protocol';
-import { smallJob } from '../support/smallJob.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 
 const TIMEOUT_MS = 300_000;
 

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
-import { goTool } from '../support/cachedTool.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
+import { goTool } from '../support/tools/cachedTool.ts';
 
 // The real grpcurl, which knows no more of the API than reflection tells it.
 const TIMEOUT_MS = 120_000;

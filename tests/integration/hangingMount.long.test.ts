@@ -4,8 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { runCli } from '../support/cluster/runCli.ts';
 import { fileOf } from '../support/repository.ts';
-import { runCli } from '../support/runCli.ts';
 
 let dir: string;
 let mount: ChildProcess;
@@ -14,7 +14,7 @@ let refusal = '';
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'maestro-hang-'));
-  mount = spawn('python3', [fileOf('tests/support/hang_mount.py'), dir], { stdio: ['pipe', 'pipe', 'pipe'] });
+  mount = spawn('python3', [fileOf('tests/support/tools/hang_mount.py'), dir], { stdio: ['pipe', 'pipe', 'pipe'] });
   const said = Promise.race([once(mount.stdout!, 'data'), once(mount.stderr!, 'data'), once(mount, 'error')]);
   const text = String((await said)[0]).trim();
   if (text !== 'mounted') refusal = text;

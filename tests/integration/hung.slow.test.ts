@@ -5,8 +5,8 @@ import { expect, test } from '@jest/globals';
 import { startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import { isTerminal } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 
 test('a worker whose computation hangs is evicted by name, and ends so that it can be started again', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'maestro-hung-'));

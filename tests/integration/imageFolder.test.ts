@@ -7,8 +7,8 @@ import { connectJobClient, type JobClient } from '@maestro/client';
 import { contentHash, contentText, openDataset, renderGrid } from '@maestro/data';
 import { isTerminal, type Job } from '@maestro/protocol';
 import sharp from 'sharp';
+import { smallJob } from '../support/cluster/smallJob.ts';
 import { eventually } from '../support/eventually.ts';
-import { smallJob } from '../support/smallJob.ts';
 
 const IMAGES = 200;
 const TIMEOUT_MS = 300_000;

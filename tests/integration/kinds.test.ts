@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { CASES } from '../hashes/cases.ts';
-import { hashOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
+import { hashOf, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
 
 const TIMEOUT_MS = 120_000;
 

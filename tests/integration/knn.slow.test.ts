@@ -6,9 +6,9 @@ import { readJobSpec } from '@maestro/checkpoint';
 import { openDataset } from '@maestro/data';
 import { encodeSamples, knnAccuracy, loadCheckpoint, openModel } from '@maestro/evaluation';
 import { isTerminal, type Job } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
-import { smallJob } from '../support/smallJob.ts';
-import { hasDone, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
+import { hasDone, messagesOf, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
 
 const TIMEOUT_MS = 300_000;
 /** Enough steps of one image that a worker can be killed among them. */

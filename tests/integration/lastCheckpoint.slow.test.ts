@@ -5,8 +5,8 @@ import { expect, test } from '@jest/globals';
 import { recordJob, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import { isTerminal } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 
 const PATIENCE_MS = 60_000;
 

@@ -6,7 +6,7 @@ import { lineFilter, openLogArchive, readForward } from '@maestro/logs';
 import { connectRedis, startRedisServer } from '@maestro/redis';
 import { createLogger } from '@maestro/telemetry';
 import { eventually } from '../support/eventually.ts';
-import { talk } from '../support/talk.ts';
+import { talk } from '../support/logs/talk.ts';
 
 const JOB = 'job-flood';
 

@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { eventually } from '../support/eventually.ts';
-import { LOG_QUERIES, METRIC_QUERIES, STREAMS } from '../support/loki/lokiQueries.ts';
-import { buildLokiTools, evaluateWithLoki, findLoki, type LokiTools } from '../support/loki/lokiTools.ts';
+import { LOG_QUERIES, METRIC_QUERIES, STREAMS } from '../support/logs/loki/lokiQueries.ts';
+import { buildLokiTools, evaluateWithLoki, findLoki, type LokiTools } from '../support/logs/loki/lokiTools.ts';
 
 // Loki's own command line asks our endpoint, and Loki's own engine evaluates the queries that we evaluate, over the same lines.
 const BUILD_TIMEOUT_MS = 3_600_000;

@@ -5,11 +5,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
 import type { Job } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { runCli } from '../support/cluster/runCli.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 import { eventually } from '../support/eventually.ts';
-import { checkMetrics, PROMTOOL } from '../support/promtool.ts';
-import { runCli } from '../support/runCli.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { checkMetrics, PROMTOOL } from '../support/tools/promtool.ts';
 
 const TIMEOUT_MS = 300_000;
 const STEPS = 400;

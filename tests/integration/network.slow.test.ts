@@ -7,8 +7,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, cutOff, networkLacks, recordJob, startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
 import { errorMessage, type Job } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 
 const TIMEOUT_MS = 400_000;
 const PATIENCE_MS = 150_000;
@@ -84,7 +84,7 @@ networkTest('a network whose maker was killed is removed by the next one', () =>
 /** A network of this process alone, with a packet filter of its own. */
 const hasFilter = lack === undefined && spawnSync('unshare', ['-n', 'iptables', '-S']).status === 0;
 (hasFilter ? test : test.skip)('hosts reach each other also on a machine that forbids forwarding, as one does where Docker runs', () => {
-  const program = fileURLToPath(new URL('../support/reachAcross.js', import.meta.url));
+  const program = fileURLToPath(new URL('../support/network/reachAcross.js', import.meta.url));
   const script = 'ip link set lo up && iptables -P FORWARD DROP && exec "$@"';
   const { stdout, stderr } = spawnSync('unshare', ['-n', 'sh', '-c', script, 'sh', process.execPath, program], { encoding: 'utf8' });
   expect({ stdout, stderr }).toEqual({ stdout: 'reached\n', stderr: '' });

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
 import type { OpenApiDocument } from '../fuzz/openApi.ts';
-import { writeBlobs } from '../support/blobs.ts';
-import { pythonTool } from '../support/cachedTool.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 import { eventually } from '../support/eventually.ts';
 import { fileOf } from '../support/repository.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { pythonTool } from '../support/tools/cachedTool.ts';
 
 // Schemathesis makes requests of the OpenAPI document, valid and not, and holds the answers of a real coordinator against it.
 const TIMEOUT_MS = 900_000;

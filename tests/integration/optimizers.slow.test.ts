@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readCheckpoint } from '@maestro/checkpoint';
 import type { Job } from '@maestro/protocol';
+import { smallJob } from '../support/cluster/smallJob.ts';
+import { hashOf, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
 import { fileOf } from '../support/repository.ts';
-import { smallJob } from '../support/smallJob.ts';
-import { hashOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
 
 const TIMEOUT_MS = 300_000;
 const STEPS = 8;

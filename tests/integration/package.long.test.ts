@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { writeBlobs } from '../support/blobs.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 import { fileOf } from '../support/repository.ts';
-import { smallJob } from '../support/smallJob.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 600_000;

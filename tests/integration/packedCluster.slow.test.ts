@@ -9,10 +9,10 @@ import { connectJobClient, type JobClient } from '@maestro/client';
 import { openDataset, packDataset } from '@maestro/data';
 import { isTerminal, type Job } from '@maestro/protocol';
 import { openStorage } from '@maestro/storage';
-import { writeImages } from '../bench/images.ts';
-import { type Misbehaviour, type RangeServer, serveFolder } from '../support/rangeServer.ts';
-import { smallJob } from '../support/smallJob.ts';
-import { hashOf } from '../support/testCluster.ts';
+import { writeImages } from '../bench/data/images.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
+import { hashOf } from '../support/cluster/testCluster.ts';
+import { type Misbehaviour, type RangeServer, serveFolder } from '../support/network/rangeServer.ts';
 
 const TIMEOUT_MS = 300_000;
 const IMAGES = 200;

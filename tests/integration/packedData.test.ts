@@ -8,8 +8,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { augmentConfig, type Dataset, imageFiller, openDataset, openLoader, packDataset } from '@maestro/data';
 import { openStorage } from '@maestro/storage';
 import sharp from 'sharp';
-import { type RangeServer, serveFolder } from '../support/rangeServer.ts';
-import { hasS3Server, startS3Server } from '../support/s3Server.ts';
+import { type RangeServer, serveFolder } from '../support/network/rangeServer.ts';
+import { hasS3Server, startS3Server } from '../support/tools/s3Server.ts';
 
 const IMAGES = 60;
 const hasS3 = await hasS3Server();

@@ -5,9 +5,9 @@ import { expect, test } from '@jest/globals';
 import { recordJob, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import { isTerminal, type Job } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
-import { slowDown } from '../support/slowDown.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { slowDown } from '../support/cluster/slowDown.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 
 const TIMEOUT_MS = 300_000;
 const PATIENCE_MS = 90_000;

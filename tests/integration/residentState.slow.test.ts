@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Job } from '@maestro/protocol';
-import { smallJob } from '../support/smallJob.ts';
-import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
+import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
 
 const TIMEOUT_MS = 240_000;
 const STEPS = 60;

@@ -11,10 +11,10 @@ import { answerJudge, type Judge } from '../fuzz/judgeAnswer.ts';
 import { type OpenApiDocument, operationsOf, type PlacedOperation } from '../fuzz/openApi.ts';
 import { hostileRequest, type KnownThings, validRequest } from '../fuzz/restRequests.ts';
 import { type RestAnswer, sendRequest } from '../fuzz/sendRequest.ts';
-import { writeBlobs } from '../support/blobs.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { runCli } from '../support/cluster/runCli.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 import { eventually } from '../support/eventually.ts';
-import { runCli } from '../support/runCli.ts';
-import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 300_000;
 /** Of each operation. */

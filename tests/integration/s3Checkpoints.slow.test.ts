@@ -14,7 +14,7 @@ import {
   writeCheckpoint,
 } from '@maestro/checkpoint';
 import { eventually } from '../support/eventually.ts';
-import { hasS3Server, type S3Server, startS3Server } from '../support/s3Server.ts';
+import { hasS3Server, type S3Server, startS3Server } from '../support/tools/s3Server.ts';
 
 const hasS3 = await hasS3Server();
 /** Of each vector: 12 MB, so that files are uploaded in parts. */

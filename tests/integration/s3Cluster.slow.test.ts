@@ -8,11 +8,11 @@ import { connectJobClient, type JobClient } from '@maestro/client';
 import { openDataset, packDataset } from '@maestro/data';
 import { isTerminal, type Job } from '@maestro/protocol';
 import { openStorage } from '@maestro/storage';
-import { writeImages } from '../bench/images.ts';
-import { runCli } from '../support/runCli.ts';
-import { hasS3Server, type S3Server, startS3Server } from '../support/s3Server.ts';
-import { smallJob } from '../support/smallJob.ts';
-import { hashOf } from '../support/testCluster.ts';
+import { writeImages } from '../bench/data/images.ts';
+import { runCli } from '../support/cluster/runCli.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
+import { hashOf } from '../support/cluster/testCluster.ts';
+import { hasS3Server, type S3Server, startS3Server } from '../support/tools/s3Server.ts';
 
 const TIMEOUT_MS = 300_000;
 const STEPS = 12;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { abandonUploads, openStorage, openStored, readAhead, readStored, type Storage } from '@maestro/storage';
 import { eventually } from '../support/eventually.ts';
-import { hasS3Server, type S3Server, startS3Server } from '../support/s3Server.ts';
+import { hasS3Server, type S3Server, startS3Server } from '../support/tools/s3Server.ts';
 
 const hasS3 = await hasS3Server();
 const MIB = 2 ** 20;

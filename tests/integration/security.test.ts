@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
-import { smallJob } from '../support/smallJob.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 
 const TIMEOUT_MS = 300_000;
 const TOKENS = { admin: 'a'.repeat(24), submit: 's'.repeat(24), read: 'r'.repeat(24), worker: 'w'.repeat(24) } as const;

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { type Collective, openCollective } from '@maestro/collective';
-import { type StateSourceProcess, startStateSource } from '../support/stateSource.ts';
+import { type StateSourceProcess, startStateSource } from '../support/members/stateSource.ts';
 
 /** 96 MB: far more than sockets and windows hold. */
 const LENGTH = 8_000_000;

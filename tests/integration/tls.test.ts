@@ -7,10 +7,10 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import { isTerminal, readTls, type TlsFiles } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { runCli } from '../support/cluster/runCli.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 import { eventually } from '../support/eventually.ts';
-import { runCli } from '../support/runCli.ts';
-import { smallJob } from '../support/smallJob.ts';
 
 const TIMEOUT_MS = 300_000;
 const TOKEN = 't'.repeat(32);

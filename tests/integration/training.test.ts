@@ -6,8 +6,8 @@ import { readCheckpoint, verifyCheckpoint } from '@maestro/checkpoint';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
 import { isTerminal, type Job } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { writeBlobs } from '../support/cluster/blobs.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
 
 const WORKERS = 3;
 const TIMEOUT_MS = 300_000;

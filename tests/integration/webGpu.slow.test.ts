@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
-import { NO_SWIFTSHADER, SWIFTSHADER_ENV } from '../support/swiftShader.ts';
-import { messagesOf, openTestCluster } from '../support/testCluster.ts';
+import { messagesOf, openTestCluster } from '../support/cluster/testCluster.ts';
+import { NO_SWIFTSHADER, SWIFTSHADER_ENV } from '../support/tools/swiftShader.ts';
 
 const TIMEOUT_MS = 600_000;
 const withGpu = (name: string, run: () => Promise<void> | void) =>

@@ -2,10 +2,10 @@ import { copyFile, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { runCli } from '../support/cluster/runCli.ts';
+import { smallJob } from '../support/cluster/smallJob.ts';
+import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
 import { fileOf } from '../support/repository.ts';
-import { runCli } from '../support/runCli.ts';
-import { smallJob } from '../support/smallJob.ts';
-import { hasDone, hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/testCluster.ts';
 
 const TIMEOUT_MS = 300_000;
 const STEPS = 8;

@@ -6,7 +6,7 @@ import { startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import type { Browser } from 'playwright-core';
 import sharp from 'sharp';
-import { CHROMIUM, NO_CHROMIUM, pictureDrawn, startBrowser } from '../support/browser.ts';
+import { CHROMIUM, NO_CHROMIUM, pictureDrawn, startBrowser } from '../support/browser/browser.ts';
 import { eventually } from '../support/eventually.ts';
 
 /** Draws the dashboard's pictures for the documentation: a real job on Fashion-MNIST, which loses a worker and gets it back. */

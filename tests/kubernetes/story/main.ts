@@ -10,7 +10,7 @@ import { jobsOf } from '../../compose/jobs.ts';
 import { type LocalRun, startLocalRun } from '../../compose/localRun.ts';
 import { countLine, openReport } from '../../compose/report.ts';
 import { type TakeStep, timeStep } from '../../compose/stage.ts';
-import { writeBlobs } from '../../support/blobs.ts';
+import { writeBlobs } from '../../support/cluster/blobs.ts';
 import { type Kubectl, openForward, openKubectl } from './kubectl.ts';
 import { writeOverlay } from './overlay.ts';
 import { type StoryEnd, tellStory } from './story.ts';

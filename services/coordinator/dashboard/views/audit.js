@@ -68,11 +68,7 @@ function result(audit) {
       'p.verdict',
       { role: 'status' },
       h('span.badge', { 'data-tone': isClean ? 'green' : 'red' }, VERDICTS[verdict]),
-      h(
-        'span',
-        {},
-        `in ${count(step)} of ${count(totalSteps)} steps, ${plural(epochs.length, 'epoch')}, by ${plural(workers, 'worker')}`,
-      ),
+      h('span', {}, `in ${count(step)} of ${count(totalSteps)} steps, ${plural(epochs.length, 'epoch')}, by ${plural(workers, 'worker')}`),
     ),
     h('dl.facts', {}, ...facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, count(value))))),
     problems.length > 0 &&

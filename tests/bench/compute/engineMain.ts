@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Engine } from '@maestro/engine';
-import { type CaseName, formulaBatch, trainingCase } from '../gpu/trainingCase.ts';
+import { type CaseName, formulaBatch, trainingCase } from '../../gpu/trainingCase.ts';
 import type { EngineStep } from './engine.ts';
 
 /** `fork('engineMain.js', [ENGINE, host|resident, CASE, BATCH])`: answers each message with one training step; ends when disconnected. */

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import type { Job } from '@maestro/protocol';
-import { writeImages } from './images.ts';
-import { median } from './median.ts';
+import { writeImages } from '../data/images.ts';
+import { median } from '../median.ts';
 import { tinyJob } from './tinyJob.ts';
 
 const WORKERS = 3;

@@ -12,7 +12,7 @@ export function hasTorch(): boolean {
 
 /** Returns the path of a script next to the sources of the benches. */
 export function scriptPath(name: string): string {
-  return fileURLToPath(new URL(`../../bench/${name}`, import.meta.url));
+  return fileURLToPath(new URL(`../../../bench/compute/${name}`, import.meta.url));
 }
 
 /** A Python script that answers each line with a line. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** The main file of the command line. */
-export const CLI = fileURLToPath(new URL('../../../services/cli/dist/main.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../../../services/cli/dist/main.js', import.meta.url));
 
 /** Result of a CLI command. */
 export interface CliResult {

@@ -5,8 +5,8 @@ import { startCluster } from '@maestro/cli';
 import { connectJobClient, type JobClient } from '@maestro/client';
 import { isTerminal } from '@maestro/protocol';
 import { connectRedis } from '@maestro/redis';
-import { writeBlobs } from '../support/blobs.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { writeBlobs } from '../../support/cluster/blobs.ts';
+import { smallJob } from '../../support/cluster/smallJob.ts';
 
 /**
  * Numbers of waiting jobs, and of jobs run one after another; reduce them with `MAESTRO_BENCH_WAITING` and `MAESTRO_BENCH_SHORT` for a

@@ -6,9 +6,9 @@ import { connectJobClient, type JobClient } from '@maestro/client';
 import { planReduce, type ReducePlan } from '@maestro/collective';
 import { maeConfig, parameterSpecs } from '@maestro/mae';
 import { isTerminal, type Job, type JobSpec, parseJobSpec, timelineSchema } from '@maestro/protocol';
+import { tinyJob } from '../cluster/tinyJob.ts';
+import { writeImages } from '../data/images.ts';
 import { stepSeconds } from './exchangeModel.ts';
-import { writeImages } from './images.ts';
-import { tinyJob } from './tinyJob.ts';
 
 const WORKERS = ['worker-a', 'worker-b', 'worker-c'];
 const REPLICAS = 4;

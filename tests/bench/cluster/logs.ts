@@ -6,9 +6,9 @@ import { connectJobClient } from '@maestro/client';
 import { openLogArchive, openLogSink } from '@maestro/logs';
 import { connectRedis, startRedisServer } from '@maestro/redis';
 import { createLogger } from '@maestro/telemetry';
-import { eventually } from '../support/eventually.ts';
-import { talk } from '../support/talk.ts';
-import { writeImages } from './images.ts';
+import { eventually } from '../../support/eventually.ts';
+import { talk } from '../../support/logs/talk.ts';
+import { writeImages } from '../data/images.ts';
 import { tinyJob } from './tinyJob.ts';
 
 const RATES = [10_000, 50_000, 100_000];

@@ -6,7 +6,7 @@ import type { Trainer, TrainerSnapshot } from '@maestro/engine';
 import { copyFloats } from '@maestro/kernels';
 import { type MaeConfig, maeConfig, parameterSpecs } from '@maestro/mae';
 import { flatLayout, type ParameterLayout } from '@maestro/tensors';
-import { formulaBatch, openFormulaTrainer } from '../support/formulaTrainer.ts';
+import { formulaBatch, openFormulaTrainer } from '../../support/model/formulaTrainer.ts';
 
 const PRESET = 'mae_vit_base_patch16';
 const MICRO_BATCH = 8;

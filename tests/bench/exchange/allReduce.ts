@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { askAll, endMembers, evenView, startMembers } from '../support/allReduceProcesses.ts';
+import { askAll, endMembers, evenView, startMembers } from '../../support/members/allReduceProcesses.ts';
 
-const GLOO = fileURLToPath(new URL('../../bench/gloo_all_reduce.py', import.meta.url));
+const GLOO = fileURLToPath(new URL('../../../bench/exchange/gloo_all_reduce.py', import.meta.url));
 
 /** One line of the all-reduce bench: medians for one size on one number of processes. */
 export interface AllReduceRow {

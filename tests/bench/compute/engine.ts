@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { median } from './median.ts';
+import { median } from '../median.ts';
 
 /** Answer of `engineMain.js` for one training step. */
 export interface EngineStep {

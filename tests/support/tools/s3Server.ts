@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually } from './eventually.ts';
+import { eventually } from '../eventually.ts';
 
 /** An S3 server over its own folder, with one bucket. */
 export interface S3Server {
@@ -21,7 +21,7 @@ export interface S3Server {
 }
 
 const { MAESTRO_S3_SERVER: program } = process.env;
-const WHY_NOT = new URL('../../../.maestro/s3/why-not.txt', import.meta.url);
+const WHY_NOT = new URL('../../../../.maestro/s3/why-not.txt', import.meta.url);
 
 /** Returns true when there is an S3 server to test with; otherwise prints the reason to standard error. */
 export async function hasS3Server(): Promise<boolean> {

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
-import { writeBlobs } from '../support/blobs.ts';
-import { smallJob } from '../support/smallJob.ts';
-import { median } from './median.ts';
+import { writeBlobs } from '../../support/cluster/blobs.ts';
+import { smallJob } from '../../support/cluster/smallJob.ts';
+import { median } from '../median.ts';
 
 const JOBS = 9;
 

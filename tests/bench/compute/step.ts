@@ -3,9 +3,9 @@ import { buildEvalModel, buildTrainingModel, maeConfig, maskedInputs, parameterS
 import { buildOptimizerModel } from '@maestro/optim';
 import type { PresetName } from '@maestro/protocol';
 import { flatLayout } from '@maestro/tensors';
-import { formulaParameters } from '../support/formula.ts';
-import { formulaBatch } from '../support/formulaTrainer.ts';
-import { median } from './median.ts';
+import { formulaParameters } from '../../support/model/formula.ts';
+import { formulaBatch } from '../../support/model/formulaTrainer.ts';
+import { median } from '../median.ts';
 import { hasTorch, type LineServer, startLineServer } from './python.ts';
 
 interface StepCase {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import { isTerminal } from '@maestro/protocol';
-import { writeImages } from './images.ts';
-import { median } from './median.ts';
+import { writeImages } from '../data/images.ts';
+import { median } from '../median.ts';
 
 const WORKERS = 2;
 const STEPS = 31;

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { openCollective } from '@maestro/collective';
-import { type StateSourceProcess, startStateSource } from '../support/stateSource.ts';
-import { median } from './median.ts';
+import { type StateSourceProcess, startStateSource } from '../../support/members/stateSource.ts';
+import { median } from '../median.ts';
 
 /** Number of ViT-B/16's parameters, in the pre-training graph; first and second moments have the same size: 447 MB each. */
 const FLOATS = 111_654_144;

@@ -4,14 +4,14 @@ import { access, chmod, cp, mkdir, readdir, readFile, rename, rm } from 'node:fs
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { fileOf } from '../repository.ts';
+import { fileOf } from '../../repository.ts';
 
 const MODULE = 'github.com/grafana/loki/v3';
 const VERSION = 'v3.7.8';
 /** A folder of Loki's repository that its module leaves out. */
 const PUSH_MODULE = 'github.com/grafana/loki/pkg/push';
 
-const ENGINE = fileOf('tests/support/loki/engine.go');
+const ENGINE = fileOf('tests/support/logs/loki/engine.go');
 
 const run = promisify(execFile);
 

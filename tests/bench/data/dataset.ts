@@ -7,9 +7,9 @@ import { randomStream } from '@maestro/random';
 import { planRecipe, planSource, recipeFiller } from '@maestro/recipes';
 import { openStorage } from '@maestro/storage';
 import sharp from 'sharp';
-import { writeBlobs } from '../support/blobs.ts';
-import { serveFolder } from '../support/rangeServer.ts';
-import { median } from './median.ts';
+import { writeBlobs } from '../../support/cluster/blobs.ts';
+import { serveFolder } from '../../support/network/rangeServer.ts';
+import { median } from '../median.ts';
 
 const COUNT = 256;
 const WIDTH = 500;

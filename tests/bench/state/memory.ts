@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import { isTerminal } from '@maestro/protocol';
-import { writeImages } from './images.ts';
+import { writeImages } from '../data/images.ts';
 
 interface MemoryCase {
   readonly title: string;

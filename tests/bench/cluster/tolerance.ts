@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Cluster, startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
-import { writeImages } from './images.ts';
-import { median } from './median.ts';
+import { writeImages } from '../data/images.ts';
+import { median } from '../median.ts';
 import { tinyJob } from './tinyJob.ts';
 
 const WORKERS = 2;

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { startCluster } from '@maestro/cli';
 import { connectJobClient } from '@maestro/client';
 import { isTerminal } from '@maestro/protocol';
-import { writeBlobs } from '../support/blobs.ts';
-import { smallJob } from '../support/smallJob.ts';
+import { writeBlobs } from '../../support/cluster/blobs.ts';
+import { smallJob } from '../../support/cluster/smallJob.ts';
 
 const BROKEN = 12;
 const STEPS = 2000;

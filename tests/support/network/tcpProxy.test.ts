@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { eventually } from './eventually.ts';
+import { eventually } from '../eventually.ts';
 import { startTcpProxy, type TcpProxy } from './tcpProxy.ts';
 
 let server: Server;
