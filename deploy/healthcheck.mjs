@@ -1,4 +1,5 @@
-// Asks this container's own service whether it is ready, for HEALTHCHECK: exit code 0 when it is. What it answers is what `docker inspect` shows.
+// Asks this container's own service whether it is ready, for HEALTHCHECK: exit code 0 when it is. What it answers is what `docker inspect`
+// shows.
 //
 // The coordinator answers at MAESTRO_HTTP_LISTEN (over TLS when it has a certificate), a worker at MAESTRO_METRICS_LISTEN.
 

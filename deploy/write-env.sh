@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes .env for docker-compose: .env.example with every empty secret filled in. Readable by its owner alone; an existing file stays as it is.
+# Writes .env for docker-compose: .env.example with every empty secret filled in. Readable by its owner alone; an existing file stays as it
+# is.
 #   sh deploy/write-env.sh [FILE]
 set -eu
 cd "$(dirname "$0")/.."

@@ -12,7 +12,10 @@ home=${MAESTRO_GPU_HOME:-$here/unpacked}
 
 if [ ! -e "$home/complete" ]; then
   echo "gpu-check: unpacking to $home" >&2
-  (cd "$here" && sha256sum --quiet -c SHA256SUMS >&2) || { echo "gpu-check: a piece is damaged or missing: copy the folder again" >&2; exit 1; }
+  (cd "$here" && sha256sum --quiet -c SHA256SUMS >&2) || {
+    echo "gpu-check: a piece is damaged or missing: copy the folder again" >&2
+    exit 1
+  }
   rm -rf "$home"
   mkdir -p "$home"
   cat "$here"/pieces/maestro-gpu.tar.gz.* | gzip -dc | tar -xf - -C "$home"

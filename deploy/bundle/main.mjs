@@ -1,7 +1,7 @@
 // npm run bundle:gpu -- --out DIR [--provider FILE.tgz | --no-provider]
 //
-// Writes a folder that checks a GPU on an x86-64 Linux machine without network, Node or npm: Node, the app, ONNX Runtime and its CUDA provider
-// as pieces of a tar archive, and gpu-check.sh, which unpacks them when it first runs.
+// Writes a folder that checks a GPU on an x86-64 Linux machine without network, Node or npm: Node, the app, ONNX Runtime and its CUDA
+// provider as pieces of a tar archive, and gpu-check.sh, which unpacks them when it first runs.
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';

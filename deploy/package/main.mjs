@@ -1,7 +1,8 @@
 // npm run package [-- --out DIR]
 //
-// Writes maestro-VERSION.tgz: one npm package with the bin `maestro`, made of what the build emitted. Workspaces keep their places below lib/, so
-// that files find each other as in the repository; imports of `@maestro/...` become relative, and what npm has to fetch are the libraries alone.
+// Writes maestro-VERSION.tgz: one npm package with the bin `maestro`, made of what the build emitted. Workspaces keep their places below
+// lib/, so that files find each other as in the repository; imports of `@maestro/...` become relative, and what npm has to fetch are the
+// libraries alone.
 import { execFile } from 'node:child_process';
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -23,7 +23,8 @@ export function say(message) {
  * Runs a program to its end without a terminal and collects what it prints.
  *
  * @param {import('node:child_process').SpawnOptions} options with `timeout`, in milliseconds, it is ended after so long
- * @returns {Promise<{ok: boolean, output: string, isLate: boolean}>} `ok` when it ended with code 0; a program that is not there counts as failed;
+ * @returns {Promise<{ok: boolean, output: string, isLate: boolean}>} `ok` when it ended with code 0; a program that is not there counts as
+ *   failed;
  *   `isLate` when it was ended for its time
  */
 export function execute(program, args, options = {}) {

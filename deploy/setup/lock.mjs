@@ -47,7 +47,9 @@ function lastClaim(folder) {
   return Math.max(0, ...readdirSync(folder).map(Number).filter(Number.isInteger));
 }
 
-/** The claim's number, or undefined when another process was faster. A claim appears with its content, by a link that fails where one is. */
+/**
+ * The claim's number, or undefined when another process was faster. A claim appears with its content, by a link that fails where one is.
+ */
 function takeClaim(folder, number, self) {
   const path = join(folder, String(number));
   writeFileSync(scratch(folder), self);

@@ -30,8 +30,8 @@ export async function main(args) {
 }
 
 /**
- * The steps in order. Each first looks whether it has anything to do, which takes milliseconds; only then is the lock taken, and looked again,
- * since another set-up may have done it meanwhile. Tests start servers of their own, so they want the program even with REDIS_URL.
+ * The steps in order. Each first looks whether it has anything to do, which takes milliseconds; only then is the lock taken, and looked
+ * again, since another set-up may have done it meanwhile. Tests start servers of their own, so they want the program even with REDIS_URL.
  */
 async function prepare({ needsRedis, mayUseRemoteRedis, mayUseS3 }) {
   const steps = [
@@ -58,7 +58,8 @@ function namesS3(patterns) {
 }
 
 /**
- * Runs a program of ours in this process, as if `node FILE ARG..` had been typed: its signals, exit code and standard streams are then its own.
+ * Runs a program of ours in this process, as if `node FILE ARG..` had been typed: its signals, exit code and standard streams are then its
+ * own.
  */
 export async function run([file, ...args]) {
   if (file === undefined) fail('--run needs a file');

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /**
- * When a process began: a text that no other process with its id on this machine has, as packages/protocol/src/process/processIdentity.ts makes one; nothing is
- * built yet when this runs. Undefined when there is no such process, or no way to find out.
+ * When a process began: a text that no other process with its id on this machine has, as packages/protocol/src/process/processIdentity.ts
+ * makes one; nothing is built yet when this runs. Undefined when there is no such process, or no way to find out.
  */
 export function processStart(pid) {
   try {

@@ -20,7 +20,9 @@ import { benchSnapshot } from './state/snapshot.ts';
 import { benchState } from './state/state.ts';
 
 /**
- * `npm run bench -- [step] [engine] [allreduce] [dataset] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync] [submit] [queue] [false-starts] [idle] [links] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON names the interpreter).
+ * `npm run bench -- [step] [engine] [allreduce] [dataset] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync]
+ * [submit] [queue] [false-starts] [idle] [links] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON
+ * names the interpreter).
  */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,

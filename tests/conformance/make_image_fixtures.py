@@ -1,11 +1,11 @@
 """Writes image files and what Pillow makes of them: `python tests/conformance/make_image_fixtures.py` (needs pillow 12.0 and numpy).
 
-fixtures/images/ has one small file of each kind, fixtures/refused-images/ those that have no agreed range. fixtures/images.json tells of each of the first,
-as RGB and as grey (`convert('L')`), the SHA-256 of what Pillow decodes, of what `resize` makes of it when its shorter side becomes 9 pixels, and of
-`crop(box).resize((size, size), BICUBIC)` over all boxes and sizes, one after the other. packages/data/src/images/squareReader.test.ts compares that with ours.
-16-bit grey is the exception: Pillow 12 clips it to 255 in `convert`, so the upper bytes are taken here, as Pillow does with 16-bit colour.
-Of AVIF the pixels themselves are told, since decoders differ by a level; its colours are stored in full, since they differ by more in how they spread others.
-"""
+fixtures/images/ has one small file of each kind, fixtures/refused-images/ those that have no agreed range. fixtures/images.json tells of
+each of the first, as RGB and as grey (`convert('L')`), the SHA-256 of what Pillow decodes, of what `resize` makes of it when its shorter
+side becomes 9 pixels, and of `crop(box).resize((size, size), BICUBIC)` over all boxes and sizes, one after the other.
+packages/data/src/images/squareReader.test.ts compares that with ours. 16-bit grey is the exception: Pillow 12 clips it to 255 in `convert`,
+so the upper bytes are taken here, as Pillow does with 16-bit colour. Of AVIF the pixels themselves are told, since decoders differ by a
+level; its colours are stored in full, since they differ by more in how they spread others."""
 import hashlib
 import io
 import json

@@ -1,9 +1,9 @@
-"""Writes what Python's webdataset reads from our shards: `python tests/conformance/make_webdataset_fixture.py` (needs webdataset and numpy, and a build).
+"""Writes what Python's webdataset reads from our shards: `python tests/conformance/make_webdataset_fixture.py` (needs webdataset and numpy,
+and a build).
 
-fixtures/webdataset.json: of two packed data sets (packFixture.ts) the SHA-256 of each shard, and of each sample, in order, its key and the SHA-256 of
-each of its fields as webdataset gives them. Of NumPy files the array that webdataset decodes is told too: its shape, type and the SHA-256 of its values.
-webdataset.test.ts compares that with what we pack and read.
-"""
+fixtures/webdataset.json: of two packed data sets (packFixture.ts) the SHA-256 of each shard, and of each sample, in order, its key and the
+SHA-256 of each of its fields as webdataset gives them. Of NumPy files the array that webdataset decodes is told too: its shape, type and
+the SHA-256 of its values. webdataset.test.ts compares that with what we pack and read."""
 import glob
 import hashlib
 import json

@@ -156,7 +156,7 @@ interface ClusterFile {
 }
 
 test(
-  '`maestro up` keeps the process ids in cluster.json up to date, and its processes end with it, kill -9 included; no web proxy, empty variable or token is in its way',
+  '`maestro up` keeps cluster.json up to date, its processes end with it, kill -9 included; no proxy or empty variable is in its way',
   async () => {
     const { lines, file } = await startUp();
     const workerPid = async () => (await file()).processes.find(({ name }) => name === 'worker-a')!.pid;

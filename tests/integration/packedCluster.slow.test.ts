@@ -88,7 +88,7 @@ const ended = async ({ id }: Job): Promise<Job> => {
 };
 
 test(
-  'a job whose data is on a web server that cuts connections and is too busy at times leaves the bits of one from a folder, with a bounded cache',
+  'a job from a web server that cuts connections and is too busy at times leaves the bits of one from a folder, with a bounded cache',
   async () => {
     const hash = hashOf(await ended(await submit(join(dir, 'pixels'))), STEPS);
     const job = await ended(await submit(`${server.url}/pixels/index.json`));

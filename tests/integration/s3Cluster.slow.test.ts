@@ -60,7 +60,7 @@ const STEPS = 12;
   };
 
   test(
-    'a job from shards in S3 with checkpoints in S3 leaves the bits of one from a folder with checkpoints on disk, though its only worker is killed in an upload',
+    'a job from shards in S3 with checkpoints in S3 leaves the bits of one on disk, though its only worker is killed in an upload',
     async () => {
       const local = await ended(
         await submit({ format: 'image-folder', path: join(dir, 'images') }, { location: join(dir, 'checkpoints') }),

@@ -143,7 +143,7 @@ test('a job, and a look at a path, read only below the configured folders: no ot
   expect((await ask('POST', '/api/v1/jobs', bearer('submit'), spec(join(images, 'not', 'yet')))).status).toBe(201);
 });
 
-test('after ten wrong tokens from one place, a right one is let in at once by HTTP, login and gRPC, and no token ever reaches a log', async () => {
+test('after ten wrong tokens from one place, a right one is let in at once by HTTP, login and gRPC; no token reaches a log', async () => {
   const wrong = () => ask('POST', '/api/v1/session', {}, { token: 'wrong-wrong-wrong-wrong' });
   for (let i = 0; i < 10; i++) expect((await wrong()).status).toBe(401);
   // More than may wait for their answers: those beyond are told to come back later.

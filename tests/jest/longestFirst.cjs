@@ -6,8 +6,8 @@ const { default: Sequencer } = require('@jest/test-sequencer');
 const TIMES = JSON.parse(readFileSync(path.join(__dirname, 'times.json'), 'utf8'));
 
 /**
- * Starts the test files that take longest first, so that no worker is left with one at the end. A clean checkout has no times of its own yet,
- * so those that are committed serve; a file that has none is taken for a short one.
+ * Starts the test files that take longest first, so that no worker is left with one at the end. A clean checkout has no times of its own
+ * yet, so those that are committed serve; a file that has none is taken for a short one.
  */
 module.exports = class LongestFirst extends Sequencer {
   sort(tests) {

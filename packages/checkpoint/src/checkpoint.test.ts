@@ -94,7 +94,7 @@ test('the checkpoint hash is SHA-256 over name, parameter and both moments in na
   expect(await checkpointHash({ parameters: [...parameters].reverse(), firstMoments, secondMoments })).toBe(hash.digest('hex'));
 });
 
-test('frozen parameters have no moments, and one moment is a momentum buffer: so they are on disk, in the hash, and come back', async () => {
+test('frozen parameters have no moments, one moment is a momentum buffer: on disk, in the hash, and when they come back', async () => {
   const { parameters, firstMoments } = training(7);
   const trained = (list: typeof parameters) => list.filter(({ name }) => name !== 'cls_token');
   const tensors = { parameters, firstMoments: trained(firstMoments) };
@@ -340,7 +340,7 @@ test('a read or a verification that is cancelled ends with the reason', async ()
   await expect(newestValidCheckpoint(root, { signal })).rejects.toThrow('enough');
 });
 
-test('what replicas that train apart have beside comes back, is part of the hash, and is not in the way of who wants the model alone', async () => {
+test('what replicas that train apart have beside comes back, is part of the hash, and is not read with the model alone', async () => {
   const replicas = (value: number) => [
     { name: 'outer.cls_token.momentum', shape: [2], data: Float32Array.of(value, 2) },
     { name: 'replica1.cls_token.exp_avg', shape: [1, 2], data: Float32Array.of(3, 4) },

@@ -65,7 +65,7 @@ test('both engines give equal bits, also where parameters and moments are kept b
   }
 });
 
-test('a gradient that stays with ONNX Runtime is applied to the same bits, and its sum of squares is that of the host to float32', async () => {
+test('a gradient that stays with ONNX Runtime is applied to the same bits; its sum of squares is that of the host to float32', async () => {
   const expected = await train(await open({ engine: 'node' }));
   for (const options of [{}, { isResident: true }]) {
     const trainer = await open({ engine: 'capi', ...options });

@@ -17,27 +17,32 @@ export async function compileKernels(): Promise<string> {
   const xxh3 = await toBase64('xxh3.wat', await read('xxh3.wat'));
   return `/** \`kernels.wat\` as compiled by \`npm run wat -w @maestro/kernels\`, in base64; never edited by hand. */
 export const UNSHARED_WASM =
-  '${unshared}';
+  ${unshared};
 
 /** The same for a memory that several threads share. */
 export const SHARED_WASM =
-  '${shared}';
+  ${shared};
 
 /** \`pixels.wat\`, likewise. */
 export const PIXELS_WASM =
-  '${pixels}';
+  ${pixels};
 
 /** \`xxh3.wat\`, likewise. */
 export const XXH3_WASM =
-  '${xxh3}';
+  ${xxh3};
 `;
 }
 
+/** Returns a module in base64, as an expression of lines. */
 async function toBase64(name: string, source: string): Promise<string> {
   const { parseWat } = await wabt();
   const module = parseWat(name, source, { simd: true, threads: true });
   try {
-    return Buffer.from(module.toBinary({}).buffer).toString('base64');
+    const text = Buffer.from(module.toBinary({}).buffer).toString('base64');
+    return text
+      .match(/.{1,132}/g)!
+      .map((line) => `'${line}'`)
+      .join(' +\n  ');
   } finally {
     module.destroy();
   }

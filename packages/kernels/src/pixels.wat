@@ -1,12 +1,14 @@
-;; Resizing of 8-bit images by taps, in integers only, over one imported memory. Every address is a byte offset. Loads and stores reach at most
-;; 15 bytes beyond what they are for; what is read there counts for nothing, what is written there is written again or is slack.
+;; Resizing of 8-bit images by taps, in integers only, over one imported memory. Every address is a byte offset. Loads and stores reach at
+;; most 15 bytes beyond what they are for; what is read there counts for nothing, what is written there is written again or is slack.
 ;;
-;; Taps, one entry for each output pixel of a line: i32 first input pixel, i32 pairs of inputs, then for each pair the i16 weights high0, high1,
-;; low0, low1, where a weight of 22 binary places is high * 4096 + low: two products of 16 bits with exact 32-bit sums instead of one of 32 bits.
+;; Taps, one entry for each output pixel of a line: i32 first input pixel, i32 pairs of inputs, then for each pair the i16 weights high0,
+;; high1, low0, low1, where a weight of 22 binary places is high * 4096 + low: two products of 16 bits with exact 32-bit sums instead of one
+;; of 32 bits.
 (module
   (import "arena" "memory" (memory 0 65536))
 
-  ;; Across: $rows rows of pixels of $channels bytes (1 or 3), $rowBytes apart at $from, become $size pixels each, one row after the other at $to.
+  ;; Across: $rows rows of pixels of $channels bytes (1 or 3), $rowBytes apart at $from, become $size pixels each, one row after the other
+  ;; at $to.
   (func (export "weighPixels")
     (param $to i32) (param $from i32) (param $rows i32) (param $rowBytes i32) (param $channels i32)
     (param $taps i32) (param $tapBytes i32) (param $size i32)
@@ -114,8 +116,8 @@
   (func $rounded (param $high v128) (param $low v128) (result v128)
     (i32x4.shr_s (i32x4.add (i32x4.shl (local.get $high) (i32.const 12)) (local.get $low)) (i32.const 22)))
 
-  ;; Pixels of $step bytes, $side x $side of them at $from, become one plane of float32 at $to: each value is looked up in the 256 at $table.
-  ;; $turn is 4 from left to right; -4 mirrors, and $to is then the end of the first row.
+  ;; Pixels of $step bytes, $side x $side of them at $from, become one plane of float32 at $to: each value is looked up in the 256 at
+  ;; $table. $turn is 4 from left to right; -4 mirrors, and $to is then the end of the first row.
   (func (export "lookUpPlane")
     (param $to i32) (param $from i32) (param $table i32) (param $side i32) (param $step i32) (param $turn i32)
     (local $x i32) (local $y i32)

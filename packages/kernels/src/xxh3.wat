@@ -1,4 +1,5 @@
-;; XXH3 with 64 bits, seed 0 and the default secret (Collet, github.com/Cyan4973/xxHash, doc/xxhash_spec.md). The imported memory, by byte offsets:
+;; XXH3 with 64 bits, seed 0 and the default secret (Collet, github.com/Cyan4973/xxHash, doc/xxhash_spec.md). The imported memory, by byte
+;; offsets:
 ;;   0    the secret, 192 bytes
 ;;   192  the result, 8 bytes
 ;;   256  eight accumulators of 64 bits
@@ -56,8 +57,8 @@
       (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 16))) (i32.const 64))))
     (i64.store (i32.const 192) (call $avalanche (local.get $sum))))
 
-  ;; Adds $stripes stripes of 64 bytes to the accumulators; the secret moves on by 8 bytes with each. Each 64 bits of data go to their own sum
-  ;; as the product of the halves of data ^ secret, and to their neighbour's as they are; those change places at the end.
+  ;; Adds $stripes stripes of 64 bytes to the accumulators; the secret moves on by 8 bytes with each. Each 64 bits of data go to their own
+  ;; sum as the product of the halves of data ^ secret, and to their neighbour's as they are; those change places at the end.
   (func $takeStripes (param $at i32) (param $stripes i32) (param $secret i32)
     (local $sum0 v128) (local $sum1 v128) (local $sum2 v128) (local $sum3 v128)
     (local $plain0 v128) (local $plain1 v128) (local $plain2 v128) (local $plain3 v128)

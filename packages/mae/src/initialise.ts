@@ -10,8 +10,8 @@ const TOKEN_STD = 0.02;
  * fused [3D, D], the patch embedding on [D, C * p * p]), N(0, 0.02) for the class and mask tokens, ones and zeros for the norms,
  * U(+-1 / sqrt(C * p * p)) for the patch embedding's bias, and zero for all other biases.
  *
- * Counter-based: tensor i of the list that the layout was made from draws from the stream {seed, purpose 'init', index i}, so any tensor can
- * be drawn by itself, and what is trainable changes no initial value.
+ * Counter-based: tensor i of the list that the layout was made from draws from the stream {seed, purpose 'init', index i}, so any tensor
+ * can be drawn by itself, and what is trainable changes no initial value.
  * @param out receives the parameters; its padding is set to zero. A fresh vector of `layout.length` when left out.
  */
 export function initParameters(

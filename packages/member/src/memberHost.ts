@@ -15,8 +15,8 @@ export interface RunHandle {
 export type Holdings = Omit<Standing, keyof ToldOfMember>;
 
 /**
- * Where a member works: everything that it does beside deciding. A worker's host opens data, trainer and peers; the coordinator's simulation
- * has one in virtual time, and drives the very shell and decisions that workers run.
+ * Where a member works: everything that it does beside deciding. A worker's host opens data, trainer and peers; the coordinator's
+ * simulation has one in virtual time, and drives the very shell and decisions that workers run.
  *
  * No method waits, and none throws. What takes time is answered by an event, in the same call or later: `open` by `opened` or `openFailed`,
  * `run` by `formed`, `applied`, `committed` and at last, once and whatever happens, `runEnded` or `runFailed`; `save` by `saved` or
@@ -34,7 +34,10 @@ export interface MemberHost {
   open(): void;
   /** Opening is to end at once. */
   giveUpOpening(reason: MaestroError): void;
-  /** Starts to work for a view. What an earlier run or a checkpoint has under way in the trainer ends before the trainer is asked for anything. */
+  /**
+   * Starts to work for a view. What an earlier run or a checkpoint has under way in the trainer ends before the trainer is asked for
+   * anything.
+   */
   run(view: View): RunHandle;
   /** The view is over for the member, for the log and the metrics; its run may still have something under way. */
   viewOver(over: Omit<Extract<MemberEffect, { type: 'viewOver' }>, 'type'>): void;

@@ -45,8 +45,8 @@ export interface WorkedView {
  */
 export interface MemberState extends MemberFacts {
   /**
-   * `stopping` waits for what is under way in the trainer, `saving` for its last checkpoint. When it has `left`, what could not be waited for
-   * may still come to its end; it is `closed` once all has.
+   * `stopping` waits for what is under way in the trainer, `saving` for its last checkpoint. When it has `left`, what could not be waited
+   * for may still come to its end; it is `closed` once all has.
    */
   readonly life: 'opening' | 'open' | 'stopping' | 'saving' | 'closing' | 'left' | 'closed';
   /** Of what the job needs: data, model, threads. */

@@ -299,7 +299,7 @@ test('whatever happens in whatever order, a member works for one view at a time,
   );
 });
 
-test('a member that is released without a checkpoint leaves in bounded time, whatever hangs, and is closed once all has come to its end', () => {
+test('a member released without a checkpoint leaves in bounded time, whatever hangs, and is closed once all has ended', () => {
   fc.assert(
     fc.property(draws, (all) => {
       const { member, play, pass, settle, check, is } = stage();

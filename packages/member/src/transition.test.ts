@@ -5,8 +5,8 @@ import { type MemberEffect, type MemberEvent, type MemberState, openingMember, t
 import { transition } from './transition.ts';
 
 /**
- * Stories as files: what happened (`> event`), what is so of the session (`= words`, until the next such line), and below each event what the
- * member did. `MAESTRO_REWRITE=1 npm test -- member/transition` writes the files anew; then look at what changed.
+ * Stories as files: what happened (`> event`), what is so of the session (`= words`, until the next such line), and below each event what
+ * the member did. `MAESTRO_REWRITE=1 npm test -- member/transition` writes the files anew; then look at what changed.
  */
 const STORIES = new URL('../testdata/', import.meta.url);
 const SELF = 'a:1';

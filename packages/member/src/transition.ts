@@ -23,7 +23,9 @@ const HELD_BY: ReadonlySet<ErrorCode> = new Set([
   'checkpoint-invalid',
 ]);
 
-/** What still counts of a member that has left: ends of what it could not wait for, and checkpoints, which are there for whoever comes next. */
+/**
+ * What still counts of a member that has left: ends of what it could not wait for, and checkpoints, which are there for whoever comes next.
+ */
 const STILL_COUNTS: ReadonlySet<MemberEvent['type']> = new Set([
   'opened',
   'openFailed',

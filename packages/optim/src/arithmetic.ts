@@ -10,8 +10,8 @@ export interface Arithmetic<Value> {
 /** What an update of one element is made of. Each operation rounds its result to float32, once. */
 export interface ElementArithmetic<Value> extends Arithmetic<Value> {
   /**
-   * The same value, for one whose memory the result takes over and that the last operation reads: WebGPU refuses to read and write one tensor
-   * in one operation, so a graph that works in place multiplies it with 1 here.
+   * The same value, for one whose memory the result takes over and that the last operation reads: WebGPU refuses to read and write one
+   * tensor in one operation, so a graph that works in place multiplies it with 1 here.
    */
   keep(x: Value): Value;
 }

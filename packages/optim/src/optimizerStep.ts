@@ -63,8 +63,8 @@ interface Piece {
 }
 
 /**
- * One optimiser's steps over the state of one replica, on the host. The state is cut into pieces of at most 65,536 elements of a tensor, and
- * to a range where owners share it. Where pieces end changes no bit: a step works on each element alone, and norms are those of whole
+ * One optimiser's steps over the state of one replica, on the host. The state is cut into pieces of at most 65,536 elements of a tensor,
+ * and to a range where owners share it. Where pieces end changes no bit: a step works on each element alone, and norms are those of whole
  * tensors, summed in the one order of their elements.
  */
 export class OptimizerStep {

@@ -30,8 +30,8 @@ export type GraphParameters = readonly ParameterSpec[];
  * A step of an optimiser as a portable graph in standard operators: the reference for the kernel that trains, with its arithmetic.
  *
  * Inputs: for each trainable parameter `NAME`, `grad.NAME` and a `MOMENT.NAME` for each moment (`exp_avg` and `exp_avg_sq` of AdamW,
- * `momentum_buffer` of SGD and LARS), float32 in the parameter's shape; `lr` float64 []; `step` int64 [], counted from 1. Scalars and norms are
- * worked out in float64 and rounded once.
+ * `momentum_buffer` of SGD and LARS), float32 in the parameter's shape; `lr` float64 []; `step` int64 [], counted from 1. Scalars and norms
+ * are worked out in float64 and rounded once.
  *
  * Outputs: `status`, a sequence, first, so that other outputs can be written in place; then for each parameter `next.NAME` and
  * `next.MOMENT.NAME`.
@@ -101,8 +101,8 @@ const deviceScalar = (name: string, group: number): string => `${name}.${group}`
 
 /**
  * The same step for state that stays on a device, in place: `next.p.NAME` and `p.NAME` are the same memory, and so on for the gradient
- * `grad.NAME` and the moments `m0.NAME`, `m1.NAME`. Operation by operation as the kernel, so that on a CPU it gives the kernel's bits. Where
- * steps depend on norms these are summed in float32, row by row, which is good to some 1e-6.
+ * `grad.NAME` and the moments `m0.NAME`, `m1.NAME`. Operation by operation as the kernel, so that on a CPU it gives the kernel's bits.
+ * Where steps depend on norms these are summed in float32, row by row, which is good to some 1e-6.
  */
 export function deviceUpdateGraph(parameters: GraphParameters, settings: OptimizerSettings): Graph {
   const rule = ruleOf(settings);

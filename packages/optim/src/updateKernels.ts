@@ -6,8 +6,9 @@ import type { UpdateKernel, UpdateRule } from './updateRule.ts';
 import { SHARED_UPDATES, UNSHARED_UPDATES } from './updates.wasm.ts';
 
 /**
- * A step of `length` elements over ranges of one memory, in place. Addresses are byte offsets, multiples of 4; `scalars` is where the rule's
- * scalars lie, as float32, in its order. A rule with one vector of moments passes over `secondMoments`. An address outside the memory traps.
+ * A step of `length` elements over ranges of one memory, in place. Addresses are byte offsets, multiples of 4; `scalars` is where the
+ * rule's scalars lie, as float32, in its order. A rule with one vector of moments passes over `secondMoments`. An address outside the
+ * memory traps.
  */
 export type UpdateElements = (
   parameters: number,

@@ -7,12 +7,14 @@ const URL_PASSWORD = /(:\/\/[^\s/:@"]*:)[^\s/@"]+(?=@)/g;
  */
 const REDIS_USER = /(\brediss?:\/{0,2})[^\s"\\]*(?=@)/gi;
 
+/** Names of secrets. */
+const SECRET_NAME = /token|[\w-]*(?:password|passphrase|secret|authorization|cookie|api[_-]?key|(?:access|auth|refresh|bearer)[_-]?token)/;
+
 /**
  * Matches a string field with a secret's name, at any depth, in JSON or in JSON quoted within a string. Names are whole words with any
  * prefix (`clientSecret`, `redis_password`); a bare `token` counts, while `tokens` or `maskToken` are terms of this field.
  */
-const SECRET_FIELD =
-  /(\\*"(?:token|[\w-]*(?:password|passphrase|secret|authorization|cookie|api[_-]?key|(?:access|auth|refresh|bearer)[_-]?token))\\*"\s*:\s*\\*")((?:[^"\\]|\\[^"])*)/gi;
+const SECRET_FIELD = new RegExp(`(\\\\*"(?:${SECRET_NAME.source})\\\\*"\\s*:\\s*\\\\*")((?:[^"\\\\]|\\\\[^"])*)`, 'gi');
 
 /** Matches an HTTP credential inside any text: `Authorization: Bearer abc`. */
 const BEARER = /\b(bearer|basic)\s+[\w.~+/-]{8,}=*/gi;

@@ -17,8 +17,8 @@ export interface FlatLayout {
 }
 
 /**
- * Where the parameters of a model lie. Those that are trainable come first: gradients, their sum and the moments are vectors of `trainable`,
- * which is a prefix, so that an element of theirs has the place that its parameter has.
+ * Where the parameters of a model lie. Those that are trainable come first: gradients, their sum and the moments are vectors of
+ * `trainable`, which is a prefix, so that an element of theirs has the place that its parameter has.
  */
 export interface ParameterLayout extends FlatLayout {
   readonly trainable: FlatLayout;

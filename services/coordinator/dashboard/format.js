@@ -24,7 +24,11 @@ export function metricText({ unit }, value) {
   return measure(value);
 }
 
-/** The metric that a job is judged by, as a number and what that is; undefined before it has told one. @param {import('./types/api.d.ts').Job} job @returns {[string, string] | undefined} */
+/**
+ * The metric that a job is judged by, as a number and what that is; undefined before it has told one.
+ * @param {import('./types/api.d.ts').Job} job
+ * @returns {[string, string] | undefined}
+ */
 export function headline({ recipe, progress }) {
   const told = recipe.series.find(({ name }) => progress?.metrics[name] !== undefined);
   return told && [metricText(told, progress?.metrics[told.name]), told.shortLabel ?? told.label.toLowerCase()];

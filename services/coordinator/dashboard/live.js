@@ -7,7 +7,8 @@ const LAST_RETRY_MS = 8000;
 /**
  * Follows a stream of server-sent events, and begins again where it was when it breaks, waiting longer each time.
  * @param {(lastId: string | undefined) => string} address where to connect, told the last event's id
- * @param {{ onEvent: (type: string, data: any, id: string) => void, types?: readonly string[], onState?: (isOpen: boolean) => void, isOver?: () => boolean }} handlers a stream that ends when `isOver` is not taken up again
+ * @param {{ onEvent: (type: string, data: any, id: string) => void, types?: readonly string[], onState?: (isOpen: boolean) => void,
+ *   isOver?: () => boolean }} handlers a stream that ends when `isOver` is not taken up again
  * @returns {() => void} ends it
  */
 export function follow(address, { onEvent, types = ['message'], onState = () => undefined, isOver = () => false }) {

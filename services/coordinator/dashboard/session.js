@@ -24,7 +24,10 @@ export function isSignedIn() {
   return document.documentElement.dataset['session'] === 'cookie';
 }
 
-/** What a role may not do is not offered (styles/controls.css): `needs-submit` and `needs-admin` mark what it takes. @param {Session} session */
+/**
+ * What a role may not do is not offered (styles/controls.css): `needs-submit` and `needs-admin` mark what it takes.
+ * @param {Session} session
+ */
 function showSession({ isOpen, name, role }) {
   const { dataset } = document.documentElement;
   delete dataset['session'];

@@ -82,8 +82,9 @@ async function tail(dir: string): Promise<void> {
       let sent = 0;
       const timer = setInterval(() => {
         const time = new Date().toISOString();
+        const worker = `tailed-${loadPerSecond}`;
         sink.push(
-          `${JSON.stringify({ level: 'info', time, role: 'worker', worker: `tailed-${loadPerSecond}`, job: id, sentMs: performance.now(), msg: 'tailed' })}\n`,
+          `${JSON.stringify({ level: 'info', time, role: 'worker', worker, job: id, sentMs: performance.now(), msg: 'tailed' })}\n`,
         );
         if (++sent === TAIL_LINES) clearInterval(timer);
       }, TAIL_EVERY_MS);

@@ -13,11 +13,13 @@ export async function accessFaults(page: Page, rules: 'all' | 'contrast'): Promi
   if ((await page.evaluate('typeof axe')) === 'undefined') await page.evaluate(AXE);
   return page.evaluate(`axe
     .run(document, ${rules === 'contrast' ? "{ runOnly: ['color-contrast'] }" : ALL_RULES})
-    .then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)).join(' | ')))`);
+    .then(({ violations }) =>
+      violations.map(({ id, nodes }) => id + ': ' + nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)).join(' | ')))`);
 }
 
-const ALL_RULES =
-  "{ runOnly: { type: 'rule', values: axe.getRules().filter(({ tags }) => !tags.includes('wcag2aaa') && !tags.includes('deprecated')).map(({ ruleId }) => ruleId) } }";
+const ALL_RULES = `{ runOnly: { type: 'rule', values: axe.getRules()
+  .filter(({ tags }) => !tags.includes('wcag2aaa') && !tags.includes('deprecated'))
+  .map(({ ruleId }) => ruleId) } }`;
 
 /** Returns the pixels by which the page is wider than the window; 0 when nothing has to be scrolled sideways. */
 export function sidewaysOverflow(page: Page): Promise<number> {

@@ -1,4 +1,6 @@
-"""Mounts a file system that never answers: `hang_mount.py FOLDER` (root, Linux with FUSE). It says `mounted`, and unmounts when its input ends."""
+"""Mounts a file system that never answers: `hang_mount.py FOLDER` (root, Linux with FUSE).
+
+It says `mounted`, and unmounts when its input ends."""
 import ctypes
 import os
 import sys

@@ -20,8 +20,8 @@ export interface TrainingTensors {
 /**
  * The identity of a training state: SHA-256, in lower-case hexadecimal, over these bytes. For each parameter in the order of its name's
  * code points: the name in UTF-8, then its values, and of one that is trained its first moments and, where there are two, its second
- * moments, each as little-endian float32, row-major. Then, where replicas train apart, for each tensor of theirs in the same order: the name
- * and its values.
+ * moments, each as little-endian float32, row-major. Then, where replicas train apart, for each tensor of theirs in the same order: the
+ * name and its values.
  *
  * Equal hashes mean equal bits of every weight and moment: the promise "the same on any number of workers" is checked by it. Blocks the
  * event loop for about 1 ms at a time.

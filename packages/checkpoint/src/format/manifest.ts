@@ -5,7 +5,10 @@ import type { FileDigest } from './fileDigest.ts';
 
 /** Names of a checkpoint's files. Others may be added later: a manifest lists all that it covers. */
 export const MODEL_FILE = 'model.safetensors';
-/** The moments of every parameter that is trained, under PyTorch's names: `<name>.exp_avg` and `<name>.exp_avg_sq`, or `<name>.momentum_buffer`. */
+/**
+ * The moments of every parameter that is trained, under PyTorch's names: `<name>.exp_avg` and `<name>.exp_avg_sq`, or
+ * `<name>.momentum_buffer`.
+ */
 export const OPTIMIZER_FILE = 'optimizer.safetensors';
 /**
  * Only where replicas train apart, whose outer parameters are the model: the outer momentum, `outer.<name>.momentum`, and the moments of

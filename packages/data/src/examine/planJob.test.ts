@@ -26,7 +26,8 @@ test('a rate far from that of the recipe, and few steps, are told', () => {
   const plan = planJob(spec, { samples: 640, workers: [] });
   expect(plan).toMatchObject({ learningRate: 3.75e-5, totalSteps: 10 });
   expect(planWarnings(plan, spec)).toEqual([
-    "schedule.baseLr: the learning rate becomes 3.75e-5 (1.5e-4 x batch 64 / 256), 64 times below the paper's 2.4e-3 at batch 4096; a short run then learns little: baseLr 4.8e-3 gives half the paper's",
+    "schedule.baseLr: the learning rate becomes 3.75e-5 (1.5e-4 x batch 64 / 256), 64 times below the paper's 2.4e-3 at batch 4096; " +
+      "a short run then learns little: baseLr 4.8e-3 gives half the paper's",
     'schedule: 10 steps in all are few to learn anything; give more epochs, or a smaller batch than 64',
   ]);
   const high = parseJobSpec({ data, schedule: { steps: 1000, microBatch: 64, baseLr: 0.01 } });

@@ -90,7 +90,7 @@ test('shards of files and of pixels hold out the same images as the folder that 
   }
 });
 
-test('of any sizes and contents the share is held out, rounded up, as long as copies leave a choice; nothing is read where sizes are enough', async () => {
+test('the share is held out, rounded up, as long as copies leave a choice; nothing is read where sizes are enough', async () => {
   const set = fc.array(fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 0, max: 3 })), { minLength: 1, maxLength: 120 });
   await fc.assert(
     fc.asyncProperty(set, fc.double({ min: 0, max: 0.5, noNaN: true }), async (samples, share) => {

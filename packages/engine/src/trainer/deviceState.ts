@@ -128,8 +128,8 @@ export class DeviceState implements GradientSlots {
   }
 
   /**
-   * One step of the optimiser on the gradient in a slot; without one, on the reduced gradient, which lies in host memory. Gives the seconds in which
-   * that went to the device.
+   * One step of the optimiser on the gradient in a slot; without one, on the reduced gradient, which lies in host memory. Gives the seconds
+   * in which that went to the device.
    */
   apply(step: StepOptions, slot?: number): number {
     const { layout, optimizer } = this.#options;

@@ -70,8 +70,8 @@ export interface TrainerMemory {
 }
 
 /**
- * Forward, backward and the optimiser's step of one replica, or of several that train apart, in a compute thread of its own. Whoever needs a
- * part of it takes that part. Calls are served one at a time in the order in which they are made; the caller's thread is never blocked.
+ * Forward, backward and the optimiser's step of one replica, or of several that train apart, in a compute thread of its own. Whoever needs
+ * a part of it takes that part. Calls are served one at a time in the order in which they are made; the caller's thread is never blocked.
  */
 export interface Trainer extends GradientTree, StateAccess, OptimizerAccess, OuterAccess {
   /** What runs the graph. */

@@ -10,7 +10,9 @@ import type { TrainerHostOptions, TrainerReady } from './trainerMessages.ts';
 /** The calls of the trainer's compute thread; see `Trainer` for what they mean. */
 export type TrainerCalls = Awaited<ReturnType<typeof openTrainerHost>>['calls'];
 
-/** The compute thread's side of a trainer: parameters, moments and the gradient tree in memory of its own, and a part for each thing to do. */
+/**
+ * The compute thread's side of a trainer: parameters, moments and the gradient tree in memory of its own, and a part for each thing to do.
+ */
 export async function openTrainerHost(options: TrainerHostOptions) {
   const memory = openHostMemory(options);
   const { states, slots, reduced } = memory;

@@ -42,8 +42,10 @@ const openArchive = async (bounds: { segmentBytes?: number; totalBytes?: number 
   openLogArchive({ dataDir: join(dir, 'data'), redis: await connect(), log: silent, ...bounds });
 const openSink = (options: Partial<Parameters<typeof openLogSink>[0]> = {}): LogSink =>
   keep(openLogSink({ redisUrl: server.url, name: 'worker-a', ...options }));
-const line = (step: number, fields: object = {}): string =>
-  `${JSON.stringify({ level: 'info', time: new Date(1_700_000_000_000 + step).toISOString(), role: 'worker', worker: 'worker-a', job: JOB, step, msg: 'step', ...fields })}\n`;
+const line = (step: number, fields: object = {}): string => {
+  const time = new Date(1_700_000_000_000 + step).toISOString();
+  return `${JSON.stringify({ level: 'info', time, role: 'worker', worker: 'worker-a', job: JOB, step, msg: 'step', ...fields })}\n`;
+};
 const steps = (lines: readonly { readonly text: string }[]): number[] => lines.map(({ text }) => JSON.parse(text).step);
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
@@ -240,7 +242,7 @@ test('the lines of a job are bounded on disk, oldest first, and their places sta
   expect(steps(lines)).toEqual(range(1000).slice(log.first));
 });
 
-test('lines are read forward from a place, or the last ones, with filters by worker, level, pattern and time; and counted over time', async () => {
+test('lines are read forward from a place, or the last ones, filtered by worker, level, pattern and time; counted over time', async () => {
   const archive = keep(await openArchive());
   const sink = openSink();
   for (const step of range(1000)) {

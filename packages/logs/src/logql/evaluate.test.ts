@@ -42,9 +42,8 @@ beforeAll(async () => {
   });
   const sink = openLogSink({ redisUrl: server.url, name: 'w', batchCharacters: 20_000 });
   for (const { n, job, timeMs, level } of lines) {
-    sink.push(
-      `${JSON.stringify({ level, time: new Date(timeMs).toISOString(), role: 'worker', job, n, took: `${n % 50}ms`, pad: 'x'.repeat(100), msg: 'line' })}\n`,
-    );
+    const time = new Date(timeMs).toISOString();
+    sink.push(`${JSON.stringify({ level, time, role: 'worker', job, n, took: `${n % 50}ms`, pad: 'x'.repeat(100), msg: 'line' })}\n`);
   }
   await sink.flush(10_000);
   await archive.caughtUp(10_000);

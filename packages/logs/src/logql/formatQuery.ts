@@ -3,6 +3,7 @@ import type {
   Grouping,
   LabelChoice,
   LabelFilter,
+  LabelFormat,
   LogQuery,
   Matcher,
   MetricQuery,
@@ -24,6 +25,7 @@ export function formatQuery(query: Query): string {
 
 const indent = (level: number): string => '  '.repeat(level);
 const quote = (text: string): string => JSON.stringify(text);
+const labelFormat = ({ name, from }: LabelFormat): string => `${name}=${from.kind === 'label' ? from.name : quote(from.text)}`;
 const list = (names: readonly string[], separator: string): string => names.join(separator);
 
 function matcher({ name, op, value }: Matcher): string {
@@ -63,7 +65,7 @@ function plainStage(stage: Stage): string {
     case 'line_format':
       return `| ${stage.kind} ${quote(stage.text)}`;
     case 'label_format':
-      return `| label_format ${stage.formats.map(({ name, from }) => `${name}=${from.kind === 'label' ? from.name : quote(from.text)}`).join(',')}`;
+      return `| label_format ${stage.formats.map(labelFormat).join(',')}`;
     case 'filter':
       return `| ${labelFilter(stage.filter)}`;
     case 'drop':

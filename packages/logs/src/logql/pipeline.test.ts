@@ -20,7 +20,7 @@ const labels = (stages: string, text: string): object | undefined => {
   return rest;
 };
 
-test('json: nested keys, digits as they are, what is in the stream twice, no arrays and nulls; a line that ends early keeps its first fields', () => {
+test('json: nested keys, digits as they are, fields twice, no arrays and nulls; a line that ends early keeps its first fields', () => {
   expect(
     labels('| json', '{"a":{"b c":1.50,"3":"x"},"big":12345678901234567890,"l":[1],"n":null,"t":true,"level":"warn","job":"job-1"}'),
   ).toEqual({

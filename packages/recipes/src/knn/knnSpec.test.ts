@@ -34,7 +34,7 @@ test('a k-NN job file takes every sample once, on one worker, and the test split
   expect(parseJobSpec(JSON.parse(JSON.stringify(spec)))).toEqual(spec);
 });
 
-test('a k-NN job over a set that holds images out classifies those, by all others; one that is given other images by all of its own', () => {
+test('a k-NN job over a set that holds images out classifies those by all others; one given other images by all its own', () => {
   const data = { format: 'image-folder', path: '/images' };
   const own = parseJobSpec({ ...measuring, data });
   expect([own.data, knnOf(own).test]).toEqual([

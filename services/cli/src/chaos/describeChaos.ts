@@ -46,9 +46,12 @@ export function describeSummary(summary: ChaosSummary): string[] {
   const done = Object.entries(summary.done)
     .map(([kind, count]) => `${count} x ${kind}`)
     .join(', ');
+  const { recoveryMsP50, recoveryMsMax, unrecovered, goodput, generations } = summary;
+  const never = unrecovered > 0 ? `; none after ${unrecovered} of them` : '';
+  const share = goodput === undefined ? 'unknown' : `${(100 * goodput).toFixed(1)} % of the time went into steps that lasted`;
   return [
     `  events       ${done === '' ? 'none' : done}${summary.skipped > 0 ? `; ${summary.skipped} not done` : ''}`,
-    `  recovery     median ${seconds(summary.recoveryMsP50)}, longest ${seconds(summary.recoveryMsMax)}${summary.unrecovered > 0 ? `; none after ${summary.unrecovered} of them` : ''}`,
-    `  goodput      ${summary.goodput === undefined ? 'unknown' : `${(100 * summary.goodput).toFixed(1)} % of the time went into steps that lasted`}, over ${summary.generations} views`,
+    `  recovery     median ${seconds(recoveryMsP50)}, longest ${seconds(recoveryMsMax)}${never}`,
+    `  goodput      ${share}, over ${generations} views`,
   ];
 }

@@ -10,11 +10,12 @@ const SHOWN_PROBLEMS = 20;
 export function auditText(audit: JobAudit): string {
   const { jobId, name, state, firstStep, step, totalSteps, problems, problemCount, workers, redoneSteps, unknownSteps } = audit;
   const steps = `${step - firstStep} committed${firstStep === 0 ? '' : ` after the ${firstStep} it resumed from`}, of ${totalSteps} in all`;
+  const why = redoneSteps === 0 ? '' : ', because all workers had gone; the ledger counts each once';
   const lines = [
     `Job:      ${jobId} (${name}), ${state}`,
     `Steps:    ${steps}; generation ${audit.generation}`,
     `Verdict:  ${verdict(audit)}`,
-    `Redone:   ${count(redoneSteps, 'committed step')}${redoneSteps === 0 ? '' : ', because all workers had gone; the ledger counts each once'}`,
+    `Redone:   ${count(redoneSteps, 'committed step')}${why}`,
   ];
   if (unknownSteps > 0)
     lines.push(
@@ -43,7 +44,8 @@ function verdict(audit: JobAudit): string {
   const broken = skipped === 0 ? '' : ` (${number(images)} read, ${number(skipped)} broken)`;
   if (isClean) return `clean: ${number(expected)} samples were due, and each was consumed exactly once${broken}`;
   if (audit.verdict === 'incomplete') {
-    return `INCOMPLETE: the record of ${count(dueStep - step, 'step')} is missing (the job has committed ${dueStep}); the rest is consistent`;
+    const lost = count(dueStep - step, 'step');
+    return `INCOMPLETE: the record of ${lost} is missing (the job has committed ${dueStep}); the rest is consistent`;
   }
   const found = [
     missing > 0 && `${count(missing, 'sample')} missing`,

@@ -41,12 +41,12 @@ ${values.map(([key, value]) => `    ${pattern(key)}) ${bashValue(value)} ;;`).jo
   if [ -z "$kind" ]; then
     if [ "\${current#-}" != "$current" ]; then
       case "$path" in
-${entries.map(({ path, options }) => `        ${pattern(path)}) words="${options.join(' ')}" ;;`).join('\n')}
+${entries.map(({ path, options }) => caseOf(path, `words="${options.join(' ')}"`)).join('\n')}
       esac
       kind=list
     else
       case "$path" in
-${entries.map(({ path, commands, argument }) => `        ${pattern(path)}) ${bashValue(commands.length > 0 ? commands : argument)} ;;`).join('\n')}
+${entries.map(({ path, commands, argument }) => caseOf(path, bashValue(commands.length > 0 ? commands : argument))).join('\n')}
       esac
     fi
   fi
@@ -115,6 +115,9 @@ function valueOfArgument(argument: Argument | undefined): Value {
 function bashValue(value: Value): string {
   return typeof value === 'string' ? `kind=${value}` : `kind=list words="${value.join(' ')}"`;
 }
+
+/** A branch of the scripts' `case` over the path of a command. */
+const caseOf = (path: string, action: string): string => `        ${pattern(path)}) ${action} ;;`;
 
 function pattern(path: string): string {
   return `"${path.replace(' ', '/')}"`;

@@ -17,7 +17,8 @@ export async function withClient<Result>(program: Command, work: (client: JobCli
     const way = proxy === undefined ? '' : ` through the proxy of grpc_proxy (unset it to connect directly)`;
     throw new MaestroError(
       'unavailable',
-      `no coordinator answers at ${address}${way}; start one with \`maestro up\`, or give its address with --coordinator (${error.message})`,
+      `no coordinator answers at ${address}${way}; start one with \`maestro up\`, ` +
+        `or give its address with --coordinator (${error.message})`,
       { cause: error },
     );
   } finally {

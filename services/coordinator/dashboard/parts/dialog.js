@@ -4,7 +4,8 @@ import { h } from '../dom.js';
 
 /**
  * Asks before something is done. A modal dialog of the browser: the focus stays in it, Escape leaves it, and goes back after.
- * @param {{ title: string, text: string, confirm: string, isDangerous?: boolean, act: () => Promise<void> }} question `act` runs while the dialog is open; what it throws is shown in it
+ * @param {{ title: string, text: string, confirm: string, isDangerous?: boolean, act: () => Promise<void> }} question `act` runs while the
+ *   dialog is open; what it throws is shown in it
  */
 export function ask({ title, text, confirm, isDangerous = false, act }) {
   const error = h('p.field-error', { role: 'alert' });

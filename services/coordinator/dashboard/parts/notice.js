@@ -41,7 +41,9 @@ export function loadingNotice(what) {
 
 /**
  * A panel with a head and a body.
- * @param {string} title @param {{ id?: string, end?: Child | Child[], note?: Child, class?: string }} options @param {...(Child | Child[])} body
+ * @param {string} title
+ * @param {{ id?: string, end?: Child | Child[], note?: Child, class?: string }} options
+ * @param {...(Child | Child[])} body
  */
 export function panel(title, { id, end, note, class: className = '' }, ...body) {
   return h(

@@ -15,7 +15,8 @@ const OPEN_SECTIONS = ['data', 'schedule', 'model', 'resources'];
 
 /**
  * The form of a JSON Schema: a section for each object, a field for each value, the server's messages at the fields they speak of.
- * @param {{ schema: SchemaNode, values: Values, errors: ReadonlyMap<string, string>, notes: ReadonlyMap<string, FieldNote>, change: (path: readonly string[], value: unknown) => void }} form
+ * @param {{ schema: SchemaNode, values: Values, errors: ReadonlyMap<string, string>, notes: ReadonlyMap<string, FieldNote>,
+ *   change: (path: readonly string[], value: unknown) => void }} form
  */
 export function schemaForm({ schema, values, errors, notes, change }) {
   const entries = Object.entries(schema.properties ?? {});
@@ -51,7 +52,11 @@ function rankOf(key) {
   return rank < 0 ? OPEN_SECTIONS.length : rank;
 }
 
-/** @param {{ key: string, node: SchemaNode, values: Values, errors: ReadonlyMap<string, string>, fieldOf: (path: readonly string[], node: SchemaNode, isRequired: boolean) => HTMLElement, change: (path: readonly string[], value: unknown) => void }} of */
+/**
+ * @param {{ key: string, node: SchemaNode, values: Values, errors: ReadonlyMap<string, string>,
+ *   fieldOf: (path: readonly string[], node: SchemaNode, isRequired: boolean) => HTMLElement,
+ *   change: (path: readonly string[], value: unknown) => void }} of
+ */
 function section({ key, node, values, errors, fieldOf, change }) {
   const variants = variantsOf(node);
   const chosen = variants.length === 0 ? node : shownVariant(variants, valueAt(values, [key]));
@@ -81,7 +86,15 @@ function section({ key, node, values, errors, fieldOf, change }) {
   );
 }
 
-/** The fields of a choice within a section. @param {readonly string[]} path @param {readonly SchemaNode[]} variants @param {Values} values @param {ReadonlyMap<string, string>} errors @param {(path: readonly string[], node: SchemaNode, isRequired: boolean) => HTMLElement} fieldOf @param {(path: readonly string[], value: unknown) => void} change */
+/**
+ * The fields of a choice within a section.
+ * @param {readonly string[]} path
+ * @param {readonly SchemaNode[]} variants
+ * @param {Values} values
+ * @param {ReadonlyMap<string, string>} errors
+ * @param {(path: readonly string[], node: SchemaNode, isRequired: boolean) => HTMLElement} fieldOf
+ * @param {(path: readonly string[], value: unknown) => void} change
+ */
 function nestedFields(path, variants, values, errors, fieldOf, change) {
   const name = discriminatorOf(variants);
   const properties = shownVariant(variants, valueAt(values, path)).properties ?? {};
@@ -92,7 +105,10 @@ function nestedFields(path, variants, values, errors, fieldOf, change) {
   );
 }
 
-/** @param {{ path: readonly string[], node: SchemaNode, isRequired: boolean, value: unknown, error: string | undefined, note: FieldNote | undefined, change: (path: readonly string[], value: unknown) => void }} of */
+/**
+ * @param {{ path: readonly string[], node: SchemaNode, isRequired: boolean, value: unknown, error: string | undefined,
+ *   note: FieldNote | undefined, change: (path: readonly string[], value: unknown) => void }} of
+ */
 function field({ path, node, isRequired, value, error, note, change }) {
   const id = `field-${path.join('-')}`;
   const described = [node.description && `${id}-hint`, note && `${id}-note`, error && `${id}-error`].filter(Boolean).join(' ');
@@ -142,7 +158,13 @@ function labelOf(path) {
   return path.slice(Math.min(1, path.length - 1)).join('.');
 }
 
-/** @param {readonly string[]} path @param {readonly SchemaNode[]} variants @param {unknown} current undefined: not chosen yet @param {ReadonlyMap<string, string>} errors @param {(path: readonly string[], value: unknown) => void} change */
+/**
+ * @param {readonly string[]} path
+ * @param {readonly SchemaNode[]} variants
+ * @param {unknown} current undefined: not chosen yet
+ * @param {ReadonlyMap<string, string>} errors
+ * @param {(path: readonly string[], value: unknown) => void} change
+ */
 function variantField(path, variants, current, errors, change) {
   const id = `field-${path.join('-')}`;
   const name = path.at(-1) ?? '';
@@ -179,7 +201,12 @@ function isFound(variants) {
   return discriminatorOf(variants) === FORMAT && variants.every(({ properties }) => properties?.['path'] !== undefined);
 }
 
-/** The variant whose fields are shown: of a data set of which nothing is known yet, its path comes first. @param {readonly SchemaNode[]} variants @param {unknown} value @returns {SchemaNode} */
+/**
+ * The variant whose fields are shown: of a data set of which nothing is known yet, its path comes first.
+ * @param {readonly SchemaNode[]} variants
+ * @param {unknown} value
+ * @returns {SchemaNode}
+ */
 function shownVariant(variants, value) {
   const chosen = chosenVariant(variants, value);
   if (!isFound(variants)) return chosen;
@@ -264,7 +291,11 @@ function without(values, key, isOut) {
   return rest;
 }
 
-/** What somebody typed, as the schema wants it; what does not fit stays text, so that the server can say what is wrong with it. @param {string} text @param {SchemaNode} node */
+/**
+ * What somebody typed, as the schema wants it; what does not fit stays text, so that the server can say what is wrong with it.
+ * @param {string} text
+ * @param {SchemaNode} node
+ */
 function parsed(text, node) {
   const number = (/** @type {string} */ part) => (part.trim() !== '' && Number.isFinite(Number(part)) ? Number(part) : part);
   if (node.type === 'array') return text.split(',').map((part) => number(part.trim()));

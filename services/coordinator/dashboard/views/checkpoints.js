@@ -31,7 +31,12 @@ export function openCheckpoints({ id, spec }) {
   return { element, update: () => undefined, dispose: () => polling.stop() };
 }
 
-/** @param {{ items?: readonly CheckpointItem[], error?: unknown }} state @param {string} id @param {number} everySteps @param {() => void} retry */
+/**
+ * @param {{ items?: readonly CheckpointItem[], error?: unknown }} state
+ * @param {string} id
+ * @param {number} everySteps
+ * @param {() => void} retry
+ */
 function view({ items, error }, id, everySteps, retry) {
   if (items === undefined)
     return error === undefined ? loadingNotice('checkpoints') : errorNotice('Cannot show the checkpoints', errorText(error), retry);

@@ -31,7 +31,12 @@ export function problemsOfForm(problems, values, surveys, places) {
   });
 }
 
-/** What the coordinator sees at a path; undefined when it could not be asked, so that it is asked again. @param {string} path @param {AbortSignal} signal @returns {Promise<DataSurvey | undefined>} */
+/**
+ * What the coordinator sees at a path; undefined when it could not be asked, so that it is asked again.
+ * @param {string} path
+ * @param {AbortSignal} signal
+ * @returns {Promise<DataSurvey | undefined>}
+ */
 export async function surveyOf(path, signal) {
   try {
     return await request(`/api/v1/data?path=${encodeURIComponent(path)}`, { signal });
@@ -41,7 +46,12 @@ export async function surveyOf(path, signal) {
   }
 }
 
-/** What was found at the paths, to stand at their fields. @param {Values} values @param {ReadonlyMap<string, DataSurvey | 'asked'>} surveys @param {Places} places */
+/**
+ * What was found at the paths, to stand at their fields.
+ * @param {Values} values
+ * @param {ReadonlyMap<string, DataSurvey | 'asked'>} surveys
+ * @param {Places} places
+ */
 export function notesOf(values, surveys, places) {
   /** @type {Map<string, import('../parts/schemaForm.js').FieldNote>} */
   const notes = new Map();

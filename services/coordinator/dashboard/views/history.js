@@ -26,9 +26,16 @@ const EVENT_TONES = /** @type {Record<string, string>} */ ({
   rebalance: 'violet',
 });
 
-/** @typedef {{ job: Job, views?: readonly JobViewItem[], error?: unknown, showsAll: { Views: boolean, Events: boolean } }} HistoryState @typedef {(what: 'Views' | 'Events') => void} ShowAll */
+/**
+ * @typedef {{ job: Job, views?: readonly JobViewItem[], error?: unknown, showsAll: { Views: boolean, Events: boolean } }} HistoryState
+ * @typedef {(what: 'Views' | 'Events') => void} ShowAll
+ */
 
-/** Who worked for the job when, what happened, and whether every sample was taken once. @param {Job} first @returns {import('./jobPage.js').Tab} */
+/**
+ * Who worked for the job when, what happened, and whether every sample was taken once.
+ * @param {Job} first
+ * @returns {import('./jobPage.js').Tab}
+ */
 export function openHistory(first) {
   const element = keep(h('div.history'));
   /** @type {HistoryState} */
@@ -74,7 +81,14 @@ function viewsPanel({ job, views, error, showsAll }, showAll) {
   return panel('Views', { note: "the job's members, by first step" }, body);
 }
 
-/** The first rows of a long list, and a button for the others. @param {'Views' | 'Events'} what @param {string} list @param {(() => HTMLElement)[]} rows @param {boolean} isAll @param {ShowAll} showAll */
+/**
+ * The first rows of a long list, and a button for the others.
+ * @param {'Views' | 'Events'} what
+ * @param {string} list
+ * @param {(() => HTMLElement)[]} rows
+ * @param {boolean} isAll
+ * @param {ShowAll} showAll
+ */
 function fewOf(what, list, rows, isAll, showAll) {
   const hidden = isAll ? 0 : Math.max(0, rows.length - FEW);
   return h(
@@ -148,7 +162,11 @@ function eventsPanel({ job: { events }, showsAll }, showAll) {
   return panel('Events', { note: 'newest first' }, body);
 }
 
-/** Events in a row, where checkpoints between which nothing else happened are one. @param {Job['events']} events @returns {Job['events'][]} */
+/**
+ * Events in a row, where checkpoints between which nothing else happened are one.
+ * @param {Job['events']} events
+ * @returns {Job['events'][]}
+ */
 function inGroups(events) {
   /** @type {Job['events'][]} */
   const groups = [];

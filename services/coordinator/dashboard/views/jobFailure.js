@@ -9,7 +9,9 @@ import { reasonParts } from '../parts/reason.js';
 const ADVICE = /** @type {Record<string, { title: string, todo: string }>} */ ({
   DataInvalid: {
     title: 'The data cannot be used',
-    todo: 'Repair or remove the files named above; every worker must see the same files. `maestro dataset inspect PATH --hash` on each machine shows whether the copies are identical, and `--sample 1000000` tries to decode every image.',
+    todo:
+      'Repair or remove the files named above; every worker must see the same files. `maestro dataset inspect PATH --hash` on each ' +
+      'machine shows whether the copies are identical, and `--sample 1000000` tries to decode every image.',
   },
   NotFound: {
     title: 'Something that the job needs is missing',

@@ -2,7 +2,11 @@
 import { h, keep, patch } from '../dom.js';
 import { stringify } from '../yaml/index.js';
 
-/** The job file as the coordinator has it, with every default filled in. @param {import('../types/api.d.ts').Job} job @returns {import('./jobPage.js').Tab} */
+/**
+ * The job file as the coordinator has it, with every default filled in.
+ * @param {import('../types/api.d.ts').Job} job
+ * @returns {import('./jobPage.js').Tab}
+ */
 export function openJobFile({ id, spec }) {
   const text = stringify(spec);
   const element = keep(h('section.panel', { 'aria-label': 'Job file' }));

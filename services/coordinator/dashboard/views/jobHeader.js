@@ -14,7 +14,9 @@ const ACTIONS = /** @type {const} */ ({
   pause: {
     label: 'Pause',
     icon: 'pause',
-    text: 'Its workers write a checkpoint, stop at the next step boundary, and are free for other jobs. When resumed, the job continues from there, with the same weights as without the pause.',
+    text:
+      'Its workers write a checkpoint, stop at the next step boundary, and are free for other jobs. When resumed, the job continues ' +
+      'from there, with the same weights as without the pause.',
     isDangerous: false,
   },
   resume: {
@@ -26,7 +28,9 @@ const ACTIONS = /** @type {const} */ ({
   cancel: {
     label: 'Cancel',
     icon: 'stop',
-    text: 'It writes a checkpoint and stops at the next step boundary. A cancelled job cannot be resumed, but a new job can continue from its checkpoint.',
+    text:
+      'It writes a checkpoint and stops at the next step boundary. A cancelled job cannot be resumed, but a new job can continue from ' +
+      'its checkpoint.',
     isDangerous: true,
   },
 });
@@ -37,7 +41,12 @@ function possibleActions({ state }) {
   return state === 'paused' ? ['resume', 'cancel'] : state === 'pausing' ? ['cancel'] : ['pause', 'cancel'];
 }
 
-/** Name, state, why, what can be done, and where it stands. @param {Job} job @param {(job: Job) => void} take told what an action left @param {boolean} hasTiles whether the numbers are shown, too */
+/**
+ * Name, state, why, what can be done, and where it stands.
+ * @param {Job} job
+ * @param {(job: Job) => void} take told what an action left
+ * @param {boolean} hasTiles whether the numbers are shown, too
+ */
 export function jobHeader(job, take, hasTiles) {
   const { id, name, state, message, progress, createdAt } = job;
   const { warnings } = /** @type {{ warnings?: readonly string[] }} */ (job);
@@ -122,14 +131,26 @@ function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec
   );
 }
 
-/** What a job tells at each step. @param {Metric} metric @param {Job['progress']} progress @param {boolean} isJudged whether the job is judged by it @returns {[string, string, string | undefined]} */
+/**
+ * What a job tells at each step.
+ * @param {Metric} metric
+ * @param {Job['progress']} progress
+ * @param {boolean} isJudged whether the job is judged by it
+ * @returns {[string, string, string | undefined]}
+ */
 function seriesTile(metric, progress, isJudged) {
   const { name, label } = metric;
   const first = isJudged ? progress?.firstMetrics[name] : undefined;
   return [label, metricText(metric, progress?.metrics[name]), first === undefined ? undefined : `${metricText(metric, first)} at first`];
 }
 
-/** What a job ends with, and the number that belongs to it. @param {Job['recipe']} recipe @param {Metric} metric @param {Job['results']} results @returns {[string, string, string | undefined]} */
+/**
+ * What a job ends with, and the number that belongs to it.
+ * @param {Job['recipe']} recipe
+ * @param {Metric} metric
+ * @param {Job['results']} results
+ * @returns {[string, string, string | undefined]}
+ */
 function resultTile(recipe, metric, results) {
   const note = recipe.results.find(({ name }) => name === metric.note);
   return [

@@ -14,7 +14,10 @@ import { openOverview } from './overview.js';
 
 /** @typedef {import('../types/api.d.ts').Job} Job */
 
-/** What a tab of the job's page is: an element that lives on, told of each change of the job. @typedef {{ element: HTMLElement, update: (job: Job) => void, dispose: () => void }} Tab */
+/**
+ * What a tab of the job's page is: an element that lives on, told of each change of the job.
+ * @typedef {{ element: HTMLElement, update: (job: Job) => void, dispose: () => void }} Tab
+ */
 
 /** @type {readonly (readonly [name: string, title: string, open: (job: Job) => Tab])[]} */
 const TABS = [

@@ -2,7 +2,10 @@
 import { h } from '../dom.js';
 import { bytes, count, duration, plural, rate } from '../format.js';
 
-/** That the job would be taken, what it comes to, and what may not be meant. @param {{ spec?: any, recipe?: any, plan?: any, warnings: readonly string[] }} checked */
+/**
+ * That the job would be taken, what it comes to, and what may not be meant.
+ * @param {{ spec?: any, recipe?: any, plan?: any, warnings: readonly string[] }} checked
+ */
 export function verdict({ spec, recipe, plan, warnings }) {
   const { schedule, resources, model } = spec;
   const batch = resources.virtualRanks * schedule.microBatch * schedule.accumulation;

@@ -14,9 +14,17 @@ import { navigate, setQuery } from '../router.js';
 const POLL_MS = 1500;
 const FILTERS = /** @type {const} */ (['all', 'active', 'ended']);
 
-/** All jobs, newest first. @param {HTMLElement} root @param {import('../router.js').Place} place @returns {import('../types/api.d.ts').Page} */
+/**
+ * All jobs, newest first.
+ * @param {HTMLElement} root
+ * @param {import('../router.js').Place} place
+ * @returns {import('../types/api.d.ts').Page}
+ */
 export function jobsPage(root, { query }) {
-  /** @type {{ jobs?: readonly Job[], workers: readonly Worker[], cursor?: string | undefined, more: Job[], error?: unknown, filter: string }} */
+  /**
+   * @type {{ jobs?: readonly Job[], workers: readonly Worker[], cursor?: string | undefined, more: Job[], error?: unknown,
+   *   filter: string }}
+   */
   const state = { workers: [], more: [], filter: query.get('show') ?? 'all' };
   const render = onceAFrame(() => patch(root, ...view(state, { choose, loadMore, retry: () => polling.now() })));
   const choose = (/** @type {string} */ filter) => {
@@ -40,7 +48,12 @@ export function jobsPage(root, { query }) {
   return { title: 'Jobs', dispose: () => polling.stop() };
 }
 
-/** The newest jobs, and those that run behind more that wait than a page has. @param {readonly Job[]} newest @param {AbortSignal} signal @returns {Promise<readonly Job[]>} */
+/**
+ * The newest jobs, and those that run behind more that wait than a page has.
+ * @param {readonly Job[]} newest
+ * @param {AbortSignal} signal
+ * @returns {Promise<readonly Job[]>}
+ */
 async function withRunning(newest, signal) {
   const running = await request('/api/v1/jobs?state=running&limit=200', { signal });
   const known = new Set(newest.map(({ id }) => id));
@@ -48,7 +61,8 @@ async function withRunning(newest, signal) {
 }
 
 /**
- * @param {{ jobs?: readonly Job[], workers: readonly Worker[], cursor?: string | undefined, more: readonly Job[], error?: unknown, filter: string }} state
+ * @param {{ jobs?: readonly Job[], workers: readonly Worker[], cursor?: string | undefined, more: readonly Job[], error?: unknown,
+ *   filter: string }} state
  * @param {{ choose: (filter: string) => void, loadMore: () => void, retry: () => void }} act
  */
 function view({ jobs, workers, cursor, more, error, filter }, { choose, loadMore, retry }) {

@@ -17,7 +17,9 @@ const ORDER = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 
 /**
  * How many lines there are over time, by level; a click on a bar narrows the time to it.
- * @param {string} jobId @param {import('./logs.js').Filters} filters read at each refresh @param {(from: string, to: string) => void} narrow
+ * @param {string} jobId
+ * @param {import('./logs.js').Filters} filters read at each refresh
+ * @param {(from: string, to: string) => void} narrow
  */
 export function openHistogram(jobId, filters, narrow) {
   const element = keep(
@@ -49,13 +51,22 @@ function bucketsIn({ clientWidth }) {
   return Math.max(4, Math.min(MOST_BUCKETS, Math.floor(((clientWidth || innerWidth - 2 * MARGIN_PX) - MARGIN_PX) / BAR_PX)));
 }
 
-/** The bar that is the tab stop: the chosen one, if it has lines, else the last that has. @param {LogHistogram['buckets']} buckets @param {number} current */
+/**
+ * The bar that is the tab stop: the chosen one, if it has lines, else the last that has.
+ * @param {LogHistogram['buckets']} buckets
+ * @param {number} current
+ */
 function stopOf(buckets, current) {
   const withLines = buckets.map(linesOf);
   return (withLines[current] ?? 0) > 0 ? current : withLines.findLastIndex((lines) => lines > 0);
 }
 
-/** Where a key leads from a bar: bars without lines are passed over. @param {LogHistogram['buckets']} buckets @param {number} from @param {string} key */
+/**
+ * Where a key leads from a bar: bars without lines are passed over.
+ * @param {LogHistogram['buckets']} buckets
+ * @param {number} from
+ * @param {string} key
+ */
 function neighbour(buckets, from, key) {
   const withLines = buckets.flatMap((bucket, i) => (linesOf(bucket) > 0 ? [i] : []));
   const at = withLines.indexOf(from);
@@ -88,7 +99,8 @@ function view(buckets, stop, { narrow, move }) {
       {},
       ...buckets.map(({ fromMs, toMs, counts }, i) => {
         const levels = ORDER.filter((level) => (counts[level] ?? 0) > 0);
-        const text = `${clock(fromMs).slice(0, 8)}: ${plural(totals[i] ?? 0, 'line')}${levels.length > 0 ? ` (${levels.map((level) => `${counts[level]} ${level}`).join(', ')})` : ''}`;
+        const parts = levels.map((level) => `${counts[level]} ${level}`).join(', ');
+        const text = `${clock(fromMs).slice(0, 8)}: ${plural(totals[i] ?? 0, 'line')}${parts === '' ? '' : ` (${parts})`}`;
         return h(
           'button',
           {

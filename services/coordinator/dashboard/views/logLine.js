@@ -35,13 +35,19 @@ function whole(value) {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** A field's value in short: a fraction with the digits that matter, a long path by its end; the title has all of it. @param {unknown} value */
+/**
+ * A field's value in short: a fraction with the digits that matter, a long path by its end; the title has all of it.
+ * @param {unknown} value
+ */
 function shortened(value) {
   if (typeof value === 'number' && !Number.isInteger(value)) return String(Number(value.toPrecision(4)));
   return withShortPaths(whole(value));
 }
 
-/** The pattern that somebody searches for; undefined when there is none, or it is not one of JavaScript's (the server knows RE2). @param {string} search */
+/**
+ * The pattern that somebody searches for; undefined when there is none, or it is not one of JavaScript's (the server knows RE2).
+ * @param {string} search
+ */
 export function searchPattern(search) {
   if (search === '') return undefined;
   try {

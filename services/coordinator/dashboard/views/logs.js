@@ -15,7 +15,11 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 const MOST_LINES = 2000;
 const TYPING_MS = 300;
 
-/** The lines of a job's processes: live, filtered, with a histogram. The filters are the address. @param {Job} job @returns {import('./jobPage.js').Tab} */
+/**
+ * The lines of a job's processes: live, filtered, with a histogram. The filters are the address.
+ * @param {Job} job
+ * @returns {import('./jobPage.js').Tab}
+ */
 export function openLogs(job) {
   const query = new URLSearchParams(location.search);
   /** @type {Filters} */
@@ -116,7 +120,10 @@ export function openLogs(job) {
   };
 
   let turn = 0;
-  /** Asks for other lines. Those that are there stay, with the reason, when the server cannot take the filters. @param {Partial<Filters>} change */
+  /**
+   * Asks for other lines. Those that are there stay, with the reason, when the server cannot take the filters.
+   * @param {Partial<Filters>} change
+   */
   const setFilters = async (change) => {
     const own = ++turn;
     Object.assign(filters, change);

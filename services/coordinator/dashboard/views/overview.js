@@ -10,7 +10,12 @@ import { openReconstructions } from './reconstructions.js';
 import { openTimeline } from './timeline.js';
 import { viewChange } from './viewChange.js';
 
-/** @typedef {import('../types/api.d.ts').Job} Job @typedef {import('../types/api.d.ts').Series} Series @typedef {import('../types/api.d.ts').JobViewItem} JobViewItem @typedef {import('../types/api.d.ts').Metric} Metric */
+/**
+ * @typedef {import('../types/api.d.ts').Job} Job
+ * @typedef {import('../types/api.d.ts').Series} Series
+ * @typedef {import('../types/api.d.ts').JobViewItem} JobViewItem
+ * @typedef {import('../types/api.d.ts').Metric} Metric
+ */
 
 const POINTS = 800;
 const POLL_MS = 2000;

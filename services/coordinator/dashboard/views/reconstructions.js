@@ -6,7 +6,10 @@ import { emptyNotice, errorNotice, loadingNotice } from '../parts/notice.js';
 
 /** @typedef {import('../types/api.d.ts').Reconstruction} Reconstruction */
 
-/** Pictures of the same images through the run: original, masked, reconstructed. Shows the newest until an older one is chosen. @param {string} jobId */
+/**
+ * Pictures of the same images through the run: original, masked, reconstructed. Shows the newest until an older one is chosen.
+ * @param {string} jobId
+ */
 export function openReconstructions(jobId) {
   const element = keep(h('section.panel.reconstructions', { 'aria-label': 'Reconstructions' }));
   /** @type {{ items?: readonly Reconstruction[], chosen?: number | undefined, error?: unknown }} */

@@ -9,13 +9,26 @@ import { parse, stringify } from '../yaml/index.js';
 import { notesOf, problemsOfForm, sectionAt, surveyOf } from './dataNotes.js';
 import { verdict } from './jobVerdict.js';
 
-/** @typedef {import('../types/api.d.ts').SchemaNode} SchemaNode @typedef {import('../parts/schemaForm.js').Values} Values @typedef {import('../types/api.d.ts').DataSurvey} DataSurvey */
+/**
+ * @typedef {import('../types/api.d.ts').SchemaNode} SchemaNode
+ * @typedef {import('../parts/schemaForm.js').Values} Values
+ * @typedef {import('../types/api.d.ts').DataSurvey} DataSurvey
+ */
 
 const CHECK_DELAY_MS = 350;
 
-/** A new job: a form made from the schema, or the file as text; checked by the server while one types. @param {HTMLElement} root @param {import('../router.js').Place} place @returns {import('../types/api.d.ts').Page} */
+/**
+ * A new job: a form made from the schema, or the file as text; checked by the server while one types.
+ * @param {HTMLElement} root
+ * @param {import('../router.js').Place} place
+ * @returns {import('../types/api.d.ts').Page}
+ */
 export function submitPage(root, { query }) {
-  /** @type {{ schema?: SchemaNode, values: Values, text: string, tab: string, errors: string[], spec?: any, error?: unknown, isChecked: boolean, isTouched: boolean, isSending: boolean, surveys: Map<string, DataSurvey | 'asked'>, warnings: readonly string[], plan?: any, recipe?: any, places: readonly (readonly string[])[] }} */
+  /**
+   * @type {{ schema?: SchemaNode, values: Values, text: string, tab: string, errors: string[], spec?: any, error?: unknown,
+   *   isChecked: boolean, isTouched: boolean, isSending: boolean, surveys: Map<string, DataSurvey | 'asked'>, warnings: readonly string[],
+   *   plan?: any, recipe?: any, places: readonly (readonly string[])[] }}
+   */
   const state = {
     values: {},
     text: '',
@@ -293,8 +306,8 @@ async function newestCheckpoint(id) {
 }
 
 /**
- * A job's file to begin another one with: training begins anew or from `checkpoint`, and what measures a checkpoint may measure another one, of
- * another model.
+ * A job's file to begin another one with: training begins anew or from `checkpoint`, and what measures a checkpoint may measure another
+ * one, of another model.
  * @param {import('../types/api.d.ts').Job} job
  * @param {string | undefined} resumeFrom
  */

@@ -95,7 +95,8 @@ function view({ timeline, error }, canvasOf) {
         h(
           'p',
           {},
-          "The timeline shows each worker's phases while it trains. The coordinator keeps them in memory only, so steps before its last start are missing.",
+          "The timeline shows each worker's phases while it trains. The coordinator keeps them in memory only, so steps before its last " +
+            'start are missing.',
         ),
       ),
     ];
@@ -190,7 +191,12 @@ function spanOf({ workers }) {
   return { startMs: Math.min(...ends.map(([start = 0]) => start)), endMs: Math.max(...ends.map(([, end = 0]) => end)) };
 }
 
-/** @param {HTMLCanvasElement} canvas @param {Timeline['workers'][number]} worker @param {{ startMs: number, endMs: number }} span @param {readonly string[]} phases */
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {Timeline['workers'][number]} worker
+ * @param {{ startMs: number, endMs: number }} span
+ * @param {readonly string[]} phases
+ */
 function drawRow(canvas, { steps }, { startMs, endMs }, phases) {
   const [width, scale] = [canvas.clientWidth, devicePixelRatio];
   if (width === 0) return;

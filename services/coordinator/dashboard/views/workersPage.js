@@ -76,7 +76,8 @@ function row({ name, id, jobId, device, threads, host, pid, address, isDrained }
       text:
         jobId === undefined
           ? `${name} gets no job until its process is restarted.`
-          : `${name} leaves ${names[jobId] ?? jobId} at the next step boundary; the others take over its part, and the weights stay the same. It gets no job until its process is restarted.`,
+          : `${name} leaves ${names[jobId] ?? jobId} at the next step boundary; the others take over its part, and the weights stay ` +
+            'the same. It gets no job until its process is restarted.',
       confirm: 'Drain',
       isDangerous: true,
       act: async () => {

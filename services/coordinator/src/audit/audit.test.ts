@@ -85,7 +85,7 @@ async function live({ schedule, seed, firstStep, step, changes, broken, isFolded
   return (await store.loadLedger(jobId))!;
 }
 
-test('what the scripts write of any job is clean: windows, uneven epochs, kept batches, resumed and unfinished runs, folded or not', async () => {
+test('what the scripts write of any job is clean: windows, uneven epochs, kept batches, resumed, unfinished, folded or not', async () => {
   await fc.assert(
     fc.asyncProperty(anyStory, async (story) => {
       const { schedule, seed, firstStep, step } = story;

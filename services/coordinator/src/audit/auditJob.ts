@@ -23,10 +23,11 @@ export async function auditJob(store: Pick<Store, 'loadLedger' | 'ledgerBytes'>,
   const ledger = await store.loadLedger(jobId);
   if (ledger === undefined) {
     const { step: startStep } = audited.run.facts.startPoint;
+    const advice = isTerminal(state) ? ' Start the coordinator again: it puts back the ledgers of jobs that have ended' : '';
     const reason =
       doneStep > startStep
         ? `the record is gone: the job is ${state} and has done ${doneStep} steps, but Redis holds no ledger of it; was Redis ` +
-          `emptied, or does it evict keys?${isTerminal(state) ? ' Start the coordinator again: it puts back the ledgers of jobs that have ended' : ''}`
+          `emptied, or does it evict keys?${advice}`
         : `it is ${state} and no step of it is committed`;
     throw new MaestroError('not-found', `audit: job ${jobId} has no ledger: ${reason}`);
   }

@@ -115,7 +115,8 @@ export const OPEN_SCRIPT = `
 local generation, step = tonumber(${arg(0)}), tonumber(${arg(1)})
 local seen = redis.call('HMGET', ${KEY}, 'generation', 'step')
 if not seen[2] then
-  redis.call('HSET', ${KEY}, 'generation', generation, 'first', ${arg(3)}, 'step', ${arg(3)}, 'samples', ${arg(2)}, 'images', 0, 'redone', 0, 'content', 0)
+  redis.call('HSET', ${KEY}, 'generation', generation, 'first', ${arg(3)}, 'step', ${arg(3)}, 'samples', ${arg(2)},
+    'images', 0, 'redone', 0, 'content', 0)
   return tonumber(${arg(3)})
 end
 local committed = tonumber(seen[2])
@@ -157,7 +158,8 @@ for at = ${FIRST_ARG + 5}, #ARGV, 3 do
       before = row .. ';'
     end
   end
-  redis.call('HSET', ${KEY}, field, before .. first .. '-' .. index .. ' ' .. generation .. ' ' .. worker .. ' ' .. exact(images) .. ' ' .. exact(digest))
+  redis.call('HSET', ${KEY}, field,
+    before .. first .. '-' .. index .. ' ' .. generation .. ' ' .. worker .. ' ' .. exact(images) .. ' ' .. exact(digest))
 end
 for worker, total in pairs(totals) do
   local field = 'worker:' .. worker

@@ -49,7 +49,7 @@ async function start() {
   return { jobs, told, incarnation, client: connection.client };
 }
 
-test('whatever lies in the place of the lease, the incarnation, the records or a ledger, a coordinator starts and says what it put aside', async () => {
+test('whatever lies in the place of lease, incarnation, records or a ledger, a coordinator starts and says what it put aside', async () => {
   const { client } = await redis.connect();
   await client.set('maestro:coordinator', 'not JSON');
   await client.set('maestro:incarnation', '1.8446744073709552e+19');
@@ -92,7 +92,7 @@ test('whatever lies in the place of the lease, the incarnation, the records or a
   expect([again.incarnation, again.jobs.length]).toEqual([2, 2]);
 });
 
-test('progress that an older version wrote has its numbers as metrics: those that the recipe names, and none before the first step', async () => {
+test('progress of an older version has its numbers as metrics: those that the recipe names, none before the first step', async () => {
   const former = { step: 4, totalSteps: 20, images: 32, lossFirst: 2, loss: 0.5, lr: 0.001, gradNorm: 3, imagesPerSecond: 8 };
   const measuring = parseJobSpec({ recipe: 'knn', data: { format: 'idx', path: '/a' }, checkpoint: { resumeFrom: '/c/gone' } });
   const metrics = { loss: 0.5, learningRate: 0.001, gradNorm: 3 };
@@ -114,7 +114,7 @@ test('progress that an older version wrote has its numbers as metrics: those tha
   expect(restored[0]).not.toHaveProperty('loss');
 });
 
-test('a run that is none is put aside, and its job begins where its checkpoints are; incarnations go on above what runs have seen', async () => {
+test('a run that is none is put aside, its job begins at its checkpoints; incarnations go on above what runs have seen', async () => {
   const { client } = await redis.connect();
   await client.lpush('maestro:incarnation', 'a list');
   await client.set('maestro:coordinator', JSON.stringify({ nonce: 'x', pid: 1, host: 'elsewhere', machine: 'elsewhere' }));

@@ -52,7 +52,7 @@ describe('coordinator metrics', () => {
     metrics.close();
   });
 
-  test('have a family for each metric of a recipe, without a value for a job that does not tell it; no recipe can take one of the others', async () => {
+  test('have a family for each metric of a recipe, without a value for a job that lacks it; none can be taken twice', async () => {
     const metrics = openCoordinatorMetrics();
     const measuring = { ...job('measuring', 7), progress: { ...job('', 7).progress!, metrics: {} } };
     const text = await metrics.print({ jobs: [gauges(job('training', 0.5)), gauges(measuring)], workers: [] });

@@ -158,7 +158,7 @@ const modelJobs = ({ jobs, workerCount }: Queue): ModelJob[] =>
     return { ...rest, id: `job-${index}`, minWorkers: least, maxWorkers: least + extra };
   });
 
-test('whatever is submitted, no worker has two jobs, no job more than it may use, every job ends, and none is paused again and again', () => {
+test('whatever is submitted: no worker has two jobs, no job too many workers, each job ends, none is paused time and again', () => {
   fc.assert(
     fc.property(queue, (drawn) => {
       const jobs = modelJobs(drawn);
@@ -231,7 +231,7 @@ test('a job that allows mixed devices takes workers of its own device first, and
   expect(place({ allowsMixed: true })).toEqual(['assign one ca']);
 });
 
-test('while there is caution, a job without a step is given workers by those of lower priority alone; one that has done a step by all', () => {
+test('while there is caution, a job without a step gets workers from lower priorities alone; one with a step from all', () => {
   const running = job('running', '1..4 on abc');
   const asked = (jobs: readonly SchedulableJob[], free = '') =>
     lines(placeJobs({ jobs, free: workers(free), caution: { failures: 2, untilMs: 60_000 } }));

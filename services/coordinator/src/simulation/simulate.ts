@@ -318,7 +318,8 @@ export function simulate(scenario: Scenario): Verdict {
     note(`VIOLATION ${violation}`);
     for (const { name, status, generation, state, awaySinceMs, isReleased, phase, phaseSeconds } of coordinator?.run.workers ?? [])
       note(
-        `  ${name} is ${status} of view ${generation}, state ${state}, ${phase} for ${phaseSeconds}${isReleased ? ', released' : ''}${awaySinceMs === undefined ? '' : `, away since ${awaySinceMs}`}`,
+        `  ${name} is ${status} of view ${generation}, state ${state}, ${phase} for ${phaseSeconds}` +
+          `${isReleased ? ', released' : ''}${awaySinceMs === undefined ? '' : `, away since ${awaySinceMs}`}`,
       );
     for (const { id, isAlive, isAttached, member } of all)
       if (isAlive) note(`  process ${id}${isAttached ? '' : ' (detached)'}: ${member === undefined ? 'idle' : memberText(member)}`);

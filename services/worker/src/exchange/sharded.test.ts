@@ -247,7 +247,7 @@ test.each([adamW, lars])(
   },
 );
 
-test('an owner that is lost takes its moments with it, and the others go back to the end of the window, to the bits of a replica', async () => {
+test('a lost owner takes its moments with it; the others go back to the end of the window, to the bits of a replica', async () => {
   const root = await mkdtemp(join(tmpdir(), 'maestro-sharded-'));
   closers.push(() => rm(root, { recursive: true, force: true }));
   const members = await Promise.all([0, 1, 2].map(() => openMember(root)));

@@ -40,7 +40,8 @@ test('a sample with other bytes ends the step with its name, both hashes and bot
     await expect(check.settle(silent)).rejects.toMatchObject({
       code: 'data-invalid',
       message:
-        "data set: 7.png has content hash 0000000000abc on worker-b, worker-a had 0000000000123, and so with 1 more: the workers' copies differ or the data was changed; make them the same and submit the job again",
+        "data set: 7.png has content hash 0000000000abc on worker-b, worker-a had 0000000000123, and so with 1 more: the workers' copies " +
+        'differ or the data was changed; make them the same and submit the job again',
       details: { samples: ['7.png', '9.png'] },
     });
   }

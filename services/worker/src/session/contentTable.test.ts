@@ -24,7 +24,7 @@ afterAll(async () => {
 const readings = (...pairs: [sample: number, content: number][]): Float64Array => Float64Array.from(pairs.flat());
 const open = (name: string, reader: string) => openContentTable({ redis, name, reader });
 
-test('the first reading of a sample counts, whoever made it; a later one that differs is told with both hashes and the first reader', async () => {
+test('the first reading of a sample counts; a later one that differs is told with both hashes and the first reader', async () => {
   const [a, b] = [open('first', 'worker-a'), open('first', 'worker-b')];
   const largest = 2 ** 52 - 1;
   // Samples 2^20 - 1 and 2^20 lie under two keys.

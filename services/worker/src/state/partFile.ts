@@ -9,7 +9,9 @@ import { type ElementRange, MaestroError } from '@maestro/protocol';
 export const PIECE_FLOATS = 1 << 18;
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 
-/** Elements `first .. first + length - 1` of vector 0 (parameters), 1 (first moments) or 2 (second moments, of optimisers that have them). */
+/**
+ * Elements `first .. first + length - 1` of vector 0 (parameters), 1 (first moments) or 2 (second moments, of optimisers that have them).
+ */
 export interface VectorRange extends ElementRange {
   readonly vector: number;
 }
@@ -38,9 +40,9 @@ export function piecesOf({ first, length }: ElementRange, vectors: number): Vect
 }
 
 /**
- * Opens a file for a part of so many vectors in a folder, which is made when it is missing. The file has no name any more when this returns: nobody but this
- * process can use it, and the system frees its space when the process ends, even by SIGKILL. So there is nothing to clean up, several
- * workers can share a folder, and nothing is flushed to the device: the page cache is there as long as the process is.
+ * Opens a file for a part of so many vectors in a folder, which is made when it is missing. The file has no name any more when this
+ * returns: nobody but this process can use it, and the system frees its space when the process ends, even by SIGKILL. So there is nothing
+ * to clean up, several workers can share a folder, and nothing is flushed to the device: the page cache is there as long as the process is.
  *
  * @throws MaestroError `storage` when there is no room, or the file system's error.
  */

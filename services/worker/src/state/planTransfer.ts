@@ -23,8 +23,8 @@ export interface TransferOptions {
   /** Elements of the vectors of what is trained. */
   readonly length: number;
   /**
-   * Elements of the parameters that are frozen, after those; 0 where this member has them. Whoever holds a part of the state, in memory or on
-   * disk, has them in its trainer. Default 0.
+   * Elements of the parameters that are frozen, after those; 0 where this member has them. Whoever holds a part of the state, in memory or
+   * on disk, has them in its trainer. Default 0.
    */
   readonly frozen?: number;
   /** What others, or this member, say that they hold of the state. */

@@ -166,7 +166,7 @@ test('a disk that refuses is told of once, stops nothing, and is tried again at 
   await expectRange(member, 16, CHUNK);
 });
 
-test('a disk that is slower than a step is not waited for longer than allowed, and nothing of the next step gets into the part', async () => {
+test('a disk slower than a step is not waited for longer than allowed; nothing of the next step gets into the part', async () => {
   const now = { step: 8 };
   let release: () => void = () => undefined;
   const held = new Promise<void>((resolve) => {

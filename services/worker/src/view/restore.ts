@@ -126,8 +126,8 @@ async function readFrom(location: string, options: ReadCheckpointOptions, contex
 }
 
 /**
- * Reads a checkpoint into the vectors of a state. One that the job's file names may be of another optimiser, or of other parameters that are
- * trained, where the file says that it is taken anyway: the moments are zero then.
+ * Reads a checkpoint into the vectors of a state. One that the job's file names may be of another optimiser, or of other parameters that
+ * are trained, where the file says that it is taken anyway: the moments are zero then.
  */
 async function readState(
   vectors: SnapshotMemory,

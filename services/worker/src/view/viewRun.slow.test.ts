@@ -59,7 +59,7 @@ test('two members come to the same state from the seed, train to the end, and th
   expect(runs[1]!.phases).toEqual(['forming', ...step, ...step, ...step, ...step]);
 });
 
-test('a hold ends all members with the same step; one that joins is healed while the others compute, and the bits are those of one alone', async () => {
+test('a hold ends all members with the same step; one that joins is healed while others compute, to the bits of one alone', async () => {
   const expected = await undisturbed();
   const stage = await open();
   const [a, b] = (await Promise.all([stage.open('a'), stage.open('b')])) as [StagedMember, StagedMember];
@@ -188,7 +188,7 @@ test('members that share the moments hand their parts to the next view, and end 
   expect(a.checkpoints.at(-1)).toEqual({ step: 4, hash: expected });
 });
 
-test('replicas that train apart end a view with a round and its checkpoint, which the next one starts from, whoever its members are', async () => {
+test('replicas that train apart end a view with a round and its checkpoint, which the next view starts from', async () => {
   const options = { sync: { mode: 'diloco', replicas: 2, innerSteps: 2 }, steps: 6 };
   const expected = await undisturbed(options);
   const stage = await open(options);

@@ -71,7 +71,8 @@ func run(ctx context.Context, engine *logql.QueryEngine, query string, startNs, 
 		return output{Error: err.Error()}
 	}
 	out.Formatted = syntax.Prettify(expr)
-	params, err := logql.NewLiteralParams(query, time.Unix(0, startNs), time.Unix(0, endNs), time.Duration(stepNs), 0, logproto.FORWARD, limit, nil, nil)
+	params, err := logql.NewLiteralParams(query, time.Unix(0, startNs), time.Unix(0, endNs), time.Duration(stepNs), 0, logproto.FORWARD,
+		limit, nil, nil)
 	if err != nil {
 		out.Error = err.Error()
 		return out

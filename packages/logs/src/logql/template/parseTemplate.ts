@@ -20,8 +20,16 @@ export type Node =
   | { readonly kind: 'if' | 'with'; readonly pipeline: Pipeline; readonly then: readonly Node[]; readonly otherwise: readonly Node[] };
 
 const ACTION = /\{\{(- )?((?:"(?:[^"\\\n]|\\.)*"|`[^`]*`|[^"`}]|\}(?!\}))*?)( -)?\}\}/g;
-const WORD =
-  /\s*(?:("(?:[^"\\\n]|\\.)*")|`([^`]*)`|(\.[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)|([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.])|([A-Za-z_][A-Za-z0-9_]*)|([.|()]))/y;
+/** Forms of a word: a string, a raw string, a path of labels, a number, a name, a sign. */
+const WORDS = [
+  /("(?:[^"\\\n]|\\.)*")/,
+  /`([^`]*)`/,
+  /(\.[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)/,
+  /([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.])/,
+  /([A-Za-z_][A-Za-z0-9_]*)/,
+  /([.|()])/,
+];
+const WORD = new RegExp(`\\s*(?:${WORDS.map(({ source }) => source).join('|')})`, 'y');
 const UNSUPPORTED = ['range', 'define', 'template', 'block', 'break', 'continue'];
 /** Maximum nesting of brackets and blocks. */
 const MAX_DEPTH = 20;

@@ -114,7 +114,8 @@ test.each(['constructor', 'toString', '__proto__', 'hasOwnProperty', '__defineGe
     ]);
     expect(await instant(`${name}({${selector}}[1m])`)).toEqual([400, expect.stringContaining(`${name.toLowerCase()} is not supported`)]);
     // As a label, and as a field of a line, it is found.
-    const own = `{"streams":[{"stream":{"app":"own-${name}","${name}":"mine"},"values":[["${START_NS}","{\\"x_${name}\\":2,\\"y\\":{\\"${name}\\":3}}"]]}]}`;
+    const line = JSON.stringify({ [`x_${name}`]: 2, y: { [name]: 3 } });
+    const own = JSON.stringify({ streams: [{ stream: { app: `own-${name}`, [name]: 'mine' }, values: [[`${START_NS}`, line]] }] });
     expect((await server.push(own)).status).toBe(204);
     await server.settle();
     expect(await ask(`label/${name}/values`)).toEqual([200, ['mine']]);

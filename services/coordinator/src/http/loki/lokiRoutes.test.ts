@@ -211,7 +211,7 @@ test('Grafana Explore: the histogram of lines by level', async () => {
   expect(rate.data.result).toEqual(expect.arrayContaining([{ metric: { worker: 'worker-b' }, value: [START_MS / 1000 + 59.5, '0.5'] }]));
 });
 
-test('queries that are not supported or wrong are answered 400, with the place and what is supported, where Grafana and logcli look for it', async () => {
+test('queries that are unsupported or wrong are answered 400, with place and reason where Grafana and logcli look for it', async () => {
   const cases: [string, Record<string, string | number>, string][] = [
     ['query_range', { query: '{job="a"} | unpack' }, 'parse error at line 1, col 13: the stage | unpack is not supported; supported are'],
     ['query_range', { query: '{job=~"("}' }, 'missing closing )'],

@@ -20,26 +20,38 @@ export function apiPage(document: unknown): string {
   const schemas = Object.entries(components.schemas).filter(([name]) => !name.endsWith('Input'));
   const groups = inGroups(operations);
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>HTTP API · maestro</title><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8"><title>HTTP API · maestro</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><link rel="icon" href="/assets/logo.svg" type="image/svg+xml">
 ${STYLES.map((name) => `<link rel="stylesheet" href="/assets/styles/${name}.css">`).join('\n')}
 <script src="/assets/startTheme.js"></script><script type="module" src="/assets/theme.js"></script></head><body>
 <a class="skip-link" href="#main">Skip to content</a>
-<header id="top"><div class="top-bar"><a class="brand" href="/" aria-label="maestro: jobs"><img src="/assets/logo.svg" alt=""><span>maestro</span></a>
-<nav class="nav" aria-label="Main"><a href="/">Jobs</a><a href="/workers">Workers</a><a href="/submit">Submit</a><a href="/docs" aria-current="page">API</a></nav></div></header>
+<header id="top"><div class="top-bar">
+<a class="brand" href="/" aria-label="maestro: jobs"><img src="/assets/logo.svg" alt=""><span>maestro</span></a>
+<nav class="nav" aria-label="Main"><a href="/">Jobs</a><a href="/workers">Workers</a><a href="/submit">Submit</a>
+<a href="/docs" aria-current="page">API</a></nav></div></header>
 <div class="docs">
 <nav class="docs-index" aria-label="Operations"><details open><summary>Operations</summary>${groups.map(indexOf).join('\n')}
 <h2>Schemas</h2><ul>${schemas.map(([name]) => `<li><a href="#schema-${name}">${name}</a></li>`).join('')}</ul></details></nav>
 <main id="main" tabindex="-1">
 <h1>HTTP API</h1>
-<p class="docs-lead">The same as a document: <a href="/openapi.json">OpenAPI 3.1</a>. Errors are <code>application/problem+json</code> with a stable <code>code</code>.
+<p class="docs-lead">The same as a document: <a href="/openapi.json">OpenAPI 3.1</a>.
+Errors are <code>application/problem+json</code> with a stable <code>code</code>.
 Where tokens are asked for, send <code>Authorization: Bearer TOKEN</code>.</p>
-${groups.map(([title, members]) => `<h2 class="docs-group">${escapeHtml(title)}</h2>\n${members.map(operationSection).join('\n')}`).join('\n')}
+${groups.map(groupSection).join('\n')}
 <h2 class="docs-group">Schemas</h2>
-${schemas.map(([name, schema]) => `<section class="panel" id="schema-${name}"><h3>${name}</h3>${properties(schema, name)}</section>`).join('\n')}
+${schemas.map(schemaSection).join('\n')}
 </main></div>
 </body></html>
 `;
+}
+
+function groupSection([title, members]: readonly [string, readonly ListedOperation[]]): string {
+  return `<h2 class="docs-group">${escapeHtml(title)}</h2>\n${members.map(operationSection).join('\n')}`;
+}
+
+function schemaSection([name, schema]: readonly [string, JsonSchema]): string {
+  return `<section class="panel" id="schema-${name}"><h3>${name}</h3>${properties(schema, name)}</section>`;
 }
 
 /** Groups operations by their first tag. */
@@ -74,8 +86,10 @@ function operationSection({ path, method, operation }: ListedOperation): string 
     ([status, { content: types }]) => `<li><code>${status}</code> ${types === undefined ? '' : content(types)}</li>`,
   );
   const table = rows.length === 0 ? '' : scrolling(`Parameters of ${operationId}`, ['Parameter', 'In', 'Type', 'Meaning'], rows);
-  return `<section class="panel" id="${operationId}"><h3><span class="method" data-method="${method}">${method}</span> <code>${escapeHtml(path)}</code></h3>
-<p>${escapeHtml(summary)} ${escapeHtml(description)}</p>${table}${body}<p><strong>Answers</strong></p><ul class="answers">${answers.join('')}</ul></section>`;
+  const title = `<span class="method" data-method="${method}">${method}</span> <code>${escapeHtml(path)}</code>`;
+  return `<section class="panel" id="${operationId}"><h3>${title}</h3>
+<p>${escapeHtml(summary)} ${escapeHtml(description)}</p>${table}${body}
+<p><strong>Answers</strong></p><ul class="answers">${answers.join('')}</ul></section>`;
 }
 
 /** Renders a table that scrolls sideways, also by keyboard, in a narrow window. */
@@ -117,7 +131,8 @@ function typeText(schema: JsonSchema): string {
   if (variants !== undefined) return variants.map(typeText).join(' | ');
   if (schema.type === 'array') return `array of ${schema.items === undefined ? 'values' : typeText(schema.items)}`;
   if (schema.properties !== undefined) return `<details><summary>object</summary>${properties(schema, 'the object')}</details>`;
-  return `${String(schema.type ?? 'any value')}${schema.default === undefined ? '' : ` (default <code>${escapeHtml(JSON.stringify(schema.default))}</code>)`}`;
+  const standard = schema.default === undefined ? '' : ` (default <code>${escapeHtml(JSON.stringify(schema.default))}</code>)`;
+  return `${String(schema.type ?? 'any value')}${standard}`;
 }
 
 function escapeHtml(text: string): string {
