@@ -58,6 +58,17 @@ function namesS3(patterns) {
 }
 
 /**
+ * npm runs scripts in the clone. Paths of `npm run maestro -- ...` are of the folder in which it was typed; without a data folder it still
+ * has that of the clone, so that one cluster is found from everywhere.
+ */
+function enterTypedFolder() {
+  const { INIT_CWD: folder, npm_lifecycle_event: script, MAESTRO_DATA_DIR: dataDir } = process.env;
+  if (script !== 'maestro' || !folder || resolve(folder) === root || !existsSync(folder)) return;
+  if (!dataDir) process.env.MAESTRO_DATA_DIR = resolve(root, '.maestro');
+  process.chdir(folder);
+}
+
+/**
  * Runs a program of ours in this process, as if `node FILE ARG..` had been typed: its signals, exit code and standard streams are then its
  * own.
  */
@@ -65,6 +76,7 @@ export async function run([file, ...args]) {
   if (file === undefined) fail('--run needs a file');
   const path = resolve(root, file);
   if (!existsSync(path)) fail(`there is no ${file} after the build`);
+  enterTypedFolder();
   process.argv = [process.execPath, path, ...args];
   await import(pathToFileURL(path).href);
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { CASES } from '../hashes/cases.ts';
+import { runCli } from '../support/cluster/runCli.ts';
 import { hashOf, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -38,6 +39,18 @@ test(
     expect([state, results]).toEqual(['succeeded', expect.objectContaining({ trainSamples: 300, testSamples: 300, classes: 4 })]);
     expect(results!['knnAccuracy']).toBeGreaterThan(0.3);
     expect(await shared.client.auditJob(id)).toMatchObject({ isClean: true, missing: 0, duplicates: 0 });
+    const cli = (...args: string[]) => runCli(['--coordinator', shared.cluster.coordinator, ...args], shared.path);
+    const percent = (100 * results!['knnAccuracy']!).toFixed(2);
+    const [described, ...without] = await Promise.all([cli('describe', id), cli('checkpoint', 'ls', id), cli('checkpoint', 'export', id)]);
+    expect(described!.stdout).toContain(
+      `Results:    k-NN accuracy ${percent} % (300 test samples), Training samples 300 (4 classes), Checkpoint of step ${steps}\n`,
+    );
+    const { resumeFrom } = knn.checkpoint;
+    const line = `maestro: job ${id} has no checkpoints: recipe knn measures one, ${resumeFrom}, and writes none; name that\n`;
+    expect(without.map(({ code, stderr }) => [code, stderr])).toEqual([
+      [1, line],
+      [1, line],
+    ]);
   },
   TIMEOUT_MS,
 );

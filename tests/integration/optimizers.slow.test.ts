@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readCheckpoint } from '@maestro/checkpoint';
 import type { Job } from '@maestro/protocol';
 import { smallJob } from '../support/cluster/smallJob.ts';
-import { hashOf, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
+import { hashOf, messagesOf, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
 import { fileOf } from '../support/repository.ts';
 
 const TIMEOUT_MS = 300_000;
@@ -59,6 +59,7 @@ test.each([
     await expect(submit(1, {}, { checkpoint: { resumeFrom } })).rejects.toThrow(`optimizer.name: "${optimizer.name}" there, "adamw" here`);
     const anew = await shared.watch(await submit(2, {}, { checkpoint: { resumeFrom, resumeAnyway: true } }));
     expect(hashOf(anew, STEPS)).not.toBe(hash);
+    expect(messagesOf(anew)).toContain(`optimizer moments start at zero: ${optimizer.name} there, adamw here`);
   },
   TIMEOUT_MS,
 );

@@ -54,6 +54,20 @@ test('a program is run with its arguments, and its exit code is the one of the c
   });
 });
 
+test('paths of `npm run maestro` are of the folder in which it is typed, and its cluster is the one of the clone', async () => {
+  const program = join(folder, 'program.mjs');
+  await writeFile(program, 'console.log(JSON.stringify([process.cwd(), process.env.MAESTRO_DATA_DIR]));');
+  const typedIn = async (script: string, dataDir = '') => {
+    const variables = { INIT_CWD: folder, npm_lifecycle_event: script, MAESTRO_DATA_DIR: dataDir };
+    const env = `Object.assign(process.env, ${JSON.stringify(variables)});`;
+    return JSON.parse((await runScript(`process.chdir(${JSON.stringify(REPOSITORY)}); ${env} ${runProgram}`, [program])).stdout) as unknown;
+  };
+  expect(await typedIn('maestro')).toEqual([folder, join(REPOSITORY, '.maestro')]);
+  expect(await typedIn('maestro', './mine')).toEqual([folder, './mine']);
+  // Other scripts write to the repository.
+  expect(await typedIn('docs')).toEqual([REPOSITORY, '']);
+});
+
 test('a signal reaches the program that is run', async () => {
   const program = join(folder, 'program.mjs');
   await writeFile(

@@ -9,6 +9,7 @@ import { fileOf } from '../support/repository.ts';
 
 const TIMEOUT_MS = 300_000;
 const STEPS = 8;
+const LONG_STEPS = 40;
 const EXAMPLE = 'docs/examples/denoising-autoencoder.mjs';
 
 let dir: string;
@@ -100,6 +101,44 @@ test(
     );
     await shared.client.cancelJob(job.id);
     await shared.watch(job);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a coordinator without the module lists its jobs with the reason; one that runs waits, and goes on with the same bits once it is there',
+  async () => {
+    const { schedule } = denoise(3) as { readonly schedule?: object };
+    const spec = denoise(3, { name: 'held', schedule: { ...schedule, steps: LONG_STEPS } });
+    const ended = await shared.watch(await shared.client.submitJob({ spec }));
+    const job = await shared.client.submitJob({ spec });
+    await shared.watch(job, hasDone(5));
+    await shared.cluster.restart('coordinator', { env: { MAESTRO_RECIPES: '' } });
+    const reason = 'recipe "denoise" is not loaded here: set MAESTRO_RECIPES to its module, and start the coordinator again';
+    expect(shared.cluster.notice).toBe(`1 unfinished job waits: ${reason}`);
+    const held = await shared.watch(job, ({ state, message }) => state === 'queued' && message === reason);
+    expect(held.progress!.step).toBeGreaterThanOrEqual(5);
+    expect(held.progress!.step).toBeLessThan(LONG_STEPS);
+    const cli = (...args: string[]) => runCli(['--coordinator', shared.cluster.coordinator, ...args], dir, { MAESTRO_RECIPES: '' });
+    const { stdout: list } = await cli('jobs');
+    const noteOf = (id: string) => list.split('\n').find((line) => line.startsWith(id));
+    expect(noteOf(job.id)).toMatch(new RegExp(`held +queued .* ${reason}$`));
+    expect(noteOf(ended.id)).toMatch(new RegExp(`held +succeeded .* ${reason}$`));
+    expect((await cli('describe', ended.id)).stdout).toContain(`Recipe:     ${reason}\n`);
+    expect((await cli('audit', ended.id)).code).toBe(0);
+    const drawn = await cli('reconstruct', ended.checkpoints.at(-1)!.path);
+    expect(drawn.code).toBe(2);
+    expect(drawn.stderr).toMatch(/^maestro: reconstruct: \S+ is of recipe denoise, which has no pictures: .*masked autoencoders\n$/);
+    const resource: unknown = await (await fetch(`http://${shared.cluster.http}/api/v1/jobs/${job.id}`)).json();
+    expect(resource).toMatchObject({ state: 'queued', message: reason, spec: { denoise: { sigma: 0.4 } }, recipe: { id: 'denoise' } });
+    await expect(shared.client.submitJob({ spec })).rejects.toThrow('found "denoise"');
+
+    await shared.cluster.restart('coordinator', { env: { MAESTRO_RECIPES: recipe } });
+    expect(shared.cluster.notice).toBeUndefined();
+    const again = await shared.expectExact(job, { hash: hashOf(ended, LONG_STEPS), steps: LONG_STEPS });
+    expect(again.progress!.metrics).toEqual(ended.progress!.metrics);
+    expect(again.conditions.filter(({ type }) => type === 'Loaded')).toEqual([]);
+    expect(messagesOf(again)).toContain('pausing: held back for want of recipe denoise');
   },
   TIMEOUT_MS,
 );

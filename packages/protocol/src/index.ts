@@ -70,6 +70,7 @@ export {
   DEFAULT_HOLD_OUT,
   type DilocoSpec,
   dilocoOf,
+  haveSameMoments,
   type JobData,
   type JobSpec,
   jobData,
@@ -78,8 +79,10 @@ export {
   type PresetName,
   parseJobSpec,
   ranksPerUnit,
+  readStoredSpec,
   SECTION_SCHEMAS,
   specHash,
+  storedSpecSchema,
   type TestDataSpec,
 } from './job/jobSpec.ts';
 export {
@@ -109,7 +112,7 @@ export {
 } from './job/metrics.ts';
 export { nearest } from './job/nearest.ts';
 export { type JobIssue, type JobSection, METRIC_UNITS, type MetricInfo, type RecipeInfo, type SectionSchemas } from './job/recipe.ts';
-export { failRecipes, isTraining, recipeInfos, recipeOf, registerRecipes } from './job/recipeRegistry.ts';
+export { failRecipes, isLoaded, isTraining, recipeInfos, recipeOf, registerRecipes, standInFor } from './job/recipeRegistry.ts';
 export { requireShallow } from './job/requireShallow.ts';
 export { describeIssues, pathsOf, type SchemaNode } from './job/schemaIssues.ts';
 export { printable } from './printable.ts';

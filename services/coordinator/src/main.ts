@@ -166,7 +166,7 @@ await runService(
     );
     await store.announce({ address: server.address, http: web.address });
     logger.info({ address: server.address, http: web.address, incarnation: coordinator.incarnation }, 'coordinator ready');
-    process.send?.({ listening: server.address, http: web.address });
+    process.send?.({ listening: server.address, http: web.address, notice: coordinator.notice });
     const stopped = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
     const fenced = await Promise.race([stopped, store.fenced]);
     if (fenced !== undefined) throw fenced;

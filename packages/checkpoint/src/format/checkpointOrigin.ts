@@ -1,4 +1,4 @@
-import { identityDifferences, type JobIdentity, type JobSpec, MaestroError, parseJobSpec, specDifferences } from '@maestro/protocol';
+import { identityDifferences, type JobIdentity, type JobSpec, MaestroError, readStoredSpec, specDifferences } from '@maestro/protocol';
 import { resolveLocation } from '@maestro/storage';
 import { beginExamination, readState } from '../read/checkpointReport.ts';
 import { throwIfInvalid } from '../read/readCheckpoint.ts';
@@ -40,7 +40,7 @@ export function originOf(state: Readonly<Record<string, unknown>>): CheckpointOr
 
 function specOf(spec: unknown): JobSpec | undefined {
   try {
-    return parseJobSpec(spec);
+    return readStoredSpec(spec).spec;
   } catch {
     return undefined; // of a version that had other keys
   }

@@ -1,10 +1,10 @@
-import { type JobSpec, MaestroError, parseJobSpec } from '@maestro/protocol';
+import { type JobSpec, MaestroError, readStoredSpec } from '@maestro/protocol';
 import { resolveLocation } from '@maestro/storage';
 import { beginExamination, readState } from './checkpointReport.ts';
 import { throwIfInvalid } from './readCheckpoint.ts';
 
 /**
- * Reads the job file that a checkpoint was trained with, without its tensors.
+ * Reads the job file that a checkpoint was trained with, without its tensors. Its recipe need not be loaded.
  * @throws MaestroError `checkpoint-invalid`, `not-found` when there is no such folder.
  */
 export async function readJobSpec(dir: string): Promise<JobSpec> {
@@ -14,5 +14,5 @@ export async function readJobSpec(dir: string): Promise<JobSpec> {
   throwIfInvalid(examination);
   const spec = state!['spec'];
   if (spec === undefined) throw new MaestroError('checkpoint-invalid', `${dir}: its state.json contains no job file`);
-  return parseJobSpec(spec);
+  return readStoredSpec(spec).spec;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type JobSpec, jobSpecSchema } from '../job/jobSpec.ts';
+import { type JobSpec, storedSpecSchema } from '../job/jobSpec.ts';
 import { formerProgress, JOB_STATES, type Job, type JobProgress } from '../job/jobs.ts';
 import { recipeOf } from '../job/recipeRegistry.ts';
 import { countSchema, jobIdSchema, timeSchema } from './primitives.ts';
@@ -61,7 +61,7 @@ export const jobResourceSchema = z
     state: z.enum(JOB_STATES),
     message: z.string().describe('reason for the state, one sentence'),
     resourceVersion: z.string().describe('changes with every change of the job; compare for equality only'),
-    spec: jobSpecSchema.describe('the job file with every default filled in'),
+    spec: storedSpecSchema.describe('the job file with every default filled in'),
     recipe: recipeResourceSchema.describe('what the job is for'),
     createdAt: timeSchema,
     startedAt: timeSchema.optional(),

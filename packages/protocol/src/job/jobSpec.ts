@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { optimizerSection } from '@maestro/optim/section';
+import { momentCount, optimizerSection } from '@maestro/optim/section';
 import { z } from 'zod';
 import { MaestroError } from '../errors.ts';
 import { DEVICES } from '../process/device.ts';
 import type { JobSection, SectionSchemas } from './recipe.ts';
-import { recipeInfos, recipeOf, sealRecipes } from './recipeRegistry.ts';
+import { isLoaded, recipeInfos, recipeOf, sealRecipes } from './recipeRegistry.ts';
 import { describeIssues } from './schemaIssues.ts';
 
 const count = z.int().positive();
@@ -239,7 +239,9 @@ export type JobSpec = z.infer<typeof commonSchema>;
  * Schema of a job file with every default filled in: common sections, and one for each recipe that has its own. Recipes must be registered
  * before its first use.
  */
-export const jobSpecSchema: z.ZodType<JobSpec> = z.lazy(() => {
+export const jobSpecSchema: z.ZodType<JobSpec> = z.lazy(specSchema);
+
+function specSchema() {
   const infos = sealRecipes();
   const sections = infos.flatMap(({ id, section }) =>
     section === undefined ? [] : [[section.key, section.schema(SECTION_SCHEMAS).optional().describe(`for recipe ${id}`)] as const],
@@ -255,10 +257,15 @@ export const jobSpecSchema: z.ZodType<JobSpec> = z.lazy(() => {
     for (const { path, message } of recipeOf(spec).issues?.(spec, DEFAULTS) ?? []) refuse(path, message);
     commonIssues(spec, refuse);
   });
-});
+}
 
 /** Schema of the job file: everything that decides a run. Unknown keys are refused; defaults are the paper's where it has them. */
 export const jobFileSchema = z.preprocess(withRecipeDefaults, jobSpecSchema);
+
+/** Schema of the job file of a stored job, which may be of a recipe that is not loaded here. */
+export const storedSpecSchema = z.lazy(() =>
+  z.union([specSchema(), z.record(z.string(), z.unknown()).describe('of a recipe that is not loaded here')]),
+) as unknown as z.ZodType<JobSpec>;
 
 /** Fills in omitted values whose default depends on the recipe. Input that is not a job file is left for the schema to refuse. */
 function withRecipeDefaults(input: unknown): unknown {
@@ -311,6 +318,11 @@ export function mostWorkers(spec: Pick<JobSpec, 'sync' | 'resources'>): number {
   return maxWorkers ?? virtualRanks / ranksPerUnit(spec);
 }
 
+/** Returns true when the optimizers of two jobs keep the same moments. */
+export function haveSameMoments(a: Pick<JobSpec, 'optimizer'>, b: Pick<JobSpec, 'optimizer'>): boolean {
+  return momentCount(a.optimizer) === momentCount(b.optimizer);
+}
+
 /** Location of a job's images. */
 export type DataSpec = JobSpec['data'];
 
@@ -329,6 +341,31 @@ export function parseJobSpec(input: unknown): JobSpec {
   if (result.success) return result.data;
   const issues = describeIssues(result.error, jobFileSchema, withRecipeDefaults(input));
   throw new MaestroError('invalid-argument', `job file: ${issues.join('; ')}`, { details: { issues } });
+}
+
+/** A stored job's file, and why its job cannot run in this process; `problem` is absent when it can. */
+export interface StoredSpec {
+  readonly spec: JobSpec;
+  readonly problem?: string;
+}
+
+/**
+ * Reads the file of a job that was admitted earlier, perhaps by a process with other recipes. What all jobs have in common must be valid.
+ * @throws MaestroError `invalid-argument` when it is not.
+ */
+export function readStoredSpec(input: unknown): StoredSpec {
+  try {
+    return { spec: parseJobSpec(input) };
+  } catch (error) {
+    if (!(error instanceof MaestroError)) throw error;
+    const common = z.looseObject(commonSchema.shape).safeParse(input);
+    if (!common.success) throw error;
+    const spec: JobSpec = common.data;
+    const problem = isLoaded(spec)
+      ? `its job file does not go with recipe "${spec.recipe}" as it is loaded here: ${error.message.replace(/^job file: /, '')}`
+      : `recipe "${spec.recipe}" is not loaded here: set MAESTRO_RECIPES to its module, and start the coordinator again`;
+    return { spec, problem };
+  }
 }
 
 /**

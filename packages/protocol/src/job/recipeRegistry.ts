@@ -3,6 +3,8 @@ import { whyNoSeries } from './metrics.ts';
 import type { RecipeInfo } from './recipe.ts';
 
 const recipes = new Map<string, RecipeInfo>();
+/** Stand-ins for recipes of stored jobs that are not loaded. */
+const absent = new Map<string, RecipeInfo>();
 let failure: MaestroError | undefined;
 let isSealed = false;
 
@@ -46,10 +48,26 @@ export function sealRecipes(): readonly RecipeInfo[] {
   return infos;
 }
 
-/** Returns the recipe of a job. @throws MaestroError `not-found`. */
+/** Returns true when this process has loaded the recipe of a job. */
+export function isLoaded({ recipe }: { readonly recipe: string }): boolean {
+  return recipes.has(recipe);
+}
+
+/**
+ * Makes a stored job of a recipe that is not loaded presentable: {@link recipeOf} then returns a stand-in with the metrics of this name. No
+ * job can be submitted for it.
+ */
+export function standInFor({ recipe: id }: { readonly recipe: string }, metrics: readonly string[]): void {
+  const before = absent.get(id)?.series ?? [];
+  const added = metrics.filter((name) => !before.some((metric) => metric.name === name));
+  const series = [...before, ...added.map((name) => ({ name, label: name, unit: 'number' as const }))];
+  absent.set(id, { id, does: 'is not loaded here', verb: 'training', dataPlaces: [], series, results: [] });
+}
+
+/** Returns the recipe of a job, or its stand-in. @throws MaestroError `not-found`. */
 export function recipeOf({ recipe: id }: { readonly recipe: string }): RecipeInfo {
   if (failure !== undefined) throw failure;
-  const found = recipes.get(id);
+  const found = recipes.get(id) ?? absent.get(id);
   if (found === undefined)
     throw new MaestroError('not-found', `recipe ${id}: not loaded here; loaded are ${[...recipes.keys()].join(', ')}`);
   return found;

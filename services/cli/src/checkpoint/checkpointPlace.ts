@@ -9,7 +9,7 @@ import {
   listCheckpoints,
   newestValidCheckpoint,
 } from '@maestro/checkpoint';
-import { isMaestroError, MaestroError, readEnvironment } from '@maestro/protocol';
+import { isMaestroError, type JobSpec, MaestroError, readEnvironment, recipeInfos } from '@maestro/protocol';
 import { isUrl, parentOf, resolveLocation } from '@maestro/storage';
 import type { Command } from 'commander';
 import { printable } from '../terminal/printResult.ts';
@@ -37,13 +37,19 @@ export async function jobMeant(program: Command, target: string): Promise<string
   }
 }
 
+/** A place with checkpoints, and the job whose place it is; `job` is undefined when a location was named. */
+export interface CheckpointPlace {
+  readonly root: string;
+  readonly job: string | undefined;
+}
+
 /**
  * Returns the location of a job's checkpoints: below `location`; otherwise in the data folder or below `MAESTRO_CHECKPOINTS`; when nothing
  * is there, asks the coordinator, which knows the job's file. A target that names no job is the location itself.
  */
-export async function checkpointsOf(program: Command, target: string, location?: string): Promise<string> {
+export async function checkpointsOf(program: Command, target: string, location?: string): Promise<CheckpointPlace> {
   const job = await jobMeant(program, target);
-  return job === undefined ? resolveLocation(target) : placeOf(program, job, location);
+  return { root: job === undefined ? resolveLocation(target) : await placeOf(program, job, location), job };
 }
 
 async function placeOf(program: Command, job: string, location: string | undefined): Promise<string> {
@@ -59,12 +65,28 @@ async function placeOf(program: Command, job: string, location: string | undefin
   }
 }
 
-/** Error for a location without checkpoints; `isJob`: it was given as a job. */
-export function noCheckpoints(what: string, root: string, { isJob }: { readonly isJob: boolean }): MaestroError {
-  const advice = isJob
-    ? 'run `maestro jobs` to see how far the job is; if its checkpoints are elsewhere, name the place with --location or --data-dir'
-    : "name the folder that holds a job's checkpoints";
+/** Returns the error for a location without checkpoints; `job`: the id of the job that it was given as. */
+export async function noCheckpoints(program: Command, what: string, root: string, job: string | undefined): Promise<MaestroError> {
+  const measured = job === undefined ? undefined : await measuredBy(program, job);
+  if (measured !== undefined) return new MaestroError('not-found', measured);
+  const advice =
+    job !== undefined
+      ? 'run `maestro jobs` to see how far the job is; if its checkpoints are elsewhere, name the place with --location or --data-dir'
+      : "name the folder that holds a job's checkpoints";
   return new MaestroError('not-found', `no ${what} in ${root}; ${advice}`);
+}
+
+/** Returns what a job that measures has in place of checkpoints; undefined for one that trains, or when no coordinator answers. */
+async function measuredBy(program: Command, id: string): Promise<string | undefined> {
+  try {
+    const { specJson } = await withClient(program, (client) => client.getJob(id));
+    const { recipe, checkpoint } = JSON.parse(specJson) as JobSpec;
+    if (recipeInfos().find((each) => each.id === recipe)?.verb !== 'measuring') return undefined;
+    return `job ${id} has no checkpoints: recipe ${recipe} measures one, ${checkpoint.resumeFrom}, and writes none; name that`;
+  } catch (error) {
+    if (isMaestroError(error, 'unavailable') || isMaestroError(error, 'not-found')) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -82,7 +104,7 @@ export async function newestFolder(program: Command, target: string, location?: 
   const newest = await newestValidCheckpoint(root, { job });
   const fallback = describeFallback(newest);
   if (fallback !== undefined) process.stderr.write(`maestro: ${printable(fallback)}\n`);
-  if (newest.checkpoint === undefined) throw noCheckpoints('valid checkpoint', root, { isJob: true });
+  if (newest.checkpoint === undefined) throw await noCheckpoints(program, 'valid checkpoint', root, job);
   return newest.checkpoint.dir;
 }
 

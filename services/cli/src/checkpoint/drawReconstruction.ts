@@ -2,7 +2,7 @@ import { stat, writeFile } from 'node:fs/promises';
 import { readJobSpec } from '@maestro/checkpoint';
 import { type Dataset, loadImages, openDataset } from '@maestro/data';
 import { loadCheckpoint, openHeldOut, openModel, reconstruct, reconstructionPicture, requireDecoded, spread } from '@maestro/evaluation';
-import { type DataSpec, errorMessage, MaestroError } from '@maestro/protocol';
+import { type DataSpec, errorMessage, isLoaded, MaestroError, recipeOf } from '@maestro/protocol';
 import { isUrl, resolveLocation } from '@maestro/storage';
 
 /** Options of {@link drawReconstruction}. */
@@ -33,6 +33,10 @@ export interface DrawnReconstruction {
 /** Draws a checkpoint's reconstructions of masked images. @throws MaestroError of whatever cannot be read. */
 export async function drawReconstruction({ dir, data, picture, count }: DrawOptions): Promise<DrawnReconstruction> {
   const spec = await readJobSpec(dir);
+  if (!isLoaded(spec) || recipeOf(spec).hasPictures !== true) {
+    const problem = `reconstruct: ${dir} is of recipe ${spec.recipe}, which has no pictures: reconstructions are of masked autoencoders`;
+    throw new MaestroError('invalid-argument', problem);
+  }
   const model = await openModel(spec);
   try {
     const { step, checkpointHash } = await loadCheckpoint(model, dir);

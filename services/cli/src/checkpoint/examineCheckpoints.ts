@@ -14,10 +14,10 @@ export async function examine(place: string): Promise<ExaminedCheckpoint> {
 
 /** Runs {@link examine} for all checkpoints of a job or location, oldest first. @throws MaestroError `not-found` when there are none. */
 export async function examineAll(program: Command, target: string, location?: string): Promise<ExaminedCheckpoint[]> {
-  const root = await checkpointsOf(program, target, location);
+  const { root, job } = await checkpointsOf(program, target, location);
   const listed = await listCheckpoints(root);
   if (listed.length === 0) {
-    if (folderStep(lastName(root)) === undefined) throw noCheckpoints('checkpoints', root, { isJob: root !== resolveLocation(target) });
+    if (folderStep(lastName(root)) === undefined) throw await noCheckpoints(program, 'checkpoints', root, job);
     throw new MaestroError('not-found', `${root} is itself a checkpoint; use checkpoint verify`);
   }
   const examined: ExaminedCheckpoint[] = [];

@@ -55,6 +55,8 @@ export interface Cluster {
   /** host:port of the coordinator's HTTP: the API and the dashboard. The same after a restart. */
   readonly http: string;
   readonly redisUrl: string;
+  /** What the coordinator said at its start that its user should know. */
+  readonly notice: string | undefined;
   /** Network of a cluster with namespaces. */
   readonly network: NetworkId | undefined;
   readonly processes: readonly ClusterProcess[];
@@ -106,6 +108,7 @@ export async function startCluster({
   let redisUrl = givenRedisUrl;
   let coordinator = '';
   let http = '';
+  let notice: string | undefined;
   let isUp = false;
   let failStart: (error: MaestroError) => void = () => undefined;
   const startFailed = new Promise<never>((_, reject) => {
@@ -161,6 +164,7 @@ export async function startCluster({
       const told = await launched.listening;
       coordinator = told.listening;
       http = told.http ?? http;
+      notice = told.notice;
       return launched;
     });
 
@@ -214,6 +218,9 @@ export async function startCluster({
     http,
     redisUrl: redisUrl!,
     network: namespaces?.id,
+    get notice() {
+      return notice;
+    },
     get processes() {
       return [...kept.values()].map(({ name, pid, isRunning }) => ({ name, pid, isRunning }));
     },

@@ -32,6 +32,8 @@ export interface Listening {
   readonly listening: string;
   /** Address of its HTTP server, if it has one. */
   readonly http?: string;
+  /** What whoever started it should know. */
+  readonly notice?: string;
 }
 
 /**

@@ -69,7 +69,7 @@ export function addUpCommands(program: Command): void {
           record();
         },
       });
-      const { coordinator, http, redisUrl, network } = cluster;
+      const { coordinator, http, redisUrl, network, notice } = cluster;
       record = () => {
         const { processes } = cluster;
         const file = {
@@ -89,6 +89,7 @@ export function addUpCommands(program: Command): void {
       process.stdout.write(`coordinator at ${coordinator}, redis at ${redactLine(redisUrl)}, data in ${dataDir}\n`);
       process.stdout.write(`dashboard at http://${http}/\n`);
       for (const { name, pid } of cluster.processes) process.stdout.write(`  ${name}  process ${pid}\n`);
+      if (notice !== undefined) process.stdout.write(`${notice}\n`);
       process.stdout.write('ready; submit a job from another terminal with `maestro submit FILE --follow`; Ctrl-C stops the cluster\n');
       await new Promise<void>((done) => {
         process.once('SIGINT', () => done());

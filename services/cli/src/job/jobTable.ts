@@ -1,7 +1,7 @@
 import { isTerminal, type Job, type StoredCheckpoint } from '@maestro/protocol';
 import { textTable } from '../terminal/textTable.ts';
 import { duration } from './progressView.ts';
-import { headlineColumn, metricsLine } from './toldMetrics.ts';
+import { headlineColumn, metricsLine, resultsLine } from './toldMetrics.ts';
 
 /** Number of events in a description; `--json` has all recorded ones. */
 const SHOWN_EVENTS = 25;
@@ -21,8 +21,15 @@ export function jobTable(jobs: readonly Job[], nowMs: number = Date.now()): stri
 function cells(job: Job, headline: string, nowMs: number): string[] {
   const { id, name, state, message, progress, createdAt } = job;
   const step = progress === null ? '-' : `${progress.step}/${progress.totalSteps}`;
-  const note = state === 'running' || state === 'succeeded' ? '' : message;
+  const held = heldReason(job);
+  const own = state === 'running' || state === 'succeeded' ? '' : message;
+  const note = [own, held ?? ''].filter((text, i, all) => text !== '' && all.indexOf(text) === i).join('; ');
   return [id, name, state, step, headline, duration((nowMs - Date.parse(createdAt)) / 1000), String(priorityOf(job)), note];
+}
+
+/** Returns why the coordinator has a job wait until it is set up otherwise; undefined when it does not. */
+function heldReason({ conditions }: Pick<Job, 'conditions'>): string | undefined {
+  return conditions.find(({ type, status }) => type === 'Loaded' && !status)?.message;
 }
 
 /**
@@ -35,10 +42,12 @@ export function jobDescription(
 ): string {
   const { progress } = job;
   const isOver = isTerminal(job.state);
+  const held = heldReason(job);
   const slow = job.conditions.find(({ type, status }) => type === 'Progressing' && !status);
   const lines = [
     `Job:        ${job.id} (${job.name})`,
     `State:      ${job.state}: ${job.message}`,
+    ...(held === undefined || held === job.message ? [] : [`Recipe:     ${held}`]),
     ...(slow === undefined ? [] : [`Slow:       ${slow.message}`]),
     ...(job.warnings ?? []).map((warning) => `Warning:    ${warning}`),
     `Priority:   ${priorityOf(job)}`,
@@ -56,8 +65,8 @@ export function jobDescription(
       ...(isOver ? [] : [`Speed:      ${progress.imagesPerSecond.toFixed(1)} images/s, ${duration(progress.etaSeconds)} left`]),
     );
   }
-  const results = Object.entries(job.results ?? {});
-  if (results.length > 0) lines.push(`Results:    ${results.map(([name, value]) => `${name} ${value}`).join(', ')}`);
+  const results = resultsLine(job);
+  if (results !== undefined) lines.push(`Results:    ${results}`);
   if (job.stepsRedone > 0)
     lines.push(
       `Redone:     ${job.stepsRedone} step${job.stepsRedone === 1 ? '' : 's'}, discarded when a view ended or lost with all workers`,

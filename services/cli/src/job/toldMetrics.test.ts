@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { Job } from '@maestro/protocol';
-import { glance, headlineColumn, metricsLine } from './toldMetrics.ts';
+import { glance, headlineColumn, metricsLine, resultsLine } from './toldMetrics.ts';
 
 const job = (recipe: string, metrics: Record<string, number>, firstMetrics = metrics): Job =>
   ({ specJson: JSON.stringify({ recipe }), progress: { images: 8, metrics, firstMetrics } }) as unknown as Job;
@@ -27,4 +27,12 @@ test('a list has the name of the metric in its head where that is one for all, e
   expect(headlineColumn([])).toEqual({ title: 'LOSS', cells: [] });
   expect(headlineColumn([pretrain, job('knn', {})])).toEqual({ title: 'LOSS', cells: ['0.5123', '-'] });
   expect(headlineColumn([pretrain, job('restore', { psnr: 21.5 })])).toEqual({ title: 'METRIC', cells: ['loss 0.5123', 'psnr 21.5000'] });
+});
+
+test('results are told as their recipe has them, those of an unknown recipe by their names', () => {
+  const results = { knnAccuracy: 0.4633, testSamples: 300, trainSamples: 1000, classes: 4, checkpointStep: 20 };
+  const of = (recipe: string) => ({ specJson: JSON.stringify({ recipe }), results });
+  expect(resultsLine(of('knn'))).toBe('k-NN accuracy 46.33 % (300 test samples), Training samples 1000 (4 classes), Checkpoint of step 20');
+  expect(resultsLine({ ...of('other'), results: { recall: 0.5 } })).toBe('recall 0.5000');
+  expect(resultsLine({ ...of('knn'), results: {} })).toBeUndefined();
 });

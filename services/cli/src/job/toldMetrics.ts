@@ -50,6 +50,25 @@ export function metricsLine(job: Pick<Job, 'specJson' | 'progress'>): { readonly
   return { label: headline.label, text: parts.join(', ') };
 }
 
+/**
+ * Formats a job's results as its recipe has them: `k-NN accuracy 46.33 % (300 test samples), checkpoint of step 40`; undefined when it has
+ * none.
+ */
+export function resultsLine({ specJson, results = {} }: Pick<Job, 'specJson' | 'results'>): string | undefined {
+  const { recipe } = JSON.parse(specJson) as { readonly recipe?: string };
+  const known = recipeInfos().find(({ id }) => id === recipe)?.results ?? [];
+  const unknown = Object.keys(results).filter((name) => !known.some((metric) => metric.name === name));
+  const all = [...known, ...unknown.map((name): MetricInfo => ({ name, label: name, unit: 'number' }))];
+  const notes = new Set(all.map(({ note }) => note));
+  const text = (metric: MetricInfo): string => metricText(metric, results[metric.name]!);
+  const parts = all.flatMap((metric) => {
+    if (results[metric.name] === undefined || notes.has(metric.name)) return [];
+    const note = all.find(({ name }) => name === metric.note && results[name] !== undefined);
+    return `${metric.label} ${text(metric)}${note === undefined ? '' : ` (${text(note)} ${note.label})`}`;
+  });
+  return parts.length === 0 ? undefined : parts.join(', ');
+}
+
 /** Formats a number in the unit of its metric. */
 export function metricText({ unit }: Pick<MetricInfo, 'unit'>, value: number, digits: 'few' | 'fine' | 'whole' = 'few'): string {
   if (unit === 'count') return String(value);

@@ -33,6 +33,7 @@ test('every string of a value is cleaned, names of fields too, and nothing else 
     message: HOSTILE,
     progress: null,
     members: [],
+    conditions: [],
     specJson: '{}',
   } as unknown as Job;
   const table = jobTable([forTerminal(job)]);

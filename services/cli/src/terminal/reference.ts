@@ -8,8 +8,9 @@ export function referencePage(program: Command): string {
   return `# Command line
 
 Written by \`npm run reference\` from the commands themselves; \`maestro COMMAND --help\` says the same. In this repository \`maestro\` is
-\`npm run maestro --\`. Every command that reads takes \`--json\`. Exit codes: 0 done, 1 failed or found something wrong, 2 the input was
-wrong, 3 the job that was followed was cancelled. Errors are one line on standard error, with what to do.
+\`npm run maestro --\`; relative paths are of the folder in which it is typed. Every command that reads takes \`--json\`. Exit codes:
+0 done, 1 failed or found something wrong, 2 the input was wrong, 3 the job that was followed was cancelled. Errors
+are one line on standard error, with what to do.
 
 \`\`\`
 ${helpOf(program)}

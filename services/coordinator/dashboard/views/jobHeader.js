@@ -51,6 +51,7 @@ export function jobHeader(job, take, hasTiles) {
   const { id, name, state, message, progress, createdAt } = job;
   const { warnings } = /** @type {{ warnings?: readonly string[] }} */ (job);
   const slow = job.conditions.find(({ type, status }) => type === 'Progressing' && !status);
+  const held = job.conditions.find(({ type, status }) => type === 'Loaded' && !status);
   const recorded = job.conditions.find(({ type, status }) => type === 'Recorded' && !status);
   return h(
     'header.job-head',
@@ -70,9 +71,12 @@ export function jobHeader(job, take, hasTiles) {
       h('div.buttons.end', {}, ...possibleActions(job).map((action) => actionButton(job, action, take))),
     ),
     state === 'failed' ? jobFailure(job) : h('p.job-reason', {}, ...reasonParts(message)),
-    ...[slow?.message, recorded?.message, ...(hasEnded(state) ? [] : (warnings ?? []))].map(
-      (text) => text !== undefined && h('p.job-warning', { role: 'status' }, icon('warn'), h('span', {}, ...reasonParts(text))),
-    ),
+    ...[
+      held?.message === message ? undefined : held?.message,
+      slow?.message,
+      recorded?.message,
+      ...(hasEnded(state) ? [] : (warnings ?? [])),
+    ].map((text) => text !== undefined && h('p.job-warning', { role: 'status' }, icon('warn'), h('span', {}, ...reasonParts(text)))),
     progress !== undefined && progressBar(job),
     h(
       'p.job-progress',

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { jobSchedule } from '@maestro/data';
-import { type AuditReport, isTerminal, type Job, type JobAudit, MaestroError, parseJobSpec } from '@maestro/protocol';
+import { type AuditReport, isTerminal, type Job, type JobAudit, MaestroError } from '@maestro/protocol';
 import type { Store } from '../books/store.ts';
 import type { JobRun } from '../run/state/runState.ts';
 import type { AuditInput } from './audit.ts';
@@ -18,7 +18,8 @@ export interface AuditedJob {
  * @throws MaestroError `not-found` when the job has no ledger: not yet, or no longer. `redis-unavailable`.
  */
 export async function auditJob(store: Pick<Store, 'loadLedger' | 'ledgerBytes'>, audited: AuditedJob): Promise<JobAudit> {
-  const { id: jobId, name, state, specJson } = audited.job;
+  const { id: jobId, name, state } = audited.job;
+  const { spec } = audited.run.facts;
   const doneStep = knownSteps(audited);
   const ledger = await store.loadLedger(jobId);
   if (ledger === undefined) {
@@ -31,7 +32,6 @@ export async function auditJob(store: Pick<Store, 'loadLedger' | 'ledgerBytes'>,
         : `it is ${state} and no step of it is committed`;
     throw new MaestroError('not-found', `audit: job ${jobId} has no ledger: ${reason}`);
   }
-  const spec = parseJobSpec(JSON.parse(specJson));
   const schedule = jobSchedule(spec, ledger.samples);
   const ledgerBytes = await store.ledgerBytes(jobId);
   const dueStep = Math.max(doneStep, state === 'succeeded' ? schedule.totalSteps : 0);

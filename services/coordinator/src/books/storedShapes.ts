@@ -1,4 +1,4 @@
-import { errorMessage, JOB_STATES, type Job, parseJobSpec } from '@maestro/protocol';
+import { errorMessage, JOB_STATES, type Job, readStoredSpec } from '@maestro/protocol';
 import { z } from 'zod';
 import type { JobRun } from '../run/state/runState.ts';
 
@@ -9,7 +9,7 @@ const text = z.string();
 const time = text.refine((value) => value === '' || !Number.isNaN(Date.parse(value)), 'expected a time');
 const isSpec = (value: string): boolean => {
   try {
-    parseJobSpec(JSON.parse(value));
+    readStoredSpec(JSON.parse(value));
     return true;
   } catch {
     return false;

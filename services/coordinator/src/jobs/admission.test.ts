@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { CheckpointOrigin } from '@maestro/checkpoint';
 import { parseJobSpec } from '@maestro/protocol';
+import { queuedRun } from '../run/state/runState.ts';
 import { createAdmission } from './admission.ts';
 
 const file = { data: { format: 'idx', path: '/data/a' }, schedule: { epochs: 1 } };
@@ -45,9 +46,29 @@ test('a checkpoint of another job file is refused by what differs, and taken whe
       'checkpoint.resumeFrom: /c/40 belongs to a different job: schedule.epochs: 1 there, 2 here; seed: 0 there, 7 here; set ' +
       'checkpoint.resumeAnyway=true (`--resume-anyway`) to continue from it anyway',
   });
-  expect(await resume({ seed: 7, schedule: { epochs: 2 } }, true)).toEqual({ path: '/c/40', step: 40 });
+  const differences = 'schedule.epochs: 1 there, 2 here; seed: 0 there, 7 here';
+  expect(await resume({ seed: 7, schedule: { epochs: 2 } }, true)).toEqual({
+    path: '/c/40',
+    step: 40,
+    notes: [`goes on from /c/40, of another job, as checkpoint.resumeAnyway allows: ${differences}`],
+  });
   await expect(resume({}, false, '/foreign')).rejects.toThrow('it holds no job file that can be compared');
-  expect(await resume({}, true, '/foreign')).toEqual({ path: '/foreign', step: 40 });
+  expect(await resume({}, true, '/foreign')).toMatchObject({ path: '/foreign', step: 40, notes: [expect.stringContaining('no job file')] });
+});
+
+test('the events of a job that takes a checkpoint of another optimizer say that its moments start at zero', async () => {
+  const resume = async (optimizer: object) => {
+    const spec = await read({ model: { embedDim: 96 }, optimizer, checkpoint: { resumeFrom: '/c/40', resumeAnyway: true } });
+    return queuedRun({ id: 'job-b', spec, startPoint: await admission.startPoint(spec) }, 1, 0);
+  };
+  const { records, restore } = await resume({ name: 'sgd' });
+  expect(records.map(({ type, step, message }) => [type, step, message])).toEqual([
+    ['restore', 40, expect.stringContaining('goes on from /c/40, of another job, as checkpoint.resumeAnyway allows: optimizer.')],
+    ['restore', 40, 'optimizer moments start at zero: adamw there, sgd here'],
+  ]);
+  expect(restore).toEqual({ path: '/c/40', step: 40 });
+  expect((await resume({ weightDecay: 0 })).records).toHaveLength(1);
+  expect((await resume({})).records).toEqual([]);
 });
 
 test('a checkpoint of another model, or of other replicas, is refused whatever the file wishes', async () => {

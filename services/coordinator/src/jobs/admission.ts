@@ -1,8 +1,9 @@
-import { type CheckpointOrigin, requireSameOrigin } from '@maestro/checkpoint';
+import { type CheckpointOrigin, describeDifferences, requireSameOrigin } from '@maestro/checkpoint';
 import { maeConfig, parameterSpecs } from '@maestro/mae';
 import {
   dilocoOf,
   errorMessage,
+  haveSameMoments,
   homeRelativeAdvice,
   isHomeRelative,
   isTraining,
@@ -80,9 +81,21 @@ export function createAdmission({
       if (!isTraining(spec)) return { path: resumeFrom, step: 0 };
       requireSameOrigin(resumeFrom, origin, { spec });
       requireSameShape(resumeFrom, origin, spec);
-      return { path: resumeFrom, step };
+      const notes = takenAnyway(resumeFrom, origin, spec);
+      return { path: resumeFrom, step, ...(notes.length > 0 && { notes }) };
     },
   };
+}
+
+/** Describes what of a checkpoint is not the job's own, and taken over or dropped because its file says so. */
+function takenAnyway(path: string, origin: CheckpointOrigin, spec: JobSpec): string[] {
+  const differences = describeDifferences(origin, { spec });
+  if (differences === undefined) return [];
+  const notes = [`goes on from ${path}, of another job, as checkpoint.resumeAnyway allows: ${differences}`];
+  const there = origin.spec ?? spec;
+  if (!haveSameMoments(there, spec))
+    notes.push(`optimizer moments start at zero: ${there.optimizer.name} there, ${spec.optimizer.name} here`);
+  return notes;
 }
 
 /** Parses a job file as JSON, without validation. @throws MaestroError `invalid-argument` when it is not JSON. */

@@ -28,7 +28,7 @@ import { checkJob, type JobSituation, requireFeasible } from './checkJob.ts';
 import { findJob } from './findJob.ts';
 import { openJobBoard, type WorkerSession } from './jobBoard.ts';
 import { newJob } from './jobView.ts';
-import { restoreJob, restoreJobs } from './restoreJobs.ts';
+import { heldJobs, restoreJob, restoreJobs } from './restoreJobs.ts';
 import { createRetiredJobs, DEFAULT_KEEP_JOBS } from './retiredJobs.ts';
 import { createSubmissions, type Submission } from './submissions.ts';
 
@@ -93,6 +93,8 @@ export interface Coordinator {
   /** Takes a worker out of its job at a step boundary, and gives it no other until it is restarted. */
   drainWorker(name: string): WorkerInfo;
   attach(hello: Hello, connection: WorkerConnection): WorkerSession;
+  /** A sentence about jobs that wait for a coordinator that is set up otherwise; undefined when there are none. */
+  readonly notice: string | undefined;
   /** Writes what is not in Redis yet. Jobs continue: workers need no coordinator for a while, and the next one finds them. */
   close(): Promise<void>;
 }
@@ -159,13 +161,17 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   };
 
   const restored = await restoreJobs({ store, records, admission, log });
-  for (const { job, spec, run, ledger, fault } of restored) {
-    const active = board.add({ job, spec, run });
+  for (const { job, spec, run, ledger, fault, held } of restored) {
+    const active = board.add({ job, spec, run, held });
     if (run.phase === 'ended') continue;
     if (run.phase !== 'queued') log.info({ job: job.id, phase: run.phase, generation: run.generation, step: run.step }, 'job found');
     active.dispatch({ type: 'recovered', incarnation: store.incarnation, ledger });
     if (fault !== undefined) active.dispatch({ type: 'fault', reason: 'CheckpointInvalid', message: fault });
+    // Its workers, if it has any, write a checkpoint; nothing can be decided for it without its recipe.
+    if (held !== undefined) active.dispatch({ type: 'preempt', reason: `held back for want of recipe ${spec.recipe}` });
   }
+  const waiting = heldJobs(restored);
+  if (waiting !== undefined) log.warn({ jobs: waiting.jobs, reason: waiting.reason }, 'jobs wait for a coordinator with their recipe');
   const queued = restored.filter(({ run }) => run.phase === 'queued').length;
   if (restored.length > 0) log.info({ jobs: restored.length, queued }, 'jobs found');
   const inOrderOfEnd = restored.filter(({ run }) => run.phase === 'ended').sort((a, b) => (a.job.endedAt < b.job.endedAt ? -1 : 1));
@@ -250,6 +256,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       const active = find(id);
       return auditJob(jobs.has(active.job.id) ? store : keptLedgers, active);
     },
+    notice: waiting && `${waiting.jobs} unfinished job${waiting.jobs === 1 ? ' waits' : 's wait'}: ${waiting.reason}`,
     workers: () => workers.all().map(workerInfo),
     drainWorker: (name) => workerInfo(board.drainWorker(name)),
     // Only the hash of the key is kept, also in Redis, so that nobody can read it.

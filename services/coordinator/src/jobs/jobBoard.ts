@@ -58,6 +58,15 @@ export interface JobBoardOptions {
   readonly log: Logger;
 }
 
+/** A job for the board. */
+export interface BoardJob {
+  readonly job: Job;
+  readonly spec: JobSpec;
+  readonly run: JobRun;
+  /** See {@link ActiveJob}. */
+  readonly held?: string | undefined;
+}
+
 /** Core of the coordinator, without requests and startup: the current jobs, the connected workers, and the assignments between them. */
 export interface JobBoard {
   /** In order of submission. */
@@ -65,9 +74,9 @@ export interface JobBoard {
   readonly workers: WorkerRegistry;
   readonly placer: Placer;
   /** Creates a job from its record without adding it to the board. */
-  open(of: { readonly job: Job; readonly spec: JobSpec; readonly run: JobRun }): ActiveJob;
+  open(of: BoardJob): ActiveJob;
   /** Adds a job to the board. */
-  add(of: { readonly job: Job; readonly spec: JobSpec; readonly run: JobRun }): ActiveJob;
+  add(of: BoardJob): ActiveJob;
   /** @throws MaestroError `conflict`, `unavailable` or `protocol-violation` when the worker cannot be taken on. */
   attach(hello: Hello, connection: WorkerConnection): WorkerSession;
   /** Takes a worker out of its job at a step boundary, and gives it no other until it is restarted. @throws MaestroError `not-found`. */
@@ -94,11 +103,12 @@ export function openJobBoard(options: JobBoardOptions): JobBoard {
   let versions = 0;
   let toldRisk: string | undefined;
 
-  const open: JobBoard['open'] = ({ job, spec, run }) =>
+  const open: JobBoard['open'] = ({ job, spec, run, held }) =>
     openActiveJob({
       job,
       spec,
       run,
+      held,
       timeouts,
       clock,
       openBooks: (onAcknowledged) => openBooks(job.id, spec.seed, onAcknowledged),

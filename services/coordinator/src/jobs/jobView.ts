@@ -90,6 +90,9 @@ export function advanceProgress(progress: JobProgress, committed: StepCommitted,
   };
 }
 
+/** Conditions that do not follow from the run. */
+const KEPT_CONDITIONS: ReadonlySet<string> = new Set(['Recorded', 'Durable', 'Loaded']);
+
 /** Updates the record from its run: state, reasons, members, events. `now` is RFC 3339. */
 export function withRun(job: Job, run: JobRun, now: string): Job {
   const state: JobState = run.phase === 'ended' ? run.outcome!.state : run.phase === 'stopping' ? 'running' : run.phase;
@@ -108,7 +111,7 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
     ...(run.results !== undefined && { results: run.results }),
     events: run.records.map(eventOf),
     conditions: [
-      ...job.conditions.filter(({ type }) => type === 'Recorded' || type === 'Durable'),
+      ...job.conditions.filter(({ type }) => KEPT_CONDITIONS.has(type)),
       condition(job, { type: 'Scheduled', status: isScheduled, reason: isScheduled ? 'Placed' : unscheduled, message: run.message }, now),
       condition(job, { type: 'Running', status: isRunning, reason: isRunning ? 'Training' : 'NotTraining', message: run.message }, now),
       ...progressing(job, run, now),
@@ -146,9 +149,17 @@ function eventOf(record: RunRecord): JobEvent {
 }
 
 /** Adds the reason why a queued job waits to its record; returns the same object when it is not queued, or nothing has changed. */
-export function withWaiting(job: Job, { phase, preemption }: JobRun, reason: string): Job {
+export function withWaiting(job: Job, { phase, preemption }: Pick<JobRun, 'phase' | 'preemption'>, reason: string): Job {
   const message = preemption === undefined ? reason : `${preemption}; ${reason}`;
   return phase !== 'queued' || job.message === message ? job : { ...job, message };
+}
+
+/** Adds why a restored job waits for a coordinator that is set up otherwise, if it does, to its record. */
+export function withHeld(job: Job, held: string | undefined, now: string = new Date().toISOString()): Job {
+  const conditions = job.conditions.filter(({ type }) => type !== 'Loaded');
+  if (held === undefined) return conditions.length === job.conditions.length ? job : { ...job, conditions };
+  const next = { type: 'Loaded', status: false, reason: 'RecipeMissing', message: held };
+  return { ...job, conditions: [...conditions, condition(job, next, now)] };
 }
 
 /** Returns the condition of a running job: steps take their usual time, or whom a slow one waits for; its message changes with time. */

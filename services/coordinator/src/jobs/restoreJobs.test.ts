@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { failureTimeouts, type Job, MaestroError, parseJobSpec } from '@maestro/protocol';
+import { failureTimeouts, type Job, jobResource, jobResourceSchema, MaestroError, parseJobSpec } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { openJobRecords } from '../books/jobRecords.ts';
 import { openStore } from '../books/store.ts';
@@ -10,7 +10,7 @@ import { queuedRun } from '../run/state/runState.ts';
 import { type RedisProcess, startRedisProcess } from '../testing/redisProcess.ts';
 import type { Admission } from './admission.ts';
 import { newJob } from './jobView.ts';
-import { restoreJobs } from './restoreJobs.ts';
+import { heldJobs, restoreJobs } from './restoreJobs.ts';
 
 let dir: string;
 let redis: RedisProcess;
@@ -139,4 +139,43 @@ test('a run that is none is put aside, its job begins at its checkpoints; incarn
   // The lease without an end, the incarnation, three runs and a ledger.
   expect(told).toHaveLength(6);
   expect(await client.exists('maestro:job:job-1:ledger', 'maestro:job:job-2:ledger')).toBe(1);
+});
+
+test('jobs of a recipe that is not loaded are restored as they are, with the reason; one that is loaded again is not held', async () => {
+  const own = { ...spec, recipe: 'denoise', denoise: { sigma: 0.4 } };
+  const progress = { step: 4, totalSteps: 20, images: 32, metrics: { loss: 1, psnr: 9 }, firstMetrics: {} };
+  const loaded = { type: 'Loaded', status: false, reason: 'RecipeMissing', message: 'of an earlier start', lastTransitionTime: '' };
+  const jobs = [
+    record('job-1', { specJson: JSON.stringify(own), state: 'succeeded', progress }),
+    record('job-2', { specJson: JSON.stringify(own), state: 'running', progress }),
+    record('job-3', { specJson: JSON.stringify(own) }),
+    record('job-4', { specJson: JSON.stringify({ ...own, model: { preset: 'vit' } }) }),
+    record('job-5', { state: 'succeeded', conditions: [loaded] }),
+    record('job-6', { specJson: JSON.stringify({ ...spec, later: {} }), state: 'succeeded' }),
+  ];
+  const { client } = await redis.connect();
+  for (const job of jobs) await client.hset('maestro:jobs', job.id, JSON.stringify(job));
+  await client.hset('maestro:runs', 'job-2', JSON.stringify(runOf('job-2', { phase: 'running', step: 4, generation: 2 })));
+  const { jobs: restored, told } = await start();
+  const reason = 'recipe "denoise" is not loaded here: set MAESTRO_RECIPES to its module, and start the coordinator again';
+  const other = 'its job file does not go with recipe "mae-pretrain" as it is loaded here: later: unknown key';
+  expect(restored.map(({ job, run, held, fault }) => [job.id, run.phase, held?.slice(0, reason.length), fault])).toEqual([
+    ['job-1', 'ended', reason, undefined],
+    ['job-2', 'running', reason, undefined],
+    ['job-3', 'queued', reason, undefined],
+    ['job-5', 'ended', undefined, undefined],
+    ['job-6', 'ended', expect.stringContaining(other), undefined],
+  ]);
+  expect(restored[0]!.job.conditions).toEqual([expect.objectContaining({ type: 'Loaded', status: false, message: reason })]);
+  expect(restored[1]!.spec).toEqual(own);
+  expect(restored[2]!.run.restore).toEqual({ path: '/c/gone', step: 0 });
+  expect(restored[3]!.job.conditions).toEqual([]);
+  expect(heldJobs(restored)).toEqual({ jobs: 2, reason });
+  // What of its file all jobs have in common is wrong.
+  expect(told).toEqual([expect.objectContaining({ key: 'maestro:jobs job-4' })]);
+  const resource = jobResource(restored[0]!.job, restored[0]!.spec);
+  expect(resource.recipe).toMatchObject({ id: 'denoise', does: 'is not loaded here', series: [{ name: 'loss' }, { name: 'psnr' }] });
+  expect(jobResourceSchema.shape.spec.parse(resource.spec)).toEqual(own);
+  // No new one can be submitted.
+  expect(() => parseJobSpec(own)).toThrow('recipe: expected one of "mae-pretrain"|"knn", found "denoise"');
 });

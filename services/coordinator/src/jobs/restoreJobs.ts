@@ -1,19 +1,22 @@
 import {
   errorMessage,
   type FormerProgress,
+  isLoaded,
   isTerminal,
   type Job,
   type JobProgress,
   type JobSpec,
   metricsOf,
-  parseJobSpec,
+  readStoredSpec,
   recipeOf,
+  standInFor,
 } from '@maestro/protocol';
 import { type KeepRecordsOptions, recoverJobs } from '../books/keepRecords.ts';
 import { type JobRun, queuedRun } from '../run/state/runState.ts';
 import { readLedgerProgress } from '../run/step/brokenImages.ts';
 import type { LedgerProgress } from '../run/step/brokenRecord.ts';
 import { type Admission, parseJobFile } from './admission.ts';
+import { withHeld } from './jobView.ts';
 
 /** Number of jobs read at once. */
 const AT_ONCE = 100;
@@ -27,6 +30,8 @@ export interface RestoredJob {
   readonly ledger?: LedgerProgress;
   /** Reason why it cannot continue; absent when it can. */
   readonly fault?: string;
+  /** Reason why it waits for a coordinator that is set up otherwise; absent when it does not. */
+  readonly held?: string;
 }
 
 /**
@@ -60,7 +65,8 @@ export async function restoreJobs({
 export async function restoreJob(job: Job, kept: JobRun | undefined, admission: Admission): Promise<RestoredJob> {
   const { id, createdAt, message } = job;
   const isOver = isTerminal(job.state);
-  const spec = parseJobSpec(parseJobFile(job.specJson));
+  const { spec, problem: held } = readStoredSpec(parseJobFile(job.specJson));
+  if (!isLoaded(spec)) standInFor(spec, Object.keys(job.progress?.metrics ?? {}));
   let fault: string | undefined;
   let run = kept && withSpec(kept, spec);
   if (run === undefined) {
@@ -68,6 +74,8 @@ export async function restoreJob(job: Job, kept: JobRun | undefined, admission: 
     const startPoint = isOver
       ? nothing
       : await admission.startPoint(spec).catch((error: unknown) => {
+          // Judged again once its recipe is there.
+          if (held !== undefined) return { path: spec.checkpoint.resumeFrom ?? '', step: 0 };
           fault = errorMessage(error);
           return nothing;
         });
@@ -75,11 +83,18 @@ export async function restoreJob(job: Job, kept: JobRun | undefined, admission: 
   }
   return {
     // A record of an older version lacks newer fields.
-    job: { ...job, resourceVersion: job.resourceVersion ?? '0-0', progress: withMetrics(job.progress, spec) },
+    job: withHeld({ ...job, resourceVersion: job.resourceVersion ?? '0-0', progress: withMetrics(job.progress, spec) }, held),
     spec,
     run: isOver ? { ...run, phase: 'ended', message } : run,
     ...(fault !== undefined && { fault }),
+    ...(held !== undefined && { held }),
   };
+}
+
+/** Returns how many unfinished jobs wait for a coordinator that is set up otherwise, and all reasons; undefined when there are none. */
+export function heldJobs(restored: readonly RestoredJob[]): { readonly jobs: number; readonly reason: string } | undefined {
+  const reasons = restored.flatMap(({ held, run }) => (held === undefined || run.phase === 'ended' ? [] : [held]));
+  return reasons.length === 0 ? undefined : { jobs: reasons.length, reason: [...new Set(reasons)].join('; ') };
 }
 
 /** Converts its progress. An older version had separate fields for loss and optimiser metrics, 0 when the recipe had none. */

@@ -49,7 +49,11 @@ export function createPlacer({ jobs, workers, timeouts: { silenceMs }, clock }: 
   const place = (): void => {
     if (isClosed) return;
     placedMs = clock.nowMs;
-    const runs = [...jobs.values()].map(({ run }) => run);
+    const runs: JobRun[] = [];
+    for (const { held, run, amend } of jobs.values()) {
+      if (held === undefined) runs.push(run);
+      else amend((job) => withWaiting(job, { phase: run.phase }, held));
+    }
     const input = placementInput({ runs, workers: workers.all(), nowMs: clock.nowMs, silenceMs, startedMs, caution });
     count = input.jobs.length;
     for (const placement of placeJobs(input)) {

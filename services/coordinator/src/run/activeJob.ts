@@ -34,6 +34,8 @@ export interface ActiveJob {
   readonly unwrittenSteps: number;
   /** True when it has a bookkeeper, which writes its records. */
   readonly isBooked: boolean;
+  /** Reason why it gets no workers from this coordinator; absent when it does. */
+  readonly held?: string;
   readonly listeners: Set<(job: Job) => void>;
   /** Handles an event: changes the run, and performs the effects. */
   dispatch(event: RunEvent): void;
@@ -70,6 +72,8 @@ export interface ActiveJobOptions {
   readonly job: Job;
   readonly run: JobRun;
   readonly spec: JobSpec;
+  /** See {@link ActiveJob}. */
+  readonly held?: string | undefined;
   readonly timeouts: FailureTimeouts;
   readonly clock: Clock;
   readonly openBooks: (onAcknowledged: (step: number) => void) => Bookkeeper;
@@ -88,7 +92,7 @@ export interface ActiveJobOptions {
 
 /** Opens a job. */
 export function openActiveJob(options: ActiveJobOptions): ActiveJob {
-  const { spec, timeouts, clock, perform, events, log } = options;
+  const { spec, held, timeouts, clock, perform, events, log } = options;
   let { job, run } = options;
   let shown = job;
   const { id } = job;
@@ -261,6 +265,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
 
   return {
     spec,
+    ...(held !== undefined && { held }),
     listeners,
     get isBooked() {
       return opened !== undefined;

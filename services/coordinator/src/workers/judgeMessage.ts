@@ -2,6 +2,7 @@ import { jobSchedule, positionsOfStep, type Schedule } from '@maestro/data';
 import {
   type CheckpointWritten,
   type FailureTimeouts,
+  isLoaded,
   recipeOf,
   type Standing,
   type StepCommitted,
@@ -125,7 +126,8 @@ function whyNotOfPlan(
   const { virtualRanks } = facts.spec.resources;
   if (ranks.length > 0 && ranks.length !== virtualRanks) return `a step of ${ranks.length} virtual ranks, the job has ${virtualRanks}`;
   const recipe = recipeOf(facts.spec);
-  const undeclared = Object.keys(metrics).find((name) => !recipe.series.some((metric) => metric.name === name));
+  const isUndeclared = (name: string): boolean => !recipe.series.some((metric) => metric.name === name);
+  const undeclared = isLoaded(facts.spec) ? Object.keys(metrics).find(isUndeclared) : undefined;
   if (undeclared !== undefined) return `recipe ${recipe.id} has no series ${undeclared}`;
   if (schedule === undefined) return undefined;
   if (step > schedule.totalSteps) return `step ${step} is beyond the job's ${schedule.totalSteps}`;

@@ -1,4 +1,4 @@
-import { commonIdentity, identityDifferences, type Standing } from '@maestro/protocol';
+import { commonIdentity, identityDifferences, isLoaded, type Standing } from '@maestro/protocol';
 import { recipeIdentity } from '@maestro/recipes';
 import type { IdentityVote, JobRun, RunWorker } from '../state/runState.ts';
 import { dismiss } from '../view/loseWorker.ts';
@@ -23,7 +23,8 @@ export function isAlike(turn: Turn, worker: RunWorker, { identityJson, datasetLe
   const { common, votes = [] } = turn.run;
   if (common !== undefined) return isSame(common, own) || refuse(turn, worker, own, common);
   // Before the first view nothing is agreed on but the recipe, which the coordinator has read the job with.
-  const expected = { ...identity, ...recipeIdentity(turn.run.facts.spec) };
+  const { spec } = turn.run.facts;
+  const expected = { ...identity, ...(isLoaded(spec) && recipeIdentity(spec)) };
   const ofCoordinator = { by: COORDINATOR, identity: expected };
   if (generation === 0 && !isSame(ofCoordinator, own)) return refuse(turn, worker, own, ofCoordinator);
   // A member of a view that Redis has lost: it was decided then.

@@ -130,6 +130,8 @@ export interface RestorePoint {
   /** A checkpoint's folder; empty to initialise. */
   readonly path: string;
   readonly step: number;
+  /** What the job's users should know of it; absent when there is nothing. */
+  readonly notes?: readonly string[];
 }
 
 /** A worker's values, before it is decided what all must have in common. */
@@ -277,7 +279,7 @@ export interface RunContext {
 
 /** Creates a run that has waited for workers since `nowMs`, under the coordinator of `incarnation`. */
 export function queuedRun(facts: JobFacts, incarnation: number, nowMs: number): JobRun {
-  const { startPoint: restore } = facts;
+  const { notes = [], ...restore } = facts.startPoint;
   return {
     facts,
     phase: 'queued',
@@ -291,7 +293,7 @@ export function queuedRun(facts: JobFacts, incarnation: number, nowMs: number): 
     step: restore.step,
     stepsRedone: 0,
     restore,
-    records: [],
+    records: notes.map((message) => ({ timeMs: nowMs, generation: 0, step: restore.step, type: 'restore', message })),
     pastViews: [],
     refusals: [],
     failures: 0,
