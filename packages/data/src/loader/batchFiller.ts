@@ -9,7 +9,7 @@ import { addDigests, sampleDigest } from '../schedule/sampleDigest.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
 import { readingDigest, watchContents } from './contentHash.ts';
 import { evaluationCrop } from './loadImages.ts';
-import type { SampleAddress, SampleFiller, SampleToFill } from './sampleFiller.ts';
+import type { FillerSource, SampleAddress, SampleFiller, SampleToFill } from './sampleFiller.ts';
 import type { SkippedSample } from './skippedSample.ts';
 
 /** Everything but data set and positions that decides the content of a batch. All of it is part of the job's identity. */
@@ -60,6 +60,7 @@ export function createBatchFiller(
   dataset: Dataset,
   { imageSize, channels, augment, seed, inputs }: BatchConfig,
   fillSample: SampleFiller,
+  { writesAll = false }: Pick<FillerSource, 'writesAll'> = {},
 ): BatchFiller {
   let content = 0;
   const watched = watchContents(dataset, (_index, hash) => {
@@ -104,14 +105,16 @@ export function createBatchFiller(
     readImage: (out, crop = 'random') => readImage(address, out, crop),
     random: (name) => randomStream({ ...address, purpose: `recipe.${name}` }),
   });
-  /** Returns the inputs at one place of a batch, zeroed. */
+  /** Returns the inputs at one place of a batch, zeroed unless they are written whole: a large image takes 0.1 ms. */
   const placeOf = (views: BatchViews, place: number): BatchViews =>
     Object.fromEntries(
       inputs.map((input) => {
         const length = elementsOf(input);
         const own = views[input.name]!.subarray(place * length, (place + 1) * length);
-        if (own instanceof BigInt64Array) own.fill(0n);
-        else own.fill(0);
+        if (!writesAll) {
+          if (own instanceof BigInt64Array) own.fill(0n);
+          else own.fill(0);
+        }
         return [input.name, own];
       }),
     );

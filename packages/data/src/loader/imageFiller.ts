@@ -7,7 +7,7 @@ export interface ImageFillerOptions {
 
 /** Fills in `images`, and no other input. */
 export function imageFiller(options: ImageFillerOptions): FillerSource {
-  return { module: import.meta.url, options };
+  return { module: import.meta.url, options, writesAll: true };
 }
 
 /** See {@link imageFiller}. */

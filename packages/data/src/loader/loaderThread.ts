@@ -39,5 +39,5 @@ parentPort!.on('message', async ({ slot, positions }: LoaderRequest) => {
 
 async function open(): Promise<BatchFiller> {
   const { openSampleFiller } = (await import(filler.module)) as { readonly openSampleFiller: OpenSampleFiller };
-  return createBatchFiller(reopenDataset(source), config, await openSampleFiller(filler.options as never));
+  return createBatchFiller(reopenDataset(source), config, await openSampleFiller(filler.options as never), filler);
 }

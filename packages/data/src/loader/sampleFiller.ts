@@ -23,8 +23,8 @@ export interface SampleToFill extends SampleAddress {
 }
 
 /**
- * Fills in the inputs of one sample. A pure function of the sample: a restart or another worker calls it again. Each array of `out` is
- * zeroed and has the length that the input's shape requires.
+ * Fills in the inputs of one sample. A pure function of the sample: a restart or another worker calls it again. Each array of `out` has
+ * the length that the input's shape requires, and is zeroed unless {@link FillerSource} says that all of it is written.
  */
 export type SampleFiller = (sample: SampleToFill, out: BatchViews) => void | Promise<void>;
 
@@ -34,6 +34,8 @@ export interface FillerSource {
   readonly module: string;
   /** Argument of `openSampleFiller`; must survive a structured clone. */
   readonly options: unknown;
+  /** True when the filler writes every element of every input of a sample whose image is not broken. Default: false. */
+  readonly writesAll?: boolean;
 }
 
 /** Creates a thread's sample filler. */

@@ -35,7 +35,8 @@ export async function planInThread({ spec, data, identity }: PlanSource): Promis
   return planRecipe(spec, data);
 }
 
-/** What fills in the samples of a job that trains. */
+/** What fills in the samples of a job that trains. Recipes of maestro write their inputs whole; modules may rely on zeros. */
 export function recipeFiller(source: PlanSource): FillerSource {
-  return { module: new URL('./recipeFiller.js', import.meta.url).href, options: source };
+  const writesAll = entryOf(source.spec).module === undefined;
+  return { module: new URL('./recipeFiller.js', import.meta.url).href, options: source, writesAll };
 }
