@@ -64,9 +64,11 @@ function withRelativeImports(text, path, workspaces) {
   return text
     .replace(/^\/\/# sourceMappingURL=.*\n?/m, '')
     .replace(/(\bfrom |\bimport |\bimport\()(['"])(@maestro\/[^'"]+)\2/g, (_, keyword, quote, name) => {
-      const workspace = workspaces.find(({ manifest: { name: own } }) => own === name);
-      if (workspace === undefined) throw new Error(`${path} imports ${name}, which is no workspace`);
-      const target = join(staging, 'lib', workspace.dir, workspace.manifest.exports['.'].default);
+      const [own, part] = [name.split('/').slice(0, 2).join('/'), name.split('/').slice(2).join('/')];
+      const workspace = workspaces.find(({ manifest }) => manifest.name === own);
+      const entry = workspace?.manifest.exports[part === '' ? '.' : `./${part}`];
+      if (entry === undefined) throw new Error(`${path} imports ${name}, which no workspace exports`);
+      const target = join(staging, 'lib', workspace.dir, entry.default);
       const way = relative(dirname(path), target);
       return `${keyword}${quote}${way.startsWith('.') ? way : `./${way}`}${quote}`;
     });
