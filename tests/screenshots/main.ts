@@ -94,10 +94,11 @@ async function picture(
   }
   if (path === '/submit') {
     await page.locator('[name="data.path"]').fill(data);
-    await page.locator('[name="schedule.epochs"]').fill('100');
+    await page.locator('[name="schedule.epochs"]').fill('20');
     await page.locator('[name="model.preset"]').selectOption('mae_vit_tiny_patch4');
     await page.locator('[name="model.imageSize"]').fill('32');
     await page.getByText('mae_vit_tiny_patch4', { exact: true }).last().waitFor();
+    await page.evaluate('document.activeElement.blur(); scrollTo(0, 0)');
     await page.getByText('The coordinator would accept this job.').waitFor();
   }
   const file = join(out, `${name}.png`);

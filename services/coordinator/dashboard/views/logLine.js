@@ -40,9 +40,12 @@ function whole(value) {
  * @param {unknown} value
  */
 function shortened(value) {
-  if (typeof value === 'number' && !Number.isInteger(value)) return String(Number(value.toPrecision(4)));
-  return withShortPaths(whole(value));
+  const rounded = typeof value === 'object' && value !== null ? JSON.parse(JSON.stringify(value, rounding)) : rounding('', value);
+  return withShortPaths(whole(rounded));
 }
+
+/** Rounds fractions, in an object too. @param {string} _key @param {unknown} value */
+const rounding = (_key, value) => (typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value);
 
 /**
  * The pattern that somebody searches for; undefined when there is none, or it is not one of JavaScript's (the server knows RE2).
