@@ -14,6 +14,8 @@ const EXAMPLE = 'docs/examples/denoising-autoencoder.mjs';
 
 let dir: string;
 let recipe: string;
+/** Of the cluster: the recipe of the guide, and {@link FAULTY}. */
+let modules: string;
 let shared: TestCluster;
 
 beforeAll(async () => {
@@ -21,13 +23,40 @@ beforeAll(async () => {
   dir = await realpath(await mkdtemp(join(tmpdir(), 'maestro-recipe-')));
   recipe = join(dir, 'denoise.mjs');
   await copyFile(fileOf(EXAMPLE), recipe);
-  shared = await openTestCluster({ name: 'recipe', workers: 3, env: { MAESTRO_RECIPES: recipe } });
+  const faulty = join(dir, 'faulty.mjs');
+  await writeFile(faulty, FAULTY);
+  modules = `${recipe},${faulty}`;
+  shared = await openTestCluster({ name: 'recipe', workers: 3, env: { MAESTRO_RECIPES: modules } });
 }, TIMEOUT_MS);
 
 afterAll(async () => {
   await shared?.stop();
   await rm(dir, { recursive: true, force: true });
 }, TIMEOUT_MS);
+
+/** The recipe of the guide with mistakes, one of which a job file chooses. */
+const FAULTY = `
+import denoise from './denoise.mjs';
+
+const mistakes = {
+  fillSample: { fillSample: (sample, out) => (sample.index === 17 ? sample.nothing.there : sample.readImage(out.images)) },
+  loop: { fillSample: (sample, out) => { while (sample.index === 17); return sample.readImage(out.images); } },
+  drawParameter: { drawParameter: () => { throw new RangeError('no values'); } },
+  drawLoop: { drawParameter: () => { for (;;); } },
+  lossScale: { lossScale: () => -1 },
+  loss: { lossScale: () => 1e38 },
+  dtype: { inputs: [{ name: 'images', dtype: 'float16', shape: [1] }] },
+};
+
+export default {
+  ...denoise,
+  id: 'faulty',
+  section: { key: 'faulty', schema: ({ z }) => z.strictObject({ mistake: z.enum(Object.keys(mistakes)) }) },
+  defaults: (file) => (file.seed === 13 ? file.faulty.nothing.there : file),
+  issues: () => [],
+  plan: (job, data, kit) => ({ ...denoise.plan({ ...job, denoise: { sigma: 0.5 } }, data, kit), ...mistakes[job.faulty.mistake] }),
+};
+`;
 
 const denoise = (workers: number, others: object = {}) => ({
   ...smallJob({ path: shared.path, workers, steps: STEPS }),
@@ -106,6 +135,56 @@ test(
 );
 
 test(
+  'a mistake in the code of a recipe fails the job with recipe, module, function and sample, costs no worker, and the next job runs',
+  async () => {
+    const pids = () => shared.cluster.processes.map(({ pid }) => pid);
+    const before = pids();
+    const faulty = (mistake: string) => ({ ...denoise(2), denoise: undefined, recipe: 'faulty', name: mistake, faulty: { mistake } });
+    const failed = async (mistake: string): Promise<string> => {
+      const ended = await shared.watch(await shared.client.submitJob({ spec: faulty(mistake) }));
+      expect(ended.state).toBe('failed');
+      return ended.message;
+    };
+    const said = (where: string, reason: string) =>
+      new RegExp(`^worker-[a-z] failed at step \\d+: recipe faulty \\(\\S+/faulty\\.mjs\\): ${where}: ${reason}`);
+    expect(await failed('fillSample')).toMatch(
+      said(
+        'fillSample of sample 17 \\(train#17\\)',
+        `Cannot read properties of undefined \\(reading 'there'\\) \\(faulty\\.mjs:5:\\d+\\)$`,
+      ),
+    );
+    // Pausing waits for the end of the step, and the step for the sample.
+    const looping = await shared.client.submitJob({ spec: faulty('loop') });
+    await shared.watch(looping, (now) => now.state === 'running');
+    await shared.client.pauseJob(looping.id);
+    const stuck = await shared.watch(looping, (now) => now.state === 'paused');
+    expect([stuck.state, stuck.message]).toEqual([
+      'failed',
+      expect.stringMatching(said('fillSample of sample 17 \\(train#17\\)', 'it did not return within 6 s$')),
+    ]);
+    expect(await failed('drawParameter')).toMatch(said('drawParameter of cls_token', 'no values'));
+    expect(await failed('lossScale')).toMatch(said('lossScale of 64 samples', 'expected a finite number of at least 0, found -1'));
+    expect(await failed('loss')).toMatch(/step 0: loss .* are not finite; no learning rate has had an effect yet/);
+    expect(await failed('dtype')).toMatch(
+      said('plan', 'inputs.images.dtype: expected one of float32, int32, int64, uint8, found "float16"$'),
+    );
+    await expect(shared.client.submitJob({ spec: { ...faulty('loop'), seed: 13 } })).rejects.toThrow(
+      /^recipe faulty \(\S+\): defaults: Cannot read properties of undefined/,
+    );
+
+    // One that does not return is no longer waited for when it is cancelled.
+    const endless = await shared.client.submitJob({ spec: faulty('drawLoop') });
+    await shared.watch(endless, (now) => now.members.length === 2);
+    await shared.client.cancelJob(endless.id);
+    expect((await shared.watch(endless)).state).toBe('cancelled');
+
+    hashOf(await shared.watch(await shared.client.submitJob({ spec: denoise(3) })), STEPS);
+    expect(pids()).toEqual(before);
+  },
+  TIMEOUT_MS,
+);
+
+test(
   'a coordinator without the module lists its jobs with the reason; one that runs waits, and goes on with the same bits once it is there',
   async () => {
     const { schedule } = denoise(3) as { readonly schedule?: object };
@@ -133,7 +212,7 @@ test(
     expect(resource).toMatchObject({ state: 'queued', message: reason, spec: { denoise: { sigma: 0.4 } }, recipe: { id: 'denoise' } });
     await expect(shared.client.submitJob({ spec })).rejects.toThrow('found "denoise"');
 
-    await shared.cluster.restart('coordinator', { env: { MAESTRO_RECIPES: recipe } });
+    await shared.cluster.restart('coordinator', { env: { MAESTRO_RECIPES: modules } });
     expect(shared.cluster.notice).toBeUndefined();
     const again = await shared.expectExact(job, { hash: hashOf(ended, LONG_STEPS), steps: LONG_STEPS });
     expect(again.progress!.metrics).toEqual(ended.progress!.metrics);
@@ -154,7 +233,7 @@ test('a recipe that is not loaded, and a module that cannot be, are each one cle
 
   const unknown = shared.client.submitJob({ spec: { ...denoise(1), recipe: 'contrast' } });
   await expect(unknown).rejects.toThrow(
-    'recipe: expected one of "mae-pretrain"|"knn"|"denoise", found "contrast"; modules of other recipes are loaded by MAESTRO_RECIPES',
+    'recipe: expected one of "mae-pretrain"|"knn"|"denoise"|"faulty", found "contrast"; modules of other recipes are loaded by MAESTRO_RECIPES',
   );
   const clashing = await runCli(['jobs'], dir, { MAESTRO_RECIPES: `${recipe},${recipe}` });
   const twice = `maestro: MAESTRO_RECIPES: ${recipe} cannot be loaded: recipe denoise: the module is named twice; name it once\n`;

@@ -112,6 +112,8 @@ export {
 } from './job/metrics.ts';
 export { nearest } from './job/nearest.ts';
 export { type JobIssue, type JobSection, METRIC_UNITS, type MetricInfo, type RecipeInfo, type SectionSchemas } from './job/recipe.ts';
+export { kindOf } from './job/recipeAnswers.ts';
+export { type RecipeName, recipeFault, recipeLabel } from './job/recipeFault.ts';
 export { failRecipes, isLoaded, isTraining, recipeInfos, recipeOf, registerRecipes, standInFor } from './job/recipeRegistry.ts';
 export { requireShallow } from './job/requireShallow.ts';
 export { describeIssues, pathsOf, type SchemaNode } from './job/schemaIssues.ts';

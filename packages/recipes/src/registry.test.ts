@@ -5,13 +5,26 @@ import { recipeOfModule } from './modules/recipeModule.ts';
 import { addRecipes, type RecipeEntry, recipeIdentity } from './registry.ts';
 
 const data = { format: 'idx', path: '/images' };
+const boom = (message: string): never => {
+  throw new RangeError(message);
+};
 const toy = {
   id: 'toy',
   version: '1.0.0',
   does: 'tests',
-  section: { key: 'toy', schema: ({ z: zod }: { z: typeof z }) => zod.strictObject({ size: zod.number().max(5) }) },
-  defaults: (file: object) => ({ toy: { size: 3 }, ...file }),
-  issues: (job: JobSpec) => (job.seed === 13 ? [{ path: ['seed'], message: 'expected no 13' }] : []),
+  section: {
+    key: 'toy',
+    schema: ({ z: zod }: { z: typeof z }) =>
+      zod.strictObject({
+        size: zod
+          .number()
+          .max(5)
+          .refine((size) => size !== 4 || boom('four')),
+      }),
+  },
+  defaults: (file: { name?: string }) => (file.name === 'boom' ? boom('named so') : { toy: { size: 3 }, ...file }),
+  issues: (job: JobSpec) =>
+    job.seed === 13 ? [{ path: ['seed'], message: 'expected no 13' }] : job.seed === 14 ? boom('fourteen') : job.seed === 15 ? 'none' : [],
   series: [{ name: 'psnr', label: 'PSNR', better: 'higher' }],
   plan: () => ({}),
 };
@@ -27,6 +40,16 @@ test('a recipe of a module has its section, defaults and refusals in job files, 
   refused({ toy: { size: 9 } }).toThrow('toy.size: ');
   refused({ seed: 13 }).toThrow('seed: expected no 13');
   refused({ recipe: 'knn', toy: { size: 1 } }).toThrow('toy: only with recipe toy');
+});
+
+test('what a recipe throws while a job file is read is an error that names recipe, module and function', () => {
+  const error = (file: object) => expect(() => parseJobSpec({ recipe: 'toy', data, schedule: { steps: 1 }, ...file }));
+  for (const file of [{ name: 'boom' }, { seed: 14 }, { toy: { size: 4 } }])
+    error(file).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+  error({ name: 'boom' }).toThrow(/^recipe toy \(\.\/toy\.mjs\): defaults: named so$/);
+  error({ seed: 14 }).toThrow(/^recipe toy \(\.\/toy\.mjs\): issues: fourteen$/);
+  error({ seed: 15 }).toThrow('recipe toy (./toy.mjs): issues: it must return a list of { path: [keys], message }, found "none"');
+  error({ toy: { size: 4 } }).toThrow(/^recipe toy \(\.\/toy\.mjs\): a check of its section: four$/);
 });
 
 test('a name that is taken is refused, and so is a job of a recipe that is not loaded, with those that are and how to load it', () => {

@@ -5,8 +5,6 @@ import type { PlanRecipe } from './plan/recipePlan.ts';
 /** A recipe: what everybody knows of it, and how to come to what workers need. */
 export interface RecipeEntry {
   readonly info: RecipeInfo;
-  /** Its module as `MAESTRO_RECIPES` names it; absent for a recipe of maestro. */
-  readonly module?: string;
   /** What makes its plans, loaded by workers alone; absent where its jobs measure. */
   readonly loadPlan?: () => Promise<PlanRecipe>;
   /** What opens its measurements, loaded by workers alone; absent where its jobs train. */
@@ -24,9 +22,9 @@ export function addRecipes(added: readonly RecipeEntry[]): void {
   for (const entry of added) entries.set(entry.info.id, entry);
 }
 
-function requireFree({ info: { id, section }, module }: RecipeEntry): void {
+function requireFree({ info: { id, section, module } }: RecipeEntry): void {
   const same = entries.get(id);
-  if (same !== undefined && same.module !== undefined && same.module === module)
+  if (same !== undefined && same.info.module !== undefined && same.info.module === module)
     throw new MaestroError('conflict', `recipe ${id}: the module is named twice; name it once`);
   if (same !== undefined) throw new MaestroError('conflict', `recipe ${id}: the name is taken by ${ownerOf(same)}; give it another id`);
   const key = section?.key;
@@ -36,7 +34,7 @@ function requireFree({ info: { id, section }, module }: RecipeEntry): void {
   throw new MaestroError('conflict', `recipe ${id}: ${problem}`);
 }
 
-function ownerOf({ module }: RecipeEntry): string {
+function ownerOf({ info: { module } }: RecipeEntry): string {
   return module === undefined ? 'a recipe of maestro' : `module ${module}`;
 }
 

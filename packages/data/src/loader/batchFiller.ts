@@ -8,6 +8,8 @@ import { createSquareReader } from '../images/squareReader.ts';
 import { addDigests, sampleDigest } from '../schedule/sampleDigest.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
 import { readingDigest, watchContents } from './contentHash.ts';
+import { fillFault } from './fillFault.ts';
+import type { FillProgress } from './fillProgress.ts';
 import { evaluationCrop } from './loadImages.ts';
 import type { FillerSource, SampleAddress, SampleFiller, SampleToFill } from './sampleFiller.ts';
 import type { SkippedSample } from './skippedSample.ts';
@@ -46,6 +48,12 @@ const SAMPLES_PER_CHECK = 32;
 /** Epoch of that permutation; no job reaches it. */
 const CHECK_EPOCH = 2 ** 32 - 1;
 
+/** What fills in the inputs of a sample, and who is told how it gets on. */
+export interface BatchFillerParts extends Pick<FillerSource, 'author' | 'writesAll'> {
+  readonly fillSample: SampleFiller;
+  readonly progress: FillProgress;
+}
+
 /** Fills a batch's memory: a pure function of (data set, config, positions), whoever calls it and whatever was filled before. */
 export type BatchFiller = (positions: PositionRange, views: BatchViews) => Promise<FilledBatch>;
 
@@ -53,14 +61,13 @@ export type BatchFiller = (positions: PositionRange, views: BatchViews) => Promi
  * Creates a filler that calls `fillSample` for one sample after the other; each input is [count, ...shape]. A broken sample takes no place:
  * those after it move up.
  *
- * @throws MaestroError (from the filler) when a sample cannot be read at all, which is no property of the sample; also any error that
- * `fillSample` throws.
+ * @throws MaestroError (from the filler) when a sample cannot be read at all, which is no property of the sample; `invalid-argument` that
+ * names author and sample when `fillSample` throws, or returns before an image is read.
  */
 export function createBatchFiller(
   dataset: Dataset,
   { imageSize, channels, augment, seed, inputs }: BatchConfig,
-  fillSample: SampleFiller,
-  { writesAll = false }: Pick<FillerSource, 'writesAll'> = {},
+  { fillSample, author, writesAll = false, progress }: BatchFillerParts,
 ): BatchFiller {
   let content = 0;
   const watched = watchContents(dataset, (_index, hash) => {
@@ -90,14 +97,45 @@ export function createBatchFiller(
 
   /** State of the current sample's image: `unread`, `read`, or the reason it is broken. */
   let image: 'unread' | 'read' | BrokenImage = 'unread';
+  /** Images of the current sample that are being read, and why one could not be. */
+  let reads = 0;
+  let readError: unknown;
   const readImage = async (address: SampleAddress, out: Float32Array, crop: 'random' | 'central'): Promise<void> => {
     const isRandom = crop === 'random';
-    const pixels = await reader.read(address.index, (width, height) =>
-      isRandom ? drawCrop(address, { width, height }, augment) : centralBox(width, height),
-    );
-    image = 'broken' in pixels ? pixels : 'read';
-    if ('broken' in pixels) return;
-    writePlanes(pixels, { out, offset: 0, isFlipped: isRandom && augment.flip && drawFlip(address) });
+    reads++;
+    progress.reading();
+    try {
+      const pixels = await reader.read(address.index, (width, height) =>
+        isRandom ? drawCrop(address, { width, height }, augment) : centralBox(width, height),
+      );
+      image = 'broken' in pixels ? pixels : 'read';
+      if ('broken' in pixels) return;
+      writePlanes(pixels, { out, offset: 0, isFlipped: isRandom && augment.flip && drawFlip(address) });
+    } catch (error) {
+      readError ??= error;
+      throw error;
+    } finally {
+      reads--;
+      progress.readDone();
+    }
+  };
+  /** Has one sample filled in. */
+  const fillOne = async (address: SampleAddress, out: BatchViews): Promise<void> => {
+    image = 'unread';
+    readError = undefined;
+    progress.begin(address.index);
+    try {
+      await fillSample(sampleAt(address), out);
+    } catch (error) {
+      // An image that cannot be read is nobody's mistake in the code.
+      throw readError ?? fillFault(author, { dataset, sample: address.index }, error);
+    } finally {
+      progress.end();
+    }
+    if (readError !== undefined) throw readError;
+    if (reads > 0) {
+      throw fillFault(author, { dataset, sample: address.index }, 'it returned before readImage was done; await it, or return its promise');
+    }
   };
   const sampleAt = (address: SampleAddress): SampleToFill => ({
     ...address,
@@ -135,8 +173,7 @@ export function createBatchFiller(
       for (; announced < Math.min(first + asked, position + READ_AHEAD); announced++) dataset.prefetch?.(order(announced));
       const own = sampleDigest(epoch, index);
       digest = addDigests(digest, own);
-      image = 'unread';
-      await fillSample(sampleAt({ seed, epoch, index }), placeOf(views, count));
+      await fillOne({ seed, epoch, index }, placeOf(views, count));
       const found = image as 'unread' | 'read' | BrokenImage;
       // Its bytes count, whether they are used or not.
       if (found === 'unread') await watched.read(index);

@@ -10,7 +10,7 @@ import { augmentConfig } from '../images/augment.ts';
 import { defaultNormalisation } from '../images/normalisation.ts';
 import { addDigests, positionsDigest, sampleDigest } from '../schedule/sampleDigest.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
-import { DRAWN_INPUTS, UNFLAGGED } from '../testing/drawingFiller.ts';
+import { DRAWN_INPUTS, type DrawingFillerOptions, UNFLAGGED } from '../testing/drawingFiller.ts';
 import { imageFiller } from './imageFiller.ts';
 import { type Loader, type LoaderOptions, openLoader } from './loader.ts';
 import { loadImages } from './loadImages.ts';
@@ -99,9 +99,13 @@ test.each(['idx', 'image-folder'] as const)(
   },
 );
 
-const drawing = (failAt?: number): Partial<LoaderOptions> => ({
+const drawing = (options: DrawingFillerOptions = {}): Partial<LoaderOptions> => ({
   inputs: DRAWN_INPUTS,
-  filler: { module: new URL('../testing/drawingFiller.js', import.meta.url).href, options: { failAt } },
+  filler: {
+    module: new URL('../testing/drawingFiller.js', import.meta.url).href,
+    options,
+    author: { id: 'drawn', module: './drawingFiller.js' },
+  },
 });
 
 test('every declared input is filled in for each sample, in shared memory, by sample, seed and epoch alone', async () => {
@@ -134,10 +138,25 @@ test('every declared input is filled in for each sample, in shared memory, by sa
   }
 });
 
-test('a filler that throws, or cannot be loaded, ends the loader with its words', async () => {
-  await expect(load(idx, drawing(permutation({ seed: 5, epoch: 0, length: COUNT })(2))).batch(at(0))).rejects.toThrow(
-    'no filling for sample',
-  );
+const THIRD = permutation({ seed: 5, epoch: 0, length: COUNT })(2);
+
+test.each([
+  ['throws', new RegExp(`: no filling for sample ${THIRD} \\(drawingFiller\\.js:\\d+:\\d+\\)$`)],
+  ['leaves', /: it returned before readImage was done; await it, or return its promise$/],
+  ['loops', /: it did not return within 1\.2 s$/],
+  ['waits', /: it did not return within 1\.2 s$/],
+] as const)('a filler that %s ends the loader with an error that names recipe, module and sample', async (mistake, said) => {
+  const loader = load(folder, { ...drawing({ failAt: THIRD, mistake }), sampleMs: 1200 });
+  const error = await loader.batch(at(0)).catch((each: unknown) => each);
+  expect(error).toMatchObject({ code: 'invalid-argument' });
+  const { message } = error as Error;
+  const name = `${String(THIRD).padStart(2, '0')}.png`;
+  expect(message).toContain(`recipe drawn (./drawingFiller.js): fillSample of sample ${THIRD} (${name}): `);
+  expect(message).toMatch(said);
+  await expect(loader.batch(at(4))).rejects.toThrow(message);
+});
+
+test('a filler that cannot be loaded ends the loader with its words', async () => {
   const nowhere = load(idx, { filler: { module: new URL('./nowhere.js', import.meta.url).href, options: {} } });
   await expect(nowhere.batch(at(0))).rejects.toThrow(/Cannot find module .*nowhere\.js/);
 });

@@ -1,9 +1,11 @@
 import { Worker } from 'node:worker_threads';
-import { type BatchViews, errorMessage, MaestroError } from '@maestro/protocol';
+import { type BatchViews, errorMessage, failureTimeouts, MaestroError } from '@maestro/protocol';
 import type { Dataset } from '../formats/dataset.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
 import type { BatchConfig } from './batchFiller.ts';
 import { type BatchOrder, createBatchRing } from './batchRing.ts';
+import { fillFault } from './fillFault.ts';
+import { allocateProgress, watchProgress } from './fillProgress.ts';
 import { allocateSlot, type LoaderReply, type LoaderRequest, type SlotMemory, slotViews } from './loaderMessages.ts';
 import type { FillerSource } from './sampleFiller.ts';
 import type { SkippedSample } from './skippedSample.ts';
@@ -19,6 +21,11 @@ export interface LoaderOptions extends BatchConfig {
   readonly threads?: number;
   /** Number of batches prepared ahead of the one in use, 1 or more (default 2). Memory: (ahead + 1) x microBatch samples of all inputs. */
   readonly aheadBatches?: number;
+  /**
+   * Time that a filler may take for one sample; reading its image does not count. A thread that takes longer is ended, and with it the
+   * loader. Default 15,000.
+   */
+  readonly sampleMs?: number;
   /** Closes the loader; pending calls reject with `cancelled`. */
   readonly signal?: AbortSignal;
 }
@@ -51,13 +58,16 @@ export interface Loader {
   /**
    * Returns the batch of `positions`, made now if it was not prefetched.
    *
-   * @throws MaestroError `data-invalid` when samples cannot be read (permanent: each later call fails alike; broken samples are only left
-   * out), `cancelled` when `signal` aborts or the loader is closed, `internal` when every batch of the ring is held unreleased.
+   * @throws MaestroError `data-invalid` when samples cannot be read, `invalid-argument` when the filler throws or does not return
+   * (permanent: each later call fails alike; broken samples are only left out), `cancelled` when `signal` aborts or the loader is closed, `internal` when every batch of the ring is held unreleased.
    */
   batch(positions: PositionRange, options?: { readonly signal?: AbortSignal }): Promise<MicroBatch>;
   /** Ends the threads. Batches in use stay readable. */
   close(): Promise<void>;
 }
+
+/** How often a thread's progress is looked at within `sampleMs`. */
+const LOOKS_PER_SAMPLE = 6;
 
 interface Waiter {
   resolve(): void;
@@ -67,7 +77,8 @@ interface Waiter {
 /** Starts a loader. */
 export function openLoader(options: LoaderOptions): Loader {
   const { dataset, imageSize, channels, augment, seed, inputs, filler, microBatch, threads = 1, aheadBatches = 2, signal } = options;
-  for (const [name, value] of Object.entries({ imageSize, microBatch, threads, aheadBatches })) {
+  const { sampleMs = failureTimeouts().sampleMs } = options;
+  for (const [name, value] of Object.entries({ imageSize, microBatch, threads, aheadBatches, sampleMs })) {
     if (!Number.isSafeInteger(value) || value < 1) {
       throw new MaestroError('invalid-argument', `openLoader: ${name} must be a whole number of at least 1, found ${value}`);
     }
@@ -75,13 +86,14 @@ export function openLoader(options: LoaderOptions): Loader {
   const slots: SlotMemory[] = Array.from({ length: aheadBatches + 1 }, () => allocateSlot(inputs, microBatch));
   const ring = createBatchRing(slots.length);
   const config: BatchConfig = { imageSize, channels, augment, seed, inputs };
-  const workers = Array.from(
-    { length: threads },
-    () =>
+  const progress = Array.from({ length: threads }, allocateProgress);
+  const workers = progress.map(
+    (own) =>
       new Worker(new URL('./loaderThread.js', import.meta.url), {
-        workerData: { source: dataset.source, config, filler, slots, microBatch },
+        workerData: { source: dataset.source, config, filler, slots, microBatch, progress: own },
       }),
   );
+  const looks = progress.map((own) => watchProgress(own, LOOKS_PER_SAMPLE));
   const idle = [...workers];
   const waiters = new Map<BatchOrder, Waiter>();
   let failure: MaestroError | undefined;
@@ -89,6 +101,7 @@ export function openLoader(options: LoaderOptions): Loader {
   const fail = (error: MaestroError) => {
     if (failure !== undefined) return;
     failure = error;
+    clearInterval(watching);
     for (const { reject } of waiters.values()) reject(error);
   };
 
@@ -118,6 +131,17 @@ export function openLoader(options: LoaderOptions): Loader {
     );
     worker.on('exit', (code) => fail(new MaestroError('internal', `internal: a loader thread ended by itself (exit code ${code})`)));
   }
+
+  const watching = setInterval(() => {
+    for (const [at, look] of looks.entries()) {
+      const sample = look();
+      if (sample === undefined) continue;
+      fail(fillFault(filler.author, { dataset, sample }, `it did not return within ${sampleMs / 1000} s`));
+      // Nothing but its end stops a loop that never returns.
+      void workers[at]!.terminate();
+    }
+  }, sampleMs / LOOKS_PER_SAMPLE);
+  watching.unref();
 
   /** Resolves when the order is filled. */
   const untilFilled = (order: BatchOrder, waitSignal: AbortSignal | undefined): Promise<void> =>

@@ -3,15 +3,17 @@ import { errorMessage, isMaestroError } from '@maestro/protocol';
 import type { DatasetSource } from '../formats/datasetSource.ts';
 import { reopenDataset } from '../formats/openDataset.ts';
 import { type BatchConfig, type BatchFiller, createBatchFiller } from './batchFiller.ts';
+import { type ProgressMemory, tellProgress } from './fillProgress.ts';
 import { type LoaderReply, type LoaderRequest, type SlotMemory, slotViews } from './loaderMessages.ts';
 import type { FillerSource, OpenSampleFiller } from './sampleFiller.ts';
 
-const { source, config, filler, slots, microBatch } = workerData as {
+const { source, config, filler, slots, microBatch, progress } = workerData as {
   readonly source: DatasetSource;
   readonly config: BatchConfig;
   readonly filler: FillerSource;
   readonly slots: readonly SlotMemory[];
   readonly microBatch: number;
+  readonly progress: ProgressMemory;
 };
 const views = slots.map((slot) => slotViews(config.inputs, slot, microBatch));
 const opening = open();
@@ -39,5 +41,7 @@ parentPort!.on('message', async ({ slot, positions }: LoaderRequest) => {
 
 async function open(): Promise<BatchFiller> {
   const { openSampleFiller } = (await import(filler.module)) as { readonly openSampleFiller: OpenSampleFiller };
-  return createBatchFiller(reopenDataset(source), config, await openSampleFiller(filler.options as never), filler);
+  const { module: _module, options, ...parts } = filler;
+  const fillSample = await openSampleFiller(options as never);
+  return createBatchFiller(reopenDataset(source), config, { ...parts, fillSample, progress: tellProgress(progress) });
 }

@@ -1,4 +1,4 @@
-import type { BatchViews } from '@maestro/protocol';
+import type { BatchViews, RecipeName } from '@maestro/protocol';
 import type { RandomStream } from '@maestro/random';
 
 /** A sample in an epoch of a job. Together with the purpose of a draw, it is all that a random number may depend on. */
@@ -36,6 +36,8 @@ export interface FillerSource {
   readonly options: unknown;
   /** True when the filler writes every element of every input of a sample whose image is not broken. Default: false. */
   readonly writesAll?: boolean;
+  /** The recipe whose code it is, for its errors; absent for a filler of maestro's own. */
+  readonly author?: RecipeName;
 }
 
 /** Creates a thread's sample filler. */

@@ -13,10 +13,28 @@ export const DRAWN_INPUTS = [
 /** Samples with a lower index keep their flags at zero. */
 export const UNFLAGGED = 12;
 
-/** Fills in {@link DRAWN_INPUTS}; fails at sample `failAt`. */
-export function openSampleFiller({ failAt }: { readonly failAt?: number }): SampleFiller {
+/** What can go wrong at a sample: the filler throws, loops for ever, waits for ever, or returns while its image is being read. */
+export type Mistake = 'throws' | 'loops' | 'waits' | 'leaves';
+
+/** Options of {@link openSampleFiller}. */
+export interface DrawingFillerOptions {
+  /** Index of the sample at which `mistake` (default `throws`) is made. */
+  readonly failAt?: number | undefined;
+  readonly mistake?: Mistake;
+}
+
+/** Fills in {@link DRAWN_INPUTS}. */
+export function openSampleFiller({ failAt, mistake = 'throws' }: DrawingFillerOptions): SampleFiller {
   return async (sample, out) => {
-    if (sample.index === failAt) throw new RangeError(`no filling for sample ${failAt}`);
+    if (sample.index === failAt) {
+      if (mistake === 'throws') throw new RangeError(`no filling for sample ${failAt}`);
+      if (mistake === 'waits') await new Promise(() => undefined);
+      const read = sample.readImage(out['images'] as Float32Array);
+      // An image that is being read is no excuse for a loop.
+      while (mistake === 'loops');
+      if (mistake === 'leaves') return;
+      await read;
+    }
     const weights = sample.random('weights');
     for (let i = 0; i < 2; i++) out['weights']![i] = weights.uniform();
     (out['label'] as BigInt64Array)[0] = BigInt(sample.label ?? -1);

@@ -3,7 +3,8 @@ import { momentCount, optimizerSection } from '@maestro/optim/section';
 import { z } from 'zod';
 import { MaestroError } from '../errors.ts';
 import { DEVICES } from '../process/device.ts';
-import type { JobSection, SectionSchemas } from './recipe.ts';
+import type { JobSection, RecipeInfo, SectionSchemas } from './recipe.ts';
+import { ownIssues, withOwnChecks, withOwnDefaults } from './recipeAnswers.ts';
 import { isLoaded, recipeInfos, recipeOf, sealRecipes } from './recipeRegistry.ts';
 import { describeIssues } from './schemaIssues.ts';
 
@@ -254,7 +255,7 @@ function specSchema() {
     const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
     for (const { id, section } of infos)
       if (section !== undefined && id !== spec.recipe && section.key in spec) refuse([section.key], `only with recipe ${id}`);
-    for (const { path, message } of recipeOf(spec).issues?.(spec, DEFAULTS) ?? []) refuse(path, message);
+    for (const { path, message } of ownIssues(recipeOf(spec), spec, DEFAULTS)) refuse(path, message);
     commonIssues(spec, refuse);
   });
 }
@@ -269,11 +270,15 @@ export const storedSpecSchema = z.lazy(() =>
 
 /** Fills in omitted values whose default depends on the recipe. Input that is not a job file is left for the schema to refuse. */
 function withRecipeDefaults(input: unknown): unknown {
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
-  const file = input as JobSection;
-  const { recipe: id = DEFAULT_RECIPE } = file;
-  const recipe = recipeInfos().find((each) => each.id === id);
-  return recipe?.defaults?.(file) ?? input;
+  const info = infoOf(input);
+  return info === undefined ? input : withOwnDefaults(info, input as JobSection);
+}
+
+/** Returns the recipe that a job file names, when it is a file and the recipe is loaded. */
+function infoOf(input: unknown): RecipeInfo | undefined {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return undefined;
+  const { recipe: id = DEFAULT_RECIPE } = input as JobSection;
+  return recipeInfos().find((each) => each.id === id);
 }
 
 /** A data set that a job names: its place in the file, and the section there. */
@@ -337,7 +342,7 @@ export type PresetName = (typeof PRESET_NAMES)[number];
  * @throws MaestroError `invalid-argument` that lists every problem with its path, the value found and the values allowed.
  */
 export function parseJobSpec(input: unknown): JobSpec {
-  const result = jobFileSchema.safeParse(input);
+  const result = withOwnChecks(infoOf(input), () => jobFileSchema.safeParse(input));
   if (result.success) return result.data;
   const issues = describeIssues(result.error, jobFileSchema, withRecipeDefaults(input));
   throw new MaestroError('invalid-argument', `job file: ${issues.join('; ')}`, { details: { issues } });

@@ -47,6 +47,8 @@ export interface MetricInfo {
 export interface RecipeInfo {
   /** Value of the job file's `recipe`. */
   readonly id: string;
+  /** The module that it came in, as `MAESTRO_RECIPES` names it; absent when it is part of maestro. */
+  readonly module?: string;
   /** One clause that continues "recipe ID", such as `trains a masked autoencoder`. */
   readonly does: string;
   /** `training` jobs leave weights, `measuring` jobs numbers about a checkpoint's weights. */

@@ -20,6 +20,8 @@ test('deadlines keep their order whatever the knob says', () => {
       expect(times.silenceMs).toBeLessThan(times.holdMs);
       expect(times.holdMs).toBeLessThan(times.joinMs);
       expect(times.joinMs).toBeLessThan(times.progressMs);
+      // A recipe's code that does not return fails its job: the worker is not evicted for it.
+      expect(times.sampleMs).toBeLessThan(times.progressMs);
       expect(times.progressMs).toBeLessThan(times.firstProgressMs);
     }),
   );

@@ -35,6 +35,8 @@ export interface FailureTimeouts {
    * lost.
    */
   readonly reportGapMs: number;
+  /** Time that a recipe's own code may take for one sample before the job fails: sooner than its worker is evicted for it. */
+  readonly sampleMs: number;
   /** Deadline for members to connect to each other. */
   readonly joinMs: number;
   /** Time after which a member that waits for nobody and makes no progress is evicted; ten times the mean step when that is longer. */
@@ -72,6 +74,7 @@ export function failureTimeouts(given: number | string = DEFAULT_FAILURE_TIMEOUT
     leaseRenewMs: Math.min(share(0.2), LONGEST_LEASE_MS / 3),
     holdMs: share(2),
     reportGapMs: share(2),
+    sampleMs: share(3),
     joinMs: share(4),
     progressMs: share(6),
     firstProgressMs: share(60),

@@ -92,6 +92,7 @@ export function recipeOfModule(exported: unknown, { module, sha256 }: { readonly
   return {
     info: {
       ...info,
+      module,
       verb: 'training',
       ...(section !== undefined && { section }),
       ...(defaults !== undefined && { defaults }),
@@ -99,7 +100,6 @@ export function recipeOfModule(exported: unknown, { module, sha256 }: { readonly
       series,
       results: [],
     },
-    module,
     loadPlan: async () => plan,
     identity: { recipe: `${info.id} ${version}`, recipeModule: sha256 },
   };

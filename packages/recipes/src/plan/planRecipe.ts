@@ -1,5 +1,5 @@
 import type { FillerSource } from '@maestro/data';
-import { type JobSpec, MaestroError } from '@maestro/protocol';
+import { type JobSpec, MaestroError, recipeFault } from '@maestro/protocol';
 import { entryOf, recipeIdentity } from '../registry.ts';
 import type { DataFacts, RecipePlan } from './recipePlan.ts';
 
@@ -7,8 +7,14 @@ import type { DataFacts, RecipePlan } from './recipePlan.ts';
 export async function planRecipe(spec: JobSpec, data: DataFacts): Promise<RecipePlan> {
   const { info, loadPlan } = entryOf(spec);
   if (loadPlan === undefined) throw new MaestroError('internal', `internal: recipe ${info.id} has no plan`);
-  const [plan, { recipeKit }] = await Promise.all([loadPlan(), import('./recipeKit.ts')]);
-  return plan(spec, data, recipeKit);
+  const [plan, { recipeKit }, { checkedPlan }] = await Promise.all([loadPlan(), import('./recipeKit.ts'), import('./checkedPlan.ts')]);
+  let made: RecipePlan;
+  try {
+    made = await plan(spec, data, recipeKit);
+  } catch (error) {
+    throw recipeFault(info, 'plan', error);
+  }
+  return checkedPlan(info, made);
 }
 
 /** What a thread makes a job's plan from again. */
@@ -37,6 +43,11 @@ export async function planInThread({ spec, data, identity }: PlanSource): Promis
 
 /** What fills in the samples of a job that trains. Recipes of maestro write their inputs whole; modules may rely on zeros. */
 export function recipeFiller(source: PlanSource): FillerSource {
-  const writesAll = entryOf(source.spec).module === undefined;
-  return { module: new URL('./recipeFiller.js', import.meta.url).href, options: source, writesAll };
+  const { id, module } = entryOf(source.spec).info;
+  return {
+    module: new URL('./recipeFiller.js', import.meta.url).href,
+    options: source,
+    author: { id, ...(module !== undefined && { module }) },
+    writesAll: module === undefined,
+  };
 }

@@ -17,7 +17,10 @@ const ADVICE = /** @type {Record<string, { title: string, todo: string }>} */ ({
     title: 'Something that the job needs is missing',
     todo: 'The path must exist on every worker: put the files there, or correct the path in the job file.',
   },
-  InvalidArgument: { title: 'The job file is invalid', todo: 'Correct the keys named above and submit it again.' },
+  InvalidArgument: {
+    title: 'The job file or its recipe has a mistake',
+    todo: "Correct the keys named above, or the recipe's module, and submit it again. Processes that have loaded a module are started again when it changes.",
+  },
   NonFinite: {
     title: 'The loss is not a number',
     todo: 'Lower `schedule.baseLr` or lengthen `schedule.warmupEpochs`, and continue from an earlier checkpoint.',

@@ -7,6 +7,7 @@ import {
   listenError,
   MaestroError,
   PROBLEM_TYPE,
+  parseJobSpec,
   problemOf,
   requireShallow,
   splitAddress,
@@ -150,12 +151,22 @@ function parseQuery(text: string): Record<string, string | string[]> {
 }
 
 function validate(schema: z.ZodType, data: unknown, part: string): { value: unknown } | { error: Error } {
+  if (schema === jobFileSchema) return validateJobFile(data);
   // An optional body may be missing.
   const result = schema.safeParse(data ?? undefined);
   if (result.success) return { value: result.data };
   const issues = describeIssues(result.error, schema, data);
-  const what = schema === jobFileSchema ? 'job file' : part === 'querystring' ? 'query' : part === 'params' ? 'path' : part;
+  const what = part === 'querystring' ? 'query' : part === 'params' ? 'path' : part;
   return { error: new MaestroError('invalid-argument', `${what}: ${issues.join('; ')}`, { details: { issues } }) };
+}
+
+/** Recipes may be of other people: what their checks throw is an answer too. */
+function validateJobFile(data: unknown): { value: unknown } | { error: Error } {
+  try {
+    return { value: parseJobSpec(data) };
+  } catch (error) {
+    return { error: error as Error };
+  }
 }
 
 function pathOf(request: FastifyRequest): string {

@@ -23,7 +23,7 @@ import { openJobContents } from './openJobContents.ts';
  * @throws MaestroError of whatever cannot be opened.
  */
 export async function openJobSession(options: JobSessionOptions): Promise<JobSession> {
-  const { jobId, spec, dataDir, scratchDir, redisUrl, compute, logger, signal, faults, onStage } = options;
+  const { jobId, spec, dataDir, scratchDir, redisUrl, compute, timeouts, logger, signal, faults, onStage } = options;
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
@@ -65,7 +65,9 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     );
     const augment = augmentConfig(image.channels, withoutUndefined(spec.augment));
     const filler = recipeFiller(source);
-    const loader = opened(openLoader({ dataset, ...image, augment, seed: spec.seed, inputs, filler, microBatch: schedule.microBatch }));
+    const { microBatch } = schedule;
+    const { sampleMs } = timeouts;
+    const loader = opened(openLoader({ dataset, ...image, augment, seed: spec.seed, inputs, filler, microBatch, sampleMs }));
     onStage('it connects to Redis');
     const redis = opened(await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS }));
     const table = await openJobContents({ ...options, dataset, redis });

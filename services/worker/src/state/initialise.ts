@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
-import { MaestroError } from '@maestro/protocol';
+import { allocateProgress, watchProgress } from '@maestro/data';
+import { type ErrorCode, MaestroError, recipeFault, recipeOf } from '@maestro/protocol';
 import type { PlanSource } from '@maestro/recipes';
-import type { FlatLayout } from '@maestro/tensors';
+import type { FlatLayout, FlatTensor } from '@maestro/tensors';
 
 /** Initial parameters of a job. */
 export interface InitialState {
@@ -11,31 +12,54 @@ export interface InitialState {
   readonly hash: string;
 }
 
+/** What the thread says at last. */
+export type InitialiseReply = { readonly hash: string } | { readonly code: ErrorCode; readonly message: string };
+
+/** Options of {@link initialise}. */
+export interface InitialiseOptions {
+  /** Time that one parameter may take to be drawn, in milliseconds. */
+  readonly drawMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** How often the thread is looked at within `drawMs`. */
+const LOOKS = 6;
+
 /**
  * Draws a job's initial parameters in a separate thread: ViT-B's 112 million take seconds, in which the main thread must keep answering its
- * peers.
- * @throws the signal's reason when it aborts; the thread is then ended.
+ * peers. What draws them may be other people's code, and not return.
+ * @throws the signal's reason when it aborts; MaestroError `invalid-argument` that names recipe and parameter. The thread is then ended.
  */
-export async function initialise(
-  plan: PlanSource,
-  layout: FlatLayout,
-  { signal }: { readonly signal: AbortSignal },
-): Promise<InitialState> {
+export async function initialise(plan: PlanSource, layout: FlatLayout, { drawMs, signal }: InitialiseOptions): Promise<InitialState> {
   signal.throwIfAborted();
   const memory = new SharedArrayBuffer(layout.length * Float32Array.BYTES_PER_ELEMENT);
-  const thread = new Worker(new URL('./initialiseThread.js', import.meta.url), { workerData: { plan, memory } });
+  const progress = allocateProgress();
+  const thread = new Worker(new URL('./initialiseThread.js', import.meta.url), { workerData: { plan, memory, progress } });
   const stop = (): void => void thread.terminate();
   signal.addEventListener('abort', stop, { once: true });
+  let watching: NodeJS.Timeout | undefined;
   try {
-    const hash = await new Promise<string>((resolve, reject) => {
+    const reply = await new Promise<InitialiseReply>((resolve, reject) => {
+      const look = watchProgress(progress, LOOKS);
+      watching = setInterval(() => {
+        const late = look();
+        if (late !== undefined) reject(lateFault(plan, layout.tensors[late]!, drawMs));
+      }, drawMs / LOOKS);
       thread.once('message', resolve);
       thread.once('error', reject);
       thread.once('exit', () =>
         reject(signal.reason ?? new MaestroError('internal', 'internal: the initialising thread ended without a result')),
       );
     });
-    return { parameters: new Float32Array(memory), hash };
+    if ('code' in reply) throw new MaestroError(reply.code, reply.message);
+    return { parameters: new Float32Array(memory), hash: reply.hash };
   } finally {
+    clearInterval(watching);
     signal.removeEventListener('abort', stop);
+    stop();
   }
+}
+
+function lateFault({ spec }: PlanSource, { name }: FlatTensor, drawMs: number): MaestroError {
+  return recipeFault(recipeOf(spec), `drawParameter of ${name}`, `it did not return within ${drawMs / 1000} s`);
 }

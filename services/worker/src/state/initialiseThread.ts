@@ -1,9 +1,37 @@
 import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
+import { type ProgressMemory, tellProgress } from '@maestro/data';
+import { errorMessage, isMaestroError } from '@maestro/protocol';
 import { drawParameters, type PlanSource, planInThread } from '@maestro/recipes';
 import { flatLayout } from '@maestro/tensors';
+import type { InitialiseReply } from './initialise.ts';
 
-const { plan: source, memory } = workerData as { readonly plan: PlanSource; readonly memory: SharedArrayBuffer };
-const plan = await planInThread(source);
-const parameters = drawParameters(plan, flatLayout(plan.parameters), source.spec.seed, new Float32Array(memory));
-parentPort!.postMessage(createHash('sha256').update(new Uint8Array(parameters.buffer)).digest('hex'));
+const {
+  plan: source,
+  memory,
+  progress: told,
+} = workerData as {
+  readonly plan: PlanSource;
+  readonly memory: SharedArrayBuffer;
+  /** Of the tensors of the layout. */
+  readonly progress: ProgressMemory;
+};
+const progress = tellProgress(told);
+
+async function draw(): Promise<InitialiseReply> {
+  const plan = await planInThread(source);
+  const out = new Float32Array(memory);
+  const parameters = drawParameters(plan, flatLayout(plan.parameters), source.spec.seed, out, progress.begin);
+  progress.end();
+  return { hash: createHash('sha256').update(new Uint8Array(parameters.buffer)).digest('hex') };
+}
+
+// A thread's error would reach the main thread without its code.
+parentPort!.postMessage(
+  await draw().catch(
+    (error: unknown): InitialiseReply => ({
+      code: isMaestroError(error) ? error.code : 'internal',
+      message: errorMessage(error),
+    }),
+  ),
+);

@@ -3,6 +3,12 @@ import { type FloatRange, type SegmentedFloats, SUM_SQUARES_BLOCK, sliceParts } 
 import { MaestroError } from '@maestro/protocol';
 import type { FlatLayout, FlatTensor } from '@maestro/tensors';
 
+const ADVICE = {
+  // Nothing has moved yet, and the initial parameters are finite.
+  first: 'no learning rate has had an effect yet: look at what the recipe fills in for a sample, and at its loss',
+  later: 'lower schedule.baseLr, or lengthen the warm-up',
+} as const;
+
 /**
  * Error that names the tensors whose gradients are not finite: start the search at the first few. Outside `range`, which others have
  * summed, it is known only per block.
@@ -36,7 +42,7 @@ export function nonFinite({
       : `the gradients of ${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
   return new MaestroError(
     'non-finite',
-    `step ${step}: loss ${loss}, and ${where} are not finite; lower schedule.baseLr, or lengthen the warm-up`,
+    `step ${step}: loss ${loss}, and ${where} are not finite; ${ADVICE[step === 0 ? 'first' : 'later']}`,
     { details: { step, loss, names } },
   );
 }

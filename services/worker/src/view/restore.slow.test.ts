@@ -32,7 +32,16 @@ afterAll(async () => {
 });
 
 const restoreTo = (on: ViewStage, to: StagedMember, from: { restoreFrom?: string; startStep?: number }, isFirst = true): Promise<string> =>
-  restore({ session: to.session, view: on.view(2, [to], from), self: to.name, dataDir: on.dataDir, isFirst, logger, signal });
+  restore({
+    session: to.session,
+    view: on.view(2, [to], from),
+    self: to.name,
+    dataDir: on.dataDir,
+    timeouts: { progressMs: 30_000 },
+    isFirst,
+    logger,
+    signal,
+  });
 
 test('from the seed all come to the same parameters, and the first member writes the artifacts of the job', async () => {
   const [first, other] = (await Promise.all([stage.open('b', 'job-2'), stage.open('c', 'job-2')])) as [StagedMember, StagedMember];

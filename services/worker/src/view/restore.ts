@@ -14,7 +14,15 @@ import {
   requireSameOrigin,
 } from '@maestro/checkpoint';
 import { reserveSnapshot, type SnapshotMemory } from '@maestro/engine';
-import { commonIdentity, dilocoOf, isMaestroError, type JobIdentity, MaestroError, type View } from '@maestro/protocol';
+import {
+  commonIdentity,
+  dilocoOf,
+  type FailureTimeouts,
+  isMaestroError,
+  type JobIdentity,
+  MaestroError,
+  type View,
+} from '@maestro/protocol';
 import { isUrl } from '@maestro/storage';
 import type { Logger } from '@maestro/telemetry';
 import { writeArtifacts } from '../checkpoint/artifacts.ts';
@@ -30,6 +38,7 @@ export interface RestoreOptions {
   /** This worker's id in the view. */
   readonly self: string;
   readonly dataDir: string;
+  readonly timeouts: Pick<FailureTimeouts, 'progressMs'>;
   /** True when this member writes the job's artifacts. */
   readonly isFirst: boolean;
   readonly logger: Logger;
@@ -59,9 +68,9 @@ interface StartState {
   readonly hash: string;
 }
 
-async function fromSeed({ session, view, self, signal }: RestoreOptions): Promise<StartState> {
+async function fromSeed({ session, view, self, timeouts, signal }: RestoreOptions): Promise<StartState> {
   const { planSource, layout, spec, trainer } = session;
-  const state = await initialise(planSource, layout, { signal });
+  const state = await initialise(planSource, layout, { drawMs: timeouts.progressMs, signal });
   const { parameters } = state;
   session.state = -1;
   session.shards = [];

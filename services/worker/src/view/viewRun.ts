@@ -89,7 +89,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     const chunk = isSharded ? chunkOf(await joining) : undefined;
     if (chunk !== undefined) await trainer.own(chunk);
     const isRestored = sources.length === 0 && holders.length === 0;
-    const restoring = { session, view, self, dataDir: options.dataDir, isFirst, logger, signal };
+    const restoring = { session, view, self, dataDir: options.dataDir, timeouts, isFirst, logger, signal };
     const stateHash = isRestored ? await restore(restoring) : '';
     const joined = await joining;
     if (isRestored && chunk !== undefined) session.shards = [{ step: startStep, ...chunk, isWhole: true }];
