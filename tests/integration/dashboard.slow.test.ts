@@ -172,7 +172,9 @@ inBrowser('the form finds the format by the path, counts images and class folder
   await form.locator('[name="schedule.steps"]').fill('10');
   await path.fill(join(dir, 'flower'));
   await note.getByText(`there is nothing at ${join(dir, 'flower')}`).waitFor();
-  expect(await form.locator('.side .problems li').count()).toBe(1);
+  const problems = form.locator('.side .problems li');
+  await problems.first().waitFor();
+  expect(await problems.count()).toBe(1);
   expect(await form.getByText('The coordinator would accept this job.').count()).toBe(0);
   await path.fill(images);
   await note.getByText('a folder of images: 20 images, in 2 class folders: daisy 8, rose 12').waitFor();
