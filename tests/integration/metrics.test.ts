@@ -137,7 +137,7 @@ test(
     expect(resource).toMatchObject({ progress: { ...former, learningRate: metrics['learningRate'], metrics, firstMetrics } });
     const unknown = await get(`/api/v1/jobs/${job.id}/metrics?series=loss,psnr`);
     expect([unknown.status, ((await unknown.json()) as { detail: string }).detail]).toEqual([
-      400,
+      404,
       'series: the job has no series psnr, expected some of loss, learningRate, gradNorm, imagesPerSecond, stepSeconds, with commas between them',
     ]);
     const few = (await getJson<Series>('/metrics?series=loss&points=20&from=100')).series[0]!.points;

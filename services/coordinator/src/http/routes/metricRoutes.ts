@@ -132,17 +132,14 @@ export function addMetricRoutes(app: HttpApp, { coordinator, observer }: HttpDep
   );
 }
 
-/** Returns the series with these names; all when none are given. @throws MaestroError `invalid-argument` naming the existing ones. */
+/** Returns the series with these names; all when none are given. @throws MaestroError `not-found` naming the existing ones. */
 function wantedSeries(all: readonly Series[], names: readonly string[] | undefined): readonly Series[] {
   return (
     names?.map((name) => {
       const found = all.find((each) => each.name === name);
       if (found !== undefined) return found;
       const known = all.map((each) => each.name).join(', ');
-      throw new MaestroError(
-        'invalid-argument',
-        `series: the job has no series ${name}, expected some of ${known}, with commas between them`,
-      );
+      throw new MaestroError('not-found', `series: the job has no series ${name}, expected some of ${known}, with commas between them`);
     }) ?? all
   );
 }
