@@ -197,7 +197,7 @@ test('curves are given out as CSV, JSON lines and TensorBoard events', async () 
   const written = await readFile(join(dir, 'runs', job.id, `events.out.tfevents.${job.id}`));
   expect(written.equals(await exported('tensorboard'))).toBe(true);
   expect((await get(`/api/v1/jobs/${job.id}/metrics/export?format=xml`)).status).toBe(400);
-  expect((await get(`/api/v1/jobs/${job.id}/metrics?series=constructor`)).status).toBe(400);
+  expect((await get(`/api/v1/jobs/${job.id}/metrics?series=constructor`)).status).toBe(404);
 });
 
 const withPromtool = PROMTOOL === undefined ? test.skip : test;
