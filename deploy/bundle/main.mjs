@@ -19,8 +19,7 @@ const PROVIDER_INTEGRITY = 'sha512-FopIhNE/Ng+v2X65wVc9clPCBCvhvA53Hxo2U0Kf5fGdV
 const PROVIDER_FILES = ['libonnxruntime_providers_cuda.so', 'libonnxruntime_providers_shared.so'];
 /** Below 55 MB, so that a piece fits what carries it. */
 const PIECE_BYTES = 50_000_000;
-/** Workspaces that the check runs, and what of the tests it needs beside its own folder and what that imports. */
-const WORKSPACES = ['engine', 'mae', 'graph', 'kernels', 'optim', 'protocol', 'random', 'tensors'];
+/** What of the tests the check needs beside its own folder and what that imports. */
 const TEST_FILES = ['tests/conformance/reference.py'];
 
 const { values } = parseArgs({ options: { out: { type: 'string' }, provider: { type: 'string' }, 'no-provider': { type: 'boolean' } } });
@@ -51,19 +50,15 @@ async function stage(dir) {
   const app = join(dir, 'app');
   await mkdir(join(dir, 'bin'), { recursive: true });
   await copyFile(process.execPath, join(dir, 'bin/node'));
-  const copied = [
-    'package.json',
-    'proto',
-    'tests/package.json',
-    'tests/dist/gpu',
-    'tests/gpu',
-    ...(await relativeImports('tests/dist/gpu/main.js')),
-    ...TEST_FILES,
-  ];
-  for (const name of WORKSPACES) copied.push(`packages/${name}/package.json`, `packages/${name}/dist`);
+  const own = await readdir(join(root, 'tests/dist/gpu'));
+  const modulesOfTests = new Set();
+  for (const name of own.filter((each) => /(?<!\.test)\.js$/.test(each))) await relativeImports(`tests/dist/gpu/${name}`, modulesOfTests);
+  const workspaces = await workspacesOf(modulesOfTests);
+  const copied = ['package.json', 'proto', 'tests/package.json', 'tests/dist/gpu', 'tests/gpu', ...modulesOfTests, ...TEST_FILES];
+  for (const name of workspaces) copied.push(`packages/${name}/package.json`, `packages/${name}/dist`);
   const { stdout } = await run(
     'npm',
-    ['ls', '--omit=dev', '--all', '--parseable', ...WORKSPACES.flatMap((name) => ['-w', `@maestro/${name}`])],
+    ['ls', '--omit=dev', '--all', '--parseable', ...workspaces.flatMap((name) => ['-w', `@maestro/${name}`])],
     {
       cwd: root,
       maxBuffer: 1 << 24,
@@ -93,6 +88,22 @@ async function relativeImports(name, found = new Set()) {
   for (const [, path] of source.matchAll(/(?:\bfrom |\bimport |\bimport\()'(\.[^']+)'/g))
     await relativeImports(join(dirname(name), path), found);
   return found;
+}
+
+/** The workspaces of this repository that modules import, and those that these depend on. */
+async function workspacesOf(modules) {
+  const found = new Set();
+  const add = async (name) => {
+    if (found.has(name)) return;
+    found.add(name);
+    const { dependencies = {} } = JSON.parse(await readFile(join(root, 'packages', name, 'package.json'), 'utf8'));
+    for (const each of Object.keys(dependencies)) if (each.startsWith('@maestro/')) await add(each.slice('@maestro/'.length));
+  };
+  for (const module of modules) {
+    const source = await readFile(join(root, module), 'utf8');
+    for (const [, name] of source.matchAll(/'@maestro\/([a-z]+)/g)) await add(name);
+  }
+  return [...found];
 }
 
 async function addProvider(folder) {
