@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "conformance"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "conformance"))
 from reference import TINY, VIT_B, Config, Reference, inputs  # noqa: E402
 
 CASES = {"tiny": (TINY, 64, 15), "vitB": (VIT_B, 4, 7)}

@@ -174,21 +174,19 @@ const CORRUPTIONS: Record<string, Corruption> = {
 };
 
 test.each(Object.keys(CORRUPTIONS))('%s is found', async (name) => {
-  let tried = 0;
   await fc.assert(
     fc.asyncProperty(anyStory, fc.infiniteStream(fc.nat({ max: 1_000_000 })), async (story, numbers) => {
       const ledger = await live(story);
       const corrupted = CORRUPTIONS[name]!(ledger, (count) => numbers.next().value! % count);
-      if (corrupted === undefined) return;
-      tried++;
+      // Another story is drawn for one that cannot be corrupted so.
+      fc.pre(corrupted !== undefined);
       const { schedule, seed } = story;
-      const audit = auditLedger({ schedule, seed, ledger: corrupted, dueStep: ledger.step });
+      const audit = auditLedger({ schedule, seed, ledger: corrupted!, dueStep: ledger.step });
       expect(audit.isClean).toBe(false);
       expect(audit.problems.length).toBeGreaterThan(0);
     }),
-    { numRuns: 40 },
+    { numRuns: 20 },
   );
-  expect(tried).toBeGreaterThan(3);
 });
 
 const schedule = planSchedule({ samples: 70, virtualRanks: 2, microBatch: 4, epochs: 3, windowSteps: 4 });
