@@ -1,0 +1,100 @@
+// Chooses the instruction set, and exports what is called without ONNX Runtime.
+#define _GNU_SOURCE
+#include "dispatch.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+extern const Kernels KERNELS_AVX2, KERNELS_AVX512, KERNELS_AMX;
+
+// Best last.
+static const Kernels *const ALL[] = {&KERNELS_AVX2, &KERNELS_AVX512, &KERNELS_AMX};
+
+// XCR0: what of the registers the operating system saves.
+static unsigned long long saved_state(void) {
+  unsigned low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (unsigned long long)high << 32 | low;
+}
+
+// Linux lets a process use tiles when it asks: ARCH_REQ_XCOMP_PERM for XTILEDATA.
+static int may_use_tiles(void) { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
+
+// How many of ALL this machine has.
+static int supported(void) {
+  unsigned a, b, c, d, leaf1_c, leaf7_b, leaf7_d;
+  if (!__get_cpuid(1, &a, &b, &leaf1_c, &d) || !(leaf1_c & bit_OSXSAVE) || !(leaf1_c & bit_FMA)) return 0;
+  const unsigned long long state = saved_state();
+  if (!__get_cpuid_count(7, 0, &a, &leaf7_b, &c, &leaf7_d)) return 0;
+  const int avx2 = (state & 0x6) == 0x6 && (leaf7_b & bit_AVX2);
+  const unsigned wanted = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
+  const int avx512 = avx2 && (state & 0xe0) == 0xe0 && (leaf7_b & wanted) == wanted;
+  const unsigned tiles = 1u << 22 | 1u << 24; // AMX-BF16, AMX-TILE
+  const int amx = avx512 && (state & 0x60000) == 0x60000 && (leaf7_d & tiles) == tiles && may_use_tiles();
+  return avx2 + avx512 + amx;
+}
+#else
+extern const Kernels KERNELS_NEON;
+static const Kernels *const ALL[] = {&KERNELS_NEON};
+static int supported(void) { return 1; }
+#endif
+
+static int count;
+static const Kernels *chosen;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static const Kernels *find(const char *name) {
+  for (int i = 0; i < count; i++)
+    if (strcmp(ALL[i]->name, name) == 0) return ALL[i];
+  return NULL;
+}
+
+static void choose(void) {
+  count = supported();
+  if (count > 0) chosen = ALL[count - 1];
+  const char *wanted = getenv("MAESTRO_NATIVE_ISA");
+  if (wanted && *wanted) chosen = find(wanted);
+}
+
+const Kernels *kernels(void) {
+  pthread_once(&once, choose);
+  return chosen;
+}
+
+// The name of the instruction set in use; null where this machine has none, or not the one that MAESTRO_NATIVE_ISA names.
+EXPORT const char *maestro_isa(void) { return kernels() ? kernels()->name : NULL; }
+
+// The names of those that this machine has, best last: the i-th, null after the last.
+EXPORT const char *maestro_isa_at(int i) { return kernels(), i >= 0 && i < count ? ALL[i]->name : NULL; }
+
+// From now on; for tests. 0 where this machine does not have it.
+EXPORT int maestro_use_isa(const char *name) {
+  kernels();
+  const Kernels *found = find(name);
+  if (found) chosen = found;
+  return found != NULL;
+}
+
+// The step's tail on a range of elements. Threads may call them for ranges that do not overlap; the result does not depend on the ranges.
+
+EXPORT void maestro_add(float *out, const float *a, const float *b, int64_t n) { kernels()->add(out, a, b, n); }
+
+// Adds the squares to 8 lanes; see sumSquares in packages/kernels.
+EXPORT void maestro_sum_squares(const float *x, int64_t n, double *lanes) { kernels()->sum_squares(x, n, lanes); }
+
+// `copy`, if not null, gets the new parameters as bfloat16. Scalars as in packages/optim/src/adamW.ts.
+EXPORT void maestro_adamw(float *p, const float *g, float *m, float *v, uint16_t *copy, int64_t n, const float *scalars) {
+  kernels()->adamw(p, g, m, v, copy, n, scalars);
+}
+
+// SGD with momentum, and LARS, whose trust is a scalar. Scalars as in packages/optim/src/sgd.ts.
+EXPORT void maestro_sgd(float *p, const float *g, float *m, uint16_t *copy, int64_t n, const float *scalars, int is_nesterov) {
+  kernels()->sgd(p, g, m, copy, n, scalars, is_nesterov);
+}

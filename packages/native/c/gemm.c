@@ -1,0 +1,80 @@
+// The loops around the tiles, the same for all products.
+#include "finish.c"
+#include "gemm_bf16.c"
+
+// One product: `right` is packed whole, by all threads; then each task packs a block of rows and goes over the columns.
+typedef struct {
+  const Product *by;
+  View left, right;
+  long rows, columns, inner;
+  const Target *target;
+  char *packed;
+} Gemm;
+
+INLINE long up(long x, long multiple) { return (x + multiple - 1) / multiple * multiple; }
+INLINE long least(long a, long b) { return a < b ? a : b; }
+
+INLINE long depth_of(const Product *by, long k) { return up(k, by->k_multiple) * by->copies; }
+
+// Bytes of a panel for k elements.
+INLINE size_t panel_bytes(const Product *by, int wide, long k) { return (size_t)(up(k, by->k_multiple) * by->copies * by->element_bytes) * (size_t)wide; }
+
+// Panels lie block of k by block of k; in a block, one after the other.
+INLINE char *panel_at(const Product *by, char *packed, int wide, long panels, long k0, long inner, long panel) {
+  const size_t before = panel_bytes(by, wide, k0) * (size_t)panels;
+  return packed + before + panel_bytes(by, wide, least(BLOCK_K, inner - k0)) * (size_t)panel;
+}
+
+static void pack_right(void *user, size_t index) {
+  const Gemm *g = user;
+  const int wide = g->by->columns;
+  const long panels = up(g->columns, wide) / wide, first = (long)index * BLOCK_PANELS, from = first * wide;
+  const long count = least(g->columns - from, (long)BLOCK_PANELS * wide);
+  for (long k = 0; k < g->inner; k += BLOCK_K) {
+    const long kc = least(BLOCK_K, g->inner - k);
+    g->by->pack(g->right, from, count, k, k + kc, wide, 1, panel_at(g->by, g->packed, wide, panels, k, g->inner, first),
+                panel_bytes(g->by, wide, kc));
+  }
+}
+
+// Rows of a task: fewer where there are few, so that all threads have some.
+INLINE long block_rows(long rows) { return rows >= 4 * BLOCK_ROWS ? BLOCK_ROWS : 32; }
+
+static void multiply_rows(void *user, size_t index) {
+  const Gemm *g = user;
+  const Product *by = g->by;
+  const long step = block_rows(g->rows), first = (long)index * step, rows = least(step, g->rows - first);
+  const long left_panels = up(rows, by->rows) / by->rows, panels = up(g->columns, by->columns) / by->columns;
+  char *left = scratch(SLOT_LEFT, panel_bytes(by, by->rows, g->inner) * (size_t)left_panels);
+  float *tiles = scratch(SLOT_TILES, sizeof(float) * (size_t)(left_panels * BLOCK_PANELS * by->rows * by->columns));
+  for (long k = 0; k < g->inner; k += BLOCK_K) {
+    const long kc = least(BLOCK_K, g->inner - k);
+    by->pack(g->left, first, rows, k, k + kc, by->rows, 0, panel_at(by, left, by->rows, left_panels, k, g->inner, 0),
+             panel_bytes(by, by->rows, kc));
+  }
+  if (by->begin) by->begin();
+  for (long p0 = 0; p0 < panels; p0 += BLOCK_PANELS) {
+    const long p1 = least(p0 + BLOCK_PANELS, panels);
+    for (long k = 0; k == 0 || k < g->inner; k += BLOCK_K) {
+      const long kc = least(BLOCK_K, g->inner - k), depth = depth_of(by, kc);
+      const int is_last = k + BLOCK_K >= g->inner;
+      for (long p = p0; p < p1; p++) {
+        const char *right = panel_at(by, g->packed, by->columns, panels, k, g->inner, p);
+        for (long i = 0; i < left_panels; i++) {
+          float *tile = tiles + ((p - p0) * left_panels + i) * by->rows * by->columns;
+          by->multiply(panel_at(by, left, by->rows, left_panels, k, g->inner, i), right, depth, tile, k > 0);
+          if (is_last) finish_tile(g->target, tile, by->rows, by->columns, first + i * by->rows, first + rows, p * by->columns, g->columns);
+        }
+      }
+    }
+  }
+  if (by->end) by->end();
+}
+
+// target [rows, columns] = left [rows, inner] times right [columns, inner], transposed.
+static void gemm(const Tasks *tasks, const Product *by, View left, long rows, View right, long columns, long inner, const Target *target) {
+  const long panels = up(columns, by->columns) / by->columns;
+  Gemm g = {by, left, right, rows, columns, inner, target, scratch(SLOT_RIGHT, panel_bytes(by, by->columns, inner) * (size_t)panels)};
+  run_tasks(tasks, pack_right, (size_t)(up(panels, BLOCK_PANELS) / BLOCK_PANELS), &g);
+  run_tasks(tasks, multiply_rows, (size_t)(up(rows, block_rows(rows)) / block_rows(rows)), &g);
+}

@@ -1,0 +1,50 @@
+// What each instruction set offers: one table, made from the same sources.
+#pragma once
+#include "tasks.h"
+#include <stdint.h>
+
+typedef enum { FLOAT32, FLOAT32_X3, BFLOAT16 } Precision;
+
+// A dense matrix in memory, rows of `columns` elements; `is_bfloat16` tells float32 from bfloat16.
+typedef struct {
+  void *data;
+  long rows, columns;
+  int is_bfloat16;
+} Matrix;
+
+// What is done with each element of a product x before it is stored: x + bias, + residual, then gelu (the value before is kept in `u`) or
+// times gelu'(u). Absent parts are null.
+typedef struct {
+  const float *bias;      // [columns]
+  const float *residual;  // [rows, columns]
+  void *gelu;             // u [rows, columns], written; of the type of the result
+  const void *gelu_grad;  // u [rows, columns], read; of the type of the result
+} Finish;
+
+typedef struct {
+  long batch, tokens, heads, from, width; // width = D, the columns of y
+} Attention;
+
+typedef struct {
+  const char *name;
+  // y [R, N] = x [R, K] w^T, w [N, K]
+  void (*linear)(const Tasks *, Precision, Matrix x, Matrix w, Matrix y, const Finish *);
+  // dx [R, K] = dy [R, N] w [N, K] (not where dx.data is null), dw [N, K] = dy^T x, dbias [N] = column sums of dy
+  void (*linear_grad)(const Tasks *, Precision, Matrix dy, Matrix x, Matrix w, Matrix dx, const Finish *, float *dw, float *dbias);
+  // stats [R, 2] = mean, 1 / deviation
+  void (*norm)(const Tasks *, const float *x, const float *gain, const float *bias, float epsilon, Matrix y, float *stats);
+  // residual may be null
+  void (*norm_grad)(const Tasks *, Matrix dy, const float *x, const float *stats, const float *gain, const float *residual, float *dx,
+                    float *dgain, float *dbias);
+  // qkv [batch * tokens, 3 D], y [batch * (tokens - from), D], p [batch * heads * (tokens - from), padded tokens]
+  void (*attend)(const Tasks *, Precision, const Attention *, const void *qkv, void *y, void *p);
+  void (*attend_grad)(const Tasks *, Precision, const Attention *, const void *dy, const void *qkv, const void *p, void *dqkv);
+  // The step's tail: exact IEEE arithmetic with denormals, the bits of packages/kernels and packages/optim.
+  void (*add)(float *out, const float *a, const float *b, long n);
+  void (*sum_squares)(const float *x, long n, double lanes[8]);
+  void (*adamw)(float *p, const float *g, float *m, float *v, uint16_t *copy, long n, const float *scalars);
+  void (*sgd)(float *p, const float *g, float *m, uint16_t *copy, long n, const float *scalars, int is_nesterov);
+} Kernels;
+
+// Columns of p: tokens rounded up to 32.
+#define ATTENTION_COLUMNS 32
