@@ -18,6 +18,8 @@ export interface SessionOptions {
   readonly device: Device;
   /** How CUDA is used, where the device is `cuda`; all but `deviceId` by the `capi` engine alone. */
   readonly cuda?: CudaOptions;
+  /** The library of native operators, for models that have them; by the `capi` engine alone. */
+  readonly operators?: string;
 }
 
 /** How the CUDA provider works. */

@@ -10,6 +10,14 @@ export const OPSET = 20;
 /** The version of the ONNX file format that belongs to opset 20. */
 export const IR_VERSION = 9;
 
+/**
+ * A domain of operators beside ONNX's own, and its version: an op `maestro.X` of a graph is the operator X of it. ONNX Runtime does not know
+ * the types of their outputs, so the model says them.
+ */
+export const CUSTOM_DOMAIN = { name: 'maestro', version: 1 } as const;
+
+const CUSTOM_PREFIX = `${CUSTOM_DOMAIN.name}.`;
+
 /** AttributeProto.AttributeType of onnx.proto. */
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
@@ -25,6 +33,7 @@ export function encodeModelChunks(graph: Graph, metadata: Readonly<Record<string
     .string(2, 'maestro')
     .message(7, (writer) => writeGraph(writer, program))
     .message(8, (writer) => writer.string(1, '').int(2, OPSET));
+  if (program.nodes.some(isCustom)) writer.message(8, (inner) => inner.string(1, CUSTOM_DOMAIN.name).int(2, CUSTOM_DOMAIN.version));
   for (const [key, value] of Object.entries(metadata)) writer.message(14, (entry) => entry.string(1, key).string(2, value));
   return writer.chunks();
 }
@@ -46,13 +55,22 @@ function writeGraph(writer: ProtoWriter, { name, inputs, constants, nodes, outpu
   writer.string(2, name);
   for (const constant of constants) writer.message(5, (inner) => writeConstant(inner, constant));
   for (const input of inputs) writer.message(11, (inner) => writeValueInfo(inner, input.name, input));
+  for (const output of nodes.filter(isCustom).flatMap((node) => node.outputs)) {
+    if (!outputs.includes(output)) writer.message(13, (inner) => writeValueInfo(inner, nameOf(output), output));
+  }
   for (const output of outputs) writer.message(12, (inner) => writeValueInfo(inner, nameOf(output), output));
 }
 
-function writeNode(writer: ProtoWriter, { op, name, inputs, outputs, attributes }: Node, nameOf: Program['nameOf']): void {
+function isCustom({ op }: Node): boolean {
+  return op.startsWith(CUSTOM_PREFIX);
+}
+
+function writeNode(writer: ProtoWriter, node: Node, nameOf: Program['nameOf']): void {
+  const { op, name, inputs, outputs, attributes } = node;
   for (const input of inputs) writer.string(1, nameOf(input));
   for (const output of outputs) writer.string(2, nameOf(output));
-  writer.string(3, name).string(4, op);
+  writer.string(3, name).string(4, isCustom(node) ? op.slice(CUSTOM_PREFIX.length) : op);
+  if (isCustom(node)) writer.string(7, CUSTOM_DOMAIN.name);
   for (const [key, value] of Object.entries(attributes)) {
     writer.message(5, (inner) => writeAttribute(inner.string(1, key), value));
   }

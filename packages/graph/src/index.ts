@@ -8,6 +8,7 @@ export {
 } from './dim.ts';
 export { type ConstantData, DTYPES, type DType } from './dtype.ts';
 export {
+  CUSTOM_DOMAIN,
   encodeModel,
   encodeModelChunks,
   IR_VERSION,

@@ -5,6 +5,7 @@ typedef Floats Tile[TILE_ROWS][TILE_VECTORS];
 
 // tile += left [depth][TILE_ROWS] times right [depth][TILE_COLUMNS]: TILE_ROWS * TILE_VECTORS chains, kept in registers.
 INLINE void chain(Tile tile, const float *left, const float *right, long depth) {
+#pragma GCC unroll 4
   for (long k = 0; k < depth; k++, left += TILE_ROWS, right += TILE_COLUMNS) {
     Floats line[TILE_VECTORS];
     for (int v = 0; v < TILE_VECTORS; v++) line[v] = load(right + v * WIDTH);

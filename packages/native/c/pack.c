@@ -81,10 +81,12 @@ static void pack_floats(View v, long i0, long count, long k0, long ks, int wide,
   }
 }
 
+// Along the memory that is read: where k is contiguous, panel by panel; else stripe by stripe of k, over all panels.
 static void pack_float32(View v, long i0, long count, long k0, long k1, int wide, int is_right, char *out, size_t panel_bytes) {
   (void)is_right;
-  for (long k = k0; k < k1; k += STRIPE) {
-    const long ks = k1 - k < STRIPE ? k1 - k : STRIPE;
+  const long stripe = v.k_step == 1 ? k1 - k0 : STRIPE;
+  for (long k = k0; k < k1; k += stripe) {
+    const long ks = k1 - k < stripe ? k1 - k : stripe;
     for (long i = 0; i < count; i += wide)
       pack_floats(v, i0 + i, count - i, k, ks, wide, (float *)(out + (size_t)(i / wide) * panel_bytes) + (k - k0) * wide);
   }
@@ -97,30 +99,38 @@ INLINE float *put_block(const float *from, int wide, float *out) {
   return out;
 }
 
-// bfloat16 as the floats that they are, in blocks of 32 k. `copies` is 1; or 3, for hi hi lo (left) and hi lo hi (right).
-INLINE void pack_blocks(View v, long i0, long count, long k0, long k1, int wide, int is_right, char *out, size_t panel_bytes, int copies) {
+// One block of 32 k of one panel, as bfloat16 that are kept as floats. `copies` is 1; or 3, for hi hi lo (left) and hi lo hi (right).
+INLINE void pack_block(View v, long i0, long count, long k, long ks, int wide, int is_right, float *to, int copies) {
   float raw[32 * WIDEST] __attribute__((aligned(64))), high[32 * WIDEST] __attribute__((aligned(64)));
-  for (long k = k0; k < k1; k += 32) {
-    const long ks = k1 - k < 32 ? k1 - k : 32;
-    for (long i = 0; i < count; i += wide) {
-      if (ks < 32) memset(raw + ks * wide, 0, sizeof(float) * (size_t)((32 - ks) * wide));
-      pack_floats(v, i0 + i, count - i, k, ks, wide, raw);
-      float *to = (float *)(out + (size_t)(i / wide) * panel_bytes) + (k - k0) * copies * wide;
-      for (int j = 0; j < 32 * wide; j += WIDTH) {
-        const Floats x = load(raw + j), rounded = round_to_bfloat16(x);
-        store(high + j, rounded);
-        if (copies == 3) store(raw + j, round_to_bfloat16(x - rounded));
-      }
-      to = put_block(high, wide, to);
-      if (copies == 3) put_block(is_right ? high : raw, wide, put_block(is_right ? raw : high, wide, to));
-    }
+  if (ks < 32) memset(raw + ks * wide, 0, sizeof(float) * (size_t)((32 - ks) * wide));
+  pack_floats(v, i0, count, k, ks, wide, raw);
+  for (int j = 0; j < 32 * wide; j += WIDTH) {
+    const Floats x = load(raw + j), rounded = round_to_bfloat16(x);
+    store(high + j, rounded);
+    if (copies == 3) store(raw + j, round_to_bfloat16(x - rounded));
   }
+  to = put_block(high, wide, to);
+  if (copies == 3) put_block(is_right ? high : raw, wide, put_block(is_right ? raw : high, wide, to));
+}
+
+INLINE void pack_blocks(View v, long i0, long count, long k0, long k1, int wide, int is_right, char *out, size_t panel_bytes, int copies) {
+  const long panels_at_once = v.k_step == 1 ? wide : count;
+  for (long first = 0; first < count; first += panels_at_once)
+    for (long k = k0; k < k1; k += 32)
+      for (long i = first; i < count && i < first + panels_at_once; i += wide)
+        pack_block(v, i0 + i, count - i, k, k1 - k < 32 ? k1 - k : 32, wide, is_right,
+                   (float *)(out + (size_t)(i / wide) * panel_bytes) + (k - k0) * copies * wide, copies);
+}
+
+static void pack_copies(View v, long i0, long count, long k0, long k1, int wide, int is_right, char *out, size_t panel_bytes, int copies) {
+  if (wide == TILE_ROWS) pack_blocks(v, i0, count, k0, k1, TILE_ROWS, is_right, out, panel_bytes, copies);
+  else pack_blocks(v, i0, count, k0, k1, TILE_COLUMNS, is_right, out, panel_bytes, copies);
 }
 
 static void pack_bfloat16(View v, long i0, long count, long k0, long k1, int wide, int is_right, char *out, size_t panel_bytes) {
-  pack_blocks(v, i0, count, k0, k1, wide, is_right, out, panel_bytes, 1);
+  pack_copies(v, i0, count, k0, k1, wide, is_right, out, panel_bytes, 1);
 }
 
 static void pack_x3(View v, long i0, long count, long k0, long k1, int wide, int is_right, char *out, size_t panel_bytes) {
-  pack_blocks(v, i0, count, k0, k1, wide, is_right, out, panel_bytes, 3);
+  pack_copies(v, i0, count, k0, k1, wide, is_right, out, panel_bytes, 3);
 }

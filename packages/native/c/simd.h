@@ -69,7 +69,7 @@ INLINE Floats choose(Ints mask, Floats yes, Floats no) {
 #endif
 }
 
-INLINE Floats all(float x) { return (Floats){0} + x; }
+INLINE Floats all(float x) { return x - (Floats){0}; }
 
 INLINE Ints lanes_below(long n) {
   const int32_t count = n > WIDTH ? WIDTH : n < 0 ? 0 : (int32_t)n;

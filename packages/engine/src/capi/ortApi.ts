@@ -55,6 +55,7 @@ const FUNCTIONS = {
   CreateCudaOptions: [205, ['pointer']],
   UpdateCudaOptions: [206, ['pointer', 'strings', 'strings', 'size_t']],
   AppendProvider: [216, ['pointer', 'str', 'strings', 'strings', 'size_t']],
+  RegisterCustomOpsLibrary: [228, ['pointer', 'str']],
   SetDeterministicCompute: [273, ['pointer', 'bool']],
 } as const;
 
@@ -86,6 +87,9 @@ export interface OrtApi {
   readonly env: Pointer;
 }
 
+/** koffi unloads a library whose handle nobody keeps, under the feet of those who call it. */
+const held = new Set<unknown>();
+
 /**
  * Loads the library that onnxruntime-node ships, by way of the FFI package koffi, and reads its table.
  *
@@ -100,6 +104,7 @@ export async function openOrtApi(): Promise<OrtApi> {
   );
   koffi.config({ ...koffi.config(), sync_stack_size: STACK_BYTES });
   const library = koffi.load(runtimeLibrary());
+  held.add(library);
   const base: Pointer = library.func('OrtGetApiBase', 'void *', [])();
   const [getApi, getVersion] = koffi.decode(base, 'void *', 2) as [Pointer, Pointer];
   const version = koffi.call(getVersion, koffi.proto('str', [])) as string;

@@ -35,6 +35,7 @@ export function openOrtSession(api: OrtApi, model: Uint8Array | string, options:
     api.call('SetSessionLogSeverityLevel', settings, 3);
     api.call('AddSessionConfigEntry', settings, 'session.intra_op.allow_spinning', '0');
     providerOf(options)?.append(api, settings);
+    if (options.operators !== undefined) api.call('RegisterCustomOpsLibrary', settings, options.operators);
     session =
       typeof model === 'string'
         ? api.get('CreateSession', api.env, model, settings)
