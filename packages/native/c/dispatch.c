@@ -1,6 +1,7 @@
 // Chooses the instruction set, and exports what is called without ONNX Runtime.
 #define _GNU_SOURCE
 #include "dispatch.h"
+#include "operator.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,4 +98,46 @@ EXPORT void maestro_adamw(float *p, const float *g, float *m, float *v, uint16_t
 // SGD with momentum, and LARS, whose trust is a scalar. Scalars as in packages/optim/src/sgd.ts.
 EXPORT void maestro_sgd(float *p, const float *g, float *m, uint16_t *copy, int64_t n, const float *scalars, int is_nesterov) {
   kernels()->sgd(p, g, m, copy, n, scalars, is_nesterov);
+}
+
+// ---- an operator by itself, on this thread: for the self-check and tests
+
+enum { TENSOR_WORDS = 1 + MAX_AXES }; // axes, dims
+
+static const Operator *operator_named(const char *name) {
+  for (int i = 0; i < OPERATOR_COUNT; i++)
+    if (strcmp(OPERATORS[i].name, name) == 0) return &OPERATORS[i];
+  return NULL;
+}
+
+static void read_tensors(const char *types, void *const *data, const int64_t *words, Tensor *tensors) {
+  for (int i = 0; types[i]; i++, words += TENSOR_WORDS) {
+    tensors[i].type = types[i];
+    tensors[i].data = data[i];
+    tensors[i].axes = (int)words[0];
+    for (int k = 0; k < tensors[i].axes; k++) tensors[i].dims[k] = (long)words[1 + k];
+  }
+}
+
+// Inputs are addresses and, for each, axes and 6 dims. With `out` null the shapes of the outputs are written to `out_dims`; else they are
+// computed. Attributes: tokens, heads, from. Gives what is wrong, or null.
+EXPORT const char *maestro_run(const char *name, const int64_t *attributes, float epsilon, void *const *in, const int64_t *in_dims, void *const *out,
+                               int64_t *out_dims) {
+  const Operator *operator = operator_named(name);
+  if (operator == NULL || kernels() == NULL) return "no such operator, or no instruction set for it";
+  Call call = {.operator = operator, .kernels = kernels(), .tokens = (long)attributes[0], .heads = (long)attributes[1], .from = (long)attributes[2]};
+  call.epsilon = epsilon;
+  call.inputs = (int)strlen(operator->in);
+  call.outputs = (int)strlen(operator->out);
+  read_tensors(operator->in, in, in_dims, call.in);
+  const char *wrong = operator->shapes(&call);
+  if (wrong != NULL) return wrong;
+  for (int i = 0; i < call.outputs; i++, out_dims += TENSOR_WORDS) {
+    call.out[i].type = operator->out[i];
+    out_dims[0] = call.out[i].axes;
+    for (int k = 0; k < call.out[i].axes; k++) out_dims[1 + k] = call.out[i].dims[k];
+    if (out != NULL) call.out[i].data = out[i];
+  }
+  if (out != NULL) operator->compute(&call);
+  return NULL;
 }

@@ -1,3 +1,6 @@
+export { type BuildOptions, buildNative, findNative, type NativeBuild } from './buildNative.ts';
+export type { AdamWState, NativeAttributes, NativeLibrary, NativeTensor, SgdState } from './nativeLibrary.ts';
+export { describeNative, type NativeDescription, openNative, prepareNative } from './openNative.ts';
 export {
   ATTENTION_COLUMNS,
   NATIVE_DOMAIN,

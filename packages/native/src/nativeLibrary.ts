@@ -1,0 +1,143 @@
+import koffi from 'koffi';
+import { NATIVE_OPERATORS } from './operators.ts';
+
+/** A tensor of the plain calls: float32, or bfloat16 as its bits. */
+export interface NativeTensor {
+  readonly dims: readonly number[];
+  readonly data: Float32Array | Uint16Array;
+}
+
+/** The attributes of operators; those that an operator does not have are passed over. */
+export interface NativeAttributes {
+  readonly tokens?: number;
+  readonly heads?: number;
+  readonly from?: number;
+  readonly epsilon?: number;
+}
+
+/**
+ * The library, opened. What works on a range of elements may be called by several threads for ranges that do not overlap; its bits do not
+ * depend on how a vector is cut. All memory may be shared.
+ */
+export interface NativeLibrary {
+  readonly path: string;
+  /** The instruction set in use. */
+  readonly isa: string;
+  /** Those that this machine has, best last. */
+  readonly isas: readonly string[];
+  /** From now on, in the whole process; for tests. @throws RangeError for one that the machine does not have. */
+  useIsa(name: string): void;
+  /** Runs an operator by itself on this thread. @throws RangeError with what is wrong with the shapes. */
+  run(name: string, inputs: readonly NativeTensor[], attributes?: NativeAttributes): NativeTensor[];
+  /** out[i] = a[i] + b[i]; `out` may be one of them. */
+  add(out: Float32Array, a: Float32Array, b: Float32Array): void;
+  /** Adds the square of element i to lane i mod 8, as `sumSquares` in packages/kernels. */
+  sumSquares(x: Float32Array, lanes: Float64Array): void;
+  /** A step of AdamW with the scalars of `adamW` in packages/optim, and its bits. `copy` gets the parameters as bfloat16. */
+  adamW(state: AdamWState, scalars: Float32Array): void;
+  /** A step of SGD with momentum (or LARS) with the scalars of `sgd` in packages/optim, and its bits. */
+  sgd(state: SgdState, scalars: Float32Array, nesterov: boolean): void;
+}
+
+/** Vectors of one length that a step reads and changes. */
+export interface SgdState {
+  readonly parameters: Float32Array;
+  readonly gradient: Float32Array;
+  readonly firstMoments: Float32Array;
+  readonly copy?: Uint16Array;
+}
+
+/** The same with second moments. */
+export interface AdamWState extends SgdState {
+  readonly secondMoments: Float32Array;
+}
+
+/** Words that describe a tensor to the library: axes, then dims. */
+const TENSOR_WORDS = 7;
+
+const BY_NAME = new Map(NATIVE_OPERATORS.map((each) => [each.name, each]));
+
+/** Loads a library that was built from `c/`. Its handle is kept: koffi unloads what nobody keeps. */
+export function loadNative(path: string): NativeLibrary | string {
+  const library = koffi.load(path);
+  const isaOf = library.func('const char *maestro_isa()');
+  const isaAt = library.func('const char *maestro_isa_at(int)');
+  const useIsa = library.func('int maestro_use_isa(const char *)');
+  const run = library.func('const char *maestro_run(const char *, void *, float, void *, void *, void *, void *)');
+  const addFloats = library.func('void maestro_add(void *, void *, void *, int64_t)');
+  const sumSquares = library.func('void maestro_sum_squares(void *, int64_t, void *)');
+  const adamW = library.func('void maestro_adamw(void *, void *, void *, void *, void *, int64_t, void *)');
+  const sgd = library.func('void maestro_sgd(void *, void *, void *, void *, int64_t, void *, int)');
+  const isas: string[] = [];
+  for (let name = isaAt(0) as string | null; name !== null; name = isaAt(isas.length)) isas.push(name);
+  if (isaOf() === null) {
+    const wanted = process.env['MAESTRO_NATIVE_ISA'];
+    return wanted ? `MAESTRO_NATIVE_ISA=${wanted}: this machine has ${isas.join(', ') || 'none'}` : 'the processor has no AVX2 with FMA';
+  }
+  return {
+    path,
+    get isa() {
+      return isaOf() as string;
+    },
+    isas,
+    useIsa(name) {
+      if (useIsa(name) === 0) throw new RangeError(`native: this machine has ${isas.join(', ')}, not ${name}`);
+    },
+    run(name, inputs, { tokens = 0, heads = 0, from = 0, epsilon = 1e-6 } = {}) {
+      const operator = BY_NAME.get(name);
+      if (operator === undefined || inputs.length !== operator.inputs.length) throw new RangeError(`native: no ${name} of ${inputs.length}`);
+      checkTypes(name, operator.inputs, inputs);
+      const attributes = BigInt64Array.from([tokens, heads, from], BigInt);
+      const data = BigUint64Array.from(inputs, (each) => koffi.address(each.data));
+      const dims = describe(inputs);
+      const outDims = new BigInt64Array(operator.outputs.length * TENSOR_WORDS);
+      const call = (out: BigUint64Array | null): void => {
+        const wrong = run(name, attributes, epsilon, data, dims, out, outDims) as string | null;
+        if (wrong !== null) throw new RangeError(`${name}: ${wrong}; found ${inputs.map((each) => `[${each.dims}]`).join(', ')}`);
+      };
+      call(null);
+      const outputs = operator.outputs.map((port, i) => allocate(port, outDims.subarray(i * TENSOR_WORDS)));
+      call(BigUint64Array.from(outputs, (each) => koffi.address(each.data)));
+      return outputs;
+    },
+    add(out, a, b) {
+      checkLengths(out, a, b);
+      addFloats(out, a, b, out.length);
+    },
+    sumSquares: (x, lanes) => void sumSquares(x, x.length, lanes),
+    adamW({ parameters, gradient, firstMoments, secondMoments, copy }, scalars) {
+      checkLengths(parameters, gradient, firstMoments, secondMoments, copy ?? parameters);
+      adamW(parameters, gradient, firstMoments, secondMoments, copy ?? null, parameters.length, scalars);
+    },
+    sgd({ parameters, gradient, firstMoments, copy }, scalars, nesterov) {
+      checkLengths(parameters, gradient, firstMoments, copy ?? parameters);
+      sgd(parameters, gradient, firstMoments, copy ?? null, parameters.length, scalars, nesterov ? 1 : 0);
+    },
+  };
+}
+
+function checkTypes(name: string, ports: readonly string[], inputs: readonly NativeTensor[]): void {
+  for (const [i, { data, dims }] of inputs.entries()) {
+    const size = dims.reduce((product, dim) => product * dim, 1);
+    const isRight = ports[i]!.endsWith(':b') === (data.BYTES_PER_ELEMENT === 2);
+    if (!isRight || data.length !== size || size === 0) throw new RangeError(`${name}: ${ports[i]} [${dims}] has ${data.length} elements`);
+  }
+}
+
+function checkLengths(first: ArrayLike<number>, ...others: readonly ArrayLike<number>[]): void {
+  for (const { length } of others) if (length !== first.length) throw new RangeError(`native: vectors of ${first.length} and ${length}`);
+}
+
+function describe(tensors: readonly NativeTensor[]): BigInt64Array {
+  const words = new BigInt64Array(tensors.length * TENSOR_WORDS);
+  tensors.forEach(({ dims }, i) => {
+    words.set([dims.length, ...dims].map(BigInt), i * TENSOR_WORDS);
+  });
+  return words;
+}
+
+function allocate(port: string, words: BigInt64Array): NativeTensor {
+  const dims = Array.from(words.subarray(1, 1 + Number(words[0])), Number);
+  const size = dims.reduce((product, dim) => product * dim, 1);
+  return { dims, data: port.endsWith(':b') ? new Uint16Array(size) : new Float32Array(size) };
+}

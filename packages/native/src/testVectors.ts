@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import type { NativeAttributes, NativeLibrary, NativeTensor } from './nativeLibrary.ts';
+import { ATTENTION_COLUMNS, NATIVE_OPERATORS, type NativeOperator } from './operators.ts';
+import { VECTOR_HASHES } from './vectorHashes.ts';
+
+/** The shapes of an operator's inputs: rows, inputs and outputs of a layer; sequences, tokens and heads. */
+export interface OperatorShape {
+  readonly R: number;
+  readonly K: number;
+  readonly N: number;
+  readonly batch: number;
+  readonly tokens: number;
+  readonly heads: number;
+  readonly from: number;
+  readonly head: number;
+}
+
+/** Nothing that a tile, panel or block divides. */
+const VECTOR_SHAPE: OperatorShape = { R: 37, K: 291, N: 53, batch: 2, tokens: 37, heads: 3, from: 1, head: 19 };
+
+/** Numbers of a fixed sequence (a linear congruential generator) in [-1, 1), exact in float32. */
+export function formulaFloats(length: number, seed: number): Float32Array {
+  const out = new Float32Array(length);
+  let state = (seed * 2654435761) >>> 0;
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    out[i] = ((state >>> 8) - 2 ** 23) / 2 ** 23;
+  }
+  return out;
+}
+
+/** Rounds to bfloat16, to nearest, ties to even. */
+export function toBfloat16(floats: Float32Array): Uint16Array {
+  const bits = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
+  return Uint16Array.from(bits, (word) => (word + 0x7fff + ((word >>> 16) & 1)) >>> 16);
+}
+
+/** Inputs of an operator by formula, those that are results of another operator too. */
+export function formulaInputs(
+  { name, inputs }: NativeOperator,
+  { R, K, N, batch, tokens, heads, from, head }: OperatorShape = VECTOR_SHAPE,
+): { readonly inputs: NativeTensor[]; readonly attributes: NativeAttributes } {
+  const width = heads * head;
+  const padded = Math.ceil(tokens / ATTENTION_COLUMNS) * ATTENTION_COLUMNS;
+  const isGrad = name.includes('Grad');
+  const dimsOf = (port: string): readonly number[] => {
+    if (name.startsWith('Norm')) return { stats: [R, 2], gain: [K], bias: [K] }[port] ?? [R, K];
+    if (name.startsWith('Attend')) {
+      return { qkv: [batch * tokens, 3 * width], p: [batch * heads * (tokens - from), padded] }[port] ?? [batch * (tokens - from), width];
+    }
+    return { x: [R, K], w: [N, K], bias: [N], u: [R, K], residual: [R, N], dy: [R, N] }[port] ?? [R, isGrad ? K : N];
+  };
+  const tensors = inputs.map((typed, i): NativeTensor => {
+    const [port, type] = typed.split(':') as [string, string];
+    const dims = dimsOf(port);
+    const floats = formulaFloats(
+      dims.reduce((product, dim) => product * dim, 1),
+      i + 1,
+    );
+    return { dims, data: type === 'b' ? toBfloat16(floats) : floats };
+  });
+  return { inputs: tensors, attributes: name.startsWith('Attend') ? { tokens, heads, from } : {} };
+}
+
+/** SHA-256 of the outputs of an operator on its vector, one after the other, as this library computes them. */
+export function vectorHash(library: NativeLibrary, operator: NativeOperator): string {
+  const { inputs, attributes } = formulaInputs(operator);
+  const hash = createHash('sha256');
+  for (const { data } of library.run(operator.name, inputs, attributes)) hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  return hash.digest('hex');
+}
+
+/** The operators whose bits are not those that this version has: a compiler's fault. Some milliseconds each. */
+export function wrongOperators(library: NativeLibrary): string[] {
+  return NATIVE_OPERATORS.filter((each) => vectorHash(library, each) !== VECTOR_HASHES[each.name]).map(({ name }) => name);
+}
