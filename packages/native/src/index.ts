@@ -1,5 +1,12 @@
 export { type BuildOptions, buildNative, findNative, type NativeBuild } from './buildNative.ts';
-export type { AdamWState, NativeAttributes, NativeLibrary, NativeTensor, SgdState } from './nativeLibrary.ts';
+export {
+  type AdamWState,
+  type NativeAttributes,
+  type NativeLibrary,
+  type NativeTensor,
+  type SgdState,
+  STACK_BYTES,
+} from './nativeLibrary.ts';
 export { describeNative, type NativeDescription, openNative, prepareNative } from './openNative.ts';
 export {
   ATTENTION_COLUMNS,

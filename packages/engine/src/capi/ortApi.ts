@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { STACK_BYTES } from '@maestro/native';
 import { MaestroError } from '@maestro/protocol';
 
 /** The address of a native object or of memory. */
@@ -13,9 +14,6 @@ const VERSION = '1.29.0';
 
 /** The oldest API that has all of the functions below; the table is only ever appended to, so their places stay. */
 const API_VERSION = 23;
-
-/** Graph optimisers recurse deeply while a session opens. Before the first load, or it counts for nothing. */
-const STACK_BYTES = 8 * 1024 * 1024;
 
 /** Place in `OrtApi` (onnxruntime_c_api.h) and C types of the arguments; `pointer` takes an address, a view or null. */
 const FUNCTIONS = {
@@ -102,7 +100,7 @@ export async function openOrtApi(): Promise<OrtApi> {
       throw new MaestroError('unavailable', `capi: koffi cannot be loaded on ${process.platform}/${process.arch}`, { cause });
     },
   );
-  koffi.config({ ...koffi.config(), sync_stack_size: STACK_BYTES });
+  if (koffi.config().sync_stack_size !== STACK_BYTES) koffi.config({ ...koffi.config(), sync_stack_size: STACK_BYTES });
   const library = koffi.load(runtimeLibrary());
   held.add(library);
   const base: Pointer = library.func('OrtGetApiBase', 'void *', [])();
