@@ -6,6 +6,7 @@ import { build, isBuilt } from './build.mjs';
 import { hasDependencies, installDependencies } from './dependencies.mjs';
 import { fail, root, SetupError } from './environment.mjs';
 import { withLock } from './lock.mjs';
+import { buildNative, hasNative } from './native.mjs';
 import { findRedis, installRedis } from './redis.mjs';
 import { findS3Server, installS3Server, isS3ServerOutOfReach } from './s3.mjs';
 
@@ -37,6 +38,7 @@ async function prepare({ needsRedis, mayUseRemoteRedis, mayUseS3 }) {
   const steps = [
     { isDone: hasDependencies, work: installDependencies },
     { isDone: isBuilt, work: build },
+    { isDone: hasNative, work: buildNative },
   ];
   if (needsRedis && !(mayUseRemoteRedis && process.env.REDIS_URL))
     steps.push({ isDone: () => findRedis() !== undefined, work: installRedis });

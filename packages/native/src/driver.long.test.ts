@@ -25,26 +25,34 @@ const x64Sets = {
 const onX64 = typeof compiler !== 'string' && process.arch === 'x64' ? test : test.skip;
 const onCross = has(CROSS) && has(EMULATOR) ? test : test.skip;
 
-onX64('nothing is read or written out of bounds, and nothing is undefined', async () => {
-  const flags = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
-  const program = await buildDriver(folder, { compiler: (compiler as { path: string }).path, flags, sets: x64Sets });
-  const shapes = [
-    undefined,
-    { R: 1, K: 1, N: 1, batch: 1, tokens: 1, heads: 1, from: 0, head: 1 },
-    { R: 97, K: 33, N: 25, batch: 2, tokens: 33, heads: 2, from: 32, head: 9 },
-    { R: 399, K: 257, N: 24, batch: 1, tokens: 65, heads: 1, from: 1, head: 64 },
-  ];
-  for (const operator of NATIVE_OPERATORS) {
-    const requests = shapes.map((shape) => request(operator, shape));
-    await runDriver([program], Buffer.concat(requests), { ASAN_OPTIONS: 'detect_leaks=0' });
-    expect(await runDriver([program], requests[0]!, { ASAN_OPTIONS: 'detect_leaks=0' })).toBe(VECTOR_HASHES[operator.name]);
-  }
-}, 900_000);
+onX64(
+  'nothing is read or written out of bounds, and nothing is undefined',
+  async () => {
+    const flags = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+    const program = await buildDriver(folder, { compiler: (compiler as { path: string }).path, flags, sets: x64Sets });
+    const shapes = [
+      undefined,
+      { R: 1, K: 1, N: 1, batch: 1, tokens: 1, heads: 1, from: 0, head: 1 },
+      { R: 97, K: 33, N: 25, batch: 2, tokens: 33, heads: 2, from: 32, head: 9 },
+      { R: 399, K: 257, N: 24, batch: 1, tokens: 65, heads: 1, from: 1, head: 64 },
+    ];
+    for (const operator of NATIVE_OPERATORS) {
+      const requests = shapes.map((shape) => request(operator, shape));
+      await runDriver([program], Buffer.concat(requests), { ASAN_OPTIONS: 'detect_leaks=0' });
+      expect(await runDriver([program], requests[0]!, { ASAN_OPTIONS: 'detect_leaks=0' })).toBe(VECTOR_HASHES[operator.name]);
+    }
+  },
+  900_000,
+);
 
 // Needs Debian's gcc-aarch64-linux-gnu and qemu-user.
-onCross('NEON gives the same bits, on an emulated processor', async () => {
-  const program = await buildDriver(folder, { compiler: CROSS, flags: ['-O2', '-static'], sets: { neon: [] } });
-  const found: Record<string, string> = {};
-  for (const operator of NATIVE_OPERATORS) found[operator.name] = await runDriver([EMULATOR, program], request(operator));
-  expect(found).toEqual(VECTOR_HASHES);
-}, 900_000);
+onCross(
+  'NEON gives the same bits, on an emulated processor',
+  async () => {
+    const program = await buildDriver(folder, { compiler: CROSS, flags: ['-O2', '-static'], sets: { neon: [] } });
+    const found: Record<string, string> = {};
+    for (const operator of NATIVE_OPERATORS) found[operator.name] = await runDriver([EMULATOR, program], request(operator));
+    expect(found).toEqual(VECTOR_HASHES);
+  },
+  900_000,
+);

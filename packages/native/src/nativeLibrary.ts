@@ -98,7 +98,8 @@ export function loadNative(path: string): NativeLibrary | string {
     },
     run(name, inputs, { tokens = 0, heads = 0, from = 0, epsilon = 1e-6 } = {}) {
       const operator = BY_NAME.get(name);
-      if (operator === undefined || inputs.length !== operator.inputs.length) throw new RangeError(`native: no ${name} of ${inputs.length}`);
+      if (operator === undefined || inputs.length !== operator.inputs.length)
+        throw new RangeError(`native: no ${name} of ${inputs.length}`);
       checkTypes(name, operator.inputs, inputs);
       const attributes = BigInt64Array.from([tokens, heads, from], BigInt);
       const data = BigUint64Array.from(inputs, (each) => koffi.address(each.data));

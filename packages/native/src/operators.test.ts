@@ -3,8 +3,8 @@ import { findCompiler } from './compiler.ts';
 import type { NativeLibrary, NativeTensor } from './nativeLibrary.ts';
 import { describeNative, prepareNative } from './openNative.ts';
 import { NATIVE_OPERATORS, type NativeOperator } from './operators.ts';
-import { formulaInputs, type OperatorShape, vectorHash } from './testVectors.ts';
 import { fromBfloat16, reference } from './testing/reference.ts';
+import { formulaInputs, type OperatorShape, vectorHash } from './testVectors.ts';
 import { VECTOR_HASHES } from './vectorHashes.ts';
 
 const compiler = findCompiler();
@@ -91,7 +91,10 @@ onCompiler('native operators', () => {
   });
 
   test('denormals are zero, on the way in and out', () => {
-    const floats = (dims: number[], value: number): NativeTensor => ({ dims, data: new Float32Array(dims.reduce((a, b) => a * b, 1)).fill(value) });
+    const floats = (dims: number[], value: number): NativeTensor => ({
+      dims,
+      data: new Float32Array(dims.reduce((a, b) => a * b, 1)).fill(value),
+    });
     const tiny = library.run('LinearF32', [floats([2, 3], 1e-40), floats([4, 3], 1e30), floats([4], 0)]);
     expect([...tiny[0]!.data]).toEqual(Array(8).fill(0));
     const product = library.run('LinearF32', [floats([2, 3], 1e-20), floats([4, 3], 1e-20), floats([4], 0)]);
@@ -102,7 +105,9 @@ onCompiler('native operators', () => {
 
   test('shapes that do not fit are errors that name the operator and the shapes', () => {
     const floats = (...dims: number[]): NativeTensor => ({ dims, data: new Float32Array(dims.reduce((a, b) => a * b, 1)) });
-    expect(() => library.run('LinearF32', [floats(2, 3), floats(4, 3), floats(5)])).toThrow('LinearF32: bias must be [N]; found [2,3], [4,3], [5]');
+    expect(() => library.run('LinearF32', [floats(2, 3), floats(4, 3), floats(5)])).toThrow(
+      'LinearF32: bias must be [N]; found [2,3], [4,3], [5]',
+    );
     expect(() => library.run('AttendF32', [floats(6, 9)], { tokens: 4, heads: 1 })).toThrow('AttendF32: qkv must be');
     expect(() => library.run('NormF32', [floats(2, 3), floats(4), floats(3)])).toThrow('NormF32: x [.., D]');
   });

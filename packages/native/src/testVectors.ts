@@ -66,7 +66,8 @@ export function formulaInputs(
 export function vectorHash(library: NativeLibrary, operator: NativeOperator): string {
   const { inputs, attributes } = formulaInputs(operator);
   const hash = createHash('sha256');
-  for (const { data } of library.run(operator.name, inputs, attributes)) hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  for (const { data } of library.run(operator.name, inputs, attributes))
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   return hash.digest('hex');
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { encodeModel, Graph, type Tensor } from '@maestro/graph';
-import { type NativeLibrary, type NativeOperator, NATIVE_OPERATORS, prepareNative } from '@maestro/native';
+import { NATIVE_OPERATORS, type NativeLibrary, type NativeOperator, prepareNative } from '@maestro/native';
 import { formulaInputs, type OperatorShape } from '@maestro/native/testing';
 import { openCapi } from './openCapi.ts';
 import type { OrtApi } from './ortApi.ts';
@@ -28,7 +28,10 @@ function modelOf(operator: NativeOperator, inputs: readonly (readonly number[])[
     return port.endsWith(':b') ? cast(tensor, 'bfloat16', 16) : tensor;
   });
   const attributes = operator.attributes.includes('tokens') ? { tokens: SHAPE.tokens, heads: SHAPE.heads, from: SHAPE.from } : {};
-  const types = operator.outputs.map((port, i) => ({ dtype: port.endsWith(':b') ? ('bfloat16' as const) : ('float32' as const), dims: outputs[i]! }));
+  const types = operator.outputs.map((port, i) => ({
+    dtype: port.endsWith(':b') ? ('bfloat16' as const) : ('float32' as const),
+    dims: outputs[i]!,
+  }));
   graph.addNode(`maestro.${operator.name}`, given, attributes, types).forEach((output, i) => {
     graph.output(`out.${i}`, output.dtype === 'bfloat16' ? cast(output, 'float32', 1) : output);
   });

@@ -62,4 +62,3 @@ export async function runDriver(command: readonly string[], input: Buffer, envir
   const { stdout } = await child;
   return createHash('sha256').update(stdout).digest('hex');
 }
-

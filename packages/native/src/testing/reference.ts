@@ -120,8 +120,7 @@ function partOf(qkv: Matrix, { tokens = 0, heads = 1 }: NativeAttributes) {
     D,
     head,
     column: (which: number, h: number, d: number): number => which * D + h * head + d,
-    value: (which: number, n: number, t: number, h: number, d: number): number =>
-      get(qkv, n * tokens + t, which * D + h * head + d),
+    value: (which: number, n: number, t: number, h: number, d: number): number => get(qkv, n * tokens + t, which * D + h * head + d),
   };
 }
 
