@@ -24,10 +24,11 @@ export function hasNative() {
 /** Compiles the native operators where there is a C compiler; without one everything works as it would, and one line says so. */
 export async function buildNative() {
   const { buildNative: build, findNative } = await import(pathToFileURL(join(root, 'packages/native/dist/index.js')).href);
-  if (findNative().path === undefined) {
+  let found = findNative();
+  if (found.isBuildable) {
     say('compiling the native operators');
-    const { path, reason } = await build();
-    if (path === undefined) say(`no native operators (${reason}): training uses those of ONNX Runtime`);
+    found = await build();
   }
+  if (found.path === undefined) say(`no native operators (${found.reason}): training uses those of ONNX Runtime`);
   writeStamp(STAMP, wanted());
 }

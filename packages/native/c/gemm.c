@@ -2,7 +2,8 @@
 #include "finish.c"
 #include "gemm_bf16.c"
 
-// One product: `right` is packed whole, by all threads; then each task packs a block of rows and goes over the columns.
+// One product. Usually `right` is packed whole, by all threads; then each task packs a block of rows and goes over the columns. With few rows
+// it is the other way round, so that a packed block of the larger matrix is used while it is in the cache.
 typedef struct {
   const Product *by;
   View left, right;
@@ -40,6 +41,42 @@ static void pack_right(void *user, size_t index) {
 // Rows of a task: fewer where there are few, so that all threads have some.
 INLINE long block_rows(long rows) { return rows >= 4 * BLOCK_ROWS ? BLOCK_ROWS : 32; }
 
+enum { FEW_ROWS = 400 };
+
+static void pack_left(void *user, size_t index) {
+  const Gemm *g = user;
+  const int wide = g->by->rows;
+  const long panels = up(g->rows, wide) / wide, first = (long)index * 32, count = least(g->rows - first, 32);
+  for (long k = 0; k < g->inner; k += BLOCK_K) {
+    const long kc = least(BLOCK_K, g->inner - k);
+    g->by->pack(g->left, first, count, k, k + kc, wide, 0, panel_at(g->by, g->packed, wide, panels, k, g->inner, first / wide),
+                panel_bytes(g->by, wide, kc));
+  }
+}
+
+static void multiply_columns(void *user, size_t index) {
+  const Gemm *g = user;
+  const Product *by = g->by;
+  const long first = (long)index * BLOCK_PANELS * by->columns, columns = least((long)BLOCK_PANELS * by->columns, g->columns - first);
+  const long left_panels = up(g->rows, by->rows) / by->rows, panels = up(columns, by->columns) / by->columns;
+  char *right = scratch(SLOT_LEFT, panel_bytes(by, by->columns, BLOCK_K) * (size_t)panels);
+  float *tiles = scratch(SLOT_TILES, sizeof(float) * (size_t)(left_panels * panels * by->rows * by->columns));
+  if (by->begin) by->begin();
+  for (long k = 0; k < g->inner; k += BLOCK_K) {
+    const long kc = least(BLOCK_K, g->inner - k), depth = depth_of(by, kc);
+    const size_t bytes = panel_bytes(by, by->columns, kc);
+    by->pack(g->right, first, columns, k, k + kc, by->columns, 1, right, bytes);
+    for (long p = 0; p < panels; p++)
+      for (long i = 0; i < left_panels; i++) {
+        float *tile = tiles + (p * left_panels + i) * by->rows * by->columns;
+        by->multiply(panel_at(by, g->packed, by->rows, left_panels, k, g->inner, i), right + bytes * (size_t)p, depth, tile, k > 0);
+        if (k + BLOCK_K >= g->inner)
+          finish_tile(g->target, tile, by->rows, by->columns, i * by->rows, g->rows, first + p * by->columns, g->columns);
+      }
+  }
+  if (by->end) by->end();
+}
+
 static void multiply_rows(void *user, size_t index) {
   const Gemm *g = user;
   const Product *by = g->by;
@@ -73,8 +110,17 @@ static void multiply_rows(void *user, size_t index) {
 
 // target [rows, columns] = left [rows, inner] times right [columns, inner], transposed.
 static void gemm(const Tasks *tasks, const Product *by, View left, long rows, View right, long columns, long inner, const Target *target) {
-  const long panels = up(columns, by->columns) / by->columns;
-  Gemm g = {by, left, right, rows, columns, inner, target, scratch(SLOT_RIGHT, panel_bytes(by, by->columns, inner) * (size_t)panels)};
-  run_tasks(tasks, pack_right, (size_t)(up(panels, BLOCK_PANELS) / BLOCK_PANELS), &g);
-  run_tasks(tasks, multiply_rows, (size_t)(up(rows, block_rows(rows)) / block_rows(rows)), &g);
+  const int has_few_rows = rows <= FEW_ROWS && columns > rows;
+  const size_t bytes = has_few_rows ? panel_bytes(by, by->rows, inner) * (size_t)(up(rows, by->rows) / by->rows)
+                                    : panel_bytes(by, by->columns, inner) * (size_t)(up(columns, by->columns) / by->columns);
+  Gemm g = {by, left, right, rows, columns, inner, target, scratch(SLOT_RIGHT, bytes)};
+  const long block = (long)BLOCK_PANELS * by->columns;
+  const size_t blocks = (size_t)(up(columns, block) / block);
+  if (has_few_rows) {
+    run_tasks(tasks, pack_left, (size_t)(up(rows, 32) / 32), &g);
+    run_tasks(tasks, multiply_columns, blocks, &g);
+  } else {
+    run_tasks(tasks, pack_right, blocks, &g);
+    run_tasks(tasks, multiply_rows, (size_t)(up(rows, block_rows(rows)) / block_rows(rows)), &g);
+  }
 }

@@ -99,11 +99,22 @@ INLINE float *put_block(const float *from, int wide, float *out) {
   return out;
 }
 
+// The same, rounded on the way; for panels of whole vectors.
+INLINE void put_rounded(const float *from, int wide, float *out) {
+  for (int parity = 0; parity < 2; parity++)
+    for (int k = parity; k < 32; k += 2, out += wide)
+      for (int i = 0; i < wide; i += WIDTH) store(out + i, round_to_bfloat16(load(from + k * wide + i)));
+}
+
 // One block of 32 k of one panel, as bfloat16 that are kept as floats. `copies` is 1; or 3, for hi hi lo (left) and hi lo hi (right).
 INLINE void pack_block(View v, long i0, long count, long k, long ks, int wide, int is_right, float *to, int copies) {
   float raw[32 * WIDEST] __attribute__((aligned(64))), high[32 * WIDEST] __attribute__((aligned(64)));
   if (ks < 32) memset(raw + ks * wide, 0, sizeof(float) * (size_t)((32 - ks) * wide));
   pack_floats(v, i0, count, k, ks, wide, raw);
+  if (copies == 1 && wide % WIDTH == 0) {
+    put_rounded(raw, wide, to);
+    return;
+  }
   for (int j = 0; j < 32 * wide; j += WIDTH) {
     const Floats x = load(raw + j), rounded = round_to_bfloat16(x);
     store(high + j, rounded);

@@ -38,7 +38,7 @@ const COMMON = ['tasks.c', 'dispatch.c', 'operators.c', 'ort_glue.c'];
 /** A library that is built, or could not be. */
 export type NativeBuild =
   | { readonly path: string; readonly hash: string; readonly compiler: string }
-  | { readonly path: undefined; readonly reason: string };
+  | { readonly path: undefined; readonly reason: string /** Whether a build may help. */; readonly isBuildable: boolean };
 
 /** How it is built; the defaults are those of the product. */
 export interface BuildOptions {
@@ -77,16 +77,16 @@ function plan({ environment = process.env, home, arch = process.arch, flags = []
 /** The library that is there already; nothing is compiled. */
 export function findNative(options: BuildOptions = {}): NativeBuild {
   const planned = plan(options);
-  if (typeof planned === 'string') return { path: undefined, reason: planned };
+  if (typeof planned === 'string') return { path: undefined, reason: planned, isBuildable: false };
   const { path, hash, compiler } = planned;
-  if (!existsSync(path)) return { path: undefined, reason: 'not built: run npm run setup' };
+  if (!existsSync(path)) return { path: undefined, reason: 'not built: run npm run setup', isBuildable: true };
   return { path, hash, compiler: compiler.version };
 }
 
 /** Compiles the library unless it is there: some seconds. Others may do the same at the same time. */
 export async function buildNative(options: BuildOptions = {}): Promise<NativeBuild> {
   const planned = plan(options);
-  if (typeof planned === 'string') return { path: undefined, reason: planned };
+  if (typeof planned === 'string') return { path: undefined, reason: planned, isBuildable: false };
   const { folder, path, hash, compiler } = planned;
   if (!existsSync(path)) {
     mkdirSync(join(folder, '..'), { recursive: true });
@@ -99,7 +99,7 @@ export async function buildNative(options: BuildOptions = {}): Promise<NativeBui
         if (!existsSync(path)) throw error;
       }
     } catch (error) {
-      return { path: undefined, reason: `${compiler.path} failed: ${(error as Error).message}` };
+      return { path: undefined, reason: `${compiler.path} failed: ${(error as Error).message}`, isBuildable: false };
     } finally {
       rmSync(work, { recursive: true, force: true });
     }

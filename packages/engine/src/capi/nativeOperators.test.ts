@@ -7,7 +7,9 @@ import type { OrtApi } from './ortApi.ts';
 import { openOrtSession } from './ortSession.ts';
 import { openMemory } from './ortValue.ts';
 
-const SHAPE: OperatorShape = { R: 409, K: 137, N: 203, batch: 5, tokens: 43, heads: 3, from: 1, head: 21 };
+/** Attention is the same in both; products are cut by rows in one, by columns in the other. */
+const TALL: OperatorShape = { R: 409, K: 137, N: 203, batch: 5, tokens: 43, heads: 3, from: 1, head: 21 };
+const WIDE: OperatorShape = { ...TALL, R: 137, K: 449, N: 417 };
 const onLibrary = (await prepareNative()) === undefined ? describe.skip : describe;
 
 let library: NativeLibrary;
@@ -27,7 +29,7 @@ function modelOf(operator: NativeOperator, inputs: readonly (readonly number[])[
     const tensor = graph.input(port.split(':')[0]!, 'float32', inputs[i]!);
     return port.endsWith(':b') ? cast(tensor, 'bfloat16', 16) : tensor;
   });
-  const attributes = operator.attributes.includes('tokens') ? { tokens: SHAPE.tokens, heads: SHAPE.heads, from: SHAPE.from } : {};
+  const attributes = operator.attributes.includes('tokens') ? { tokens: TALL.tokens, heads: TALL.heads, from: TALL.from } : {};
   const types = operator.outputs.map((port, i) => ({
     dtype: port.endsWith(':b') ? ('bfloat16' as const) : ('float32' as const),
     dims: outputs[i]!,
@@ -47,8 +49,12 @@ onLibrary('operators of the native library in ONNX Runtime', () => {
     for (const memory of memories) memory.close();
   });
 
-  test.each(NATIVE_OPERATORS)('$name has the bits of a plain call with 1, 2, 3 and 4 threads', (operator) => {
-    const { inputs, attributes } = formulaInputs(operator, SHAPE);
+  const cases = NATIVE_OPERATORS.flatMap((operator) =>
+    [TALL, WIDE].map((shape) => ({ name: operator.name, rows: shape.R, operator, shape })),
+  );
+
+  test.each(cases)('$name of $rows rows has the bits of a plain call with 1, 2, 3 and 4 threads', ({ operator, shape }) => {
+    const { inputs, attributes } = formulaInputs(operator, shape);
     const expected = library.run(operator.name, inputs, attributes);
     const model = modelOf(
       operator,
