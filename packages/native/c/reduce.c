@@ -58,18 +58,18 @@ static void column_sums(const Tasks *tasks, Matrix x, float *out) {
 
 // Element i goes to lane i mod 8, in float64, as `sumSquares` in packages/kernels; n may be any number in the last call for a block only.
 static void sum_squares(const float *x, long n, double lanes[8]) {
-  typedef double Eight __attribute__((vector_size(64)));
-  typedef float EightFloats __attribute__((vector_size(32)));
-  Eight sum;
-  memcpy(&sum, lanes, sizeof sum);
+  typedef double Doubles __attribute__((vector_size(4 * WIDTH)));
+  typedef float Few __attribute__((vector_size(2 * WIDTH)));
+  Doubles sum[PARTS];
+  memcpy(sum, lanes, sizeof sum);
   long i = 0;
-  for (; i + 8 <= n; i += 8) {
-    EightFloats part;
-    memcpy(&part, x + i, sizeof part);
-    const Eight wide = __builtin_convertvector(part, Eight);
-    sum = sum + wide * wide;
+  for (; i + 8 <= n; i += 8) EACH_PART {
+    Few part;
+    memcpy(&part, x + i + j * (WIDTH / 2), sizeof part);
+    const Doubles wide = __builtin_convertvector(part, Doubles);
+    sum[j] = sum[j] + wide * wide;
   }
-  memcpy(lanes, &sum, sizeof sum);
+  memcpy(lanes, sum, sizeof sum);
   for (int lane = 0; i < n; i++, lane++) lanes[lane] += (double)x[i] * (double)x[i];
 }
 
