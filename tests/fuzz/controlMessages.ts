@@ -58,6 +58,8 @@ export function helloMessage(
       incarnation: 0,
       standing: as.standing ?? null,
       sessionKey: String(dice.whole(1e9)),
+      operators: dice.whole(2),
+      kernels: 'avx2',
     },
   };
 }

@@ -7,9 +7,10 @@ export interface CustomVjp {
   readonly output: Tensor;
   /**
    * The backward: maps the cotangent of `output` to one cotangent per input, in order. Intermediate values of the forward are simply
-   * captured. Undefined means that no gradient flows into that input.
+   * captured. Undefined means that no gradient flows into that input. `needed` says of each input whether its cotangent is of use: where
+   * one operator makes several, it can leave out what nobody asks for.
    */
-  readonly vjp: (cotangent: Tensor) => readonly (Tensor | undefined)[];
+  readonly vjp: (cotangent: Tensor, needed: readonly boolean[]) => readonly (Tensor | undefined)[];
 }
 
 /**
@@ -35,7 +36,7 @@ export function customVjp(name: string, inputs: readonly Tensor[], forward: () =
       endIndex: graph.nodes.length,
       inputs,
       outputs: [output],
-      vjp,
+      vjp: ([cotangent], needed) => vjp(cotangent!, needed),
     };
     graph.composites.set(output, composite);
     return output;

@@ -90,7 +90,10 @@ function backComposite(graph: Graph, composite: Composite, active: ReadonlySet<T
       }
     }
   }
-  const results = vjp(...outputs.map((output) => cotangents.get(output) ?? zerosLike(output)));
+  const results = vjp(
+    outputs.map((output) => cotangents.get(output) ?? zerosLike(output)),
+    inputs.map((input) => active.has(input)),
+  );
   if (results.length !== inputs.length) {
     throw new GraphError(
       `grad: the vjp of ${describeComposite(composite)} returned ${results.length} cotangents for ${inputs.length} inputs`,

@@ -51,8 +51,15 @@ export interface Composite {
   readonly endIndex: number;
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
-  readonly vjp: (...cotangents: readonly Tensor[]) => readonly (Tensor | undefined)[];
+  /** `needed` says of each input whether its cotangent is of use. */
+  readonly vjp: (cotangents: readonly Tensor[], needed: readonly boolean[]) => readonly (Tensor | undefined)[];
 }
+
+/**
+ * What the layers of a graph are made of: `standard`, ONNX's own operators in float32; otherwise native operators, whose products are taken
+ * in float32, in float32 from three products of bfloat16, or in bfloat16. Functions that build layers read it from the graph.
+ */
+export type GraphPrecision = 'standard' | 'float32' | 'float32-x3' | 'bfloat16';
 
 /** Constants of at most this many elements are stored once per graph, whoever requests them. */
 const SHARED_CONSTANT_LENGTH = 64;
@@ -63,6 +70,7 @@ const SHARED_CONSTANT_LENGTH = 64;
  */
 export class Graph {
   readonly name: string;
+  readonly precision: GraphPrecision;
   readonly inputs: Tensor[] = [];
   readonly constants: Tensor[] = [];
   readonly nodes: Node[] = [];
@@ -76,8 +84,9 @@ export class Graph {
   readonly #shapeTensors = new Map<string, Tensor>();
   #scope = '';
 
-  constructor(name = 'graph') {
+  constructor(name = 'graph', { precision = 'standard' }: { readonly precision?: GraphPrecision } = {}) {
     this.name = name;
+    this.precision = precision;
   }
 
   /** Declares an input. A new symbol in `dims`, such as 'N', is bound by the first input that has it as a dimension. */

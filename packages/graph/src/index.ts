@@ -19,6 +19,7 @@ export {
   type Attribute,
   type Attributes,
   Graph,
+  type GraphPrecision,
   type Node,
   type Tensor,
   type ValueType,

@@ -1,4 +1,4 @@
-import { encodeModel, Graph, gather, grad, reshape, sequenceConstruct, takeRows } from '@maestro/graph';
+import { encodeModel, Graph, type GraphPrecision, gather, grad, reshape, sequenceConstruct, takeRows } from '@maestro/graph';
 import type { ParameterSpec } from '@maestro/tensors';
 import { encode, imagesInput, patchifyImages, patchPositions } from '@maestro/vit';
 import { decode, splitIds } from './autoencoder.ts';
@@ -16,9 +16,15 @@ import { parameterSpecs } from './parameters.ts';
  * Outputs, in this order: `status`, a sequence (onnxruntime-node writes preallocated outputs and then refuses to return a sequence,
  * which saves it a copy of all of them); `loss` float32 [] = grad_scale / 2 * the sum of squared errors over removed patches;
  * `grad.NAME` for every parameter of `specs` that is trainable, in model order.
+ *
+ * @param precision what the layers are made of.
  */
-export function trainingGraph(config: MaeConfig, specs: readonly ParameterSpec[] = parameterSpecs(config)): Graph {
-  const graph = new Graph('training_model');
+export function trainingGraph(
+  config: MaeConfig,
+  specs: readonly ParameterSpec[] = parameterSpecs(config),
+  precision: GraphPrecision = 'standard',
+): Graph {
+  const graph = new Graph('training_model', { precision });
   const parameters = parameterInputs(graph, config);
   const images = imagesInput(graph, config);
   const idsShuffle = idsShuffleInput(graph, config);
@@ -40,6 +46,6 @@ export function trainingGraph(config: MaeConfig, specs: readonly ParameterSpec[]
 }
 
 /** The training graph as an ONNX model (`training_model.onnx`). See {@link trainingGraph}. */
-export function buildTrainingModel(config: MaeConfig, specs?: readonly ParameterSpec[]): Uint8Array {
-  return encodeModel(trainingGraph(config, specs));
+export function buildTrainingModel(config: MaeConfig, specs?: readonly ParameterSpec[], precision?: GraphPrecision): Uint8Array {
+  return encodeModel(trainingGraph(config, specs, precision));
 }

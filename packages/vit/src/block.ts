@@ -1,6 +1,7 @@
 import { add, attention, reshape, slice, split, type Tensor, transpose } from '@maestro/graph';
 import { BATCH, type Parameters } from './inputs.ts';
 import { linearLayer, mlpLayer, normLayer } from './layers.ts';
+import { nativeAttention, nativeMlp } from './native/nativeBlock.ts';
 
 /** Shape of a transformer block. */
 export interface BlockOptions {
@@ -21,6 +22,11 @@ export interface BlockOptions {
 export function block(x: Tensor, parameters: Parameters, { name, tokens, heads, from = 0 }: BlockOptions): Tensor {
   return x.graph.scope(name, () => {
     const kept = from === 0 ? x : tokensFrom(x, { tokens, from });
+    const { precision } = x.graph;
+    if (precision !== 'standard') {
+      const leaves = (leaf: string) => parameters(`${name}.${leaf}`);
+      return nativeMlp(precision, nativeAttention(precision, x, kept, leaves, { tokens, heads, from }), leaves);
+    }
     const mixed = selfAttention(normLayer(x, parameters, `${name}.norm1`), parameters, { name: `${name}.attn`, tokens, heads, from });
     const attended = add(kept, mixed);
     return add(attended, mlpLayer(normLayer(attended, parameters, `${name}.norm2`), parameters, `${name}.mlp`));

@@ -1,8 +1,8 @@
-import { add, concat, expand, type Graph, linear, reshape, type Tensor, transpose } from '@maestro/graph';
+import { add, concat, expand, type Graph, reshape, type Tensor, transpose } from '@maestro/graph';
 import { block } from './block.ts';
 import { gridSize, patchCount, patchLength, type VitConfig } from './geometry.ts';
 import { BATCH, type Parameters } from './inputs.ts';
-import { normLayer, weightGradientOf } from './layers.ts';
+import { linearOf, normLayer } from './layers.ts';
 import { encoderPositions } from './positions.ts';
 
 /** images [N, C, H, W] -> [N, L, P], channel fastest. */
@@ -27,7 +27,7 @@ export function patchPositions(graph: Graph, config: VitConfig): Tensor {
 export function encode(patches: Tensor, positions: Tensor, parameters: Parameters, config: VitConfig): Tensor {
   const { embedDim, depth, numHeads } = config;
   const weight = patchEmbedding(parameters, config);
-  const embedded = linear(patches, weight, parameters('patch_embed.proj.bias'), weightGradientOf(patches));
+  const embedded = linearOf(patches, weight, parameters('patch_embed.proj.bias'));
   // The class token's position is zero, so nothing is added to it.
   const sequence = concat([expand(parameters('cls_token'), [BATCH, 1, embedDim]), add(embedded, positions)], 1);
   const tokens = sequence.dims[1] as number;

@@ -1,5 +1,6 @@
 import { flattenRows, foldedGelu, layerNorm, linear, reshape, type Tensor } from '@maestro/graph';
 import type { Parameters } from './inputs.ts';
+import { nativeLinear, nativeNorm } from './native/nativeLayers.ts';
 
 /**
  * A Gemm that reads its left operand transposed makes that transposition anew for every 128 columns of the result (MLAS), so wider
@@ -10,12 +11,19 @@ const COLUMN_BLOCK = 128;
 
 /** The linear layer `name` on the last axis of x. */
 export function linearLayer(x: Tensor, parameters: Parameters, name: string): Tensor {
-  return linear(x, parameters(`${name}.weight`), parameters(`${name}.bias`), weightGradientOf(x));
+  return linearOf(x, parameters(`${name}.weight`), parameters(`${name}.bias`));
+}
+
+/** A linear layer on the last axis of x from its weight [out, in] and bias [out], with the operators that the graph asks for. */
+export function linearOf(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
+  const { precision } = x.graph;
+  return precision === 'standard' ? linear(x, weight, bias, weightGradientOf(x)) : nativeLinear(precision, x, weight, bias);
 }
 
 /** The layer norm `name` over the last axis of x, with the reference implementation's epsilon of 1e-6. */
 export function normLayer(x: Tensor, parameters: Parameters, name: string): Tensor {
-  return layerNorm(x, parameters(`${name}.weight`), parameters(`${name}.bias`), { epsilon: 1e-6 });
+  const [gain, bias] = [parameters(`${name}.weight`), parameters(`${name}.bias`)];
+  return x.graph.precision === 'standard' ? layerNorm(x, gain, bias, { epsilon: 1e-6 }) : nativeNorm(x, gain, bias);
 }
 
 /** The two layers `name`.fc1 and `name`.fc2 with a GELU between, whose scales are folded into them, on the last axis of x. */

@@ -65,6 +65,8 @@ const attach = (index: number): void => {
     incarnation: 0,
     standing: null,
     sessionKey: '',
+    operators: 0,
+    kernels: '',
   });
 };
 

@@ -1,5 +1,5 @@
 import type { SegmentedFloats } from '@maestro/kernels';
-import { errorMessage } from '@maestro/protocol';
+import { errorMessage, MaestroError } from '@maestro/protocol';
 import { openCapi } from '../capi/openCapi.ts';
 import type { OrtApi } from '../capi/ortApi.ts';
 import { DeviceState } from '../trainer/deviceState.ts';
@@ -25,25 +25,31 @@ export interface TrainingVectors {
 
 /**
  * Opens the engine that was asked for. On a CPU `auto` is `node`, which takes as long and is proven; on other devices it is `capi`, since
- * only that keeps state there. Where `capi` cannot be opened, `node` takes its place, and the reason is told.
+ * only that keeps state there. Where `capi` cannot be opened, `node` takes its place, and the reason is told; a model with native operators
+ * runs by `capi` alone.
  *
- * @throws MaestroError `invalid-argument` or `device-unavailable` when ONNX Runtime refuses the model or the device.
+ * @throws MaestroError `unavailable` when `capi` must be and cannot, `invalid-argument` or `device-unavailable` when ONNX Runtime refuses the model or the device.
  */
 export async function openGradients(options: TrainerHostOptions, { states, slots, reduced }: TrainingVectors): Promise<Gradients> {
-  const { engine, device, isResident } = options;
+  const { engine, device, isResident, operators } = options;
+  const isNative = operators !== undefined;
   const parameters = states.map((state) => state.parameters);
   const openNode = async (reason: string): Promise<Gradients> => {
     const run = await NodeGradientRun.open(options, parameters, slots);
     const told = { engine: 'node', engineReason: reason, isResident: false } as const;
     return { slots: hostSlots(run, slots), device: undefined, ready: () => ({ ...told, ...pathOf(run) }) };
   };
+  if (engine === 'node' && isNative) {
+    throw new MaestroError('invalid-argument', 'native operators need the capi engine; found engine node (MAESTRO_ENGINE)');
+  }
   if (engine === 'node') return openNode('as configured');
-  if (engine === 'auto' && device === 'cpu') return openNode('the best on a cpu');
+  if (engine === 'auto' && device === 'cpu' && !isNative) return openNode('the best on a cpu');
 
   let api: OrtApi;
   try {
     api = await openCapi(options);
   } catch (error) {
+    if (isNative) throw error;
     return openNode(errorMessage(error));
   }
   const told = { engine: 'capi', engineReason: 'the self-test passed', isResident } as const;

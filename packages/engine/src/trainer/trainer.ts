@@ -50,6 +50,8 @@ export interface TrainerOptions {
    * of parameters. Moments that are dealt to owners cannot be there.
    */
   readonly isResident?: boolean;
+  /** Path of the library of native operators, for a model that has such. It takes the `capi` engine. Default: none. */
+  readonly operators?: string;
   /** Intra-op threads of ONNX Runtime; part of a job's identity. Default 1. */
   readonly threads?: number;
   readonly logger?: EngineLogger;
@@ -105,6 +107,7 @@ export async function openTrainer({
   engine = 'auto',
   isResident = device !== 'cpu' && replicas === 0,
   threads = 1,
+  operators,
   logger,
   outputPath = 'auto',
   segmentFloats,
@@ -139,6 +142,7 @@ export async function openTrainer({
     engine,
     isResident: isResident && replicas === 0,
     threads,
+    ...(operators !== undefined && { operators }),
     outputPath,
     shared: description,
   };

@@ -13,6 +13,8 @@ export const workerResourceSchema = z
     pid: countSchema,
     host: z.string(),
     jobId: jobIdSchema.optional().describe('the job it works on; absent if free'),
+    operators: countSchema.describe('version of its native operators; 0 without'),
+    kernels: z.string().describe('the instruction set that its native operators use, or why there are none'),
     isDrained: z.boolean().describe('it gets no job until it is restarted'),
   })
   .meta({ id: 'Worker' });

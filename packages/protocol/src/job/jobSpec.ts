@@ -123,6 +123,17 @@ const allGather = z
   .default('f32')
   .describe('data type of the all-gather; bf16 halves its bytes and rounds every sum, identically on any number of workers');
 
+/** What a job's layers can be made of: ONNX's own operators, or native ones and how these take their products. */
+export const JOB_PRECISIONS = ['standard', 'float32', 'float32-x3', 'bfloat16'] as const;
+
+const precision = z
+  .enum(JOB_PRECISIONS)
+  .default('standard')
+  .describe(
+    "what takes the model's products: standard, ONNX Runtime's operators, on any machine; or native operators, faster, with the same bits on " +
+      'every CPU and any number of threads: float32, float32-x3 (float32 from three products of bfloat16), bfloat16',
+  );
+
 /** Combines the virtual ranks' work into one set of parameters. */
 const sync = z.discriminatedUnion('mode', [
   z.strictObject({ mode: z.literal('allReduce').default('allReduce').describe('all-reduce the gradients in every step'), allGather }),
@@ -183,6 +194,7 @@ const commonSchema = z.strictObject({
   schedule: schedule.prefault({}),
   optimizer: optimizerSection.prefault(PLAIN_OPTIMIZER),
   resources: resources.prefault({}),
+  precision,
   sync: sync.prefault(PLAIN_SYNC),
   checkpoint: checkpoint.prefault({}),
   seed: z.int().min(0).default(0),
@@ -192,7 +204,10 @@ const commonSchema = z.strictObject({
 export const COMMON_SECTIONS: readonly string[] = Object.keys(commonSchema.shape);
 
 /** Reports combinations of sections that contradict each other. */
-function commonIssues({ schedule, resources, augment, sync, optimizer }: JobSpec, refuse: (path: string[], message: string) => void): void {
+function commonIssues(
+  { schedule, resources, precision, augment, sync, optimizer }: JobSpec,
+  refuse: (path: string[], message: string) => void,
+): void {
   if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'set either epochs or steps');
   const maxWorkers = resources.maxWorkers ?? resources.virtualRanks;
   if (maxWorkers > resources.virtualRanks) {
@@ -218,6 +233,9 @@ function commonIssues({ schedule, resources, augment, sync, optimizer }: JobSpec
   // As torch.optim.SGD: without momentum there is nothing to look ahead by.
   if (optimizer.name === 'sgd' && optimizer.nesterov && optimizer.momentum === 0) {
     refuse(['optimizer', 'nesterov'], 'expected false, or a momentum above 0, found true with momentum 0');
+  }
+  if (precision !== 'standard' && resources.device !== 'cpu') {
+    refuse(['precision'], `${precision} is for resources.device cpu; found ${resources.device}`);
   }
   for (const key of ['scale', 'ratio'] as const) {
     if (augment[key][0] > augment[key][1]) refuse(['augment', key], `expected [low, high], found [${augment[key].join(', ')}]`);
@@ -387,7 +405,7 @@ export function specHash(spec: JobSpec): string {
 export function decisivePart(spec: JobSpec): Readonly<Record<string, unknown>> {
   const { dataPlaces, section } = recipeOf(spec);
   const whole = dataPlaces.reduce((file, place) => changedAt(file, place, (set) => withoutPath(set as TestDataSpec)), spec);
-  const { name: _name, priority: _priority, checkpoint: _checkpoint, resources, data, sync, ...others } = whole;
+  const { name: _name, priority: _priority, checkpoint: _checkpoint, resources, data, sync, precision, ...others } = whole;
   const { state: _state, name, ...settings } = others.optimizer;
   const optimizer = name === PLAIN_OPTIMIZER.name ? settings : { name, ...settings };
   const { [section?.key ?? '']: own, ...rest } = { ...others, optimizer } as JobSection;
@@ -396,7 +414,17 @@ export function decisivePart(spec: JobSpec): Readonly<Record<string, unknown>> {
   const { virtualRanks, device, allowMixedDevices } = resources;
   const format = withoutPath(data);
   const mixed = allowMixedDevices && { allowMixedDevices };
-  return { ...rest, format, virtualRanks, device, ...(!isPlain && { sync }), ...mixed, ...(own !== undefined && { [section!.key]: own }) };
+  const native = precision !== 'standard' && { precision };
+  return {
+    ...rest,
+    format,
+    virtualRanks,
+    device,
+    ...(!isPlain && { sync }),
+    ...native,
+    ...mixed,
+    ...(own !== undefined && { [section!.key]: own }),
+  };
 }
 
 /** Returns a copy of a job file with another value at a place; the file itself when it has no value there. */

@@ -137,4 +137,8 @@ export interface WorkerInfo {
   readonly jobId: string;
   /** It gets no job until it is restarted. */
   readonly isDrained: boolean;
+  /** Version of its native operators; 0 without. */
+  readonly operators: number;
+  /** The instruction set that they use, or why there are none. */
+  readonly kernels: string;
 }

@@ -16,6 +16,10 @@ export interface Hello {
   readonly standing: Standing | null;
   /** Random, new at each process start and kept secret: it proves that a reconnecting worker is the same. */
   readonly sessionKey: string;
+  /** Version of its native operators; 0 without. */
+  readonly operators: number;
+  /** The instruction set that they use, or why there are none. */
+  readonly kernels: string;
 }
 
 /** One member of a {@link View}: it owns the virtual ranks firstRank .. firstRank + ranks - 1. */

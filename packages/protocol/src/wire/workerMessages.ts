@@ -92,6 +92,8 @@ const hello = z
     incarnation: count.max(MOST_INCARNATION),
     standing: standing.nullable(),
     sessionKey: short,
+    operators: small,
+    kernels: words,
   })
   .refine(({ name, id }) => id.startsWith(`${name}:`), {
     path: ['id'],

@@ -1,5 +1,5 @@
 import type { SampleFiller } from '@maestro/data';
-import type { Graph } from '@maestro/graph';
+import type { Graph, GraphPrecision } from '@maestro/graph';
 import type { BatchInput, JobSpec } from '@maestro/protocol';
 import type { RandomStream } from '@maestro/random';
 import type { ModelParameter, ParameterSpec } from '@maestro/tensors';
@@ -32,8 +32,9 @@ export interface RecipePlan {
    * The graph of one micro batch, forward and backward. Inputs: every parameter by name, every one of `inputs`, and `grad_scale`, float32
    * []. Outputs: a sequence first, `loss` [], `metric.NAME` [] for every one of the recipe's own `series`, a sum over samples, and
    * `grad.NAME` for every parameter that is trainable. Losses and gradients of micro batches add up to those of the step.
+   * @param precision what the layers are to be made of; the graph's own `precision` says what they are. Default `standard`.
    */
-  buildTraining(): Graph;
+  buildTraining(precision?: GraphPrecision): Graph;
   /** A graph to look at the model with, for the job's artifacts. */
   buildEvaluation?(): Graph;
   /** `grad_scale` of a step that takes `planned` samples. */

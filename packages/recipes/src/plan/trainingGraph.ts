@@ -1,4 +1,4 @@
-import { Graph, grad, sequenceConstruct, type Tensor } from '@maestro/graph';
+import { Graph, type GraphPrecision, grad, sequenceConstruct, type Tensor } from '@maestro/graph';
 import { type BatchInput, MaestroError } from '@maestro/protocol';
 import type { ModelParameter } from '@maestro/tensors';
 import { BATCH } from '@maestro/vit';
@@ -18,6 +18,8 @@ export interface LossInputs {
 export interface TrainingGraphOptions {
   readonly parameters: readonly ModelParameter[];
   readonly inputs: readonly BatchInput[];
+  /** What layers are made of; as `buildTraining` was asked. Default `standard`. */
+  readonly precision?: GraphPrecision;
   /**
    * The loss of a micro batch, float32 []; with it, by the names of the recipe's `series`, sums over the micro batch's samples, float32 []
    * each: a step tells their mean over samples.
@@ -29,8 +31,8 @@ export interface TrainingGraphOptions {
  * The graph of one micro batch from its loss: declares the inputs, differentiates the loss by every parameter that is trainable, and names
  * the outputs.
  */
-export function trainingGraph({ parameters, inputs, loss: lossOf }: TrainingGraphOptions): Graph {
-  const graph = new Graph('training_model');
+export function trainingGraph({ parameters, inputs, precision = 'standard', loss: lossOf }: TrainingGraphOptions): Graph {
+  const graph = new Graph('training_model', { precision });
   const named = (what: string, entries: readonly (readonly [string, Tensor])[]) => {
     const tensors = new Map(entries);
     return (name: string): Tensor => {

@@ -23,7 +23,7 @@ export function planPretrain({ model }: JobSpec): RecipePlan {
     image: { imageSize, channels: config.channels as 1 | 3 },
     inputs: maskedInputs(config),
     fillSample: createFiller(config),
-    buildTraining: () => trainingGraph(config),
+    buildTraining: (precision) => trainingGraph(config, parameterSpecs(config), precision),
     buildEvaluation: () => evalGraph(config),
     lossScale: (planned) => maskedLossScale(config, planned),
     drawParameter: (parameter, stream, out) => drawTensor(config, parameter, stream, out),

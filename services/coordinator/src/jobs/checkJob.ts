@@ -1,4 +1,5 @@
 import { examineJob, imageCost, planJob, planWarnings, type WorkerAtHand } from '@maestro/data';
+import { OPERATORS_VERSION } from '@maestro/native/operators';
 import type { Job, JobCheck, JobSpec, WorkerInfo } from '@maestro/protocol';
 
 /** A past or present job, for its measured speed. */
@@ -7,9 +8,12 @@ interface SeenJob {
   readonly spec: JobSpec;
 }
 
+/** A connected worker, as far as its fitness for a job goes. */
+type SeenWorker = WorkerAtHand & Pick<WorkerInfo, 'host' | 'isDrained'> & Partial<Pick<WorkerInfo, 'operators' | 'kernels'>>;
+
 /** Surroundings by which a job file is judged. */
 export interface JobSituation {
-  readonly workers: readonly (WorkerAtHand & Pick<WorkerInfo, 'host' | 'isDrained'>)[];
+  readonly workers: readonly SeenWorker[];
   /** In order of submission. */
   readonly jobs: readonly SeenJob[];
   /** Host name of the coordinator's machine. */
@@ -43,14 +47,22 @@ function seesAll({ workers, host }: JobSituation): boolean {
   return workers.length > 0 && workers.every((worker) => worker.host === host);
 }
 
-const usable = ({ workers }: JobSituation): WorkerAtHand[] => workers.filter(({ isDrained }) => !isDrained);
+const usable = ({ workers }: JobSituation): SeenWorker[] => workers.filter(({ isDrained }) => !isDrained);
 
 /** Warns that a job has to wait for workers that are not connected yet. */
-function workerWarnings({ resources: { device, minWorkers, allowMixedDevices } }: JobSpec, situation: JobSituation): string[] {
+function workerWarnings({ precision, resources: { device, minWorkers, allowMixedDevices } }: JobSpec, situation: JobSituation): string[] {
   const workers = usable(situation);
-  const fitting = workers.filter((worker) => worker.device === device || allowMixedDevices).length;
+  const ofDevice = workers.filter((worker) => worker.device === device || allowMixedDevices);
+  const fitting = ofDevice.filter((worker) => precision === 'standard' || worker.operators === OPERATORS_VERSION).length;
   if (fitting >= minWorkers) return [];
   if (workers.length === 0) return ['resources: no workers are connected; the job waits for one'];
+  if (ofDevice.length >= minWorkers) {
+    const kernels = ofDevice.find((worker) => worker.operators !== OPERATORS_VERSION)?.kernels;
+    return [
+      `precision ${precision}: ${fitting} of the ${minWorkers} required workers have native operators of version ${OPERATORS_VERSION} ` +
+        `(${kernels || 'another version'}); the job waits for others; precision standard runs anywhere`,
+    ];
+  }
   const devices = [...new Set(workers.map((worker) => worker.device))].join(', ');
   const count = `${workers.length} ${workers.length === 1 ? 'is' : 'are'} connected (${devices})`;
   if (fitting === 0) {

@@ -12,6 +12,8 @@ const worker = (name: string, jobId = '') => ({
   host: '',
   jobId,
   isDrained: false,
+  operators: 0,
+  kernels: '',
 });
 const job = (name: string, loss: number): Job =>
   ({

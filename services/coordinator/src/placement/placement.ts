@@ -1,7 +1,7 @@
 import { jobLabel } from '../jobs/jobLabel.ts';
 import { type Caution, describeCaution } from './caution.ts';
 import { chooseVictims, describeVictims, type Victim } from './preemption.ts';
-import type { FreeWorker, SchedulableJob } from './schedulableJob.ts';
+import { type FreeWorker, isFit, type SchedulableJob } from './schedulableJob.ts';
 
 /** Input of {@link placeJobs}. */
 export interface PlacementInput {
@@ -93,7 +93,7 @@ function turnRank(job: SchedulableJob, jobs: readonly SchedulableJob[]): number 
 const TOLD_BEHIND = 20;
 
 function serveMinimum(job: SchedulableJob, { isSettling = false, caution }: PlacementInput, deal: Deal): void {
-  const { id, device, minWorkers, hasStood = true } = job;
+  const { id, device, operators, minWorkers, hasStood = true } = job;
   const ahead = deal.turnOf.get(device);
   if (ahead !== undefined) {
     const place = (deal.behind.get(device) ?? 0) + 1;
@@ -109,7 +109,8 @@ function serveMinimum(job: SchedulableJob, { isSettling = false, caution }: Plac
   const free = usable(job, deal.free);
   if (free.length >= need) return give(job, free.slice(0, need), deal);
 
-  const lack = `waiting: needs ${minWorkers} ${device} worker${minWorkers === 1 ? '' : 's'}, ${job.present + free.length} free`;
+  const which = operators === undefined ? '' : ' with native operators';
+  const lack = `waiting: needs ${minWorkers} ${device} worker${minWorkers === 1 ? '' : 's'}${which}, ${job.present + free.length} free`;
   const leaving = usable(job, deal.leaving).slice(0, need - free.length);
   const missing = need - free.length - leaving.length;
   const others = deal.holders.filter((other) => other.id !== id && !deal.given.has(other.id));
@@ -132,9 +133,9 @@ function serveMinimum(job: SchedulableJob, { isSettling = false, caution }: Plac
 }
 
 /** Returns a key of everything that decides about a job without workers and refusals; undefined for others. */
-function kindOf({ device, allowsMixed, minWorkers, priority, rank, hasStood, isRefused, present }: SchedulableJob): string | undefined {
+function kindOf({ device, operators, allowsMixed, minWorkers, priority, rank, hasStood, isRefused, present }: SchedulableJob): string | undefined {
   if (isRefused !== undefined || present > 0) return undefined;
-  return `${device} ${allowsMixed} ${minWorkers} ${priority} ${rank} ${hasStood}`;
+  return `${device} ${operators} ${allowsMixed} ${minWorkers} ${priority} ${rank} ${hasStood}`;
 }
 
 /** Counts the workers that a job could use, whoever has them now. */
@@ -142,7 +143,7 @@ function connectedFor(job: SchedulableJob, { free, leaving, given, holders }: De
   const { id, present } = job;
   const working = holders.flatMap((other) => (other.id === id ? [] : other.workers));
   const dealt = [...given].flatMap(([to, workers]) => (to === id ? [] : workers));
-  return present + [...free, ...leaving, ...working, ...dealt].filter((worker) => isUsable(job, worker)).length;
+  return present + [...free, ...leaving, ...working, ...dealt].filter((worker) => isFit(job, worker)).length;
 }
 
 /** Gives free workers to a job that can use more than its minimum. */
@@ -162,11 +163,7 @@ function give({ id }: SchedulableJob, workers: readonly FreeWorker[], { free, gi
 function usable(job: SchedulableJob, workers: readonly FreeWorker[]): FreeWorker[] {
   if (workers.length === 0) return [];
   const own = (worker: FreeWorker): number => Number(worker.device === job.device);
-  return workers.filter((worker) => isUsable(job, worker)).sort((a, b) => own(b) - own(a));
-}
-
-function isUsable({ device, allowsMixed = false, isRefused = () => false }: SchedulableJob, worker: FreeWorker): boolean {
-  return (worker.device === device || allowsMixed) && !isRefused(worker.id);
+  return workers.filter((worker) => isFit(job, worker)).sort((a, b) => own(b) - own(a));
 }
 
 function decisionOn({ id: jobId }: SchedulableJob, { given, victims, waits }: Deal): Placement | undefined {

@@ -1,3 +1,4 @@
+import { OPERATORS_VERSION } from '@maestro/native/operators';
 import { mostWorkers } from '@maestro/protocol';
 import { type JobRun, refusalOf, stayingWorkers } from '../run/state/runState.ts';
 import { type Caution, hasStood } from './caution.ts';
@@ -60,6 +61,7 @@ export function placementInput({ runs: all, workers, nowMs, silenceMs, startedMs
       minWorkers: isWriting ? Math.min(present, spec.resources.minWorkers) : spec.resources.minWorkers,
       maxWorkers: isWriting ? present : mostWorkers(spec),
       device: spec.resources.device,
+      ...(spec.precision !== 'standard' && { operators: OPERATORS_VERSION }),
       allowsMixed: spec.resources.allowMixedDevices,
       isStarted,
       present,

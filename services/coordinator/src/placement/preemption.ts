@@ -1,5 +1,5 @@
 import { jobLabel } from '../jobs/jobLabel.ts';
-import type { FreeWorker, SchedulableJob } from './schedulableJob.ts';
+import { type FreeWorker, isFit, type SchedulableJob } from './schedulableJob.ts';
 
 /** A job that gives up workers to another. */
 export interface Victim {
@@ -26,11 +26,10 @@ export interface VictimChoice {
  * their minimum before any is paused; the lowest rank goes first, and within a rank the latest. Nobody gives up more than necessary.
  */
 export function chooseVictims({ job, missing, others }: VictimChoice): Victim[] | undefined {
-  const { isRefused = () => false } = job;
   const candidates = [...others]
     .reverse()
     .filter(({ device }) => device === job.device)
-    .map((other) => ({ other, offered: other.workers.filter(({ id }) => !isRefused(id)) }))
+    .map((other) => ({ other, offered: other.workers.filter((worker) => isFit({ ...job, allowsMixed: true }, worker)) }))
     .filter(({ offered }) => offered.length > 0)
     .sort((a, b) => a.other.rank - b.other.rank);
   const chosen = new Map<SchedulableJob, number>();

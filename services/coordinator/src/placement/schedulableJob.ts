@@ -4,6 +4,17 @@ import { effectivePriority } from './effectivePriority.ts';
 /** A worker that can be given to a job. */
 export interface FreeWorker extends WorkerRef {
   readonly device: string;
+  /** Version of its native operators; 0 or absent without. */
+  readonly operators?: number;
+}
+
+/** Returns true for a worker that could compute for a job at all. */
+export function isFit(
+  { device, operators, allowsMixed = false, isRefused = () => false }: Pick<SchedulableJob, 'device' | 'operators' | 'allowsMixed' | 'isRefused'>,
+  worker: FreeWorker,
+): boolean {
+  const hasOperators = operators === undefined || worker.operators === operators;
+  return (worker.device === device || allowsMixed) && hasOperators && !isRefused(worker.id);
 }
 
 /** A job that waits for workers, or has some. */
@@ -18,6 +29,8 @@ export interface SchedulableJob {
   readonly minWorkers: number;
   readonly maxWorkers: number;
   readonly device: string;
+  /** The version of native operators that its workers must have; absent when it needs none. */
+  readonly operators?: number;
   /** True when workers of other devices are acceptable if its own are not enough. */
   readonly allowsMixed?: boolean;
   readonly isStarted: boolean;

@@ -184,6 +184,8 @@ export function startProcess(world: World, options: ProcessOptions): ProcessMode
       incarnation,
       standing: member?.standing() ?? null,
       sessionKey: id,
+      operators: 0,
+      kernels: '',
     };
     link = openLink(world, to, hello, {
       name,

@@ -96,6 +96,6 @@ function hasEnded({ pid, host }: { readonly pid: number; readonly host: string }
 
 /** Returns a worker as clients see it. */
 export function workerInfo({ hello, jobId, isDrained }: ConnectedWorker): WorkerInfo {
-  const { name, id, address, device, threads, pid, host } = hello;
-  return { name, id, address, device, threads, pid, host, jobId, isDrained };
+  const { name, id, address, device, threads, pid, host, operators, kernels } = hello;
+  return { name, id, address, device, threads, pid, host, jobId, isDrained, operators, kernels };
 }
