@@ -26,10 +26,14 @@ export function checkedPlan(recipe: RecipeInfo, made: RecipePlan): RecipePlan {
     inputs,
     model,
     fillSample: (sample, out) => made.fillSample(sample, out),
-    buildTraining: () => {
-      const graph = call('buildTraining', () => made.buildTraining());
+    buildTraining: (precision = 'standard') => {
+      const graph = call('buildTraining', () => made.buildTraining(precision));
       const problem = checkTrainingGraph(graph, made, recipe);
       if (problem !== undefined) throw recipeFault(recipe, 'buildTraining', problem);
+      if (graph.precision !== precision) {
+        const remedy = 'hand the precision that it is given on to `trainingGraph`, or set precision: standard in the job file';
+        throw recipeFault(recipe, 'buildTraining', `expected a graph of precision ${precision}, found ${graph.precision}; ${remedy}`);
+      }
       return graph;
     },
     ...(made.buildEvaluation !== undefined && { buildEvaluation: () => call('buildEvaluation', () => made.buildEvaluation!()) }),

@@ -2,6 +2,7 @@ import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { describeLacks, diagnoseDevice, runtimeBuild } from '@maestro/engine';
+import { describeNative } from '@maestro/native';
 import { type Device, errorMessage, readEnvironment } from '@maestro/protocol';
 import { connectRedis, startRedisServer } from '@maestro/redis';
 import { redactLine } from '@maestro/telemetry';
@@ -25,6 +26,7 @@ export async function examineMachine(device: Device): Promise<MachineFinding[]> 
     nodeVersion(),
     await redis(),
     await runtime('cpu', true),
+    nativeOperators(),
     await runtime('cuda', device === 'cuda'),
     await runtime('webgpu', device === 'webgpu'),
     memory(),
@@ -69,6 +71,12 @@ async function runtime(device: Device, required: boolean): Promise<MachineFindin
   const here = findings.at(-1)?.found ?? JSON.stringify(runtimeBuild());
   const detail = ok ? here : describeLacks(findings, '\n                       ');
   return { name, ok, required, detail };
+}
+
+function nativeOperators(): MachineFinding {
+  const { version, isa, compiler, reason } = describeNative();
+  const detail = isa === undefined ? `${reason}; jobs of precision standard run without` : `version ${version}, ${isa}, ${compiler}`;
+  return { name: 'Operators', ok: isa !== undefined, required: false, detail };
 }
 
 /** Checks the network faults that `maestro up --network-namespaces` and `maestro chaos` can cause here. */

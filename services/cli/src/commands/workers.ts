@@ -42,13 +42,14 @@ export function addWorkerCommands(program: Command): void {
 function workerTable(workers: readonly WorkerInfo[]): string {
   const rows = [...workers]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, device, threads, host, pid, jobId, isDrained }) => [
+    .map(({ name, device, threads, host, pid, jobId, isDrained, operators, kernels }) => [
       name,
       device,
+      operators === 0 ? '-' : kernels,
       String(threads),
       host,
       String(pid),
       `${jobId || 'free'}${isDrained ? ' (drained)' : ''}`,
     ]);
-  return textTable([['NAME', 'DEVICE', 'THREADS', 'HOST', 'PROCESS', 'JOB'], ...rows], [2, 4]);
+  return textTable([['NAME', 'DEVICE', 'KERNELS', 'THREADS', 'HOST', 'PROCESS', 'JOB'], ...rows], [3, 5]);
 }

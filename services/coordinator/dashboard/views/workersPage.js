@@ -68,7 +68,7 @@ function view({ workers, names, error }, refresh) {
 }
 
 /** @param {Worker} worker @param {Record<string, string>} names @param {() => void} refresh */
-function row({ name, id, jobId, device, threads, host, pid, address, isDrained }, names, refresh) {
+function row({ name, id, jobId, device, threads, host, pid, address, isDrained, operators, kernels }, names, refresh) {
   const [tone, status] = isDrained ? ['amber', 'drained'] : jobId === undefined ? ['grey', 'free'] : ['blue', 'at work'];
   const drain = () =>
     ask({
@@ -96,7 +96,7 @@ function row({ name, id, jobId, device, threads, host, pid, address, isDrained }
       { 'data-label': 'Job' },
       jobId === undefined ? '–' : h('a', { href: `/jobs/${jobId}`, 'data-link': true }, names[jobId] ?? jobId),
     ),
-    h('td', { 'data-label': 'Device' }, device),
+    h('td', { 'data-label': 'Device' }, device, h('span.mono.muted.small', { title: 'native operators' }, operators === 0 ? '' : ` ${kernels}`)),
     h('td.num', { 'data-label': 'Threads' }, threads),
     h('td', { 'data-label': 'Host' }, `${host} · ${pid}`),
     h(

@@ -7,10 +7,12 @@ import { buildOptimizerModel } from '@maestro/optim';
 import type { JobSpec } from '@maestro/protocol';
 import type { RecipePlan } from '@maestro/recipes';
 import type { FlatLayout } from '@maestro/tensors';
+import type { TrainingModels } from '../session/trainingModels.ts';
 
 /** The files of a job's artifacts folder. */
 export const ARTIFACT_FILES = {
   training: 'training_model.onnx',
+  nativeTraining: 'training_model.native.onnx',
   evaluation: 'eval_model.onnx',
   optimizer: 'optimizer_model.onnx',
   checkpoint: 'checkpoint/model.safetensors',
@@ -24,21 +26,21 @@ export interface ArtifactOptions {
   readonly plan: RecipePlan;
   readonly layout: FlatLayout;
   readonly spec: JobSpec;
-  readonly trainingModel: Uint8Array;
+  readonly models: TrainingModels;
   /** The job's initial parameters, flat. */
   readonly parameters: Float32Array;
 }
 
 /**
- * Writes the four parts that ONNX Runtime training uses, so that people and other tools can run the job's graphs: the three models, and
- * `checkpoint/` with the initial parameters. `artifacts.json` names their inputs. Atomic: written to a temporary folder, then renamed.
+ * Writes the four parts that ONNX Runtime training uses, so that people and other tools can run the job's graphs: the three models (of a
+ * job with native operators that training graph too, which only maestro runs), and `checkpoint/` with the initial parameters. `artifacts.json` names their inputs. Atomic: written to a temporary folder, then renamed.
  */
 export async function writeArtifacts({
   dir,
   plan,
   layout,
   spec: { optimizer },
-  trainingModel,
+  models: { standard, native },
   parameters,
 }: ArtifactOptions): Promise<void> {
   if (await exists(dir)) return;
@@ -46,14 +48,19 @@ export async function writeArtifacts({
   await mkdir(dirname(dir), { recursive: true });
   try {
     await mkdir(partial);
-    await writeFile(join(partial, ARTIFACT_FILES.training), trainingModel);
+    await writeFile(join(partial, ARTIFACT_FILES.training), standard);
+    if (native !== undefined) await writeFile(join(partial, ARTIFACT_FILES.nativeTraining), native.model);
     const evaluation = plan.buildEvaluation?.();
     if (evaluation !== undefined) await writeFile(join(partial, ARTIFACT_FILES.evaluation), encodeModel(evaluation));
     await writeFile(join(partial, ARTIFACT_FILES.optimizer), buildOptimizerModel(layout.tensors, optimizer));
     await mkdir(join(partial, 'checkpoint'));
     await writeSafetensors(join(partial, ARTIFACT_FILES.checkpoint), flatTensors(layout, parameters), { metadata: { format: 'pt' } });
-    const { evaluation: evaluationFile, ...others } = ARTIFACT_FILES;
-    const files = { ...others, ...(evaluation !== undefined && { evaluation: evaluationFile }) };
+    const { evaluation: evaluationFile, nativeTraining, ...others } = ARTIFACT_FILES;
+    const files = {
+      ...others,
+      ...(evaluation !== undefined && { evaluation: evaluationFile }),
+      ...(native !== undefined && { nativeTraining }),
+    };
     const { inputs, model: config } = plan;
     const manifest = { format: 'maestro-artifacts-1', files, config, inputs, parameters: layout.tensors };
     await writeFile(join(partial, ARTIFACT_FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);

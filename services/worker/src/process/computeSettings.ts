@@ -46,15 +46,16 @@ export function readComputeSettings(env: Environment): ComputeSettings {
 
 /**
  * Returns the part of the settings, and of the resulting trainer, that members must have in common. On a CPU both engines give the same
- * bits.
+ * bits, and native operators give the same for any number of threads.
  */
 export function computeIdentity(
   { device, threads, cuda }: ComputeSettings,
   { engine, isResident, deviceBuild }: Pick<Trainer, 'engine' | 'isResident' | 'deviceBuild'>,
+  native?: object,
 ): Readonly<Record<string, unknown>> {
   return {
     device,
-    threads,
+    ...(native === undefined && { threads }),
     ...(device !== 'cpu' && { engine, isResident }),
     ...deviceBuild,
     ...(device === 'cuda' && { tf32: cuda.tf32, deterministic: cuda.deterministic }),

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { describeNative } from '@maestro/native';
 import { type CoordinatorMessage, type Heartbeat, isMaestroError, MaestroError, type WorkerMessage } from '@maestro/protocol';
 import { openMember, type WorkerMember } from '../member/openMember.ts';
 import { type ControlStream, openControlStream } from './controlStream.ts';
@@ -34,6 +35,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const { name, coordinator, compute, collective, timeouts, metrics, onAttached = () => undefined, logger, signal } = options;
   const id = `${name}:${randomUUID()}`;
   const sessionKey = randomBytes(16).toString('hex');
+  const native = describeNative();
   let member: WorkerMember | undefined;
   const openInTurn = createOpeningTurns();
   let stream: ControlStream | undefined;
@@ -170,6 +172,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       incarnation,
       standing: member?.standing() ?? null,
       sessionKey,
+      operators: native.isa === undefined ? 0 : native.version,
+      kernels: native.isa ?? native.reason ?? '',
     });
     stream = openControlStream({
       coordinator,

@@ -2,7 +2,6 @@ import { checkpointRoot } from '@maestro/checkpoint';
 import { maxPartials, treeHeight } from '@maestro/collective';
 import { augmentConfig, jobLearningRate, jobSchedule, openDataset, openLoader } from '@maestro/data';
 import { openTrainer } from '@maestro/engine';
-import { encodeModel } from '@maestro/graph';
 import { stateVectors } from '@maestro/optim';
 import { dilocoOf, specHash } from '@maestro/protocol';
 import { ownSeries, planRecipe, planSource, recipeFiller, recipeIdentity } from '@maestro/recipes';
@@ -17,6 +16,7 @@ import { openContentCheck } from './contentCheck.ts';
 import { type JobSession, REDIS_TIMEOUT_MS } from './jobSession.ts';
 import type { JobSessionOptions } from './jobSessionOptions.ts';
 import { openJobContents } from './openJobContents.ts';
+import { buildTrainingModels } from './trainingModels.ts';
 
 /**
  * Opens data set, trainer, loader and everything else a job needs regardless of its members. Closes them again when a later part fails.
@@ -44,11 +44,12 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const layout = flatLayout(plan.parameters);
     const vectors = stateVectors(spec.optimizer);
     const { inputs, image } = plan;
-    const trainingModel = encodeModel(plan.buildTraining());
+    const models = buildTrainingModels(plan, spec);
     // Room for whatever virtual ranks a view may assign to this member; memory that is never written takes no space.
     const trainer = opened(
       await openTrainer({
-        trainingModel,
+        trainingModel: models.native?.model ?? models.standard,
+        ...(models.native !== undefined && { operators: models.native.operators }),
         layout,
         optimizer: spec.optimizer,
         inputs,
@@ -73,10 +74,10 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const table = await openJobContents({ ...options, dataset, redis });
     const contents = opened(openContentCheck({ table, dataset, reader: options.name, logger }));
     const identity = {
-      ...runtimeIdentity(),
+      ...runtimeIdentity(models.native),
       ...recipeIdentity(spec),
       specHash: specHash(spec),
-      ...computeIdentity(compute, trainer),
+      ...computeIdentity(compute, trainer, models.native),
       datasetFingerprint: dataset.fingerprint,
     };
     const collector = createCollector({
@@ -110,7 +111,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       dataset,
       schedule,
       learningRate: jobLearningRate(spec, schedule),
-      trainingModel,
+      models,
       trainer,
       loader,
       contents,
