@@ -1,0 +1,77 @@
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describeNative, OPERATORS_VERSION, openNative, PRECISIONS } from '@maestro/native';
+import type { Job } from '@maestro/protocol';
+import { smallJob } from '../support/cluster/smallJob.ts';
+import { hashOf, hasDone, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
+
+const TIMEOUT_MS = 300_000;
+const STEPS = 12;
+/** Has no native operators: no machine has this instruction set. */
+const WITHOUT = { MAESTRO_NATIVE_ISA: 'none' };
+
+let shared: TestCluster;
+
+/** Three workers that would not agree on a standard job: other threads, and another instruction set where the machine has several. */
+beforeAll(async () => {
+  shared = await openTestCluster({ name: 'native', workers: 1 });
+  await shared.cluster.addWorker({ env: { MAESTRO_THREADS: '2', MAESTRO_NATIVE_ISA: openNative()?.isas[0] ?? '' } });
+  await shared.cluster.addWorker({ env: { MAESTRO_THREADS: '4' } });
+  await shared.cluster.connected(3);
+}, TIMEOUT_MS);
+
+afterAll(async () => {
+  await shared?.stop();
+}, TIMEOUT_MS);
+
+function submit(precision: string, workers: number, others: object = {}): Promise<Job> {
+  const spec = smallJob({ path: shared.path, workers, steps: STEPS });
+  return shared.client.submitJob({ spec: { ...spec, precision, ...others } });
+}
+
+const onLibrary = openNative() === undefined ? describe.skip : describe;
+
+onLibrary(`native operators of ${describeNative().isa ?? describeNative().reason}`, () => {
+  test.each(PRECISIONS)(
+    '%s: the same bits on 1, 2 and 3 workers with 1, 2 and 4 threads, sharded, and after a kill',
+    async (precision) => {
+      const alone = await shared.watch(await submit(precision, 1));
+      const hash = hashOf(alone, STEPS);
+      await shared.expectExact(await submit(precision, 2), { hash, steps: STEPS });
+      await shared.expectExact(await submit(precision, 3, { optimizer: { state: 'sharded' } }), { hash, steps: STEPS });
+      const job = await submit(precision, 3, { resources: { virtualRanks: 8, minWorkers: 1, maxWorkers: 3 } });
+      await shared.watch(job, hasDone(4));
+      shared.cluster.kill('worker-c');
+      await shared.cluster.restart('worker-c');
+      await shared.expectExact(job, { hash, steps: STEPS });
+      await shared.cluster.connected(3);
+
+      // What decided the bits, and both graphs, are written down.
+      const state = JSON.parse(await readFile(join(alone.checkpoints.at(-1)!.path, 'state.json'), 'utf8'));
+      expect(state.identity).toMatchObject({ operators: OPERATORS_VERSION });
+      expect(Object.keys(state.identity)).not.toEqual(expect.arrayContaining(['threads', 'instructions']));
+      const artifacts = join(dirname(dirname(alone.checkpoints.at(-1)!.path)), 'artifacts');
+      for (const file of ['training_model.onnx', 'training_model.native.onnx']) expect((await stat(join(artifacts, file))).size).toBeGreaterThan(0);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a worker without the operators takes no part in such a job, says so, and works for a standard one',
+    async () => {
+      for (const name of ['worker-a', 'worker-b', 'worker-c']) await shared.cluster.restart(name, { env: WITHOUT });
+      await shared.cluster.connected(3);
+      const workers = await shared.client.listWorkers();
+      expect(workers.map(({ operators, kernels }) => [operators, kernels])).toEqual(
+        workers.map(() => [0, `MAESTRO_NATIVE_ISA=none: this machine has ${openNative()!.isas.join(', ')}`]),
+      );
+      const job = await submit('bfloat16', 2);
+      await shared.watch(job, ({ message }) => message.startsWith('waiting: needs 2 cpu workers with native operators, 0 free'));
+      hashOf(await shared.watch(await submit('standard', 2)), STEPS);
+      for (const name of ['worker-a', 'worker-b']) await shared.cluster.restart(name, { env: {} });
+      hashOf(await shared.watch(job), STEPS);
+    },
+    TIMEOUT_MS,
+  );
+});
