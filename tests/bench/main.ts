@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util';
 import { benchFalseStarts } from './cluster/falseStarts.ts';
 import { benchIdle } from './cluster/idle.ts';
 import { benchLogs } from './cluster/logs.ts';
@@ -14,14 +15,20 @@ import { benchLinks } from './exchange/links.ts';
 import { benchNetwork } from './exchange/network.ts';
 import { benchScaling } from './exchange/scaling.ts';
 import { benchSync } from './exchange/sync.ts';
+import { benchPeers } from './peers/peers.ts';
 import { benchCheckpoint } from './state/checkpoint.ts';
 import { benchMemory } from './state/memory.ts';
 import { benchSnapshot } from './state/snapshot.ts';
 import { benchState } from './state/state.ts';
 
+const { values: flags, positionals: asked } = parseArgs({
+  allowPositionals: true,
+  options: { only: { type: 'string' }, json: { type: 'boolean' }, pairs: { type: 'string' } },
+});
+
 /**
  * `npm run bench -- [step] [engine] [allreduce] [dataset] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync]
- * [submit] [queue] [false-starts] [idle] [links] [network] [scaling]`: medians, side by side with PyTorch where Python has torch (PYTHON
+ * [submit] [queue] [false-starts] [idle] [links] [network] [scaling] [peers [--only KEYS] [--pairs MOST] [--json]]`: medians, side by side with PyTorch where Python has torch (PYTHON
  * names the interpreter).
  */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
@@ -46,9 +53,9 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   links: benchLinks,
   network: benchNetwork,
   scaling: benchScaling,
+  peers: () => benchPeers(flags),
 };
 
-const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in benches));
 if (unknown.length > 0) {
   process.stderr.write(`bench: ${unknown.join(', ')}: unknown; there are ${Object.keys(benches).join(', ')}\n`);

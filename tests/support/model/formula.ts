@@ -22,18 +22,20 @@ export function hashed(stream: number, index: number): number {
   return (h >>> 8) / 2 ** 24;
 }
 
-/** Returns parameters of a sensible size without zeros, so that every gradient is exercised: a flat vector of `layout.length`. */
-export function formulaParameters({ tensors, length }: FlatLayout): Float32Array {
-  const parameters = new Float32Array(length);
+/**
+ * Returns parameters of a sensible size without zeros, so that every gradient is exercised: a flat vector of `layout.length`, or `out`,
+ * filled.
+ */
+export function formulaParameters({ tensors, length }: FlatLayout, out: Float32Array = new Float32Array(length)): Float32Array {
   for (const [stream, { name, shape, offset, size }] of tensors.entries()) {
     const isNorm = shape.length === 1 && name.endsWith('.weight');
     const scale = name.endsWith('_token') ? 0.05 : shape.length > 1 ? sqrt(6 / (size / shape[0]! + shape[0]!)) : 0.1;
     for (let i = 0; i < size; i++) {
       const value = scale * (2 * hashed(stream, i) - 1);
-      parameters[offset + i] = isNorm ? 1 + value : value;
+      out[offset + i] = isNorm ? 1 + value : value;
     }
   }
-  return parameters;
+  return out;
 }
 
 /** Inputs of a model. */

@@ -1,0 +1,111 @@
+import { openCollective } from '@maestro/collective';
+import { openTrainer } from '@maestro/engine';
+import { encodeModel } from '@maestro/graph';
+import { isMaestroError, type JobSpec, parseJobSpec } from '@maestro/protocol';
+import { planRecipe } from '@maestro/recipes';
+import { flatLayout } from '@maestro/tensors';
+import { formulaInputs, formulaParameters } from '../../support/model/formula.ts';
+
+/** Precisions of the comparison, as the job file calls them. */
+export const PRECISIONS = { fp32: 'float32', x3: 'float32-x3', bf16: 'bfloat16' } as const;
+export type Precision = keyof typeof PRECISIONS;
+
+/** Models of the comparison. */
+export const MODELS = { tiny: 'mae_vit_tiny_patch4', vitB: 'mae_vit_base_patch16' } as const;
+export type ModelName = keyof typeof MODELS;
+
+/** One step of training as a worker takes it. */
+export interface OurTraining {
+  /** Takes the next step. Throws when loss or gradient are not finite. */
+  step(): Promise<{ readonly loss: number; readonly norm: number }>;
+  /** Closes everything. */
+  close(): Promise<void>;
+}
+
+const LEARNING_RATE = 1e-4;
+
+/** Returns the job in that precision, or undefined when job files have no such precision. */
+export function specOf(model: ModelName, batch: number, precision: Precision): JobSpec | undefined {
+  const job = {
+    model: { preset: MODELS[model] },
+    data: { format: 'image-folder', path: '/images' },
+    schedule: { steps: 1000, microBatch: batch },
+    resources: { virtualRanks: 1 },
+  };
+  try {
+    // float32 is what a job has that names none.
+    return parseJobSpec(precision === 'fp32' ? job : { ...job, precision: PRECISIONS[precision] });
+  } catch (error) {
+    if (isMaestroError(error) && precision !== 'fp32') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Opens a job of one virtual rank on one worker, with weights and a batch by formula: the worker's trainer and its exchange, so that a step
+ * is the one that users wait for.
+ */
+export async function openOurTraining(spec: JobSpec, batch: number, threads: number): Promise<OurTraining> {
+  const plan = await planRecipe(spec, { samples: batch, classes: [] });
+  const layout = flatLayout(plan.parameters);
+  const trainer = await openTrainer({
+    trainingModel: encodeModel(plan.buildTraining()),
+    layout,
+    optimizer: spec.optimizer,
+    inputs: plan.inputs,
+    microBatch: batch,
+    maxPartials: 1,
+    treeDepth: 0,
+    threads,
+    ...precisionOf(spec),
+  });
+  // In shared memory, as a worker draws them.
+  const parameters = new Float32Array(new SharedArrayBuffer(layout.length * Float32Array.BYTES_PER_ELEMENT));
+  await trainer.load({ parameters: formulaParameters(layout, parameters), step: 0 });
+  const collective = await openCollective();
+  const group = await collective.join({
+    job: 'peers',
+    generation: 1,
+    members: [{ id: 'worker-0', address: '', firstRank: 0, ranks: 1 }],
+    self: 'worker-0',
+    partials: trainer.partials.map(({ parts }) => parts.map(({ floats }) => floats)),
+    reduced: trainer.reduced.parts.map(({ floats }) => floats),
+    scalarsPerRank: 1,
+  });
+  const inputs = sharedInputs(formulaInputs(plan.model as Parameters<typeof formulaInputs>[0], batch));
+  const gradScale = plan.lossScale(batch);
+  let step = 0;
+  return {
+    async step() {
+      const { loss } = await trainer.forwardBackward({ inputs, count: batch, gradScale });
+      await trainer.pushLeaf();
+      await trainer.takePartial(0);
+      const { sumSquares } = await group.allReduce({ step, scalars: Float64Array.of(loss) });
+      const norm = Math.sqrt(sumSquares);
+      if (!Number.isFinite(loss) || !Number.isFinite(norm)) throw new Error(`loss ${loss}, norm ${norm}`);
+      step++;
+      await trainer.apply({ lr: LEARNING_RATE, step });
+      return { loss, norm };
+    },
+    async close() {
+      await group.close();
+      await collective.close();
+      await trainer.close();
+    },
+  };
+}
+
+/** What the trainer is told beside the graph, where the job has a precision. */
+function precisionOf(spec: JobSpec): object {
+  const { precision } = spec as { precision?: unknown };
+  return precision === undefined ? {} : { precision };
+}
+
+/** In shared memory, as the loader's batches are: they are not copied on their way to the trainer's thread. */
+function sharedInputs({ images, idsShuffle }: ReturnType<typeof formulaInputs>) {
+  const sharedImages = new Float32Array(new SharedArrayBuffer(images.byteLength));
+  sharedImages.set(images);
+  const sharedIds = new BigInt64Array(new SharedArrayBuffer(idsShuffle.byteLength));
+  sharedIds.set(idsShuffle);
+  return { images: sharedImages, ids_shuffle: sharedIds };
+}
