@@ -1,7 +1,8 @@
 import { openCollective } from '@maestro/collective';
 import { openTrainer } from '@maestro/engine';
 import { encodeModel } from '@maestro/graph';
-import { isMaestroError, type JobSpec, parseJobSpec } from '@maestro/protocol';
+import { openNative } from '@maestro/native';
+import { type JobSpec, parseJobSpec } from '@maestro/protocol';
 import { planRecipe } from '@maestro/recipes';
 import { flatLayout } from '@maestro/tensors';
 import { formulaInputs, formulaParameters } from '../../support/model/formula.ts';
@@ -24,7 +25,7 @@ export interface OurTraining {
 
 const LEARNING_RATE = 1e-4;
 
-/** Returns the job in that precision, or undefined when job files have no such precision. */
+/** Returns the job in that precision; of fp32 with native operators where there are any. Undefined where others have none. */
 export function specOf(model: ModelName, batch: number, precision: Precision): JobSpec | undefined {
   const job = {
     model: { preset: MODELS[model] },
@@ -32,13 +33,9 @@ export function specOf(model: ModelName, batch: number, precision: Precision): J
     schedule: { steps: 1000, microBatch: batch },
     resources: { virtualRanks: 1 },
   };
-  try {
-    // float32 is what a job has that names none.
-    return parseJobSpec(precision === 'fp32' ? job : { ...job, precision: PRECISIONS[precision] });
-  } catch (error) {
-    if (isMaestroError(error) && precision !== 'fp32') return undefined;
-    throw error;
-  }
+  const isNative = openNative() !== undefined;
+  if (!isNative && precision !== 'fp32') return undefined;
+  return parseJobSpec({ ...job, precision: isNative ? PRECISIONS[precision] : 'standard' });
 }
 
 /**
@@ -49,7 +46,8 @@ export async function openOurTraining(spec: JobSpec, batch: number, threads: num
   const plan = await planRecipe(spec, { samples: batch, classes: [] });
   const layout = flatLayout(plan.parameters);
   const trainer = await openTrainer({
-    trainingModel: encodeModel(plan.buildTraining()),
+    trainingModel: encodeModel(plan.buildTraining(spec.precision)),
+    ...(spec.precision !== 'standard' && { operators: openNative()!.path }),
     layout,
     optimizer: spec.optimizer,
     inputs: plan.inputs,
@@ -57,7 +55,6 @@ export async function openOurTraining(spec: JobSpec, batch: number, threads: num
     maxPartials: 1,
     treeDepth: 0,
     threads,
-    ...precisionOf(spec),
   });
   // In shared memory, as a worker draws them.
   const parameters = new Float32Array(new SharedArrayBuffer(layout.length * Float32Array.BYTES_PER_ELEMENT));
@@ -93,12 +90,6 @@ export async function openOurTraining(spec: JobSpec, batch: number, threads: num
       await trainer.close();
     },
   };
-}
-
-/** What the trainer is told beside the graph, where the job has a precision. */
-function precisionOf(spec: JobSpec): object {
-  const { precision } = spec as { precision?: unknown };
-  return precision === undefined ? {} : { precision };
 }
 
 /** In shared memory, as the loader's batches are: they are not copied on their way to the trainer's thread. */
