@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { copyFile, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -7,9 +6,9 @@ import { buildEvalModel, maeConfig, parameterSpecs } from '@maestro/mae';
 import { flatLayout } from '@maestro/tensors';
 import { patchCount } from '@maestro/vit';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { type CliCluster, openCliCluster } from '../support/cluster/cliCluster.ts';
 import { formulaInputs } from '../support/model/formula.ts';
 import { parameterFeeds } from '../support/model/parameterFeeds.ts';
-import { type CliCluster, openCliCluster } from '../support/cluster/cliCluster.ts';
 
 const TIMEOUT_MS = 300_000;
 

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type CliCluster, openCliCluster } from '../support/cluster/cliCluster.ts';
 import { CLI, runCli, startCli } from '../support/cluster/runCli.ts';
 import { eventually } from '../support/eventually.ts';
-import { type CliCluster, openCliCluster } from '../support/cluster/cliCluster.ts';
 
 const TIMEOUT_MS = 300_000;
 

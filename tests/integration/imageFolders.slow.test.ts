@@ -2,10 +2,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { contentHash, contentText, openDataset } from '@maestro/data';
-import { type Job } from '@maestro/protocol';
+import type { Job } from '@maestro/protocol';
 import sharp from 'sharp';
-import { eventually } from '../support/eventually.ts';
 import { type FolderCluster, IMAGES, openFolderCluster } from '../support/cluster/folderCluster.ts';
+import { eventually } from '../support/eventually.ts';
 
 const TIMEOUT_MS = 300_000;
 
@@ -22,7 +22,10 @@ afterAll(async () => {
 test(
   'where the bound on broken images lies does not depend on the workers: two of 200 are borne by one and by two, and three by neither',
   async () => {
-    const [borne, refused] = [await shared.writeImages('two-broken', { broken: 2 }), await shared.writeImages('three-broken', { broken: 3 })];
+    const [borne, refused] = [
+      await shared.writeImages('two-broken', { broken: 2 }),
+      await shared.writeImages('three-broken', { broken: 3 }),
+    ];
     // One epoch: of three broken images no worker of two sees all.
     const outcomes = [];
     for (const path of [borne, refused]) for (const workers of [1, 2]) outcomes.push(await shared.train(path, workers, 3));

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { describeNative, OPERATORS_VERSION, openNative, PRECISIONS } from '@maestro/native';
 import type { Job } from '@maestro/protocol';
 import { smallJob } from '../support/cluster/smallJob.ts';
-import { hashOf, hasDone, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
+import { hasDone, hashOf, openTestCluster, type TestCluster } from '../support/cluster/testCluster.ts';
 
 const TIMEOUT_MS = 300_000;
 const STEPS = 12;
@@ -52,7 +52,8 @@ onLibrary(`native operators of ${describeNative().isa ?? describeNative().reason
       expect(state.identity).toMatchObject({ operators: OPERATORS_VERSION });
       expect(Object.keys(state.identity)).not.toEqual(expect.arrayContaining(['threads', 'instructions']));
       const artifacts = join(dirname(dirname(alone.checkpoints.at(-1)!.path)), 'artifacts');
-      for (const file of ['training_model.onnx', 'training_model.native.onnx']) expect((await stat(join(artifacts, file))).size).toBeGreaterThan(0);
+      for (const file of ['training_model.onnx', 'training_model.native.onnx'])
+        expect((await stat(join(artifacts, file))).size).toBeGreaterThan(0);
     },
     TIMEOUT_MS,
   );

@@ -1,5 +1,6 @@
 export { type Arena, type ArenaOptions, openArena } from './arena.ts';
-export { type Kernels, SUM_SQUARES_BLOCK, sumLanes } from './kernels.ts';
+export { openJavaScriptKernels } from './javaScriptKernels.ts';
+export { type Kernels, openKernels, SUM_SQUARES_BLOCK, sumLanes } from './kernels.ts';
 export { openPixelArena, PIXEL_SLACK_BYTES, type PixelArena, type PixelKernels } from './pixelKernels.ts';
 export { maxSegmentFloats, planSegments, prefixPlan, type Segment, type SegmentPlan } from './planSegments.ts';
 export {

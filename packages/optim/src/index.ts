@@ -25,5 +25,5 @@ export {
   deviceUpdateGraph,
   type GraphParameters,
 } from './updateGraph.ts';
-export { openJavaScriptUpdates, type UpdateElements, type UpdateKernels } from './updateKernels.ts';
+export { openJavaScriptUpdates, openUpdateKernels, type UpdateElements, type UpdateKernels } from './updateKernels.ts';
 export type { Norms, ScalarInputs, UpdateKernel, UpdateRule } from './updateRule.ts';

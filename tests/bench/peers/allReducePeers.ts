@@ -1,6 +1,6 @@
 import { askAll, endMembers, evenView, type MemberProcess, startMembers } from '../../support/members/allReduceProcesses.ts';
 import { PYTHON } from '../compute/python.ts';
-import { type LineProcess, startLineProcess, peerScript } from './lineProcess.ts';
+import { type LineProcess, peerScript, startLineProcess } from './lineProcess.ts';
 import type { PartOptions } from './partOptions.ts';
 import { medianOf, type Ratio, ratioToBest } from './ratios.ts';
 

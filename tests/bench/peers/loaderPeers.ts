@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PYTHON } from '../compute/python.ts';
-import { startLineProcess, peerScript } from './lineProcess.ts';
+import { peerScript, startLineProcess } from './lineProcess.ts';
 import { writeNaturalImages } from './naturalImages.ts';
 import type { PartOptions } from './partOptions.ts';
 import { medianOf, type Ratio, ratioToBest } from './ratios.ts';

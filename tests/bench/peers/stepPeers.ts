@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { PYTHON } from '../compute/python.ts';
-import { type Answer, type LineProcess, startLineProcess, peerScript } from './lineProcess.ts';
+import { type Answer, type LineProcess, peerScript, startLineProcess } from './lineProcess.ts';
 import type { ModelName, Precision } from './ourTraining.ts';
 import type { PartOptions } from './partOptions.ts';
 import { contenders, medianOf, type Ratio, type Rounds, ratioToBest } from './ratios.ts';

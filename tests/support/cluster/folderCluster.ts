@@ -70,7 +70,7 @@ async function startedIn(dir: string, folder: string): Promise<Record<string, st
   return { NODE_OPTIONS: `--import=${script}` };
 }
 
-async function picture(n: number): Promise<Buffer> {
+async function picture(n: number): Promise<Uint8Array> {
   const tile = Float32Array.from({ length: 3 * 20 * 20 }, (_, i) => ((i * (n + 1)) % 97) / 97);
   return renderGrid({
     rows: [[tile]],

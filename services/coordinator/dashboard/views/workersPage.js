@@ -96,7 +96,12 @@ function row({ name, id, jobId, device, threads, host, pid, address, isDrained, 
       { 'data-label': 'Job' },
       jobId === undefined ? '–' : h('a', { href: `/jobs/${jobId}`, 'data-link': true }, names[jobId] ?? jobId),
     ),
-    h('td', { 'data-label': 'Device' }, device, h('span.mono.muted.small', { title: 'native operators' }, operators === 0 ? '' : ` ${kernels}`)),
+    h(
+      'td',
+      { 'data-label': 'Device' },
+      device,
+      h('span.mono.muted.small', { title: 'native operators' }, operators === 0 ? '' : ` ${kernels}`),
+    ),
     h('td.num', { 'data-label': 'Threads' }, threads),
     h('td', { 'data-label': 'Host' }, `${host} · ${pid}`),
     h(

@@ -133,7 +133,17 @@ function serveMinimum(job: SchedulableJob, { isSettling = false, caution }: Plac
 }
 
 /** Returns a key of everything that decides about a job without workers and refusals; undefined for others. */
-function kindOf({ device, operators, allowsMixed, minWorkers, priority, rank, hasStood, isRefused, present }: SchedulableJob): string | undefined {
+function kindOf({
+  device,
+  operators,
+  allowsMixed,
+  minWorkers,
+  priority,
+  rank,
+  hasStood,
+  isRefused,
+  present,
+}: SchedulableJob): string | undefined {
   if (isRefused !== undefined || present > 0) return undefined;
   return `${device} ${operators} ${allowsMixed} ${minWorkers} ${priority} ${rank} ${hasStood}`;
 }

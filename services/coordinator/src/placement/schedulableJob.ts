@@ -10,7 +10,12 @@ export interface FreeWorker extends WorkerRef {
 
 /** Returns true for a worker that could compute for a job at all. */
 export function isFit(
-  { device, operators, allowsMixed = false, isRefused = () => false }: Pick<SchedulableJob, 'device' | 'operators' | 'allowsMixed' | 'isRefused'>,
+  {
+    device,
+    operators,
+    allowsMixed = false,
+    isRefused = () => false,
+  }: Pick<SchedulableJob, 'device' | 'operators' | 'allowsMixed' | 'isRefused'>,
   worker: FreeWorker,
 ): boolean {
   const hasOperators = operators === undefined || worker.operators === operators;
