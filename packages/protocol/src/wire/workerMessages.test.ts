@@ -20,6 +20,8 @@ const hello = {
   buildJson: '{}',
   incarnation: 3,
   sessionKey: 'k',
+  operators: 1,
+  kernels: 'avx2',
 };
 const committed = {
   ...{ jobId: 'job-1', generation: 2, step: 5, metrics: { loss: 0.5, gradNorm: 1, learningRate: 0.1 }, images: 64, stepSeconds: 0.2 },
