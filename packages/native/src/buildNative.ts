@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readEnvironment, type Variables } from '@maestro/protocol';
 import { type Compiler, findCompiler } from './compiler.ts';
 
 /** Where the C sources are. */
@@ -42,7 +43,7 @@ export type NativeBuild =
 
 /** How it is built; the defaults are those of the product. */
 export interface BuildOptions {
-  readonly environment?: NodeJS.ProcessEnv;
+  readonly environment?: Variables;
   readonly home?: string;
   readonly arch?: string;
   /** Further flags for each compilation. */
@@ -59,7 +60,7 @@ interface Plan {
 }
 
 /** Where the library of these sources, flags and compiler is or would be; or why there can be none. */
-function plan({ environment = process.env, home, arch = process.arch, flags = [] }: BuildOptions): Plan | string {
+function plan({ environment = readEnvironment(), home, arch = process.arch, flags = [] }: BuildOptions): Plan | string {
   const sets = INSTRUCTION_SETS[arch];
   if (process.platform !== 'linux' || sets === undefined) return `no native operators for ${process.platform}/${arch}`;
   const compiler = findCompiler(environment);

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readEnvironment, type Variables } from '@maestro/protocol';
 
 /** A C compiler that was found. */
 export interface Compiler {
@@ -8,7 +9,7 @@ export interface Compiler {
 }
 
 /** The C compiler: $CC, `cc`, `gcc` or `clang`; or why there is none. `CC=false` means none. */
-export function findCompiler(environment: NodeJS.ProcessEnv = process.env): Compiler | string {
+export function findCompiler(environment: Variables = readEnvironment()): Compiler | string {
   const named = environment['CC'];
   if (named === 'false') return 'CC=false';
   const candidates = named ? [named] : ['cc', 'gcc', 'clang'];

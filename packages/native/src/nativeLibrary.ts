@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { readEnvironment } from '@maestro/protocol';
 import { NATIVE_OPERATORS } from './operators.ts';
 
 /** A tensor of the plain calls: float32, or bfloat16 as its bits. */
@@ -84,7 +85,7 @@ export function loadNative(path: string): NativeLibrary | string {
   const isas: string[] = [];
   for (let name = isaAt(0) as string | null; name !== null; name = isaAt(isas.length)) isas.push(name);
   if (isaOf() === null) {
-    const wanted = process.env['MAESTRO_NATIVE_ISA'];
+    const wanted = readEnvironment()['MAESTRO_NATIVE_ISA'];
     return wanted ? `MAESTRO_NATIVE_ISA=${wanted}: this machine has ${isas.join(', ') || 'none'}` : 'the processor has no AVX2 with FMA';
   }
   return {
