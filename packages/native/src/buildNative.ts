@@ -63,6 +63,7 @@ interface Plan {
 function plan({ environment = readEnvironment(), home, arch = process.arch, flags = [] }: BuildOptions): Plan | string {
   const sets = INSTRUCTION_SETS[arch];
   if (process.platform !== 'linux' || sets === undefined) return `no native operators for ${process.platform}/${arch}`;
+  if (!existsSync(NATIVE_SOURCES)) return 'no C sources here';
   const compiler = findCompiler(environment);
   if (typeof compiler === 'string') return compiler;
   const hash = createHash('sha256');
