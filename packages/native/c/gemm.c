@@ -54,12 +54,16 @@ static void pack_left(void *user, size_t index) {
   }
 }
 
+// From one tile to the next in memory: none where each is finished at once, so that it stays in the cache.
+INLINE long tile_step(const Gemm *g) { return g->inner <= BLOCK_K ? 0 : (long)g->by->rows * g->by->columns; }
+
 static void multiply_columns(void *user, size_t index) {
   const Gemm *g = user;
   const Product *by = g->by;
   const long first = (long)index * BLOCK_PANELS * by->columns, columns = least((long)BLOCK_PANELS * by->columns, g->columns - first);
   const long left_panels = up(g->rows, by->rows) / by->rows, panels = up(columns, by->columns) / by->columns;
   char *right = scratch(SLOT_LEFT, panel_bytes(by, by->columns, BLOCK_K) * (size_t)panels);
+  const long tile_floats = tile_step(g);
   float *tiles = scratch(SLOT_TILES, sizeof(float) * (size_t)(left_panels * panels * by->rows * by->columns));
   if (by->begin) by->begin();
   for (long k = 0; k < g->inner; k += BLOCK_K) {
@@ -68,7 +72,7 @@ static void multiply_columns(void *user, size_t index) {
     by->pack(g->right, first, columns, k, k + kc, by->columns, 1, right, bytes);
     for (long p = 0; p < panels; p++)
       for (long i = 0; i < left_panels; i++) {
-        float *tile = tiles + (p * left_panels + i) * by->rows * by->columns;
+        float *tile = tiles + (p * left_panels + i) * tile_floats;
         by->multiply(panel_at(by, g->packed, by->rows, left_panels, k, g->inner, i), right + bytes * (size_t)p, depth, tile, k > 0);
         if (k + BLOCK_K >= g->inner)
           finish_tile(g->target, tile, by->rows, by->columns, i * by->rows, g->rows, first + p * by->columns, g->columns);
@@ -83,6 +87,7 @@ static void multiply_rows(void *user, size_t index) {
   const long step = block_rows(g->rows), first = (long)index * step, rows = least(step, g->rows - first);
   const long left_panels = up(rows, by->rows) / by->rows, panels = up(g->columns, by->columns) / by->columns;
   char *left = scratch(SLOT_LEFT, panel_bytes(by, by->rows, g->inner) * (size_t)left_panels);
+  const long tile_floats = tile_step(g);
   float *tiles = scratch(SLOT_TILES, sizeof(float) * (size_t)(left_panels * BLOCK_PANELS * by->rows * by->columns));
   for (long k = 0; k < g->inner; k += BLOCK_K) {
     const long kc = least(BLOCK_K, g->inner - k);
@@ -98,7 +103,7 @@ static void multiply_rows(void *user, size_t index) {
       for (long p = p0; p < p1; p++) {
         const char *right = panel_at(by, g->packed, by->columns, panels, k, g->inner, p);
         for (long i = 0; i < left_panels; i++) {
-          float *tile = tiles + ((p - p0) * left_panels + i) * by->rows * by->columns;
+          float *tile = tiles + ((p - p0) * left_panels + i) * tile_floats;
           by->multiply(panel_at(by, left, by->rows, left_panels, k, g->inner, i), right, depth, tile, k > 0);
           if (is_last) finish_tile(g->target, tile, by->rows, by->columns, first + i * by->rows, first + rows, p * by->columns, g->columns);
         }
