@@ -83,9 +83,7 @@ EXPORT int maestro_use_isa(const char *name) {
   return found != NULL;
 }
 
-// The step's tail on a range of elements. Threads may call them for ranges that do not overlap; the result does not depend on the ranges.
-
-EXPORT void maestro_add(float *out, const float *a, const float *b, int64_t n) { kernels()->add(out, a, b, n); }
+// The step's tail on a range of elements; see tail.c for whole vectors. Threads may call them for ranges that do not overlap; the result does not depend on the ranges.
 
 // Adds the squares to 8 lanes; see sumSquares in packages/kernels.
 EXPORT void maestro_sum_squares(const float *x, int64_t n, double *lanes) { kernels()->sum_squares(x, n, lanes); }

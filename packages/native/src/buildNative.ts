@@ -34,7 +34,7 @@ const INSTRUCTION_SETS: Readonly<Record<string, readonly InstructionSet[]>> = {
 };
 
 /** Compiled once: what does no arithmetic. */
-const COMMON = ['tasks.c', 'dispatch.c', 'operators.c', 'ort_glue.c'];
+const COMMON = ['tasks.c', 'tail.c', 'dispatch.c', 'operators.c', 'ort_glue.c'];
 
 /** A library that is built, or could not be. */
 export type NativeBuild =

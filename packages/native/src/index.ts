@@ -1,11 +1,14 @@
 export { type BuildOptions, buildNative, findNative, type NativeBuild } from './buildNative.ts';
 export {
   type AdamWState,
+  loadNative,
   type NativeAttributes,
   type NativeLibrary,
+  type NativePiece,
   type NativeTensor,
   type SgdState,
   STACK_BYTES,
+  type StepRule,
 } from './nativeLibrary.ts';
 export { describeNative, type NativeDescription, openNative, prepareNative } from './openNative.ts';
 export {

@@ -30,14 +30,28 @@ export interface NativeLibrary {
   useIsa(name: string): void;
   /** Runs an operator by itself on this thread. @throws RangeError with what is wrong with the shapes. */
   run(name: string, inputs: readonly NativeTensor[], attributes?: NativeAttributes): NativeTensor[];
-  /** out[i] = a[i] + b[i]; `out` may be one of them. */
-  add(out: Float32Array, a: Float32Array, b: Float32Array): void;
+  /** out[i] = a[i] + b[i] by so many threads (default 1); `out` may be one of them. */
+  add(out: Float32Array, a: Float32Array, b: Float32Array, threads?: number): void;
   /** Adds the square of element i to lane i mod 8, as `sumSquares` in packages/kernels. */
   sumSquares(x: Float32Array, lanes: Float64Array): void;
   /** A step of AdamW with the scalars of `adamW` in packages/optim, and its bits. `copy` gets the parameters as bfloat16. */
   adamW(state: AdamWState, scalars: Float32Array): void;
   /** A step of SGD with momentum (or LARS) with the scalars of `sgd` in packages/optim, and its bits. */
   sgd(state: SgdState, scalars: Float32Array, nesterov: boolean): void;
+  /** Writes the sum of squares of each `block` elements to `out`, as `blockSumSquares` in packages/kernels, by so many threads. */
+  blockSquares(x: Float32Array, block: number, out: Float64Array, threads: number): void;
+  /** A step over many pieces by so many threads, to be taken again and again; it keeps the pieces' memory, which may not move. */
+  prepareStep(rule: StepRule, pieces: readonly NativePiece[], threads: number): () => void;
+}
+
+/** The kernels of the optimisers, in the library's order. */
+const STEP_RULES = ['adamW', 'sgd', 'nesterov'] as const;
+export type StepRule = (typeof STEP_RULES)[number];
+
+/** A piece of a step: vectors of one length, and its scalars. SGD has no second moments. */
+export interface NativePiece extends Omit<SgdState, 'copy'> {
+  readonly secondMoments?: Float32Array | undefined;
+  readonly scalars: Float32Array;
 }
 
 /** Vectors of one length that a step reads and changes. */
@@ -78,10 +92,12 @@ export function loadNative(path: string): NativeLibrary | string {
   const isaAt = library.func('const char *maestro_isa_at(int)');
   const useIsa = library.func('int maestro_use_isa(const char *)');
   const run = library.func('const char *maestro_run(const char *, void *, float, void *, void *, void *, void *)');
-  const addFloats = library.func('void maestro_add(void *, void *, void *, int64_t)');
+  const addFloats = library.func('void maestro_add(void *, void *, void *, int64_t, int)');
   const sumSquares = library.func('void maestro_sum_squares(void *, int64_t, void *)');
   const adamW = library.func('void maestro_adamw(void *, void *, void *, void *, void *, int64_t, void *)');
   const sgd = library.func('void maestro_sgd(void *, void *, void *, void *, int64_t, void *, int)');
+  const blockSquares = library.func('void maestro_block_squares(void *, int64_t, int64_t, void *, int)');
+  const step = library.func('void maestro_step(int, void *, int64_t, int)');
   const isas: string[] = [];
   for (let name = isaAt(0) as string | null; name !== null; name = isaAt(isas.length)) isas.push(name);
   if (isaOf() === null) {
@@ -115,9 +131,9 @@ export function loadNative(path: string): NativeLibrary | string {
       call(BigUint64Array.from(outputs, (each) => koffi.address(each.data)));
       return outputs;
     },
-    add(out, a, b) {
+    add(out, a, b, threads = 1) {
       checkLengths(out, a, b);
-      addFloats(out, a, b, out.length);
+      addFloats(out, a, b, out.length, threads);
     },
     sumSquares: (x, lanes) => void sumSquares(x, x.length, lanes),
     adamW({ parameters, gradient, firstMoments, secondMoments, copy }, scalars) {
@@ -127,6 +143,21 @@ export function loadNative(path: string): NativeLibrary | string {
     sgd({ parameters, gradient, firstMoments, copy }, scalars, nesterov) {
       checkLengths(parameters, gradient, firstMoments, copy ?? parameters);
       sgd(parameters, gradient, firstMoments, copy ?? null, parameters.length, scalars, nesterov ? 1 : 0);
+    },
+    blockSquares(x, block, out, threads) {
+      if (out.length < x.length / block) throw new RangeError(`native: ${out.length} sums for blocks of ${block} of ${x.length} floats`);
+      blockSquares(x, x.length, block, out, threads);
+    },
+    prepareStep(rule, pieces, threads) {
+      const number = STEP_RULES.indexOf(rule);
+      const words = pieces.flatMap(({ parameters, gradient, firstMoments, secondMoments = firstMoments, scalars }) => {
+        checkLengths(parameters, gradient, firstMoments, secondMoments);
+        const vectors = [parameters, gradient, firstMoments, secondMoments, scalars];
+        return [...vectors.map((vector) => koffi.address(vector)), BigInt(parameters.length)];
+      });
+      // `kept` holds the memory below the addresses.
+      const [kept, table] = [pieces, BigUint64Array.from(words)];
+      return () => void step(number, table, kept.length, threads);
     },
   };
 }

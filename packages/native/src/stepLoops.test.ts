@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { openJavaScriptKernels, openKernels, webAssembly } from '@maestro/kernels';
+import { blockSumSquares, openArena, openJavaScriptKernels, openKernels, SUM_SQUARES_BLOCK, webAssembly } from '@maestro/kernels';
 import { openUpdateKernels } from '@maestro/optim';
 import type { NativeLibrary } from './nativeLibrary.ts';
 import { prepareNative } from './openNative.ts';
@@ -82,5 +82,44 @@ onLibrary('the loops of the step', () => {
     openKernels(sums.memory).add(sums.at[0]!, sums.at[0]!, sums.at[1]!, LENGTH);
     library.add(a, a, b);
     expect(bits(a)).toEqual(bits(sums.vector(0)));
+  });
+
+  test.each([1, 2, 5])('whole vectors in shared memory by %d threads have the same bits', (threads) => {
+    const length = 3 * SUM_SQUARES_BLOCK + 77;
+    const arena = openArena({ ranges: { values: length, others: length }, shared: true });
+    arena.ranges.values.set(formulaFloats(length, 1));
+    arena.ranges.others.set(formulaFloats(length, 2));
+    const vector = { length, parts: [{ start: 0, floats: arena.ranges.values, arena }] };
+    const [expected, sums] = [new Float64Array(4), new Float64Array(4)];
+    blockSumSquares(vector, 0, length, expected);
+    library.blockSquares(arena.ranges.values, SUM_SQUARES_BLOCK, sums, threads);
+    expect(sums).toEqual(expected);
+    const total = arena.ranges.values.map((x, i) => x + arena.ranges.others[i]!);
+    library.add(arena.ranges.values, arena.ranges.values, arena.ranges.others, threads);
+    expect(Buffer.from(arena.ranges.values.slice().buffer).equals(Buffer.from(total.buffer))).toBe(true);
+    expect(() => library.blockSquares(arena.ranges.values, SUM_SQUARES_BLOCK, new Float64Array(3), threads)).toThrow('3 sums for blocks');
+  });
+
+  test.each(['adamW', 'sgd', 'nesterov'] as const)('%s in pieces with scalars of their own has the same bits by any threads', (rule) => {
+    const scalars = [0, 1].map((i) => Float32Array.of(0.7, 0.9, 0.5 + i / 4, 0.9, 0.05, 0.3, 1e-8, -1e-3));
+    const open = () => {
+      const vectors = [numbers(1), numbers(2), numbers(3), numbers(4, true)] as const;
+      const pieces = ranges.map(([from, to], i) => {
+        const [parameters, gradient, firstMoments, secondMoments] = vectors.map((each) => each.subarray(from, to)) as Float32Array[];
+        const state = { parameters: parameters!, gradient: gradient!, firstMoments: firstMoments! };
+        return { ...state, ...(rule === 'adamW' && { secondMoments: secondMoments! }), scalars: scalars[i % 2]! };
+      });
+      return { vectors, pieces };
+    };
+    const { memory, at, vector } = memoryOf(...open().vectors, ...scalars);
+    for (const [i, [from, to]] of ranges.entries()) {
+      const [p, g, m, v] = at.map((address) => address + 4 * from) as [number, number, number, number];
+      openUpdateKernels(memory)[rule](p, g, m, v, to - from, at[4 + (i % 2)]!);
+    }
+    for (const threads of [1, 2, 8]) {
+      const { vectors, pieces } = open();
+      library.prepareStep(rule, pieces, threads)();
+      expect([0, 2, 3].map((i) => bits(vectors[i as 0]))).toEqual([0, 2, 3].map((i) => bits(vector(i))));
+    }
   });
 });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { NativeAttributes, NativeLibrary, NativeTensor } from './nativeLibrary.ts';
 import { ATTENTION_COLUMNS, NATIVE_OPERATORS, type NativeOperator } from './operators.ts';
-import { VECTOR_HASHES } from './vectorHashes.ts';
+import { STEP_HASH, VECTOR_HASHES } from './vectorHashes.ts';
 
 /** The shapes of an operator's inputs: rows, inputs and outputs of a layer; sequences, tokens and heads. */
 export interface OperatorShape {
@@ -71,7 +71,44 @@ export function vectorHash(library: NativeLibrary, operator: NativeOperator): st
   return hash.digest('hex');
 }
 
+/** Elements of the step's vectors: more than a block of the sum of squares, and no multiple of what a vector register holds. */
+const STEP_FLOATS = 1003;
+const STEP_BLOCK = 512;
+
+/** SHA-256 of what the loops of the step's tail give, by two threads, on numbers of many magnitudes, all finite. */
+export function stepHash(library: NativeLibrary): string {
+  const scale = formulaFloats(STEP_FLOATS, 9);
+  const numbers = (seed: number): Float32Array => formulaFloats(STEP_FLOATS, seed).map((x, i) => x * 2 ** Math.round(scale[i]! * 90 - 50));
+  const hash = createHash('sha256');
+  const told = (...vectors: readonly (Float32Array | Float64Array)[]): void => {
+    for (const { buffer } of vectors) hash.update(new Uint8Array(buffer));
+  };
+  for (const [rule, values] of [
+    ['adamW', [0.7, 0.99, 0.1, 0.95, 0.05, 0.3, 1e-8, -1e-3]],
+    ['sgd', [0.7, 0.01, 0.5, 0.9, -1e-2]],
+    ['nesterov', [0.7, 0.01, 1, 0.9, -1e-2]],
+  ] as const) {
+    const vectors = { parameters: numbers(1), gradient: numbers(2), firstMoments: numbers(3), secondMoments: numbers(4).map(Math.abs) };
+    const piece = (first: number, end: number) => ({
+      parameters: vectors.parameters.subarray(first, end),
+      gradient: vectors.gradient.subarray(first, end),
+      firstMoments: vectors.firstMoments.subarray(first, end),
+      secondMoments: vectors.secondMoments.subarray(first, end),
+      scalars: Float32Array.from(values),
+    });
+    library.prepareStep(rule, [piece(0, 77), piece(77, STEP_FLOATS)], 2)();
+    told(...Object.values(vectors));
+  }
+  const sums = new Float64Array(Math.ceil(STEP_FLOATS / STEP_BLOCK));
+  library.blockSquares(numbers(5), STEP_BLOCK, sums, 2);
+  const added = new Float32Array(STEP_FLOATS);
+  library.add(added, numbers(6), numbers(7), 2);
+  told(sums, added);
+  return hash.digest('hex');
+}
+
 /** The operators whose bits are not those that this version has: a compiler's fault. Some milliseconds each. */
 export function wrongOperators(library: NativeLibrary): string[] {
-  return NATIVE_OPERATORS.filter((each) => vectorHash(library, each) !== VECTOR_HASHES[each.name]).map(({ name }) => name);
+  const wrong = NATIVE_OPERATORS.filter((each) => vectorHash(library, each) !== VECTOR_HASHES[each.name]).map(({ name }) => name);
+  return stepHash(library) === STEP_HASH ? wrong : [...wrong, "the step's tail"];
 }

@@ -33,3 +33,6 @@ export const VECTOR_HASHES: Readonly<Record<string, string>> = {
   LinearGeluGradX3: '35742caaeb32de242df5648ee09a4baf622ad920781a5954d975d1292d69f9c2',
   LinearGradWX3: '1be24a2fd692b6635b43396781d57418b50b37a6d0fcc0f34afda8f725ea56d8',
 };
+
+/** SHA-256 of what the loops of the step's tail give; the bits are those of packages/kernels and packages/optim. */
+export const STEP_HASH = 'd0504b27509a0ec30449907a27a4b2eb64f994041537b638dd0e4e082cbd5d13';

@@ -3,8 +3,10 @@ export { type Arithmetic, type ElementArithmetic, NUMBERS, type ScalarArithmetic
 export {
   OptimizerStep,
   type OptimizerStepOptions,
+  type PrepareStep,
   type StateVector,
   type StepOptions,
+  type StepPiece,
   stateVectors,
   stepScratch,
 } from './optimizerStep.ts';

@@ -5,6 +5,7 @@ import { isAdapted, stepGroups } from './parameterGroups.ts';
 import { ruleOf } from './ruleOf.ts';
 import type { OptimizerSettings } from './section.ts';
 import { openUpdateKernels, type UpdateElements } from './updateKernels.ts';
+import type { UpdateKernel } from './updateRule.ts';
 
 /** Gradient elements that are copied in at a time: 256 KiB, so that the kernel finds them in the cache. */
 const STAGING_FLOATS = 65_536;
@@ -23,6 +24,18 @@ export interface StepOptions {
   readonly gradScale?: number;
 }
 
+/** A piece of one tensor as a step reads and changes it: vectors of one length, and the scalars of its kernel. */
+export interface StepPiece {
+  readonly parameters: Float32Array;
+  readonly gradient: Float32Array;
+  readonly firstMoments: Float32Array;
+  readonly secondMoments?: Float32Array | undefined;
+  readonly scalars: Float32Array;
+}
+
+/** Prepares steps over pieces, to be taken again and again in another way than in WebAssembly, with the same bits. */
+export type PrepareStep = (kernel: UpdateKernel, pieces: readonly StepPiece[]) => () => void;
+
 /** What an {@link OptimizerStep} works on. */
 export interface OptimizerStepOptions {
   readonly settings: OptimizerSettings;
@@ -34,6 +47,8 @@ export interface OptimizerStepOptions {
   readonly gradient: SegmentedFloats;
   /** Elements to change. Default: all. */
   readonly range?: FloatRange;
+  /** What takes the steps. Default: the kernels in WebAssembly. */
+  readonly prepare?: PrepareStep | undefined;
 }
 
 /** The state vectors of an optimiser, in the order that they have on the wire and on disk. */
@@ -46,20 +61,29 @@ export function stepScratch(settings: OptimizerSettings, layout: FlatLayout): Re
   return { staging: STAGING_FLOATS, scalars: SCALAR_FLOATS * scalarSets(settings, layout) };
 }
 
-/** A piece of one tensor with everything that its step touches, made once. */
-interface Piece {
+/** Where a piece of one tensor lies, in the state and in any gradient. */
+interface Place {
   readonly arena: Arena<string>;
-  readonly update: UpdateElements;
-  readonly tensor: FlatTensor;
-  /** The piece of the reduced gradient. */
-  readonly gradient: Float32Array;
-  /** Where it is copied to. */
+  readonly segment: number;
+  /** From the segment's begin. */
+  readonly at: number;
+  readonly length: number;
+  /** Of its scalars. */
+  readonly set: number;
+}
+
+/** A piece with everything that its step touches. */
+interface Piece extends StepPiece {
+  readonly arena: Arena<string>;
+  /** Where the kernel looks for the gradient: where it is, or, of one in another memory, where it is copied to. */
   readonly staging: Float32Array;
-  readonly values: Float32Array;
-  /** Byte offsets in the arena's memory. */
-  readonly firstMoments: number;
-  readonly secondMoments: number;
-  readonly scalars: number;
+}
+
+/** What steps on one gradient are taken with, made once. */
+interface Prepared {
+  readonly step: () => void;
+  /** The pieces of the tensors that are adapted and in the range, whole, by tensor. */
+  readonly adapted: readonly (readonly Piece[] | undefined)[];
 }
 
 /**
@@ -71,39 +95,41 @@ export class OptimizerStep {
   /** Whether a step needs the whole reduced gradient, and not that of its range alone. */
   readonly needsWholeGradient: boolean;
   readonly #options: OptimizerStepOptions;
-  readonly #pieces: readonly Piece[];
   /** For each set of scalars, whose it is: a group, or one tensor where steps depend on norms. */
   readonly #sets: readonly { readonly lrScale: number; readonly decay: boolean; readonly tensor?: number }[];
-  /** The pieces of the tensors that are adapted and in the range, whole, by tensor. */
-  readonly #adapted: readonly (readonly Piece[] | undefined)[];
+  readonly #places: readonly Place[];
+  readonly #adapted: readonly (readonly Place[] | undefined)[];
+  readonly #prepared = new Map<SegmentedFloats, Prepared>();
 
   constructor(options: OptimizerStepOptions) {
-    const { settings, layout, arenas, range = { first: 0, length: layout.length } } = options;
-    const rule = ruleOf(settings);
+    const { settings, layout, range = { first: 0, length: layout.length } } = options;
     const { groups, groupOf } = stepGroups(layout.tensors);
-    const kernels = arenas.map(({ memory }) => openUpdateKernels(memory)[rule.kernel]);
-    const isByTensor = rule.adapt !== undefined;
-    const piecesIn = (tensor: FlatTensor, at: number, { first, length }: FloatRange): Piece[] =>
-      cut({ ...options, kernels, tensor, set: isByTensor ? at : groupOf[at]!, first, end: first + length });
+    const isByTensor = ruleOf(settings).adapt !== undefined;
+    const placesIn = (tensor: FlatTensor, at: number, { first, length }: FloatRange): Place[] =>
+      cut(options, tensor, { set: isByTensor ? at : groupOf[at]!, first, end: first + length });
     this.needsWholeGradient = isByTensor;
     this.#options = options;
     this.#sets = isByTensor ? layout.tensors.map(({ lrScale, decay }, tensor) => ({ lrScale, decay, tensor })) : groups;
-    this.#pieces = layout.tensors.flatMap((tensor, at) => piecesIn(tensor, at, range));
+    this.#places = layout.tensors.flatMap((tensor, at) => placesIn(tensor, at, range));
     this.#adapted = layout.tensors.map((tensor, at) => {
       const isHere = tensor.offset < range.first + range.length && tensor.offset + tensor.size > range.first;
-      return isByTensor && isHere && isAdapted(tensor) ? piecesIn(tensor, at, { first: 0, length: layout.length }) : undefined;
+      return isByTensor && isHere && isAdapted(tensor) ? placesIn(tensor, at, { first: 0, length: layout.length }) : undefined;
     });
   }
 
-  /** Takes a step. @throws RangeError when `step` is no whole number from 1 on. */
-  apply({ lr, step, gradScale = 1 }: StepOptions): void {
+  /**
+   * Takes a step on the reduced gradient, or on another one that is cut like it; one in the memory of the state is not copied.
+   * @throws RangeError when `step` is no whole number from 1 on.
+   */
+  apply({ lr, step, gradScale = 1 }: StepOptions, gradient: SegmentedFloats = this.#options.gradient): void {
     if (!Number.isSafeInteger(step) || step < 1) throw new RangeError(`optimizer: step counts from 1, found ${step}`);
     const { settings, arenas } = this.#options;
     const rule = ruleOf(settings);
+    const prepared = this.#prepared.get(gradient) ?? this.#prepare(gradient);
     for (const [i, { lrScale, decay, tensor }] of this.#sets.entries()) {
       const weightDecay = decay ? settings.weightDecay : 0;
       const scalars = rule.scalarsOf(NUMBERS, { lr: lr * lrScale, step, gradScale, weightDecay });
-      const whole = tensor === undefined ? undefined : this.#adapted[tensor];
+      const whole = tensor === undefined ? undefined : prepared.adapted[tensor];
       const trust = whole && rule.adapt!(NUMBERS, normsOf(whole, gradScale), weightDecay);
       for (const { ranges } of arenas) {
         for (const [k, name] of rule.scalars.entries()) {
@@ -111,56 +137,68 @@ export class OptimizerStep {
         }
       }
     }
-    for (const { update, gradient, staging, values, firstMoments, secondMoments, scalars } of this.#pieces) {
-      staging.set(gradient);
-      update(values.byteOffset, staging.byteOffset, firstMoments, secondMoments, values.length, scalars);
-    }
+    prepared.step();
   }
+
+  #prepare(gradient: SegmentedFloats): Prepared {
+    const { settings, prepare } = this.#options;
+    const { kernel } = ruleOf(settings);
+    const pieceOf = (place: Place): Piece => pieceAt(place, gradient);
+    const pieces = this.#places.map(pieceOf);
+    const step = prepare === undefined ? inWebAssembly(kernel, pieces) : prepare(kernel, pieces);
+    const prepared = { step, adapted: this.#adapted.map((places) => places?.map(pieceOf)) };
+    this.#prepared.set(gradient, prepared);
+    return prepared;
+  }
+}
+
+function inWebAssembly(kernel: UpdateKernel, pieces: readonly Piece[]): () => void {
+  const kernels = new Map<Arena<string>, UpdateElements>();
+  for (const { arena } of pieces) if (!kernels.has(arena)) kernels.set(arena, openUpdateKernels(arena.memory)[kernel]);
+  const steps = pieces.map((piece) => ({ ...piece, update: kernels.get(piece.arena)! }));
+  return () => {
+    for (const { update, gradient, staging, parameters, firstMoments, secondMoments, scalars } of steps) {
+      if (staging !== gradient) staging.set(gradient);
+      const second = secondMoments?.byteOffset ?? 0;
+      update(parameters.byteOffset, staging.byteOffset, firstMoments.byteOffset, second, parameters.length, scalars.byteOffset);
+    }
+  };
 }
 
 function scalarSets(settings: OptimizerSettings, { tensors }: FlatLayout): number {
   return ruleOf(settings).adapt === undefined ? stepGroups(tensors).groups.length : tensors.length;
 }
 
-function cut({
-  arenas,
-  gradient,
-  kernels,
-  tensor,
-  set,
-  first: begin,
-  end,
-}: OptimizerStepOptions & {
-  readonly kernels: readonly UpdateElements[];
-  readonly tensor: FlatTensor;
-  readonly set: number;
-  readonly first: number;
-  readonly end: number;
-}): Piece[] {
-  const { offset, size } = tensor;
+function cut(
+  { gradient, arenas }: OptimizerStepOptions,
+  { offset, size }: FlatTensor,
+  { set, first: begin, end }: { readonly set: number; readonly first: number; readonly end: number },
+): Place[] {
   const segment = gradient.parts.findLastIndex(({ start }) => start <= offset);
   const part = gradient.parts[segment];
   const arena = arenas[segment];
   if (part === undefined || arena === undefined) throw new RangeError(`optimizer: no segment holds offset ${offset}`);
-  const { ranges } = arena;
-  const pieces: Piece[] = [];
+  const places: Place[] = [];
   const last = Math.min(offset + size, end);
   for (let first = Math.max(offset, begin); first < last; first += STAGING_FLOATS) {
-    const at = first - part.start;
-    const length = Math.min(STAGING_FLOATS, last - first);
-    pieces.push({
-      arena,
-      update: kernels[segment]!,
-      tensor,
-      gradient: part.floats.subarray(at, at + length),
-      staging: ranges['staging']!.subarray(0, length),
-      values: ranges['parameters']!.subarray(at, at + length),
-      firstMoments: ranges['firstMoments']!.byteOffset + 4 * at,
-      secondMoments: (ranges['secondMoments']?.byteOffset ?? 0) + 4 * at,
-      scalars: ranges['scalars']!.byteOffset + 4 * SCALAR_FLOATS * set,
-    });
+    places.push({ arena, segment, at: first - part.start, length: Math.min(STAGING_FLOATS, last - first), set });
   }
-  return pieces;
+  return places;
+}
+
+function pieceAt({ arena, segment, at, length, set }: Place, { parts }: SegmentedFloats): Piece {
+  const { ranges } = arena;
+  const viewOf = (floats: Float32Array): Float32Array => floats.subarray(at, at + length);
+  const gradient = viewOf(parts[segment]!.floats);
+  return {
+    arena,
+    parameters: viewOf(ranges['parameters']!),
+    gradient,
+    staging: gradient.buffer === arena.memory.buffer ? gradient : ranges['staging']!.subarray(0, length),
+    firstMoments: viewOf(ranges['firstMoments']!),
+    secondMoments: ranges['secondMoments'] && viewOf(ranges['secondMoments']),
+    scalars: ranges['scalars']!.subarray(SCALAR_FLOATS * set, SCALAR_FLOATS * (set + 1)),
+  };
 }
 
 /** The norms of a tensor, from all its pieces: sums of squares in float64, in eight lanes from its first element on. */
@@ -175,11 +213,11 @@ function normsOf(pieces: readonly Piece[], gradScale: number): { readonly parame
     return Math.sqrt(sumLanes(arena.lanes));
   };
   return {
-    parameter: norm(({ values }) => values),
+    parameter: norm(({ parameters }) => parameters),
     gradient:
       gradScale *
       norm(({ staging, gradient }) => {
-        staging.set(gradient);
+        if (staging !== gradient) staging.set(gradient);
         return staging;
       }),
   };

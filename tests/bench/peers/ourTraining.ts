@@ -1,4 +1,3 @@
-import { openCollective } from '@maestro/collective';
 import { openTrainer } from '@maestro/engine';
 import { encodeModel } from '@maestro/graph';
 import { openNative } from '@maestro/native';
@@ -48,6 +47,7 @@ export async function openOurTraining(spec: JobSpec, batch: number, threads: num
   const trainer = await openTrainer({
     trainingModel: encodeModel(plan.buildTraining(spec.precision)),
     ...(spec.precision !== 'standard' && { operators: openNative()!.path }),
+    library: openNative()?.path,
     layout,
     optimizer: spec.optimizer,
     inputs: plan.inputs,
@@ -59,16 +59,6 @@ export async function openOurTraining(spec: JobSpec, batch: number, threads: num
   // In shared memory, as a worker draws them.
   const parameters = new Float32Array(new SharedArrayBuffer(layout.length * Float32Array.BYTES_PER_ELEMENT));
   await trainer.load({ parameters: formulaParameters(layout, parameters), step: 0 });
-  const collective = await openCollective();
-  const group = await collective.join({
-    job: 'peers',
-    generation: 1,
-    members: [{ id: 'worker-0', address: '', firstRank: 0, ranks: 1 }],
-    self: 'worker-0',
-    partials: trainer.partials.map(({ parts }) => parts.map(({ floats }) => floats)),
-    reduced: trainer.reduced.parts.map(({ floats }) => floats),
-    scalarsPerRank: 1,
-  });
   const inputs = sharedInputs(formulaInputs(plan.model as Parameters<typeof formulaInputs>[0], batch));
   const gradScale = plan.lossScale(batch);
   let step = 0;
@@ -76,8 +66,7 @@ export async function openOurTraining(spec: JobSpec, batch: number, threads: num
     async step() {
       const { loss } = await trainer.forwardBackward({ inputs, count: batch, gradScale });
       await trainer.pushLeaf();
-      await trainer.takePartial(0);
-      const { sumSquares } = await group.allReduce({ step, scalars: Float64Array.of(loss) });
+      const { sumSquares } = await trainer.keepReduced();
       const norm = Math.sqrt(sumSquares);
       if (!Number.isFinite(loss) || !Number.isFinite(norm)) throw new Error(`loss ${loss}, norm ${norm}`);
       step++;
@@ -85,8 +74,6 @@ export async function openOurTraining(spec: JobSpec, batch: number, threads: num
       return { loss, norm };
     },
     async close() {
-      await group.close();
-      await collective.close();
       await trainer.close();
     },
   };

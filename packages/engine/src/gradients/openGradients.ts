@@ -4,6 +4,7 @@ import { openCapi } from '../capi/openCapi.ts';
 import type { OrtApi } from '../capi/ortApi.ts';
 import { DeviceState } from '../trainer/deviceState.ts';
 import { type GradientSlots, hostSlots } from '../trainer/gradientSlots.ts';
+import type { StepLoops } from '../trainer/host/stepLoops.ts';
 import type { StateVectors, TrainerHostOptions, TrainerReady } from '../trainer/trainerMessages.ts';
 import { CapiGradientRun, valuesOver } from './capiGradientRun.ts';
 import { NodeGradientRun } from './nodeGradientRun.ts';
@@ -21,6 +22,7 @@ export interface TrainingVectors {
   readonly states: readonly StateVectors[];
   readonly slots: readonly SegmentedFloats[];
   readonly reduced: SegmentedFloats;
+  readonly loops: Pick<StepLoops, 'add'>;
 }
 
 /**
@@ -30,14 +32,14 @@ export interface TrainingVectors {
  *
  * @throws MaestroError `unavailable` when `capi` must be and cannot, `invalid-argument` or `device-unavailable` when ONNX Runtime refuses the model or the device.
  */
-export async function openGradients(options: TrainerHostOptions, { states, slots, reduced }: TrainingVectors): Promise<Gradients> {
+export async function openGradients(options: TrainerHostOptions, { states, slots, reduced, loops }: TrainingVectors): Promise<Gradients> {
   const { engine, device, isResident, operators } = options;
   const isNative = operators !== undefined;
   const parameters = states.map((state) => state.parameters);
   const openNode = async (reason: string): Promise<Gradients> => {
     const run = await NodeGradientRun.open(options, parameters, slots);
     const told = { engine: 'node', engineReason: reason, isResident: false } as const;
-    return { slots: hostSlots(run, slots), device: undefined, ready: () => ({ ...told, ...pathOf(run) }) };
+    return { slots: hostSlots(run, slots, loops), device: undefined, ready: () => ({ ...told, ...pathOf(run) }) };
   };
   if (engine === 'node' && isNative) {
     throw new MaestroError('invalid-argument', 'native operators need the capi engine; found engine node (MAESTRO_ENGINE)');
@@ -62,7 +64,7 @@ export async function openGradients(options: TrainerHostOptions, { states, slots
     parameters: parameters.map((vector) => valuesOver(memory, layout, vector)),
     slots: slots.map((vector) => valuesOver(memory, layout.trainable, vector, 'grad.')),
   }));
-  return { slots: hostSlots(run, slots), device: undefined, ready: () => ({ ...told, ...pathOf(run) }) };
+  return { slots: hostSlots(run, slots, loops), device: undefined, ready: () => ({ ...told, ...pathOf(run) }) };
 }
 
 function pathOf({ outputPath, outputPathReason }: Pick<TrainerReady, 'outputPath' | 'outputPathReason'>) {

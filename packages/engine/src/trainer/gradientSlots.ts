@@ -1,5 +1,6 @@
-import { addFloats, copyFloats, type SegmentedFloats } from '@maestro/kernels';
+import { copyFloats, type SegmentedFloats } from '@maestro/kernels';
 import type { GradientRun } from '../gradients/gradientRun.ts';
+import type { StepLoops } from './host/stepLoops.ts';
 
 /** The memory of the gradient tree, by the number of a slot, on the host or on a device. */
 export interface GradientSlots extends Pick<GradientRun, 'gradient' | 'close'> {
@@ -11,10 +12,10 @@ export interface GradientSlots extends Pick<GradientRun, 'gradient' | 'close'> {
 }
 
 /** Slots in memory of this process, where `run` writes gradients. */
-export function hostSlots(run: GradientRun, slots: readonly SegmentedFloats[]): GradientSlots {
+export function hostSlots(run: GradientRun, slots: readonly SegmentedFloats[], loops: Pick<StepLoops, 'add'>): GradientSlots {
   return {
     gradient: (batch, slot) => run.gradient(batch, slot),
-    add: (into, from) => addFloats(slots[into]!, slots[from]!),
+    add: (into, from) => loops.add(slots[into]!, slots[from]!),
     clear(slot) {
       for (const { floats } of slots[slot]!.parts) floats.fill(0);
     },

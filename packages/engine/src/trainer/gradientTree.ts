@@ -26,8 +26,8 @@ export interface GradientTree {
   /** Pops the top subtree into `reduced`, where `apply` looks; gives its sum of squares, as an all-reduce would. */
   takeReduced(): Promise<{ readonly sumSquares: number }>;
   /**
-   * As `takeReduced`, for a member that has no peers: where state is on a device the gradient stays there for `apply`, `reduced` is not
-   * written unless something is not finite, and the sum of squares is good to float32.
+   * As `takeReduced`, for a member that has no peers: the gradient stays where it is for `apply`, and `reduced` is not written unless
+   * something is not finite. Where state is on a device the sum of squares is good to float32; else it has the same bits.
    */
   keepReduced(): Promise<{ readonly sumSquares: number }>;
   /** Drops the leaf and the stack, to begin a step again. */

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { copyFloats, copyRange, openArena, type SegmentedFloats } from '@maestro/kernels';
+import { prepareNative } from '@maestro/native';
 import { ADAMW_DEFAULTS, NUMBERS, openJavaScriptUpdates, ruleOf } from '@maestro/optim';
 import type { FlatLayout, ParameterLayout } from '@maestro/tensors';
 import { openTrainer, runModel, type TensorValue, type Trainer, type TrainerOptions } from '../index.ts';
@@ -94,6 +95,38 @@ test('in-place and copied outputs, one memory and many segments give equal bits'
   expect(await twoSteps(await toyTrainer({ outputPath: 'copying' }))).toEqual(reference);
   expect(await twoSteps(await toyTrainer({ segmentFloats: 96 }))).toEqual(reference);
   expect(await twoSteps(await toyTrainer({ segmentFloats: 112, outputPath: 'copying' }))).toEqual(reference);
+});
+
+test('a gradient that stays in its slot gives the bits of one that is copied, with accumulation, merges, snapshots and clipping', async () => {
+  const library = (await prepareNative())?.path;
+  const train = async (end: 'takeReduced' | 'keepReduced', options: Partial<TrainerOptions>) => {
+    const trainer = await toyTrainer(options);
+    const seen: unknown[] = [];
+    for (const step of [1, 2, 3]) {
+      for (let leaf = 0; leaf < step; leaf++) {
+        await trainer.forwardBackward(toyBatch(4, 10 * step + leaf));
+        if (step > 1) await trainer.forwardBackward({ ...toyBatch(leaf === 1 ? 0 : 3, 20 * step + leaf), accumulate: true });
+        await trainer.pushLeaf();
+        if (leaf > 0) await trainer.mergeTop();
+      }
+      // A step that is begun and dropped leaves nothing behind.
+      const { sumSquares } = await trainer[end]();
+      if (step === 2) await trainer.clearTree();
+      else {
+        const between = await trainer.snapshot();
+        seen.push(between.parameters.slice());
+        await trainer.apply({ ...adamW, step, gradScale: 0.3 });
+      }
+      seen.push(sumSquares);
+    }
+    const { parameters, firstMoments, secondMoments } = await trainer.snapshot();
+    return [...seen, parameters.slice(), firstMoments.slice(), secondMoments!.slice()];
+  };
+  const expected = await train('takeReduced', {});
+  for (const options of [{}, { outputPath: 'copying' }, { segmentFloats: 96 }, { library }, { library, segmentFloats: 96 }] as const) {
+    expect(await train('keepReduced', options)).toEqual(expected);
+    expect(await train('takeReduced', options)).toEqual(expected);
+  }
 });
 
 test('a tree of leaves is summed left to right, accumulation within the leaf first', async () => {
@@ -321,7 +354,8 @@ test('replicas train apart as trainers of their own would, and go on from the ou
   const step = async (of: Trainer, replica: number, seed: number, number: number): Promise<number> => {
     await of.forwardBackward({ ...toyBatch(4, seed), replica });
     await of.pushLeaf();
-    const { sumSquares } = await of.takeReduced();
+    // Handed over in the one, copied in the others.
+    const { sumSquares } = of === trainer ? await of.keepReduced() : await of.takeReduced();
     await of.apply({ ...adamW, step: number, replica });
     return sumSquares;
   };

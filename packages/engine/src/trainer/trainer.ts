@@ -52,6 +52,11 @@ export interface TrainerOptions {
   readonly isResident?: boolean;
   /** Path of the library of native operators, for a model that has such. It takes the `capi` engine. Default: none. */
   readonly operators?: string;
+  /**
+   * Path of the native library: its loops add gradients, sum their squares and take the optimiser's steps, by `threads` threads. Never
+   * changes a bit. Default: WebAssembly, by one thread.
+   */
+  readonly library?: string | undefined;
   /** Intra-op threads of ONNX Runtime; part of a job's identity. Default 1. */
   readonly threads?: number;
   readonly logger?: EngineLogger;
@@ -108,6 +113,7 @@ export async function openTrainer({
   isResident = device !== 'cpu' && replicas === 0,
   threads = 1,
   operators,
+  library,
   logger,
   outputPath = 'auto',
   segmentFloats,
@@ -143,6 +149,7 @@ export async function openTrainer({
     isResident: isResident && replicas === 0,
     threads,
     ...(operators !== undefined && { operators }),
+    ...(library !== undefined && { library }),
     outputPath,
     shared: description,
   };

@@ -23,6 +23,8 @@ export interface TrainerHostOptions extends SessionOptions {
   /** Whether the `capi` engine keeps parameters, moments and the gradient tree where it computes. */
   readonly isResident: boolean;
   readonly outputPath: OutputPath | 'auto';
+  /** Path of the native library, for the loops of the step's tail. */
+  readonly library?: string;
   /** The shared vectors `reduced` and `partial0..`. */
   readonly shared: SegmentedArenaDescription<string>;
 }

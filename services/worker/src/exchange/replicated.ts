@@ -37,8 +37,8 @@ export function createReplicated({ trainer, group, onRound, faults, signal }: Re
 }
 
 /**
- * Training without peers, with state on a device: the sum over this member's virtual ranks is the whole sum, and no gradient is copied to
- * the host. Same parameters as with an exchange; the reported norm has float32 precision.
+ * Training without peers: the sum over this member's virtual ranks is the whole sum, and no gradient is copied. Same parameters as with an
+ * exchange, and the same norm; with state on a device that has float32 precision.
  */
 export function createAlone({ trainer, faults, signal }: Omit<ReplicatedOptions, 'group' | 'onRound'>): Exchange {
   let step = 0;

@@ -2,6 +2,7 @@ import { checkpointRoot } from '@maestro/checkpoint';
 import { maxPartials, treeHeight } from '@maestro/collective';
 import { augmentConfig, jobLearningRate, jobSchedule, openDataset, openLoader } from '@maestro/data';
 import { openTrainer } from '@maestro/engine';
+import { openNative } from '@maestro/native';
 import { stateVectors } from '@maestro/optim';
 import { dilocoOf, specHash } from '@maestro/protocol';
 import { ownSeries, planRecipe, planSource, recipeFiller, recipeIdentity } from '@maestro/recipes';
@@ -50,6 +51,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       await openTrainer({
         trainingModel: models.native?.model ?? models.standard,
         ...(models.native !== undefined && { operators: models.native.operators }),
+        library: openNative()?.path,
         layout,
         optimizer: spec.optimizer,
         inputs,

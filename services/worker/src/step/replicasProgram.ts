@@ -66,7 +66,7 @@ export function createReplicasProgram(options: ReplicasProgramOptions): StepProg
         signal.throwIfAborted();
         onPhase(step, 'apply');
         await faults.reach(step, 'apply');
-        const { sumSquares } = await trainer.takeReduced();
+        const { sumSquares } = await trainer.keepReduced();
         const at = replica * ranksEach * SCALARS_PER_RANK;
         computer.scalars[at + SUM_SQUARES] = sumSquares;
         if (!Number.isFinite(sumSquares))

@@ -168,7 +168,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     // A restored state is in a checkpoint.
     if (isSharded && !isRestored) windows.onState(startStep);
     // A sum that is rounded for gathering is rounded by the exchange.
-    const isAlone = members.length === 1 && trainer.isResident && spec.sync.allGather === 'f32';
+    const isAlone = members.length === 1 && spec.sync.allGather === 'f32';
     const exchange = isSharded
       ? createSharded({
           session,

@@ -1,10 +1,11 @@
-import { blockSumSquares, type SegmentedFloats, SUM_SQUARES_BLOCK } from '@maestro/kernels';
+import { type SegmentedFloats, SUM_SQUARES_BLOCK } from '@maestro/kernels';
 import { assertInternal } from '@maestro/protocol';
 import type { MicroBatchLoss } from '../../gradients/gradientRun.ts';
 import type { DeviceState } from '../deviceState.ts';
 import type { GradientSlots } from '../gradientSlots.ts';
 import type { MicroBatchInput, MicroBatchResult } from '../trainerMessages.ts';
 import type { HostMemory } from './hostMemory.ts';
+import type { StepLoops } from './stepLoops.ts';
 
 /** The gradient tree of a trainer, as the other parts of its host use it. */
 export interface TreeHost {
@@ -21,6 +22,7 @@ export interface TreeOptions {
   readonly gradients: GradientSlots;
   /** Where state is on a device. */
   readonly device: DeviceState | undefined;
+  readonly loops: Pick<StepLoops, 'blockSumSquares'>;
   /** What else a micro batch gives, by name. */
   readonly sums: readonly string[];
 }
@@ -52,11 +54,15 @@ export function openTreeHost(memory: HostMemory, options: TreeOptions): TreeHost
   };
 }
 
-function treeCalls(stack: Stack, memory: HostMemory, { gradients, device, sums: names }: TreeOptions) {
+function treeCalls(stack: Stack, memory: HostMemory, { gradients, device, loops, sums: names }: TreeOptions) {
   /** Of a micro batch without samples. */
   const nothing: MicroBatchLoss = { loss: 0, sums: names.map(() => 0) };
   const { reduced, vector } = memory;
   const blocks = new Float64Array(Math.ceil(reduced.length / SUM_SQUARES_BLOCK));
+  const sumSquares = (gradient: SegmentedFloats): number => {
+    loops.blockSumSquares(gradient, blocks);
+    return blocks.reduce((sum, block) => sum + block, 0);
+  };
   const assertStack = (what: string, height: number): void => {
     const { depth, hasLeaf } = stack;
     assertInternal(!hasLeaf && depth >= height, `${what} with ${depth} subtrees on the stack and ${hasLeaf ? 'a' : 'no'} leaf begun`);
@@ -101,19 +107,17 @@ function treeCalls(stack: Stack, memory: HostMemory, { gradients, device, sums: 
     takeReduced(_?: undefined): { readonly sumSquares: number } {
       assertStack('takeReduced', 1);
       takeInto('reduced');
-      blockSumSquares(reduced, 0, reduced.length, blocks);
-      return { sumSquares: blocks.reduce((sum, block) => sum + block, 0) };
+      return { sumSquares: sumSquares(reduced) };
     },
     keepReduced(_?: undefined): { readonly sumSquares: number } {
       assertStack('keepReduced', 1);
-      if (device === undefined) return calls.takeReduced();
       const slot = slotAt(memory, stack.depth - 1);
-      const sumSquares = device.sumSquares(slot);
+      const squares = device === undefined ? sumSquares(memory.slots[slot]!) : device.sumSquares(slot);
       // float32 overflows where float64 does not, and whoever names what is not finite looks at `reduced`.
-      if (!Number.isFinite(sumSquares)) return calls.takeReduced();
+      if (!Number.isFinite(squares)) return calls.takeReduced();
       stack.kept = slot;
       stack.depth--;
-      return { sumSquares };
+      return { sumSquares: squares };
     },
     clearTree(_?: undefined): void {
       stack.depth = 0;

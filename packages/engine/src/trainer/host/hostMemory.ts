@@ -2,6 +2,7 @@ import { type FloatRange, openSegments, type SegmentedFloats } from '@maestro/ke
 import { OptimizerStep, type StateVector, stateVectors, stepScratch } from '@maestro/optim';
 import { assertInternal } from '@maestro/protocol';
 import type { StateVectors, TrainerHostOptions } from '../trainerMessages.ts';
+import type { StepLoops } from './stepLoops.ts';
 
 /** The state of one replica: of the only one, or of one of several that train apart. */
 export interface ReplicaState {
@@ -30,7 +31,8 @@ export interface HostMemory {
 }
 
 /** Reserves the memory of a trainer. */
-export function openHostMemory({ layout, optimizer, plan, treeSlots, replicas, shared: description }: TrainerHostOptions): HostMemory {
+export function openHostMemory(options: TrainerHostOptions, { prepare }: Pick<StepLoops, 'prepare'>): HostMemory {
+  const { layout, optimizer, plan, treeSlots, replicas, shared: description } = options;
   const { trainable } = layout;
   const names = stateVectors(optimizer);
   const slotNames = Array.from({ length: treeSlots }, (_, i) => `slot${i}`);
@@ -56,6 +58,7 @@ export function openHostMemory({ layout, optimizer, plan, treeSlots, replicas, s
       layout: trainable,
       arenas: own,
       gradient: shared.vectors['reduced']!,
+      prepare,
       ...(range && { range }),
     });
   const states = [{ vectors, arenas }, ...others].map(

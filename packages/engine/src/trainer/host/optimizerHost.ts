@@ -6,7 +6,7 @@ import type { TreeHost } from './gradientTreeHost.ts';
 import type { HostMemory } from './hostMemory.ts';
 
 /** The call that applies a gradient; see `OptimizerAccess` for what it means. */
-export function optimizerCalls({ stateOf }: HostMemory, tree: TreeHost, device: DeviceState | undefined) {
+export function optimizerCalls({ stateOf, slots }: HostMemory, tree: TreeHost, device: DeviceState | undefined) {
   return {
     apply({ replica = 0, ...options }: StepOptions & { readonly replica?: number }): ApplyResult {
       const state = stateOf(replica);
@@ -20,7 +20,7 @@ export function optimizerCalls({ stateOf }: HostMemory, tree: TreeHost, device: 
       const started = performance.now();
       const kept = tree.takeKept();
       const sendSeconds = device?.apply(options, kept) ?? 0;
-      if (device === undefined) state.optimizer.apply(options);
+      if (device === undefined) state.optimizer.apply(options, kept === undefined ? undefined : slots[kept]);
       state.lastStep = options.step;
       return { seconds: (performance.now() - started) / 1000, sendSeconds };
     },
