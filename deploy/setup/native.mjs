@@ -7,13 +7,14 @@ import { digest, readText, writeStamp } from './stamp.mjs';
 const STAMP = join(root, '.maestro/native/stamp');
 const SOURCES = join(root, 'packages/native/c');
 
-/** What decides whether the native operators have to be looked at again: their sources, and which compiler is asked for. */
+/** What decides whether the native operators have to be looked at again: their sources, how they are built, and the compiler asked for. */
 function wanted() {
   const files = readdirSync(SOURCES).map((name) => {
     const { size, mtimeMs } = statSync(join(SOURCES, name));
     return `${name} ${size} ${mtimeMs}`;
   });
-  return digest([process.env.CC ?? '', process.arch, ...files.sort()]);
+  const how = readText(join(root, 'packages/native/dist/buildNative.js'));
+  return digest([process.env.CC ?? '', process.env.MAESTRO_NATIVE_DIR ?? '', process.arch, how, ...files.sort()]);
 }
 
 /** Whether the native operators are built, or known to be out of reach. */
@@ -21,14 +22,16 @@ export function hasNative() {
   return !existsSync(SOURCES) || readText(STAMP) === wanted();
 }
 
-/** Compiles the native operators where there is a C compiler; without one everything works as it would, and one line says so. */
+/**
+ * Compiles the native operators where there is a C compiler, and checks them in a process of their own; without them everything works as it
+ * would, and one line says so.
+ */
 export async function buildNative() {
-  const { buildNative: build, findNative } = await import(pathToFileURL(join(root, 'packages/native/dist/index.js')).href);
-  let found = findNative();
-  if (found.isBuildable) {
-    say('compiling the native operators');
-    found = await build();
-  }
-  if (found.path === undefined) say(`no native operators (${found.reason}): training uses those of ONNX Runtime`);
+  const { describeNative, findNative, prepareNative } = await import(pathToFileURL(join(root, 'packages/native/dist/index.js')).href);
+  if (findNative().isBuildable) say('compiling the native operators');
+  await prepareNative();
+  const { isa, reason } = describeNative();
+  if (isa === undefined) say(`no native operators (${reason}): training uses those of ONNX Runtime`);
+  else if (reason !== undefined) say(`native operators: ${reason}; ${isa} is used`);
   writeStamp(STAMP, wanted());
 }

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readEnvironment, type Variables } from '@maestro/protocol';
+import { z } from 'zod';
 import { type Compiler, findCompiler } from './compiler.ts';
+import { readRecord, writeRecord } from './record.ts';
 
 /** Where the C sources are. */
 export const NATIVE_SOURCES = fileURLToPath(new URL('../c', import.meta.url));
@@ -50,53 +52,71 @@ export interface BuildOptions {
   readonly flags?: readonly string[];
 }
 
-interface Plan {
-  readonly compiler: Compiler;
+/** The current build of some sources and flags: what a process that only runs reads, and needs no compiler for. */
+const manifestSchema = z.strictObject({ folder: z.string().regex(/^[0-9a-f]{32}$/), hash: z.string(), compiler: z.string() });
+
+/** What is built, whatever the compiler. */
+interface Sources {
   readonly sets: readonly InstructionSet[];
   readonly flags: readonly string[];
-  readonly hash: string;
-  readonly folder: string;
-  readonly path: string;
+  /** SHA-256 of sources and flags. */
+  readonly digest: string;
+  readonly home: string;
+  readonly manifest: string;
 }
 
-/** Where the library of these sources, flags and compiler is or would be; or why there can be none. */
-function plan({ environment = readEnvironment(), home, arch = process.arch, flags = [] }: BuildOptions): Plan | string {
+const libraryIn = (home: string, folder: string): string => join(home, folder, 'libmaestro.so');
+
+/** The sources of this machine's library; or why there can be none. */
+function readSources({ environment = readEnvironment(), home, arch = process.arch, flags = [] }: BuildOptions): Sources | string {
   const sets = INSTRUCTION_SETS[arch];
   if (process.platform !== 'linux' || sets === undefined) return `no native operators for ${process.platform}/${arch}`;
+  if (environment['CC'] === 'false') return 'CC=false';
   if (!existsSync(NATIVE_SOURCES)) return 'no C sources here';
-  const compiler = findCompiler(environment);
-  if (typeof compiler === 'string') return compiler;
   const hash = createHash('sha256');
   const files = readdirSync(NATIVE_SOURCES).filter((file) => /\.[ch]$/.test(file));
   for (const file of files.sort()) hash.update(`${file}\0`).update(readFileSync(join(NATIVE_SOURCES, file)));
   const all = [...FLAGS, ...flags];
-  hash.update(JSON.stringify({ flags: all, sets, compiler: compiler.version }));
-  const digest = hash.digest('hex');
-  const folder = join(home ?? environment['MAESTRO_NATIVE_DIR'] ?? HOME, digest.slice(0, 32));
-  return { compiler, sets, flags: all, hash: digest, folder, path: join(folder, 'libmaestro.so') };
+  const digest = hash.update(JSON.stringify({ flags: all, sets })).digest('hex');
+  const folder = home ?? environment['MAESTRO_NATIVE_DIR'] ?? HOME;
+  return { sets, flags: all, digest, home: folder, manifest: join(folder, `${digest.slice(0, 32)}.json`) };
 }
 
-/** The library that is there already; nothing is compiled. */
+/** The library that is there already, of the sources as they are; nothing is compiled, and no compiler is looked for. */
 export function findNative(options: BuildOptions = {}): NativeBuild {
-  const planned = plan(options);
-  if (typeof planned === 'string') return { path: undefined, reason: planned, isBuildable: false };
-  const { path, hash, compiler } = planned;
-  if (!existsSync(path)) return { path: undefined, reason: 'not built: run npm run setup', isBuildable: true };
-  return { path, hash, compiler: compiler.version };
+  const sources = readSources(options);
+  if (typeof sources === 'string') return { path: undefined, reason: sources, isBuildable: false };
+  const current = readRecord(sources.manifest, manifestSchema);
+  const path = current && libraryIn(sources.home, current.folder);
+  if (path === undefined || !existsSync(path)) return { path: undefined, reason: 'not built: run npm run setup', isBuildable: true };
+  return { path, hash: current!.hash, compiler: current!.compiler };
 }
 
-/** Compiles the library unless it is there: some seconds. Others may do the same at the same time. */
+/**
+ * Compiles the library unless this compiler's is there: some seconds. Others may do the same at the same time. Where there is no compiler,
+ * the library that is there serves.
+ */
 export async function buildNative(options: BuildOptions = {}): Promise<NativeBuild> {
-  const planned = plan(options);
-  if (typeof planned === 'string') return { path: undefined, reason: planned, isBuildable: false };
-  const { folder, path, hash, compiler } = planned;
+  const sources = readSources(options);
+  if (typeof sources === 'string') return { path: undefined, reason: sources, isBuildable: false };
+  const compiler = findCompiler(options.environment);
+  if (typeof compiler === 'string') {
+    const found = findNative(options);
+    return found.path === undefined ? { path: undefined, reason: compiler, isBuildable: false } : found;
+  }
+  const { home, manifest, digest } = sources;
+  const hash = createHash('sha256').update(digest).update(compiler.version).digest('hex');
+  const folder = hash.slice(0, 32);
+  const path = libraryIn(home, folder);
   if (!existsSync(path)) {
-    mkdirSync(join(folder, '..'), { recursive: true });
-    const work = mkdtempSync(`${folder}.`);
+    mkdirSync(home, { recursive: true });
+    const work = mkdtempSync(join(home, `${folder}.`));
     try {
-      await compile(planned, work);
+      await compile(sources, compiler, work);
+      // Who runs it may be another user than who built it.
+      chmodSync(work, 0o755);
       try {
-        renameSync(work, folder);
+        renameSync(work, join(home, folder));
       } catch (error) {
         if (!existsSync(path)) throw error;
       }
@@ -106,11 +126,12 @@ export async function buildNative(options: BuildOptions = {}): Promise<NativeBui
       rmSync(work, { recursive: true, force: true });
     }
   }
+  writeRecord(manifest, { folder, hash, compiler: compiler.version });
   return { path, hash, compiler: compiler.version };
 }
 
 /** All files at once, then the link. */
-async function compile({ compiler, sets, flags, hash }: Plan, work: string): Promise<void> {
+async function compile({ sets, flags }: Sources, compiler: Compiler, work: string): Promise<void> {
   const source = (file: string): string => join(NATIVE_SOURCES, file);
   const units = [
     ...sets.map(({ name, flags: own }) => {
@@ -123,7 +144,6 @@ async function compile({ compiler, sets, flags, hash }: Plan, work: string): Pro
   const objects = units.map(({ object }) => join(work, object));
   await execute(compiler.path, [...flags, '-shared', ...objects, '-lm', '-lpthread', '-o', join(work, 'libmaestro.so')]);
   for (const object of objects) rmSync(object);
-  writeFileSync(join(work, 'build.json'), `${JSON.stringify({ compiler: compiler.version, hash })}\n`);
 }
 
 function execute(program: string, args: readonly string[]): Promise<void> {

@@ -75,7 +75,8 @@ async function runtime(device: Device, required: boolean): Promise<MachineFindin
 
 function nativeOperators(): MachineFinding {
   const { version, isa, compiler, reason } = describeNative();
-  const detail = isa === undefined ? `${reason}; jobs of precision standard run without` : `version ${version}, ${isa}, ${compiler}`;
+  const found = `version ${version}, ${isa}, ${compiler}${reason === undefined ? '' : `; ${reason}`}`;
+  const detail = isa === undefined ? `${reason}; jobs of precision standard run without` : found;
   return { name: 'Operators', ok: isa !== undefined, required: false, detail };
 }
 
