@@ -35,13 +35,10 @@ INLINE Floats normal(Floats u, Floats *density) {
   return choose(u >= all(0.f), all(1.f) - tail, tail);
 }
 
-INLINE Floats gelu(Floats u) {
-  Floats density;
-  return u * normal(u, &density);
-}
-
-INLINE Floats gelu_grad(Floats u) {
+// gelu(u), and its derivative: together, as both need the exponential and the division.
+INLINE Floats gelu(Floats u, Floats *slope) {
   Floats density;
   const Floats phi = normal(u, &density);
-  return multiply_add(u * density, all(0.39894228f), phi);
+  *slope = multiply_add(u * density, all(0.39894228f), phi);
+  return u * phi;
 }

@@ -8,16 +8,12 @@ INLINE void finish_vector(const Target *t, Floats x, long at, long column, long 
   if (f->bias) x = x + load_part(f->bias + column, n);
   if (f->residual) x = x + load_part(f->residual + at, n);
   if (kind == 1) {
-    if (is_bfloat16) {
-      x = round_to_bfloat16(x);
-      store_bfloat16((bfloat16 *)f->gelu + at, x, n);
-    } else store_part((float *)f->gelu + at, x, n);
-    x = gelu(x);
+    Floats slope;
+    x = gelu(x, &slope);
+    if (is_bfloat16) store_bfloat16((bfloat16 *)f->slope + at, slope, n);
+    else store_part((float *)f->slope + at, slope, n);
   }
-  if (kind == 2) {
-    const Floats u = is_bfloat16 ? load_bfloat16((const bfloat16 *)f->gelu_grad + at, n) : load_part((const float *)f->gelu_grad + at, n);
-    x = x * gelu_grad(u);
-  }
+  if (kind == 2) x = x * (is_bfloat16 ? load_bfloat16((const bfloat16 *)f->factor + at, n) : load_part((const float *)f->factor + at, n));
   if (is_bfloat16) store_bfloat16((bfloat16 *)t->y + at, x, n);
   else store_part((float *)t->y + at, x, n);
 }
@@ -31,7 +27,7 @@ INLINE void finish_rows(const Target *t, const float *tile, int columns, long ro
 // Stores the part of a tile at (row, column) that lies before end_row and end_column. Each case is compiled by itself.
 static void finish_tile(const Target *t, const float *tile, int tile_rows, int columns, long row, long end_row, long column, long end) {
   const long rows = end_row - row < tile_rows ? end_row - row : tile_rows;
-  const int kind = t->finish.gelu ? 1 : t->finish.gelu_grad ? 2 : 0;
+  const int kind = t->finish.slope ? 1 : t->finish.factor ? 2 : 0;
   switch (kind + (t->is_bfloat16 ? 3 : 0)) {
     case 0: finish_rows(t, tile, columns, row, rows, column, end, 0, 0); break;
     case 1: finish_rows(t, tile, columns, row, rows, column, end, 0, 1); break;

@@ -12,13 +12,13 @@ typedef struct {
   int is_bfloat16;
 } Matrix;
 
-// What is done with each element of a product x before it is stored: x + bias, + residual, then gelu (the value before is kept in `u`) or
-// times gelu'(u). Absent parts are null.
+// What is done with each element of a product x before it is stored: x + bias, + residual, then gelu (its derivative is kept in `slope`) or
+// times `factor`. Absent parts are null.
 typedef struct {
   const float *bias;      // [columns]
   const float *residual;  // [rows, columns]
-  void *gelu;             // u [rows, columns], written; of the type of the result
-  const void *gelu_grad;  // u [rows, columns], read; of the type of the result
+  void *slope;            // gelu' [rows, columns], written; of the type of the result
+  const void *factor;     // [rows, columns], read; of the type of the result
 } Finish;
 
 typedef struct {

@@ -31,7 +31,7 @@ static void set_like(Tensor *t, const Tensor *other) {
   memcpy(t->dims, other->dims, sizeof t->dims);
 }
 
-// x w bias [residual] -> y [u]
+// x w bias [residual] -> y [slope]
 static const char *linear_shapes(Call *c) {
   const Tensor *x = &c->in[0], *w = &c->in[1];
   if (w->axes != 2 || x->axes < 1 || last(x) != last(w)) return "x [.., K] and w [N, K] are needed";
@@ -45,17 +45,17 @@ static void linear(Call *c) {
   const Finish finish = {
     .bias = c->in[2].data,
     .residual = c->inputs > 3 ? c->in[3].data : NULL,
-    .gelu = c->outputs > 1 ? c->out[1].data : NULL,
+    .slope = c->outputs > 1 ? c->out[1].data : NULL,
   };
   c->kernels->linear(&c->tasks, c->operator->precision, matrix(&c->in[0]), matrix(&c->in[1]), matrix(&c->out[0]), &finish);
 }
 
-// dy x w [u] -> dx dw dbias
+// dy x w [slope] -> dx dw dbias
 static const char *linear_grad_shapes(Call *c) {
   const Tensor *dy = &c->in[0], *x = &c->in[1];
   if (dy->axes < 1 || x->axes < 1 || rows(dy) != rows(x)) return "dy [.., N] and x [.., K] with as many rows are needed";
   if (c->inputs > 2 && !(c->in[2].axes == 2 && is_matrix(&c->in[2], last(dy), last(x)))) return "w must be [N, K]";
-  if (c->inputs > 3 && !is_matrix(&c->in[3], rows(x), last(x))) return "u must be [R, K]";
+  if (c->inputs > 3 && !is_matrix(&c->in[3], rows(x), last(x))) return "slope must be [R, K]";
   const int first = c->outputs - 2;
   if (first > 0) set_matrix(&c->out[0], rows(x), last(x));
   set_matrix(&c->out[first], last(dy), last(x));
@@ -65,7 +65,7 @@ static const char *linear_grad_shapes(Call *c) {
 
 static void linear_grad(Call *c) {
   const int first = c->outputs - 2;
-  const Finish finish = {.gelu_grad = c->inputs > 3 ? c->in[3].data : NULL};
+  const Finish finish = {.factor = c->inputs > 3 ? c->in[3].data : NULL};
   const Matrix none = {0};
   c->kernels->linear_grad(&c->tasks, c->operator->precision, matrix(&c->in[0]), matrix(&c->in[1]), first > 0 ? matrix(&c->in[2]) : none,
                           first > 0 ? matrix(&c->out[0]) : none, &finish, c->out[first].data, c->out[first + 1].data);

@@ -47,10 +47,13 @@ function shapes(count: number, most: number): OperatorShape[] {
 
 const ONES: OperatorShape = { R: 1, K: 1, N: 1, batch: 1, tokens: 1, heads: 1, from: 0, head: 1 };
 
-/** float32 and x3 within the rounding of their sums; bfloat16 within that of values which are kept in it. */
-function tolerance({ name }: NativeOperator): number {
+/**
+ * float32 and x3 within the rounding of their sums; bfloat16 within that of values which are kept in it. GELU's slope is at most 1.13 and
+ * has the absolute error of a sum which is several times as large.
+ */
+function tolerance({ name, outputs }: NativeOperator, output: number): number {
   if (name.endsWith('Bf16')) return name.startsWith('Attend') ? 2e-2 : 6e-3;
-  return name.endsWith('X3') ? 3e-5 : 2e-5;
+  return (name.endsWith('X3') ? 3e-5 : 2e-5) * (outputs[output] === 'slope:f' ? 4 : 1);
 }
 
 onCompiler('native operators', () => {
@@ -61,7 +64,7 @@ onCompiler('native operators', () => {
       const expected = reference(operator.name, inputs, attributes, operator.name.endsWith('Bf16'));
       for (const [i, output] of outputs.entries()) {
         const error = errorOf(output, expected[i]!.at);
-        if (error > tolerance(operator)) throw new Error(`${operator.outputs[i]}: ${error} at ${JSON.stringify(shape)}`);
+        if (error > tolerance(operator, i)) throw new Error(`${operator.outputs[i]}: ${error} at ${JSON.stringify(shape)}`);
       }
     }
   });

@@ -41,13 +41,13 @@ const BFLOAT16: readonly NativeOperator[] = [
   operator('NormGradAddBf16', 'dy:b x:f stats:f gain:f residual:f', 'dx:f dgain:f dbias:f'),
   operator('LinearBf16', 'x:b w:f bias:f', 'y:b'),
   operator('LinearAddBf16', 'x:b w:f bias:f residual:f', 'y:f'),
-  operator('LinearGeluBf16', 'x:b w:f bias:f', 'y:b u:b'),
+  operator('LinearGeluBf16', 'x:b w:f bias:f', 'y:b slope:b'),
   operator('LinearInBf16', 'x:f w:f bias:f', 'y:f'),
   operator('LinearOutBf16', 'x:b w:f bias:f', 'y:f'),
   operator('LinearGradBf16', 'dy:b x:b w:f', 'dx:b dw:f dbias:f'),
   operator('LinearOutGradBf16', 'dy:f x:b w:f', 'dx:b dw:f dbias:f'),
   operator('LinearInGradBf16', 'dy:f x:f w:f', 'dx:f dw:f dbias:f'),
-  operator('LinearGeluGradBf16', 'dy:f x:b w:f u:b', 'du:b dw:f dbias:f'),
+  operator('LinearGeluGradBf16', 'dy:f x:b w:f slope:b', 'du:b dw:f dbias:f'),
   operator('LinearGradWBf16', 'dy:f x:f', 'dw:f dbias:f'),
   operator('AttendBf16', 'qkv:b', 'y:b p:b', ATTEND),
   operator('AttendGradBf16', 'dy:b qkv:b p:b', 'dqkv:b', ATTEND),
@@ -56,9 +56,9 @@ const BFLOAT16: readonly NativeOperator[] = [
 const linearOperators = (suffix: string): readonly NativeOperator[] => [
   operator(`Linear${suffix}`, 'x:f w:f bias:f', 'y:f'),
   operator(`LinearAdd${suffix}`, 'x:f w:f bias:f residual:f', 'y:f'),
-  operator(`LinearGelu${suffix}`, 'x:f w:f bias:f', 'y:f u:f'),
+  operator(`LinearGelu${suffix}`, 'x:f w:f bias:f', 'y:f slope:f'),
   operator(`LinearGrad${suffix}`, 'dy:f x:f w:f', 'dx:f dw:f dbias:f'),
-  operator(`LinearGeluGrad${suffix}`, 'dy:f x:f w:f u:f', 'du:f dw:f dbias:f'),
+  operator(`LinearGeluGrad${suffix}`, 'dy:f x:f w:f slope:f', 'du:f dw:f dbias:f'),
   operator(`LinearGradW${suffix}`, 'dy:f x:f', 'dw:f dbias:f'),
 ];
 

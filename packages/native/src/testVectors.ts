@@ -48,7 +48,7 @@ export function formulaInputs(
     if (name.startsWith('Attend')) {
       return { qkv: [batch * tokens, 3 * width], p: [batch * heads * (tokens - from), padded] }[port] ?? [batch * (tokens - from), width];
     }
-    return { x: [R, K], w: [N, K], bias: [N], u: [R, K], residual: [R, N], dy: [R, N] }[port] ?? [R, isGrad ? K : N];
+    return { x: [R, K], w: [N, K], bias: [N], slope: [R, K], residual: [R, N], dy: [R, N] }[port] ?? [R, isGrad ? K : N];
   };
   const tensors = inputs.map((typed, i): NativeTensor => {
     const [port, type] = typed.split(':') as [string, string];

@@ -73,17 +73,17 @@ function linear(name: string, m: readonly Matrix[], p: readonly Matrix[]): Matri
     const product = sum(x.columns, (k) => get(x, r, k) * get(w, c, k)) + m[2]!.at[c]!;
     return m[3] === undefined ? product : product + get(m[3], r, c);
   });
-  return name.startsWith('LinearGelu') ? [filled(u.rows, u.columns, (r, c) => gelu(get(u, r, c))), u] : [u];
+  return name.startsWith('LinearGelu') ? [gelu, geluGrad].map((of) => filled(u.rows, u.columns, (r, c) => of(get(u, r, c)))) : [u];
 }
 
 function linearGrad(m: readonly Matrix[], [dy, x, w]: readonly Matrix[]): Matrix[] {
   const dw = filled(dy!.columns, x!.columns, (n, k) => sum(x!.rows, (r) => get(dy!, r, n) * get(x!, r, k)));
   const dbias = filled(1, dy!.columns, (_, n) => sum(dy!.rows, (r) => get(m[0]!, r, n)));
   if (w === undefined) return [dw, dbias];
-  const u = m[3];
+  const slope = m[3];
   const dx = filled(x!.rows, x!.columns, (r, k) => {
     const product = sum(w.rows, (n) => get(dy!, r, n) * get(w, n, k));
-    return u === undefined ? product : product * geluGrad(get(u, r, k));
+    return slope === undefined ? product : product * get(slope, r, k);
   });
   return [dx, dw, dbias];
 }

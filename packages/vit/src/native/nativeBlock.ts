@@ -66,12 +66,12 @@ export function nativeMlp(precision: Precision, x: Tensor, leaves: Leaves): Tens
   return customVjp('NativeMlp', [x, gain, shift, weight1, bias1, weight2, bias2], () => {
     const [h, stats] = nativeNode('Norm', precision, [x, gain, shift], [x.dims, [x.dims[0]!, 2]]);
     const hidden = [x.dims[0]!, weight1.dims[0]!];
-    const [active, sums] = nativeNode('LinearGelu', precision, [h!, weight1, bias1], [hidden, hidden]);
+    const [active, slopes] = nativeNode('LinearGelu', precision, [h!, weight1, bias1], [hidden, hidden]);
     const [y] = nativeNode('LinearAdd', precision, [active!, weight2, bias2, x], [x.dims]);
     return {
       output: y!,
       vjp: (dy) => {
-        const inputs = [dy, active!, weight2, sums!];
+        const inputs = [dy, active!, weight2, slopes!];
         const [dSums, ...dSecond] = nativeNode('LinearGeluGrad', precision, inputs, [hidden, weight2.dims, bias2.dims]);
         const [dh, ...dFirst] = nativeNode('LinearGrad', precision, [dSums!, h!, weight1], [h!.dims, weight1.dims, bias1.dims]);
         const dims = [x.dims, gain.dims, shift.dims];
