@@ -35,6 +35,8 @@ await runStage(async (config, step) => {
     const build = (target: string, version: string, args: readonly string[] = []) => {
       const command = ['docker', 'build', '--network=host', '--file', fileOf('deploy/Dockerfile'), '--target', target];
       const named = ['--tag', `maestro-${target}:${version}`, `--build-arg=VERSION=${version}`, `--build-arg=BUILD_IMAGE=${buildImage}`];
+      // Its library needs a compiler, which this image may not have: the stories are of precision `standard`.
+      named.push(`--build-arg=NATIVE_IMAGE=${buildImage}`);
       return runCommand([...command, ...named, ...args, fileOf('.')], { timeoutMs: 900_000 });
     };
     for (const target of TARGETS) {

@@ -104,6 +104,18 @@ describe('docker-compose.yml', () => {
     expect([...used].sort()).toEqual([...told].sort());
   });
 
+  test('workers get the library of native operators and the sources that it is known by, and no compiler', async () => {
+    const dockerfile = await readFile(fileOf('deploy/Dockerfile'), 'utf8');
+    const stages = Object.fromEntries(dockerfile.split(/^FROM /m).map((stage) => [/ AS (\S+)/.exec(stage)?.[1], stage]));
+    expect(stages['native']).toContain('prepareNative()');
+    for (const name of ['worker', 'worker-gpu']) {
+      expect(stages[name]).toContain('COPY --from=native /maestro/.maestro/native .maestro/native\n');
+      expect(stages[name]).toContain('COPY --from=build /maestro/packages packages\n');
+      expect(stages[name]).not.toMatch(/apt-get|gcc/);
+    }
+    expect(stages['build']).not.toMatch(/rm .*native\/c/);
+  });
+
   test('mounts named volumes of workers where the image has a folder of its user: Docker would make one of root', async () => {
     const dockerfile = await readFile(fileOf('deploy/Dockerfile'), 'utf8');
     const stages = Object.fromEntries(dockerfile.split(/^FROM /m).map((stage) => [/ AS (\S+)/.exec(stage)?.[1], stage]));
