@@ -59,6 +59,24 @@ onLibrary(`native operators of ${describeNative().isa ?? describeNative().reason
   );
 
   test(
+    'auto is float32 on a cluster whose workers all have the operators, and stays that after a kill of the coordinator',
+    async () => {
+      const hash = hashOf(await shared.watch(await submit('float32', 2)), STEPS);
+      const job = await submit('auto', 2);
+      await shared.watch(job, hasDone(3));
+      shared.cluster.kill('coordinator');
+      await shared.cluster.restart('coordinator');
+      await shared.expectExact(job, { hash, steps: STEPS });
+      const ended = await shared.client.getJob(job.id);
+      expect(JSON.parse(ended.specJson).precision).toBe('float32');
+      const why = `precision auto: float32, since all 3 workers have native operators ${OPERATORS_VERSION} (`;
+      for (const told of [ended.conditions, ended.events]) expect(told.filter(({ message }) => message.startsWith(why))).toHaveLength(1);
+      await shared.cluster.connected(3);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     'a worker without the operators takes no part in such a job, says so, and works for a standard one',
     async () => {
       for (const name of ['worker-a', 'worker-b', 'worker-c']) await shared.cluster.restart(name, { env: WITHOUT });
@@ -72,6 +90,13 @@ onLibrary(`native operators of ${describeNative().isa ?? describeNative().reason
       hashOf(await shared.watch(await submit('standard', 2)), STEPS);
       for (const name of ['worker-a', 'worker-b']) await shared.cluster.restart(name, { env: {} });
       hashOf(await shared.watch(job), STEPS);
+
+      // The third is still without: auto shuts nobody out.
+      await shared.cluster.connected(3);
+      const auto = await shared.watch(await submit('auto', 3));
+      hashOf(auto, STEPS);
+      expect([JSON.parse(auto.specJson).precision, auto.members.length]).toEqual(['standard', 3]);
+      expect(auto.events[0]!.message).toMatch(/^precision auto: standard, since 1 of 3 workers lacks native operators/);
     },
     TIMEOUT_MS,
   );

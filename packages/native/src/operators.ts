@@ -109,3 +109,6 @@ export function nativeOperator(layer: NativeLayer, precision: Precision): Native
   const plain = PLAIN[layer] ?? layer;
   return BY_NAME.get(`${plain}${precision === 'float32-x3' && plain.startsWith('Linear') ? 'X3' : 'F32'}`)!;
 }
+
+/** What a worker without native operators needs. */
+export const GET_OPERATORS = 'install a C compiler and run `npm run setup` there, or use an image that has the library';

@@ -42,11 +42,12 @@ export function specOf(model: ModelName, batch: number, precision: Precision): J
  * is the one that users wait for.
  */
 export async function openOurTraining(spec: JobSpec, batch: number, threads: number): Promise<OurTraining> {
+  const precision = spec.precision === 'auto' ? 'standard' : spec.precision;
   const plan = await planRecipe(spec, { samples: batch, classes: [] });
   const layout = flatLayout(plan.parameters);
   const trainer = await openTrainer({
-    trainingModel: encodeModel(plan.buildTraining(spec.precision)),
-    ...(spec.precision !== 'standard' && { operators: openNative()!.path }),
+    trainingModel: encodeModel(plan.buildTraining(precision)),
+    ...(precision !== 'standard' && { operators: openNative()!.path }),
     library: openNative()?.path,
     layout,
     optimizer: spec.optimizer,

@@ -126,12 +126,16 @@ const allGather = z
 /** What a job's layers can be made of: ONNX's own operators, or native ones and how these take their products. */
 export const JOB_PRECISIONS = ['standard', 'float32', 'float32-x3', 'bfloat16'] as const;
 
+/** A name in {@link JOB_PRECISIONS}: what `auto` becomes when the job first starts. */
+export type JobPrecision = (typeof JOB_PRECISIONS)[number];
+
 const precision = z
-  .enum(JOB_PRECISIONS)
+  .enum(['auto', ...JOB_PRECISIONS])
   .default('standard')
   .describe(
     "what takes the model's products: standard, ONNX Runtime's operators, on any machine; or native operators, faster, with the same bits on " +
-      'every CPU and any number of threads: float32, float32-x3 (float32 from three products of bfloat16), bfloat16',
+      'every CPU and any number of threads: float32, float32-x3 (float32 from three products of bfloat16), bfloat16; auto is decided when ' +
+      'the job first starts: float32 if all workers that could serve it have native operators, else standard',
   );
 
 /** Combines the virtual ranks' work into one set of parameters. */
@@ -234,7 +238,7 @@ function commonIssues(
   if (optimizer.name === 'sgd' && optimizer.nesterov && optimizer.momentum === 0) {
     refuse(['optimizer', 'nesterov'], 'expected false, or a momentum above 0, found true with momentum 0');
   }
-  if (precision !== 'standard' && resources.device !== 'cpu') {
+  if (precision !== 'standard' && precision !== 'auto' && resources.device !== 'cpu') {
     refuse(['precision'], `${precision} is for resources.device cpu; found ${resources.device}`);
   }
   for (const key of ['scale', 'ratio'] as const) {

@@ -1,3 +1,4 @@
+import { GET_OPERATORS } from '@maestro/native/operators';
 import type { WorkerInfo } from '@maestro/protocol';
 import type { Command } from 'commander';
 import { withExamples } from '../job/examples.ts';
@@ -51,5 +52,7 @@ function workerTable(workers: readonly WorkerInfo[]): string {
       String(pid),
       `${jobId || 'free'}${isDrained ? ' (drained)' : ''}`,
     ]);
-  return textTable([['NAME', 'DEVICE', 'KERNELS', 'THREADS', 'HOST', 'PROCESS', 'JOB'], ...rows], [3, 5]);
+  const lacking = workers.filter(({ device, operators }) => device === 'cpu' && operators === 0);
+  const advice = lacking.map(({ name, kernels }) => `\n${name} has no native operators: ${kernels || 'none'}; ${GET_OPERATORS}`);
+  return textTable([['NAME', 'DEVICE', 'KERNELS', 'THREADS', 'HOST', 'PROCESS', 'JOB'], ...rows], [3, 5]) + advice.join('');
 }

@@ -44,8 +44,9 @@ const DECIDED: ReadonlySet<JobRun['phase']> = new Set(['pausing', 'paused', 'sto
 
 /**
  * Returns true when a transition decided something that must not be lost once announced: that the job ends, is held or continues after
- * that.
+ * that, and what its precision is.
  */
 export function isDecision(before: JobRun, after: JobRun): boolean {
+  if (after.choice !== before.choice) return true;
   return before.phase !== after.phase && (DECIDED.has(before.phase) || DECIDED.has(after.phase));
 }

@@ -1,4 +1,4 @@
-import { errorMessage, JOB_STATES, type Job, readStoredSpec } from '@maestro/protocol';
+import { errorMessage, JOB_PRECISIONS, JOB_STATES, type Job, readStoredSpec } from '@maestro/protocol';
 import { z } from 'zod';
 import type { JobRun } from '../run/state/runState.ts';
 
@@ -77,6 +77,7 @@ const runShape = z.looseObject({
   restore: z.looseObject({ path: text, step: whole }).optional(),
   votes: z.array(z.looseObject({ workerId: text, by: text, identity: z.record(text, z.unknown()) })).optional(),
   common: z.looseObject({ by: text, identity: z.record(text, z.unknown()), datasetLength: whole, stateLength: whole }).optional(),
+  choice: z.looseObject({ precision: z.enum(JOB_PRECISIONS), reason: text }).optional(),
   outcome: z.looseObject({ state: z.enum(['succeeded', 'failed', 'cancelled']), reason: text, message: text }).optional(),
   records: z.array(z.looseObject({ timeMs: number, generation: whole, step: whole, type: text, message: text })),
   pastViews: z.array(z.looseObject({ generation: whole, members: z.array(member) })),

@@ -32,6 +32,16 @@ test('a job that resumes starts with the step of its checkpoint, any other from 
   expect(await admission.startPoint(await read({}))).toEqual({ path: '', step: 0 });
 });
 
+test('precision auto of a job that resumes is the precision of its checkpoint', async () => {
+  const resumed = await read({ model: { embedDim: 96 }, precision: 'auto', checkpoint: { resumeFrom: '/c/40' } });
+  expect(resumed.precision).toBe('standard');
+  expect(await admission.startPoint(resumed)).toEqual({ path: '/c/40', step: 40 });
+  expect((await admission.startPoint(resumed, '{"precision":"auto"}')).notes).toEqual([
+    'precision auto: standard, since /c/40 was trained with it',
+  ]);
+  expect((await read({ precision: 'auto' })).precision).toBe('auto');
+});
+
 test('what is no JSON, or too long, is refused', async () => {
   await expect(admission.read('{')).rejects.toThrow('job file: not JSON');
   await expect(admission.read(' '.repeat(300_000))).rejects.toMatchObject({ code: 'too-large' });

@@ -41,10 +41,11 @@ export interface Admission {
    */
   read(specJson: string): Promise<JobSpec>;
   /**
-   * Returns the start of a job that has no checkpoint of its own. @throws MaestroError of a checkpoint that cannot be used, or belongs to
+   * Returns the start of a job that has no checkpoint of its own. `specJson` is its file as written: a note says what `precision: auto`
+   * became. @throws MaestroError of a checkpoint that cannot be used, or belongs to
    * another job.
    */
-  startPoint(spec: JobSpec): Promise<RestorePoint>;
+  startPoint(spec: JobSpec, specJson?: string): Promise<RestorePoint>;
 }
 
 /** Creates admission with the settings of this coordinator. */
@@ -55,6 +56,14 @@ export function createAdmission({
   inspectCheckpoint,
   readJobSpec,
 }: AdmissionOptions): Admission {
+  /** Settles `precision: auto` of a job that goes on from a checkpoint: with other products its bits would be others. */
+  const withPrecisionOf = async (spec: JobSpec): Promise<JobSpec> => {
+    const { resumeFrom } = spec.checkpoint;
+    if (spec.precision !== 'auto' || resumeFrom === undefined || isHomeRelative(resumeFrom)) return spec;
+    const { origin } = await inspectCheckpoint(resumeFrom);
+    const precision = origin.spec?.precision ?? 'standard';
+    return { ...spec, precision };
+  };
   return {
     async read(specJson) {
       if (specJson.length > MOST_SPEC_CHARACTERS)
@@ -68,9 +77,9 @@ export function createAdmission({
       await requireConfined(spec, roots);
       // Without this check a missing server would show only when the first checkpoint is written.
       if (isPlaced) await probeLocation(location);
-      return isTraining(spec) ? spec : withModelOf(spec, await readJobSpec(spec.checkpoint.resumeFrom!), file);
+      return isTraining(spec) ? withPrecisionOf(spec) : withModelOf(spec, await readJobSpec(spec.checkpoint.resumeFrom!), file);
     },
-    async startPoint(spec) {
+    async startPoint(spec, specJson) {
       const { resumeFrom } = spec.checkpoint;
       if (resumeFrom === undefined) return { path: '', step: 0 };
       if (isHomeRelative(resumeFrom)) {
@@ -81,7 +90,9 @@ export function createAdmission({
       if (!isTraining(spec)) return { path: resumeFrom, step: 0 };
       requireSameOrigin(resumeFrom, origin, { spec });
       requireSameShape(resumeFrom, origin, spec);
-      const notes = takenAnyway(resumeFrom, origin, spec);
+      const notes = [...takenAnyway(resumeFrom, origin, spec)];
+      const { precision: written } = (specJson === undefined ? {} : parseJobFile(specJson)) as Partial<Pick<JobSpec, 'precision'>>;
+      if (written === 'auto') notes.push(`precision auto: ${spec.precision}, since ${resumeFrom} was trained with it`);
       return { path: resumeFrom, step, ...(notes.length > 0 && { notes }) };
     },
   };

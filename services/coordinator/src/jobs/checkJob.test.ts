@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { OPERATORS_VERSION } from '@maestro/native/operators';
 import { parseJobSpec } from '@maestro/protocol';
 import { checkJob, type JobSituation, requireFeasible } from './checkJob.ts';
 
@@ -13,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-const worker = (host: string, device = 'cpu') => ({ host, device, threads: 1, isDrained: false });
+const worker = (host: string, device = 'cpu') => ({ name: 'w', host, device, threads: 1, isDrained: false });
 const here: JobSituation = { host: 'a', workers: [worker('a'), worker('a')], jobs: [] };
 const elsewhere: JobSituation = { ...here, workers: [worker('a'), worker('b')] };
 const job = (path: string, others: Record<string, object> = {}) => {
@@ -79,4 +80,15 @@ test('a dry run counts all samples, and takes the speed of an earlier job', asyn
   const { plan } = await checkJob(spec, { ...here, jobs: [earlier], startStep: 0 });
   expect(plan).toMatchObject({ samples: 40, stepsPerEpoch: 1, totalSteps: 200, workers: 2, secondsBy: 'earlierJob' });
   expect(plan.seconds).toBeCloseTo((200 * 32) / 10);
+});
+
+test('a dry run says what precision auto would become now', async () => {
+  const spec = job(images(), { precision: 'auto' as unknown as object });
+  const told = async (workers: JobSituation['workers']) => (await checkJob(spec, { ...here, workers, startStep: 0 })).warnings;
+  const able = { ...worker('a'), operators: OPERATORS_VERSION, kernels: 'avx2' };
+  expect(await told([able, able])).toEqual([
+    `precision auto: float32, since all 2 workers have native operators ${OPERATORS_VERSION} (avx2); it is decided when the job first starts`,
+  ]);
+  expect(await told([able, worker('a')])).toEqual([expect.stringMatching(/^precision auto: standard, since 1 of 2 workers lacks native/)]);
+  expect(await requireFeasible(spec, { ...here, startStep: 0 })).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { examineJob, imageCost, planJob, planWarnings, type WorkerAtHand } from '@maestro/data';
-import { OPERATORS_VERSION } from '@maestro/native/operators';
+import { GET_OPERATORS, OPERATORS_VERSION } from '@maestro/native/operators';
 import type { Job, JobCheck, JobSpec, WorkerInfo } from '@maestro/protocol';
+import { choosePrecision } from '../placement/choosePrecision.ts';
 
 /** A past or present job, for its measured speed. */
 interface SeenJob {
@@ -9,7 +10,7 @@ interface SeenJob {
 }
 
 /** A connected worker, as far as its fitness for a job goes. */
-type SeenWorker = WorkerAtHand & Pick<WorkerInfo, 'host' | 'isDrained'> & Partial<Pick<WorkerInfo, 'operators' | 'kernels'>>;
+type SeenWorker = WorkerAtHand & Pick<WorkerInfo, 'name' | 'host' | 'isDrained'> & Partial<Pick<WorkerInfo, 'operators' | 'kernels'>>;
 
 /** Surroundings by which a job file is judged. */
 export interface JobSituation {
@@ -39,7 +40,9 @@ export async function requireFeasible(spec: JobSpec, asked: Asked): Promise<stri
 export async function checkJob(spec: JobSpec, asked: Asked): Promise<JobCheck> {
   const { samples, warnings } = await examineJob(spec, { isCertain: seesAll(asked), startStep: asked.startStep, countsAll: true });
   const plan = planJob(spec, { samples, workers: usable(asked), measuredSpeed: measuredSpeed(spec, asked) });
-  return { spec, plan, warnings: [...warnings, ...planWarnings(plan, spec), ...workerWarnings(spec, asked)] };
+  const choice =
+    spec.precision === 'auto' ? [`${choosePrecision(spec, usable(asked)).reason}; it is decided when the job first starts`] : [];
+  return { spec, plan, warnings: [...warnings, ...planWarnings(plan, spec), ...workerWarnings(spec, asked), ...choice] };
 }
 
 /** Returns true when every worker is on the coordinator's machine, and so sees the same files. Without workers it is unknown. */
@@ -53,14 +56,15 @@ const usable = ({ workers }: JobSituation): SeenWorker[] => workers.filter(({ is
 function workerWarnings({ precision, resources: { device, minWorkers, allowMixedDevices } }: JobSpec, situation: JobSituation): string[] {
   const workers = usable(situation);
   const ofDevice = workers.filter((worker) => worker.device === device || allowMixedDevices);
-  const fitting = ofDevice.filter((worker) => precision === 'standard' || worker.operators === OPERATORS_VERSION).length;
+  const isNative = precision !== 'standard' && precision !== 'auto';
+  const fitting = ofDevice.filter((worker) => !isNative || worker.operators === OPERATORS_VERSION).length;
   if (fitting >= minWorkers) return [];
   if (workers.length === 0) return ['resources: no workers are connected; the job waits for one'];
   if (ofDevice.length >= minWorkers) {
     const kernels = ofDevice.find((worker) => worker.operators !== OPERATORS_VERSION)?.kernels;
     return [
       `precision ${precision}: ${fitting} of the ${minWorkers} required workers have native operators of version ${OPERATORS_VERSION} ` +
-        `(${kernels || 'another version'}); the job waits for others; precision standard runs anywhere`,
+        `(${kernels || 'another version'}); the job waits for others; for these ${GET_OPERATORS}; precision standard runs anywhere`,
     ];
   }
   const devices = [...new Set(workers.map((worker) => worker.device))].join(', ');

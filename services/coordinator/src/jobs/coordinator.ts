@@ -205,7 +205,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     async submit(specJson, idempotencyKey) {
       if (isClosing) throw new MaestroError('unavailable', 'submit: the coordinator is shutting down');
       const spec = await admission.read(specJson);
-      const startPoint = await admission.startPoint(spec);
+      const startPoint = await admission.startPoint(spec, specJson);
       const create = async (id: string): Promise<Job> => {
         // Checked here, so that a key that was used before still returns its job when the data has gone since.
         const warnings = await requireFeasible(spec, { ...atHand(), startStep: startPoint.step });

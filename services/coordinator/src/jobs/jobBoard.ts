@@ -113,7 +113,7 @@ export function openJobBoard(options: JobBoardOptions): JobBoard {
       clock,
       openBooks: (onAcknowledged) => openBooks(job.id, spec.seed, onAcknowledged),
       onSettled: () => onSettled(job.id),
-      findCheckpoint: (answer) => findCheckpoint(job.id, spec, answer),
+      findCheckpoint: (answer, decided) => findCheckpoint(job.id, decided, answer),
       perform(effect) {
         const worker = workers.get(effect.workerId);
         if (worker === undefined) return;

@@ -90,6 +90,9 @@ export function advanceProgress(progress: JobProgress, committed: StepCommitted,
   };
 }
 
+/** Type of the condition of a job whose file had `precision: auto`: what that became, and why. */
+export const PRECISION_CHOSEN = 'PrecisionChosen';
+
 /** Conditions that do not follow from the run. */
 const KEPT_CONDITIONS: ReadonlySet<string> = new Set(['Recorded', 'Durable', 'Loaded']);
 
@@ -111,10 +114,14 @@ export function withRun(job: Job, run: JobRun, now: string): Job {
     ...(run.results !== undefined && { results: run.results }),
     events: run.records.map(eventOf),
     conditions: [
-      ...job.conditions.filter(({ type }) => KEPT_CONDITIONS.has(type)),
+      // Without its choice the run was lost, and begun anew from the record.
+      ...job.conditions.filter(({ type }) => KEPT_CONDITIONS.has(type) || (type === PRECISION_CHOSEN && run.choice === undefined)),
       condition(job, { type: 'Scheduled', status: isScheduled, reason: isScheduled ? 'Placed' : unscheduled, message: run.message }, now),
       condition(job, { type: 'Running', status: isRunning, reason: isRunning ? 'Training' : 'NotTraining', message: run.message }, now),
       ...progressing(job, run, now),
+      ...(run.choice === undefined
+        ? []
+        : [condition(job, { type: PRECISION_CHOSEN, status: true, reason: 'Auto', message: run.choice.reason }, now)]),
       ...(run.inexact === undefined
         ? []
         : [condition(job, { type: 'Exact', status: false, reason: 'MixedDevices', message: run.inexact }, now)]),

@@ -179,3 +179,20 @@ test('jobs of a recipe that is not loaded are restored as they are, with the rea
   // No new one can be submitted.
   expect(() => parseJobSpec(own)).toThrow('recipe: expected one of "mae-pretrain"|"knn", found "denoise"');
 });
+
+test('what precision auto became is found again, whichever of run and record has it', async () => {
+  const { client } = await redis.connect();
+  const plain = { ...spec, checkpoint: { ...spec.checkpoint, resumeFrom: undefined } };
+  const auto = JSON.stringify({ ...plain, precision: 'auto' });
+  const choice = { precision: 'float32', reason: 'precision auto: float32, since all have it' };
+  await client.hset('maestro:jobs', {
+    'job-1': JSON.stringify(record('job-1', { specJson: auto })),
+    'job-2': JSON.stringify(record('job-2', { specJson: JSON.stringify({ ...plain, precision: 'float32' }) })),
+  });
+  await client.hset('maestro:runs', { 'job-1': JSON.stringify(runOf('job-1', { phase: 'paused', choice })) });
+  const { jobs } = await start();
+  expect(jobs.map(({ job, spec: of, run }) => [JSON.parse(job.specJson).precision, of.precision, run.facts.spec.precision])).toEqual([
+    ['float32', 'float32', 'float32'],
+    ['float32', 'float32', 'float32'],
+  ]);
+});

@@ -65,7 +65,10 @@ export async function restoreJobs({
 export async function restoreJob(job: Job, kept: JobRun | undefined, admission: Admission): Promise<RestoredJob> {
   const { id, createdAt, message } = job;
   const isOver = isTerminal(job.state);
-  const { spec, problem: held } = readStoredSpec(parseJobFile(job.specJson));
+  const { spec: file, problem: held } = readStoredSpec(parseJobFile(job.specJson));
+  // The run is written before the record.
+  const isChosen = file.precision === 'auto' && kept?.choice !== undefined;
+  const spec = isChosen ? { ...file, precision: kept.choice.precision } : file;
   if (!isLoaded(spec)) standInFor(spec, Object.keys(job.progress?.metrics ?? {}));
   let fault: string | undefined;
   let run = kept && withSpec(kept, spec);
@@ -83,7 +86,15 @@ export async function restoreJob(job: Job, kept: JobRun | undefined, admission: 
   }
   return {
     // A record of an older version lacks newer fields.
-    job: withHeld({ ...job, resourceVersion: job.resourceVersion ?? '0-0', progress: withMetrics(job.progress, spec) }, held),
+    job: withHeld(
+      {
+        ...job,
+        ...(isChosen && { specJson: JSON.stringify(spec) }),
+        resourceVersion: job.resourceVersion ?? '0-0',
+        progress: withMetrics(job.progress, spec),
+      },
+      held,
+    ),
     spec,
     run: isOver ? { ...run, phase: 'ended', message } : run,
     ...(fault !== undefined && { fault }),

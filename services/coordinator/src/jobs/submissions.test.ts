@@ -38,7 +38,8 @@ function open() {
     retired.set(id, jobs.get(id)!);
     jobs.delete(id);
   };
-  return { submit, created, keys, retire };
+  const put = (job: Job): void => void jobs.set(job.id, job);
+  return { submit, created, keys, retire, put };
 }
 
 test('submits without a key are jobs of their own, with ids that rise', async () => {
@@ -55,6 +56,18 @@ test('a key that was used for a job that is retired by now gives that job', asyn
   retire(job.id);
   expect(await submit('nightly')).toEqual({ job, isNew: false });
   expect(created).toEqual([job.id]);
+});
+
+test('a key finds its job after its precision auto was decided, but not one whose file names that precision', async () => {
+  const { submit, keys, put } = open();
+  const auto: JobSpec = { ...spec, precision: 'auto' };
+  const specJson = JSON.stringify({ ...spec, precision: 'float32' });
+  const { job } = await submit('nightly', auto);
+  put({ ...job, specJson, conditions: [{ type: 'PrecisionChosen' }] } as unknown as Job);
+  expect((await submit('nightly', auto)).job.id).toBe(job.id);
+  put({ ...job, specJson, conditions: [] });
+  await expect(submit('nightly', auto)).rejects.toMatchObject({ code: 'conflict' });
+  expect(keys.size).toBe(1);
 });
 
 test('two requests with one key at once make one job, and a later one finds it', async () => {

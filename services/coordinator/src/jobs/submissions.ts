@@ -1,5 +1,6 @@
 import { type Job, type JobSpec, MaestroError, newJobId } from '@maestro/protocol';
 import type { Store } from '../books/store.ts';
+import { PRECISION_CHOSEN } from './jobView.ts';
 
 /** Options of {@link createSubmissions}. */
 export interface SubmissionsOptions {
@@ -54,8 +55,12 @@ export function createSubmissions({ store, find, recall }: SubmissionsOptions): 
   };
 }
 
-function requireSameFile({ id, specJson }: Job, spec: JobSpec, key: string): void {
+function requireSameFile({ id, specJson, conditions }: Job, spec: JobSpec, key: string): void {
   if (specJson === JSON.stringify(spec)) return;
+  // Its file has what `auto` has become since.
+  const { precision } = JSON.parse(specJson) as JobSpec;
+  const isChosen = spec.precision === 'auto' && specJson === JSON.stringify({ ...spec, precision });
+  if (isChosen && conditions.some(({ type }) => type === PRECISION_CHOSEN)) return;
   throw new MaestroError(
     'conflict',
     `submit: the idempotency key ${key} was already used for ${id} with a different job file; use a new key`,

@@ -1,3 +1,4 @@
+import { GET_OPERATORS } from '@maestro/native/operators';
 import { jobLabel } from '../jobs/jobLabel.ts';
 import { type Caution, describeCaution } from './caution.ts';
 import { chooseVictims, describeVictims, type Victim } from './preemption.ts';
@@ -126,7 +127,8 @@ function serveMinimum(job: SchedulableJob, { isSettling = false, caution }: Plac
   const isEnough = connected >= minWorkers;
   const isRestrained = isEnough && restraint !== undefined && chooseVictims({ job, missing, others }) !== undefined;
   const why = isRestrained ? `; ${describeCaution(restraint)}` : '';
-  const reason = isEnough ? `${lack}${why}` : `${lack}; ${connected} ${connected === 1 ? 'is' : 'are'} connected`;
+  const remedy = operators === undefined ? '' : `; others: ${GET_OPERATORS}`;
+  const reason = isEnough ? `${lack}${why}` : `${lack}; ${connected} ${connected === 1 ? 'is' : 'are'} connected${remedy}`;
   deal.waits.set(id, reason);
   if (isEnough || isSettling) deal.turnOf.set(device, { job, isKeeping: false });
   else if (kind !== undefined) deal.lacks.set(kind, reason);

@@ -61,7 +61,7 @@ export function placementInput({ runs: all, workers, nowMs, silenceMs, startedMs
       minWorkers: isWriting ? Math.min(present, spec.resources.minWorkers) : spec.resources.minWorkers,
       maxWorkers: isWriting ? present : mostWorkers(spec),
       device: spec.resources.device,
-      ...(spec.precision !== 'standard' && { operators: OPERATORS_VERSION }),
+      ...(spec.precision !== 'standard' && spec.precision !== 'auto' && { operators: OPERATORS_VERSION }),
       allowsMixed: spec.resources.allowMixedDevices,
       isStarted,
       present,

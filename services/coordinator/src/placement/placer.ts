@@ -5,6 +5,7 @@ import type { Clock } from '../run/clock.ts';
 import type { JobRun } from '../run/state/runState.ts';
 import type { WorkerRegistry } from '../workers/workerRegistry.ts';
 import { type Caution, followCaution } from './caution.ts';
+import { choosePrecision, type PrecisionChoice } from './choosePrecision.ts';
 import { placeJobs } from './placement.ts';
 import { placementInput } from './placementInput.ts';
 
@@ -46,6 +47,13 @@ export function createPlacer({ jobs, workers, timeouts: { silenceMs }, clock }: 
   let placedMs = 0;
   let caution: Caution | undefined;
 
+  /** Decides `precision: auto` when a job first starts, by all workers that will get jobs. */
+  const choiceFor = ({ facts: { spec } }: JobRun): { choice?: PrecisionChoice } => {
+    if (spec.precision !== 'auto') return {};
+    const connected = workers.all().flatMap(({ hello, isDrained }) => (isDrained ? [] : hello));
+    return { choice: choosePrecision(spec, connected) };
+  };
+
   const place = (): void => {
     if (isClosed) return;
     placedMs = clock.nowMs;
@@ -62,7 +70,7 @@ export function createPlacer({ jobs, workers, timeouts: { silenceMs }, clock }: 
       switch (placement.type) {
         case 'assign':
           for (const { id } of placement.workers) workers.get(id)!.jobId = jobId;
-          active.dispatch({ type: 'assigned', workers: placement.workers });
+          active.dispatch({ type: 'assigned', workers: placement.workers, ...choiceFor(active.run) });
           break;
         case 'shrink':
           for (const { id } of placement.workers) active.dispatch({ type: 'drain', workerId: id, reason });

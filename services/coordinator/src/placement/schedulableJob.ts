@@ -6,6 +6,8 @@ export interface FreeWorker extends WorkerRef {
   readonly device: string;
   /** Version of its native operators; 0 or absent without. */
   readonly operators?: number;
+  /** The instruction set that they use, or why there are none. */
+  readonly kernels?: string;
 }
 
 /** Returns true for a worker that could compute for a job at all. */

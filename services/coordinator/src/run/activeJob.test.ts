@@ -10,7 +10,7 @@ import { type CheckpointAnswer, openActiveJob } from './activeJob.ts';
 import { type JobRun, queuedRun } from './state/runState.ts';
 
 /** A job on a clock that is set by hand, and books that are written when the test says so. */
-function open(steps: number) {
+function open(steps: number, words?: readonly string[]) {
   const virtual = createClock(1000);
   const clock = {
     get nowMs() {
@@ -44,7 +44,7 @@ function open(steps: number) {
     drain: () => Promise.resolve(true),
     close: () => Promise.resolve(),
   } satisfies Bookkeeper;
-  const facts = jobFacts([]);
+  const facts = jobFacts(words ?? []);
   const { spec } = facts;
   const counted: number[] = [];
   const active = openActiveJob({
@@ -77,7 +77,7 @@ function open(steps: number) {
       onSaved?.();
     }
   };
-  for (const line of ['assigned a', 'ready a', 'formed a 0']) tell(line);
+  if (words === undefined) for (const line of ['assigned a', 'ready a', 'formed a 0']) tell(line);
   for (let step = 1; step <= steps; step++) tell(`committed a ${step}`);
   save();
   sent.length = 0;
@@ -121,6 +121,18 @@ describe('a decision', () => {
     pass(600);
     await expect(settled).rejects.toThrow('job job-1: accepted, but not persisted yet, so nobody is told: Redis does not answer');
   });
+});
+
+test('what precision auto becomes is persisted before any worker or watcher hears of it', () => {
+  const { active, tell, save, sent, written } = open(0, ['precision=auto']);
+  tell('assigned a precision=float32');
+  expect([active.run.facts.spec.precision, active.spec.precision, sent]).toEqual(['float32', 'auto', []]);
+  save();
+  expect(written.at(-1)!.choice).toMatchObject({ precision: 'float32' });
+  expect([active.spec.precision, JSON.parse(active.job.specJson).precision, sent]).toEqual(['float32', 'float32', ['prepare a:1']]);
+  expect(active.job.conditions).toContainEqual(
+    expect.objectContaining({ type: 'PrecisionChosen', status: true, message: written.at(-1)!.choice!.reason }),
+  );
 });
 
 test('what is no decision is told at once', () => {

@@ -26,6 +26,7 @@ const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
 /** An active job of the coordinator: its record, its run, and the handling of both. */
 export interface ActiveJob {
+  /** Its file, like the record as shown to others. */
   readonly spec: JobSpec;
   /** The record as shown to others: decisions that are not in Redis yet are not included. */
   readonly job: Job;
@@ -80,7 +81,7 @@ export interface ActiveJobOptions {
   /** Called when the job has ended, and all of it is in Redis. */
   readonly onSettled: () => Promise<void>;
   /** Looks for the newest valid checkpoint that the job has written. */
-  readonly findCheckpoint: (answer: CheckpointAnswer) => void;
+  readonly findCheckpoint: (answer: CheckpointAnswer, spec: JobSpec) => void;
   readonly perform: (effect: Extract<RunEffect, { type: 'send' | 'disconnect' }>) => void;
   /** Returns a version that no record had before. */
   readonly newVersion: () => string;
@@ -92,9 +93,10 @@ export interface ActiveJobOptions {
 
 /** Opens a job. */
 export function openActiveJob(options: ActiveJobOptions): ActiveJob {
-  const { spec, held, timeouts, clock, perform, events, log } = options;
+  const { held, timeouts, clock, perform, events, log } = options;
   let { job, run } = options;
   let shown = job;
+  let shownSpec = options.spec;
   const { id } = job;
   const outbox = createOutbox();
   const listeners = new Set<(job: Job) => void>();
@@ -144,7 +146,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   /** Plans the steps, once the data set is known. */
   const plan = (): Schedule => {
     if (schedule === undefined) {
-      schedule = jobSchedule(spec, run.common!.datasetLength);
+      schedule = jobSchedule(run.facts.spec, run.common!.datasetLength);
       books().plan(schedule);
       job = { ...job, progress: job.progress ?? initialProgress(schedule, run.step) };
     }
@@ -168,7 +170,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   const search = (): void => {
     if (isSearching) return;
     isSearching = true;
-    options.findCheckpoint({
+    const answer: CheckpointAnswer = {
       found({ point = run.facts.startPoint, note }) {
         isSearching = false;
         if (note !== '') log.warn({ job: id, note }, 'checkpoints were passed over');
@@ -178,7 +180,8 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
         isSearching = false;
         dispatch({ type: 'fault', reason: 'CheckpointSearch', message: `looking for a checkpoint failed: ${errorMessage(error)}` });
       },
-    });
+    };
+    options.findCheckpoint(answer, run.facts.spec);
   };
 
   const act = (effect: RunEffect): void => {
@@ -215,7 +218,11 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   const publish = (next: Job, isUrgent: boolean, onSaved?: () => void): void => {
     const published = { ...next, resourceVersion: options.newVersion() };
     job = published;
-    outbox.tell(() => show(published));
+    const { spec } = run.facts;
+    outbox.tell(() => {
+      shownSpec = spec;
+      show(published);
+    });
     // The reason that a job waits before it has begun can be recomputed: thousands may wait, and none of them needs a bookkeeper for it.
     if (!isUrgent && opened === undefined && run.phase === 'queued') return;
     const { nowMs } = clock;
@@ -243,6 +250,7 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     const checkpoints = job.checkpoints;
     const result = transition(before, event, { nowMs: clock.nowMs, timeouts });
     run = result.run;
+    if (run.choice !== before.choice) job = { ...job, specJson: JSON.stringify(run.facts.spec) };
     if (event.type === 'committed' && event.committed.step <= before.step) events.recomputed(id, event.committed);
     const isMoved = run.phase !== before.phase || run.generation !== before.generation || run.workers.length !== before.workers.length;
     const isChanged = isMoved || run.message !== before.message || run.view?.status !== before.view?.status;
@@ -264,7 +272,9 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
   };
 
   return {
-    spec,
+    get spec() {
+      return shownSpec;
+    },
     ...(held !== undefined && { held }),
     listeners,
     get isBooked() {

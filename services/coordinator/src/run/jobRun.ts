@@ -1,10 +1,11 @@
 import { recipeOf } from '@maestro/protocol';
+import type { PrecisionChoice } from '../placement/choosePrecision.ts';
+import { decidePrecision } from './decidePrecision.ts';
 import { noteLastWrite } from './state/lastWrite.ts';
 import { type JobRun, newWorker, openPlaces, type RunContext, type RunEvent, type RunWorker, type Transition } from './state/runState.ts';
 import { nameBroken, takeLedger } from './step/brokenImages.ts';
 import { acknowledge, commit } from './step/commitStep.ts';
 import { pause, preempt, settleStop, stop } from './stopRun.ts';
-import type { WorkerRef } from './view/assignRanks.ts';
 import { leave } from './view/failView.ts';
 import { formView, go } from './view/formView.ts';
 import { lose } from './view/loseWorker.ts';
@@ -30,7 +31,7 @@ function take(turn: Turn, event: RunEvent): void {
   const worker = 'workerId' in event ? workerOf(turn, event.workerId) : undefined;
   switch (event.type) {
     case 'assigned':
-      return assign(turn, event.workers);
+      return assign(turn, event);
     case 'standing':
       return stand(turn, event.worker, event.standing);
     case 'heartbeat': {
@@ -153,10 +154,14 @@ function recover(turn: Turn, incarnation: number): void {
   effect(turn, { type: 'enqueueShards', step });
 }
 
-function assign(turn: Turn, workers: readonly WorkerRef[]): void {
+/** What `precision: auto` becomes when nothing is known of the workers. */
+const UNKNOWN: PrecisionChoice = { precision: 'standard', reason: 'precision auto: standard, which runs anywhere' };
+
+function assign(turn: Turn, { workers, choice = UNKNOWN }: Extract<RunEvent, { type: 'assigned' }>): void {
   const { run, nowMs } = turn;
   if (run.phase !== 'queued' && openPlaces(run) < workers.length) return;
-  const { id: jobId, spec } = run.facts;
+  decidePrecision(turn, choice);
+  const { id: jobId, spec } = turn.run.facts;
   const added = workers.map((worker): RunWorker => newWorker(worker, nowMs));
   update(turn, { workers: [...run.workers, ...added] });
   if (run.phase === 'queued') start(turn);

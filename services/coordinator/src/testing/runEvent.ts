@@ -1,4 +1,5 @@
-import { type MemberStatus, parseJobSpec, type Standing, type StepCommitted } from '@maestro/protocol';
+import { type JobPrecision, type MemberStatus, parseJobSpec, type Standing, type StepCommitted } from '@maestro/protocol';
+import type { PrecisionChoice } from '../placement/choosePrecision.ts';
 import type { JobFacts, JobRun, RunEvent } from '../run/state/runState.ts';
 
 const JOB = 'job-1';
@@ -45,7 +46,7 @@ function jsonOrText(text: string): unknown {
 
 /**
  * Parses a line of a story into an event of `run`. The worker speaks of the run's current view unless the line names one:
- * - `assigned a b`, `pause`, `preempt`, `resume`, `cancel`, `skipped b 1.png`, `drain b`, `tick`; `tick away`: Redis does not answer;
+ * - `assigned a b` (`precision=float32` is what auto becomes), `pause`, `preempt`, `resume`, `cancel`, `skipped b 1.png`, `drain b`, `tick`; `tick away`: Redis does not answer;
  * - `held a 4 peer-lost b`: a worker's standing, its step, its error and the peer it blames. `g1` is the view it speaks of; `threads=2`,
  *   `device=webgpu` and the like change its identity; `accuracy=0.75` is its measured result. `4:0+30` is a part of a state that it holds:
  *   of step 4, elements 0..29, and all parameters; with `?` only those of its elements, with `!` on disk;
@@ -61,7 +62,7 @@ export function runEvent(line: string, run: JobRun): RunEvent {
   const of = { jobId: JOB, generation: run.generation };
   switch (verb) {
     case 'assigned':
-      return { type: 'assigned', workers: words.map(workerRef) };
+      return { type: 'assigned', workers: words.filter((word) => !word.includes('=')).map(workerRef), ...choiceOf(words) };
     case 'preparing':
     case 'ready':
     case 'forming':
@@ -112,6 +113,11 @@ export function runEvent(line: string, run: JobRun): RunEvent {
     default:
       throw new Error(`a story has no such event: ${line}`);
   }
+}
+
+function choiceOf(words: readonly string[]): { choice?: PrecisionChoice } {
+  const precision = words.find((word) => word.startsWith('precision='))?.slice(10) as JobPrecision | undefined;
+  return precision === undefined ? {} : { choice: { precision, reason: `precision auto: ${precision}, since the story has it` } };
 }
 
 const workerRef = (name: string) => ({ name, id: `${name}:1`, address: `${name}:7` });

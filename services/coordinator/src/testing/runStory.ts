@@ -1,4 +1,4 @@
-import { failureTimeouts, type StateHolder } from '@maestro/protocol';
+import { failureTimeouts, type JobSpec, type StateHolder } from '@maestro/protocol';
 import { transition } from '../run/jobRun.ts';
 import { type JobRun, queuedRun, type RunEffect } from '../run/state/runState.ts';
 import { jobFacts, runEvent } from './runEvent.ts';
@@ -80,6 +80,7 @@ function changes(before: JobRun, after: JobRun): string[] {
   note(({ step }) => `at step ${step}`);
   note(({ workers }) => `with ${workers.map(({ name }) => name).join(' ') || 'no worker'}`);
   note(({ common }) => (common === undefined ? '' : `of one kind: ${JSON.stringify(common.identity)}, as ${common.by} has it`));
+  note(({ choice }) => (choice === undefined ? '' : `of precision ${choice.precision}`));
   note(({ inexact }) => (inexact === undefined ? '' : 'not exact'));
   note(({ stepsRedone }) => `steps redone: ${stepsRedone}`);
   note(({ brokenImages: broken }) =>
@@ -144,6 +145,10 @@ function describeSent({ message, workerId }: Extract<RunEffect, { type: 'send' }
     }
     case 'release':
       return `release to ${to}${message.writeCheckpoint ? ' with checkpoint' : ''}`;
+    case 'prepare': {
+      const { precision } = JSON.parse(message.specJson) as JobSpec;
+      return `prepare to ${to}${precision === 'standard' ? '' : ` with precision ${precision}`}`;
+    }
     default:
       return `${message.kind} to ${to}`;
   }

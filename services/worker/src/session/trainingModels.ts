@@ -26,6 +26,7 @@ export interface NativeModel {
 export function buildTrainingModels(plan: RecipePlan, { precision }: Pick<JobSpec, 'precision'>): TrainingModels {
   const standard = encodeModel(plan.buildTraining());
   if (precision === 'standard') return { standard };
+  if (precision === 'auto') throw new MaestroError('protocol-violation', 'precision auto: the coordinator has not decided it');
   const library = openNative();
   if (library === undefined) {
     throw new MaestroError('unavailable', `precision ${precision}: this worker has no native operators: ${describeNative().reason}`);

@@ -16,6 +16,7 @@ import type {
   ViewMember,
 } from '@maestro/protocol';
 import { mostWorkers } from '@maestro/protocol';
+import type { PrecisionChoice } from '../../placement/choosePrecision.ts';
 import type { BrokenImages, LedgerProgress } from '../step/brokenRecord.ts';
 import type { Deal, WorkerRef } from '../view/assignRanks.ts';
 
@@ -195,6 +196,8 @@ export interface JobRun {
   readonly results?: Readonly<Record<string, number>>;
   /** Time since when all steps are done and their checkpoint is being written, and why it failed; absent while there are steps to do. */
   readonly lastWrite?: { readonly step: number; readonly sinceMs: number; readonly error?: string };
+  /** What `precision: auto` of its file became when it first started; `facts.spec` has it. Absent when the file names a precision. */
+  readonly choice?: PrecisionChoice;
   readonly outcome?: Outcome;
   /** Time at which `stopping` or `pausing` ends even if workers are silent. */
   readonly stopDeadlineMs?: number;
@@ -221,7 +224,8 @@ export interface JobRun {
 
 /** Events of a run. */
 export type RunEvent =
-  | { readonly type: 'assigned'; readonly workers: readonly WorkerRef[] }
+  /** `choice` is what `precision: auto` becomes; it counts when the job starts for the first time. */
+  | { readonly type: 'assigned'; readonly workers: readonly WorkerRef[]; readonly choice?: PrecisionChoice }
   /** A worker reports its standing, over a new connection or an existing one. */
   | { readonly type: 'standing'; readonly worker: WorkerRef; readonly standing: Standing }
   | { readonly type: 'heartbeat'; readonly workerId: string; readonly heartbeat: Heartbeat }

@@ -1,4 +1,5 @@
 import type { Standing } from '@maestro/protocol';
+import { adoptPrecision } from '../decidePrecision.ts';
 import { isAlike } from '../identity/identity.ts';
 import { release } from '../release.ts';
 import { newWorker, refusalOf } from '../state/runState.ts';
@@ -22,7 +23,8 @@ export function stand(turn: Turn, ref: WorkerRef, standing: Standing): void {
   if (workerOf(turn, ref.id) === undefined) {
     // Redis lost the job's start; one that made way has to wait for its next turn.
     if (turn.run.phase === 'queued' && turn.run.preemption === undefined) update(turn, { phase: 'starting' });
-    if ((turn.run.phase !== 'starting' && turn.run.phase !== 'running') || refusal !== undefined) {
+    const isOpen = (turn.run.phase === 'starting' || turn.run.phase === 'running') && refusal === undefined;
+    if (!isOpen || !adoptPrecision(turn, ref.name, standing.identityJson)) {
       return send(turn, ref.id, { kind: 'release', jobId, writeCheckpoint: false, reason: refusal ?? `the job is ${turn.run.phase}` });
     }
     update(turn, { workers: [...turn.run.workers, newWorker(ref, turn.nowMs)] });
