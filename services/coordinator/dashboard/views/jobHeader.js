@@ -124,6 +124,7 @@ function tiles({ state, progress, members, startedAt, endedAt, stepsRedone, spec
           String(working.length),
           `${spec.resources.minWorkers} to ${spec.resources.maxWorkers ?? spec.resources.virtualRanks} wanted`,
         ],
+    ['Precision', spec.precision, spec.precision === 'standard' ? 'on any machine' : 'native operators'],
     ['Steps redone', count(stepsRedone), stepsRedone === 0 ? 'none lost' : 'to the same bits'],
   ];
   return h(

@@ -29,6 +29,7 @@ export function verdict({ spec, recipe, plan, warnings }) {
       plan?.learningRate && `${rate(plan.learningRate)}${plan.warmupSteps ? ` after ${count(plan.warmupSteps)} steps` : ''}`,
     ],
     ['Model', model.preset],
+    ['Precision', spec.precision],
     ['Parameters', plan?.parameters && count(plan.parameters)],
     ['Memory', plan?.memoryBytes && `${bytes(plan.memoryBytes)} a worker, about`],
     ['Workers', `${resources.minWorkers} to ${resources.maxWorkers ?? resources.virtualRanks}`],
