@@ -34,6 +34,18 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
       'processes; a job takes only workers whose modules are alike',
   },
   {
+    name: 'MAESTRO_NATIVE_ISA',
+    of: 'worker',
+    default: 'the best that the machine has',
+    meaning: 'instruction set of the native operators: avx2, avx512, amx or neon. It never changes a bit',
+  },
+  {
+    name: 'MAESTRO_NATIVE_DIR',
+    of: 'worker',
+    default: '.maestro/native in the installation',
+    meaning: 'where the library of native operators is built and found',
+  },
+  {
     name: 'MAESTRO_CHECKPOINTS',
     of: 'coordinator, worker, CLI',
     default: 'below the data folder',
@@ -135,7 +147,12 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     default: 'on',
     meaning: 'off allows kernels whose sums depend on thread order',
   },
-  { name: 'MAESTRO_THREADS', of: 'worker', default: '1', meaning: "threads per run of the training graph; part of a job's identity" },
+  {
+    name: 'MAESTRO_THREADS',
+    of: 'worker',
+    default: '1',
+    meaning: 'threads per run of the training graph; part of the identity of a job of precision standard',
+  },
   { name: 'MAESTRO_COLLECTIVE_LISTEN', of: 'worker', default: '127.0.0.1:0', meaning: 'host:port to listen on for other workers' },
   { name: 'MAESTRO_COLLECTIVE_ADVERTISE', of: 'worker', default: 'where it listens', meaning: 'the address that other workers connect to' },
   {
