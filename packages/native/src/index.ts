@@ -1,4 +1,5 @@
 export { type BuildOptions, buildNative, findNative, type NativeBuild } from './buildNative.ts';
+export { holdLibrary } from './holdLibrary.ts';
 export {
   type AdamWState,
   loadNative,
@@ -7,13 +8,11 @@ export {
   type NativePiece,
   type NativeTensor,
   type SgdState,
-  STACK_BYTES,
   type StepRule,
 } from './nativeLibrary.ts';
 export { describeNative, type NativeDescription, openNative, prepareNative } from './openNative.ts';
 export {
   ATTENTION_COLUMNS,
-  NATIVE_DOMAIN,
   NATIVE_OPERATORS,
   type NativeLayer,
   type NativeOperator,

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { readEnvironment } from '@maestro/protocol';
+import { holdLibrary } from './holdLibrary.ts';
 import { NATIVE_OPERATORS } from './operators.ts';
 
 /** A tensor of the plain calls: float32, or bfloat16 as its bits. */
@@ -72,22 +73,11 @@ const TENSOR_WORDS = 7;
 
 const BY_NAME = new Map(NATIVE_OPERATORS.map((each) => [each.name, each]));
 
-/**
- * The stack of native calls: graph optimisers of ONNX Runtime recurse deeply while a session opens. koffi is told before it loads the first
- * library, by whoever loads it: later, it refuses.
- */
-export const STACK_BYTES = 8 * 1024 * 1024;
-
-/** koffi unloads a library whose handle nobody keeps, under the feet of those who call it. */
-const held = new Set<unknown>();
-
 /** Loads a library that was built from `c/`. Or says why it cannot be used. */
 export function loadNative(path: string): NativeLibrary | string {
   const koffi = openKoffi();
   if (koffi === undefined) return `koffi cannot be loaded on ${process.platform}/${process.arch}`;
-  if (koffi.config().sync_stack_size !== STACK_BYTES) koffi.config({ ...koffi.config(), sync_stack_size: STACK_BYTES });
-  const library = koffi.load(path);
-  held.add(library);
+  const library = holdLibrary(koffi, path);
   const isaOf = library.func('const char *maestro_isa()');
   const isaAt = library.func('const char *maestro_isa_at(int)');
   const useIsa = library.func('int maestro_use_isa(const char *)');

@@ -19,9 +19,6 @@ export interface NativeOperator {
   readonly attributes: readonly string[];
 }
 
-/** The domain of the operators in a model, and its version. */
-export const NATIVE_DOMAIN = { name: 'maestro', version: 1 } as const;
-
 /** Columns of an attention matrix in memory: a multiple of this, with zeros beyond the tokens. */
 export const ATTENTION_COLUMNS = 32;
 

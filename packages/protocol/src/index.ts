@@ -65,7 +65,6 @@ export { commonIdentity, identityDifferences, type JobIdentity, specDifferences 
 export {
   at,
   COMMON_SECTIONS,
-  changedAt,
   type DataSpec,
   DEFAULT_HOLD_OUT,
   type DilocoSpec,
@@ -83,7 +82,6 @@ export {
   ranksPerUnit,
   readStoredSpec,
   SECTION_SCHEMAS,
-  specHash,
   storedSpecSchema,
   type TestDataSpec,
 } from './job/jobSpec.ts';
@@ -119,6 +117,7 @@ export { type RecipeName, recipeFault, recipeLabel } from './job/recipeFault.ts'
 export { failRecipes, isLoaded, isTraining, recipeInfos, recipeOf, registerRecipes, standInFor } from './job/recipeRegistry.ts';
 export { requireShallow } from './job/requireShallow.ts';
 export { describeIssues, pathsOf, type SchemaNode } from './job/schemaIssues.ts';
+export { changedAt, specHash } from './job/specHash.ts';
 export { printable } from './printable.ts';
 export { type Bind, type HostAndPort, requireSafeBind, splitAddress } from './process/bindRule.ts';
 export { DEVICES, type Device, isDevice } from './process/device.ts';

@@ -59,7 +59,8 @@ export interface Loader {
    * Returns the batch of `positions`, made now if it was not prefetched.
    *
    * @throws MaestroError `data-invalid` when samples cannot be read, `invalid-argument` when the filler throws or does not return
-   * (permanent: each later call fails alike; broken samples are only left out), `cancelled` when `signal` aborts or the loader is closed, `internal` when every batch of the ring is held unreleased.
+   * (permanent: each later call fails alike; broken samples are only left out), `cancelled` when `signal` aborts or the loader is closed,
+   * `internal` when every batch of the ring is held unreleased.
    */
   batch(positions: PositionRange, options?: { readonly signal?: AbortSignal }): Promise<MicroBatch>;
   /** Ends the threads. Batches in use stay readable. */

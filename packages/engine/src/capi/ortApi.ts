@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { STACK_BYTES } from '@maestro/native';
+import { holdLibrary } from '@maestro/native';
 import { MaestroError } from '@maestro/protocol';
 
 /** The address of a native object or of memory. */
@@ -85,9 +85,6 @@ export interface OrtApi {
   readonly env: Pointer;
 }
 
-/** koffi unloads a library whose handle nobody keeps, under the feet of those who call it. */
-const held = new Set<unknown>();
-
 /**
  * Loads the library that onnxruntime-node ships, by way of the FFI package koffi, and reads its table.
  *
@@ -100,9 +97,7 @@ export async function openOrtApi(): Promise<OrtApi> {
       throw new MaestroError('unavailable', `capi: koffi cannot be loaded on ${process.platform}/${process.arch}`, { cause });
     },
   );
-  if (koffi.config().sync_stack_size !== STACK_BYTES) koffi.config({ ...koffi.config(), sync_stack_size: STACK_BYTES });
-  const library = koffi.load(runtimeLibrary());
-  held.add(library);
+  const library = holdLibrary(koffi, runtimeLibrary());
   const base: Pointer = library.func('OrtGetApiBase', 'void *', [])();
   const [getApi, getVersion] = koffi.decode(base, 'void *', 2) as [Pointer, Pointer];
   const version = koffi.call(getVersion, koffi.proto('str', [])) as string;

@@ -30,7 +30,8 @@ export interface TrainingVectors {
  * only that keeps state there. Where `capi` cannot be opened, `node` takes its place, and the reason is told; a model with native operators
  * runs by `capi` alone.
  *
- * @throws MaestroError `unavailable` when `capi` must be and cannot, `invalid-argument` or `device-unavailable` when ONNX Runtime refuses the model or the device.
+ * @throws MaestroError `unavailable` when `capi` must be and cannot, `invalid-argument` or `device-unavailable` when ONNX Runtime refuses
+ * the model or the device.
  */
 export async function openGradients(options: TrainerHostOptions, { states, slots, reduced, loops }: TrainingVectors): Promise<Gradients> {
   const { engine, device, isResident, operators } = options;

@@ -1,4 +1,5 @@
-import { decisivePart, type JobSpec } from './jobSpec.ts';
+import type { JobSpec } from './jobSpec.ts';
+import { decisivePart } from './specHash.ts';
 
 /** Everything besides its file that decides a job's bits: versions, device, threads, fingerprint of the data set, by name. */
 export type JobIdentity = Readonly<Record<string, unknown>>;

@@ -41,7 +41,7 @@ export async function buildArtifacts(dir: string, spec: JobSpec): Promise<Artifa
   const plan = await planRecipe(spec, { samples: 0, classes: [] });
   const layout = flatLayout(plan.parameters);
   const parameters = drawParameters(plan, layout, spec.seed, new Float32Array(layout.length));
-  await writeArtifacts({ dir, plan, layout, spec, models: { standard: encodeModel(plan.buildTraining()) }, parameters });
+  await writeArtifacts({ dir, plan, layout, spec, training: { model: encodeModel(plan.buildTraining()) }, parameters });
   return inspectArtifacts(dir);
 }
 

@@ -1,7 +1,8 @@
 import { examineJob, imageCost, planJob, planWarnings, type WorkerAtHand } from '@maestro/data';
-import { GET_OPERATORS, OPERATORS_VERSION } from '@maestro/native/operators';
+import { GET_OPERATORS } from '@maestro/native/operators';
 import type { Job, JobCheck, JobSpec, WorkerInfo } from '@maestro/protocol';
 import { choosePrecision } from '../placement/choosePrecision.ts';
+import { canCompute, demandOf } from '../placement/schedulableJob.ts';
 
 /** A past or present job, for its measured speed. */
 interface SeenJob {
@@ -53,17 +54,18 @@ function seesAll({ workers, host }: JobSituation): boolean {
 const usable = ({ workers }: JobSituation): SeenWorker[] => workers.filter(({ isDrained }) => !isDrained);
 
 /** Warns that a job has to wait for workers that are not connected yet. */
-function workerWarnings({ precision, resources: { device, minWorkers, allowMixedDevices } }: JobSpec, situation: JobSituation): string[] {
+function workerWarnings(spec: JobSpec, situation: JobSituation): string[] {
+  const { device, minWorkers } = spec.resources;
+  const { operators, ...ofDeviceAlone } = demandOf(spec);
   const workers = usable(situation);
-  const ofDevice = workers.filter((worker) => worker.device === device || allowMixedDevices);
-  const isNative = precision !== 'standard' && precision !== 'auto';
-  const fitting = ofDevice.filter((worker) => !isNative || worker.operators === OPERATORS_VERSION).length;
+  const ofDevice = workers.filter((worker) => canCompute(ofDeviceAlone, worker));
+  const fitting = ofDevice.filter((worker) => canCompute(demandOf(spec), worker)).length;
   if (fitting >= minWorkers) return [];
   if (workers.length === 0) return ['resources: no workers are connected; the job waits for one'];
   if (ofDevice.length >= minWorkers) {
-    const kernels = ofDevice.find((worker) => worker.operators !== OPERATORS_VERSION)?.kernels;
+    const kernels = ofDevice.find((worker) => worker.operators !== operators)?.kernels;
     return [
-      `precision ${precision}: ${fitting} of the ${minWorkers} required workers have native operators of version ${OPERATORS_VERSION} ` +
+      `precision ${spec.precision}: ${fitting} of the ${minWorkers} required workers have native operators of version ${operators} ` +
         `(${kernels || 'another version'}); the job waits for others; for these ${GET_OPERATORS}; precision standard runs anywhere`,
     ];
   }

@@ -1,5 +1,6 @@
 import { OPERATORS_VERSION } from '@maestro/native/operators';
 import { isTraining, type JobPrecision, type JobSpec } from '@maestro/protocol';
+import { canCompute, demandOf, type FreeWorker } from './schedulableJob.ts';
 
 /** What `precision: auto` of a job file has become, and why, as a sentence. */
 export interface PrecisionChoice {
@@ -8,14 +9,7 @@ export interface PrecisionChoice {
 }
 
 /** A connected worker, as far as the choice depends on it. */
-export interface ComputingWorker {
-  readonly name: string;
-  readonly device: string;
-  /** Version of its native operators; 0 or absent without. */
-  readonly operators?: number;
-  /** The instruction set that they use, or why there are none. */
-  readonly kernels?: string;
-}
+export type ComputingWorker = Pick<FreeWorker, 'name' | 'device' | 'operators' | 'kernels'>;
 
 /**
  * Chooses what `precision: auto` becomes: the fastest precision that has the accuracy of float32. That is native float32 when every worker
@@ -26,10 +20,10 @@ export function choosePrecision(spec: JobSpec, workers: readonly ComputingWorker
     precision,
     reason: `precision auto: ${precision}, since ${why}`,
   });
-  const { device, allowMixedDevices } = spec.resources;
+  const { device } = spec.resources;
   if (!isTraining(spec)) return choose('standard', `recipe ${spec.recipe} does not train`);
   if (device !== 'cpu') return choose('standard', `native operators are for cpu, and the job is for ${device}`);
-  const able = workers.filter((worker) => worker.device === device || allowMixedDevices);
+  const able = workers.filter((worker) => canCompute(demandOf(spec), worker));
   if (able.length === 0) return choose('standard', `no ${device} worker is connected`);
   const lacking = able.filter((worker) => worker.device !== 'cpu' || worker.operators !== OPERATORS_VERSION);
   const [first] = lacking;

@@ -1,10 +1,9 @@
-import { OPERATORS_VERSION } from '@maestro/native/operators';
 import { mostWorkers } from '@maestro/protocol';
 import { type JobRun, refusalOf, stayingWorkers } from '../run/state/runState.ts';
 import { type Caution, hasStood } from './caution.ts';
 import { effectivePriority } from './effectivePriority.ts';
 import type { PlacementInput } from './placement.ts';
-import type { FreeWorker, SchedulableJob } from './schedulableJob.ts';
+import { demandOf, type FreeWorker, type SchedulableJob } from './schedulableJob.ts';
 
 /** A connected worker; `jobId` is empty while it has no job. */
 export interface PlaceableWorker {
@@ -60,9 +59,7 @@ export function placementInput({ runs: all, workers, nowMs, silenceMs, startedMs
       rank: effectivePriority(priority, waitedMs),
       minWorkers: isWriting ? Math.min(present, spec.resources.minWorkers) : spec.resources.minWorkers,
       maxWorkers: isWriting ? present : mostWorkers(spec),
-      device: spec.resources.device,
-      ...(spec.precision !== 'standard' && spec.precision !== 'auto' && { operators: OPERATORS_VERSION }),
-      allowsMixed: spec.resources.allowMixedDevices,
+      ...demandOf(spec),
       isStarted,
       present,
       workers: workersOf.get(id) ?? [],

@@ -1,3 +1,5 @@
+import { OPERATORS_VERSION } from '@maestro/native/operators';
+import type { JobSpec } from '@maestro/protocol';
 import type { WorkerRef } from '../run/view/assignRanks.ts';
 import { effectivePriority } from './effectivePriority.ts';
 
@@ -10,18 +12,23 @@ export interface FreeWorker extends WorkerRef {
   readonly kernels?: string;
 }
 
-/** Returns true for a worker that could compute for a job at all. */
-export function isFit(
-  {
-    device,
-    operators,
-    allowsMixed = false,
-    isRefused = () => false,
-  }: Pick<SchedulableJob, 'device' | 'operators' | 'allowsMixed' | 'isRefused'>,
-  worker: FreeWorker,
-): boolean {
-  const hasOperators = operators === undefined || worker.operators === operators;
-  return (worker.device === device || allowsMixed) && hasOperators && !isRefused(worker.id);
+/** What of a job decides who can compute for it. */
+type Demand = Pick<SchedulableJob, 'device' | 'operators' | 'allowsMixed'>;
+
+/** Returns true for a worker that has what a job computes with. */
+export function canCompute({ device, operators, allowsMixed = false }: Demand, worker: Pick<FreeWorker, 'device' | 'operators'>): boolean {
+  return (worker.device === device || allowsMixed) && (operators === undefined || worker.operators === operators);
+}
+
+/** Returns true for a worker that can compute for a job, and is not refused by it. */
+export function isFit(job: Demand & Pick<SchedulableJob, 'isRefused'>, worker: FreeWorker): boolean {
+  return canCompute(job, worker) && job.isRefused?.(worker.id) !== true;
+}
+
+/** Returns what a job file demands of its workers. */
+export function demandOf({ precision, resources: { device, allowMixedDevices } }: JobSpec): Demand {
+  const isNative = precision !== 'standard' && precision !== 'auto';
+  return { device, allowsMixed: allowMixedDevices, ...(isNative && { operators: OPERATORS_VERSION }) };
 }
 
 /** A job that waits for workers, or has some. */

@@ -46,7 +46,8 @@ function jsonOrText(text: string): unknown {
 
 /**
  * Parses a line of a story into an event of `run`. The worker speaks of the run's current view unless the line names one:
- * - `assigned a b` (`precision=float32` is what auto becomes), `pause`, `preempt`, `resume`, `cancel`, `skipped b 1.png`, `drain b`, `tick`; `tick away`: Redis does not answer;
+ * - `assigned a b` (`precision=float32` is what auto becomes), `pause`, `preempt`, `resume`, `cancel`, `skipped b 1.png`, `drain b`, `tick`;
+ *   `tick away`: Redis does not answer;
  * - `held a 4 peer-lost b`: a worker's standing, its step, its error and the peer it blames. `g1` is the view it speaks of; `threads=2`,
  *   `device=webgpu` and the like change its identity; `accuracy=0.75` is its measured result. `4:0+30` is a part of a state that it holds:
  *   of step 4, elements 0..29, and all parameters; with `?` only those of its elements, with `!` on disk;

@@ -7,7 +7,7 @@ import { buildOptimizerModel } from '@maestro/optim';
 import type { JobSpec } from '@maestro/protocol';
 import type { RecipePlan } from '@maestro/recipes';
 import type { FlatLayout } from '@maestro/tensors';
-import type { TrainingModels } from '../session/trainingModels.ts';
+import type { TrainingModel } from '../session/trainingModel.ts';
 
 /** The files of a job's artifacts folder. */
 export const ARTIFACT_FILES = {
@@ -26,21 +26,22 @@ export interface ArtifactOptions {
   readonly plan: RecipePlan;
   readonly layout: FlatLayout;
   readonly spec: JobSpec;
-  readonly models: TrainingModels;
+  readonly training: TrainingModel;
   /** The job's initial parameters, flat. */
   readonly parameters: Float32Array;
 }
 
 /**
  * Writes the four parts that ONNX Runtime training uses, so that people and other tools can run the job's graphs: the three models (of a
- * job with native operators that training graph too, which only maestro runs), and `checkpoint/` with the initial parameters. `artifacts.json` names their inputs. Atomic: written to a temporary folder, then renamed.
+ * job with native operators that training graph too, which only maestro runs), and `checkpoint/` with the initial parameters.
+ * `artifacts.json` names their inputs. Atomic: written to a temporary folder, then renamed.
  */
 export async function writeArtifacts({
   dir,
   plan,
   layout,
   spec: { optimizer },
-  models: { standard, native },
+  training: { model, native },
   parameters,
 }: ArtifactOptions): Promise<void> {
   if (await exists(dir)) return;
@@ -48,8 +49,8 @@ export async function writeArtifacts({
   await mkdir(dirname(dir), { recursive: true });
   try {
     await mkdir(partial);
-    await writeFile(join(partial, ARTIFACT_FILES.training), standard);
-    if (native !== undefined) await writeFile(join(partial, ARTIFACT_FILES.nativeTraining), native.model);
+    await writeFile(join(partial, ARTIFACT_FILES.training), native === undefined ? model : encodeModel(plan.buildTraining()));
+    if (native !== undefined) await writeFile(join(partial, ARTIFACT_FILES.nativeTraining), model);
     const evaluation = plan.buildEvaluation?.();
     if (evaluation !== undefined) await writeFile(join(partial, ARTIFACT_FILES.evaluation), encodeModel(evaluation));
     await writeFile(join(partial, ARTIFACT_FILES.optimizer), buildOptimizerModel(layout.tensors, optimizer));

@@ -9,7 +9,7 @@ import type { CheckpointRules } from '../checkpoint/checkpointRules.ts';
 import type { Collector } from '../state/collector.ts';
 import type { Snapshots } from '../state/snapshots.ts';
 import type { ContentCheck } from './contentCheck.ts';
-import type { TrainingModels } from './trainingModels.ts';
+import type { TrainingModel } from './trainingModel.ts';
 
 /** Deadline for Redis when a worker opens a job. */
 export const REDIS_TIMEOUT_MS = 10_000;
@@ -26,7 +26,7 @@ export interface JobSession {
   readonly dataset: Dataset;
   readonly schedule: Schedule;
   readonly learningRate: LearningRateSchedule;
-  readonly models: TrainingModels;
+  readonly training: TrainingModel;
   readonly trainer: Trainer;
   readonly loader: Loader;
   readonly contents: ContentCheck;

@@ -17,7 +17,7 @@ import { openContentCheck } from './contentCheck.ts';
 import { type JobSession, REDIS_TIMEOUT_MS } from './jobSession.ts';
 import type { JobSessionOptions } from './jobSessionOptions.ts';
 import { openJobContents } from './openJobContents.ts';
-import { buildTrainingModels } from './trainingModels.ts';
+import { buildJobModel } from './trainingModel.ts';
 
 /**
  * Opens data set, trainer, loader and everything else a job needs regardless of its members. Closes them again when a later part fails.
@@ -45,12 +45,12 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const layout = flatLayout(plan.parameters);
     const vectors = stateVectors(spec.optimizer);
     const { inputs, image } = plan;
-    const models = buildTrainingModels(plan, spec);
+    const training = buildJobModel(plan, spec);
     // Room for whatever virtual ranks a view may assign to this member; memory that is never written takes no space.
     const trainer = opened(
       await openTrainer({
-        trainingModel: models.native?.model ?? models.standard,
-        ...(models.native !== undefined && { operators: models.native.operators }),
+        trainingModel: training.model,
+        ...(training.native !== undefined && { operators: training.native.path }),
         library: openNative()?.path,
         layout,
         optimizer: spec.optimizer,
@@ -76,10 +76,10 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const table = await openJobContents({ ...options, dataset, redis });
     const contents = opened(openContentCheck({ table, dataset, reader: options.name, logger }));
     const identity = {
-      ...runtimeIdentity(models.native),
+      ...runtimeIdentity(training.native),
       ...recipeIdentity(spec),
       specHash: specHash(spec),
-      ...computeIdentity(compute, trainer, models.native),
+      ...computeIdentity(compute, trainer, training.native),
       datasetFingerprint: dataset.fingerprint,
     };
     const collector = createCollector({
@@ -113,7 +113,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       dataset,
       schedule,
       learningRate: jobLearningRate(spec, schedule),
-      models,
+      training,
       trainer,
       loader,
       contents,

@@ -53,13 +53,13 @@ export interface RestoreOptions {
  */
 export async function restore(options: RestoreOptions): Promise<string> {
   const { session, view, dataDir, isFirst, signal } = options;
-  const { plan, layout, spec, models, jobId } = session;
+  const { plan, layout, spec, training, jobId } = session;
   const restoreState = dilocoOf(spec) === undefined ? fromCheckpoint : replicasFromCheckpoint;
   const { parameters, hash } = view.restoreFrom === '' ? await fromSeed(options) : await restoreState(options);
   // A member's replicas are not the whole state: no view can start from them.
   session.state = dilocoOf(spec) === undefined ? view.startStep : -1;
   signal.throwIfAborted();
-  if (isFirst) await writeArtifacts({ dir: join(dataDir, 'jobs', jobId, 'artifacts'), plan, layout, spec, models, parameters });
+  if (isFirst) await writeArtifacts({ dir: join(dataDir, 'jobs', jobId, 'artifacts'), plan, layout, spec, training, parameters });
   return hash;
 }
 
