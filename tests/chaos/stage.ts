@@ -9,6 +9,8 @@ import type { Scenario, Stage, WorkerProxies } from './scenario.ts';
 
 /** Deadline of everything a scenario waits for. */
 const PATIENCE_MS = 45_000;
+/** Slows each step down where a script acts on the running job: it must not end before the script has seen what it waits for. */
+const PACE = '*/forward/slow';
 
 /** A stage with the parts that only the runner uses. */
 export interface OpenStage {
@@ -24,7 +26,7 @@ export interface OpenStage {
 
 /** Starts a cluster for the scenario, with its data in `dir`, and submits the job to it. */
 export async function openStage(
-  { workers = 2, faults = {}, isProxied = false }: Scenario,
+  { workers = 2, faults = {}, isProxied = false, act }: Scenario,
   { dir, spec, failureTimeoutMs }: { readonly dir: string; readonly spec: JobSpec; readonly failureTimeoutMs: number },
 ): Promise<OpenStage> {
   const marks: number[] = [];
@@ -61,9 +63,13 @@ export async function openStage(
       MAESTRO_COLLECTIVE_ADVERTISE: between.peers.address,
     };
   };
+  const variables = async (name: string, own: string | undefined): Promise<Record<string, string>> => ({
+    ...(await throughProxies(name)),
+    MAESTRO_FAULTS: [own ?? [], act === undefined ? [] : PACE].flat().join(','),
+  });
   const addWorker: Stage['addWorker'] = async (name, { faults: own } = {}) => {
     if (own !== undefined) faulty.add(name);
-    await cluster.addWorker({ name, env: { ...(await throughProxies(name)), ...(own !== undefined && { MAESTRO_FAULTS: own }) } });
+    await cluster.addWorker({ name, env: await variables(name, own) });
   };
 
   try {
@@ -97,7 +103,7 @@ export async function openStage(
           cluster.kill(name);
           await cluster.ended(name);
           await rm(socketOf(name), { force: true }); // a killed process leaves its socket behind, which cannot be bound again
-          await cluster.restart(name, { env: await throughProxies(name) });
+          await cluster.restart(name, { env: await variables(name, undefined) });
         },
         proxies(worker) {
           const found = proxies.get(worker);

@@ -60,6 +60,15 @@ test('a hang never ends its phase, while the process lives', async () => {
   expect(said).toEqual(['ended 0', 'ended 1', '2/apply/hang', 'ended question']);
 });
 
+test('slow is a pause, every time and beside other faults, of which nobody is told', async () => {
+  const { said, exited } = start('*/apply/slow,2/apply/exit');
+  expect(await exited).toEqual([1, null]);
+  expect(said).toEqual(['ended 0', 'ended 1', '2/apply/exit']);
+  const { reach } = createFaults('*/forward/slow');
+  for (const step of [0, 1]) expect(reach(step, 'forward')).toHaveProperty('then');
+  expect(reach(1, 'apply')).toBeUndefined();
+});
+
 test('without faults, and at other steps and phases, nothing happens', () => {
   expect(createFaults(undefined).reach(12, 'apply')).toBeUndefined();
   const { reach } = createFaults('12/forward/kill');
@@ -78,7 +87,7 @@ test('a list is read strictly', () => {
     ['12/forward/kill/now', 'expected STEP/PHASE/ACTION'],
     ['-1/forward/kill', 'step -1: expected a whole number or *'],
     ['1/backward/kill', 'phase backward: expected lease, decode, forward'],
-    ['1/forward/pause', 'action pause: expected kill, stop, hang, exit'],
+    ['1/forward/pause', 'action pause: expected kill, stop, hang, exit, slow'],
   ]) {
     expect(() => parseFaults(text!)).toThrow(why);
   }

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { MaestroError } from '@maestro/protocol';
 
 /**
@@ -23,8 +24,8 @@ const FAULT_PHASES = [
 /** A name in {@link FAULT_PHASES}. */
 export type FaultPhase = (typeof FAULT_PHASES)[number];
 
-/** Actions of a fault: SIGKILL or SIGSTOP to this process, a phase that never ends, or an exit with code 1. */
-const FAULT_ACTIONS = ['kill', 'stop', 'hang', 'exit'] as const;
+/** Actions of a fault: SIGKILL or SIGSTOP to this process, a phase that never ends, an exit with code 1, or a pause of 40 ms. */
+const FAULT_ACTIONS = ['kill', 'stop', 'hang', 'exit', 'slow'] as const;
 
 /** A name in {@link FAULT_ACTIONS}. */
 export type FaultAction = (typeof FAULT_ACTIONS)[number];
@@ -39,7 +40,7 @@ export interface Fault {
 
 /** The faults of one process. */
 export interface Faults {
-  /** Called at the beginning of each phase; a returned promise must be awaited. Each fault strikes once. */
+  /** Called at the beginning of each phase; a returned promise must be awaited. Each fault strikes once, but `slow` every time. */
   reach(step: number, phase: FaultPhase): void | Promise<void>;
 }
 
@@ -47,6 +48,9 @@ const NONE: Faults = { reach: () => undefined };
 
 /** Exit code of a fault; only the log distinguishes it from a crash of our own. */
 const EXIT_CODE = 1;
+
+/** Pause of `slow`, in milliseconds: a job of some hundred steps then lasts for seconds, however fast the machine. */
+const SLOW_MS = 40;
 
 /**
  * Parses a list of faults, STEP/PHASE/ACTION separated by commas; STEP is a number or `*` for any.
@@ -69,17 +73,20 @@ export function parseFaults(text: string): Fault[] {
 
 /**
  * Creates the faults of a process, for tests: set by `MAESTRO_FAULTS`, and no-ops without it. A listening parent process receives `{ fault:
- * 'STEP/PHASE/ACTION' }` just before one strikes.
+ * 'STEP/PHASE/ACTION' }` just before one strikes, except for `slow`.
  *
  * @throws as {@link parseFaults}.
  */
 export function createFaults(text: string | undefined): Faults {
-  let left = parseFaults(text ?? '');
-  if (left.length === 0) return NONE;
+  const faults = parseFaults(text ?? '');
+  if (faults.length === 0) return NONE;
+  const slow = faults.filter(({ action }) => action === 'slow');
+  let left = faults.filter(({ action }) => action !== 'slow');
   return {
     reach(step, phase) {
-      const fault = left.find((candidate) => candidate.phase === phase && (candidate.step ?? step) === step);
-      if (fault === undefined) return;
+      const isDue = (candidate: Fault): boolean => candidate.phase === phase && (candidate.step ?? step) === step;
+      const fault = left.find(isDue);
+      if (fault === undefined) return slow.some(isDue) ? setTimeout(SLOW_MS) : undefined;
       left = left.filter((other) => other !== fault);
       return strike(`${step}/${phase}/${fault.action}`, fault.action);
     },
