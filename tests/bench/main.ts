@@ -4,6 +4,7 @@ import { benchIdle } from './cluster/idle.ts';
 import { benchLogs } from './cluster/logs.ts';
 import { benchQueue } from './cluster/queue.ts';
 import { benchRecovery } from './cluster/recovery.ts';
+import { benchStart } from './cluster/start.ts';
 import { benchSubmit } from './cluster/submit.ts';
 import { benchTolerance } from './cluster/tolerance.ts';
 import { benchEngine } from './compute/engine.ts';
@@ -28,7 +29,7 @@ const { values: flags, positionals: asked } = parseArgs({
 
 /**
  * `npm run bench -- [step] [engine] [allreduce] [dataset] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync]
- * [submit] [queue] [false-starts] [idle] [links] [network] [scaling] [peers [--only KEYS] [--pairs MOST] [--json]]`: medians, side by side with PyTorch where Python has torch (PYTHON
+ * [submit] [start] [queue] [false-starts] [idle] [links] [network] [scaling] [peers [--only KEYS] [--pairs MOST] [--json]]`: medians, side by side with PyTorch where Python has torch (PYTHON
  * names the interpreter).
  */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
@@ -48,6 +49,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   sync: benchSync,
   idle: benchIdle,
   submit: benchSubmit,
+  start: benchStart,
   queue: benchQueue,
   'false-starts': benchFalseStarts,
   links: benchLinks,

@@ -15,7 +15,6 @@ export { type GridOptions, renderGrid } from './images/renderGrid.ts';
 export type { BatchConfig } from './loader/batchFiller.ts';
 export { mostBroken, tooManyBroken } from './loader/brokenSamples.ts';
 export { contentHash, contentText, sampleContent } from './loader/contentHash.ts';
-export { allocateProgress, type ProgressMemory, tellProgress, watchProgress } from './loader/fillProgress.ts';
 export { type ImageFillerOptions, imageFiller } from './loader/imageFiller.ts';
 export { type Loader, type LoaderOptions, type MicroBatch, openLoader } from './loader/loader.ts';
 export { type EvaluationImages, loadImages } from './loader/loadImages.ts';

@@ -7,7 +7,7 @@ const TARGET = new URL('../src/kernels.wasm.ts', import.meta.url);
 
 /**
  * The text of `kernels.wasm.ts`: `kernels.wat` compiled once for memories of one thread and once for shared ones (a module
- * must say which of them it imports), `pixels.wat` and `xxh3.wat`. Development only; a test holds the committed file to this.
+ * must say which of them it imports), `pixels.wat`, `xxh3.wat` and `uniforms.wat`. Development only; a test holds the committed file to this.
  */
 export async function compileKernels(): Promise<string> {
   const source = await read('kernels.wat');
@@ -15,6 +15,7 @@ export async function compileKernels(): Promise<string> {
   const shared = await toBase64('kernels.wat', source.replace('(memory 0 65536)', '(memory 0 65536 shared)'));
   const pixels = await toBase64('pixels.wat', await read('pixels.wat'));
   const xxh3 = await toBase64('xxh3.wat', await read('xxh3.wat'));
+  const uniforms = await toBase64('uniforms.wat', await read('uniforms.wat'));
   return `/** \`kernels.wat\` as compiled by \`npm run wat -w @maestro/kernels\`, in base64; never edited by hand. */
 export const UNSHARED_WASM =
   ${unshared};
@@ -30,6 +31,10 @@ export const PIXELS_WASM =
 /** \`xxh3.wat\`, likewise. */
 export const XXH3_WASM =
   ${xxh3};
+
+/** \`uniforms.wat\`, likewise. */
+export const UNIFORMS_WASM =
+  ${uniforms};
 `;
 }
 

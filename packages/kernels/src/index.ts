@@ -16,5 +16,6 @@ export {
   type SegmentedFloats,
   sliceParts,
 } from './segmentedFloats.ts';
+export { fillUniforms } from './uniforms.ts';
 export { isShared, openModule, type WasmMemory, webAssembly } from './webAssembly.ts';
 export { openXxh3 } from './xxh3.ts';

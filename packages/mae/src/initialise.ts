@@ -50,16 +50,12 @@ export function drawTensor(config: MaeConfig, { name, shape }: ParameterSpec, st
   if (name === 'cls_token' || name === 'mask_token') {
     for (let i = 0; i < out.length; i++) out[i] = TOKEN_STD * stream.normal();
   } else if (name === 'patch_embed.proj.bias') {
-    fillUniform(stream, 1 / Math.sqrt(patchLength(config)), out);
+    stream.fillUniform(out, 1 / Math.sqrt(patchLength(config)));
   } else if (shape.length > 1) {
     const outputs = shape[0]!;
     const inputs = out.length / outputs;
-    fillUniform(stream, Math.sqrt(6 / (inputs + outputs)), out); // Glorot & Bengio 2010, equation 16
+    stream.fillUniform(out, Math.sqrt(6 / (inputs + outputs))); // Glorot & Bengio 2010, equation 16
   } else {
     out.fill(name.endsWith('.weight') ? 1 : 0);
   }
-}
-
-function fillUniform(stream: RandomStream, bound: number, out: Float32Array): void {
-  for (let i = 0; i < out.length; i++) out[i] = bound * (2 * stream.uniform() - 1);
 }

@@ -61,6 +61,7 @@ export {
 } from './job/batchInput.ts';
 export { formatBytes, parseByteSize } from './job/byteSize.ts';
 export { type PathRoots, readRoots, requireConfined, requireInside } from './job/confinedPath.ts';
+export { allocateProgress, type FillProgress, type ProgressMemory, tellProgress, watchProgress } from './job/fillProgress.ts';
 export { commonIdentity, identityDifferences, type JobIdentity, specDifferences } from './job/jobIdentity.ts';
 export {
   at,

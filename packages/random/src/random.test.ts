@@ -21,6 +21,28 @@ test('a stream depends on its address alone, and on every part of it', () => {
   expect(new Set([first(base), ...others.map((other) => first({ ...base, ...other }))]).size).toBe(6);
 });
 
+test('numbers that are filled in at once are those drawn one by one, bit for bit, and the stream goes on behind them', () => {
+  const draw = fc.record({
+    seed: fc.maxSafeNat(),
+    index: fc.nat({ max: 2 ** 32 - 1 }),
+    bound: fc.double({ min: 1e-6, max: 10, noNaN: true }),
+    before: fc.nat({ max: 9 }),
+    length: fc.oneof(fc.nat({ max: 100 }), fc.integer({ min: 16_000, max: 40_000 })),
+  });
+  fc.assert(
+    fc.property(draw, ({ seed, index, bound, before, length }) => {
+      const [one, many] = [0, 1].map(() => randomStream({ seed, purpose: 'init', epoch: 3, index }));
+      for (let i = 0; i < before; i++) expect(one!.uint32()).toBe(many!.uint32());
+      const expected = Float32Array.from({ length }, () => bound * (2 * one!.uniform() - 1));
+      const found = new Float32Array(length);
+      many!.fillUniform(found, bound);
+      expect(Buffer.compare(Buffer.from(found.buffer), Buffer.from(expected.buffer))).toBe(0);
+      expect(many!.uint32()).toBe(one!.uint32());
+    }),
+    { numRuns: 60 },
+  );
+});
+
 test('uniform and normal draws have the moments of their distributions', () => {
   const stream = randomStream({ seed: 1, purpose: 'init' });
   const count = 100_000;

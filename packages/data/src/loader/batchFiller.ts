@@ -1,4 +1,4 @@
-import { type BatchInput, type BatchViews, elementsOf } from '@maestro/protocol';
+import { type BatchInput, type BatchViews, elementsOf, type FillProgress } from '@maestro/protocol';
 import { permutation, randomStream } from '@maestro/random';
 import type { Dataset } from '../formats/dataset.ts';
 import { type AugmentConfig, drawCrop, drawFlip } from '../images/augment.ts';
@@ -9,7 +9,6 @@ import { addDigests, sampleDigest } from '../schedule/sampleDigest.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
 import { readingDigest, watchContents } from './contentHash.ts';
 import { fillFault } from './fillFault.ts';
-import type { FillProgress } from './fillProgress.ts';
 import { evaluationCrop } from './loadImages.ts';
 import type { FillerSource, SampleAddress, SampleFiller, SampleToFill } from './sampleFiller.ts';
 import type { SkippedSample } from './skippedSample.ts';

@@ -1,11 +1,10 @@
 import { Worker } from 'node:worker_threads';
-import { type BatchViews, errorMessage, failureTimeouts, MaestroError } from '@maestro/protocol';
+import { allocateProgress, type BatchViews, errorMessage, failureTimeouts, MaestroError, watchProgress } from '@maestro/protocol';
 import type { Dataset } from '../formats/dataset.ts';
 import type { PositionRange } from '../schedule/schedule.ts';
 import type { BatchConfig } from './batchFiller.ts';
 import { type BatchOrder, createBatchRing } from './batchRing.ts';
 import { fillFault } from './fillFault.ts';
-import { allocateProgress, watchProgress } from './fillProgress.ts';
 import { allocateSlot, type LoaderReply, type LoaderRequest, type SlotMemory, slotViews } from './loaderMessages.ts';
 import type { FillerSource } from './sampleFiller.ts';
 import type { SkippedSample } from './skippedSample.ts';

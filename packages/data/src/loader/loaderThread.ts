@@ -1,9 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { errorMessage, isMaestroError } from '@maestro/protocol';
+import { errorMessage, isMaestroError, type ProgressMemory, tellProgress } from '@maestro/protocol';
 import type { DatasetSource } from '../formats/datasetSource.ts';
 import { reopenDataset } from '../formats/openDataset.ts';
 import { type BatchConfig, type BatchFiller, createBatchFiller } from './batchFiller.ts';
-import { type ProgressMemory, tellProgress } from './fillProgress.ts';
 import { type LoaderReply, type LoaderRequest, type SlotMemory, slotViews } from './loaderMessages.ts';
 import type { FillerSource, OpenSampleFiller } from './sampleFiller.ts';
 

@@ -276,6 +276,25 @@ test.each([{}, { segmentFloats: 96 }])('two replicas that own a part each come t
   await expect(newcomer.apply({ ...adamW, step: 3 })).rejects.toMatchObject({ code: 'conflict' });
 });
 
+test('parameters that are loaded without moments begin with zero moments, whatever was written before', async () => {
+  const trainer = await toyTrainer();
+  const { parameters } = await trainer.snapshot();
+  const initial = { parameters: parameters.slice(), step: 0 };
+  const expectZero = async (): Promise<void> => {
+    await trainer.load(initial);
+    const { firstMoments, secondMoments } = await trainer.snapshot();
+    expect([...firstMoments, ...secondMoments!].every((value) => value === 0)).toBe(true);
+  };
+  await gradientOf(trainer, toyBatch(4, 1));
+  await trainer.apply({ ...adamW, step: 1 });
+  await expectZero();
+  const range = { first: 0, length: 8 };
+  await trainer.write({ vector: 'secondMoments', range, values: new Float32Array(8).fill(3) });
+  await expectZero();
+  await trainer.load({ ...initial, firstMoments: new Float32Array(layout.length).fill(2), secondMoments: new Float32Array(layout.length) });
+  await expectZero();
+});
+
 test('a step cannot be applied twice', async () => {
   const trainer = await toyTrainer();
   await trainer.apply({ ...adamW, step: 1 });

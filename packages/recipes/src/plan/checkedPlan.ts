@@ -47,8 +47,18 @@ export function checkedPlan(recipe: RecipeInfo, made: RecipePlan): RecipePlan {
       const where = `drawParameter of ${parameter.name}`;
       const answer: unknown = call(where, () => made.drawParameter(parameter, stream, out));
       if (kindOf(answer) === 'a promise') throw recipeFault(recipe, where, 'it must fill in `out` before it returns, found a promise');
-      const at = out.findIndex((value) => !Number.isFinite(value));
+      const at = firstNotFinite(out);
       if (at !== -1) throw recipeFault(recipe, where, `it must fill in finite numbers, found ${out[at]} at ${at}`);
     },
   };
+}
+
+/** Bits of a float32 that are all set in infinities and in what is not a number. */
+const EXPONENT = 0x7f800000;
+
+/** Returns the index of the first value that is not finite, or -1: a model has a hundred million of them. */
+function firstNotFinite({ buffer, byteOffset, length }: Float32Array): number {
+  const bits = new Uint32Array(buffer, byteOffset, length);
+  for (let i = 0; i < length; i++) if ((bits[i]! & EXPONENT) === EXPONENT) return i;
+  return -1;
 }

@@ -46,5 +46,7 @@ export interface JobSession {
   hasFrozen: boolean;
   /** Of which states the trainer holds what, when the moments are sharded: what this member can give to others. */
   shards: readonly StateShard[];
+  /** Resolves when the artifacts that this member writes are on disk, or have failed to be written. */
+  artifacts: Promise<void>;
   close(): Promise<void>;
 }

@@ -46,6 +46,12 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const vectors = stateVectors(spec.optimizer);
     const { inputs, image } = plan;
     const training = buildJobModel(plan, spec);
+    const augment = augmentConfig(image.channels, withoutUndefined(spec.augment));
+    const filler = recipeFiller(source);
+    const { microBatch } = schedule;
+    const { sampleMs } = timeouts;
+    // Its threads load their libraries while the trainer is opened.
+    const loader = opened(openLoader({ dataset, ...image, augment, seed: spec.seed, inputs, filler, microBatch, sampleMs }));
     // Room for whatever virtual ranks a view may assign to this member; memory that is never written takes no space.
     const trainer = opened(
       await openTrainer({
@@ -56,7 +62,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         optimizer: spec.optimizer,
         inputs,
         sums: ownSeries(spec).map((name) => `metric.${name}`),
-        microBatch: schedule.microBatch,
+        microBatch,
         maxPartials: maxPartials(schedule.virtualRanks),
         treeDepth: treeHeight(schedule.virtualRanks),
         replicas: dilocoOf(spec)?.replicas ?? 0,
@@ -66,11 +72,6 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
         logger,
       }),
     );
-    const augment = augmentConfig(image.channels, withoutUndefined(spec.augment));
-    const filler = recipeFiller(source);
-    const { microBatch } = schedule;
-    const { sampleMs } = timeouts;
-    const loader = opened(openLoader({ dataset, ...image, augment, seed: spec.seed, inputs, filler, microBatch, sampleMs }));
     onStage('it connects to Redis');
     const redis = opened(await connectRedis(redisUrl, { timeoutMs: REDIS_TIMEOUT_MS }));
     const table = await openJobContents({ ...options, dataset, redis });
@@ -127,8 +128,10 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
       state: -1,
       hasFrozen: false,
       shards: [],
+      artifacts: Promise.resolve(),
       close,
     };
+    closers.push(() => session.artifacts);
     return session;
   } catch (error) {
     await close();

@@ -1,6 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { allocateProgress, watchProgress } from '@maestro/data';
-import { type ErrorCode, MaestroError, recipeFault, recipeOf } from '@maestro/protocol';
+import { allocateProgress, type ErrorCode, MaestroError, recipeFault, recipeOf, watchProgress } from '@maestro/protocol';
 import type { PlanSource } from '@maestro/recipes';
 import type { FlatLayout, FlatTensor } from '@maestro/tensors';
 
@@ -8,12 +7,15 @@ import type { FlatLayout, FlatTensor } from '@maestro/tensors';
 export interface InitialState {
   /** Backed by shared memory. */
   readonly parameters: Float32Array;
-  /** SHA-256 (hex) of their bytes. */
-  readonly hash: string;
+  /** Resolves with the SHA-256 (hex) of their bytes, which is computed while they are already in use. */
+  readonly hash: Promise<string>;
 }
 
-/** What the thread says at last. */
-export type InitialiseReply = { readonly hash: string } | { readonly code: ErrorCode; readonly message: string };
+/** What the thread says: that all is drawn, then the hash; or what went wrong. */
+export type InitialiseReply =
+  | { readonly isDrawn: true }
+  | { readonly hash: string }
+  | { readonly code: ErrorCode; readonly message: string };
 
 /** Options of {@link initialise}. */
 export interface InitialiseOptions {
@@ -26,8 +28,8 @@ export interface InitialiseOptions {
 const LOOKS = 6;
 
 /**
- * Draws a job's initial parameters in a separate thread: ViT-B's 112 million take seconds, in which the main thread must keep answering its
- * peers. What draws them may be other people's code, and not return.
+ * Draws a job's initial parameters in a separate thread: ViT-B's 112 million take part of a second, in which the main thread must keep
+ * answering its peers. What draws them may be other people's code, and not return.
  * @throws the signal's reason when it aborts; MaestroError `invalid-argument` that names recipe and parameter. The thread is then ended.
  */
 export async function initialise(plan: PlanSource, layout: FlatLayout, { drawMs, signal }: InitialiseOptions): Promise<InitialState> {
@@ -37,27 +39,33 @@ export async function initialise(plan: PlanSource, layout: FlatLayout, { drawMs,
   const thread = new Worker(new URL('./initialiseThread.js', import.meta.url), { workerData: { plan, memory, progress } });
   const stop = (): void => void thread.terminate();
   signal.addEventListener('abort', stop, { once: true });
-  let watching: NodeJS.Timeout | undefined;
-  try {
-    const reply = await new Promise<InitialiseReply>((resolve, reject) => {
-      const look = watchProgress(progress, LOOKS);
-      watching = setInterval(() => {
-        const late = look();
-        if (late !== undefined) reject(lateFault(plan, layout.tensors[late]!, drawMs));
-      }, drawMs / LOOKS);
-      thread.once('message', resolve);
-      thread.once('error', reject);
-      thread.once('exit', () =>
-        reject(signal.reason ?? new MaestroError('internal', 'internal: the initialising thread ended without a result')),
-      );
+  let drawn: () => void = () => undefined;
+  const drawing = new Promise<void>((resolve) => {
+    drawn = resolve;
+  });
+  const hash = new Promise<string>((resolve, reject) => {
+    const look = watchProgress(progress, LOOKS);
+    const watching = setInterval(() => {
+      const late = look();
+      if (late !== undefined) reject(lateFault(plan, layout.tensors[late]!, drawMs));
+    }, drawMs / LOOKS);
+    thread.on('message', (reply: InitialiseReply) => {
+      if ('isDrawn' in reply) clearInterval(watching);
+      if ('isDrawn' in reply) drawn();
+      else if ('hash' in reply) resolve(reply.hash);
+      else reject(new MaestroError(reply.code, reply.message));
     });
-    if ('code' in reply) throw new MaestroError(reply.code, reply.message);
-    return { parameters: new Float32Array(memory), hash: reply.hash };
-  } finally {
-    clearInterval(watching);
+    thread.once('error', reject);
+    thread.once('exit', () => {
+      clearInterval(watching);
+      reject(signal.reason ?? new MaestroError('internal', 'internal: the initialising thread ended without a result'));
+    });
+  }).finally(() => {
     signal.removeEventListener('abort', stop);
     stop();
-  }
+  });
+  await Promise.race([drawing, hash]);
+  return { parameters: new Float32Array(memory), hash };
 }
 
 function lateFault({ spec }: PlanSource, { name }: FlatTensor, drawMs: number): MaestroError {

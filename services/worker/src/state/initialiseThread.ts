@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
-import { type ProgressMemory, tellProgress } from '@maestro/data';
-import { errorMessage, isMaestroError } from '@maestro/protocol';
+import { errorMessage, isMaestroError, type ProgressMemory, tellProgress } from '@maestro/protocol';
 import { drawParameters, type PlanSource, planInThread } from '@maestro/recipes';
 import { flatLayout } from '@maestro/tensors';
 import type { InitialiseReply } from './initialise.ts';
@@ -20,10 +19,10 @@ const progress = tellProgress(told);
 
 async function draw(): Promise<InitialiseReply> {
   const plan = await planInThread(source);
-  const out = new Float32Array(memory);
-  const parameters = drawParameters(plan, flatLayout(plan.parameters), source.spec.seed, out, progress.begin);
+  drawParameters(plan, flatLayout(plan.parameters), source.spec.seed, new Float32Array(memory), progress.begin);
   progress.end();
-  return { hash: createHash('sha256').update(new Uint8Array(parameters.buffer)).digest('hex') };
+  parentPort!.postMessage({ isDrawn: true } satisfies InitialiseReply);
+  return { hash: createHash('sha256').update(new Uint8Array(memory)).digest('hex') };
 }
 
 // A thread's error would reach the main thread without its code.

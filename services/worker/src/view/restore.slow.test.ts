@@ -1,4 +1,4 @@
-import { access, readFile } from 'node:fs/promises';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { checkpointRoot } from '@maestro/checkpoint';
@@ -49,8 +49,17 @@ test('from the seed all come to the same parameters, and the first member writes
   const hash = await restoreTo(stage, other, {}, false);
   await expect(access(artifacts)).rejects.toMatchObject({ code: 'ENOENT' });
   expect(await restoreTo(stage, first, {})).toBe(hash);
+  await first.session.artifacts;
   expect(JSON.parse(await readFile(join(artifacts, ARTIFACT_FILES.manifest), 'utf8'))).toMatchObject({ format: 'maestro-artifacts-1' });
   expect([first.session.state, other.session.state]).toEqual([0, 0]);
+});
+
+test('a disk that does not take the artifacts stops no view: the log says so', async () => {
+  const alone = await stage.open('g', 'job-4');
+  await writeFile(join(stage.dataDir, 'jobs', 'job-4'), 'no folder');
+  expect(await restoreTo(stage, alone, {})).toMatch(/^[0-9a-f]{64}$/);
+  await alone.session.artifacts;
+  expect(alone.session.state).toBe(0);
 });
 
 test('from a checkpoint of its own the trainer holds that step, and the hash is the checkpoint’s', async () => {

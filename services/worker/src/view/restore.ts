@@ -47,19 +47,25 @@ export interface RestoreOptions {
 
 /**
  * Loads the state of a view's first step into the trainer: initial parameters, or those of the checkpoint that the view names. When
- * replicas train apart, that is the outer state and this member's replicas. Returns its SHA-256 (hex): of the initial parameters, or the
- * checkpoint hash.
+ * replicas train apart, that is the outer state and this member's replicas. The first member writes the job's artifacts, which goes on in
+ * the background (`session.artifacts`). Returns the state's SHA-256 (hex): of the initial parameters, or the checkpoint hash.
  * @throws MaestroError `checkpoint-invalid`, `invalid-argument` when the checkpoint belongs to another model or job.
  */
 export async function restore(options: RestoreOptions): Promise<string> {
-  const { session, view, dataDir, isFirst, signal } = options;
+  const { session, view, dataDir, isFirst, logger, signal } = options;
   const { plan, layout, spec, training, jobId } = session;
   const restoreState = dilocoOf(spec) === undefined ? fromCheckpoint : replicasFromCheckpoint;
   const { parameters, hash } = view.restoreFrom === '' ? await fromSeed(options) : await restoreState(options);
   // A member's replicas are not the whole state: no view can start from them.
   session.state = dilocoOf(spec) === undefined ? view.startStep : -1;
   signal.throwIfAborted();
-  if (isFirst) await writeArtifacts({ dir: join(dataDir, 'jobs', jobId, 'artifacts'), plan, layout, spec, training, parameters });
+  // The disk takes longer than all the rest, and nobody waits for it.
+  if (isFirst) {
+    const dir = join(dataDir, 'jobs', jobId, 'artifacts');
+    session.artifacts = writeArtifacts({ dir, plan, layout, spec, training, parameters }).catch((error: unknown) => {
+      logger.error({ dir, error }, 'the artifacts of the job could not be written');
+    });
+  }
   return hash;
 }
 
@@ -70,19 +76,19 @@ interface StartState {
 
 async function fromSeed({ session, view, self, timeouts, signal }: RestoreOptions): Promise<StartState> {
   const { planSource, layout, spec, trainer } = session;
-  const state = await initialise(planSource, layout, { drawMs: timeouts.progressMs, signal });
-  const { parameters } = state;
+  const { parameters, hash } = await initialise(planSource, layout, { drawMs: timeouts.progressMs, signal });
+  hash.catch(() => undefined); // awaited below, unless loading fails
   session.state = -1;
   session.shards = [];
   if (dilocoOf(spec) === undefined) {
     await trainer.load({ parameters, step: 0 });
     session.hasFrozen = true;
-    return state;
+    return { parameters, hash: await hash };
   }
   const { held } = replicasOf(session, view.members.find(({ id }) => id === self)!);
   await trainer.loadOuter({ parameters });
   for (let replica = 0; replica < held; replica++) await trainer.load({ parameters, step: 0, replica });
-  return state;
+  return { parameters, hash: await hash };
 }
 
 async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions): Promise<StartState> {

@@ -195,6 +195,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
         logger,
         signal,
       });
+      await session.artifacts;
     }
     return outcome;
   } finally {

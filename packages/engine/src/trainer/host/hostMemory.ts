@@ -11,6 +11,8 @@ export interface ReplicaState {
   optimizer: OptimizerStep;
   /** Optimizer steps that made its parameters. */
   lastStep: number;
+  /** False while no moment has been written: all are zero then, and take no memory. */
+  hasMoments: boolean;
 }
 
 /** The memory of a trainer in its compute thread, which ONNX Runtime reads and writes in place. */
@@ -66,6 +68,7 @@ export function openHostMemory(options: TrainerHostOptions, { prepare }: Pick<St
       vectors: Object.fromEntries(names.map((name) => [name, each.vectors[name]!])) as unknown as StateVectors,
       optimizer: stepOver(each.arenas),
       lastStep: 0,
+      hasMoments: false,
     }),
   );
   let own: FloatRange = { first: 0, length: trainable.length };

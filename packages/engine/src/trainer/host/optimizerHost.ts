@@ -18,6 +18,7 @@ export function optimizerCalls({ stateOf, slots }: HostMemory, tree: TreeHost, d
         );
       }
       const started = performance.now();
+      state.hasMoments = true;
       const kept = tree.takeKept();
       const sendSeconds = device?.apply(options, kept) ?? 0;
       if (device === undefined) state.optimizer.apply(options, kept === undefined ? undefined : slots[kept]);

@@ -13,7 +13,10 @@ export function stateCalls(memory: HostMemory, tree: TreeHost, device: DeviceSta
   return {
     load({ parameters, firstMoments, secondMoments, step, replica = 0 }: FlatState): void {
       const state = stateOf(replica);
-      fillVectors({ parameters, firstMoments, secondMoments }, state.vectors, memory.own);
+      const isNew = !state.hasMoments && firstMoments === undefined && secondMoments === undefined;
+      const targets = isNew ? { parameters: state.vectors.parameters } : state.vectors;
+      fillVectors({ parameters, firstMoments, secondMoments }, targets, memory.own);
+      state.hasMoments = !isNew;
       for (const name of names) device?.wroteHost(name);
       state.lastStep = step;
       tree.calls.clearTree();
@@ -42,6 +45,7 @@ export function stateCalls(memory: HostMemory, tree: TreeHost, device: DeviceSta
     write({ vector: name, range, values }: StateRange): void {
       device?.toHost(name);
       copyRange(vector(name), values, range);
+      stateOf(0).hasMoments = true;
       device?.wroteHost(name);
     },
     setStep(step: number): void {
