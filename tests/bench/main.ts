@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { benchFalseStarts } from './cluster/falseStarts.ts';
 import { benchIdle } from './cluster/idle.ts';
 import { benchLogs } from './cluster/logs.ts';
+import { benchMembers } from './cluster/members.ts';
 import { benchQueue } from './cluster/queue.ts';
 import { benchRecovery } from './cluster/recovery.ts';
 import { benchStart } from './cluster/start.ts';
@@ -29,7 +30,7 @@ const { values: flags, positionals: asked } = parseArgs({
 
 /**
  * `npm run bench -- [step] [engine] [allreduce] [dataset] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync]
- * [submit] [start] [queue] [false-starts] [idle] [links] [network] [scaling] [peers [--only KEYS] [--pairs MOST] [--json]]`: medians, side by side with PyTorch where Python has torch (PYTHON
+ * [submit] [start] [queue] [false-starts] [idle] [members] [links] [network] [scaling] [peers [--only KEYS] [--pairs MOST] [--json]]`: medians, side by side with PyTorch where Python has torch (PYTHON
  * names the interpreter).
  */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
@@ -48,6 +49,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   tolerance: benchTolerance,
   sync: benchSync,
   idle: benchIdle,
+  members: benchMembers,
   submit: benchSubmit,
   start: benchStart,
   queue: benchQueue,

@@ -43,8 +43,7 @@ export async function benchStart(): Promise<void> {
         let started: number | undefined;
         let atStart: readonly number[] = [];
         let first: number | undefined;
-        for await (const { progress, state } of client.watchJob(id)) {
-          if (process.env.DBG) process.stderr.write(`${((performance.now() - began) / 1000).toFixed(2)} ${state} ${progress?.step}\n`);
+        for await (const { progress } of client.watchJob(id)) {
           if (progress === null || first !== undefined) continue;
           const now = (performance.now() - began) / 1000;
           if (started === undefined) {
