@@ -38,6 +38,9 @@ const INSTRUCTION_SETS: Readonly<Record<string, readonly InstructionSet[]>> = {
 /** Compiled once: what does no arithmetic. */
 const COMMON = ['tasks.c', 'tail.c', 'dispatch.c', 'operators.c', 'ort_glue.c'];
 
+/** Compiled once, for the lowest instruction set. */
+const IMAGES = join('images', 'images.c');
+
 /** A library that is built, or could not be. */
 export type NativeBuild =
   | { readonly path: string; readonly hash: string; readonly compiler: string }
@@ -74,8 +77,9 @@ function readSources({ environment = readEnvironment(), home, arch = process.arc
   if (environment['CC'] === 'false') return 'CC=false';
   if (!existsSync(NATIVE_SOURCES)) return 'no C sources here';
   const hash = createHash('sha256');
-  const files = readdirSync(NATIVE_SOURCES).filter((file) => /\.[ch]$/.test(file));
-  for (const file of files.sort()) hash.update(`${file}\0`).update(readFileSync(join(NATIVE_SOURCES, file)));
+  const files = ['', 'images'].flatMap((folder) => readdirSync(join(NATIVE_SOURCES, folder)).map((file) => join(folder, file)));
+  for (const file of files.filter((each) => /\.[ch]$/.test(each)).sort())
+    hash.update(`${file}\0`).update(readFileSync(join(NATIVE_SOURCES, file)));
   const all = [...FLAGS, ...flags];
   const digest = hash.update(JSON.stringify({ flags: all, sets })).digest('hex');
   const folder = home ?? environment['MAESTRO_NATIVE_DIR'] ?? HOME;
@@ -139,6 +143,7 @@ async function compile({ sets, flags }: Sources, compiler: Compiler, work: strin
       return { object: `${name}.o`, args: [...own, ...names, '-c', source('isa.c')] };
     }),
     ...COMMON.map((file) => ({ object: `${file}.o`, args: ['-c', source(file)] })),
+    { object: 'images.o', args: [...sets[0]!.flags, '-c', source(IMAGES)] },
   ];
   await Promise.all(units.map(({ object, args }) => execute(compiler.path, [...flags, ...args, '-o', join(work, object)])));
   const objects = units.map(({ object }) => join(work, object));

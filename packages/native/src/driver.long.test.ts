@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
+import { NATIVE_SOURCES } from './buildNative.ts';
 import { findCompiler } from './compiler.ts';
+import { JPEG } from './imageVectors.ts';
 import { NATIVE_OPERATORS } from './operators.ts';
 import { buildDriver, request, runDriver } from './testing/driver.ts';
 import { VECTOR_HASHES } from './vectorHashes.ts';
@@ -40,6 +42,25 @@ onX64(
       const requests = shapes.map((shape) => request(operator, shape));
       await runDriver([program], Buffer.concat(requests), { ASAN_OPTIONS: 'detect_leaks=0' });
       expect(await runDriver([program], requests[0]!, { ASAN_OPTIONS: 'detect_leaks=0' })).toBe(VECTOR_HASHES[operator.name]);
+    }
+  },
+  900_000,
+);
+
+onX64(
+  'a damaged JPEG file makes no decoder read or write out of bounds',
+  async () => {
+    const file = join(folder, 'image.jpg');
+    writeFileSync(file, Buffer.from(JPEG, 'base64'));
+    for (const own of [['-mavx2', '-mfma'], []]) {
+      const program = join(folder, `images${own.length}`);
+      const flags = ['-std=gnu11', '-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', ...own];
+      const source = join(NATIVE_SOURCES, 'test', 'images.c');
+      const built = spawnSync((compiler as { path: string }).path, [...flags, source, '-o', program], { encoding: 'utf8' });
+      expect(built.stderr).toBe('');
+      const { stdout, stderr } = spawnSync(program, [file, '20000'], { encoding: 'utf8' });
+      expect(stderr).toBe('');
+      expect(Number(stdout)).toBeGreaterThan(2000);
     }
   },
   900_000,

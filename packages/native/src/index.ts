@@ -1,5 +1,6 @@
 export { type BuildOptions, buildNative, findNative, type NativeBuild } from './buildNative.ts';
 export { holdLibrary } from './holdLibrary.ts';
+export { type ImageBox, loadNativeImages, type NativeImages, type NativeTaps } from './nativeImages.ts';
 export {
   type AdamWState,
   loadNative,
@@ -11,6 +12,7 @@ export {
   type StepRule,
 } from './nativeLibrary.ts';
 export { describeNative, type NativeDescription, openNative, prepareNative } from './openNative.ts';
+export { openNativeImages } from './openNativeImages.ts';
 export {
   ATTENTION_COLUMNS,
   NATIVE_OPERATORS,

@@ -152,7 +152,8 @@ export function loadNative(path: string): NativeLibrary | string {
   };
 }
 
-function openKoffi(): typeof import('koffi') | undefined {
+/** koffi; undefined where it has no build for this machine. */
+export function openKoffi(): typeof import('koffi') | undefined {
   try {
     return createRequire(import.meta.url)('koffi') as typeof import('koffi');
   } catch {

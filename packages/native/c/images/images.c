@@ -1,0 +1,43 @@
+// What is called from outside. Compiled with the flags of the lowest instruction set: maestro_has_images says whether the machine has it.
+#include "jpeg_header.c"
+#include "resize.c"
+#include "jpeg.c"
+
+#define EXPORT __attribute__((visibility("default")))
+
+// Width, height and channels of a JPEG file that can be decoded here; 0 for any other file.
+EXPORT int maestro_jpeg_size(const uint8_t *bytes, int64_t length, int32_t *size) {
+  JpegHeader header;
+  if (!read_jpeg_header(bytes, length, &header) || header.orientation != 1) return 0;
+  size[0] = header.width;
+  size[1] = header.height;
+  size[2] = header.components;
+  return 1;
+}
+
+EXPORT int64_t maestro_jpeg_scratch(int64_t length, int64_t width) { return jpeg_scratch_bytes(length, width) + 32; }
+
+// Decodes the box (left, top, width, height) to rows of pixels; with taps, each row is made narrower. 0 where another decoder has to.
+EXPORT int maestro_jpeg_decode(
+    const uint8_t *bytes, int64_t length, const int32_t *box, uint8_t *to, const uint8_t *taps, int64_t tap_bytes, int32_t size,
+    uint8_t *scratch, int64_t room) {
+  const Taps across = {taps, tap_bytes, size};
+  return decode_jpeg(bytes, length, box, taps ? &across : NULL, to, scratch, room - 32);
+}
+
+EXPORT void maestro_weigh_image(
+    uint8_t *to, const uint8_t *from, int64_t offset, int64_t length, int64_t rows, int64_t row_bytes, int channels, const uint8_t *taps,
+    int64_t tap_bytes, int32_t size, uint8_t *scratch) {
+  const Taps across = {taps, tap_bytes, size};
+  weigh_image(to, from + offset, from + length, rows, row_bytes, channels, &across, scratch);
+}
+
+EXPORT void maestro_weigh_rows(uint8_t *to, const uint8_t *from, int64_t row_bytes, const uint8_t *taps, int64_t tap_bytes, int32_t size) {
+  const Taps down = {taps, tap_bytes, size};
+  weigh_rows(to, from, row_bytes, &down);
+}
+
+EXPORT void maestro_look_up_planes(
+    float *to, const uint8_t *from, const float *table, int64_t side, int channels, int planes, int is_flipped) {
+  look_up_planes(to, from, table, side, channels, planes, is_flipped);
+}
