@@ -69,6 +69,19 @@ onCompiler('native operators', () => {
     }
   });
 
+  test.each(NATIVE_OPERATORS.filter(({ name }) => /^Linear.*F32$/.test(name)))('$name of rows and columns that are packed', (operator) => {
+    // Lines of 4096 bytes, and columns of long lines, are not read where they are.
+    for (const shape of [
+      { ...ONES, R: 9, K: 1024, N: 47 },
+      { ...ONES, R: 410, K: 5, N: 1024 },
+    ]) {
+      const { inputs, attributes } = formulaInputs(operator, shape);
+      const expected = reference(operator.name, inputs, attributes, false);
+      for (const [i, output] of library.run(operator.name, inputs, attributes).entries())
+        expect(errorOf(output, expected[i]!.at)).toBeLessThan(tolerance(operator, i));
+    }
+  });
+
   test('the bits are those of the test vectors on each instruction set that this machine has', () => {
     const best = library.isa;
     for (const isa of library.isas) {
