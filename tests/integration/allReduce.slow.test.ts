@@ -23,7 +23,8 @@ function hashesOf(answer: MemberAnswer): readonly string[] {
 test.each(['f32', 'bf16'] as const)(
   '1, 2, 3, 4 and 7 processes get the same bits of an %s all-gather, view after view',
   async (allGather) => {
-    const members = await start(7);
+    // Every other member does without the native library.
+    const members = await start(7, { loops: (i) => (i % 2 === 0 ? 'native' : 'portable') });
     const hashes = new Set<string>();
     for (const [generation, workers] of [1, 2, 3, 4, 7].entries()) {
       const group = members.slice(0, workers);

@@ -98,6 +98,20 @@ EXPORT void maestro_sgd(float *p, const float *g, float *m, uint16_t *copy, int6
   kernels()->sgd(p, g, m, copy, n, scalars, is_nesterov);
 }
 
+// The exchange between members; see exchange.c. Checksums are of 32-bit words, as in packages/kernels.
+
+EXPORT void maestro_checksum(const void *src, int64_t words, uint64_t state[2]) { kernels()->checksum(src, words, state); }
+
+EXPORT void maestro_copy_checked(void *to, const void *from, int64_t words, uint64_t state[2]) {
+  kernels()->copy_checked(to, from, words, state);
+}
+
+EXPORT void maestro_unpack_checked(float *to, const void *from, int64_t floats, uint64_t state[2]) {
+  kernels()->unpack_checked(to, from, floats, state);
+}
+
+EXPORT void maestro_sum_terms(const void *summation) { kernels()->sum_terms(summation); }
+
 // ---- an operator by itself, on this thread: for the self-check and tests
 
 enum { TENSOR_WORDS = 1 + MAX_AXES }; // axes, dims

@@ -1,5 +1,5 @@
 // All kernels of one instruction set: compiled once for each, with its flags and a name for the table.
-#include "optimizer.c"
+#include "exchange.c"
 
 const Kernels NATIVE_TABLE = {
   .name = NATIVE_NAME,
@@ -13,4 +13,8 @@ const Kernels NATIVE_TABLE = {
   .sum_squares = sum_squares,
   .adamw = adamw,
   .sgd = sgd,
+  .checksum = checksum,
+  .copy_checked = copy_checked,
+  .unpack_checked = unpack_checked,
+  .sum_terms = sum_terms,
 };

@@ -25,6 +25,19 @@ typedef struct {
   long batch, tokens, heads, from, width; // width = D, the columns of y
 } Attention;
 
+// A sum of terms over all members of a view, of one piece of a vector: see exchange.c.
+typedef struct {
+  int64_t count, block;        // elements, and those of a block of squares
+  float *const *terms;         // some are overwritten, as the program says
+  const int32_t (*program)[3]; // additions: terms[into] = terms[left] + terms[right]; the last one goes to `out`
+  int64_t additions, result;   // `result` is the term that holds the sum where there are no additions
+  int64_t late;                // the term whose checksum is taken: what has just arrived; -1: none
+  float *out;
+  uint16_t *packed;    // null, or gets the sum as bfloat16; `out` is then rounded
+  double *squares;     // of each block of `out`
+  uint64_t *checksums; // of `out`, or of `packed`; of the late term
+} Summation;
+
 typedef struct {
   const char *name;
   // y [R, N] = x [R, K] w^T, w [N, K]
@@ -44,6 +57,11 @@ typedef struct {
   void (*sum_squares)(const float *x, long n, double lanes[8]);
   void (*adamw)(float *p, const float *g, float *m, float *v, uint16_t *copy, long n, const float *scalars);
   void (*sgd)(float *p, const float *g, float *m, uint16_t *copy, long n, const float *scalars, int is_nesterov);
+  // The exchange between members. A checksum's state: the sum of the words so far, and the sum of these sums, which is the checksum.
+  void (*checksum)(const void *src, long words, uint64_t state[2]);
+  void (*copy_checked)(void *to, const void *from, long words, uint64_t state[2]);
+  void (*unpack_checked)(float *to, const void *from, long floats, uint64_t state[2]); // from bfloat16
+  void (*sum_terms)(const Summation *);
 } Kernels;
 
 // Columns of p: tokens rounded up to 32.

@@ -1,4 +1,5 @@
 export { type BuildOptions, buildNative, findNative, type NativeBuild } from './buildNative.ts';
+export type { ExchangeKernels, Summation, SummationOptions } from './exchangeKernels.ts';
 export { holdLibrary } from './holdLibrary.ts';
 export { type ImageBox, loadNativeImages, type NativeImages, type NativeTaps } from './nativeImages.ts';
 export {

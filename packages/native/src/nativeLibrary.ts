@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { readEnvironment } from '@maestro/protocol';
+import { type ExchangeKernels, openExchangeKernels } from './exchangeKernels.ts';
 import { holdLibrary } from './holdLibrary.ts';
 import { NATIVE_OPERATORS } from './operators.ts';
 
@@ -41,6 +42,8 @@ export interface NativeLibrary {
   sgd(state: SgdState, scalars: Float32Array, nesterov: boolean): void;
   /** Writes the sum of squares of each `block` elements to `out`, as `blockSumSquares` in packages/kernels, by so many threads. */
   blockSquares(x: Float32Array, block: number, out: Float64Array, threads: number): void;
+  /** What members do with each other's messages. */
+  readonly exchange: ExchangeKernels;
   /** A step over many pieces by so many threads, to be taken again and again; it keeps the pieces' memory, which may not move. */
   prepareStep(rule: StepRule, pieces: readonly NativePiece[], threads: number): () => void;
 }
@@ -138,6 +141,7 @@ export function loadNative(path: string): NativeLibrary | string {
       if (out.length < x.length / block) throw new RangeError(`native: ${out.length} sums for blocks of ${block} of ${x.length} floats`);
       blockSquares(x, x.length, block, out, threads);
     },
+    exchange: openExchangeKernels(koffi, library),
     prepareStep(rule, pieces, threads) {
       const number = STEP_RULES.indexOf(rule);
       const words = pieces.flatMap(({ parameters, gradient, firstMoments, secondMoments = firstMoments, scalars }) => {

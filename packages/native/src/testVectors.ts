@@ -103,8 +103,28 @@ export function stepHash(library: NativeLibrary): string {
   library.blockSquares(numbers(5), STEP_BLOCK, sums, 2);
   const added = new Float32Array(STEP_FLOATS);
   library.add(added, numbers(6), numbers(7), 2);
-  told(sums, added);
+  told(sums, added, ...exchangeResults(library, numbers));
   return hash.digest('hex');
+}
+
+/** What the loops of the exchange give: sums of three terms, as float32 and rounded, with squares and checksums. */
+function exchangeResults({ exchange }: NativeLibrary, numbers: (seed: number) => Float32Array): (Float32Array | Float64Array)[] {
+  const bytes = ({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
+  const additions = [
+    { into: 1, left: 0, right: 1 },
+    { into: 2, left: 1, right: 2 },
+  ];
+  const sum = exchange.prepareSum({ terms: 3, additions, result: 2, block: STEP_BLOCK });
+  return [false, true].flatMap((isRounded) => {
+    for (const i of [0, 1, 2]) sum.setTerm(i, bytes(numbers(i + 8)));
+    const [out, packed, unpacked] = [STEP_FLOATS, Math.ceil(STEP_FLOATS / 2), STEP_FLOATS].map((length) => new Float32Array(length));
+    const squares = new Float64Array(Math.ceil(STEP_FLOATS / STEP_BLOCK));
+    const found = sum.run({ out: bytes(out!), squares, late: 1, ...(isRounded && { packed: bytes(packed!) }) });
+    const checksums = new Float64Array(
+      BigUint64Array.of(found.gathered, found.late, exchange.unpack(bytes(unpacked!), bytes(packed!))).buffer,
+    );
+    return [out!, packed!, unpacked!, squares, checksums];
+  });
 }
 
 /** The operators whose bits are not those that this version has: a compiler's fault. Some milliseconds each. */

@@ -64,12 +64,13 @@ function scatter(target: readonly Float32Array[], source: Float32Array): void {
 }
 
 const answer = (message: MemberAnswer) => process.send?.(message);
-const [self = '', address = '127.0.0.1:0', keepaliveMs = '1000', checksums = 'true'] = process.argv.slice(2);
+const [self = '', address = '127.0.0.1:0', keepaliveMs = '1000', checksums = 'true', loops = 'native'] = process.argv.slice(2);
 const collective = await openCollective({
   address,
   keepaliveTimeMs: Number(keepaliveMs),
   keepaliveTimeoutMs: Number(keepaliveMs),
   checksums: checksums === 'true',
+  loops: loops === 'portable' ? 'portable' : 'native',
 });
 let group: Group | undefined;
 let view: MemberView | undefined;

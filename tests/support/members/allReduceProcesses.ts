@@ -13,20 +13,27 @@ export interface MemberProcess {
   readonly ask: (command: MemberCommand) => Promise<MemberAnswer>;
 }
 
+/** Options of {@link startMembers}. */
+export interface StartOptions {
+  readonly keepaliveMs?: number;
+  readonly address?: (i: number) => string;
+  readonly checksums?: boolean;
+  /** Loops of member `i`. Default: native ones where there is a library. */
+  readonly loops?: (i: number) => 'native' | 'portable';
+}
+
 /** Starts `count` members, `worker-0` and so on, each listening on its own address. */
 export function startMembers(
   count: number,
-  {
-    keepaliveMs = 5000,
-    address = () => '127.0.0.1:0',
-    checksums = true,
-  }: { readonly keepaliveMs?: number; readonly address?: (i: number) => string; readonly checksums?: boolean } = {},
+  { keepaliveMs = 5000, address = () => '127.0.0.1:0', checksums = true, loops = () => 'native' }: StartOptions = {},
 ): Promise<MemberProcess[]> {
-  return Promise.all(Array.from({ length: count }, (_, i) => startMember(`worker-${i}`, address(i), keepaliveMs, checksums)));
+  return Promise.all(
+    Array.from({ length: count }, (_, i) => startMember(`worker-${i}`, [address(i), String(keepaliveMs), String(checksums), loops(i)])),
+  );
 }
 
-async function startMember(id: string, address: string, keepaliveMs: number, checksums: boolean): Promise<MemberProcess> {
-  const child = fork(MEMBER, [id, address, String(keepaliveMs), String(checksums)], { stdio: 'inherit' });
+async function startMember(id: string, options: readonly string[]): Promise<MemberProcess> {
+  const child = fork(MEMBER, [id, ...options], { stdio: 'inherit' });
   const next = () =>
     new Promise<MemberAnswer>((resolve, reject) => {
       const exited = () => reject(new Error(`${id} ended`));

@@ -1,11 +1,13 @@
 import type { SecureClientSessionOptions } from 'node:http2';
 import { Server, type ServerCredentials, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from '@grpc/grpc-js';
 import { SUM_SQUARES_BLOCK } from '@maestro/kernels';
+import { openNative } from '@maestro/native';
 import { ERROR_CODES, type ErrorCode, MaestroError } from '@maestro/protocol';
 import { type AllGather, type PlanMember, planReduce, type ReducePlan } from '../plan/plan.ts';
 import type { FloatVector } from '../plan/vector.ts';
 import { type PulledState, type PullStateOptions, pullState } from '../state/pullState.ts';
 import { openStateSource, type ServeStateOptions } from '../state/serveState.ts';
+import { PORTABLE_PAYLOADS, payloadKernels } from '../wire/checksum.ts';
 import type { ChunkFrame } from '../wire/codec.ts';
 import { type Dialled, dial } from '../wire/dial.ts';
 import { type AbortRequest, COLLECTIVE_SERVICE, type PullRequest, SERVER_OPTIONS } from '../wire/service.ts';
@@ -28,6 +30,8 @@ export interface CollectiveOptions {
   readonly keepaliveTimeoutMs?: number;
   /** True when this worker's messages carry checksums. Received checksums are always verified. Default true. */
   readonly checksums?: boolean;
+  /** `portable` does without the native library: the same bits, slower. Default `native`, where there is one. */
+  readonly loops?: 'native' | 'portable';
 }
 
 /** A member of a view, with the address that its own collective reported. */
@@ -108,11 +112,13 @@ export async function openCollective({
   keepaliveTimeMs = 1000,
   keepaliveTimeoutMs = 1000,
   checksums = true,
+  loops = 'native',
 }: CollectiveOptions = {}): Promise<Collective> {
   const connection = {
     keepalive: { timeMs: keepaliveTimeMs, timeoutMs: keepaliveTimeoutMs },
     ...(credentials !== undefined && { tls: credentials.client }),
   };
+  const payloads = loops === 'native' ? payloadKernels(openNative()?.exchange) : PORTABLE_PAYLOADS;
   const memberships = new Set<Membership>();
   const early = new Set<Outbound>();
   const newest = new Map<string, number>();
@@ -192,6 +198,7 @@ export async function openCollective({
       reduced: view.reduced,
       scalarsPerRank,
       checksums,
+      payloads,
       stepTimeoutMs,
     });
     const membership: Membership = { job, generation, self, plan, events: group.events, pulls: new Map(), group, arrived: () => {} };

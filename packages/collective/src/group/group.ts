@@ -1,12 +1,13 @@
 import { errorMessage, isMaestroError, MaestroError } from '@maestro/protocol';
 import type { Chunk, ReducePlan } from '../plan/plan.ts';
 import { type FloatVector, openVector } from '../plan/vector.ts';
+import { openReducer, type Reducer } from '../reduce/reducer.ts';
+import type { PayloadKernels } from '../wire/checksum.ts';
 import { decodeChunk } from '../wire/codec.ts';
 import { type Intake, openIntake } from './intake.ts';
 import type { AbortNotice, Link, LinkEvents } from './link.ts';
 import { type Outflow, openOutflow } from './outflow.ts';
 import { hasReceived, hasSent, openPeer, type Peer, type Waiting, waitingFor } from './peer.ts';
-import { openReducer, type Reducer } from './reducer.ts';
 import { parity, type Round, type RoundPosition, roundCode } from './round.ts';
 import { invalidCall, otherRound, peerLost, placeText, type RoundPlace, roundTimeout } from './roundErrors.ts';
 import { createRoundClock, type RoundTimes } from './roundTimes.ts';
@@ -29,6 +30,8 @@ export interface GroupOptions {
   readonly scalarsPerRank: number;
   /** True when messages carry checksums; received checksums are always verified. */
   readonly checksums: boolean;
+  /** Loops over payloads; they differ in speed only. */
+  readonly payloads: PayloadKernels;
   /** Deadline of one round; on expiry it fails, naming the members it waits for. */
   readonly stepTimeoutMs: number;
 }
@@ -85,10 +88,12 @@ export class Group {
   #error: MaestroError | undefined;
   #closing: Promise<void> | undefined;
   #hasTurn = false;
+  /** Pieces whose sums were passed on, over all steps. */
+  #passedOn = 0;
   #receivedBytes = 0;
 
   constructor(options: GroupOptions) {
-    const { plan, self, generation, scalarsPerRank, checksums } = options;
+    const { plan, self, generation, scalarsPerRank, checksums, payloads } = options;
     const own = plan.partials.filter(({ member }) => member === self).length;
     if (options.partials.length < own)
       throw invalidCall(`${plan.members[self]!.id} holds ${own} partials, ${options.partials.length} vectors were given`);
@@ -103,8 +108,8 @@ export class Group {
     const newScalars = () => new Float64Array(plan.virtualRanks * scalarsPerRank);
     const scalars = [newScalars(), newScalars()] as const;
     const peers = plan.members.flatMap((_, index) => (index === self ? [] : [openPeer(plan, self, index)]));
-    const reducer = openReducer({ plan, self, partials, reduced, blockSumSquares, checksums });
     const position = this.#position;
+    const reducer = openReducer({ plan, self, partials, reduced, blockSumSquares, checksums, payloads, position });
     this.#blockSumSquares = blockSumSquares;
     this.#scalars = scalars;
     this.#peers = peers;
@@ -114,6 +119,7 @@ export class Group {
       scalarsPerRank,
       position,
       reducer,
+      payloads,
       reduced,
       blockSumSquares,
       scalars,
@@ -125,6 +131,7 @@ export class Group {
       plan,
       generation,
       checksums,
+      payloads,
       peers,
       position,
       partials,
@@ -307,7 +314,10 @@ export class Group {
       count++;
     }
     if (this.#position.kind.op !== 'gather' && this.#outflow.reducedPieces() === reducer.pieces) this.#clock.summed();
-    if (count > 0) this.#sendAll();
+    if (reducer.done() > this.#passedOn) {
+      this.#passedOn = reducer.done();
+      this.#sendAll();
+    }
     if (count === PIECES_PER_TURN) {
       this.#hasTurn = true;
       setImmediate(() => {

@@ -1,10 +1,10 @@
 import type { ReducePlan } from '../plan/plan.ts';
 import type { OpenVector } from '../plan/vector.ts';
-import { chunkChecksum, payloadSum } from '../wire/checksum.ts';
+import type { Reducer } from '../reduce/reducer.ts';
+import { chunkChecksum, type PayloadKernels } from '../wire/checksum.ts';
 import type { ChunkMessage } from '../wire/codec.ts';
 import { gatheredBytes, type Piece } from './lane.ts';
 import { hasReceived, type Peer } from './peer.ts';
-import type { Reducer } from './reducer.ts';
 import { parity, partialsDue, type RoundPosition, reducedDue, roundOf } from './round.ts';
 import { corruptMessage, unexpectedMessage } from './roundErrors.ts';
 
@@ -15,6 +15,7 @@ export interface IntakeOptions {
   /** This member's position in its rounds. */
   readonly position: Readonly<RoundPosition>;
   readonly reducer: Reducer;
+  readonly payloads: PayloadKernels;
   readonly reduced: OpenVector;
   readonly blockSumSquares: Float64Array;
   /** Indexed by {@link parity} of the reductions: `scalarsPerRank` values for each virtual rank. */
@@ -34,7 +35,21 @@ export interface Intake {
 
 /** Opens the intake of a group. */
 export function openIntake(options: IntakeOptions): Intake {
-  const { plan, scalarsPerRank, position, reducer, reduced, blockSumSquares, scalars, onOpened } = options;
+  const { plan, scalarsPerRank, position, reducer, payloads, reduced, blockSumSquares, scalars, onOpened } = options;
+
+  /** Compares a chunk with its checksum. `sum` is its payload's part, where that is known. */
+  const verify = (chunk: ChunkMessage, sum?: bigint): void => {
+    if (chunk.checksum === undefined) return;
+    const found = chunkChecksum(sum ?? payloads.sum(chunk.payload), chunk.values);
+    if (found !== chunk.checksum) throw corruptMessage(chunk, found);
+  };
+
+  const writeTo = (vector: OpenVector, { first, count }: Piece, payload: Uint8Array): bigint | undefined => {
+    const target = vector.view(first, count);
+    if (target !== undefined) return payloads.copy(target, payload);
+    vector.write(first, count, payload, 0);
+    return undefined;
+  };
 
   const takePartial = (peer: Peer, chunk: ChunkMessage): boolean => {
     const due = partialsDue(peer.inbound, peer.kind);
@@ -44,7 +59,9 @@ export function openIntake(options: IntakeOptions): Intake {
     if (!isDue) throw unexpectedMessage(chunk);
     const { pieces } = reducer;
     const index = Math.floor((peer.partialsReceived * pieces) / due);
-    if (!reducer.stage(slot, (peer.reductions - 1) * pieces + index, chunk.payload)) return false;
+    const stored = reducer.stage(slot, (peer.reductions - 1) * pieces + index, chunk.payload);
+    if (stored === false) return false;
+    verify(chunk, stored);
     peer.partialsReceived++;
     return true;
   };
@@ -60,8 +77,9 @@ export function openIntake(options: IntakeOptions): Intake {
     const blocks = op === 'gather' ? 0 : Math.ceil(piece.count / plan.blockSize);
     const sizeBytes = { allReduce: gatheredBytes(plan, piece.count), reduceScatter: 0, gather: 4 * piece.count }[op];
     if (chunk.values.length !== blocks || !isPiece(peer, chunk, piece, sizeBytes)) throw unexpectedMessage(chunk);
-    if (op === 'allReduce') reducer.takeReduced(piece, chunk.payload);
-    if (op === 'gather') reduced.write(piece.first, piece.count, chunk.payload, 0);
+    if (op === 'allReduce') verify(chunk, reducer.takeReduced(piece, chunk.payload));
+    else if (op === 'gather') verify(chunk, writeTo(reduced, piece, chunk.payload));
+    else verify(chunk);
     if (blocks > 0) blockSumSquares.set(chunk.values, piece.first / plan.blockSize);
     peer.reducedReceived++;
     return true;
@@ -70,6 +88,7 @@ export function openIntake(options: IntakeOptions): Intake {
   const takeScalars = (peer: Peer, chunk: ChunkMessage): boolean => {
     const { firstRank, ranks } = plan.members[peer.index]!;
     const kind = roundOf(chunk.slot);
+    verify(chunk);
     const isReduction = kind.op !== 'gather';
     // A round ends only after all members have opened it, so that no peer gets further ahead.
     const isNext = peer.round <= position.round && (peer.round === 0 || hasReceived(peer, peer.round));
@@ -90,17 +109,8 @@ export function openIntake(options: IntakeOptions): Intake {
 
   const takers = { partial: takePartial, reduced: takeReduced, scalars: takeScalars };
   return {
-    take(peer, chunk) {
-      verify(chunk);
-      return takers[chunk.kind](peer, chunk);
-    },
+    take: (peer, chunk) => takers[chunk.kind](peer, chunk),
   };
-}
-
-function verify(chunk: ChunkMessage): void {
-  if (chunk.checksum === undefined) return;
-  const found = chunkChecksum(payloadSum(chunk.payload), chunk.values);
-  if (found !== chunk.checksum) throw corruptMessage(chunk, found);
 }
 
 function isPiece(peer: Peer, { step, first, payload }: ChunkMessage, piece: Piece, sizeBytes: number): boolean {

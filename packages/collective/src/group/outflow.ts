@@ -1,11 +1,11 @@
 import type { ReducePlan } from '../plan/plan.ts';
 import type { OpenVector } from '../plan/vector.ts';
-import { chunkChecksum, openSummable, payloadSum } from '../wire/checksum.ts';
+import type { Reducer } from '../reduce/reducer.ts';
+import { chunkChecksum, openSummable, type PayloadKernels } from '../wire/checksum.ts';
 import { type ChunkHeader, encodeChunk } from '../wire/codec.ts';
 import { BLOCKS_PER_PIECE } from './lane.ts';
 import type { Link } from './link.ts';
 import type { Peer } from './peer.ts';
-import type { Reducer } from './reducer.ts';
 import { partialsDue, type RoundPosition, reducedDue, roundCode } from './round.ts';
 
 const NO_VALUES = new Float64Array(0);
@@ -16,6 +16,7 @@ export interface OutflowOptions {
   readonly plan: ReducePlan;
   readonly generation: number;
   readonly checksums: boolean;
+  readonly payloads: PayloadKernels;
   readonly peers: readonly Peer[];
   /** This member's position in its rounds. */
   readonly position: Readonly<RoundPosition>;
@@ -45,14 +46,17 @@ export interface Outflow {
 
 /** Opens the outflow of a group. */
 export function openOutflow(options: OutflowOptions): Outflow {
-  const { plan, generation, checksums, peers, position, partials, reduced, reducer, blockSumSquares, linkOf, scalars, onSent } = options;
+  const { plan, generation, checksums, payloads, position, partials, reduced, reducer, blockSumSquares } = options;
+  const { linkOf, scalars, onSent } = options;
   const payloadBytes = BLOCKS_PER_PIECE * plan.blockSize * Float32Array.BYTES_PER_ELEMENT;
   /** Copy buffers by peer, for payloads that cannot be sent from their vector in place. */
-  const outgoing = new Map(peers.map((peer) => [peer, openSummable(payloadBytes)]));
+  const outgoing = new Map<Peer, Buffer>();
   let sentBytes = 0;
 
   const copied = (peer: Peer, vector: OpenVector, first: number, count: number): Uint8Array => {
-    const payload = outgoing.get(peer)!.subarray(0, count * Float32Array.BYTES_PER_ELEMENT);
+    const buffer = outgoing.get(peer) ?? openSummable(payloadBytes);
+    outgoing.set(peer, buffer);
+    const payload = buffer.subarray(0, count * Float32Array.BYTES_PER_ELEMENT);
     vector.read(first, count, payload, 0);
     return payload;
   };
@@ -73,7 +77,7 @@ export function openOutflow(options: OutflowOptions): Outflow {
     };
     const header = { generation, step: position.step, slot: 0, first: 0, values: NO_VALUES };
     const put = (message: ChunkHeader, payload?: Uint8Array, sum?: bigint) => {
-      const of = checksums && { checksum: chunkChecksum(sum ?? payloadSum(payload ?? NO_PAYLOAD), message.values) };
+      const of = checksums && { checksum: chunkChecksum(sum ?? payloads.sum(payload ?? NO_PAYLOAD), message.values) };
       const frame = encodeChunk({ ...message, ...of }, payload);
       sentBytes += frame.length;
       link.send(frame, sent);
@@ -96,8 +100,9 @@ export function openOutflow(options: OutflowOptions): Outflow {
       const { slot, piece } = peer.outbound.partial(peer.partialsSent++);
       const partial = partials[plan.partials[slot]!.index]!;
       const { first, count } = piece;
-      // The checksum needs a copy anyway, and sending from a copy in the cache is cheaper.
-      const payload = (checksums ? undefined : partial.view(first, count)) ?? copied(peer, partial, first, count);
+      // The portable checksum needs a copy anyway, and sending from a copy in the cache is cheaper.
+      const inPlace = checksums && payloads.library === undefined ? undefined : partial.view(first, count);
+      const payload = inPlace ?? copied(peer, partial, first, count);
       put({ ...header, kind: 'partial', slot, first }, payload);
     } else {
       peer.isSending = false;
