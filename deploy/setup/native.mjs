@@ -9,7 +9,7 @@ const SOURCES = join(root, 'packages/native/c');
 
 /** What decides whether the native operators have to be looked at again: their sources, how they are built, and the compiler asked for. */
 function wanted() {
-  const files = readdirSync(SOURCES).map((name) => {
+  const files = readdirSync(SOURCES, { recursive: true }).map((name) => {
     const { size, mtimeMs } = statSync(join(SOURCES, name));
     return `${name} ${size} ${mtimeMs}`;
   });

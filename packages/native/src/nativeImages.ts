@@ -16,15 +16,24 @@ export interface NativeTaps {
   readonly entryBytes: number;
 }
 
+/** Size of a JPEG file, and whether EXIF orientation turns it. */
+export interface JpegSize {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3;
+  readonly isTurned: boolean;
+}
+
 /** Images in C, to the bits of the portable path: libjpeg-turbo's pixels, and the resampler of packages/data. For one thread. */
 export interface NativeImages {
   /**
-   * Returns the size of a JPEG file that can be decoded here: 8 bits, baseline, one scan, grey or YCbCr of 4:4:4, 4:2:2 or 4:2:0, upright;
+   * Returns the upright size of a JPEG file that can be decoded here: 8 bits, baseline, one scan, grey or YCbCr of 4:4:4, 4:2:2 or 4:2:0;
    * undefined for any other file.
    */
-  jpegSize(bytes: Uint8Array): { readonly width: number; readonly height: number; readonly channels: 1 | 3 } | undefined;
+  jpegSize(bytes: Uint8Array): JpegSize | undefined;
   /**
-   * Decodes a box of such a file to `out`: [height, width, channels]; with `taps`, each row is resized: [height, taps' size, channels].
+   * Decodes a box of such a file to `out`: [height, width, channels], upright; with `taps`, which a turned file cannot have, each row is
+   * resized: [height, taps' size, channels].
    * Returns false, with `out` undefined, where the file has a fault or anything unusual: another decoder then says what it comes to.
    */
   decodeJpeg(bytes: Uint8Array, box: ImageBox, out: Uint8Array, taps?: NativeTaps): boolean;
@@ -53,7 +62,7 @@ export function loadNativeImages(path: string): NativeImages | undefined {
   );
   const weighRows = library.func('void maestro_weigh_rows(void *, void *, int64_t, void *, int64_t, int)');
   const lookUpPlanes = library.func('void maestro_look_up_planes(void *, void *, void *, int64_t, int, int, int)');
-  const size = new Int32Array(3);
+  const size = new Int32Array(4);
   const place = new Int32Array(4);
   let scratch = new Uint8Array(0);
   const scratchOf = (length: number): Uint8Array => {
@@ -63,11 +72,12 @@ export function loadNativeImages(path: string): NativeImages | undefined {
   return {
     jpegSize(bytes) {
       if (jpegSize(bytes, bytes.length, size) === 0) return undefined;
-      return { width: size[0]!, height: size[1]!, channels: size[2] as 1 | 3 };
+      return { width: size[0]!, height: size[1]!, channels: size[2] as 1 | 3, isTurned: size[3] !== 1 };
     },
     decodeJpeg(bytes, { left, top, width, height }, out, taps) {
       place.set([left, top, width, height]);
-      const room = scratchOf(Number(jpegScratch(bytes.length, width)));
+      // A turned box lies there before it is turned.
+      const room = scratchOf(Number(jpegScratch(bytes.length, Math.max(width, height))) + (taps === undefined ? 3 * width * height : 0));
       const across = taps === undefined ? [null, 0, 0] : [taps.words, taps.entryBytes, entriesOf(taps)];
       return jpegDecode(bytes, bytes.length, place, out, ...across, room, room.length) === 1;
     },

@@ -56,7 +56,7 @@ onLibrary('with the native library', () => {
       for (const quality of [3, 60, 100]) {
         const image = chroma === 'grey' ? picture(width, height).toColourspace('b-w') : picture(width, height);
         const bytes = await image.jpeg({ quality, ...(chroma !== 'grey' && { chromaSubsampling: chroma }) }).toBuffer();
-        expect(images.jpegSize(bytes)).toEqual({ width, height, channels: chroma === 'grey' ? 1 : 3 });
+        expect(images.jpegSize(bytes)).toEqual({ width, height, channels: chroma === 'grey' ? 1 : 3, isTurned: false });
         for (const box of [{ left: 0, top: 0, width, height }, boxIn(width, height), boxIn(width, height)]) {
           const expected = await decodeImage({ bytes, chooseBox: () => box });
           const found = new Uint8Array(box.width * box.height * (chroma === 'grey' ? 1 : 3));
@@ -64,6 +64,20 @@ onLibrary('with the native library', () => {
           expect({ box, data: digest(found) }).toEqual({ box, data: 'data' in expected ? digest(expected.data) : expected.broken });
         }
       }
+  });
+
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])('a box of a JPEG file with EXIF orientation %i has the upright pixels', async (orientation) => {
+    for (const image of [picture(70, 45), picture(45, 70).toColourspace('b-w')]) {
+      const bytes = await image.withMetadata({ orientation }).jpeg().toBuffer();
+      const { width, height, channels, isTurned } = images.jpegSize(bytes)!;
+      expect(isTurned).toBe(orientation > 1);
+      for (const box of [{ left: 0, top: 0, width, height }, boxIn(width, height), boxIn(width, height)]) {
+        const expected = await decodeImage({ bytes, chooseBox: () => box });
+        const found = new Uint8Array(box.width * box.height * channels);
+        expect(images.decodeJpeg(bytes, box, found)).toBe(true);
+        expect({ box, data: digest(found) }).toEqual({ box, data: 'data' in expected ? digest(expected.data) : expected.broken });
+      }
+    }
   });
 
   test('every square is that of the portable path, whatever the file and the model', async () => {

@@ -50,15 +50,20 @@ export function createNativeResampler(images: NativeImages): NativeResampler {
       if (header === undefined || header.width * header.height > maxImagePixels()) return undefined;
       const box = chooseBox(header.width, header.height);
       const { width, height } = box;
-      if (header.channels <= channels) {
+      if (header.channels <= channels && !header.isTurned) {
         const rows = roomFor(height, size.width * header.channels);
         if (!images.decodeJpeg(bytes, box, rows, tapsFor(width, size.width))) return undefined;
         return weighDown(height, header.channels, size);
       }
-      // Colours become grey before they are resized.
-      if (whole.length < 3 * width * height) whole = new Uint8Array(3 * width * height);
+      const byteCount = header.channels * width * height;
+      if (whole.length < byteCount) whole = new Uint8Array(byteCount);
       if (!images.decodeJpeg(bytes, box, whole)) return undefined;
-      return resample(toLuma(whole.subarray(0, 3 * width * height)), width, 1, { left: 0, top: 0, width, height }, size);
+      const pixels = whole.subarray(0, byteCount);
+      const all = { left: 0, top: 0, width, height };
+      // Colours become grey before they are resized.
+      return header.channels > channels
+        ? resample(toLuma(pixels), width, 1, all, size)
+        : resample(pixels, width, header.channels, all, size);
     },
   };
 }

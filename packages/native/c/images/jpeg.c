@@ -263,7 +263,9 @@ long jpeg_scratch_bytes(long length, long width) {
   return (long)sizeof(Decoder) + length + DATA_SLACK + 48 * (width + 32) + 8 * width + 1024;
 }
 
-int decode_jpeg(const uint8_t *bytes, long length, const int32_t *wanted, const Taps *taps, uint8_t *to, uint8_t *scratch, long room) {
+// `is_whole`: a fault anywhere in the file counts.
+int decode_jpeg(
+    const uint8_t *bytes, long length, const int32_t *wanted, const Taps *taps, int is_whole, uint8_t *to, uint8_t *scratch, long room) {
   scratch += -(uintptr_t)scratch & 31;
   Decoder *decoder = (Decoder *)scratch;
   const JpegHeader *header = &decoder->header;
@@ -282,7 +284,7 @@ int decode_jpeg(const uint8_t *bytes, long length, const int32_t *wanted, const 
   const long mcu_height = 8 * header->v, mcus_across = divide_up(header->width, 8 * header->h);
   const long mcus_down = divide_up(header->height, mcu_height);
   // libvips reads strips of eight rows, and libjpeg one row of MCUs ahead.
-  const long last = smaller(mcus_down - 1, ((box.top + box.height + 7) / 8 * 8 - 1) / mcu_height + 1);
+  const long below = ((box.top + box.height + 7) / 8 * 8 - 1) / mcu_height + 1, last = is_whole ? mcus_down - 1 : smaller(mcus_down - 1, below);
   long until_restart = header->restart, restarts = 0, next_row = box.top;
   for (long row = 0; row <= last; row++) {
     for (long column = 0; column < mcus_across; column++) {

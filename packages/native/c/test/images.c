@@ -25,12 +25,13 @@ int main(int count, char **arguments) {
     memcpy(bytes, original, kept);
     for (uint64_t changes = draw(4); changes > 0 && kept > 0; changes--)
       bytes[draw(2) ? draw(kept) : draw(kept < 700 ? kept : 700)] = (uint8_t)draw(256);
-    int32_t size[3];
+    int32_t size[4];
     if (maestro_jpeg_size(bytes, kept, size) && (long)size[0] * size[1] < 1 << 22) {
       int32_t box[4] = {0, 0, 1 + (int32_t)draw(size[0]), 1 + (int32_t)draw(size[1])};
       box[0] = (int32_t)draw(size[0] - box[2] + 1);
       box[1] = (int32_t)draw(size[1] - box[3] + 1);
-      const long room = maestro_jpeg_scratch(kept, box[2]);
+      const long taken = size[3] == 1 ? 0 : (long)box[2] * box[3] * size[2];
+      const long room = maestro_jpeg_scratch(kept, box[2] > box[3] ? box[2] : box[3]) + taken;
       uint8_t *scratch = malloc(room), *to = malloc((long)box[2] * box[3] * size[2]);
       decoded += maestro_jpeg_decode(bytes, kept, box, to, NULL, 0, 0, scratch, room);
       free(scratch);
