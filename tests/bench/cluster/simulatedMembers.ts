@@ -5,7 +5,9 @@ import { endWithParent } from '@maestro/telemetry';
 import { attachWorker, type SimulatedWorker } from './simulatedWorker.ts';
 
 /** Steps that the first member of a view reports before the ledger has the first of them. */
-const MOST_AHEAD = 256;
+const MOST_AHEAD = 4000;
+/** Reports between two turns of the event loop, so that heartbeats go out. */
+const PER_TURN = 8;
 /** Samples of the data set that members say they have: its epoch never ends. */
 const SAMPLES = 1_000_000_000;
 
@@ -78,14 +80,22 @@ function openMember({ id: self, send }: SimulatedWorker, jobId: string, specJson
         advance = () => undefined;
         finish();
       };
+      let hasTurn = false;
       const report = (): void => {
-        while (!isOver && step < schedule.steps! && step - acknowledged < MOST_AHEAD) {
+        if (hasTurn) return;
+        for (let count = 0; count < PER_TURN && !isOver && step < schedule.steps! && step - acknowledged < MOST_AHEAD; count++) {
           step++;
           state = step;
           const images = ranks.length * schedule.microBatch;
           const committed: StepCommitted = { jobId, generation, step, metrics: { loss: 1 }, images, stepSeconds: 0.001, ranks };
           tell({ type: 'committed', report: committed });
         }
+        if (isOver || step - acknowledged >= MOST_AHEAD) return;
+        hasTurn = true;
+        setImmediate(() => {
+          hasTurn = false;
+          report();
+        });
       };
       return {
         start() {

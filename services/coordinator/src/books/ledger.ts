@@ -1,5 +1,6 @@
 /** The ledger of a job: the committed steps, and which worker took which samples. One Redis hash; see {@link LEDGER_FIELDS}. */
 
+import { addDigests } from '@maestro/data';
 import { FIRST_ARG, FIRST_KEY } from './lease.ts';
 
 /** One virtual rank's part of a committed step. */
@@ -12,10 +13,12 @@ export interface RankShare {
   readonly digest: number;
 }
 
-/** One committed step, to be written to the ledger. */
+/** One committed step, or several of one window and generation that follow each other, to be written to the ledger. */
 export interface LedgerEntry {
   readonly jobId: string;
   readonly generation: number;
+  /** Steps done, including the first of this entry. Default: one step, that of `step`. */
+  readonly first?: number;
   /** Steps done, including this one. */
   readonly step: number;
   readonly images: number;
@@ -127,45 +130,63 @@ end
 return committed
 `;
 
-/** ARGV: generation, step, images, prefix of the shards' fields, content, then worker, images and digest of each virtual rank. */
+/**
+ * ARGV: generation, first step, last step, images, prefix of the shards' fields, content, then worker, images and digest of each virtual
+ * rank. Rows are read and written in one command each.
+ */
 export const COMMIT_SCRIPT = `
-local generation, step = tonumber(${arg(0)}), tonumber(${arg(1)})
-local seen = redis.call('HMGET', ${KEY}, 'generation', 'step')
+local generation, first, step = tonumber(${arg(0)}), tonumber(${arg(1)}), tonumber(${arg(2)})
+local seen = redis.call('HMGET', ${KEY}, 'generation', 'step', 'content')
 if not seen[2] then return 'gap' end
 local committed = tonumber(seen[2])
 if step <= committed then return 'known' end
 if generation < tonumber(seen[1]) then return 'stale' end
-if step > committed + 1 then return 'gap' end
-redis.call('HSET', ${KEY}, 'generation', generation, 'step', step)
-redis.call('HINCRBY', ${KEY}, 'images', ${arg(2)})
-local index = step - 1
+if first ~= committed + 1 then return 'gap' end
 local function exact(number) return string.format('%.0f', number) end
-local content = redis.call('HGET', ${KEY}, 'content')
-if content then redis.call('HSET', ${KEY}, 'content', exact((tonumber(content) + tonumber(${arg(4)})) % ${2 ** 52})) end
-local totals = {}
-for at = ${FIRST_ARG + 5}, #ARGV, 3 do
+local written = { 'generation', generation, 'step', step }
+if seen[3] then
+  written[5], written[6] = 'content', exact((tonumber(seen[3]) + tonumber(${arg(5)})) % ${2 ** 52})
+end
+redis.call('HINCRBY', ${KEY}, 'images', ${arg(3)})
+local from, to = first - 1, step - 1
+local begin = ${FIRST_ARG + 6}
+local fields, totals, workers = {}, {}, {}
+for at = begin, #ARGV, 3 do
+  fields[#fields + 1] = ${arg(4)} .. (at - begin) / 3
+  local worker = ARGV[at]
+  if not totals[worker] then
+    totals[worker] = { 0, 0 }
+    workers[#workers + 1] = worker
+  end
+end
+local ranks = #fields
+for i = 1, #workers do fields[ranks + i] = 'worker:' .. workers[i] end
+local rows = redis.call('HMGET', ${KEY}, unpack(fields))
+for rank = 1, ranks do
+  local at = begin + 3 * (rank - 1)
   local worker, images, digest = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local total = totals[worker] or { 0, 0 }
-  totals[worker] = { total[1] + images, (total[2] + digest) % ${2 ** 52} }
-  local field = ${arg(3)} .. (at - ${FIRST_ARG + 5}) / 3
-  local row = redis.call('HGET', ${KEY}, field)
-  local before, first = '', index
+  local total = totals[worker]
+  total[1], total[2] = total[1] + images, (total[2] + digest) % ${2 ** 52}
+  local row = rows[rank]
+  local before, since = '', from
   if row then
     local head, f, l, g, w, i, d = string.match(row, '^(.-)(%d+)%-(%d+) (%d+) (%S+) (%d+) (%d+)$')
-    if w == worker and tonumber(g) == generation and tonumber(l) == index - 1 then
-      before, first, images, digest = head, f, images + tonumber(i), (digest + tonumber(d)) % ${2 ** 52}
+    if w == worker and tonumber(g) == generation and tonumber(l) == from - 1 then
+      before, since, images, digest = head, f, images + tonumber(i), (digest + tonumber(d)) % ${2 ** 52}
     else
       before = row .. ';'
     end
   end
-  redis.call('HSET', ${KEY}, field,
-    before .. first .. '-' .. index .. ' ' .. generation .. ' ' .. worker .. ' ' .. exact(images) .. ' ' .. exact(digest))
+  written[#written + 1] = fields[rank]
+  written[#written + 1] = before .. since .. '-' .. to .. ' ' .. generation .. ' ' .. worker .. ' ' .. exact(images) .. ' ' .. exact(digest)
 end
-for worker, total in pairs(totals) do
-  local field = 'worker:' .. worker
-  local images, digest = string.match(redis.call('HGET', ${KEY}, field) or '0 0', '^(%d+) (%d+)$')
-  redis.call('HSET', ${KEY}, field, exact(total[1] + tonumber(images)) .. ' ' .. exact((total[2] + tonumber(digest)) % ${2 ** 52}))
+for i = 1, #workers do
+  local total = totals[workers[i]]
+  local images, digest = string.match(rows[ranks + i] or '0 0', '^(%d+) (%d+)$')
+  written[#written + 1] = fields[ranks + i]
+  written[#written + 1] = exact(total[1] + tonumber(images)) .. ' ' .. exact((total[2] + tonumber(digest)) % ${2 ** 52})
 end
+redis.call('HSET', ${KEY}, unpack(written))
 return 'committed'
 `;
 
@@ -181,15 +202,43 @@ return 'folded'
 `;
 
 /** Returns the arguments of {@link COMMIT_SCRIPT}. */
-export function commitArgs({ generation, step, images, content, epoch, window, ranks }: LedgerEntry): (string | number)[] {
+export function commitArgs({ generation, step, first = step, images, content, epoch, window, ranks }: LedgerEntry): (string | number)[] {
   return [
     generation,
+    first,
     step,
     images,
     `shard:${epoch}:${window}:`,
     content,
     ...ranks.flatMap((share) => [share.worker, share.images, share.digest]),
   ];
+}
+
+/** Returns true when `next` can be written with `entry`: the step behind it, of the same window, by the same workers. */
+export function followsIn(entry: LedgerEntry, next: LedgerEntry): boolean {
+  return next.step === entry.step + 1 && next.generation === entry.generation && next.epoch === entry.epoch && next.window === entry.window;
+}
+
+/** Joins entries that each {@link followsIn} the one before, so that they are written at once: in a view, a virtual rank has one worker. */
+export function joinEntries(entries: readonly LedgerEntry[]): LedgerEntry {
+  const [head, ...rest] = entries as [LedgerEntry, ...LedgerEntry[]];
+  if (rest.length === 0) return head;
+  const ranks = head.ranks.map((share, rank) => {
+    let { images, digest } = share;
+    for (const entry of rest) {
+      images += entry.ranks[rank]!.images;
+      digest = addDigests(digest, entry.ranks[rank]!.digest);
+    }
+    return { worker: share.worker, images, digest };
+  });
+  return {
+    ...head,
+    first: head.step,
+    step: rest.at(-1)!.step,
+    images: entries.reduce((sum, { images }) => sum + images, 0),
+    content: entries.reduce((sum, { content }) => addDigests(sum, content), 0),
+    ranks,
+  };
 }
 
 /** Parses a ledger's hash; `undefined` when there is none. */

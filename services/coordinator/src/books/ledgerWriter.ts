@@ -3,7 +3,7 @@ import { assertInternal } from '@maestro/protocol';
 import type { Logger } from '@maestro/telemetry';
 import { foldEpoch } from '../audit/auditEpoch.ts';
 import { rankDigest } from '../run/step/plannedSamples.ts';
-import { type LedgerEntry, type LedgerHead, UNKNOWN_WORKER } from './ledger.ts';
+import { followsIn, joinEntries, type LedgerEntry, type LedgerHead, UNKNOWN_WORKER } from './ledger.ts';
 import type { Store } from './store.ts';
 
 /** A step that members report as applied. */
@@ -37,6 +37,9 @@ export interface LedgerWriter {
   /** Writes the next item; false when there is none. Throws the store's errors, and may then be called again. */
   writeNext(): Promise<boolean>;
 }
+
+/** Most steps that are written by one call of Redis, which does nothing else meanwhile. */
+const MOST_AT_ONCE = 64;
 
 /** Options of {@link createLedgerWriter}; see BookkeeperOptions. */
 export interface LedgerWriterOptions {
@@ -106,22 +109,37 @@ export function createLedgerWriter({
     onAcknowledged(head.step);
   };
 
-  const write = async (entry: LedgerEntry): Promise<void> => {
-    const { step, epoch, generation } = entry;
-    const result = await store.commitStep(entry);
+  /** Writes steps that follow each other; see {@link joinEntries}. */
+  const write = async (...entries: readonly LedgerEntry[]): Promise<void> => {
+    const { step, epoch, generation } = entries.at(-1)!;
+    const result = await store.commitStep(joinEntries(entries));
     if (result === 'gap') {
       hasForgotten = true;
       return;
     }
-    waiting.delete(step);
+    for (const each of entries) waiting.delete(each.step);
     if (result === 'stale') {
       log.warn({ step, generation }, 'a report of an old generation is ignored');
       return;
     }
-    kept.set(step, entry);
-    kept.delete(step - keptSteps);
+    for (const each of entries) {
+      kept.set(each.step, each);
+      kept.delete(each.step - keptSteps);
+    }
     if (step === stepsOfEpoch(scheduleOf(), epoch).endStep) folds.add(epoch);
     advance(step);
+  };
+
+  /** Returns the waiting steps that can be written at once, from this one on: more than one only while Redis is behind. */
+  const runFrom = (first: LedgerEntry): readonly LedgerEntry[] => {
+    const entries = [first];
+    for (let last = first; entries.length < MOST_AT_ONCE; ) {
+      const next = waiting.get(last.step + 1);
+      if (next === undefined || !followsIn(last, next)) break;
+      entries.push(next);
+      last = next;
+    }
+    return entries;
   };
 
   /** Commits every step up to `last`: as reported, otherwise as planned. */
@@ -240,7 +258,7 @@ export function createLedgerWriter({
       const next = head === undefined ? undefined : waiting.get(head.step + 1);
       const late = opening === undefined && next === undefined ? overdue() : undefined;
       const [epoch] = folds;
-      if (next !== undefined && (opening === undefined || next.generation < opening.generation)) await write(next);
+      if (next !== undefined && (opening === undefined || next.generation < opening.generation)) await write(...runFrom(next));
       else if (opening !== undefined) await openNext(opening);
       else if (late !== undefined) await enterUntil(late);
       else if (epoch !== undefined) await fold(epoch);

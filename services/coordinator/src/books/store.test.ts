@@ -10,6 +10,7 @@ import { Redis } from 'ioredis';
 import { plannedEntry } from '../testing/plannedStep.ts';
 import { type RedisProcess, startRedisProcess } from '../testing/redisProcess.ts';
 import { until } from '../testing/until.ts';
+import { followsIn, joinEntries } from './ledger.ts';
 import { openStore, type Store } from './store.ts';
 
 let dir: string;
@@ -168,6 +169,26 @@ test('the ledger takes each step once, in order, and none of an old generation',
   expect(await store.commitStep(entry(2, 1))).toBe('stale');
   expect(await store.commitStep(entry(2, 2))).toBe('committed');
   expect(await store.loadLedger('job-1')).toMatchObject({ step: 2, generation: 2, images: 16, redone: 0, content: 3 });
+});
+
+test('steps that are written at once leave the ledger that they leave one by one, and none that is known in part', async () => {
+  const store = await openOne();
+  const key = 'maestro:job:job-1:ledger';
+  const steps = [1, 2, 3, 4].map((step) => entry(step));
+  expect(steps.slice(1).map((next, i) => followsIn(steps[i]!, next))).toEqual([true, true, true]);
+  expect(followsIn(entry(4), entry(5))).toBe(false); // another window
+  expect(followsIn(entry(1), entry(2, 2))).toBe(false);
+  await store.openGeneration(opening);
+  for (const each of steps) expect(await store.commitStep(each)).toBe('committed');
+  const oneByOne = await redis.hgetall(key);
+  await redis.del(key);
+  await store.openGeneration(opening);
+  expect(await store.commitStep(joinEntries(steps.slice(1)))).toBe('gap');
+  expect(await store.commitStep(joinEntries(steps.slice(0, 1)))).toBe('committed');
+  expect(await store.commitStep(joinEntries(steps))).toBe('gap');
+  expect(await store.commitStep(joinEntries(steps.slice(1)))).toBe('committed');
+  expect(await store.commitStep(joinEntries(steps.slice(1)))).toBe('known');
+  expect(await redis.hgetall(key)).toEqual(oneByOne);
 });
 
 test('steps that a new generation does again are counted, once', async () => {

@@ -5,12 +5,15 @@ import {
   type Job,
   type JobCheckpoint,
   type JobEvent,
+  type JobMember,
   type JobProgress,
   type JobSpec,
   type JobState,
   type StepCommitted,
+  type ViewMember,
 } from '@maestro/protocol';
-import type { JobRun, RunRecord } from '../run/state/runState.ts';
+import type { JobRun, RunRecord, RunWorker } from '../run/state/runState.ts';
+import { workersById } from '../run/state/workersById.ts';
 import { describeSlowStep } from '../run/step/slowStep.ts';
 
 type StepCounts = Pick<Schedule, 'totalSteps' | 'stepsPerEpoch'>;
@@ -181,16 +184,31 @@ function progressing(job: Job, run: JobRun, now: string): Condition[] {
 /** Returns the members of the current view, or of the last one; those that have left keep their last reported state. */
 function membersOf(job: Job, run: JobRun): Job['members'] {
   const members = run.view?.members ?? run.pastViews.at(-1)?.members ?? [];
-  return members.map(({ name, id, firstRank, ranks }) => {
-    const worker = run.workers.find((each) => each.id === id);
+  const workers = workersById(run.workers);
+  return members.map((member) => {
+    const worker = workers.get(member.id);
+    if (worker !== undefined) return memberOf(worker, member);
+    const { name, id, firstRank, ranks } = member;
     const before = job.members.find((each) => each.id === id);
-    const heard =
-      worker === undefined
-        ? (before ?? { phase: '', step: 0, phaseSeconds: 0, waitingFor: '', lastHeard: '' })
-        : { ...worker, lastHeard: new Date(worker.lastHeardMs).toISOString() };
-    const { phase, step, phaseSeconds, waitingFor, lastHeard } = heard;
-    return { name, id, firstRank, ranks, status: worker?.status ?? 'left', phase, step, phaseSeconds, waitingFor, lastHeard };
+    const { phase, step, phaseSeconds, waitingFor, lastHeard } = before ?? NOTHING_HEARD;
+    return { name, id, firstRank, ranks, status: 'left', phase, step, phaseSeconds, waitingFor, lastHeard };
   });
+}
+
+const NOTHING_HEARD = { phase: '', step: 0, phaseSeconds: 0, waitingFor: '', lastHeard: '' };
+
+/** A worker's record changes when it was heard; an event of a job is mostly about one of its members. */
+const shownMembers = new WeakMap<RunWorker, { readonly of: ViewMember; readonly shown: JobMember }>();
+
+function memberOf(worker: RunWorker, member: ViewMember): JobMember {
+  const known = shownMembers.get(worker);
+  if (known?.of === member) return known.shown;
+  const { name, id, firstRank, ranks } = member;
+  const { status, phase, step, phaseSeconds, waitingFor } = worker;
+  const lastHeard = new Date(worker.lastHeardMs).toISOString();
+  const shown = { name, id, firstRank, ranks, status, phase, step, phaseSeconds, waitingFor, lastHeard };
+  shownMembers.set(worker, { of: member, shown });
+  return shown;
 }
 
 /** Adds why steps do not reach Redis to the record, if they do not; returns the same object when nothing has changed. */

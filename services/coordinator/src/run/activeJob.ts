@@ -157,13 +157,13 @@ export function openActiveJob(options: ActiveJobOptions): ActiveJob {
     const { generation, step, ranks } = committed;
     events.committed(id, committed);
     job = { ...job, progress: advanceProgress(job.progress ?? initialProgress(plan(), step - 1), committed, plan()) };
-    const ownerOf = (rank: number): string =>
-      members.find(({ firstRank, ranks: count }) => rank >= firstRank && rank < firstRank + count)?.id ?? UNKNOWN_WORKER;
+    const owners = ranks.map(() => UNKNOWN_WORKER);
+    for (const { id: owner, firstRank, ranks: count } of members) owners.fill(owner, firstRank, firstRank + count);
     books().commit({
       generation,
       step,
       content: ranks.reduce((sum, { content }) => addDigests(sum, content), 0),
-      ranks: ranks.map(({ images, digest }, rank) => ({ worker: ownerOf(rank), images, digest })),
+      ranks: ranks.map(({ images, digest }, rank) => ({ worker: owners[rank]!, images, digest })),
     });
   };
 

@@ -1,4 +1,5 @@
 import type { JobRun, RunWorker } from '../state/runState.ts';
+import { workersById } from '../state/workersById.ts';
 import { names, seconds } from '../view/turn.ts';
 
 /** A step is slow when it takes this many times the mean, and at least this long. */
@@ -21,7 +22,8 @@ export function describeSlowStep({ phase, view, workers, step, stepSeconds, last
   if (phase !== 'running' || view === undefined || view.status === 'forming') return undefined;
   const quietMs = nowMs - Math.max(lastCommitMs, view.status === 'working' ? view.sinceMs : 0);
   if (quietMs <= (stepSeconds === 0 ? SLOW_FIRST_MS : Math.max(SLOW_MS, SLOW_FACTOR * 1000 * stepSeconds))) return undefined;
-  const members = view.members.flatMap(({ id }) => workers.find((worker) => worker.id === id) ?? []);
+  const byId = workersById(workers);
+  const members = view.members.flatMap(({ id }) => byId.get(id) ?? []);
   const waits = members.flatMap((member) => waitsOf(member, members));
   const all = members.filter((member) => isBlocker(member) && !waits.some(({ from }) => from === member.name));
   const isLong = quietMs > Math.max(SLOW_FIRST_MS, SLOW_ANYWAY_FACTOR * 1000 * stepSeconds);

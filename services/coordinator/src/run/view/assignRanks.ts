@@ -1,4 +1,5 @@
 import { MaestroError, type ViewMember } from '@maestro/protocol';
+import { workersById } from '../state/workersById.ts';
 
 /** Identity and address of a worker that may join a job. */
 export interface WorkerRef {
@@ -69,7 +70,8 @@ export function betterAssignment({
 }: RanksToDeal & { readonly members: readonly ViewMember[]; readonly workers: readonly MeasuredWorker[] }):
   | { readonly beforeSeconds: number; readonly afterSeconds: number; readonly slowest: string; readonly deal: Deal }
   | undefined {
-  const measured = members.map(({ id }) => workers.find((worker) => worker.id === id));
+  const byId = workersById(workers);
+  const measured = members.map(({ id }) => byId.get(id));
   if (!measured.every((worker) => worker !== undefined && (worker.rankSeconds ?? 0) > 0)) return undefined;
   const known = measured as MeasuredWorker[];
   const before = members.map(({ ranks }) => ranks);

@@ -1,5 +1,6 @@
-import type { CoordinatorMessage, FailureTimeouts } from '@maestro/protocol';
+import type { CoordinatorMessage, FailureTimeouts, ViewMember } from '@maestro/protocol';
 import type { JobRun, RunEffect, RunRecord, RunWorker } from '../state/runState.ts';
+import { workersById } from '../state/workersById.ts';
 
 /** Limits the records that a run keeps. */
 const MOST_RECORDS = 100;
@@ -35,7 +36,7 @@ export function withdrawVote(turn: Turn, id: string): void {
 
 /** Returns the worker with this id, while it works for the run. */
 export function workerOf({ run }: Turn, id: string): RunWorker | undefined {
-  return run.workers.find((worker) => worker.id === id);
+  return workersById(run.workers).get(id);
 }
 
 /** Adds an effect. */
@@ -54,9 +55,18 @@ export function record(turn: Turn, type: RunRecord['type'], message: string): vo
   update(turn, { records: [...records, { timeMs: turn.nowMs, generation, step, type, message }].slice(-MOST_RECORDS) });
 }
 
+/** Each event asks several times, and a commit changes no worker. */
+const present = new WeakMap<readonly RunWorker[], { readonly of: readonly ViewMember[]; readonly members: readonly RunWorker[] }>();
+
 /** Returns the workers of the current view that have not been lost, in rank order. */
-export function presentMembers({ run: { view, workers } }: Turn): RunWorker[] {
-  return (view?.members ?? []).flatMap(({ id }) => workers.find((worker) => worker.id === id) ?? []);
+export function presentMembers({ run: { view, workers } }: Turn): readonly RunWorker[] {
+  if (view === undefined) return [];
+  const known = present.get(workers);
+  if (known?.of === view.members) return known.members;
+  const byId = workersById(workers);
+  const members = view.members.flatMap(({ id }) => byId.get(id) ?? []);
+  present.set(workers, { of: view.members, members });
+  return members;
 }
 
 /** Returns true when the worker is in no view and can join one. */
