@@ -3,7 +3,8 @@ import { MaestroError } from '@maestro/protocol';
 import { abandonUploads, isS3, type Storage, TAR_BLOCK, tarHeader, tarPadding } from '@maestro/storage';
 import { BLOCK_BYTES, blockHashes } from '../blocks/blockHashes.ts';
 import { decodeImage, encodePng, IMAGE_RULE, reduceImage, withChannels } from '../images/imageCodec.ts';
-import { createResampler, type Resampler } from '../images/resample.ts';
+import { openResampler } from '../images/openResampler.ts';
+import type { Resampler } from '../images/resample.ts';
 import { mostBroken, tooManyBroken } from '../loader/brokenSamples.ts';
 import type { Dataset, Sample } from './dataset.ts';
 import { NPY_HEADER_BYTES, npyHeader } from './npy.ts';
@@ -88,7 +89,7 @@ export async function packDataset({
     sourceSizes: [] as number[],
     sourceProbes: [] as number[],
   };
-  const samples = packedSamples(dataset, pixels && { ...pixels, resampler: createResampler() });
+  const samples = packedSamples(dataset, pixels && { ...pixels, resampler: openResampler() });
   let next = await samples.next();
   for (let at = 0; next.done !== true; ) {
     const name = shardName(index.shards.length);
