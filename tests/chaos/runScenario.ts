@@ -12,8 +12,8 @@ import { openStage } from './stage.ts';
 export const FAILURE_TIMEOUT_MS = 2000;
 /** An epoch of 424 images is 6 full steps of 64 and one of 40, in windows of 4 and 3 steps: nothing divides evenly. */
 const IMAGES = 424;
-/** Large enough for each of four workers to own several blocks of the flat vector. */
-const SHARDED_MODEL = { embedDim: 96, depth: 3, decoderEmbedDim: 64, decoderDepth: 2 };
+/** Large enough for each of four workers to own several blocks of the flat vector, and for a gradient that is sent in two stages. */
+const LARGER_MODEL = { embedDim: 120, depth: 3, decoderEmbedDim: 64, decoderDepth: 2 };
 const DEFAULT_STEPS = 40;
 const DEFAULT_EVERY_STEPS = 10;
 const DEFAULT_RECOVERY_MS = 10_000;
@@ -48,7 +48,7 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
   let hasFailed = false;
 
   const specOf = (
-    { steps = DEFAULT_STEPS, everySteps = DEFAULT_EVERY_STEPS, workers = 2, minWorkers = 1, maxWorkers = 8, isSharded = false }: Scenario,
+    { steps = DEFAULT_STEPS, everySteps = DEFAULT_EVERY_STEPS, workers = 2, minWorkers = 1, maxWorkers = 8, ...scenario }: Scenario,
     state: 'replicated' | 'sharded',
   ) =>
     parseJobSpec({
@@ -59,16 +59,17 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
         schedule: { lastBatch: 'keep' },
         checkpoint: { everySteps },
         resources: { minWorkers, maxWorkers },
-        ...(isSharded && { model: SHARDED_MODEL }),
+        ...(isLarger(scenario) && { model: LARGER_MODEL }),
       }),
       optimizer: { state },
     });
 
   /** Returns the hash that the job ends with on one worker, undisturbed. */
-  const referenceHash = ({ steps = DEFAULT_STEPS, isSharded = false }: Scenario): Promise<string> => {
-    const name = `reference-${steps}${isSharded ? '-larger' : ''}`;
+  const referenceHash = ({ steps = DEFAULT_STEPS, ...scenario }: Scenario): Promise<string> => {
+    const name = `reference-${steps}${isLarger(scenario) ? '-larger' : ''}`;
     const known =
-      references.get(name) ?? perform({ name, story: '', workers: 1, steps, isSharded }, 'replicated').then(({ hash }) => hash!);
+      references.get(name) ??
+      perform({ name, story: '', workers: 1, steps, isLarger: isLarger(scenario) }, 'replicated').then(({ hash }) => hash!);
     references.set(name, known);
     return known;
   };
@@ -134,4 +135,8 @@ export async function openScenarioRunner(): Promise<ScenarioRunner> {
       if (!hasFailed) await rm(dir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+function isLarger({ isSharded, isLarger: isAsked }: Pick<Scenario, 'isSharded' | 'isLarger'>): boolean {
+  return isSharded === true || isAsked === true;
 }

@@ -19,6 +19,8 @@ export interface Scenario {
   readonly everySteps?: number;
   /** True to shard the moments over the workers; the reference is always a job with full replicas. Default false. */
   readonly isSharded?: boolean;
+  /** True to train the larger model, as sharded scenarios do: its gradient is sent in stages. Default false. */
+  readonly isLarger?: boolean;
   /** Faults that strike workers of these names at exact steps and phases, in the form of MAESTRO_FAULTS. */
   readonly faults?: Readonly<Record<string, string>>;
   /** True to let workers reach coordinator, Redis and each other through proxies. */

@@ -12,6 +12,7 @@ const killsInPhase: readonly Scenario[] = (
     ['lease', 'worker-b', 14],
     ['decode', 'worker-b', 13],
     ['forward', 'worker-b', 13],
+    ['backward', 'worker-b', 13],
     ['reduce-scatter', 'worker-b', 13],
     ['all-gather', 'worker-b', 13],
     ['apply', 'worker-a', 13],
@@ -23,6 +24,7 @@ const killsInPhase: readonly Scenario[] = (
   name: `kill-in-${phase}`,
   story: `${worker} is killed in ${phase} of step ${step}`,
   faults: { [worker]: `${step}/${phase}/kill` },
+  isLarger: phase === 'backward',
 }));
 
 const otherFaults: readonly Scenario[] = [

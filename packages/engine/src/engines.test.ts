@@ -6,7 +6,7 @@ import { prepareNative } from '@maestro/native';
 import type { OptimizerSettings } from '@maestro/optim';
 import type { ParameterLayout } from '@maestro/tensors';
 import { openTrainer, type Trainer, type TrainerOptions } from './index.ts';
-import { everyDtype, TOY_INPUTS, toyBatch, toyLayout, toyParameters, toyTrainingModel } from './testing/toyModel.ts';
+import { everyDtype, TOY_INPUTS, toyBatch, toyLayout, toyParameters, toyStages, toyTrainingModel } from './testing/toyModel.ts';
 
 const layout = toyLayout();
 const atStep = { lr: 0.01, gradScale: 0.7 };
@@ -89,6 +89,57 @@ test('a gradient that stays with ONNX Runtime is applied to the same bits; its s
     });
     expect(trainer.reduced.parts[0]!.floats[0]).toBeNaN();
   }
+});
+
+const stages = toyStages(layout);
+
+test('a model with stages is run by the C API, whole where nobody asks for stages, to the same bits', async () => {
+  const trainer = await open({ stages });
+  expect(trainer).toMatchObject({ engine: 'capi', isResident: false });
+  expect(await train(trainer)).toEqual(await train(await open({ engine: 'node' })));
+});
+
+test('a partial that is finished stage by stage has the bits of one that is taken whole, each range when its stage ends', async () => {
+  /** Two leaves, the second of two micro batches, merged. */
+  const begin = async (trainer: Trainer, last: ReturnType<typeof toyBatch>) => {
+    await trainer.forwardBackward(toyBatch(4, 1));
+    await trainer.pushLeaf();
+    await trainer.forwardBackward(toyBatch(3, 2));
+    return { ...last, accumulate: true };
+  };
+  const bits = ({ partials }: Trainer) => Float32Array.from(partials[0]!.parts.flatMap(({ floats }) => [...floats]));
+  const variants = [{}, { segmentFloats: 96 }, { engine: 'node' }, { engine: 'capi', isResident: true }] as const;
+  for (const options of variants) {
+    const whole = await open({ engine: 'node' });
+    const staged = await open({ stages, ...options });
+    // Batches of other sizes, none at all, and the first size again.
+    for (const [round, count] of [4, 2, 0, 4].entries()) {
+      const input = await begin(whole, toyBatch(count, round));
+      const { loss } = await whole.forwardBackward(input);
+      await whole.pushLeaf();
+      await whole.mergeTop();
+      await whole.takePartial(0);
+      await begin(staged, toyBatch(count, round));
+      for (const { floats } of staged.partials[0]!.parts) floats.fill(0);
+      const found: number[] = [];
+      for (const [stage, { range }] of stages.entries()) {
+        found.push((await staged.finishPartial({ ...input, stage, merges: 1, partial: 0 })).loss);
+        const [ours, due] = [bits(staged), bits(whole)];
+        expect(ours.subarray(range.first, range.first + range.length)).toEqual(due.subarray(range.first, range.first + range.length));
+      }
+      expect(found[0]).toBe(loss);
+      expect(bits(staged)).toEqual(bits(whole));
+      // The stack is empty again: nothing is left to merge.
+      await expect(staged.mergeTop()).rejects.toThrow('0 subtrees on the stack');
+    }
+  }
+});
+
+test('stages that leave out a gradient are refused', async () => {
+  await expect(open({ stages: stages.slice(0, 1) })).rejects.toMatchObject({
+    code: 'invalid-argument',
+    message: 'training model: no stage has an output grad.encoder.weight',
+  });
 });
 
 /** A frozen tensor, a learning rate of its own, and what does not decay. */

@@ -20,4 +20,12 @@ export type { OuterOptions, OuterVectors } from './trainer/outerStep.ts';
 export { reserveSnapshot, type SnapshotMemory } from './trainer/snapshotMemory.ts';
 export type { StateAccess, TrainerSnapshot } from './trainer/stateAccess.ts';
 export { openTrainer, type Trainer, type TrainerMemory, type TrainerOptions } from './trainer/trainer.ts';
-export type { FlatState, MicroBatchInput, MicroBatchResult, OuterState, StateRange } from './trainer/trainerMessages.ts';
+export type {
+  FlatState,
+  MicroBatchInput,
+  MicroBatchResult,
+  OuterState,
+  PartialStage,
+  StateRange,
+  TrainingStage,
+} from './trainer/trainerMessages.ts';

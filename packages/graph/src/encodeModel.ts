@@ -3,6 +3,7 @@ import { DTYPES, type DType } from './dtype.ts';
 import type { Attribute, Graph, Node, Tensor, ValueType } from './graph.ts';
 import { liveProgram, type Program } from './program.ts';
 import { ProtoWriter } from './protoWriter.ts';
+import { stagePrograms } from './stages.ts';
 
 /** The ONNX operator set of the graphs; 18 is the minimum for ReduceMean with axes as an input. */
 export const OPSET = 20;
@@ -27,7 +28,20 @@ const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
  * on every machine that ONNX Runtime supports. `metadata` is stored in the file for people and tools; it does not affect results.
  */
 export function encodeModelChunks(graph: Graph, metadata: Readonly<Record<string, string>> = {}): readonly Uint8Array[] {
-  const program = liveProgram(graph);
+  return encodeChunks(liveProgram(graph), metadata);
+}
+
+/** Encodes the graph as an ONNX model. See {@link encodeModelChunks} for writing a large one to a file. */
+export function encodeModel(graph: Graph): Uint8Array {
+  return joined(encodeModelChunks(graph));
+}
+
+/** Encodes the stages of a graph as an ONNX model each; see {@link stagePrograms}. */
+export function encodeStages(graph: Graph, stages: readonly (readonly string[])[]): readonly Uint8Array[] {
+  return stagePrograms(graph, stages).map((program) => joined(encodeChunks(program, {})));
+}
+
+function encodeChunks(program: Program, metadata: Readonly<Record<string, string>>): readonly Uint8Array[] {
   const writer = new ProtoWriter()
     .int(1, IR_VERSION)
     .string(2, 'maestro')
@@ -38,9 +52,7 @@ export function encodeModelChunks(graph: Graph, metadata: Readonly<Record<string
   return writer.chunks();
 }
 
-/** Encodes the graph as an ONNX model. See {@link encodeModelChunks} for writing a large one to a file. */
-export function encodeModel(graph: Graph): Uint8Array {
-  const chunks = encodeModelChunks(graph);
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
   const model = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
   let at = 0;
   for (const chunk of chunks) {
@@ -54,7 +66,7 @@ function writeGraph(writer: ProtoWriter, { name, inputs, constants, nodes, outpu
   for (const node of nodes) writer.message(1, (inner) => writeNode(inner, node, nameOf));
   writer.string(2, name);
   for (const constant of constants) writer.message(5, (inner) => writeConstant(inner, constant));
-  for (const input of inputs) writer.message(11, (inner) => writeValueInfo(inner, input.name, input));
+  for (const input of inputs) writer.message(11, (inner) => writeValueInfo(inner, nameOf(input), input));
   for (const output of nodes.filter(isCustom).flatMap((node) => node.outputs)) {
     if (!outputs.includes(output)) writer.message(13, (inner) => writeValueInfo(inner, nameOf(output), output));
   }

@@ -11,6 +11,7 @@ export {
   CUSTOM_DOMAIN,
   encodeModel,
   encodeModelChunks,
+  encodeStages,
   IR_VERSION,
   OPSET,
 } from './encodeModel.ts';

@@ -18,6 +18,9 @@ export class IoBinding {
   readonly #isDevice: boolean;
   readonly #bound = new Map<string, OrtValue>();
   readonly #written = new Map<string, OrtValue>();
+  /** Outputs in the order in which they were bound. */
+  readonly #order: string[] = [];
+  readonly #carriedIn = new Set<string>();
 
   constructor(
     api: OrtApi,
@@ -49,7 +52,41 @@ export class IoBinding {
     if (this.#written.get(name) === value) return;
     checkPort('output', name, this.#outputs.get(name), value);
     this.#api.call('BindOutput', this.#binding, name, value.pointer);
+    if (!this.#written.has(name)) this.#order.push(name);
     this.#written.set(name, value);
+  }
+
+  /** Binds an input to what another graph gave under the same name. */
+  carryIn(name: string, value: Pointer): void {
+    assertInternal(this.#inputs.has(name), `capi: the graph has no input ${name}`);
+    this.#api.call('BindInput', this.#binding, name, value);
+    this.#carriedIn.add(name);
+  }
+
+  /** Binds an output for another graph: to the memory of `value`, or to memory that the next run takes, which {@link carried} tells. */
+  carryOut(name: string, value: Pointer | undefined, memory: Pointer): void {
+    assertInternal(this.#outputs.has(name), `capi: the graph has no output ${name}`);
+    if (value === undefined) this.#api.call('BindOutputToDevice', this.#binding, name, memory);
+    else this.#api.call('BindOutput', this.#binding, name, value);
+    this.#order.push(name);
+  }
+
+  /** What the last run wrote to the outputs `names`; the caller releases it. */
+  carried(names: readonly string[]): ReadonlyMap<string, Pointer> {
+    const api = this.#api;
+    const cells = new BigUint64Array(2);
+    const allocator = api.get('GetAllocatorWithDefaultOptions');
+    api.call('GetBoundOutputValues', this.#binding, allocator, cells.subarray(0, 1), cells.subarray(1));
+    const [array, count] = cells as unknown as [Pointer, Pointer];
+    const values = api.pointers(array, Number(count));
+    api.call('AllocatorFree', allocator, array);
+    const found = new Map<string, Pointer>();
+    for (const [i, value] of values.entries()) {
+      const name = this.#order[i]!;
+      if (names.includes(name)) found.set(name, value);
+      else api.release('Value', value);
+    }
+    return found;
   }
 
   /**
@@ -58,7 +95,9 @@ export class IoBinding {
    * @throws Error of ONNX Runtime.
    */
   run(): number {
-    for (const name of this.#inputs.keys()) assertInternal(this.#bound.has(name), `capi: input ${name} is not bound`);
+    for (const name of this.#inputs.keys()) {
+      assertInternal(this.#bound.has(name) || this.#carriedIn.has(name), `capi: input ${name} is not bound`);
+    }
     const startedMs = performance.now();
     for (const [name, value] of this.#bound) if (this.#isCopied(value)) this.#api.call('BindInput', this.#binding, name, value.pointer);
     // A device copies in its own time.

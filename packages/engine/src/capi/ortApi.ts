@@ -47,6 +47,8 @@ const FUNCTIONS = {
   CreateIoBinding: [134, ['pointer', 'pointer']],
   BindInput: [136, ['pointer', 'str', 'pointer']],
   BindOutput: [137, ['pointer', 'str', 'pointer']],
+  BindOutputToDevice: [138, ['pointer', 'str', 'pointer']],
+  GetBoundOutputValues: [140, ['pointer', 'pointer', 'pointer', 'pointer']],
   SynchronizeBoundInputs: [202, ['pointer']],
   SynchronizeBoundOutputs: [203, ['pointer']],
   AppendCuda: [204, ['pointer', 'pointer']],
@@ -82,6 +84,8 @@ export interface OrtApi {
   /** Where the first element of a view lies; good for as long as its memory lives. */
   addressOf(view: NativeView): Pointer;
   text(pointer: Pointer): string;
+  /** Reads `count` addresses that lie at `pointer`. */
+  pointers(pointer: Pointer, count: number): readonly Pointer[];
   readonly env: Pointer;
 }
 
@@ -137,6 +141,7 @@ export async function openOrtApi(): Promise<OrtApi> {
     release: (kind, pointer) => void releases[kind]!(pointer),
     addressOf: (view) => koffi.address(view),
     text: (pointer) => koffi.decode(pointer, 'char', -1) as string,
+    pointers: (pointer, count) => koffi.decode(pointer, koffi.array('void *', count)) as Pointer[],
   };
   // One environment for the process, of which onnxruntime-node has a reference too; it is never released, as it holds nothing of ours.
   return { ...api, env: api.get('CreateEnv', 3, 'maestro') };

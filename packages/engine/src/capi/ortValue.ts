@@ -19,6 +19,8 @@ const CPU = 'Cpu';
 export interface OrtMemory {
   /** A tensor over `view`, which stays where it is and is kept as long as the value. Nothing is copied. */
   over(view: BatchView, dims: readonly number[]): OrtValue;
+  /** The place of this memory, for outputs whose memory ONNX Runtime takes. */
+  readonly info: Pointer;
   /** Frees all its values, to which nothing may be bound any more; the memory below them is their owner's. */
   close(): void;
 }
@@ -28,6 +30,7 @@ export function openMemory(api: OrtApi): OrtMemory {
   const info = api.get('CreateMemoryInfo', CPU, 0, 0, 0);
   const values: OrtValue[] = [];
   return {
+    info,
     over(view, dims) {
       const element = dtypeOf(view)!;
       const size = sizeOf(dims);

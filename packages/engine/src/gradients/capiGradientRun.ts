@@ -17,6 +17,7 @@ type Values = Readonly<Record<string, OrtValue>>;
 export class CapiGradientRun implements GradientRun {
   readonly outputPath = 'in-place';
   readonly outputPathReason = 'bound to memory by the C API';
+  readonly stages = 1;
   readonly session: OrtSession;
   readonly memory: OrtMemory;
   readonly #inputs: MicroBatchMemory;

@@ -16,8 +16,10 @@ export interface MicroBatchLoss {
 export interface GradientRun {
   readonly outputPath: OutputPath;
   readonly outputPathReason: string;
-  /** Writes the gradient of one micro batch to `slots[slot]`. */
-  gradient(batch: MicroBatchInput, slot: number): Promise<MicroBatchLoss>;
+  /** Pieces in which the graph is run; 1: whole. */
+  readonly stages: number;
+  /** Writes the gradient of one micro batch to `slots[slot]`; with `stage`, what that stage gives: all of them are run, in order. */
+  gradient(batch: MicroBatchInput, slot: number, stage?: number): Promise<MicroBatchLoss>;
   /** Frees what native code holds. */
   close(): Promise<void>;
 }

@@ -21,6 +21,7 @@ export class NodeGradientRun implements GradientRun {
   readonly #feeds: readonly Map<number, Feeds>[];
   #path: OutputPath;
   readonly outputPathReason: string;
+  readonly stages = 1;
 
   /** Opens the session over the parameters of each replica; the gradient goes to one of `slots`. */
   static async open(

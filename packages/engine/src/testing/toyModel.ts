@@ -2,6 +2,7 @@ import {
   add,
   cast,
   encodeModel,
+  encodeStages,
   Graph,
   grad,
   linear,
@@ -16,6 +17,7 @@ import {
 } from '@maestro/graph';
 import type { BatchInput } from '@maestro/protocol';
 import { type FlatLayout, flatLayout, type ParameterGroup, type ParameterLayout, parameterSpec } from '@maestro/tensors';
+import type { TrainingStage } from '../trainer/trainerMessages.ts';
 
 /** The toy's images, with a weight for each of the 16 pixels. */
 export const TOY_INPUTS = [
@@ -44,14 +46,32 @@ function toyGraph(layout: FlatLayout) {
 }
 
 /** The toy with the inputs and outputs of a training model. Without `sequence` it has no output that allows writing in place. */
-export function toyTrainingModel(layout: FlatLayout, { sequence = true }: { readonly sequence?: boolean } = {}): Uint8Array {
+export function toyTrainingModel(layout: FlatLayout, options: { readonly sequence?: boolean } = {}): Uint8Array {
+  return encodeModel(toyTrainingGraph(layout, options));
+}
+
+/** The same in two stages: the decoder, and a part of whose weight is complete only with the second, the encoder. */
+export function toyStages(layout: FlatLayout): readonly TrainingStage[] {
+  const isDecoder = (name: string): boolean => name.startsWith('decoder');
+  const names = layout.tensors.map(({ name }) => name);
+  const gradients = (isOf: (name: string) => boolean) => names.filter(isOf).map((name) => `grad.${name}`);
+  const outputs = [['loss', ...gradients(isDecoder)], gradients((name) => !isDecoder(name))];
+  const [decoder, encoder] = encodeStages(toyTrainingGraph(layout), outputs);
+  const first = layout.tensors.find(({ name }) => name === 'decoder.weight')!.offset + 16;
+  return [
+    { model: decoder!, range: { first, length: layout.length - first } },
+    { model: encoder!, range: { first: 0, length: first } },
+  ];
+}
+
+function toyTrainingGraph(layout: FlatLayout, { sequence = true }: { readonly sequence?: boolean } = {}): Graph {
   const { graph, tensors, parameters, errors } = toyGraph(layout);
   const loss = mul(mul(graph.input('grad_scale', 'float32', []), 0.5), reduceSum(reduceSum(errors, { axes: [1] })));
   const gradients = grad(loss, parameters);
   if (sequence) graph.output('status', sequenceConstruct([loss]));
   graph.output('loss', loss);
   for (const [i, { name, trainable }] of tensors.entries()) if (trainable) graph.output(`grad.${name}`, gradients[i]!);
-  return encodeModel(graph);
+  return graph;
 }
 
 /** The toy with the inputs and outputs of an eval model, less the output `without`. */

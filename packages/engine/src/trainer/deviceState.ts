@@ -83,6 +83,9 @@ export class DeviceState implements GradientSlots {
     this.#newer.delete(vector);
   }
 
+  /** The graph is run whole: what is on a device leaves it whole. */
+  readonly stages = 1;
+
   async gradient(...[batch, slot]: Parameters<GradientSlots['gradient']>): ReturnType<GradientSlots['gradient']> {
     this.#toDevice('parameters');
     return this.run.gradient(batch, slot);

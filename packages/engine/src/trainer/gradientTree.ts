@@ -3,7 +3,7 @@ import type { EngineLogger } from '../engineLogger.ts';
 import type { OutputPath } from '../gradients/outputPath.ts';
 import type { ComputeThread } from '../threads/computeThread.ts';
 import type { TrainerCalls } from './trainerHost.ts';
-import type { MicroBatchInput, MicroBatchResult, TrainerReady } from './trainerMessages.ts';
+import type { MicroBatchInput, MicroBatchResult, PartialStage, TrainerReady } from './trainerMessages.ts';
 
 /** Gradients of micro batches, and their sum along a binary tree: a leaf that is computed, and a stack of finished subtrees. */
 export interface GradientTree {
@@ -23,6 +23,12 @@ export interface GradientTree {
   mergeTop(): Promise<void>;
   /** Pops the top subtree into `partials[index]`. */
   takePartial(index: number): Promise<void>;
+  /**
+   * In place of the last micro batch's `forwardBackward`, `pushLeaf`, `merges` times `mergeTop`, and `takePartial`: computes one stage of it
+   * and does the same to the range of the gradient that is then complete, which nobody changes after. All stages are to be called, in
+   * order. The first gives the loss.
+   */
+  finishPartial(stage: PartialStage): Promise<MicroBatchResult>;
   /** Pops the top subtree into `reduced`, where `apply` looks; gives its sum of squares, as an all-reduce would. */
   takeReduced(): Promise<{ readonly sumSquares: number }>;
   /**
@@ -42,19 +48,19 @@ export function gradientTreeOf(
 ): GradientTree {
   let path = thread.ready.outputPath;
   if (path === 'copying') logger?.warn({ reason: thread.ready.outputPathReason }, 'outputs are copied');
+  const noted = (result: MicroBatchResult): MicroBatchResult => {
+    if (result.fallback === undefined) return result;
+    path = 'copying';
+    logger?.warn({ reason: result.fallback }, 'outputs are copied');
+    return result;
+  };
   return {
     ...vectors,
     get outputPath() {
       return path;
     },
-    async forwardBackward(batch) {
-      const result = await thread.call('forwardBackward', batch);
-      if (result.fallback !== undefined) {
-        path = 'copying';
-        logger?.warn({ reason: result.fallback }, 'outputs are copied');
-      }
-      return result;
-    },
+    forwardBackward: async (batch) => noted(await thread.call('forwardBackward', batch)),
+    finishPartial: async (stage) => noted(await thread.call('finishPartial', stage)),
     pushLeaf: () => thread.call('pushLeaf', undefined),
     mergeTop: () => thread.call('mergeTop', undefined),
     takePartial: (index) => thread.call('takePartial', index),

@@ -14,7 +14,7 @@ import { type OuterAccess, outerAccessOf } from './outerAccess.ts';
 import { reserveSnapshot, type SnapshotMemory } from './snapshotMemory.ts';
 import { type StateAccess, stateAccessOf } from './stateAccess.ts';
 import type { TrainerCalls } from './trainerHost.ts';
-import type { TrainerHostOptions, TrainerReady } from './trainerMessages.ts';
+import type { TrainerHostOptions, TrainerReady, TrainingStage } from './trainerMessages.ts';
 
 /** How to open a {@link Trainer}. */
 export interface TrainerOptions {
@@ -30,6 +30,11 @@ export interface TrainerOptions {
   readonly inputs: readonly BatchInput[];
   /** More outputs [], sums over the samples of a micro batch. Default: none. */
   readonly sums?: readonly string[];
+  /**
+   * The training model in stages too, so that parts of a gradient can leave while others are computed. Only the `capi` engine runs them;
+   * others run the whole model in place of the first. Default: none.
+   */
+  readonly stages?: readonly TrainingStage[];
   /** Most samples in one `forwardBackward`. */
   readonly microBatch: number;
   /** Shared vectors for partial sums: the most maximal complete subtrees that this member's virtual ranks can form. */
@@ -43,7 +48,10 @@ export interface TrainerOptions {
   readonly replicas?: number;
   readonly device?: Device;
   readonly cuda?: CudaOptions;
-  /** What runs the graph. Default `auto`: on a CPU onnxruntime-node, elsewhere the C API, which keeps state on the device. */
+  /**
+   * What runs the graph. Default `auto`: on a CPU onnxruntime-node, or the C API for a model with stages; elsewhere the C API, which keeps
+   * state on the device.
+   */
   readonly engine?: Engine | 'auto';
   /**
    * Whether the `capi` engine keeps parameters, moments and the gradient tree on the device. Default: on any device but `cpu`, with one set
@@ -103,6 +111,7 @@ export async function openTrainer({
   optimizer = ADAMW_DEFAULTS,
   inputs,
   sums = [],
+  stages = [],
   microBatch,
   maxPartials,
   treeDepth,
@@ -142,6 +151,7 @@ export async function openTrainer({
     sums,
     microBatch,
     treeSlots,
+    stages,
     replicas,
     device,
     ...(cuda !== undefined && { cuda }),

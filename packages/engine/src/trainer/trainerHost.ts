@@ -23,7 +23,7 @@ export async function openTrainerHost(options: TrainerHostOptions) {
     device,
     ready,
   } = await openGradients(options, { states: states.map(({ vectors }) => vectors), slots, reduced, loops });
-  const tree = openTreeHost(memory, { gradients, device, loops, sums: options.sums });
+  const tree = openTreeHost(memory, { gradients, device, loops, sums: options.sums, stages: options.stages });
   const calls = {
     ...tree.calls,
     ...stateCalls(memory, tree, device),

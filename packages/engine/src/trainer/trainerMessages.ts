@@ -6,6 +6,15 @@ import type { Engine } from '../gradients/engine.ts';
 import type { OutputPath } from '../gradients/outputPath.ts';
 import type { ModelSource, SessionOptions } from '../session.ts';
 
+/**
+ * A piece of the training graph that is run by itself, in its turn: after it the elements `range` of the gradient are complete. Inputs and
+ * outputs are those of the whole graph, and values that earlier stages give to later ones.
+ */
+export interface TrainingStage {
+  readonly model: Uint8Array;
+  readonly range: FloatRange;
+}
+
 /** What the main thread sends to open the host. */
 export interface TrainerHostOptions extends SessionOptions {
   readonly trainingModel: ModelSource;
@@ -17,6 +26,8 @@ export interface TrainerHostOptions extends SessionOptions {
   readonly sums: readonly string[];
   readonly microBatch: number;
   readonly treeSlots: number;
+  /** The training model in stages, in the order in which they are run; none: whole. */
+  readonly stages: readonly TrainingStage[];
   /** Replicas that train apart; 0: one set of parameters, and no outer ones. */
   readonly replicas: number;
   readonly engine: Engine | 'auto';
@@ -51,6 +62,15 @@ export interface MicroBatchInput {
   readonly accumulate?: boolean;
   /** With whose parameters. Default 0. */
   readonly replica?: number;
+}
+
+/** A stage of the last micro batch of a subtree; see `GradientTree.finishPartial`. */
+export interface PartialStage extends MicroBatchInput {
+  readonly stage: number;
+  /** How many subtrees of the stack the leaf is merged with. */
+  readonly merges: number;
+  /** Where the subtree goes. */
+  readonly partial: number;
 }
 
 /** What a micro batch gave. */

@@ -26,7 +26,7 @@ export interface ArtifactOptions {
   readonly plan: RecipePlan;
   readonly layout: FlatLayout;
   readonly spec: JobSpec;
-  readonly training: TrainingModel;
+  readonly training: Pick<TrainingModel, 'model' | 'native'>;
   /** The job's initial parameters, flat. */
   readonly parameters: Float32Array;
 }

@@ -6,6 +6,12 @@ import type { StepReport } from '../step/runSteps.ts';
 /** Result of a sum on every member, equal bit for bit. */
 export type Reduced = AllReduceResult;
 
+/** How the last subtree of a step is offered in stages: `early` ones while later ones are computed, and the rest with `finish`. */
+export interface StagedOffer {
+  readonly early: number;
+  offer(stage: number): void;
+}
+
 /**
  * Strategy by which a step's sum is exchanged between members and becomes new parameters: on every member alike, by the owners of its
  * parts, or without peers. In each step: `begin`, `offer` for each subtree as soon as it is complete, `finish`, `apply`, and `save` when
@@ -20,6 +26,8 @@ export interface Exchange {
    * Takes the completed subtree on top of the trainer's stack, this member's number `partial`. It leaves the stack, or is the whole sum.
    */
   offer(partial: number): Promise<void>;
+  /** Where the last subtree may be offered in stages instead, each as soon as it is complete. Absent: it cannot. */
+  readonly staged?: StagedOffer;
   /** Returns whether this member wants all members to save the state after the step; called before `finish`. */
   wantsSave(): Promise<boolean>;
   /** Sums over all members what was offered; every member gets the same scalars and sums of squares. */

@@ -2,6 +2,7 @@ import { type Collective, type Group, type LocalStep, maxPartials, treeSubtrees 
 import { dilocoOf, MaestroError, ranksPerUnit, type View, type ViewMember } from '@maestro/protocol';
 import type { JobSession } from '../session/jobSession.ts';
 import { SCALARS_PER_RANK } from '../step/stepScalars.ts';
+import { allJoined } from './gradientGroups.ts';
 
 /** Replicas `first .. first + held - 1`. */
 export interface ReplicaRange {
@@ -75,14 +76,9 @@ export async function joinReplicas({
       reduced: trainer.reduced.parts.map(({ floats }) => floats),
       allGather: spec.sync.allGather,
     }),
-  ] as const;
-  try {
-    const [scalars, deltas] = await Promise.all(joining);
-    return { scalars, deltas };
-  } catch (error) {
-    for (const each of await Promise.allSettled(joining)) if (each.status === 'fulfilled') await each.value.close();
-    throw error;
-  }
+  ];
+  const [scalars, deltas] = (await allJoined(joining)) as [Group, Group];
+  return { scalars, deltas };
 }
 
 /** Returns the order in which the gradients of a replica's virtual ranks are added: the fixed tree over only these. */

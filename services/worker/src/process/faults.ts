@@ -3,13 +3,15 @@ import { MaestroError } from '@maestro/protocol';
 
 /**
  * Phases at which a fault can strike: those of a step in order, those of a checkpoint, both ends of healing, and `snapshot`, when a worker
- * begins to write its shard at a window's end. `reduce-scatter` is before anything of the step is sent, `all-gather` while the exchange is
- * in progress.
+ * begins to write its shard at a window's end. `backward` is while gradients are computed of a step whose first ones are already
+ * sent (a step that is sent as a whole does not reach it), `reduce-scatter` before the last of them, `all-gather` while the exchange is in
+ * progress.
  */
 const FAULT_PHASES = [
   'lease',
   'decode',
   'forward',
+  'backward',
   'reduce-scatter',
   'all-gather',
   'apply',

@@ -14,6 +14,7 @@ import { runtimeIdentity } from '../process/runtimeIdentity.ts';
 import { createCollector } from '../state/collector.ts';
 import { openSnapshots } from '../state/snapshots.ts';
 import { openContentCheck } from './contentCheck.ts';
+import { gradientStages } from './gradientStages.ts';
 import { type JobSession, REDIS_TIMEOUT_MS } from './jobSession.ts';
 import type { JobSessionOptions } from './jobSessionOptions.ts';
 import { openJobContents } from './openJobContents.ts';
@@ -45,7 +46,9 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const layout = flatLayout(plan.parameters);
     const vectors = stateVectors(spec.optimizer);
     const { inputs, image } = plan;
-    const training = buildJobModel(plan, spec);
+    // State that is dealt to owners, replicas that train apart, and gradients on a device leave as a whole.
+    const isStaged = !isSharded && dilocoOf(spec) === undefined && (compute.device === 'cpu' || spec.resources.allowMixedDevices);
+    const training = buildJobModel(plan, spec, isStaged ? gradientStages(layout.trainable) : []);
     const augment = augmentConfig(image.channels, withoutUndefined(spec.augment));
     const filler = recipeFiller(source);
     const { microBatch } = schedule;
@@ -56,6 +59,7 @@ export async function openJobSession(options: JobSessionOptions): Promise<JobSes
     const trainer = opened(
       await openTrainer({
         trainingModel: training.model,
+        stages: training.stages,
         ...(training.native !== undefined && { operators: training.native.path }),
         library: openNative()?.path,
         layout,

@@ -1,7 +1,8 @@
 import type { LocalStep } from '@maestro/collective';
 import { addDigests, type Loader, type Schedule } from '@maestro/data';
-import type { GradientTree } from '@maestro/engine';
+import type { GradientTree, MicroBatchInput, MicroBatchResult } from '@maestro/engine';
 import type { SkippedImage } from '@maestro/protocol';
+import type { StagedOffer } from '../exchange/exchange.ts';
 import type { Faults } from '../process/faults.ts';
 import type { ContentCheck } from '../session/contentCheck.ts';
 import { microBatchOrder, PREFETCH } from './microBatchOrder.ts';
@@ -24,6 +25,8 @@ export interface ComputeOptions {
   readonly onSkipped: (step: number, images: readonly SkippedImage[]) => void;
   /** The subtree on top of the trainer's stack is complete: number `partial` of the program. */
   readonly offer: (partial: number) => Promise<void>;
+  /** Takes the last subtree of a program in stages. Absent: it is offered like the others. */
+  readonly staged?: StagedOffer;
   readonly signal: AbortSignal;
 }
 
@@ -51,14 +54,48 @@ export interface RankComputer {
   run(part: ComputePart): Promise<number>;
 }
 
+/** The end of a program from its last leaf on: how often that is merged, and which partial it becomes. */
+interface Tail {
+  readonly leaf: number;
+  readonly merges: number;
+  readonly partial: number;
+}
+
+function tailOf(program: readonly LocalStep[]): Tail {
+  const leaf = program.findLastIndex(({ op }) => op === 'leaf');
+  const end = program.at(-1);
+  return {
+    leaf,
+    merges: program.slice(leaf).filter(({ op }) => op === 'merge').length,
+    partial: end?.op === 'take' ? end.index : 0,
+  };
+}
+
 /** Creates a member's computer of virtual ranks. */
 export function openRankComputer(options: ComputeOptions): RankComputer {
-  const { schedule, ranks, trainer, loader, contents, isHoldWanted, faults, onPhase, onSkipped, offer, signal } = options;
+  const { schedule, ranks, trainer, loader, contents, isHoldWanted, faults, onPhase, onSkipped, offer, staged, signal } = options;
   const { accumulation } = schedule;
   const upcoming = microBatchOrder(schedule, ranks);
   const scalars = new Float64Array(ranks.length * SCALARS_PER_RANK);
   let skipped: SkippedImage[] = [];
   let skippedStep = -1;
+
+  /** Computes the last micro-batch of a program, and offers the last subtree stage by stage. */
+  const finishInStages = async (step: number, batch: MicroBatchInput, { early, offer: offerStage }: StagedOffer, tail: Tail) => {
+    // All are requested at once, so that the compute thread never waits for this one, which moves gradients.
+    const stages = Array.from({ length: early + 1 }, (_, stage) => trainer.finishPartial({ ...batch, ...tail, stage }));
+    for (const each of stages) each.catch(() => undefined);
+    const first = await stages[0]!;
+    let { seconds } = first;
+    for (const [stage, each] of stages.entries()) {
+      if (stage > 0) seconds += (await each).seconds;
+      signal.throwIfAborted();
+      if (stage === early) break;
+      offerStage(stage);
+      if (stage === 0) await faults.reach(step, 'backward');
+    }
+    return { ...first, seconds } satisfies MicroBatchResult;
+  };
 
   return {
     scalars,
@@ -69,15 +106,17 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
       if (step !== skippedStep) skipped = [];
       skippedStep = step;
       let computeSeconds = 0;
-      for (const local of program) {
+      const tail = tailOf(program);
+      for (const [at, local] of program.entries()) {
         if (local.op === 'leaf') {
+          const isTail = staged !== undefined && at === tail.leaf;
           const leaf = ranks.indexOf(local.rank);
           let loss = 0;
           let images = 0;
           let digest = 0;
           let content = 0;
-          const at = leaf * SCALARS_PER_RANK;
-          scalars.fill(0, at, at + SCALARS_PER_RANK);
+          const place = leaf * SCALARS_PER_RANK;
+          scalars.fill(0, place, place + SCALARS_PER_RANK);
           for (let micro = 0; micro < accumulation; micro++) {
             signal.throwIfAborted();
             onPhase(step, 'data');
@@ -89,10 +128,11 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
             onPhase(step, 'compute');
             const { count, inputs } = batch;
             await faults.reach(step, 'forward');
-            const accumulate = micro > 0;
-            const result = await trainer.forwardBackward({ inputs, count, gradScale, accumulate, replica });
+            const input = { inputs, count, gradScale, accumulate: micro > 0, replica };
+            const result =
+              isTail && micro === accumulation - 1 ? await finishInStages(step, input, staged, tail) : await trainer.forwardBackward(input);
             loss += result.loss;
-            for (const [i, sum] of result.sums.entries()) scalars[at + OWN_SERIES + i]! += sum;
+            for (const [i, sum] of result.sums.entries()) scalars[place + OWN_SERIES + i]! += sum;
             computeSeconds += result.seconds;
             images += count;
             digest = addDigests(digest, batch.digest);
@@ -101,12 +141,14 @@ export function openRankComputer(options: ComputeOptions): RankComputer {
             skipped.push(...batch.skipped);
             batch.release();
           }
-          await trainer.pushLeaf();
-          scalars[at + LOSS] = loss;
-          scalars[at + IMAGES] = images;
-          scalars[at + DIGEST] = digest;
-          scalars[at + CONTENT] = content;
-          scalars[at + HOLD] = isHoldWanted(step) ? 1 : 0;
+          if (!isTail) await trainer.pushLeaf();
+          scalars[place + LOSS] = loss;
+          scalars[place + IMAGES] = images;
+          scalars[place + DIGEST] = digest;
+          scalars[place + CONTENT] = content;
+          scalars[place + HOLD] = isHoldWanted(step) ? 1 : 0;
+          // What follows was done stage by stage.
+          if (isTail) break;
         } else if (local.op === 'merge') {
           await trainer.mergeTop();
         } else {

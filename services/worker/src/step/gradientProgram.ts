@@ -40,7 +40,7 @@ export interface GradientProgramOptions extends TrainOptions {
 export function createGradientProgram(options: GradientProgramOptions): StepProgram {
   const { spec, plan, layout, schedule, learningRate, order, trainer, exchange, onPhase, faults, signal } = options;
   const ranks = order.flatMap((local) => (local.op === 'leaf' ? [local.rank] : []));
-  const computer = openRankComputer({ ...options, ranks, offer: exchange.offer });
+  const computer = openRankComputer({ ...options, ranks, offer: exchange.offer, ...(exchange.staged && { staged: exchange.staged }) });
   const told = toldMetrics(spec);
   const ownNames = ownSeries(spec);
 

@@ -4,6 +4,7 @@ import type { Logger } from '@maestro/telemetry';
 import { writeLastCheckpoint } from '../checkpoint/lastCheckpoint.ts';
 import { openRoundCheckpoints } from '../checkpoint/roundCheckpoints.ts';
 import { createApart } from '../exchange/apart.ts';
+import { type GradientGroups, joinGradients } from '../exchange/gradientGroups.ts';
 import { joinReplicas, type ReplicaExchange, replicasOf } from '../exchange/replicaExchange.ts';
 import { createAlone, createReplicated } from '../exchange/replicated.ts';
 import { createSharded } from '../exchange/sharded.ts';
@@ -17,7 +18,6 @@ import { createGradientProgram } from '../step/gradientProgram.ts';
 import type { Phase } from '../step/phase.ts';
 import { createReplicasProgram } from '../step/replicasProgram.ts';
 import { runSteps, type StepReport } from '../step/runSteps.ts';
-import { SCALARS_PER_RANK } from '../step/stepScalars.ts';
 import { heal, serveTo } from './heal.ts';
 import { restore } from './restore.ts';
 import { openViewShards } from './viewShards.ts';
@@ -80,7 +80,9 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
   try {
     onPhase(startStep, 'forming');
     const joining: Promise<Joined> =
-      diloco === undefined ? joinGradients(options) : joinReplicas({ ...options, joinTimeoutMs: timeouts.joinMs });
+      diloco === undefined
+        ? joinGradients({ ...options, joinTimeoutMs: timeouts.joinMs })
+        : joinReplicas({ ...options, joinTimeoutMs: timeouts.joinMs });
     // A failed restore must not leave the groups open.
     joining.then((joined) => closers.push(() => Promise.all(groupsOf(joined).map((group) => group.close())))).catch(() => undefined);
     await before;
@@ -95,12 +97,10 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
     if (isRestored && chunk !== undefined) session.shards = [{ step: startStep, ...chunk, isWhole: true }];
     const groups = groupsOf(joined);
     options.onJoined({
-      waiting: () => groups.flatMap((group) => group.waiting()),
-      sentBytes: () => Object.fromEntries(Object.entries(joined).map(([name, { sentBytes }]) => [name, sentBytes])),
-      bytes: () => ({
-        sent: groups.reduce((sum, { sentBytes }) => sum + sentBytes, 0),
-        received: groups.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0),
-      }),
+      waiting: () => ('sum' in joined ? joined.sum.waiting() : groups.flatMap((group) => group.waiting())),
+      sentBytes: () =>
+        'sum' in joined ? { gradients: sentBy(groups) } : { scalars: joined.scalars.sentBytes, deltas: joined.deltas.sentBytes },
+      bytes: () => ({ sent: sentBy(groups), received: groups.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0) }),
     });
     const abort = (): void => {
       for (const group of groups) group.abort(signal.reason as MaestroError);
@@ -163,7 +163,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
       const exchange = createApart({ spec, trainer, groups: joined, diloco: diloco!, own, onRound, onPhase, faults, signal });
       return await runSteps({ ...loop, program: createReplicasProgram({ ...stepping, diloco: diloco!, own, exchange, onRoundEnd }) });
     }
-    const { gradients: group } = joined;
+    const group = joined.groups.at(-1)!;
     const windows = openWindowSnapshots({ session, view, self, group, collective, signal: AbortSignal.any([signal, over.signal]) });
     // A restored state is in a checkpoint.
     if (isSharded && !isRestored) windows.onState(startStep);
@@ -182,7 +182,7 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
         })
       : isAlone
         ? createAlone({ trainer, faults, signal })
-        : createReplicated({ trainer, group, onRound, faults, signal });
+        : createReplicated({ trainer, sum: joined.sum, onRound, faults, signal });
     const outcome = await runSteps({ ...loop, program: createGradientProgram({ ...stepping, order: local.steps, exchange }) });
     if (outcome === 'finished' && isFirst) {
       const { totalSteps } = schedule;
@@ -204,40 +204,18 @@ export async function runView(options: ViewRunOptions): Promise<'finished' | 'he
   }
 }
 
-/** Groups by what is summed. */
-type Joined = { readonly gradients: Group } | ReplicaExchange;
+/** What sums gradients, or replicas that train apart. */
+type Joined = GradientGroups | ReplicaExchange;
 
 function groupsOf(joined: Joined): readonly Group[] {
-  return Object.values(joined);
+  return 'sum' in joined ? joined.groups : [joined.scalars, joined.deltas];
+}
+
+function sentBy(groups: readonly Group[]): number {
+  return groups.reduce((sum, { sentBytes }) => sum + sentBytes, 0);
 }
 
 /** Returns the elements whose gradients this member sums. */
 function chunkOf(joined: Joined): Group['chunk'] | undefined {
-  return 'gradients' in joined ? joined.gradients.chunk : undefined;
-}
-
-/** Joins the group that sums gradients. */
-async function joinGradients({
-  session,
-  view,
-  self,
-  collective,
-  timeouts,
-  signal,
-}: ViewRunOptions): Promise<{ readonly gradients: Group }> {
-  const { jobId: job, trainer, spec } = session;
-  const { generation, members } = view;
-  const gradients = await collective.join({
-    job,
-    generation,
-    members,
-    self,
-    partials: trainer.partials.map(({ parts }) => parts.map(({ floats }) => floats)),
-    reduced: trainer.reduced.parts.map(({ floats }) => floats),
-    scalarsPerRank: SCALARS_PER_RANK,
-    allGather: spec.sync.allGather,
-    joinTimeoutMs: timeouts.joinMs,
-    signal,
-  });
-  return { gradients };
+  return 'sum' in joined ? joined.groups.at(-1)!.chunk : undefined;
 }

@@ -3,7 +3,7 @@ import { assertInternal } from '@maestro/protocol';
 import type { MicroBatchLoss } from '../../gradients/gradientRun.ts';
 import type { DeviceState } from '../deviceState.ts';
 import type { GradientSlots } from '../gradientSlots.ts';
-import type { MicroBatchInput, MicroBatchResult } from '../trainerMessages.ts';
+import type { MicroBatchInput, MicroBatchResult, PartialStage, TrainingStage } from '../trainerMessages.ts';
 import type { HostMemory } from './hostMemory.ts';
 import type { StepLoops } from './stepLoops.ts';
 
@@ -25,6 +25,7 @@ export interface TreeOptions {
   readonly loops: Pick<StepLoops, 'blockSumSquares'>;
   /** What else a micro batch gives, by name. */
   readonly sums: readonly string[];
+  readonly stages: readonly Pick<TrainingStage, 'range'>[];
 }
 
 /** The tree's place in the slots: `slots[0 .. depth - 1]` are finished subtrees, `slots[depth]` is the leaf. */
@@ -54,7 +55,7 @@ export function openTreeHost(memory: HostMemory, options: TreeOptions): TreeHost
   };
 }
 
-function treeCalls(stack: Stack, memory: HostMemory, { gradients, device, loops, sums: names }: TreeOptions) {
+function treeCalls(stack: Stack, memory: HostMemory, { gradients, device, loops, sums: names, stages }: TreeOptions) {
   /** Of a micro batch without samples. */
   const nothing: MicroBatchLoss = { loss: 0, sums: names.map(() => 0) };
   const { reduced, vector } = memory;
@@ -89,6 +90,30 @@ function treeCalls(stack: Stack, memory: HostMemory, { gradients, device, loops,
         ...(sendSeconds !== undefined && { sendSeconds }),
         ...(fallback !== undefined && { fallback }),
       };
+    },
+    async finishPartial({ stage, merges, partial, accumulate = false, ...batch }: PartialStage): Promise<MicroBatchResult> {
+      assertInternal(stack.hasLeaf || !accumulate, 'finishPartial: there is no leaf to accumulate on');
+      assertInternal(stack.kept === undefined, 'finishPartial: a gradient is kept for apply');
+      assertInternal(stack.depth >= merges, `finishPartial: ${merges} merges with ${stack.depth} subtrees on the stack`);
+      const started = performance.now();
+      const { depth } = stack;
+      const isStaged = gradients.stages > 1;
+      const slot = slotAt(memory, accumulate ? depth + 1 : depth);
+      let result = nothing;
+      // What runs the graph whole does all of it in place of the first stage.
+      if (isStaged || stage === 0) {
+        const range = isStaged ? stages[stage]!.range : undefined;
+        if (batch.count > 0) result = await gradients.gradient(batch, slot, isStaged ? stage : undefined);
+        else if (stage === 0) gradients.clear(slot);
+        if (accumulate) gradients.add(depth, slot, range);
+        for (let merged = 0; merged < merges; merged++) gradients.add(depth - merged - 1, depth - merged, range);
+        const name = `partial${partial}`;
+        gradients.take(depth - merges, vector(name), name, range);
+      }
+      stack.hasLeaf = stage < stages.length - 1;
+      if (!stack.hasLeaf) stack.depth = depth - merges;
+      const { loss, sums, fallback } = result;
+      return { loss, sums, seconds: (performance.now() - started) / 1000, ...(fallback !== undefined && { fallback }) };
     },
     pushLeaf(_: undefined): void {
       assertInternal(stack.hasLeaf, 'pushLeaf: no leaf was begun');
