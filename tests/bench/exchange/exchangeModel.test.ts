@@ -15,6 +15,18 @@ test('one worker sends nothing, two with a power of two of ranks half a vector e
   expect(sentBytes(plan(4, 8), 0)).toBe(1.5 * 4 * 65_536 * 64);
 });
 
+test('a stage is sent when it is complete and those before it are through; computing hides what fits into the rest of it', () => {
+  const stages = [
+    { share: 0.5, ready: 0.5 },
+    { share: 0.5, ready: 1 },
+  ];
+  const seconds = allReduceSeconds(plan(2, 8), WIRE);
+  const at = (computeSeconds: number): number => stepSeconds(plan(2, 8), WIRE, { computeSeconds, stages });
+  expect(at(100 * seconds)).toBeCloseTo(100.5 * seconds, 9);
+  expect(at(seconds)).toBeCloseTo(1.5 * seconds, 9);
+  expect(at(0.1 * seconds)).toBeCloseTo(1.05 * seconds, 9);
+});
+
 test('what all send is what all receive, for any split of ranks', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 0, max: 20 }), (workers, more) => {

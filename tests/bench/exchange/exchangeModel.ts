@@ -61,8 +61,18 @@ export function connectionSeconds(bytes: number, { bytesPerSecond, delaySeconds,
   return seconds + left / most;
 }
 
+/** A part of the gradient that is sent while the rest is computed, in the order in which they are complete. */
+export interface StageModel {
+  /** Its share of the gradient. */
+  readonly share: number;
+  /** The share of the computing after which it is complete. */
+  readonly ready: number;
+}
+
 /** Parts of a job's step besides the network. */
 export interface StepModel {
+  /** Default: all of the gradient, when everything is computed. */
+  readonly stages?: readonly StageModel[];
   /** Compute time of a step, including all other work of a worker. */
   readonly computeSeconds: number;
   /** When replicas train apart: inner steps of a round. Members exchange scalars in each and deltas in the last. */
@@ -70,8 +80,16 @@ export interface StepModel {
 }
 
 /** Returns the mean time of a step, in seconds. `plan` is that of the gradients, or of the replicas' deltas. */
-export function stepSeconds(plan: ReducePlan, link: LinkModel, { computeSeconds, innerSteps }: StepModel): number {
-  if (innerSteps === undefined) return computeSeconds + allReduceSeconds(plan, link);
+export function stepSeconds(
+  plan: ReducePlan,
+  link: LinkModel,
+  { computeSeconds, innerSteps, stages = [{ share: 1, ready: 1 }] }: StepModel,
+): number {
+  if (innerSteps === undefined) {
+    const seconds = allReduceSeconds(plan, link);
+    // A stage has the link when it is complete and the stages before it are through.
+    return stages.reduce((end, { share, ready }) => Math.max(end, ready * computeSeconds) + share * seconds, 0);
+  }
   const scalars = plan.members.length === 1 ? 0 : 2 * link.delaySeconds;
   return computeSeconds + scalars + allReduceSeconds(plan, link) / innerSteps;
 }
