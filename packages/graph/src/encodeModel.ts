@@ -36,9 +36,9 @@ export function encodeModel(graph: Graph): Uint8Array {
   return joined(encodeModelChunks(graph));
 }
 
-/** Encodes the stages of a graph as an ONNX model each; see {@link stagePrograms}. */
-export function encodeStages(graph: Graph, stages: readonly (readonly string[])[]): readonly Uint8Array[] {
-  return stagePrograms(graph, stages).map((program) => joined(encodeChunks(program, {})));
+/** Encodes the stages of a graph as an ONNX model each, undefined for a stage without nodes; see {@link stagePrograms}. */
+export function encodeStages(graph: Graph, stages: readonly (readonly string[])[]): readonly (Uint8Array | undefined)[] {
+  return stagePrograms(graph, stages).map((program) => (program.nodes.length === 0 ? undefined : joined(encodeChunks(program, {}))));
 }
 
 function encodeChunks(program: Program, metadata: Readonly<Record<string, string>>): readonly Uint8Array[] {

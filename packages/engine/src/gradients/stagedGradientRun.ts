@@ -30,7 +30,8 @@ export class StagedGradientRun implements GradientRun {
   readonly outputPathReason = 'bound to memory by the C API';
   readonly #api: OrtApi;
   readonly #memory: OrtMemory;
-  readonly #stages: readonly Stage[];
+  /** Undefined: nothing is left to compute. */
+  readonly #stages: readonly (Stage | undefined)[];
   readonly #inputs: MicroBatchMemory;
   /** The loss, and the model's `sums`. */
   readonly #scalars: Values;
@@ -66,35 +67,36 @@ export class StagedGradientRun implements GradientRun {
 
   async gradient(batch: MicroBatchInput, slot: number, stage?: number): Promise<MicroBatchLoss> {
     if (stage === undefined || stage === 0) this.#begin(batch);
-    const due = stage === undefined ? this.#stages : [this.#stages[stage]!];
-    for (const each of due) this.#run(each, batch, slot);
+    const due = stage === undefined ? this.#stages : [this.#stages[stage]];
+    for (const each of due) if (each !== undefined) this.#run(each, batch, slot);
     return { loss: this.#inputs.loss[0]!, sums: Object.values(this.#inputs.sums).map(([sum]) => sum!) };
   }
 
   async close(): Promise<void> {
     this.#forget();
-    for (const { session } of this.#stages) session.close();
+    for (const each of this.#stages) each?.session.close();
     this.#memory.close();
   }
 
-  #open(options: TrainerHostOptions): readonly Stage[] {
+  #open(options: TrainerHostOptions): readonly (Stage | undefined)[] {
     const { sums, layout, stages } = options;
     const known = new Set([...Object.keys(this.#parameters[0]!), ...Object.keys(this.#batchOf(1))]);
     const sessions = stages.map(({ model }) => {
       try {
-        return openOrtSession(this.#api, model, options);
+        return model && openOrtSession(this.#api, model, options);
       } catch (cause) {
         throw new MaestroError('invalid-argument', `training model: ONNX Runtime refused a stage: ${errorMessage(cause)}`, { cause });
       }
     });
-    const opened = sessions.map((session): Stage => {
+    const opened = sessions.map((session): Stage | undefined => {
+      if (session === undefined) return undefined;
       const inputs = new Set(session.inputMetadata.map(({ name }) => name));
       const outputs = new Set(session.outputNames);
       const takes = [...inputs].filter((name) => !known.has(name));
       const gives = [...outputs].filter((name) => !(name in this.#scalars) && !(name in this.#slots[0]!));
       return { session, inputs, outputs, takes, gives, bindings: new Map() };
     });
-    const given = new Set(opened.flatMap(({ outputs }) => [...outputs]));
+    const given = new Set(opened.flatMap((each) => [...(each?.outputs ?? [])]));
     const missing = ['loss', ...sums, ...layout.trainable.tensors.map(({ name }) => `grad.${name}`)].find((name) => !given.has(name));
     if (missing !== undefined) throw new MaestroError('invalid-argument', `training model: no stage has an output ${missing}`);
     return opened;
@@ -142,9 +144,9 @@ export class StagedGradientRun implements GradientRun {
 
   /** Frees what is bound and what is carried. */
   #forget(): void {
-    for (const { bindings } of this.#stages) {
-      for (const binding of bindings.values()) binding.close();
-      bindings.clear();
+    for (const each of this.#stages) {
+      for (const binding of each?.bindings.values() ?? []) binding.close();
+      each?.bindings.clear();
     }
     for (const value of this.#carried.values()) this.#api.release('Value', value);
     this.#carried.clear();

@@ -59,8 +59,8 @@ export function toyStages(layout: FlatLayout): readonly TrainingStage[] {
   const [decoder, encoder] = encodeStages(toyTrainingGraph(layout), outputs);
   const first = layout.tensors.find(({ name }) => name === 'decoder.weight')!.offset + 16;
   return [
-    { model: decoder!, range: { first, length: layout.length - first } },
-    { model: encoder!, range: { first: 0, length: first } },
+    { model: decoder, range: { first, length: layout.length - first } },
+    { model: encoder, range: { first: 0, length: first } },
   ];
 }
 

@@ -11,7 +11,8 @@ import type { ModelSource, SessionOptions } from '../session.ts';
  * outputs are those of the whole graph, and values that earlier stages give to later ones.
  */
 export interface TrainingStage {
-  readonly model: Uint8Array;
+  /** Undefined where nothing is left to compute. */
+  readonly model: Uint8Array | undefined;
   readonly range: FloatRange;
 }
 

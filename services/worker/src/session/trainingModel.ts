@@ -43,5 +43,5 @@ function encode(graph: Graph, stages: readonly GradientStage[]): Pick<TrainingMo
   const told = [...graph.outputs].flatMap(([name, { sequence }]) => (sequence || name.startsWith('grad.') ? [] : [name]));
   const outputs = stages.map(({ parameters }, stage) => [...(stage === 0 ? told : []), ...parameters.map((name) => `grad.${name}`)]);
   const models = encodeStages(graph, outputs);
-  return { model: encodeModel(graph), stages: stages.map(({ range }, stage) => ({ range, model: models[stage]! })) };
+  return { model: encodeModel(graph), stages: stages.map(({ range }, stage) => ({ range, model: models[stage] })) };
 }
