@@ -17,8 +17,8 @@ test.each([
   [
     {
       preset: 'mae_vit_tiny_patch4',
-      patchSize: 32,
-      imageSize: 32,
+      patchSize: 128,
+      imageSize: 256,
       embedDim: 768,
       depth: 1,
       numHeads: 3,
