@@ -8,6 +8,8 @@ import { hasDone, hashOf, openTestCluster, type TestCluster } from '../support/c
 
 const TIMEOUT_MS = 300_000;
 const STEPS = 12;
+/** Large enough for a gradient that is sent in two stages. */
+const MODEL = { embedDim: 120, depth: 3, decoderEmbedDim: 64, decoderDepth: 2 };
 /** Has no native operators: no machine has this instruction set. */
 const WITHOUT = { MAESTRO_NATIVE_ISA: 'none' };
 
@@ -26,7 +28,7 @@ afterAll(async () => {
 }, TIMEOUT_MS);
 
 function submit(precision: string, workers: number, others: object = {}): Promise<Job> {
-  const spec = smallJob({ path: shared.path, workers, steps: STEPS });
+  const spec = smallJob({ path: shared.path, workers, steps: STEPS, model: MODEL });
   return shared.client.submitJob({ spec: { ...spec, precision, ...others } });
 }
 
@@ -39,6 +41,7 @@ onLibrary(`native operators of ${describeNative().isa ?? describeNative().reason
       const alone = await shared.watch(await submit(precision, 1));
       const hash = hashOf(alone, STEPS);
       await shared.expectExact(await submit(precision, 2), { hash, steps: STEPS });
+      await shared.expectExact(await submit(precision, 3), { hash, steps: STEPS });
       await shared.expectExact(await submit(precision, 3, { optimizer: { state: 'sharded' } }), { hash, steps: STEPS });
       const job = await submit(precision, 3, { resources: { virtualRanks: 8, minWorkers: 1, maxWorkers: 3 } });
       await shared.watch(job, hasDone(4));
