@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { openTrainer, type Trainer } from '@maestro/engine';
+import { maeConfig, maskedInputs, parameterSpecs, trainingGraph } from '@maestro/mae';
 import { openNative, PRECISIONS } from '@maestro/native';
 import { parseJobSpec } from '@maestro/protocol';
-import { planRecipe } from '@maestro/recipes';
 import { flatLayout } from '@maestro/tensors';
 import { gradientStages } from './gradientStages.ts';
 import { buildJobModel } from './trainingModel.ts';
@@ -20,21 +20,22 @@ test.each(['standard', ...(openNative() === undefined ? [] : PRECISIONS)])(
   '%s: the training graph in stages gives the bits of the whole one',
   async (precision) => {
     const spec = parseJobSpec({ model: MODEL, data: { format: 'idx', path: '/i' }, schedule: { steps: 1 }, precision });
-    const plan = await planRecipe(spec, { samples: 8, classes: [] });
-    const layout = flatLayout(plan.parameters);
+    const config = maeConfig(spec.model);
+    const specs = parameterSpecs(config);
+    const layout = flatLayout(specs);
     const stages = gradientStages(layout.trainable);
     expect(stages).toHaveLength(2);
     const parameters = new Float32Array(new SharedArrayBuffer(4 * layout.length)).map((_, i) => 0.05 * Math.sin(i));
     const images = new Float32Array(new SharedArrayBuffer(4 * 4 * 256)).map((_, i) => Math.cos(i));
     const ids = new BigInt64Array(new SharedArrayBuffer(8 * 4 * 16)).map((_, i) => BigInt((5 * i) % 16));
     const gradientOf = async (isStaged: boolean): Promise<{ loss: number; bytes: Buffer }> => {
-      const training = buildJobModel(plan, spec, isStaged ? stages : []);
+      const training = buildJobModel({ buildTraining: (of) => trainingGraph(config, specs, of) }, spec, isStaged ? stages : []);
       const trainer = await openTrainer({
         trainingModel: training.model,
         stages: training.stages,
         ...(training.native !== undefined && { operators: training.native.path }),
         layout,
-        inputs: plan.inputs,
+        inputs: maskedInputs(config),
         microBatch: 4,
         maxPartials: 1,
         treeDepth: 0,

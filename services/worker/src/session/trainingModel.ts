@@ -25,7 +25,7 @@ export interface NativeOperators {
  * @throws MaestroError `unavailable` with the reason when the job needs native operators and this machine has none.
  */
 export function buildJobModel(
-  plan: RecipePlan,
+  plan: Pick<RecipePlan, 'buildTraining'>,
   { precision }: Pick<JobSpec, 'precision'>,
   stages: readonly GradientStage[],
 ): TrainingModel {
