@@ -9,6 +9,7 @@ import { benchStart } from './cluster/start.ts';
 import { benchSubmit } from './cluster/submit.ts';
 import { benchTolerance } from './cluster/tolerance.ts';
 import { benchEngine } from './compute/engine.ts';
+import { benchGradientErrors } from './compute/gradientErrors.ts';
 import { PYTHON } from './compute/python.ts';
 import { benchStep } from './compute/step.ts';
 import { benchDataset } from './data/dataset.ts';
@@ -29,13 +30,13 @@ const { values: flags, positionals: asked } = parseArgs({
 });
 
 /**
- * `npm run bench -- [step] [engine] [allreduce] [dataset] [state] [checkpoint] [snapshot] [logs] [memory] [recovery] [tolerance] [sync]
- * [submit] [start] [queue] [false-starts] [idle] [members] [links] [network] [scaling] [peers [--only KEYS] [--pairs MOST] [--json]]`: medians, side by side with PyTorch where Python has torch (PYTHON
- * names the interpreter).
+ * `npm run bench -- [NAME...]`, and for `peers` `[--only KEYS] [--pairs MOST] [--json]`: medians, side by side with PyTorch where Python has
+ * torch (PYTHON names the interpreter).
  */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   engine: benchEngine,
+  gradients: benchGradientErrors,
   dataset: benchDataset,
   allreduce: async () => {
     for (const row of await benchAllReduce({ python: PYTHON })) process.stdout.write(`${describeRow(row)}\n`);
