@@ -13,6 +13,7 @@ import { benchGradientErrors } from './compute/gradientErrors.ts';
 import { PYTHON } from './compute/python.ts';
 import { benchStep } from './compute/step.ts';
 import { benchDataset } from './data/dataset.ts';
+import { benchFolder } from './data/folder.ts';
 import { type AllReduceRow, benchAllReduce } from './exchange/allReduce.ts';
 import { benchLinks } from './exchange/links.ts';
 import { benchNetwork } from './exchange/network.ts';
@@ -38,6 +39,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   engine: benchEngine,
   gradients: benchGradientErrors,
   dataset: benchDataset,
+  folder: benchFolder,
   allreduce: async () => {
     for (const row of await benchAllReduce({ python: PYTHON })) process.stdout.write(`${describeRow(row)}\n`);
   },

@@ -99,6 +99,23 @@ describe('the sum is the tree of one worker', () => {
   });
 });
 
+test('every member comes to the tree of 1,024 virtual ranks over 64 members, however they share them', () => {
+  const [virtualRanks, workers] = [1024, 64];
+  const cuts = fc.uniqueArray(fc.integer({ min: 1, max: virtualRanks - 1 }), { minLength: workers - 1, maxLength: workers - 1 });
+  const expected = treeExpression(0, virtualRanks);
+  fc.assert(
+    fc.property(cuts, (places) => {
+      const edges = [0, ...places.sort((a, b) => a - b), virtualRanks];
+      const sizes = edges.slice(1).map((end, i) => end - edges[i]!);
+      const plan = planReduce({ members: members(sizes), length: 128, blockSize: 1 });
+      const own = (member: number): number => plan.partials.filter((partial) => partial.member === member).length;
+      expect(Math.max(...sizes.map((_, member) => own(member)))).toBeLessThanOrEqual(maxPartials(virtualRanks));
+      return runPlan(plan).every((result) => result === expected);
+    }),
+    { numRuns: 3 },
+  );
+});
+
 test('chunks cover the vector once, in order, cut at multiples of the block', () => {
   fc.assert(
     fc.property(

@@ -1,4 +1,4 @@
-import type { Dirent } from 'node:fs';
+import { type Dirent, stat as statByCallback } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, sep } from 'node:path';
 import { errorMessage, MaestroError } from '@maestro/protocol';
@@ -64,7 +64,7 @@ export async function listImages(root: string, deadline: FileDeadline = {}): Pro
   for (let first = 0; first < names.length; first += STAT_CONCURRENCY) {
     if (signal?.aborted) throw cancelled();
     const group = names.slice(first, first + STAT_CONCURRENCY);
-    const found = await inTime(Promise.all(group.map((name) => sizeOf(root, name))), group[0]!);
+    const found = await inTime(sizesOf(root, group), group[0]!);
     for (const [i, size] of found.entries()) {
       if (size === undefined) continue;
       const name = group[i]!;
@@ -122,13 +122,22 @@ async function isImageInside(root: string, name: string): Promise<boolean> {
   return true;
 }
 
-/** Returns a file's size; undefined when it is gone, or no longer a regular file. */
-async function sizeOf(root: string, name: string): Promise<number | undefined> {
-  try {
-    const found = await stat(filePath(join(root, name)));
-    return found.isFile() ? found.size : undefined;
-  } catch (cause) {
-    if (isGone(cause)) return undefined;
-    throw refusal(root, `${name} cannot be read (${errorMessage(cause)})`, cause);
-  }
+/**
+ * Returns the sizes of files; undefined for one that is gone, or no longer a regular file. A folder may have a million of them, and the calls
+ * of node:fs/promises take three times the processor time.
+ */
+function sizesOf(root: string, names: readonly string[]): Promise<readonly (number | undefined)[]> {
+  const prefix = root.endsWith(sep) ? root : root + sep;
+  const sizes: (number | undefined)[] = names.map(() => undefined);
+  let left = names.length;
+  return new Promise((resolve, reject) => {
+    for (const [i, name] of names.entries()) {
+      statByCallback(filePath(prefix + name), (cause, found) => {
+        if (cause === null) sizes[i] = found.isFile() ? found.size : undefined;
+        else if (!isGone(cause)) reject(refusal(root, `${name} cannot be read (${errorMessage(cause)})`, cause));
+        left--;
+        if (left === 0) resolve(sizes);
+      });
+    }
+  });
 }

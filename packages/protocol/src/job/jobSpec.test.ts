@@ -54,6 +54,12 @@ test.each([
   [{ ...minimal, seed: 'x' }, 'seed: expected number, found "x"'],
   [{ ...minimal, seed: 2 ** 60 }, 'seed'],
   [{ ...minimal, resources: { virtualRanks: 4, maxWorkers: 5 } }, 'resources.maxWorkers: at most virtualRanks (4), found 5'],
+  [{ ...minimal, resources: { virtualRanks: 1025 } }, 'resources.virtualRanks: '],
+  [
+    { ...minimal, resources: { virtualRanks: 1024, maxWorkers: 65 } },
+    "resources.maxWorkers: at most 64, because every pair of a job's workers is connected; found 65",
+  ],
+  [{ ...minimal, resources: { virtualRanks: 1024, minWorkers: 65 } }, 'resources.minWorkers: at most maxWorkers (64), found 65'],
   [
     { ...minimal, optimizer: { state: 'sharded' }, sync: { allGather: 'bf16' } },
     'optimizer.state: sharded needs sync.mode allReduce and sync.allGather f32, found allReduce and bf16',
@@ -98,6 +104,7 @@ test('replicas that train apart have the defaults of DiLoCo, and as many workers
   expect([mostWorkers(spec), ranksPerUnit(spec)]).toEqual([4, 2]);
   const plain = parseJobSpec(minimal);
   expect([mostWorkers(plain), ranksPerUnit(plain)]).toEqual([8, 1]);
+  expect(mostWorkers(parseJobSpec({ ...minimal, resources: { virtualRanks: 1024 } }))).toBe(64);
 });
 
 test('the hash of a job changes with what decides its bits, and not with what does not', () => {

@@ -106,10 +106,15 @@ const schedule = z.strictObject({
   windowSteps: count.max(4096).default(32).describe('steps whose data is leased at once'),
 });
 
+/** Most virtual ranks of a job. */
+const MOST_VIRTUAL_RANKS = 1024;
+/** Most workers of a job: every pair of a view's members is connected, each way. */
+export const MOST_WORKERS = 64;
+
 const resources = z.strictObject({
-  virtualRanks: count.max(64).default(8).describe('fixed logical ranks; at least maxWorkers'),
+  virtualRanks: count.max(MOST_VIRTUAL_RANKS).default(8).describe('fixed logical ranks; at least maxWorkers'),
   minWorkers: count.default(1),
-  maxWorkers: count.optional().describe('default: virtualRanks, or sync.replicas'),
+  maxWorkers: count.optional().describe(`default: virtualRanks, or sync.replicas; at most ${MOST_WORKERS}`),
   device: z.enum(DEVICES).default('cpu'),
   allowMixedDevices: z
     .boolean()
@@ -212,9 +217,11 @@ function commonIssues(
   refuse: (path: string[], message: string) => void,
 ): void {
   if ((schedule.epochs === undefined) === (schedule.steps === undefined)) refuse(['schedule'], 'set either epochs or steps');
-  const maxWorkers = resources.maxWorkers ?? resources.virtualRanks;
+  const maxWorkers = resources.maxWorkers ?? Math.min(resources.virtualRanks, MOST_WORKERS);
   if (maxWorkers > resources.virtualRanks) {
     refuse(['resources', 'maxWorkers'], `at most virtualRanks (${resources.virtualRanks}), found ${maxWorkers}`);
+  } else if (maxWorkers > MOST_WORKERS) {
+    refuse(['resources', 'maxWorkers'], `at most ${MOST_WORKERS}, because every pair of a job's workers is connected; found ${maxWorkers}`);
   }
   if (resources.minWorkers > maxWorkers)
     refuse(['resources', 'minWorkers'], `at most maxWorkers (${maxWorkers}), found ${resources.minWorkers}`);
@@ -341,7 +348,7 @@ export function ranksPerUnit(spec: Pick<JobSpec, 'sync' | 'resources'>): number 
 /** Returns the maximum number of workers that a job can use. */
 export function mostWorkers(spec: Pick<JobSpec, 'sync' | 'resources'>): number {
   const { virtualRanks, maxWorkers } = spec.resources;
-  return maxWorkers ?? virtualRanks / ranksPerUnit(spec);
+  return maxWorkers ?? Math.min(virtualRanks / ranksPerUnit(spec), MOST_WORKERS);
 }
 
 /** Returns true when the optimizers of two jobs keep the same moments. */
