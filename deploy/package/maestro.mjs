@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The `maestro` of the npm package: the command line, with a Redis for the commands that start one.
+// The `maestro` of the npm package: the command line, with a Redis for the commands that start one, and the native operators for those that
+// compute.
 // This file keeps to old syntax, so that an old Node can say which Node is wanted.
 import { readFileSync } from 'node:fs';
 
@@ -19,6 +20,10 @@ try {
     const { findRedis, installRedis } = await import('../lib/deploy/setup/redis.mjs');
     if (findRedis() === undefined) await installRedis();
     process.env.MAESTRO_REDIS_SERVER = findRedis();
+  }
+  if (['up', 'demo', 'worker', 'doctor'].includes(process.argv[2]) && !isHelp) {
+    const { buildNative, hasNative } = await import('../lib/deploy/setup/native.mjs');
+    if (!hasNative()) await buildNative();
   }
   await import('../lib/services/cli/dist/main.js');
 } catch (error) {

@@ -22,7 +22,7 @@ const staging = await mkdtemp(join(tmpdir(), 'maestro-package-'));
 try {
   const workspaces = await readWorkspaces();
   for (const { dir } of workspaces) await copyBuilt(dir, workspaces);
-  for (const path of ['proto', 'deploy/setup', 'services/coordinator/dashboard'])
+  for (const path of ['proto', 'deploy/setup', 'services/coordinator/dashboard', 'packages/native/c'])
     await cp(join(root, path), join(staging, 'lib', path), { recursive: true, filter: isShipped });
   for (const name of ['LICENSE', 'NOTICE', 'CHANGELOG.md', 'deploy/package/README.md'])
     await cp(join(root, name), join(staging, name.split('/').at(-1)));
@@ -77,7 +77,8 @@ function withRelativeImports(text, path, workspaces) {
 /** What of the copied folders is for the compiler alone, and ends with the clone. */
 function isShipped(path) {
   return (
-    !/\/(dist|types|node_modules)(\/|$)|tsconfig\.json$|\/s3\.mjs$/.test(relative(root, path)) || /dashboard\/types\/[a-z]+$/.test(path)
+    !/\/(dist|types|node_modules|c\/test)(\/|$)|tsconfig\.json$|\/s3\.mjs$/.test(relative(root, path)) ||
+    /dashboard\/types\/[a-z]+$/.test(path)
   );
 }
 

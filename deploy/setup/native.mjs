@@ -33,5 +33,10 @@ export async function buildNative() {
   const { isa, reason } = describeNative();
   if (isa === undefined) say(`no native operators (${reason}): training uses those of ONNX Runtime`);
   else if (reason !== undefined) say(`native operators: ${reason}; ${isa} is used`);
-  writeStamp(STAMP, wanted());
+  try {
+    writeStamp(STAMP, wanted());
+  } catch (error) {
+    // A package that another user installed: it is looked at again the next time.
+    if (!['EACCES', 'EPERM', 'EROFS'].includes(error.code)) throw error;
+  }
 }

@@ -57,6 +57,33 @@ test('the package is small, says its version and commit, and holds no test', asy
   expect(files).toEqual(expect.arrayContaining(['LICENSE', 'NOTICE', 'lib/proto/maestro/v1/jobs.proto']));
 });
 
+test('native operators are compiled from the sources of the package; without a compiler, or a folder to write to, one line says so', async () => {
+  const program = join(dir, 'app/node_modules/.bin/maestro');
+  const doctor = async (environment: Readonly<Record<string, string>>): Promise<{ native: string; stderr: string }> => {
+    const env = { ...process.env, NODE_OPTIONS: '', ...environment };
+    const ended = await run(program, ['doctor'], { cwd: dir, env }).catch((error: { stdout: string; stderr: string }) => error);
+    return { native: ended.stdout.split('\n').find((line) => line.includes('Operators')) ?? '', stderr: ended.stderr };
+  };
+  const without = await doctor({ CC: 'false' });
+  expect(without.stderr.split('\n').filter((line) => line.includes('native'))).toEqual([
+    'setup: no native operators (CC=false): training uses those of ONNX Runtime',
+  ]);
+  if (
+    await run('cc', ['--version']).then(
+      () => false,
+      () => true,
+    )
+  )
+    return;
+  expect((await doctor({ MAESTRO_NATIVE_DIR: join(tarball, 'below a file') })).stderr).toContain(
+    'set MAESTRO_NATIVE_DIR to a folder of yours',
+  );
+  expect((await doctor({})).stderr).toContain('setup: compiling the native operators');
+  const built = await doctor({});
+  expect(built.stderr).not.toContain('setup:');
+  expect(built.native).toMatch(/avx|amx|neon/);
+});
+
 describe('a cluster of the installed package', () => {
   const outcomes = new Map<string, { readonly hash: string; readonly isClean: boolean }>();
 

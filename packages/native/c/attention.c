@@ -7,7 +7,8 @@ typedef struct {
   const Attention *shape;
   int is_bfloat16;
   const void *dy, *qkv;
-  void *y, *p, *dqkv;
+  float *stats;
+  void *y, *dqkv;
 } Attend;
 
 // What one sequence and head sees. T tokens of keys, Q of queries.
@@ -16,7 +17,8 @@ typedef struct {
   const Product *by;
   long T, Q, padded, head, D;
   const void *q, *k, *v, *dy;
-  void *y, *dq, *dk, *dv, *p;
+  void *y, *dq, *dk, *dv;
+  float *stats; // of each row of scores: shift and factor of its shares
 } Head;
 
 INLINE const void *element(const void *base, int is_bfloat16, long at) { return (const char *)base + at * (is_bfloat16 ? 2 : 4); }
@@ -32,7 +34,7 @@ INLINE Head head_of(const Attend *job, long index) {
   h.q = element(job->qkv, b, asked);
   h.k = element(job->qkv, b, first + D);
   h.v = element(job->qkv, b, first + 2 * D);
-  h.p = element_of(job->p, b, index * Q * padded);
+  h.stats = job->stats + 2 * index * Q;
   if (job->y) h.y = element_of(job->y, b, answer);
   if (job->dy) h.dy = element(job->dy, b, answer);
   if (job->dqkv) {
@@ -62,8 +64,19 @@ INLINE Sixteen load_p(const void *p, long at, int is_bfloat16) {
   return is_bfloat16 ? load16_bfloat16((const bfloat16 *)p + at, 16) : load16((const float *)p + at, 16);
 }
 
-// p = softmax(scale s) of one row; zeros from column T on.
-INLINE void softmax_row(float *s, long T, long padded, float scale, void *p, int is_bfloat16) {
+// p = exp(scale s + stats[0]) stats[1]: the shares of one row; zeros from column T on.
+INLINE void shares_row(const float *s, long T, long padded, float scale, const float *stats, void *p, int is_bfloat16) {
+  for (long c = 0; c < padded; c += 16) {
+    Sixteen x = load16(s + c, T - c);
+    EACH_PART x.part[j] = exponential(multiply_add(x.part[j], all(scale), all(stats[0])));
+    x = keep16(x, T - c);
+    EACH_PART x.part[j] = x.part[j] * all(stats[1]);
+    store_p(p, c, x, is_bfloat16);
+  }
+}
+
+// p = softmax(scale s) of one row, and what `shares_row` needs to make it again.
+INLINE void softmax_row(float *s, long T, long padded, float scale, float *stats, void *p, int is_bfloat16) {
   Sixteen most = sixteen(-INFINITY), sum = sixteen(0);
   for (long c = 0; c < T; c += 16) {
     const Sixteen x = load16(s + c, T - c);
@@ -72,18 +85,18 @@ INLINE void softmax_row(float *s, long T, long padded, float scale, void *p, int
       most.part[j] = choose(above, x.part[j], most.part[j]);
     }
   }
-  const Floats shift = all(-(max16(most) * scale));
+  stats[0] = -(max16(most) * scale);
   for (long c = 0; c < padded; c += 16) {
     Sixteen x = load16(s + c, T - c);
-    EACH_PART x.part[j] = exponential(multiply_add(x.part[j], all(scale), shift));
+    EACH_PART x.part[j] = exponential(multiply_add(x.part[j], all(scale), all(stats[0])));
     x = keep16(x, T - c);
     EACH_PART sum.part[j] = sum.part[j] + x.part[j];
     store16(s + c, x, 16);
   }
-  const Floats over = all(1.f / sum16(sum));
+  stats[1] = 1.f / sum16(sum);
   for (long c = 0; c < padded; c += 16) {
     Sixteen x = load16(s + c, 16);
-    EACH_PART x.part[j] = x.part[j] * over;
+    EACH_PART x.part[j] = x.part[j] * all(stats[1]);
     store_p(p, c, x, is_bfloat16);
   }
 }
@@ -109,9 +122,11 @@ static void attend_head(const Head *h) {
   const long ld = 3 * h->D;
   const float scale = 1.f / sqrtf((float)h->head);
   float *scores = scratch(SLOT_SCORES, sizeof(float) * (size_t)(h->Q * h->padded));
+  void *p = scratch(SLOT_SHARES, sizeof(float) * (size_t)(h->Q * h->padded));
   product(h, by_token(h, h->q, ld), h->Q, by_token(h, h->k, ld), h->T, h->head, scores, h->padded, 0);
-  for (long r = 0; r < h->Q; r++) softmax_row(scores + r * h->padded, h->T, h->padded, scale, element_of(h->p, b, r * h->padded), b);
-  product(h, by_token(h, h->p, h->padded), h->Q, by_column(h, h->v, ld), h->head, h->T, h->y, h->D, b);
+  for (long r = 0; r < h->Q; r++)
+    softmax_row(scores + r * h->padded, h->T, h->padded, scale, h->stats + 2 * r, element_of(p, b, r * h->padded), b);
+  product(h, by_token(h, p, h->padded), h->Q, by_column(h, h->v, ld), h->head, h->T, h->y, h->D, b);
 }
 
 static void attend_grad_head(const Head *h) {
@@ -120,11 +135,14 @@ static void attend_grad_head(const Head *h) {
   const float scale = 1.f / sqrtf((float)h->head);
   float *dp = scratch(SLOT_SCORES, sizeof(float) * (size_t)(h->Q * h->padded));
   void *ds = scratch(SLOT_SCORE_GRADIENTS, sizeof(float) * (size_t)(h->Q * h->padded));
+  void *p = scratch(SLOT_SHARES, sizeof(float) * (size_t)(h->Q * h->padded));
+  product(h, by_token(h, h->q, ld), h->Q, by_token(h, h->k, ld), h->T, h->head, dp, h->padded, 0);
+  for (long r = 0; r < h->Q; r++) shares_row(dp + r * h->padded, h->T, h->padded, scale, h->stats + 2 * r, element_of(p, b, r * h->padded), b);
   product(h, by_token(h, h->dy, h->D), h->Q, by_token(h, h->v, ld), h->T, h->head, dp, h->padded, 0);
-  for (long r = 0; r < h->Q; r++) softmax_grad_row(dp + r * h->padded, h->p, r * h->padded, h->T, h->padded, scale, ds, b);
+  for (long r = 0; r < h->Q; r++) softmax_grad_row(dp + r * h->padded, p, r * h->padded, h->T, h->padded, scale, ds, b);
   product(h, by_token(h, ds, h->padded), h->Q, by_column(h, h->k, ld), h->head, h->T, h->dq, ld, b);
   product(h, by_column(h, ds, h->padded), h->T, by_column(h, h->q, ld), h->head, h->Q, h->dk, ld, b);
-  product(h, by_column(h, h->p, h->padded), h->T, by_column(h, h->dy, h->D), h->head, h->Q, h->dv, ld, b);
+  product(h, by_column(h, p, h->padded), h->T, by_column(h, h->dy, h->D), h->head, h->Q, h->dv, ld, b);
   const size_t bytes = (size_t)h->head * (b ? 2 : 4);
   for (long r = 1; r <= from; r++) memset(element_of(h->dq, b, -r * ld), 0, bytes);
 }
@@ -140,13 +158,13 @@ static void attend_part(void *user, size_t index) {
   }
 }
 
-static void attend(const Tasks *tasks, Precision precision, const Attention *shape, const void *qkv, void *y, void *p) {
-  Attend job = {shape, precision == BFLOAT16, NULL, qkv, y, p, NULL};
+static void attend(const Tasks *tasks, Precision precision, const Attention *shape, const void *qkv, void *y, float *stats) {
+  Attend job = {shape, precision == BFLOAT16, NULL, qkv, stats, y, NULL};
   run_tasks(tasks, attend_part, ATTENTION_TASKS, &job);
 }
 
-static void attend_grad(const Tasks *tasks, Precision precision, const Attention *shape, const void *dy, const void *qkv, const void *p,
+static void attend_grad(const Tasks *tasks, Precision precision, const Attention *shape, const void *dy, const void *qkv, const float *stats,
                         void *dqkv) {
-  Attend job = {shape, precision == BFLOAT16, dy, qkv, NULL, (void *)p, dqkv};
+  Attend job = {shape, precision == BFLOAT16, dy, qkv, (float *)stats, NULL, dqkv};
   run_tasks(tasks, attend_part, ATTENTION_TASKS, &job);
 }

@@ -1,5 +1,6 @@
 // Chooses the instruction set, and exports what is called without ONNX Runtime.
 #define _GNU_SOURCE
+#include "crash.h"
 #include "dispatch.h"
 #include "operator.h"
 #include <pthread.h>
@@ -150,6 +151,10 @@ EXPORT const char *maestro_run(const char *name, const int64_t *attributes, floa
     for (int k = 0; k < call.out[i].axes; k++) out_dims[1 + k] = call.out[i].dims[k];
     if (out != NULL) call.out[i].data = out[i];
   }
-  if (out != NULL) operator->compute(&call);
+  if (out != NULL) {
+    running = &call;
+    operator->compute(&call);
+    running = NULL;
+  }
   return NULL;
 }

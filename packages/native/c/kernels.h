@@ -49,9 +49,10 @@ typedef struct {
   // residual may be null
   void (*norm_grad)(const Tasks *, Matrix dy, const float *x, const float *stats, const float *gain, const float *residual, float *dx,
                     float *dgain, float *dbias);
-  // qkv [batch * tokens, 3 D], y [batch * (tokens - from), D], p [batch * heads * (tokens - from), padded tokens]
-  void (*attend)(const Tasks *, Precision, const Attention *, const void *qkv, void *y, void *p);
-  void (*attend_grad)(const Tasks *, Precision, const Attention *, const void *dy, const void *qkv, const void *p, void *dqkv);
+  // qkv [batch * tokens, 3 D], y [batch * (tokens - from), D], stats [batch * heads * (tokens - from), 2]: of each row of
+  // scores, shift and factor of its shares p = exp(score + shift) factor, which the gradient makes again
+  void (*attend)(const Tasks *, Precision, const Attention *, const void *qkv, void *y, float *stats);
+  void (*attend_grad)(const Tasks *, Precision, const Attention *, const void *dy, const void *qkv, const float *stats, void *dqkv);
   // The step's tail: exact IEEE arithmetic with denormals, the bits of packages/kernels and packages/optim.
   void (*add)(float *out, const float *a, const float *b, long n);
   void (*sum_squares)(const float *x, long n, double lanes[8]);
@@ -64,5 +65,5 @@ typedef struct {
   void (*sum_terms)(const Summation *);
 } Kernels;
 
-// Columns of p: tokens rounded up to 32.
+// Columns of shares in memory: tokens rounded up to 32.
 #define ATTENTION_COLUMNS 32

@@ -102,8 +102,6 @@ static void norm_grad(Call *c) {
                         c->out[0].data, c->out[1].data, c->out[2].data);
 }
 
-static long padded(long tokens) { return (tokens + ATTENTION_COLUMNS - 1) / ATTENTION_COLUMNS * ATTENTION_COLUMNS; }
-
 static const char *check_qkv(const Call *c, const Tensor *qkv) {
   if (c->tokens < 1 || c->heads < 1 || c->from < 0 || c->from >= c->tokens) return "attributes tokens, heads >= 1 and 0 <= from < tokens are needed";
   if (qkv->axes < 1 || rows(qkv) % c->tokens != 0 || last(qkv) % (3 * c->heads) != 0) return "qkv must be [N tokens, 3 heads d]";
@@ -114,13 +112,13 @@ static Attention attention(const Call *c, const Tensor *qkv) {
   return (Attention){rows(qkv) / c->tokens, c->tokens, c->heads, c->from, last(qkv) / 3};
 }
 
-// qkv -> y p
+// qkv -> y stats
 static const char *attend_shapes(Call *c) {
   const char *wrong = check_qkv(c, &c->in[0]);
   if (wrong) return wrong;
   const Attention a = attention(c, &c->in[0]);
   set_matrix(&c->out[0], a.batch * (a.tokens - a.from), a.width);
-  set_matrix(&c->out[1], a.batch * a.heads * (a.tokens - a.from), padded(a.tokens));
+  set_matrix(&c->out[1], a.batch * a.heads * (a.tokens - a.from), 2);
   return NULL;
 }
 
@@ -129,14 +127,14 @@ static void attend(Call *c) {
   c->kernels->attend(&c->tasks, c->operator->precision, &a, c->in[0].data, c->out[0].data, c->out[1].data);
 }
 
-// dy qkv p -> dqkv
+// dy qkv stats -> dqkv
 static const char *attend_grad_shapes(Call *c) {
   const char *wrong = check_qkv(c, &c->in[1]);
   if (wrong) return wrong;
   const Attention a = attention(c, &c->in[1]);
   const long asked = a.tokens - a.from;
   if (!is_matrix(&c->in[0], a.batch * asked, a.width)) return "dy must be [N (tokens - from), D]";
-  if (!is_matrix(&c->in[2], a.batch * a.heads * asked, padded(a.tokens))) return "p must be [N heads (tokens - from), padded tokens]";
+  if (!is_matrix(&c->in[2], a.batch * a.heads * asked, 2)) return "stats must be [N heads (tokens - from), 2]";
   set_like(&c->out[0], &c->in[1]);
   return NULL;
 }
@@ -170,8 +168,8 @@ Operator OPERATORS[] = {
   OPERATOR("LinearInGradBf16", "fff", "fff", BFLOAT16, linear_grad),
   OPERATOR("LinearGeluGradBf16", "fbfb", "bff", BFLOAT16, linear_grad),
   OPERATOR("LinearGradWBf16", "ff", "ff", BFLOAT16, linear_grad),
-  OPERATOR("AttendBf16", "b", "bb", BFLOAT16, attend),
-  OPERATOR("AttendGradBf16", "bbb", "b", BFLOAT16, attend_grad),
+  OPERATOR("AttendBf16", "b", "bf", BFLOAT16, attend),
+  OPERATOR("AttendGradBf16", "bbf", "b", BFLOAT16, attend_grad),
   OPERATOR("NormF32", "fff", "ff", FLOAT32, norm),
   OPERATOR("NormGradF32", "ffff", "fff", FLOAT32, norm_grad),
   OPERATOR("NormGradAddF32", "fffff", "fff", FLOAT32, norm_grad),

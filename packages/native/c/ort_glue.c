@@ -1,4 +1,5 @@
 // Registers the operators with ONNX Runtime and turns its calls into ours.
+#include "crash.h"
 #include "dispatch.h"
 #include "operator.h"
 #include <stdio.h>
@@ -143,7 +144,9 @@ static OrtStatus compute(void *made, void *context) {
     call.out[i].type = operator->out[i];
     TRY(open_output(context, (size_t)i, &call.out[i]));
   }
+  running = &call;
   operator->compute(&call);
+  running = NULL;
   return NULL;
 }
 
@@ -152,6 +155,7 @@ EXPORT OrtStatus RegisterCustomOps(void *options, const OrtApiBase *base) {
   api = base->GetApi(ORT_API_VERSION);
   if (api == NULL) return NULL;
   if (kernels() == NULL) return fail("maestro: this processor has none of the instruction sets of the native operators");
+  maestro_watch_crashes();
   void *domain;
   TRY(CALL(API_CREATE_CUSTOM_OP_DOMAIN, "maestro", &domain));
   for (int i = 0; i < OPERATOR_COUNT; i++) {

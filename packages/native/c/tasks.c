@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "tasks.h"
+#include "crash.h"
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -68,17 +69,21 @@ static void leave(Mode mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode)); }
 typedef struct {
   void (*task)(void *user, size_t index);
   void *user;
+  const void *running;
 } Job;
 
 static void run_one(void *user, size_t index) {
   const Job *job = user;
+  const void *outer = running;
+  running = job->running;
   const Mode mode = enter();
   job->task(job->user, index);
   leave(mode);
+  running = outer;
 }
 
 void run_tasks(const Tasks *tasks, void (*task)(void *user, size_t index), size_t count, void *user) {
-  Job job = {task, user};
+  Job job = {task, user, running};
   if (tasks != NULL && tasks->run != NULL && count > 1) tasks->run(tasks->context, run_one, count, &job);
   else for (size_t i = 0; i < count; i++) run_one(&job, i);
 }

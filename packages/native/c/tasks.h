@@ -15,4 +15,4 @@ void run_tasks(const Tasks *tasks, void (*task)(void *user, size_t index), size_
 void *scratch(int slot, size_t bytes);
 
 // Who uses which slot: those of a caller and of what it calls must differ.
-enum { SLOT_LEFT, SLOT_RIGHT, SLOT_TILES, SLOT_SUMS, SLOT_SCORES, SLOT_SCORE_GRADIENTS, SLOTS };
+enum { SLOT_LEFT, SLOT_RIGHT, SLOT_TILES, SLOT_SUMS, SLOT_SCORES, SLOT_SCORE_GRADIENTS, SLOT_SHARES, SLOTS };

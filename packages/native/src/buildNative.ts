@@ -36,7 +36,7 @@ const INSTRUCTION_SETS: Readonly<Record<string, readonly InstructionSet[]>> = {
 };
 
 /** Compiled once: what does no arithmetic. */
-const COMMON = ['tasks.c', 'tail.c', 'dispatch.c', 'operators.c', 'ort_glue.c'];
+const COMMON = ['crash.c', 'tasks.c', 'tail.c', 'dispatch.c', 'operators.c', 'ort_glue.c'];
 
 /** Compiled once, for the lowest instruction set. */
 const IMAGES = join('images', 'images.c');
@@ -113,8 +113,14 @@ export async function buildNative(options: BuildOptions = {}): Promise<NativeBui
   const folder = hash.slice(0, 32);
   const path = libraryIn(home, folder);
   if (!existsSync(path)) {
-    mkdirSync(home, { recursive: true });
-    const work = mkdtempSync(join(home, `${folder}.`));
+    let work: string;
+    try {
+      mkdirSync(home, { recursive: true });
+      work = mkdtempSync(join(home, `${folder}.`));
+    } catch (error) {
+      const reason = `${home} cannot be written (${(error as NodeJS.ErrnoException).code}): set MAESTRO_NATIVE_DIR to a folder of yours`;
+      return { path: undefined, reason, isBuildable: false };
+    }
     try {
       await compile(sources, compiler, work);
       // Who runs it may be another user than who built it.

@@ -15,7 +15,6 @@ export {
 export { describeNative, type NativeDescription, openNative, prepareNative } from './openNative.ts';
 export { openNativeImages } from './openNativeImages.ts';
 export {
-  ATTENTION_COLUMNS,
   NATIVE_OPERATORS,
   type NativeLayer,
   type NativeOperator,
@@ -24,3 +23,4 @@ export {
   PRECISIONS,
   type Precision,
 } from './operators.ts';
+export { releaseMemory } from './releaseMemory.ts';

@@ -1,5 +1,5 @@
 /** Changes with every change of a bit in any result; part of the identity of a job that runs on native operators. */
-export const OPERATORS_VERSION = 1;
+export const OPERATORS_VERSION = 2;
 
 /** How products are taken: float32; bfloat16; or float32 from three products of bfloat16 (hi*hi + hi*lo + lo*hi). */
 export const PRECISIONS = ['float32', 'float32-x3', 'bfloat16'] as const;
@@ -18,9 +18,6 @@ export interface NativeOperator {
   readonly outputs: readonly Ports[];
   readonly attributes: readonly string[];
 }
-
-/** Columns of an attention matrix in memory: a multiple of this, with zeros beyond the tokens. */
-export const ATTENTION_COLUMNS = 32;
 
 const operator = (name: string, inputs: string, outputs: string, attributes = ''): NativeOperator => ({
   name,
@@ -46,8 +43,8 @@ const BFLOAT16: readonly NativeOperator[] = [
   operator('LinearInGradBf16', 'dy:f x:f w:f', 'dx:f dw:f dbias:f'),
   operator('LinearGeluGradBf16', 'dy:f x:b w:f slope:b', 'du:b dw:f dbias:f'),
   operator('LinearGradWBf16', 'dy:f x:f', 'dw:f dbias:f'),
-  operator('AttendBf16', 'qkv:b', 'y:b p:b', ATTEND),
-  operator('AttendGradBf16', 'dy:b qkv:b p:b', 'dqkv:b', ATTEND),
+  operator('AttendBf16', 'qkv:b', 'y:b stats:f', ATTEND),
+  operator('AttendGradBf16', 'dy:b qkv:b stats:f', 'dqkv:b', ATTEND),
 ];
 
 const linearOperators = (suffix: string): readonly NativeOperator[] => [
@@ -65,8 +62,8 @@ const FLOAT32: readonly NativeOperator[] = [
   operator('NormGradF32', 'dy:f x:f stats:f gain:f', 'dx:f dgain:f dbias:f'),
   operator('NormGradAddF32', 'dy:f x:f stats:f gain:f residual:f', 'dx:f dgain:f dbias:f'),
   ...linearOperators('F32'),
-  operator('AttendF32', 'qkv:f', 'y:f p:f', ATTEND),
-  operator('AttendGradF32', 'dy:f qkv:f p:f', 'dqkv:f', ATTEND),
+  operator('AttendF32', 'qkv:f', 'y:f stats:f', ATTEND),
+  operator('AttendGradF32', 'dy:f qkv:f stats:f', 'dqkv:f', ATTEND),
 ];
 
 /** All operators; the C table in `c/operators.c` has the same names and types, which a test holds it to. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { NativeAttributes, NativeLibrary, NativeTensor } from './nativeLibrary.ts';
-import { ATTENTION_COLUMNS, NATIVE_OPERATORS, type NativeOperator } from './operators.ts';
+import { NATIVE_OPERATORS, type NativeOperator } from './operators.ts';
 import { STEP_HASH, VECTOR_HASHES } from './vectorHashes.ts';
 
 /** The shapes of an operator's inputs: rows, inputs and outputs of a layer; sequences, tokens and heads. */
@@ -41,12 +41,11 @@ export function formulaInputs(
   { R, K, N, batch, tokens, heads, from, head }: OperatorShape = VECTOR_SHAPE,
 ): { readonly inputs: NativeTensor[]; readonly attributes: NativeAttributes } {
   const width = heads * head;
-  const padded = Math.ceil(tokens / ATTENTION_COLUMNS) * ATTENTION_COLUMNS;
   const isGrad = name.includes('Grad');
   const dimsOf = (port: string): readonly number[] => {
     if (name.startsWith('Norm')) return { stats: [R, 2], gain: [K], bias: [K] }[port] ?? [R, K];
     if (name.startsWith('Attend')) {
-      return { qkv: [batch * tokens, 3 * width], p: [batch * heads * (tokens - from), padded] }[port] ?? [batch * (tokens - from), width];
+      return { qkv: [batch * tokens, 3 * width], stats: [batch * heads * (tokens - from), 2] }[port] ?? [batch * (tokens - from), width];
     }
     return { x: [R, K], w: [N, K], bias: [N], slope: [R, K], residual: [R, N], dy: [R, N] }[port] ?? [R, isGrad ? K : N];
   };

@@ -1,6 +1,6 @@
 import { openTrainer } from '@maestro/engine';
 import { encodeModel } from '@maestro/graph';
-import { openNative } from '@maestro/native';
+import { openNative, releaseMemory } from '@maestro/native';
 import { type JobSpec, parseJobSpec } from '@maestro/protocol';
 import { planRecipe } from '@maestro/recipes';
 import { flatLayout } from '@maestro/tensors';
@@ -57,9 +57,10 @@ export async function openOurTraining(spec: JobSpec, batch: number, threads: num
     treeDepth: 0,
     threads,
   });
-  // In shared memory, as a worker draws them.
+  // In shared memory, as a worker draws them, which gives it back once they are loaded.
   const parameters = new Float32Array(new SharedArrayBuffer(layout.length * Float32Array.BYTES_PER_ELEMENT));
   await trainer.load({ parameters: formulaParameters(layout, parameters), step: 0 });
+  releaseMemory(parameters);
   const inputs = sharedInputs(formulaInputs(plan.model as Parameters<typeof formulaInputs>[0], batch));
   const gradScale = plan.lossScale(batch);
   let step = 0;

@@ -31,7 +31,7 @@ export async function buildDriver(folder: string, { compiler, flags, sets }: Dri
       join(NATIVE_SOURCES, 'isa.c'),
     ]),
   );
-  const common = ['tasks.c', 'dispatch.c', 'operators.c', 'test/driver.c'].map((file) =>
+  const common = ['crash.c', 'tasks.c', 'dispatch.c', 'operators.c', 'test/driver.c'].map((file) =>
     compile(`${file.replace('/', '-')}.o`, ['-c', join(NATIVE_SOURCES, file)]),
   );
   const objects = await Promise.all([...units, ...common]);

@@ -1,5 +1,4 @@
 import type { NativeAttributes, NativeTensor } from '../nativeLibrary.ts';
-import { ATTENTION_COLUMNS } from '../operators.ts';
 
 /** The operators in float64, in the plainest loops: what the library is tested against. Matrices are row-major. */
 type Matrix = { readonly rows: number; readonly columns: number; readonly at: Float64Array };
@@ -124,31 +123,37 @@ function partOf(qkv: Matrix, { tokens = 0, heads = 1 }: NativeAttributes) {
   };
 }
 
+/** The shares that query `row` gives to the tokens: exp(score + shift) factor, with shift and factor of its row in `stats`. */
+function sharesOf(
+  qkv: Matrix,
+  row: number,
+  attributes: NativeAttributes,
+  stats?: Matrix,
+): { readonly shares: number[]; readonly stats: number[] } {
+  const { tokens = 0, heads = 1, from = 0 } = attributes;
+  const { head, value } = partOf(qkv, attributes);
+  const asked = tokens - from;
+  const [n, h, t] = [Math.floor(row / asked / heads), Math.floor(row / asked) % heads, from + (row % asked)];
+  const scores = Array.from({ length: tokens }, (_, c) => sum(head, (d) => value(0, n, t, h, d) * value(1, n, c, h, d)) / Math.sqrt(head));
+  const shift = stats === undefined ? -Math.max(...scores) : get(stats, row, 0);
+  const factor = stats === undefined ? 1 / sum(tokens, (c) => Math.exp(scores[c]! + shift)) : get(stats, row, 1);
+  return { shares: scores.map((score) => Math.exp(score + shift) * factor), stats: [shift, factor] };
+}
+
 function attend(qkv: Matrix, attributes: NativeAttributes): Matrix[] {
   const { tokens = 0, heads = 1, from = 0 } = attributes;
   const { D, head, value } = partOf(qkv, attributes);
   const asked = tokens - from;
   const batch = qkv.rows / tokens;
-  const padded = Math.ceil(tokens / ATTENTION_COLUMNS) * ATTENTION_COLUMNS;
-  const p = filled(batch * heads * asked, padded, () => 0);
-  for (let row = 0; row < p.rows; row++) {
-    const [n, h, t] = [Math.floor(row / asked / heads), Math.floor(row / asked) % heads, from + (row % asked)];
-    const scores = Array.from(
-      { length: tokens },
-      (_, c) => sum(head, (d) => value(0, n, t, h, d) * value(1, n, c, h, d)) / Math.sqrt(head),
-    );
-    const most = Math.max(...scores);
-    const total = sum(tokens, (c) => Math.exp(scores[c]! - most));
-    for (let c = 0; c < tokens; c++) p.at[row * padded + c] = Math.exp(scores[c]! - most) / total;
-  }
+  const rows = Array.from({ length: batch * heads * asked }, (_, row) => sharesOf(qkv, row, attributes));
   const y = filled(batch * asked, D, (row, column) => {
     const [n, t, h, d] = [Math.floor(row / asked), row % asked, Math.floor(column / head), column % head];
-    return sum(tokens, (c) => get(p, (n * heads + h) * asked + t, c) * value(2, n, c, h, d));
+    return sum(tokens, (c) => rows[(n * heads + h) * asked + t]!.shares[c]! * value(2, n, c, h, d));
   });
-  return [y, p];
+  return [y, filled(rows.length, 2, (r, c) => rows[r]!.stats[c]!)];
 }
 
-function attendGrad([dy, qkv, p]: readonly Matrix[], attributes: NativeAttributes): Matrix[] {
+function attendGrad([dy, qkv, stats]: readonly Matrix[], attributes: NativeAttributes): Matrix[] {
   const { tokens = 0, heads = 1, from = 0 } = attributes;
   const { head, value, column } = partOf(qkv!, attributes);
   const asked = tokens - from;
@@ -157,16 +162,16 @@ function attendGrad([dy, qkv, p]: readonly Matrix[], attributes: NativeAttribute
   for (let n = 0; n < qkv!.rows / tokens; n++) {
     for (let h = 0; h < heads; h++) {
       for (let t = 0; t < asked; t++) {
-        const row = (n * heads + h) * asked + t;
+        const { shares } = sharesOf(qkv!, (n * heads + h) * asked + t, attributes, stats);
         const answer = (d: number): number => get(dy!, n * asked + t, h * head + d);
         const dp = Array.from({ length: tokens }, (_, c) => sum(head, (d) => answer(d) * value(2, n, c, h, d)));
-        const mean = sum(tokens, (c) => dp[c]! * get(p!, row, c));
+        const mean = sum(tokens, (c) => dp[c]! * shares[c]!);
         for (let c = 0; c < tokens; c++) {
-          const ds = get(p!, row, c) * scale * (dp[c]! - mean);
+          const ds = shares[c]! * scale * (dp[c]! - mean);
           for (let d = 0; d < head; d++) {
             out.at[(n * tokens + from + t) * out.columns + column(0, h, d)]! += ds * value(1, n, c, h, d);
             out.at[(n * tokens + c) * out.columns + column(1, h, d)]! += ds * value(0, n, from + t, h, d);
-            out.at[(n * tokens + c) * out.columns + column(2, h, d)]! += get(p!, row, c) * answer(d);
+            out.at[(n * tokens + c) * out.columns + column(2, h, d)]! += shares[c]! * answer(d);
           }
         }
       }

@@ -1,5 +1,5 @@
 import { customVjp, dimProduct, type Tensor } from '@maestro/graph';
-import { ATTENTION_COLUMNS, type Precision } from '@maestro/native/operators';
+import type { Precision } from '@maestro/native/operators';
 import { BATCH } from '../inputs.ts';
 import { nativeNode } from './nativeNode.ts';
 
@@ -33,18 +33,17 @@ export function nativeAttention(
   const attributes = { tokens, heads, from };
   const inputs = [x, gain, shift, qkvWeight, qkvBias, projWeight, projBias, ...(isWhole ? [] : [kept])];
   return customVjp('NativeAttention', inputs, () => {
-    const columns = Math.ceil(tokens / ATTENTION_COLUMNS) * ATTENTION_COLUMNS;
     const [h, stats] = nativeNode('Norm', precision, [x, gain, shift], [x.dims, [x.dims[0]!, 2]]);
     const [qkv] = nativeNode('Linear', precision, [h!, qkvWeight, qkvBias], [[x.dims[0]!, qkvWeight.dims[0]!]]);
-    const shapes = [kept.dims, [dimProduct(BATCH, heads * (tokens - from)), columns]];
-    const [mixed, shares] = nativeNode('Attend', precision, [qkv!], shapes, attributes);
+    const shapes = [kept.dims, [dimProduct(BATCH, heads * (tokens - from)), 2]];
+    const [mixed, scoreStats] = nativeNode('Attend', precision, [qkv!], shapes, attributes);
     const [y] = nativeNode('LinearAdd', precision, [mixed!, projWeight, projBias, kept], [kept.dims]);
     return {
       output: y!,
       vjp: (dy) => {
         const weights = [projWeight.dims, projBias.dims];
         const [dMixed, ...dProj] = nativeNode('LinearOutGrad', precision, [dy, mixed!, projWeight], [mixed!.dims, ...weights]);
-        const [dQkv] = nativeNode('AttendGrad', precision, [dMixed!, qkv!, shares!], [qkv!.dims], attributes);
+        const [dQkv] = nativeNode('AttendGrad', precision, [dMixed!, qkv!, scoreStats!], [qkv!.dims], attributes);
         const dims = [h!.dims, qkvWeight.dims, qkvBias.dims];
         const [dh, ...dLinear] = nativeNode('LinearGrad', precision, [dQkv!, h!, qkvWeight], dims);
         const normDims = [x.dims, gain.dims, shift.dims];

@@ -14,6 +14,7 @@ import {
   requireSameOrigin,
 } from '@maestro/checkpoint';
 import { reserveSnapshot, type SnapshotMemory } from '@maestro/engine';
+import { releaseMemory } from '@maestro/native';
 import {
   commonIdentity,
   dilocoOf,
@@ -55,16 +56,22 @@ export async function restore(options: RestoreOptions): Promise<string> {
   const { session, view, dataDir, isFirst, logger, signal } = options;
   const { plan, layout, spec, training, jobId } = session;
   const restoreState = dilocoOf(spec) === undefined ? fromCheckpoint : replicasFromCheckpoint;
-  const { parameters, hash } = view.restoreFrom === '' ? await fromSeed(options) : await restoreState(options);
+  const { parameters, hash, read } = view.restoreFrom === '' ? await fromSeed(options) : await restoreState(options);
+  // The trainer has copies: a step would take its memory beside them.
+  const release = (): void => read.forEach(releaseMemory);
   // A member's replicas are not the whole state: no view can start from them.
   session.state = dilocoOf(spec) === undefined ? view.startStep : -1;
   signal.throwIfAborted();
   // The disk takes longer than all the rest, and nobody waits for it.
   if (isFirst) {
     const dir = join(dataDir, 'jobs', jobId, 'artifacts');
-    session.artifacts = writeArtifacts({ dir, plan, layout, spec, training, parameters }).catch((error: unknown) => {
-      logger.error({ dir, error }, 'the artifacts of the job could not be written');
-    });
+    session.artifacts = writeArtifacts({ dir, plan, layout, spec, training, parameters })
+      .catch((error: unknown) => {
+        logger.error({ dir, error }, 'the artifacts of the job could not be written');
+      })
+      .finally(release);
+  } else {
+    release();
   }
   return hash;
 }
@@ -72,6 +79,8 @@ export async function restore(options: RestoreOptions): Promise<string> {
 interface StartState {
   readonly parameters: Float32Array;
   readonly hash: string;
+  /** The memory that the state was loaded from. */
+  readonly read: readonly Float32Array[];
 }
 
 async function fromSeed({ session, view, self, timeouts, signal }: RestoreOptions): Promise<StartState> {
@@ -83,12 +92,12 @@ async function fromSeed({ session, view, self, timeouts, signal }: RestoreOption
   if (dilocoOf(spec) === undefined) {
     await trainer.load({ parameters, step: 0 });
     session.hasFrozen = true;
-    return { parameters, hash: await hash };
+    return { parameters, hash: await hash, read: [parameters] };
   }
   const { held } = replicasOf(session, view.members.find(({ id }) => id === self)!);
   await trainer.loadOuter({ parameters });
   for (let replica = 0; replica < held; replica++) await trainer.load({ parameters, step: 0, replica });
-  return { parameters, hash: await hash };
+  return { parameters, hash: await hash, read: [parameters] };
 }
 
 async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions): Promise<StartState> {
@@ -106,7 +115,7 @@ async function fromCheckpoint({ session, view, logger, signal }: RestoreOptions)
   await trainer.load({ ...vectors, step });
   session.hasFrozen = true;
   logger.info({ restoreFrom, step, checkpointHash: hash }, 'restored');
-  return { parameters, hash };
+  return { parameters, hash, read: Object.values(vectors) };
 }
 
 /** Reads the whole checkpoint, since the hash covers all of it, and keeps what this member's replicas need. */
@@ -123,7 +132,7 @@ async function replicasFromCheckpoint({ session, view, self, logger, signal }: R
     await trainer.load({ parameters, ...vectors.moments(first + replica), step, replica });
   }
   logger.info({ restoreFrom: view.restoreFrom, step, checkpointHash: hash, firstReplica: first, replicas: held }, 'restored');
-  return { parameters, hash };
+  return { parameters, hash, read: [parameters] };
 }
 
 /** A server that does not answer now ends the view and not the job: the next view tries again. */
