@@ -7,6 +7,7 @@ import { NATIVE_SOURCES } from './buildNative.ts';
 import { findCompiler } from './compiler.ts';
 import { JPEG } from './imageVectors.ts';
 import { NATIVE_OPERATORS } from './operators.ts';
+import { hashesOnEmulated, lacksEmulator } from './testing/bareMachine.ts';
 import { buildDriver, request, runDriver } from './testing/driver.ts';
 import { VECTOR_HASHES } from './vectorHashes.ts';
 
@@ -25,6 +26,7 @@ const x64Sets = {
 };
 
 const onX64 = typeof compiler !== 'string' && process.arch === 'x64' ? test : test.skip;
+const onBare = typeof compiler !== 'string' && process.arch === 'x64' && lacksEmulator() === undefined ? test : test.skip;
 const onCross = has(CROSS) && has(EMULATOR) ? test : test.skip;
 
 onX64(
@@ -74,6 +76,16 @@ onCross(
     const found: Record<string, string> = {};
     for (const operator of NATIVE_OPERATORS) found[operator.name] = await runDriver([EMULATOR, program], request(operator));
     expect(found).toEqual(VECTOR_HASHES);
+  },
+  900_000,
+);
+
+// Needs Bochs 3.0 or later with AVX-512 and AMX, and Debian's isolinux, syslinux-common and xorriso.
+onBare(
+  'AVX2, AVX-512 and AMX give the same bits, on an emulated processor',
+  async () => {
+    const found = await hashesOnEmulated(folder, { compiler: (compiler as { path: string }).path, sets: x64Sets });
+    expect(found).toEqual({ avx2: VECTOR_HASHES, avx512: VECTOR_HASHES, amx: VECTOR_HASHES });
   },
   900_000,
 );

@@ -8,6 +8,8 @@ import { formulaInputs, type OperatorShape } from '../testVectors.ts';
 
 const run = promisify(execFile);
 
+const COMMON_FLAGS = ['-std=gnu11', '-ffp-contract=off', '-fno-math-errno'];
+
 /** How the driver is compiled: the compiler, flags for all files, and the instruction sets with theirs. */
 export interface DriverBuild {
   readonly compiler: string;
@@ -15,11 +17,10 @@ export interface DriverBuild {
   readonly sets: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Compiles `c/test/driver.c` with the library's sources into one program. */
-export async function buildDriver(folder: string, { compiler, flags, sets }: DriverBuild): Promise<string> {
-  const all = ['-std=gnu11', '-ffp-contract=off', '-fno-math-errno', ...flags];
+/** Compiles the library's sources, and others of the same folder, and returns the paths of the objects. */
+export async function buildObjects(folder: string, { compiler, flags, sets }: DriverBuild, others: readonly string[]): Promise<string[]> {
   const compile = async (object: string, args: readonly string[]): Promise<string> => {
-    await run(compiler, [...all, ...args, '-o', join(folder, object)]);
+    await run(compiler, [...COMMON_FLAGS, ...flags, ...args, '-c', '-o', join(folder, object)]);
     return join(folder, object);
   };
   const units = Object.entries(sets).map(([name, own]) =>
@@ -27,16 +28,20 @@ export async function buildDriver(folder: string, { compiler, flags, sets }: Dri
       ...own,
       `-DNATIVE_TABLE=KERNELS_${name.toUpperCase()}`,
       `-DNATIVE_NAME="${name}"`,
-      '-c',
       join(NATIVE_SOURCES, 'isa.c'),
     ]),
   );
-  const common = ['crash.c', 'tasks.c', 'dispatch.c', 'operators.c', 'test/driver.c'].map((file) =>
-    compile(`${file.replace('/', '-')}.o`, ['-c', join(NATIVE_SOURCES, file)]),
+  const common = ['tasks.c', 'dispatch.c', 'operators.c', ...others].map((file) =>
+    compile(`${file.replaceAll('/', '-')}.o`, [join(NATIVE_SOURCES, file)]),
   );
-  const objects = await Promise.all([...units, ...common]);
+  return Promise.all([...units, ...common]);
+}
+
+/** Compiles `c/test/driver.c` with the library's sources into one program. */
+export async function buildDriver(folder: string, build: DriverBuild): Promise<string> {
+  const objects = await buildObjects(folder, build, ['crash.c', 'test/driver.c']);
   const program = join(folder, 'driver');
-  await run(compiler, [...all, ...objects, '-lm', '-lpthread', '-o', program]);
+  await run(build.compiler, [...COMMON_FLAGS, ...build.flags, ...objects, '-lm', '-lpthread', '-o', program]);
   return program;
 }
 
