@@ -1,6 +1,7 @@
 // driver.c without an operating system: what it and the operators need of a C library. Standard input is linked into the program, standard
 // output goes to port 0xE9, which Bochs writes to its own. For each instruction set that the processor has comes a line `== NAME`, then each
 // output as its number of bytes (int64) and the bytes; at the end comes the line `== end`.
+#include "../../crash.h"
 #include "../../dispatch.h"
 #include "../../operator.h"
 #include <stdio.h>
@@ -11,6 +12,9 @@ extern const char _binary_requests_start[], _binary_requests_end[];
 extern const Kernels KERNELS_AVX2, KERNELS_AVX512, KERNELS_AMX;
 int maestro_use_isa(const char *);
 int driver_main(void);
+
+// Of crash.c, which needs signals.
+__thread const void *running;
 
 FILE *stdin, *stdout, *stderr;
 static const char *next_input;

@@ -3,7 +3,7 @@
 
 .set SAVED, 0x600e7            // XCR0: x87, SSE, AVX, AVX-512, tiles
 .set PAGES, 0x10000            // three tables of 4 KiB
-.set THREAD, 0x30000           // thread-local variables are below this address
+.set THREAD, 0x30000           // thread-local variables are in the 4 KiB below this address
 .set MAGIC, 0x1BADB002
 .set FLAGS, 0x00010003         // page alignment, memory map, addresses below
 
@@ -64,6 +64,10 @@ enter64:
   mov $THREAD, %eax
   xor %edx, %edx
   wrmsr
+  mov $(THREAD - 0x1000), %edi
+  xor %eax, %eax
+  mov $0x1000, %ecx
+  rep stosb
   movq $THREAD, THREAD
   mov $stack_top, %rsp
   call bare_main
