@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { benchFalseStarts } from './cluster/falseStarts.ts';
 import { benchIdle } from './cluster/idle.ts';
+import { benchLearning } from './cluster/learning.ts';
 import { benchLogs } from './cluster/logs.ts';
 import { benchMembers } from './cluster/members.ts';
 import { benchQueue } from './cluster/queue.ts';
@@ -31,13 +32,14 @@ const { values: flags, positionals: asked } = parseArgs({
 });
 
 /**
- * `npm run bench -- [NAME...]`, and for `peers` `[--only KEYS] [--pairs MOST] [--json]`: medians, side by side with PyTorch where Python has
- * torch (PYTHON names the interpreter).
+ * `npm run bench -- [NAME...] [--only KEYS] [--pairs MOST] [--json]`: medians, side by side with PyTorch where Python has torch (PYTHON names
+ * the interpreter). The options are those of `peers`; `learning` takes `--only` too.
  */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   step: benchStep,
   engine: benchEngine,
   gradients: benchGradientErrors,
+  learning: () => benchLearning(flags),
   dataset: benchDataset,
   folder: benchFolder,
   allreduce: async () => {

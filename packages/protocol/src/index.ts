@@ -77,10 +77,8 @@ export {
   type JobSpec,
   jobData,
   jobFileSchema,
-  mostWorkers,
   type PresetName,
   parseJobSpec,
-  ranksPerUnit,
   readStoredSpec,
   SECTION_SCHEMAS,
   storedSpecSchema,
@@ -101,6 +99,7 @@ export {
   type StoredCheckpoint,
   type WorkerInfo,
 } from './job/jobs.ts';
+export { mostWorkers, ranksPerUnit } from './job/jobUnits.ts';
 export {
   COMMON_SERIES,
   exportName,

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { mostWorkers, parseJobSpec, ranksPerUnit } from './jobSpec.ts';
+import { parseJobSpec } from './jobSpec.ts';
+import { mostWorkers, ranksPerUnit } from './jobUnits.ts';
 import { specHash } from './specHash.ts';
 
 const minimal = { data: { format: 'image-folder', path: '/images' }, schedule: { epochs: 5 } };

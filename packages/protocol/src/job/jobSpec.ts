@@ -340,17 +340,6 @@ export function dilocoOf({ sync }: Pick<JobSpec, 'sync'>): DilocoSpec | undefine
   return sync.mode === 'diloco' ? sync : undefined;
 }
 
-/** Returns the virtual ranks of one unit of placement: a worker owns whole contiguous groups of them, a replica's, or single ranks. */
-export function ranksPerUnit(spec: Pick<JobSpec, 'sync' | 'resources'>): number {
-  return spec.resources.virtualRanks / (dilocoOf(spec)?.replicas ?? spec.resources.virtualRanks);
-}
-
-/** Returns the maximum number of workers that a job can use. */
-export function mostWorkers(spec: Pick<JobSpec, 'sync' | 'resources'>): number {
-  const { virtualRanks, maxWorkers } = spec.resources;
-  return maxWorkers ?? Math.min(virtualRanks / ranksPerUnit(spec), MOST_WORKERS);
-}
-
 /** Returns true when the optimizers of two jobs keep the same moments. */
 export function haveSameMoments(a: Pick<JobSpec, 'optimizer'>, b: Pick<JobSpec, 'optimizer'>): boolean {
   return momentCount(a.optimizer) === momentCount(b.optimizer);
