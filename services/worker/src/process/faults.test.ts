@@ -86,7 +86,7 @@ test('a list is read strictly', () => {
     ['12/forward', 'MAESTRO_FAULTS: 12/forward: expected STEP/PHASE/ACTION'],
     ['12/forward/kill/now', 'expected STEP/PHASE/ACTION'],
     ['-1/forward/kill', 'step -1: expected a whole number or *'],
-    ['1/backward/kill', 'phase backward: expected lease, decode, forward'],
+    ['1/upward/kill', 'phase upward: expected lease, decode, forward'],
     ['1/forward/pause', 'action pause: expected kill, stop, hang, exit, slow'],
   ]) {
     expect(() => parseFaults(text!)).toThrow(why);
