@@ -84,21 +84,6 @@ EXPORT int maestro_use_isa(const char *name) {
   return found != NULL;
 }
 
-// The step's tail on a range of elements; see tail.c for whole vectors. Threads may call them for ranges that do not overlap; the result does not depend on the ranges.
-
-// Adds the squares to 8 lanes; see sumSquares in packages/kernels.
-EXPORT void maestro_sum_squares(const float *x, int64_t n, double *lanes) { kernels()->sum_squares(x, n, lanes); }
-
-// `copy`, if not null, gets the new parameters as bfloat16. Scalars as in packages/optim/src/adamW.ts.
-EXPORT void maestro_adamw(float *p, const float *g, float *m, float *v, uint16_t *copy, int64_t n, const float *scalars) {
-  kernels()->adamw(p, g, m, v, copy, n, scalars);
-}
-
-// SGD with momentum, and LARS, whose trust is a scalar. Scalars as in packages/optim/src/sgd.ts.
-EXPORT void maestro_sgd(float *p, const float *g, float *m, uint16_t *copy, int64_t n, const float *scalars, int is_nesterov) {
-  kernels()->sgd(p, g, m, copy, n, scalars, is_nesterov);
-}
-
 // The exchange between members; see exchange.c. Checksums are of 32-bit words, as in packages/kernels.
 
 EXPORT void maestro_checksum(const void *src, int64_t words, uint64_t state[2]) { kernels()->checksum(src, words, state); }

@@ -56,8 +56,8 @@ typedef struct {
   // The step's tail: exact IEEE arithmetic with denormals, the bits of packages/kernels and packages/optim.
   void (*add)(float *out, const float *a, const float *b, long n);
   void (*sum_squares)(const float *x, long n, double lanes[8]);
-  void (*adamw)(float *p, const float *g, float *m, float *v, uint16_t *copy, long n, const float *scalars);
-  void (*sgd)(float *p, const float *g, float *m, uint16_t *copy, long n, const float *scalars, int is_nesterov);
+  void (*adamw)(float *p, const float *g, float *m, float *v, long n, const float *scalars);
+  void (*sgd)(float *p, const float *g, float *m, long n, const float *scalars, int is_nesterov);
   // The exchange between members. A checksum's state: the sum of the words so far, and the sum of these sums, which is the checksum.
   void (*checksum)(const void *src, long words, uint64_t state[2]);
   void (*copy_checked)(void *to, const void *from, long words, uint64_t state[2]);

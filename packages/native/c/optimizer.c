@@ -1,12 +1,8 @@
 // Steps of the optimisers: the bits of the rules in packages/optim, whose operations and scalars these are, in their order.
 #include "attention.c"
 
-INLINE void copy_bfloat16(bfloat16 *copy, long i, Floats p, long n) {
-  if (copy) store_bfloat16(copy + i, p, n);
-}
-
 // scalars: gradScale, decay, beta1Rest, beta2, beta2Rest, correction, epsilon, negativeStepSize
-INLINE void adamw_part(float *p, const float *g, float *m, float *v, bfloat16 *copy, long i, long n, const Floats s[8]) {
+INLINE void adamw_part(float *p, const float *g, float *m, float *v, long i, long n, const Floats s[8]) {
   const Floats gradient = load_part(g + i, n) * s[0], average = load_part(m + i, n);
   const Floats next = average + (gradient - average) * s[2];
   const Floats square = load_part(v + i, n) * s[3] + s[4] * gradient * gradient;
@@ -15,30 +11,28 @@ INLINE void adamw_part(float *p, const float *g, float *m, float *v, bfloat16 *c
   store_part(m + i, next, n);
   store_part(v + i, square, n);
   store_part(p + i, moved, n);
-  copy_bfloat16(copy, i, moved, n);
 }
 
-static void adamw(float *p, const float *g, float *m, float *v, uint16_t *copy, long n, const float *scalars) {
+static void adamw(float *p, const float *g, float *m, float *v, long n, const float *scalars) {
   Floats s[8];
   for (int i = 0; i < 8; i++) s[i] = all(scalars[i]);
   long i = 0;
-  for (; i + WIDTH <= n; i += WIDTH) adamw_part(p, g, m, v, copy, i, WIDTH, s);
-  if (i < n) adamw_part(p, g, m, v, copy, i, n - i, s);
+  for (; i + WIDTH <= n; i += WIDTH) adamw_part(p, g, m, v, i, WIDTH, s);
+  if (i < n) adamw_part(p, g, m, v, i, n - i, s);
 }
 
 // scalars: gradScale, weightDecay, trust, momentum, negativeLr
-INLINE void sgd_part(float *p, const float *g, float *m, bfloat16 *copy, long i, long n, const Floats s[5], int is_nesterov) {
+INLINE void sgd_part(float *p, const float *g, float *m, long i, long n, const Floats s[5], int is_nesterov) {
   const Floats parameter = load_part(p + i, n);
   const Floats d = (load_part(g + i, n) * s[0] + parameter * s[1]) * s[2];
   const Floats next = load_part(m + i, n) * s[3] + d;
   const Floats moved = parameter + (is_nesterov ? d + next * s[3] : next) * s[4];
   store_part(m + i, next, n);
   store_part(p + i, moved, n);
-  copy_bfloat16(copy, i, moved, n);
 }
 
-static void sgd(float *p, const float *g, float *m, uint16_t *copy, long n, const float *scalars, int is_nesterov) {
+static void sgd(float *p, const float *g, float *m, long n, const float *scalars, int is_nesterov) {
   Floats s[5];
   for (int i = 0; i < 5; i++) s[i] = all(scalars[i]);
-  for (long i = 0; i < n; i += WIDTH) sgd_part(p, g, m, copy, i, n - i, s, is_nesterov);
+  for (long i = 0; i < n; i += WIDTH) sgd_part(p, g, m, i, n - i, s, is_nesterov);
 }

@@ -44,17 +44,17 @@ typedef struct {
 
 static void adamw_piece(const void *user, const Kernels *k, long i) {
   const Piece *x = (const Piece *)user + i;
-  k->adamw(x->p, x->g, x->m, x->v, NULL, x->n, x->scalars);
+  k->adamw(x->p, x->g, x->m, x->v, x->n, x->scalars);
 }
 
 static void sgd_piece(const void *user, const Kernels *k, long i) {
   const Piece *x = (const Piece *)user + i;
-  k->sgd(x->p, x->g, x->m, NULL, x->n, x->scalars, 0);
+  k->sgd(x->p, x->g, x->m, x->n, x->scalars, 0);
 }
 
 static void nesterov_piece(const void *user, const Kernels *k, long i) {
   const Piece *x = (const Piece *)user + i;
-  k->sgd(x->p, x->g, x->m, NULL, x->n, x->scalars, 1);
+  k->sgd(x->p, x->g, x->m, x->n, x->scalars, 1);
 }
 
 // rule: 0 AdamW, 1 SGD, 2 SGD with Nesterov's momentum.

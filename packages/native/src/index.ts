@@ -3,13 +3,11 @@ export type { ExchangeKernels, Summation, SummationOptions } from './exchangeKer
 export { holdLibrary } from './holdLibrary.ts';
 export { type ImageBox, loadNativeImages, type NativeImages, type NativeTaps } from './nativeImages.ts';
 export {
-  type AdamWState,
   loadNative,
   type NativeAttributes,
   type NativeLibrary,
   type NativePiece,
   type NativeTensor,
-  type SgdState,
   type StepRule,
 } from './nativeLibrary.ts';
 export { describeNative, type NativeDescription, openNative, prepareNative } from './openNative.ts';

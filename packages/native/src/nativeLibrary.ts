@@ -34,12 +34,6 @@ export interface NativeLibrary {
   run(name: string, inputs: readonly NativeTensor[], attributes?: NativeAttributes): NativeTensor[];
   /** out[i] = a[i] + b[i] by so many threads (default 1); `out` may be one of them. */
   add(out: Float32Array, a: Float32Array, b: Float32Array, threads?: number): void;
-  /** Adds the square of element i to lane i mod 8, as `sumSquares` in packages/kernels. */
-  sumSquares(x: Float32Array, lanes: Float64Array): void;
-  /** A step of AdamW with the scalars of `adamW` in packages/optim, and its bits. `copy` gets the parameters as bfloat16. */
-  adamW(state: AdamWState, scalars: Float32Array): void;
-  /** A step of SGD with momentum (or LARS) with the scalars of `sgd` in packages/optim, and its bits. */
-  sgd(state: SgdState, scalars: Float32Array, nesterov: boolean): void;
   /** Writes the sum of squares of each `block` elements to `out`, as `blockSumSquares` in packages/kernels, by so many threads. */
   blockSquares(x: Float32Array, block: number, out: Float64Array, threads: number): void;
   /** What members do with each other's messages. */
@@ -52,23 +46,13 @@ export interface NativeLibrary {
 const STEP_RULES = ['adamW', 'sgd', 'nesterov'] as const;
 export type StepRule = (typeof STEP_RULES)[number];
 
-/** A piece of a step: vectors of one length, and its scalars. SGD has no second moments. */
-export interface NativePiece extends Omit<SgdState, 'copy'> {
-  readonly secondMoments?: Float32Array | undefined;
-  readonly scalars: Float32Array;
-}
-
-/** Vectors of one length that a step reads and changes. */
-export interface SgdState {
+/** A piece of a step: vectors of one length that it reads and changes, and the scalars of its rule in packages/optim. SGD has no second moments. */
+export interface NativePiece {
   readonly parameters: Float32Array;
   readonly gradient: Float32Array;
   readonly firstMoments: Float32Array;
-  readonly copy?: Uint16Array;
-}
-
-/** The same with second moments. */
-export interface AdamWState extends SgdState {
-  readonly secondMoments: Float32Array;
+  readonly secondMoments?: Float32Array | undefined;
+  readonly scalars: Float32Array;
 }
 
 /** Words that describe a tensor to the library: axes, then dims. */
@@ -86,9 +70,6 @@ export function loadNative(path: string): NativeLibrary | string {
   const useIsa = library.func('int maestro_use_isa(const char *)');
   const run = library.func('const char *maestro_run(const char *, void *, float, void *, void *, void *, void *)');
   const addFloats = library.func('void maestro_add(void *, void *, void *, int64_t, int)');
-  const sumSquares = library.func('void maestro_sum_squares(void *, int64_t, void *)');
-  const adamW = library.func('void maestro_adamw(void *, void *, void *, void *, void *, int64_t, void *)');
-  const sgd = library.func('void maestro_sgd(void *, void *, void *, void *, int64_t, void *, int)');
   const blockSquares = library.func('void maestro_block_squares(void *, int64_t, int64_t, void *, int)');
   const step = library.func('void maestro_step(int, void *, int64_t, int)');
   const isas: string[] = [];
@@ -127,15 +108,6 @@ export function loadNative(path: string): NativeLibrary | string {
     add(out, a, b, threads = 1) {
       checkLengths(out, a, b);
       addFloats(out, a, b, out.length, threads);
-    },
-    sumSquares: (x, lanes) => void sumSquares(x, x.length, lanes),
-    adamW({ parameters, gradient, firstMoments, secondMoments, copy }, scalars) {
-      checkLengths(parameters, gradient, firstMoments, secondMoments, copy ?? parameters);
-      adamW(parameters, gradient, firstMoments, secondMoments, copy ?? null, parameters.length, scalars);
-    },
-    sgd({ parameters, gradient, firstMoments, copy }, scalars, nesterov) {
-      checkLengths(parameters, gradient, firstMoments, copy ?? parameters);
-      sgd(parameters, gradient, firstMoments, copy ?? null, parameters.length, scalars, nesterov ? 1 : 0);
     },
     blockSquares(x, block, out, threads) {
       if (out.length < x.length / block) throw new RangeError(`native: ${out.length} sums for blocks of ${block} of ${x.length} floats`);
