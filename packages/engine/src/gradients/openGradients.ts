@@ -29,8 +29,8 @@ export interface TrainingVectors {
 
 /**
  * Opens the engine that was asked for. On a CPU `auto` is `node`, which takes as long and is proven, unless the model has stages; on other
- * devices it is `capi`, since only that keeps state there. Where `capi` cannot be opened, `node` takes its place, and the reason is told; a model with native operators
- * runs by `capi` alone.
+ * devices it is `capi`, since only that keeps state there. Where `capi` cannot be opened, `node` takes its place, and the reason is told;
+ * a model with native operators runs by `capi` alone.
  *
  * @throws MaestroError `unavailable` when `capi` must be and cannot, `invalid-argument` or `device-unavailable` when ONNX Runtime refuses
  * the model or the device.

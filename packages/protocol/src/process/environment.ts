@@ -120,7 +120,8 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
     of: 'worker',
     default: 'auto',
     meaning:
-      'how ONNX Runtime is called: `node` (onnxruntime-node), or `capi` (its C API, which keeps state on a device); auto is node on a cpu, capi for models whose gradients are sent in stages',
+      'how ONNX Runtime is called: `node` (onnxruntime-node), or `capi` (its C API, which keeps state on a device); auto is node on a cpu, ' +
+      'capi for models whose gradients are sent in stages',
   },
   {
     name: 'MAESTRO_RESIDENT',

@@ -12,6 +12,16 @@ export interface GradientGroups {
   readonly sum: StagedSum;
 }
 
+/** What a member joins the groups of a view with. */
+export interface JoinOptions {
+  readonly session: JobSession;
+  readonly view: View;
+  readonly self: string;
+  readonly collective: Collective;
+  readonly joinTimeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
 /** Each stage has connections of its own between each two members: with more members than this, the gradient is summed as a whole. */
 const MOST_STAGED_MEMBERS = 8;
 
@@ -19,21 +29,7 @@ const MOST_STAGED_MEMBERS = 8;
  * Joins the groups that sum gradients: one for each stage of the training model if the view has peers. The caller closes and aborts all.
  * @throws the error of `Collective.join`, after closing what was joined.
  */
-export async function joinGradients({
-  session,
-  view,
-  self,
-  collective,
-  joinTimeoutMs,
-  signal,
-}: {
-  readonly session: JobSession;
-  readonly view: View;
-  readonly self: string;
-  readonly collective: Collective;
-  readonly joinTimeoutMs: number;
-  readonly signal: AbortSignal;
-}): Promise<GradientGroups> {
+export async function joinGradients({ session, view, self, collective, joinTimeoutMs, signal }: JoinOptions): Promise<GradientGroups> {
   const { jobId, trainer, spec, training } = session;
   const { generation, members } = view;
   const isStaged = members.length > 1 && members.length <= MOST_STAGED_MEMBERS && training.stages.length > 1;

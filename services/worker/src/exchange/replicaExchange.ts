@@ -1,8 +1,8 @@
-import { type Collective, type Group, type LocalStep, maxPartials, treeSubtrees } from '@maestro/collective';
-import { dilocoOf, MaestroError, ranksPerUnit, type View, type ViewMember } from '@maestro/protocol';
+import { type Group, type LocalStep, maxPartials, treeSubtrees } from '@maestro/collective';
+import { dilocoOf, MaestroError, ranksPerUnit, type ViewMember } from '@maestro/protocol';
 import type { JobSession } from '../session/jobSession.ts';
 import { SCALARS_PER_RANK } from '../step/stepScalars.ts';
-import { allJoined } from './gradientGroups.ts';
+import { allJoined, type JoinOptions } from './gradientGroups.ts';
 
 /** Replicas `first .. first + held - 1`. */
 export interface ReplicaRange {
@@ -36,21 +36,7 @@ export function replicasOf(
  * Joins both groups of a view. Each can end separately; the caller closes and aborts both.
  * @throws the error of `Collective.join`, after closing what was joined.
  */
-export async function joinReplicas({
-  session,
-  view,
-  self,
-  collective,
-  joinTimeoutMs,
-  signal,
-}: {
-  readonly session: JobSession;
-  readonly view: View;
-  readonly self: string;
-  readonly collective: Collective;
-  readonly joinTimeoutMs: number;
-  readonly signal: AbortSignal;
-}): Promise<ReplicaExchange> {
+export async function joinReplicas({ session, view, self, collective, joinTimeoutMs, signal }: JoinOptions): Promise<ReplicaExchange> {
   const { jobId: job, spec, trainer, schedule } = session;
   const { generation, members } = view;
   const common = { generation, self, joinTimeoutMs, signal };
